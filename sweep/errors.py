@@ -1,0 +1,121 @@
+"""The error tree: every failure a person can meet has a class here.
+
+A stage that fails with one of these becomes an event in the ledger, by class name; anything else is a bug and propagates.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = [
+    "BuildFailed",
+    "DeviceError",
+    "DeviceLost",
+    "EngineError",
+    "ImportFailed",
+    "LedgerError",
+    "LowerFailed",
+    "MeasureFailed",
+    "MeasureTimeout",
+    "OutputMismatch",
+    "PlanError",
+    "RecordError",
+    "StudyError",
+    "SweepError",
+    "ToolchainError",
+    "TuneFailed",
+]
+
+
+class SweepError(Exception):
+    """Root of the tree."""
+
+
+class StudyError(SweepError):
+    """Bad input from a person: says which file, which key, which value and what is allowed, in one line."""
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        file: Path | str | None = None,
+        key: str | None = None,
+        value: object = None,
+        allowed: str | None = None,
+    ) -> None:
+        self.problem, self.file, self.key, self.value, self.allowed = problem, file, key, value, allowed
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = ": ".join(str(part) for part in (self.file, self.key) if part is not None)
+        shown = "" if self.value is None else f" (got {_shorten(self.value)})"
+        allowed = "" if self.allowed is None else f"; allowed: {self.allowed}"
+        return " ".join(f"{where}: {self.problem}{shown}{allowed}".removeprefix(": ").split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_study_error, (self.problem, self.file, self.key, self.value, self.allowed)
+
+
+class PlanError(SweepError):
+    """The plan cannot be made, or contradicts itself."""
+
+
+class ToolchainError(SweepError):
+    """The compiler's side failed."""
+
+
+class ImportFailed(ToolchainError):
+    """A model file could not be read into Relax: corrupt, an unsupported operator, a shape without a value."""
+
+
+class LowerFailed(ToolchainError):
+    """An opt-level recipe could not be applied to a module."""
+
+
+class TuneFailed(ToolchainError):
+    """A tuner could not go on (a single failed candidate is a tuning record, not this)."""
+
+
+class BuildFailed(ToolchainError):
+    """Code generation or linking failed, crashed or ran out of time."""
+
+
+class OutputMismatch(ToolchainError):
+    """Compiled code ran, and its output differs from the reference by more than the threshold."""
+
+
+class DeviceError(SweepError):
+    """The device's side failed."""
+
+
+class DeviceLost(DeviceError):
+    """No session: the tracker or the server is away, the key is unknown, the connection broke."""
+
+
+class MeasureFailed(DeviceError):
+    """The device answered with an error."""
+
+
+class MeasureTimeout(DeviceError):
+    """The device did not answer in time."""
+
+
+class LedgerError(SweepError):
+    """The ledger is held by another run, or is damaged beyond its torn last line."""
+
+
+class EngineError(SweepError):
+    """The engine lost a worker: an actor died, a node left."""
+
+
+class RecordError(SweepError):
+    """Results could not be recorded or read."""
+
+
+def _shorten(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _rebuild_study_error(problem: str, file: str, key: str, value: object, allowed: str) -> StudyError:
+    return StudyError(problem, file=file, key=key, value=value, allowed=allowed)
