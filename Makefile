@@ -1,0 +1,85 @@
+# Everything here makes its own virtual environment first (.venv, from pyproject.toml and constraints.txt) and writes
+# nothing outside this folder but pip's download cache.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+STUDY ?= experiments/quickstart.yaml
+CLUSTER ?= clusters/local.yaml
+ARGS ?=
+
+phase = @printf '[%s] %s\n' "$$(date +%T)" '$(1)'
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
+
+.PHONY: quickstart
+quickstart: $(READY) ## Run the first study on this machine: two devices, two tuners, one table
+	$(BIN)/sweep run $(STUDY) --cluster $(CLUSTER) $(ARGS)
+
+.PHONY: doctor
+doctor: $(READY) ## Look at this machine: versions, compiler, cores, ports, disk
+	$(BIN)/sweep doctor
+
+.PHONY: test
+test: lint ## Lint, types, layers, then every test but the slow ones
+	$(call phase,pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-all
+test-all: lint ## The same with the slow tests
+	$(call phase,pytest with the slow tests)
+	@$(BIN)/python -m pytest -m '' $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## ruff, mypy, import-linter
+	$(call phase,ruff)
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	$(call phase,mypy)
+	@$(BIN)/mypy
+	$(call phase,import-linter)
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: $(READY) ## Mend what ruff can mend
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(READY) ## Benchmarks of sweep itself
+	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: constraints
+constraints: ## Resolve pyproject.toml anew and write constraints.txt
+	./tools/lock
+
+.PHONY: farm-free
+farm-free: $(READY) ## End the tracker and device servers that a farm left running
+	$(BIN)/sweep farm down $(CLUSTER)
+
+.PHONY: clean
+clean: ## Remove caches and built files (not sweeps/, not .venv)
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find sweep tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# setuptools comes from the constraints too and pip's build isolation is off, so that what builds the package is pinned.
+$(READY): pyproject.toml constraints.txt
+	$(call phase,virtual environment in $(VENV))
+	@python=''; \
+	for name in python3.11 python3.12 python3.13 python3; do \
+	  if command -v "$$name" >/dev/null && "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    python="$$name"; break; fi; done; \
+	if [ -z "$$python" ]; then echo 'error: Python 3.11 or newer is needed, and none was found on PATH' >&2; exit 1; fi; \
+	test -x $(BIN)/python || "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt pip setuptools
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+	$(call phase,ready)
