@@ -1,0 +1,102 @@
+"""What the driver and an engine say to each other.
+
+An engine performs attempts and reports. It decides nothing: no retry, no order, no ledger. The contract, which every
+engine passes (`tests/engine/test_contract.py`):
+
+- `start` returns at once; each started attempt ends in exactly one `Done` or `Failed`, unless `close` comes first.
+- `poll` returns what has happened since the last call, waiting up to `timeout_s` for a first report.
+- Errors of the tree in `sweep.errors` become `Failed` with the class name; anything else does too, as `Bug`, with its
+  traceback, since a bug in one stage must not take the others along.
+- `close` stops all work and leaves no process behind; it can be called twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sweep.plan.stage import Stage
+
+__all__ = ["Attempt", "Done", "Engine", "Failed", "Progress", "Report", "needs_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of a stage."""
+
+    stage: Stage
+    number: int
+    """Counts from 1 over the life of the sweep directory, resumed runs included."""
+    inputs: Mapping[str, Mapping[str, Any]]
+    """Results of the stage's inputs, by kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The attempt ended well."""
+
+    stage_id: str
+    attempt: int
+    result: Mapping[str, Any]
+    seconds: float
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt ended in an error."""
+
+    stage_id: str
+    attempt: int
+    error_class: str
+    error: str
+    seconds: float
+    worker: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a long attempt has reached; for people, never for decisions."""
+
+    stage_id: str
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+Report = Done | Failed | Progress
+
+
+class Engine(Protocol):
+    """Performs attempts; see the contract above."""
+
+    @property
+    def capacity(self) -> Mapping[str, int]:
+        """How many attempts may hold each slot at once; a slot that is not named has one."""
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin an attempt and return."""
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        """Reports since the last call."""
+
+    def close(self) -> None:
+        """Stop everything."""
+
+
+def needs_of(stage: Stage) -> tuple[str, ...]:
+    """Slots that an attempt of this stage holds while it runs.
+
+    Import, lower and build share the cores given to compilation. A tuner works on one lowered module at a time, so that its
+    database has one writer. A measurement holds its device.
+    """
+    if stage.kind == "tune":
+        return ("tune", f"tuner:{tuner_key(stage)}")
+    if stage.kind == "measure":
+        return (f"device:{stage.options['device']}",)
+    return ("compile",)
+
+
+def tuner_key(stage: Stage) -> str:
+    """The tuner actor a tune stage belongs to: one per (full target, tuner with its options, tuning device)."""
+    return str(stage.hints["tuner_key"])

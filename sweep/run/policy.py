@@ -1,0 +1,54 @@
+"""Whether a failed attempt is tried again: a table, and a decision that is a value.
+
+Only what can come out differently is retried. A model that does not parse, code that computes a wrong answer or a
+candidate space that is empty will be the same next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["GiveUp", "Retry", "RetryPolicy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try again, not before `delay_s` from now."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The failure is final."""
+
+
+_ATTEMPTS = {
+    "DeviceLost": 4,  # the board may reboot, the farm restarts a dead server within seconds
+    "MeasureTimeout": 2,  # a busy board gets one more chance
+    "EngineError": 3,  # a worker died: another takes over
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Decides by error class and by how often this run has tried.
+
+    `attempts` maps an error class to the most attempts in one run; a class that is not named gets one.
+    Delays double from `first_delay_s` up to `longest_delay_s`.
+    """
+
+    attempts: Mapping[str, int] = field(default_factory=lambda: dict(_ATTEMPTS))
+    first_delay_s: float = 1.0
+    longest_delay_s: float = 30.0
+
+    def decide(self, error_class: str, failures: int) -> Retry | GiveUp:
+        """What follows the `failures`-th failure of a stage in this run (counted from 1)."""
+        if failures >= self.attempts.get(error_class, 1):
+            return GiveUp()
+        return Retry(min(self.longest_delay_s, self.first_delay_s * 2.0 ** (failures - 1)))
+
+    def is_transient(self, error_class: str) -> bool:
+        """Whether a later run of the same sweep should try a stage that ended in this class."""
+        return error_class in self.attempts
