@@ -1,0 +1,96 @@
+"""The jobs that run in the forge's children: plain functions of JSON-able arguments, which read and write directories.
+
+Each writes into a temporary sibling of its directory and renames it at the end, so that a directory that exists is whole.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import LowerFailed
+from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
+
+__all__ = ["build_candidate", "import_model", "lower_model", "preload"]
+
+
+def preload() -> None:
+    """Load what the jobs need, so that a child inherits it: TVM, the ONNX importer, x86 intrinsics, one small compilation."""
+    tvm = load_tvm(("x86",))
+    for module in ("onnx", "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "sweep.toolchain.artifacts"):
+        importlib.import_module(module)
+    del tvm
+
+
+def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: str) -> dict[str, Any]:
+    """Read an ONNX network into a directory with its Relax module, inputs and reference output. Raises ImportFailed."""
+    from sweep.toolchain.models import import_network
+
+    with _whole(Path(out_dir)) as folder:
+        result = import_network(options, hints, folder)
+    return {"dir": _relative(out_dir), **result}
+
+
+def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> dict[str, Any]:
+    """Lower an imported model by its opt-level recipe and extract its tasks. Raises LowerFailed."""
+    from sweep.toolchain.lowering import lower
+    from sweep.toolchain.tasks import extract_tasks
+
+    start = time.perf_counter()
+    target = resolve_target(options["target"])
+    tvm = load_tvm(())
+    module = tvm.ir.load_json((Path(import_dir) / "module.json").read_text(encoding="utf-8"))
+    lowered = lower(module, options, target)
+    with _whole(Path(out_dir)) as folder:
+        (folder / "module.json").write_text(str(tvm.ir.save_json(lowered)), encoding="utf-8")
+        try:
+            tasks = extract_tasks(lowered, target, folder / "tasks")
+        except Exception as error:
+            raise LowerFailed(f"task extraction failed: {' '.join(str(error).split())[:400]}") from error
+    return {
+        "dir": _relative(out_dir),
+        "functions": sum(isinstance(function, tvm.tirx.PrimFunc) for _, function in lowered.functions_items()),
+        "tasks": tasks,
+        "target_json": target_json(target),
+        "lower_s": time.perf_counter() - start,
+    }
+
+
+def build_candidate(
+    target: Mapping[str, Any], out_path: str, mod_json: str | None = None, mod_path: str | None = None
+) -> dict[str, Any]:
+    """Compile one scheduled workload, given as JSON or as a file of it, into `out_path`. Returns {artifact_bytes, build_s}."""
+    from sweep.toolchain.artifacts import compile_candidate
+
+    resolved = resolve_target(target)
+    text = Path(str(mod_path)).read_text(encoding="utf-8") if mod_json is None else mod_json
+    module = load_tvm(()).ir.load_json(text)
+    return compile_candidate(module, resolved, Path(out_path))
+
+
+@contextmanager
+def _whole(out_dir: Path) -> Iterator[Path]:
+    """A folder to write in that takes the place of `out_dir` if the block ends well, and is gone if it does not."""
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}-", dir=out_dir.parent))
+    try:
+        yield folder
+        folder.chmod(0o755)
+        if out_dir.exists():
+            shutil.rmtree(out_dir)
+        os.replace(folder, out_dir)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _relative(out_dir: str) -> str:
+    """`artifacts/<kind>/<id>`: results name directories from the sweep directory, which may be moved."""
+    return "/".join(Path(out_dir).parts[-3:])

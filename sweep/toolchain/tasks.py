@@ -1,0 +1,44 @@
+"""Task extraction: the tensor programs of a lowered module that a tuner can schedule, each in a file of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Any
+
+__all__ = ["extract_tasks", "workload_id"]
+
+
+def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]]:
+    """Write each distinct workload to `folder/<workload>.json`; return [{workload, name, weight, trivial}], heaviest first."""
+    tvm = importlib.import_module("tvm")
+    meta_schedule = importlib.import_module("tvm.s_tir.meta_schedule")
+    folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, dict[str, Any]] = {}
+    for task in meta_schedule.relax_integration.extract_tasks(module, target, {}):
+        dispatched = task.dispatched[0]
+        text = str(tvm.ir.save_json(dispatched))
+        workload = workload_id(text)
+        if workload in found:
+            found[workload]["weight"] += int(task.weight)
+            continue
+        (folder / f"{workload}.json").write_text(text, encoding="utf-8")
+        found[workload] = {
+            "workload": workload,
+            "name": str(task.task_name),
+            "weight": int(task.weight),
+            "trivial": is_trivial(dispatched),
+        }
+    return list(found.values())
+
+
+def workload_id(module_json: str) -> str:
+    """16 hex of the serialised module: TVM's structural hash differs between platforms."""
+    return hashlib.sha256(module_json.encode()).hexdigest()[:16]
+
+
+def is_trivial(module: Any) -> bool:
+    """Whether there is no decision worth a second trial: no block reduces, as in reshape, concatenate, relu."""
+    is_spatial = importlib.import_module("tvm_ffi").get_global_func("s_tir.schedule.IsSpatialPrimFunc")
+    return all(bool(is_spatial(function)) for _, function in module.functions_items())
