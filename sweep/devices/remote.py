@@ -1,0 +1,142 @@
+"""One RPC session with one board: opened under a time limit, ended whatever happens, its errors in the tree's words.
+
+Each measurement has a session of its own. Its time limit is then the measurement's, on TVM's stock servers too; a board
+is given back after each; and a late answer cannot reach another candidate, because the socket it would come by is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.devices.tracker_client import TrackerClient
+from sweep.devices.wire import WORKER_CRASHED
+from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError
+
+__all__ = ["Remote", "remote_session"]
+
+SERVER_GRACE_S = 3.0
+"""The server ends a session at its limit and says so; the client cuts the line this much later if it said nothing."""
+PROBE_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An open session."""
+
+    rpc: Any
+    """tvm.rpc.RPCSession."""
+    device: Any
+    """tvm.runtime.Device on the other side."""
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """A global function of the other side; None when that side does not have it."""
+        try:
+            function = self.rpc.get_function(name)
+        except AttributeError:
+            return None
+        return function(*arguments)
+
+
+@contextmanager
+def remote_session(
+    tracker: TrackerClient, key: str, device_type: str, timeout_s: float, free_timeout_s: float
+) -> Iterator[Remote]:
+    """A session with the next free board of `key`, which both sides end after `timeout_s`.
+
+    Raises DeviceLost (no tracker, no such key, none free within `free_timeout_s`, connection broken), MeasureTimeout
+    (the session's time was over), MeasureFailed (the code crashed or raised on the board).
+    """
+    from tvm import rpc
+
+    board = tracker.request(key, free_timeout_s)
+    peer = (_resolve(board.host), board.port)
+    line = _Line(peer)
+    remote = None
+    try:
+        with line.cut_after(timeout_s + SERVER_GRACE_S):
+            session = rpc.connect(*peer, board.match_key, session_timeout=timeout_s)
+            remote = Remote(session, session.device(device_type))
+            yield remote
+    except SweepError:
+        raise
+    except Exception as error:  # noqa: BLE001  TVM raises whatever class the other side names
+        raise _translate(error, key, line, remote, timeout_s) from None
+    finally:
+        # Handles that a traceback still holds would keep the session, and with it the board.
+        line.cut()
+
+
+class _Line:
+    """The connections of this process to one server. Only one session at a time is served there, so all are this one's.
+
+    TVM's client waits in a blocking read that only the end of the connection ends: shutting it down from outside is the
+    one way to limit every call, the handshake included.
+    """
+
+    def __init__(self, peer: tuple[str, int]) -> None:
+        self.peer = peer
+        self.was_cut = False
+
+    @contextmanager
+    def cut_after(self, limit_s: float) -> Iterator[None]:
+        timer = threading.Timer(limit_s, self._cut_late)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def cut(self) -> None:
+        for entry in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                if not str(entry.readlink()).startswith("socket:"):
+                    continue
+                with socket.socket(fileno=os.dup(int(entry.name))) as found:
+                    if found.family == socket.AF_INET and found.getpeername() == self.peer:
+                        found.shutdown(socket.SHUT_RDWR)
+
+    def _cut_late(self) -> None:
+        self.was_cut = True
+        self.cut()
+
+
+def _translate(error: Exception, key: str, line: _Line, remote: Remote | None, timeout_s: float) -> SweepError:
+    text = str(error)
+    where = f"{key} at {line.peer[0]}:{line.peer[1]}"
+    if line.was_cut or "RPCSessionTimeoutError" in text:
+        return MeasureTimeout(f"{where} did not finish within {timeout_s:g} s")
+    if WORKER_CRASHED in text:
+        return MeasureFailed(f"{where}: {text.partition(WORKER_CRASHED + ': ')[2].splitlines()[0]}")
+    if remote is None or not _answers(remote, line):
+        return DeviceLost(f"the connection to {where} broke: {last_line(error)}")
+    return MeasureFailed(f"{where}: {last_line(error)}")
+
+
+def _answers(remote: Remote, line: _Line) -> bool:
+    try:
+        with line.cut_after(PROBE_TIMEOUT_S):
+            remote.rpc.get_function("tvm.rpc.server.remove")
+    except Exception:  # noqa: BLE001  whatever it is: no answer
+        return False
+    return True
+
+
+def last_line(error: BaseException, limit: int = 200) -> str:
+    """What went wrong without the C++ frames above it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:limit]
+
+
+def _resolve(host: str) -> str:
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise DeviceLost(f"the tracker sent us to {host!r}, which cannot be resolved: {error}") from error

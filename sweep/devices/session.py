@@ -1,0 +1,105 @@
+"""A device as a measurer: give it a library or an artifact, get the times it took or why there are none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.devices.candidate import time_candidate
+from sweep.devices.cores import core_lock
+from sweep.devices.remote import remote_session
+from sweep.devices.tracker_client import TrackerClient
+from sweep.errors import DeviceLost
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from sweep.devices.remote import Remote
+    from sweep.study.cluster import Device
+
+__all__ = ["DeviceSession"]
+
+OPEN_TIMEOUT_S = 30.0
+"""For one session's handshake when proving that a device is there."""
+FREE_TIMEOUT_S = 60.0
+"""How long another holder of the device may keep us waiting for it."""
+CORE_TIMEOUT_S = 1800.0
+"""How long devices with a core in common may keep us waiting: the longest measurement of theirs."""
+
+
+class DeviceSession:
+    """Measures on one device, one thing at a time. Not for several threads at once."""
+
+    def __init__(
+        self,
+        device: Device,
+        tracker_host: str,
+        tracker_port: int,
+        lock_dir: Path,
+        free_timeout_s: float = FREE_TIMEOUT_S,
+    ) -> None:
+        self.device = device
+        self.tracker = TrackerClient(tracker_host, tracker_port)
+        self.lock_dir = lock_dir
+        self.free_timeout_s = free_timeout_s
+        self._is_open = False
+
+    def __enter__(self) -> DeviceSession:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Prove with a first session that the device is there and answers. Raises DeviceLost."""
+        with self._remote(OPEN_TIMEOUT_S) as remote:
+            remote.device.sync()
+        self._is_open = True
+
+    def close(self) -> None:
+        """No measurement after this. The board itself was given back after each one."""
+        self._is_open = False
+
+    def measure_candidate(
+        self,
+        lib: Path,
+        args: Iterable[Mapping[str, Any]],
+        number: int = 3,
+        repeat: int = 1,
+        min_repeat_ms: float = 100,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any]:
+        """Time the entry function of the shared library `lib` on random arguments of the given shapes and dtypes.
+
+        Gives `run_secs`, `repeat` values in seconds, each a mean over at least `number` calls and at least
+        `min_repeat_ms`; and `seconds`, what the measurement cost without the wait for the cores. Raises MeasureTimeout,
+        MeasureFailed (it crashed or raised), DeviceLost.
+        """
+        with self._cores():
+            began = time.monotonic()
+            with self._remote(timeout_s) as remote:
+                run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms)
+            return {"run_secs": run_secs, "seconds": time.monotonic() - began}
+
+    def _cores(self) -> AbstractContextManager[None]:
+        if not self._is_open:
+            raise DeviceLost(f"the session with {self.device.key} is not open")
+        # The cores of a board that we do not serve are not this host's: the tracker alone keeps others off it.
+        return core_lock(self.lock_dir, self.device.cores if self.device.managed else (), CORE_TIMEOUT_S)
+
+    def _remote(self, timeout_s: float) -> AbstractContextManager[Remote]:
+        return remote_session(
+            self.tracker, self.device.key, _device_type(self.device.target), timeout_s, self.free_timeout_s
+        )
+
+
+def _device_type(target: Mapping[str, Any]) -> str:
+    """TVM's name of the kind of device that runs a kind of target: `llvm` is no device."""
+    kind = str(target.get("kind", "llvm"))
+    return "cpu" if kind in ("llvm", "c", "native") else kind
