@@ -97,7 +97,9 @@ def _judge(step: str, answer: Mapping[str, Any]) -> Finding:
     if step != "serialise":
         return Finding(check, False, str(answer["error"]), mend)
     ffi = installed("apache-tvm-ffi") or "of unknown version"
-    detail = f"no tuning record can be kept: serialising an IRModule {answer['error']}, with apache-tvm-ffi {ffi}"
+    detail = (
+        f"no tuning record can be kept: serialising a workload failed ({answer['error']}) with apache-tvm-ffi {ffi}"
+    )
     return Finding(check, False, detail, mend)
 
 

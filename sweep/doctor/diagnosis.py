@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from json import dumps
 
@@ -20,7 +20,7 @@ MARKS = {True: ("ok", "green"), None: ("note", "yellow"), False: ("WRONG", "bold
 
 def diagnose() -> list[Finding]:
     """Everything there is to say about this machine and installation; takes some seconds, most of them TVM's."""
-    return [finding for check in CHECKS for finding in check()]
+    return [finding for check in CHECKS for finding in _run_check(check)]
 
 
 def run_doctor(json: bool) -> int:
@@ -37,6 +37,14 @@ def to_json(findings: Sequence[Finding]) -> str:
     """`ok` is false when something must be mended; `findings` has the fields of Finding."""
     healthy = all(finding.ok is not False for finding in findings)
     return dumps({"ok": healthy, "findings": [asdict(finding) for finding in findings]}, indent=2)
+
+
+def _run_check(check: Callable[[], list[Finding]]) -> list[Finding]:
+    """A check that lacks a package of its own must not keep the others from being made."""
+    try:
+        return check()
+    except ImportError as error:
+        return [Finding(check.__name__.removeprefix("check_"), False, str(error), f"pip install {error.name}")]
 
 
 def _print_table(findings: Sequence[Finding]) -> None:

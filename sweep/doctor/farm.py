@@ -7,8 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import psutil
-
 from sweep.devices.processes import ProcessId, is_alive
 from sweep.devices.tracker_client import TrackerClient
 from sweep.doctor.finding import Finding
@@ -58,6 +56,8 @@ def check_leftovers(folder: Path | None = None) -> list[Finding]:
 
 
 def _orphans() -> Iterator[tuple[int, str]]:
+    import psutil
+
     for process in psutil.process_iter(["pid", "ppid", "cmdline"]):
         command = process.info["cmdline"] or []
         module = next((part for part in command if part in OUR_MODULES), None)

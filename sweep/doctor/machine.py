@@ -7,8 +7,6 @@ import shutil
 import socket
 from pathlib import Path
 
-import psutil
-
 from sweep.doctor.finding import Finding
 
 __all__ = ["check_machine"]
@@ -23,6 +21,8 @@ GOOD_SHARED_MEMORY_GIB = 0.25
 
 def check_machine(folder: Path | None = None) -> list[Finding]:
     """`folder` is where a sweep would be written: the current one."""
+    import psutil
+
     return [
         _check_cores(len(os.sched_getaffinity(0)), os.cpu_count() or 1, _quota_cores()),
         _check_memory(psutil.virtual_memory().available / GIB),
