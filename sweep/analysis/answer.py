@@ -1,0 +1,125 @@
+"""What the rows of a sweep answer: the best cell for each model on each device, and a sentence that says it.
+
+Says what was measured and no more: a best cell whose interval meets another's is not called alone at the top.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.analysis.results import NO_TUNER, REFERENCE, Results
+from sweep.analysis.wording import as_ms, as_times, plural
+
+__all__ = ["Best", "answer", "best_cells", "configuration", "describe_best"]
+
+Row = Mapping[str, Any]
+_SPELLED_OUT = 3
+"""Up to so many model-device pairs the answer names each; beyond, it gives the range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The fastest cell of a model on a device at one batch; reference runtimes do not compete."""
+
+    model: str
+    batch: int
+    device: str
+    row: Row
+    ties: int
+    """Other cells whose interval of the median meets this one's: they cannot be told apart from it."""
+
+
+def best_cells(rows: Iterable[Row]) -> list[Best]:
+    """One for each (model, batch, device) that has a latency, in the order of the rows."""
+    groups: dict[tuple[str, int, str], list[Row]] = {}
+    for row in rows:
+        if row["latency_ms_median"] is not None and row["runtime"] != REFERENCE:
+            groups.setdefault((row["model"], row["batch"], row["device"]), []).append(row)
+    found = []
+    for (model, batch, device), group in groups.items():
+        best = min(group, key=lambda row: float(row["latency_ms_median"]))
+        ties = sum(1 for row in group if row is not best and _low(row) <= _high(best))
+        found.append(Best(model, batch, device, best, ties))
+    return found
+
+
+def configuration(row: Row) -> str:
+    """What was chosen in a cell, in words: `xgb at O3 on native`; the axes that hardly vary only where unusual."""
+    if row["runtime"] != "tvm":
+        return "ONNX Runtime" if row["runtime"] == REFERENCE else str(row["runtime"])
+    tuner = "untuned" if row["tuner"] == NO_TUNER else row["tuner"]
+    extra = [row[axis] for axis, usual in (("layout", "NCHW"), ("precision", "float32")) if row[axis] != usual]
+    return " ".join([f"{tuner} at O{row['opt_level']} on {row['target']}", *extra])
+
+
+def describe_best(best: Best) -> str:
+    """One sentence on one model and device."""
+    row = best.row
+    batch = "" if best.batch == 1 else f" at batch {best.batch}"
+    told = [
+        f"{best.model}{batch} on {best.device}: {configuration(row)} is fastest at {as_ms(row['latency_ms_median'])} ms"
+    ]
+    if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
+        told.append(_against(1 / row["speedup_vs_untuned"], "untuned"))
+    if row["ratio_to_onnxruntime"] is not None:
+        told.append(_against(row["ratio_to_onnxruntime"], "ONNX Runtime"))
+    if best.ties:
+        told.append(f"{plural(best.ties, 'other cell')} cannot be told apart from it")
+    return ", ".join(told)
+
+
+def answer(results: Results) -> str:
+    """The study's question answered from the data alone: a sentence, or one a model and device where these are few."""
+    best = best_cells(results.cells)
+    pending = sum(row["status"] == "pending" for row in results.cells)
+    prefix = f"So far ({plural(pending, 'cell')} pending): " if pending else ""
+    if not best:
+        counts = Counter(row["status"] for row in results.cells if row["runtime"] != REFERENCE)
+        told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "the grid is empty"
+        return f"{prefix}No cell gave a latency ({told})."
+    if len(best) <= _SPELLED_OUT:
+        return prefix + "\n".join(f"{describe_best(one)}." for one in best)
+    return prefix + _over_all(best)
+
+
+def _over_all(best: Sequence[Best]) -> str:
+    models, devices = {one.model for one in best}, {one.device for one in best}
+    choices = Counter(configuration(one.row) for one in best)
+    choice, times = choices.most_common(1)[0]
+    where = f"{plural(len(models), 'model')} on {plural(len(devices), 'device')}"
+    told = f"Over {where}, {choice} is fastest in {times} of {len(best)}"
+    speedups = [one.row["speedup_vs_untuned"] for one in best if one.row["speedup_vs_untuned"] is not None]
+    if speedups:
+        told += f"; the best cells run {_span(speedups)} as fast as untuned"
+    ratios = [one.row["ratio_to_onnxruntime"] for one in best if one.row["ratio_to_onnxruntime"] is not None]
+    if ratios:
+        slower = sum(ratio > 1 for ratio in ratios)
+        told += f" and take {_span(ratios)} the time of ONNX Runtime (slower than it in {slower} of {len(ratios)})"
+    return told + "."
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = as_times(min(values)), as_times(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _against(ratio: float, other: str) -> str:
+    """`ratio`: this latency over the other's."""
+    if as_times(ratio) == "1.00x":
+        return f"as fast as {other}"
+    if ratio < 1:
+        return f"{as_times(1 / ratio)} faster than {other}"
+    return f"still {as_times(ratio)} slower than {other}"
+
+
+def _low(row: Row) -> float:
+    low = row["latency_ms_ci_low"]
+    return float(row["latency_ms_min"] if low is None else low)
+
+
+def _high(row: Row) -> float:
+    high = row["latency_ms_ci_high"]
+    return float(row["latency_ms_max"] if high is None else high)

@@ -1,0 +1,56 @@
+"""What came of a sweep: each cell with the results of its stages.
+
+Plain data, built from plan and ledger; tables, MLflow mirror and report all read it. Knows no files and no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sweep.study.spec import Cell
+
+__all__ = ["CellOutcome", "CellStatus", "SweepOutcome"]
+
+CellStatus = Literal["done", "failed", "skipped", "pending"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellOutcome:
+    """One cell and how far it came."""
+
+    cell: Cell
+    status: CellStatus
+    """`skipped`: never tried, for the reason in `error`. `pending`: neither done nor given up."""
+    error_class: str | None = None
+    error: str | None = None
+    failed_stage: str | None = None
+    """Kind of the stage that failed (import, lower, tune, build, measure)."""
+    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Result of each finished stage, by kind."""
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each finished stage, by kind; a shared stage counts in full in every cell that needs it."""
+    attempts: int = 0
+    """Attempts of all its stages together."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOutcome:
+    """A sweep as it stands, finished or not."""
+
+    study: str
+    question: str
+    cells: Sequence[CellOutcome]
+    started_t: float
+    """Unix seconds."""
+    ended_t: float
+    """Unix seconds; of the last event where the sweep has not ended."""
+    interrupted: bool
+    stage_counts: Mapping[str, Mapping[str, int]]
+    """By kind, then by status (done, failed, ...)."""
+    sweep_dir: Path
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """Of the host and the versions that hold for the whole sweep."""

@@ -1,0 +1,206 @@
+"""From what came of a sweep to rows that people read: one a cell, one a repeat, one a point of a tuning curve.
+
+Pure: the same outcome always gives the same rows, which is why tables, MLflow and reports cannot disagree.
+Latencies leave here in milliseconds, everything else in the unit its name ends with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sweep.analysis.outcome import CellOutcome, SweepOutcome
+from sweep.analysis.statistics import summarise
+from sweep.study.spec import AXES
+
+__all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
+
+REFERENCE = "onnxruntime"
+"""Value of the `runtime` axis of a reference cell."""
+NO_TUNER = "none"
+"""Usual label of the tuner that does not tune."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSummary:
+    """What holds for the sweep as a whole."""
+
+    study: str
+    question: str
+    started_t: float
+    ended_t: float
+    interrupted: bool
+    stage_counts: Mapping[str, Mapping[str, int]]
+    stage_seconds: Mapping[str, float]
+    """Seconds spent by kind, a shared stage counted once (unlike the cells' own, which count it in each)."""
+    conditions: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """As text that `from_json` reads back equal."""
+        return json.dumps(asdict(self), sort_keys=True, default=str)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> SweepSummary:
+        """Inverse of `to_json`."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """All that tables and reports show of one sweep."""
+
+    summary: SweepSummary
+    cells: Sequence[Row]
+    """One a cell, in the order of the plan; keys as the columns of results.parquet."""
+    measurements: Sequence[Row] = field(default_factory=tuple)
+    """One a repeat, warm-ups included."""
+    curves: Sequence[Row] = field(default_factory=tuple)
+    """One a point of a tuning curve: best latency estimate so far, against trials and seconds."""
+
+
+def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = None) -> Results:
+    """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror."""
+    run_ids = mlflow_run_ids or {}
+    cells = [_cell_row(outcome.study, cell, run_ids.get(cell.cell.id)) for cell in outcome.cells]
+    _set_ratios(cells, untuned={cell.cell.id for cell in outcome.cells if _is_untuned(cell)})
+    return Results(
+        summary=SweepSummary(
+            study=outcome.study,
+            question=outcome.question,
+            started_t=outcome.started_t,
+            ended_t=outcome.ended_t,
+            interrupted=outcome.interrupted,
+            stage_counts={kind: dict(counts) for kind, counts in outcome.stage_counts.items()},
+            stage_seconds=_stage_seconds(outcome.cells),
+            conditions=dict(outcome.conditions),
+        ),
+        cells=cells,
+        measurements=[row for cell in outcome.cells for row in _measurement_rows(cell)],
+        curves=[row for cell in outcome.cells for row in _curve_rows(cell)],
+    )
+
+
+def _axes(outcome: CellOutcome) -> Row:
+    return {axis: getattr(outcome.cell, axis) for axis in AXES}
+
+
+def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
+    stages = outcome.stages
+    measure, tune, build = stages.get("measure", {}), stages.get("tune"), stages.get("build", {})
+    if tune is None:
+        tune = {"trials": 0, "valid": 0, "tuning_s": 0.0} if _is_untuned(outcome) else {}
+    conditions = measure.get("conditions")
+    return {
+        "study": study,
+        "cell_id": outcome.cell.id,
+        "cell_name": outcome.cell.name,
+        **_axes(outcome),
+        "status": outcome.status,
+        "error_class": outcome.error_class,
+        "error": outcome.error,
+        "failed_stage": outcome.failed_stage,
+        "attempts": outcome.attempts,
+        **_latency_columns(measure.get("run_secs") if outcome.status == "done" else None),
+        "number": measure.get("number"),
+        "speedup_vs_untuned": None,
+        "ratio_to_onnxruntime": None,
+        "artifact_bytes": build.get("artifact_bytes"),
+        "peak_memory_bytes": measure.get("peak_memory_bytes"),
+        "tuning_trials": tune.get("trials"),
+        "tuning_valid": tune.get("valid"),
+        "tuning_s": tune.get("tuning_s"),
+        "tuned_tasks": build.get("tuned_tasks"),
+        "untuned_tasks": build.get("untuned_tasks"),
+        "build_s": build.get("build_s"),
+        "measure_s": outcome.stage_seconds.get("measure"),
+        "output_max_abs_diff": measure.get("output_max_abs_diff"),
+        "output_cosine_distance": measure.get("output_cosine_distance"),
+        "tvm_version": build.get("tvm_version"),
+        "runtime_version": measure.get("runtime_version"),
+        "target_json": _as_text(build.get("target_json")),
+        "device_key": outcome.cell.device,
+        "conditions_json": _as_text(conditions),
+        "mlflow_run_id": mlflow_run_id,
+    }
+
+
+def _latency_columns(run_secs: Sequence[float] | None) -> Row:
+    names = ("mean", "median", "min", "max", "std", "p90", "p99", "ci_low", "ci_high")
+    if not run_secs:
+        return {f"latency_ms_{name}": None for name in names} | {"repeats": None, "is_stable": None}
+    summary = summarise(run_secs)
+    seconds = {name: getattr(summary, name) for name in names}
+    in_ms = {f"latency_ms_{name}": None if value is None else value * 1e3 for name, value in seconds.items()}
+    return in_ms | {"repeats": summary.repeats, "is_stable": summary.is_stable}
+
+
+def _is_untuned(outcome: CellOutcome) -> bool:
+    # By what was done and not by the tuner's label, which a study may choose.
+    return "build" in outcome.stages and "tune" not in outcome.stages
+
+
+def _set_ratios(rows: Iterable[Row], untuned: Set[str]) -> None:
+    """Fill the two columns that take other cells to know."""
+    measured = [row for row in rows if row["latency_ms_median"] is not None]
+    bases = {_untuned_key(row): row for row in measured if row["cell_id"] in untuned}
+    references = {_reference_key(row): row for row in measured if row["runtime"] == REFERENCE}
+    for row in measured:
+        if row["runtime"] != REFERENCE and (base := bases.get(_untuned_key(row))):
+            row["speedup_vs_untuned"] = base["latency_ms_median"] / row["latency_ms_median"]
+        if reference := references.get(_reference_key(row)):
+            row["ratio_to_onnxruntime"] = row["latency_ms_median"] / reference["latency_ms_median"]
+
+
+def _untuned_key(row: Row) -> tuple[Any, ...]:
+    return tuple(row[axis] for axis in AXES if axis != "tuner")
+
+
+def _reference_key(row: Row) -> tuple[Any, ...]:
+    # Not layout and precision: the reference runs the network as it came, whatever this project makes of it.
+    return row["model"], row["batch"], row["device"]
+
+
+def _measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
+    measure = outcome.stages.get("measure", {})
+    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
+    t = measure.get("conditions", {}).get("t")
+    for kind, key in (("warm-up", "warmup_secs"), ("repeat", "run_secs")):
+        for index, seconds in enumerate(measure.get(key) or ()):
+            yield {
+                **shared,
+                "kind": kind,
+                "repeat": index,
+                "seconds": seconds,
+                "number": measure.get("number"),
+                "t": t,
+            }
+
+
+def _curve_rows(outcome: CellOutcome) -> Iterator[Row]:
+    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
+    for trial, seconds, estimate_s in outcome.stages.get("tune", {}).get("curve") or ():
+        if estimate_s is not None:  # no estimate before each task has one valid trial
+            yield {**shared, "trial": trial, "seconds": seconds, "best_latency_ms": estimate_s * 1e3}
+
+
+def _stage_seconds(cells: Iterable[CellOutcome]) -> dict[str, float]:
+    """By kind, shared stages once: two cells share a stage when they show the very same result of it."""
+    seen: dict[tuple[str, str], float] = {}
+    for outcome in cells:
+        for kind, seconds in outcome.stage_seconds.items():
+            result = outcome.stages.get(kind, {"cell": outcome.cell.id})
+            seen[kind, result.get("dir") or json.dumps(result, sort_keys=True, default=str)] = seconds
+    totals: dict[str, float] = {}
+    for (kind, _), seconds in seen.items():
+        totals[kind] = totals.get(kind, 0.0) + seconds
+    return totals
+
+
+def _as_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,68 @@
+"""Numbers as people read them, the same in the terminal, the pages and the sentences."""
+
+from __future__ import annotations
+
+__all__ = ["as_bytes", "as_duration", "as_ms", "as_percent", "as_times", "plural", "significant"]
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """`value` to so many significant digits, never in exponent form: 0.0456, 2.17, 16.0, 142, 1,234."""
+    if value == 0:
+        return "0"
+    rounded = float(f"{value:.{digits - 1}e}")
+    whole = len(f"{abs(int(rounded))}") if abs(rounded) >= 1 else -_zeros(rounded)
+    return f"{value if abs(rounded) >= 10**digits else rounded:,.{max(0, digits - whole)}f}"
+
+
+def as_ms(ms: float | None) -> str:
+    """A latency in milliseconds, without its unit; `-` for none."""
+    return "-" if ms is None else significant(ms)
+
+
+def as_times(factor: float | None) -> str:
+    """A ratio: 7.41x; `-` for none."""
+    return "-" if factor is None else f"{significant(factor)}x"
+
+
+def as_percent(share: float) -> str:
+    """A share of 1: 61 %, 0.4 %."""
+    percent = share * 100
+    return f"{percent:.0f} %" if percent >= 1 or percent == 0 else f"{significant(percent, 1)} %"
+
+
+def as_duration(seconds: float) -> str:
+    """Seconds as 0.8 s, 42 s, 7 min 12 s, 3 h 05 min, 2 d 4 h."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def as_bytes(size: float | None) -> str:
+    """A size: 512 B, 4.9 MB (decimal units)."""
+    if size is None:
+        return "-"
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} B" if unit == "B" else f"{significant(size)} {unit}"
+        size /= 1000
+    return f"{significant(size)} TB"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 cell, 2 cells, 12 retries."""
+    if count == 1:
+        return f"1 {noun}"
+    ending = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{count:,} {ending}"
+
+
+def _zeros(value: float) -> int:
+    """Zeros right after the point of a value below 1."""
+    return -int(f"{value:e}".split("e")[1]) - 1

@@ -1,0 +1,127 @@
+"""Columns of every result table, declared once: name, type, unit, meaning. Knows nothing of how rows come about.
+
+The schema is the same for an empty sweep and a full one, so tables of several sweeps always concatenate.
+Unit and meaning travel in each field's metadata (`table.schema.field("latency_ms_median").metadata`).
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+__all__ = ["MEASUREMENTS", "RESULTS", "TUNING_CURVES", "TUNING_RECORDS"]
+
+
+def _column(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
+    about = {"description": meaning} | ({"unit": unit} if unit else {})
+    return pa.field(name, kind, metadata=about)
+
+
+_IDENTITY = [
+    _column("cell_id", pa.string(), "hash of the cell's axes; the same in every sweep"),
+    _column("cell_name", pa.string(), "short name of the cell, distinct within its study"),
+]
+_AXES = [
+    _column("model", pa.string(), "name of the model"),
+    _column("target", pa.string(), "name of the target; - for a reference runtime"),
+    _column("tuner", pa.string(), "label of the tuner; - for a reference runtime"),
+    _column("opt_level", pa.int8(), "opt level 0 to 4; null for a reference runtime"),
+    _column("layout", pa.string(), "tensor layout of the model's activations"),
+    _column("precision", pa.string(), "number type of weights and activations"),
+    _column("batch", pa.int32(), "samples in one call", "samples"),
+    _column("device", pa.string(), "device of the cluster file"),
+    _column("runtime", pa.string(), "tvm, or the reference runtime that measured this row"),
+]
+
+
+def _latency(name: str, meaning: str) -> pa.Field:
+    return _column(f"latency_ms_{name}", pa.float64(), f"{meaning}; null unless status is done", "ms")
+
+
+RESULTS = pa.schema(
+    [
+        _column("study", pa.string(), "name of the study"),
+        *_IDENTITY,
+        *_AXES,
+        _column("status", pa.string(), "done, failed, skipped, tainted or pending"),
+        _column("error_class", pa.string(), "class of the error that ended a failed cell"),
+        _column("error", pa.string(), "its message; the reason of a skipped cell"),
+        _column("failed_stage", pa.string(), "kind of the stage that failed"),
+        _column("attempts", pa.int32(), "attempts of all stages of the cell", "attempts"),
+        _latency("mean", "mean of the repeats"),
+        _latency("median", "median of the repeats"),
+        _latency("min", "least repeat"),
+        _latency("max", "largest repeat"),
+        _latency("std", "sample deviation (ddof 1) of the repeats"),
+        _latency("p90", "90th percentile, from 10 repeats up"),
+        _latency("p99", "99th percentile, from 100 repeats up"),
+        _latency("ci_low", "lower end of the 95 % bootstrap interval of the median"),
+        _latency("ci_high", "upper end of the 95 % bootstrap interval of the median"),
+        _column("repeats", pa.int32(), "repeats measured", "repeats"),
+        _column("is_stable", pa.bool_(), "at least 6 repeats, and half the interval under 5 % of the median"),
+        _column("number", pa.int64(), "calls that one repeat is the mean of", "calls"),
+        _column(
+            "speedup_vs_untuned", pa.float64(), "median of tuner none at the same other axes over this median", "x"
+        ),
+        _column(
+            "ratio_to_onnxruntime", pa.float64(), "this median over ONNX Runtime's, same model, batch, device", "x"
+        ),
+        _column("artifact_bytes", pa.int64(), "size of the built library", "bytes"),
+        _column("peak_memory_bytes", pa.int64(), "peak memory of the measuring process above idle", "bytes"),
+        _column("tuning_trials", pa.int64(), "trials its tuning ran; 0 for tuner none", "trials"),
+        _column("tuning_valid", pa.int64(), "of those, trials that gave a latency", "trials"),
+        _column("tuning_s", pa.float64(), "wall time of its tuning", "s"),
+        _column("tuned_tasks", pa.int32(), "tasks built from a tuning record", "tasks"),
+        _column("untuned_tasks", pa.int32(), "tasks built with the default schedule", "tasks"),
+        _column("build_s", pa.float64(), "wall time of its build", "s"),
+        _column("measure_s", pa.float64(), "wall time of its measurement", "s"),
+        _column("output_max_abs_diff", pa.float64(), "largest absolute difference from the reference output"),
+        _column("output_cosine_distance", pa.float64(), "cosine distance from the reference output"),
+        _column("tvm_version", pa.string(), "TVM that built it"),
+        _column("runtime_version", pa.string(), "runtime that ran it"),
+        _column("target_json", pa.string(), "full target it was built for, as JSON"),
+        _column("device_key", pa.string(), "key of the device at the tracker"),
+        _column("conditions_json", pa.string(), "host, cores, load and governor at the measurement, as JSON"),
+        _column("mlflow_run_id", pa.string(), "MLflow run that mirrors the cell"),
+    ]
+)
+
+MEASUREMENTS = pa.schema(
+    [
+        *_IDENTITY,
+        *_AXES,
+        _column("kind", pa.string(), "warm-up or repeat"),
+        _column("repeat", pa.int32(), "index within its kind, from 0"),
+        _column("seconds", pa.float64(), "seconds of one call, mean over `number` calls", "s"),
+        _column("number", pa.int64(), "calls the value is the mean of", "calls"),
+        _column("t", pa.float64(), "Unix time of the measurement it belongs to", "s"),
+    ]
+)
+
+TUNING_CURVES = pa.schema(
+    [
+        *_IDENTITY,
+        *_AXES,
+        _column("trial", pa.int64(), "trials so far", "trials"),
+        _column("seconds", pa.float64(), "seconds of tuning so far", "s"),
+        _column("best_latency_ms", pa.float64(), "sum over the tasks of weight times best trial so far", "ms"),
+    ]
+)
+
+TUNING_RECORDS = pa.schema(
+    [
+        _column("workload", pa.string(), "hash of the tensor program"),
+        _column("task", pa.string(), "name of the task"),
+        _column("trial", pa.int64(), "index of the trial in its tuning"),
+        _column("tuner", pa.string(), "label of the tuner"),
+        _column("device", pa.string(), "device it was measured on"),
+        _column("target", pa.string(), "full target, as JSON"),
+        _column("t", pa.float64(), "Unix time of the trial", "s"),
+        _column("run_secs", pa.list_(pa.float64()), "seconds of each repeat; null where the trial failed", "s"),
+        _column("error_class", pa.string(), "class of the error of a failed trial"),
+        _column("error", pa.string(), "its message"),
+        _column("build_s", pa.float64(), "wall time of building the candidate", "s"),
+        _column("measure_s", pa.float64(), "wall time of measuring the candidate", "s"),
+        _column("trace_hash", pa.string(), "hash of the schedule trace"),
+        _column("log", pa.string(), "file the record comes from, relative to the sweep directory"),
+    ]
+)

@@ -1,0 +1,133 @@
+"""Result tables of a sweep directory: Parquet files written whole or not at all, and read back.
+
+results.parquet (one row a cell) carries the sweep's summary in its own metadata, so that one copied file still says
+which question it answers and under which conditions it was measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweep.analysis.results import Results, SweepSummary
+from sweep.errors import RecordError
+from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS
+
+__all__ = [
+    "read_curves",
+    "read_measurements",
+    "read_results",
+    "read_saved",
+    "read_tuning_records",
+    "write_tables",
+]
+
+SUMMARY_KEY = b"sweep.summary"
+"""Where the metadata of results.parquet keeps the sweep's summary."""
+_FILES = {
+    "results": "results.parquet",
+    "measurements": "measurements.parquet",
+    "curves": "tuning_curves.parquet",
+    "records": "tuning_records.parquet",
+}
+
+
+def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
+    """Write all tables of a sweep and return their paths.
+
+    Each appears under its name complete: a reader, or a kill in mid-write, sees the former file or the new one.
+    Raises RecordError where the directory cannot be written.
+    """
+    about = {SUMMARY_KEY: results.summary.to_json().encode()}
+    tables = {
+        "results": _table(results.cells, RESULTS.with_metadata(about)),
+        "measurements": _table(results.measurements, MEASUREMENTS),
+        "curves": _table(results.curves, TUNING_CURVES),
+        "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
+    }
+    return [_write(table, sweep_dir / _FILES[name]) for name, table in tables.items()]
+
+
+def read_results(sweep_dir: Path) -> pa.Table:
+    """results.parquet: one row a cell. Raises RecordError where there is none, or none that can be read."""
+    return _read(sweep_dir, "results")
+
+
+def read_measurements(sweep_dir: Path) -> pa.Table:
+    """measurements.parquet: one row a repeat. Raises RecordError."""
+    return _read(sweep_dir, "measurements")
+
+
+def read_curves(sweep_dir: Path) -> pa.Table:
+    """tuning_curves.parquet: one row a point of a tuning curve. Raises RecordError."""
+    return _read(sweep_dir, "curves")
+
+
+def read_tuning_records(sweep_dir: Path) -> pa.Table:
+    """tuning_records.parquet: one row a trial. Raises RecordError."""
+    return _read(sweep_dir, "records")
+
+
+def read_saved(sweep_dir: Path) -> Results:
+    """What `write_tables` wrote, as it was handed over. Raises RecordError."""
+    cells = read_results(sweep_dir)
+    about = (cells.schema.metadata or {}).get(SUMMARY_KEY)
+    if about is None:
+        raise RecordError(f"{sweep_dir / _FILES['results']}: not a result table of a sweep")
+    return Results(
+        summary=SweepSummary.from_json(about),
+        cells=cells.to_pylist(),
+        measurements=read_measurements(sweep_dir).to_pylist(),
+        curves=read_curves(sweep_dir).to_pylist(),
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    # Column by column: `Table.from_pylist` would drop a key that no column has without a word.
+    unknown = set(rows[0]) - set(schema.names) if rows else set()
+    if unknown:
+        raise RecordError(f"rows have values that no column takes: {', '.join(sorted(unknown))}")
+    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _write(table: pa.Table, path: Path) -> Path:
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _read(sweep_dir: Path, name: str) -> pa.Table:
+    path = sweep_dir / _FILES[name]
+    if not path.is_file():
+        raise RecordError(f"{path}: no such table; `sweep run` writes it")
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise RecordError(f"{path}: cannot be read: {error}") from error
+
+
+def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
+    for log in sorted((sweep_dir / "records").glob("**/trials.jsonl")):
+        name = str(log.relative_to(sweep_dir))
+        for line in log.read_bytes().splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:  # the last line of a log whose writer was killed: that trial is not recorded
+                continue
+            target = record.get("target")
+            as_text = target if target is None or isinstance(target, str) else json.dumps(target, sort_keys=True)
+            yield {field: record.get(field) for field in TUNING_RECORDS.names} | {"target": as_text, "log": name}

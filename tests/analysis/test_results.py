@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.results import REFERENCE, Row, SweepSummary, derive
+from sweep.study.spec import AXES
+from tests.record.fixtures import sweep_outcome
+
+
+def row_of(rows: list[Row], **axes: object) -> Row:
+    [found] = [row for row in rows if all(row[axis] == value for axis, value in axes.items())]
+    return found
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[Row]:
+    return list(derive(sweep_outcome(tmp_path)).cells)
+
+
+def test_a_row_a_cell_in_the_order_of_the_plan(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    rows = derive(outcome, {outcome.cells[0].cell.id: "run-1"}).cells
+    assert [row["cell_id"] for row in rows] == [cell.cell.id for cell in outcome.cells]
+    assert [row["mlflow_run_id"] for row in rows[:2]] == ["run-1", None]
+    for row, cell in zip(rows, outcome.cells, strict=True):
+        assert {axis: row[axis] for axis in AXES} == {axis: getattr(cell.cell, axis) for axis in AXES}
+
+
+def test_speedup_is_against_untuned_at_the_same_other_axes(rows: list[Row]) -> None:
+    tuned = row_of(rows, device="local-1", tuner="random", opt_level=0)
+    untuned = row_of(rows, device="local-1", tuner="none", opt_level=0)
+    assert tuned["speedup_vs_untuned"] == untuned["latency_ms_median"] / tuned["latency_ms_median"]
+    assert untuned["speedup_vs_untuned"] == 1.0
+    assert row_of(rows, device="local-1", runtime=REFERENCE)["speedup_vs_untuned"] is None
+
+
+def test_untuned_is_known_by_what_was_done_whatever_its_label(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, troubles=False)
+    renamed = [
+        replace(cell, cell=replace(cell.cell, tuner="as it comes")) if cell.cell.tuner == "none" else cell
+        for cell in outcome.cells
+    ]
+    rows = list(derive(replace(outcome, cells=renamed)).cells)
+    assert row_of(rows, device="local-1", tuner="xgb", opt_level=3)["speedup_vs_untuned"] == pytest.approx(1 / 0.135)
+    assert row_of(rows, device="local-1", tuner="as it comes", opt_level=3)["tuning_trials"] == 0
+
+
+def test_without_an_untuned_cell_or_a_reference_there_is_no_ratio(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    kept = [cell for cell in outcome.cells if cell.cell.tuner not in ("none", "-")]
+    for row in derive(replace(outcome, cells=kept)).cells:
+        assert row["speedup_vs_untuned"] is None
+        assert row["ratio_to_onnxruntime"] is None
+
+
+def test_ratio_to_the_reference_is_on_the_same_device(rows: list[Row]) -> None:
+    for row in rows:
+        reference = row_of(rows, device=row["device"], runtime=REFERENCE)
+        if row["status"] == "done":
+            assert row["ratio_to_onnxruntime"] == row["latency_ms_median"] / reference["latency_ms_median"]
+
+
+def test_a_failed_cell_has_its_reason_and_no_number(rows: list[Row]) -> None:
+    failed = row_of(rows, status="failed")
+    assert (failed["error_class"], failed["failed_stage"]) == ("TuneFailed", "tune")
+    assert "no valid trial" in failed["error"]
+    assert all(value is None for name, value in failed.items() if name.startswith(("latency_ms", "speedup", "ratio")))
+    skipped = row_of(rows, status="skipped")
+    assert "budget" in skipped["error"]
+    assert skipped["latency_ms_median"] is None
+
+
+def test_a_cell_that_failed_after_it_was_measured_gives_no_latency(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    wrong = replace(outcome.cells[0], status="failed", error_class="OutputMismatch", failed_stage="measure")
+    rows = derive(replace(outcome, cells=[wrong, *outcome.cells[1:]])).cells
+    assert rows[0]["latency_ms_median"] is None
+    assert "speedup_vs_untuned" in rows[0]
+    assert rows[0]["speedup_vs_untuned"] is None
+
+
+def test_measurements_keep_every_repeat_and_warmup(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    results = derive(outcome)
+    first = [row for row in results.measurements if row["cell_id"] == outcome.cells[0].cell.id]
+    assert [row["kind"] for row in first] == ["warm-up"] + ["repeat"] * 10
+    assert [row["seconds"] for row in first[1:]] == outcome.cells[0].stages["measure"]["run_secs"]
+    assert len(results.measurements) == 12 * 11
+
+
+def test_a_tuning_curve_starts_where_there_is_an_estimate_and_never_rises(tmp_path: Path) -> None:
+    curves = derive(sweep_outcome(tmp_path)).curves
+    assert curves[0]["trial"] == 3
+    for cell_id in {row["cell_id"] for row in curves}:
+        values = [row["best_latency_ms"] for row in curves if row["cell_id"] == cell_id]
+        assert values == sorted(values, reverse=True)
+
+
+def test_a_shared_stage_counts_once_in_the_times(tmp_path: Path) -> None:
+    seconds = derive(sweep_outcome(tmp_path)).summary.stage_seconds
+    assert seconds["import"] == pytest.approx(1.9)
+    assert seconds["lower"] == pytest.approx(0.8 + 1.1)
+    assert seconds["build"] == pytest.approx(10 * 6.2)
+
+
+def test_a_summary_survives_being_text(tmp_path: Path) -> None:
+    summary = derive(sweep_outcome(tmp_path)).summary
+    assert SweepSummary.from_json(summary.to_json()) == summary
+
+
+def test_the_best_cell_of_each_device_is_no_reference(rows: list[Row]) -> None:
+    assert [(one.device, one.row["tuner"], one.row["opt_level"]) for one in best_cells(rows)] == [
+        ("local-1", "xgb", 3),
+        ("local-2", "xgb", 0),
+    ]
+
+
+def test_cells_that_cannot_be_told_apart_are_called_ties(rows: list[Row]) -> None:
+    best = row_of(rows, device="local-1", tuner="xgb", opt_level=3)
+    near = row_of(rows, device="local-1", tuner="random", opt_level=3)
+    for part in ("median", "min", "max", "ci_low", "ci_high"):
+        near[f"latency_ms_{part}"] = best[f"latency_ms_{part}"] * 1.001
+    assert [one.ties for one in best_cells(rows)] == [1, 0]
+
+
+def test_the_answer_is_plain_about_the_reference(tmp_path: Path) -> None:
+    told = answer(derive(sweep_outcome(tmp_path, devices=("local-1",))))
+    assert told == (
+        "squeezenet on local-1: random at O3 on native is fastest at 3.36 ms, 4.76x faster than untuned, "
+        "still 3.28x slower than ONNX Runtime."
+    )
+
+
+def test_the_answer_over_many_models_gives_the_range(tmp_path: Path) -> None:
+    told = answer(derive(sweep_outcome(tmp_path, models=("squeezenet", "shufflenet", "resnet50"))))
+    assert told.startswith("Over 3 models on 2 devices, xgb at O3 on native is fastest in 5 of 6")
+    assert "slower than it in 6 of 6" in told
+
+
+def test_the_answer_where_nothing_was_measured_or_not_all_yet(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    pending = replace(outcome, cells=[replace(cell, status="pending", stages={}) for cell in outcome.cells])
+    assert answer(derive(pending)) == "So far (14 cells pending): No cell gave a latency (12 pending)."
+    assert answer(derive(replace(outcome, cells=[]))) == "No cell gave a latency (the grid is empty)."

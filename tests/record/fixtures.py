@@ -1,0 +1,235 @@
+"""Sweeps that never ran, with payloads as real stages leave them: for tests of whatever reads outcomes."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweep.record.outcome import CellOutcome, SweepOutcome
+from sweep.study.spec import Cell
+
+BASE_MS = {"squeezenet": 16.0, "shufflenet": 9.5, "resnet50": 142.0}
+TUNER_FACTOR = {"none": 1.0, "random": 0.21, "xgb": 0.135}
+OPT_FACTOR = {0: 1.35, 1: 1.12, 2: 1.08, 3: 1.0, 4: 0.97}
+DEVICE_FACTOR = {"local-1": 1.0, "local-2": 0.58}
+REFERENCE_FACTOR = 0.064
+STARTED_T = 1_760_000_000.0
+
+
+def sweep_outcome(
+    sweep_dir: Path,
+    *,
+    models: Sequence[str] = ("squeezenet",),
+    opt_levels: Sequence[int] = (0, 3),
+    devices: Sequence[str] = ("local-1", "local-2"),
+    troubles: bool = True,
+    **changes: Any,
+) -> SweepOutcome:
+    """3 tuners x opt_levels x devices for each model, and a reference cell a device.
+
+    troubles: the first xgb cell of each model fails in tuning, and the last of all is skipped.
+    """
+    cells = [
+        outcome
+        for model in models
+        for device in devices
+        for outcome in (*_tvm_cells(model, device, opt_levels), _reference_cell(model, device))
+    ]
+    if troubles:
+        cells = _with_troubles(cells)
+    outcome = SweepOutcome(
+        study="cpu-quickstart",
+        question="What do tuning and opt level buy for SqueezeNet on this machine?",
+        cells=cells,
+        started_t=STARTED_T,
+        ended_t=STARTED_T + 431.5,
+        interrupted=False,
+        stage_counts={
+            "import": {"done": len(models)},
+            "lower": {"done": len(models) * len(opt_levels)},
+            "tune": {"done": 7, "failed": 1} if troubles else {"done": 8},
+            "build": {"done": 11},
+            "measure": {"done": 13},
+        },
+        sweep_dir=sweep_dir,
+        conditions={
+            "host": "bench-01",
+            "cpu_model": "AMD EPYC 7B13",
+            "cores": 2,
+            "memory_bytes": 24 << 30,
+            "governor": None,
+            "os": "Linux 6.1",
+            "versions": {"tvm": "0.27.0", "onnxruntime": "1.31.1", "sweep": "0.1.0"},
+        },
+    )
+    return replace(outcome, **changes)
+
+
+def _cell(model: str, device: str, **axes: Any) -> Cell:
+    given = {"target": "native", "layout": "NCHW", "precision": "float32", "batch": 1, "runtime": "tvm"} | axes
+    return Cell(model=model, device=device, **given)
+
+
+def _tvm_cells(model: str, device: str, opt_levels: Sequence[int]) -> Iterator[CellOutcome]:
+    for opt_level in opt_levels:
+        for tuner in TUNER_FACTOR:
+            cell = _cell(model, device, tuner=tuner, opt_level=opt_level)
+            median_ms = BASE_MS[model] * TUNER_FACTOR[tuner] * OPT_FACTOR[opt_level] * DEVICE_FACTOR[device]
+            stages: dict[str, Any] = {
+                "import": import_result(model),
+                "lower": lower_result(model, opt_level),
+                "build": build_result(cell, tuned=tuner != "none"),
+                "measure": measure_result(median_ms / 1e3, cell.name, device),
+            }
+            seconds = {"import": 1.9, "lower": 0.8 + opt_level / 10, "build": 6.2, "measure": 3.4}
+            if tuner != "none":
+                stages["tune"] = tune_result(cell, median_ms / 1e3)
+                seconds["tune"] = stages["tune"]["tuning_s"]
+            yield CellOutcome(cell, "done", None, None, None, stages, seconds, attempts=len(stages))
+
+
+def _reference_cell(model: str, device: str) -> CellOutcome:
+    cell = _cell(model, device, target="-", tuner="-", opt_level=None, runtime="onnxruntime")
+    seconds = BASE_MS[model] * REFERENCE_FACTOR * DEVICE_FACTOR[device] / 1e3
+    measure = measure_result(seconds, cell.name, device) | {"runtime_version": "1.31.1"}
+    stages = {"import": import_result(model), "measure": measure}
+    return CellOutcome(cell, "done", None, None, None, stages, {"import": 1.9, "measure": 2.1}, attempts=2)
+
+
+def _with_troubles(cells: list[CellOutcome]) -> list[CellOutcome]:
+    failed = {
+        "error_class": "TuneFailed",
+        "error": "no valid trial for task fused_conv2d_add_relu: 32 of 32 candidates failed to build "
+        "(error: LLVM module verification failed)",
+        "failed_stage": "tune",
+    }
+    seen: set[str] = set()
+    for index, outcome in enumerate(cells):
+        if outcome.cell.tuner == "xgb" and outcome.cell.model not in seen:
+            seen.add(outcome.cell.model)
+            kept = {kind: outcome.stages[kind] for kind in ("import", "lower")}
+            cells[index] = replace(
+                outcome, status="failed", stages=kept, stage_seconds={"import": 1.9, "lower": 0.8}, **failed
+            )
+    skipped = max(index for index, outcome in enumerate(cells) if outcome.cell.runtime == "tvm")
+    cells[skipped] = replace(
+        cells[skipped],
+        status="skipped",
+        error="the budget of 2 h was spent before it started",
+        stages={},
+        stage_seconds={},
+        attempts=0,
+    )
+    return cells
+
+
+def import_result(model: str) -> dict[str, Any]:
+    return {
+        "dir": f"artifacts/import/{_hex(model)}",
+        "inputs": {"data": {"shape": [1, 3, 224, 224], "dtype": "float32"}},
+        "outputs": [{"name": "prob", "shape": [1, 1000], "dtype": "float32"}],
+        "params_bytes": 4_943_648,
+        "operators": {"Conv": 26, "Relu": 26, "MaxPool": 3, "Concat": 8},
+        "reference": True,
+        "reference_error": None,
+        "import_s": 1.7,
+    }
+
+
+def lower_result(model: str, opt_level: int) -> dict[str, Any]:
+    tasks = [
+        {"workload": _hex(f"{model} {i}"), "name": f"fused_conv2d{i}", "weight": 1, "trivial": False} for i in (0, 1)
+    ]
+    return {
+        "dir": f"artifacts/lower/{_hex(f'{model} {opt_level}')}",
+        "functions": 41,
+        "tasks": tasks,
+        "target_json": '{"kind": "llvm"}',
+        "lower_s": 0.7,
+    }
+
+
+def tune_result(cell: Cell, best_s: float, trials: int = 64) -> dict[str, Any]:
+    random = np.random.default_rng(zlib.crc32(cell.name.encode()))
+    reach = np.minimum.accumulate(best_s * (1 + 6 * np.exp(-np.arange(trials) / 14) * random.uniform(0.6, 1.4, trials)))
+    seconds = np.cumsum(random.uniform(0.25, 0.6, trials))
+    curve = [[i + 1, float(seconds[i]), float(reach[i]) if i >= 2 else None] for i in range(trials)]
+    return {
+        "records_dir": f"records/{_hex(cell.target)}/{cell.tuner}-{cell.device}",
+        "trials": trials,
+        "valid": trials - 3,
+        "failed": {"BuildFailed": 2, "MeasureTimeout": 1},
+        "tasks": [
+            {
+                "workload": _hex("0"),
+                "name": "fused_conv2d0",
+                "weight": 1,
+                "trials": 32,
+                "valid": 31,
+                "best_s": best_s / 2,
+            },
+            {
+                "workload": _hex("1"),
+                "name": "fused_conv2d1",
+                "weight": 1,
+                "trials": 32,
+                "valid": 30,
+                "best_s": best_s / 2,
+            },
+        ],
+        "search_s": 6.1,
+        "build_s": 12.0,
+        "measure_s": 9.4,
+        "tuning_s": float(seconds[-1]),
+        "curve": curve,
+    }
+
+
+def build_result(cell: Cell, tuned: bool) -> dict[str, Any]:
+    return {
+        "dir": f"artifacts/build/{_hex(cell.name)}",
+        "lib": "lib.so",
+        "artifact_bytes": 5_400_000 + 1000 * (cell.opt_level or 0),
+        "build_s": 6.1,
+        "tuned_tasks": 2 if tuned else 0,
+        "untuned_tasks": 0 if tuned else 2,
+        "target_json": '{"keys": ["cpu"], "kind": "llvm", "mcpu": "znver3", "num-cores": 1}',
+        "tvm_version": "0.27.0",
+    }
+
+
+def measure_result(median_s: float, name: str, device: str, repeat: int = 10) -> dict[str, Any]:
+    random = np.random.default_rng(zlib.crc32(name.encode()))
+    spread = 1 + random.gamma(2.0, 0.006, repeat)
+    return {
+        "run_secs": (median_s * spread / np.median(spread)).tolist(),
+        "number": max(1, int(0.1 / median_s)),
+        "warmup_secs": [median_s * 1.21],
+        "output_max_abs_diff": 3.1e-6,
+        "output_cosine_distance": 1.2e-9,
+        "conditions": {"host": "bench-01", "device": device, "threads": 1, "load_1m": 0.4, "t": STARTED_T + 300},
+        "peak_memory_bytes": 48 << 20,
+        "runtime_version": "0.27.0",
+    }
+
+
+def write_trials(sweep_dir: Path, *, torn: bool = False) -> Path:
+    """A log of three trials, one of them failed; `torn`: with half a line after them."""
+    log = sweep_dir / "records" / "0123456789ab" / "xgb-local-1" / "trials.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shared = {"workload": "ff00", "task": "conv", "tuner": "xgb", "device": "local-1", "target": {"kind": "llvm"}}
+    good = [shared | {"trial": i, "t": STARTED_T + i, "run_secs": [1e-3, 1.1e-3], "error_class": None} for i in (0, 1)]
+    bad = shared | {"trial": 2, "t": STARTED_T + 2, "run_secs": None, "error_class": "BuildFailed", "error": "no"}
+    text = "".join(json.dumps(record) + "\n" for record in (*good, bad))
+    log.write_text(text + ('{"workload": "ff' if torn else ""))
+    return log
+
+
+def _hex(text: str) -> str:
+    return f"{zlib.crc32(text.encode()):08x}"

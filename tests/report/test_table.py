@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sweep.analysis.results import derive
+from sweep.report.table import failure_lines, render_results, time_line
+from tests.record.fixtures import sweep_outcome
+
+
+def shown(path: Path, width: int = 120, **options: object) -> str:
+    stream = io.StringIO()
+    render_results(derive(sweep_outcome(path, **options)), Console(file=stream, width=width))  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_a_table_a_model_with_what_a_person_decides_by(tmp_path: Path) -> None:
+    text = shown(tmp_path, models=("squeezenet", "shufflenet"))
+    titles = [
+        line for line in text.splitlines() if line.startswith(("squeezenet ", "shufflenet ")) and "target" in line
+    ]
+    assert len(titles) == 2
+    header = next(line for line in text.splitlines() if "median ms" in line)
+    assert header.split() == ["device", "tuner", "opt", "median", "ms", "±", "vs", "untuned", "vs", "ORT"]
+
+
+def test_rows_are_sorted_by_device_then_median_and_the_best_is_marked(tmp_path: Path) -> None:
+    lines = shown(tmp_path).splitlines()
+    assert lines[2].split()[:4] == ["local-1", "ONNX", "Runtime", "-"]
+    assert lines[3].split() == ["local-1", "xgb", "O3", "2.16", "0.3", "%", "7.41x", "2.11x", "best"]
+    assert lines[7].split()[:4] == ["local-1", "untuned", "O0", "21.6"]
+    assert lines[8].endswith("failed in tune")
+
+
+def test_axes_that_vary_become_columns(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    cells = [
+        replace(cell, cell=replace(cell.cell, target="avx2")) if cell.cell.opt_level == 0 else cell
+        for cell in outcome.cells
+    ]
+    stream = io.StringIO()
+    render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=120))
+    assert "target" in next(line for line in stream.getvalue().splitlines() if "median ms" in line)
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 100, 200])
+def test_no_line_leaves_the_terminal_and_the_median_always_stays(tmp_path: Path, width: int) -> None:
+    text = shown(tmp_path, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "median ms" in text
+    assert "2.16" in text
+    assert "ONNX Runtime" in text
+
+
+def test_the_answer_failures_and_times_follow(tmp_path: Path) -> None:
+    text = " ".join(shown(tmp_path).split())
+    assert "still 2.11x slower than ONNX Runtime." in text
+    assert "squeezenet native xgb O0 local-1: failed in tune (TuneFailed): no valid trial" in text
+    assert "12 done, 1 failed, 1 skipped in 7 min 12 s; stages took tune" in text
+
+
+def test_names_with_markup_are_shown_as_they_are(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, question="Is [bold]this[/bold] [red] fine?")
+    stream = io.StringIO()
+    render_results(derive(outcome), Console(file=stream, width=120))
+    assert "Is [bold]this[/bold] [red] fine?" in stream.getvalue()
+
+
+def test_cells_of_one_reason_share_a_line(tmp_path: Path) -> None:
+    rows = derive(sweep_outcome(tmp_path, models=("squeezenet", "shufflenet", "resnet50"))).cells
+    lines = failure_lines(rows)
+    assert len(lines) == 2
+    assert lines[0].startswith("squeezenet native xgb O0 local-1 and 2 more: failed in tune (TuneFailed): ")
+    distinct = [dict(row, status="failed", error=f"reason {i}") for i, row in enumerate(rows)]
+    assert failure_lines(distinct, shown=3)[-1] == f"... and {len(rows) - 3} other reasons; see the report"
+
+
+def test_an_empty_sweep_is_said_to_be_empty(tmp_path: Path) -> None:
+    results = derive(replace(sweep_outcome(tmp_path), cells=[]))
+    stream = io.StringIO()
+    render_results(results, Console(file=stream, width=80))
+    assert "No cell gave a latency (the grid is empty)." in stream.getvalue()
+    assert time_line(results) == ""
