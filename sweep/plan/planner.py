@@ -1,0 +1,240 @@
+"""From a grid to the smallest set of stages: cells that need the same work share it.
+
+A stage's id is a hash of its kind, its options, the ids of its inputs and the versions of what does the work. Options are
+encoded once for each combination of axis values that they depend on, and not for each cell, so that 100,000 cells take
+seconds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from sweep.plan.fingerprint import canonical_json, fingerprint, hashed
+from sweep.plan.stage import KINDS, Plan, PlannedCell, Stage
+from sweep.plan.versions import versions_of
+from sweep.study.cluster import Cluster
+from sweep.study.grid import cells, left_out
+from sweep.study.model_file import LIGHT
+from sweep.study.spec import NATIVE, NO_CHOICE, Cell, Study
+
+__all__ = ["Plan", "PlannedCell", "make_plan"]
+
+_THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
+"""Largest difference from the reference output; float16 keeps 11 bits of a number."""
+
+
+def make_plan(study: Study, cluster: Cluster) -> Plan:
+    """All the work of a study on a cluster.
+
+    Stages are ordered so that inputs come first, and answers come early: reference and untuned cells, then tuners by the
+    trials they spend. Raises StudyError when the study does not go with the cluster.
+    """
+    grid = list(cells(study, cluster))
+    work = _Work(study, cluster)
+    planned: list[PlannedCell | None] = [None] * len(grid)
+    naive: Counter[str] = Counter()
+    by_rank: dict[tuple[int, int], list[int]] = {}
+    for index, cell in enumerate(grid):
+        by_rank.setdefault(work.rank(cell), []).append(index)
+    for index in itertools.chain.from_iterable(by_rank[rank] for rank in sorted(by_rank)):
+        stages = work.stages_of(grid[index])
+        planned[index] = PlannedCell(grid[index], stages)
+        naive.update(work.stages[stage].kind for stage in stages)
+    return Plan(
+        study_name=study.name,
+        cells=[cell for cell in planned if cell is not None],
+        stages=work.stages,
+        naive={kind: naive[kind] for kind in KINDS if naive[kind]},
+        left_out=left_out(study, cluster),
+    )
+
+
+class _Work:
+    """Makes stages, each once."""
+
+    def __init__(self, study: Study, cluster: Cluster) -> None:
+        self._study = study
+        self._models = {model.name: model for model in study.models}
+        self._tuners = {tuner.label: tuner for tuner in study.tuners}
+        self._devices = {device.key: device for device in cluster.devices}
+        self._targets = {target.name: target for target in study.targets}
+        self._full_targets: dict[tuple[str, str], _Options] = {}
+        self._options: dict[Hashable, _Options] = {}
+        self._ids: dict[Hashable, str] = {}
+        self._versions = {
+            (kind, runtime): canonical_json(versions_of(kind, runtime))
+            for kind in KINDS
+            for runtime in ("tvm", *study.references)
+        }
+        self._measure = {
+            "repeat": study.measure.repeat,
+            "min_repeat_ms": study.measure.min_repeat_ms,
+            "warmup": study.measure.warmup,
+            "number": study.measure.number,
+            "timeout_s": study.measure.timeout_s,
+        }
+        self.stages: dict[str, Stage] = {}
+
+    def rank(self, cell: Cell) -> tuple[int, int]:
+        """Sorts cells by when they should be answered: cheap ones first."""
+        if cell.runtime != "tvm":
+            return 0, 0
+        tuner = self._tuners[cell.tuner]
+        return (1, 0) if tuner.is_untuned else (2, int(tuner.options.get("trials_per_task") or 0))
+
+    def stages_of(self, cell: Cell) -> tuple[str, ...]:
+        """Ids of the stages that a cell takes, the stages made where they are new."""
+        imported = self._import(cell)
+        if cell.runtime != "tvm":
+            return imported, self._measured(cell, (imported,))
+        lowered = self._lower(cell, imported)
+        tuned = () if self._tuners[cell.tuner].is_untuned else (self._tune(cell, lowered),)
+        built = self._build(cell, (lowered, *tuned))
+        return imported, lowered, *tuned, built, self._measured(cell, (imported, built))
+
+    # -- one kind each ------------------------------------------------------------------------------------------------
+
+    def _import(self, cell: Cell) -> str:
+        key = ("import", cell.model, cell.batch)
+        if key in self._ids:
+            return self._ids[key]
+        model = self._models[cell.model]
+        options = {
+            "sha256": model.sha256,
+            "inputs": {name: list(shape) for name, shape in model.inputs.items()},
+            "batch": cell.batch,
+            "seed": self._study.seed,
+            # The networks of the onnx package have constant weights, on which wrong code can go unseen
+            "weights": "random" if model.source.startswith(LIGHT) else "as-is",
+        }
+        hints = {"path": str(model.path), "name": model.name, "source": model.source}
+        return self._add(key, Stage("", "import", options, hints, (), f"import {_network(cell)}"))
+
+    def _lower(self, cell: Cell, imported: str) -> str:
+        target = self._full_target(cell)
+        key = ("lower", imported, cell.opt_level, cell.layout, cell.precision, target.text)
+        if key in self._ids:
+            return self._ids[key]
+        options = self._once(
+            key[:1] + key[2:],
+            lambda: {
+                "opt_level": cell.opt_level,
+                "layout": cell.layout,
+                "precision": cell.precision,
+                "target": target.data,
+            },
+        )
+        return self._add(
+            key,
+            Stage("", "lower", options.data, {}, (imported,), f"lower {_compiled(cell)}{self._where(cell)}"),
+            options,
+        )
+
+    def _tune(self, cell: Cell, lowered: str) -> str:
+        target = self._full_target(cell)
+        key = ("tune", lowered, cell.tuner, cell.device)
+        if key in self._ids:
+            return self._ids[key]
+        tuner = self._tuners[cell.tuner]
+        options = self._once(
+            ("tune", cell.tuner, cell.device, target.text),
+            lambda: {
+                "tuner": {"name": tuner.name, "options": dict(tuner.options)},
+                "device": cell.device,
+                "target": target.data,
+                "seed": self._study.seed,
+            },
+        )
+        hints = self._once(
+            ("tune hints", cell.tuner, cell.device, target.text),
+            lambda: {
+                "tuner": tuner.label,
+                "tuner_key": f"{target.hash}/{tuner.label}-{cell.device}",
+                "records": f"records/{target.hash}/{tuner.label}-{cell.device}",
+            },
+        )
+        label = f"tune {_compiled(cell)} {cell.tuner} on {cell.device}"
+        return self._add(key, Stage("", "tune", options.data, hints.data, (lowered,), label), options)
+
+    def _build(self, cell: Cell, inputs: tuple[str, ...]) -> str:
+        key = ("build", *inputs)
+        if key in self._ids:
+            return self._ids[key]
+        target = self._full_target(cell)
+        options = self._once(("build", target.text), lambda: {"target": target.data})
+        label = f"build {_compiled(cell)} {cell.tuner}{self._where(cell)}"
+        return self._add(key, Stage("", "build", options.data, {}, inputs, label), options)
+
+    def _measured(self, cell: Cell, inputs: tuple[str, ...]) -> str:
+        key = ("measure", *inputs, cell.device, cell.runtime, cell.precision)
+        if key in self._ids:
+            return self._ids[key]
+        device = self._devices[cell.device]
+        options = self._once(
+            ("measure", cell.device, cell.runtime, cell.precision),
+            lambda: {
+                "runtime": cell.runtime,
+                "device": cell.device,
+                "device_target": dict(device.target),
+                "threads": device.threads,
+                "measure": self._measure,
+                "threshold": _THRESHOLDS[cell.precision],
+            },
+        )
+        what = f"{_network(cell)} {cell.runtime}" if cell.target == NO_CHOICE else f"{_compiled(cell)} {cell.tuner}"
+        stage = Stage("", "measure", options.data, {}, inputs, f"measure {what} on {cell.device}")
+        return self._add(key, stage, options, cell.runtime)
+
+    # -- ids ----------------------------------------------------------------------------------------------------------
+
+    def _full_target(self, cell: Cell) -> _Options:
+        key = (cell.target, cell.device)
+        if key not in self._full_targets:
+            attrs = self._targets[cell.target].on(self._devices[cell.device])
+            self._full_targets[key] = _Options(attrs)
+        return self._full_targets[key]
+
+    def _where(self, cell: Cell) -> str:
+        """For a stage that belongs to no device: `native` alone does not say whose."""
+        return f" for {cell.device}" if self._targets[cell.target].attrs["kind"] == NATIVE else ""
+
+    def _once(self, key: Hashable, make: Any) -> _Options:
+        if key not in self._options:
+            self._options[key] = _Options(make())
+        return self._options[key]
+
+    def _add(self, key: Hashable, draft: Stage, options: _Options | None = None, runtime: str = "tvm") -> str:
+        """Give a stage its id, and keep it unless there is one of the same content."""
+        text = (options or _Options(draft.options)).text
+        # The canonical JSON of the whole, put together from parts that are canonical already
+        stage_id = hashed(
+            f'{{"inputs":{canonical_json(draft.inputs)},"kind":"{draft.kind}","options":{text},'
+            f'"versions":{self._versions[draft.kind, runtime]}}}'
+        )
+        if stage_id not in self.stages:
+            self.stages[stage_id] = Stage(stage_id, draft.kind, draft.options, draft.hints, draft.inputs, draft.label)
+        self._ids[key] = stage_id
+        return stage_id
+
+
+class _Options:
+    """A dict that many stages share, encoded once."""
+
+    __slots__ = ("data", "hash", "text")
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+        self.text = canonical_json(data)
+        self.hash = fingerprint(data)[:12]
+
+
+def _network(cell: Cell) -> str:
+    return cell.model if cell.batch == 1 else f"{cell.model} batch{cell.batch}"
+
+
+def _compiled(cell: Cell) -> str:
+    unusual = [word for word, usual in ((cell.layout, "NCHW"), (cell.precision, "float32")) if word != usual]
+    return " ".join([_network(cell), f"O{cell.opt_level}", *unusual, cell.target])

@@ -1,0 +1,91 @@
+"""The words of a cluster file as frozen data: which devices there are and what carries out the work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Cluster", "Device", "RayOptions", "Simulate", "Tracker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One board or host, by its tracker key."""
+
+    key: str
+    target: Mapping[str, Any]
+    """Its own: what `native` means there, and what code for it may use. `{"kind": "llvm", "native": "<cpu id>"}` for
+    the CPU of this host, which only the toolchain can name in LLVM's words."""
+    threads: int
+    """Threads of the runtime that serves it."""
+    cores: tuple[int, ...]
+    """Cores of this host that it owns; empty for a device elsewhere."""
+    managed: bool
+    """Whether its server is started, and ended, by the farm."""
+    count: int = 1
+    """How many equal boards share the key."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """For people: what the key does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """Where devices register."""
+
+    host: str
+    port: int
+    """0: a free one, chosen when it starts."""
+    managed: bool
+    """Whether it is started, and ended, by the farm."""
+
+
+@dataclass(frozen=True, slots=True)
+class RayOptions:
+    """How Ray is reached."""
+
+    address: str | None = None
+    """None: a Ray of its own on loopback."""
+    num_cpus: int | None = None
+    """None: what this machine has beside the cores that devices own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Simulate:
+    """What the simulated engine pretends; it does no TVM work."""
+
+    devices: int
+    """Devices made up, `sim-0` and on, when the file lists none."""
+    slots: int
+    """Measurements at once on each."""
+    stage_s: Mapping[str, float]
+    """Simulated seconds a stage takes, by kind."""
+    failure_rate: float
+    """Share of attempts that fail."""
+    seed: int
+    speed: float
+    """Simulated seconds a second; 0: as fast as it goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster file, checked."""
+
+    name: str
+    engine: str
+    """`ray`, `inline` or `simulated`."""
+    tracker: Tracker
+    devices: tuple[Device, ...]
+    ray: RayOptions
+    mlflow_uri: str | None
+    """None: a store inside the sweep directory."""
+    simulate: Simulate
+    path: Path
+
+    def device(self, key: str) -> Device:
+        """The device with this key; KeyError where there is none."""
+        for device in self.devices:
+            if device.key == key:
+                return device
+        raise KeyError(key)

@@ -1,0 +1,86 @@
+"""The form of a cluster file: its keys, types, defaults and limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from sweep.study.form import Form, Name, Slug
+from sweep.study.study_form import TargetForm
+
+__all__ = ["ClusterForm", "DeviceForm", "MlflowForm", "RayForm", "SimulateForm", "TrackerForm"]
+
+Kind = Literal["import", "lower", "tune", "build", "measure"]
+
+
+class TrackerForm(Form):
+    """Where devices register."""
+
+    host: str | None = Field(
+        None, min_length=1, max_length=253, description="By default 127.0.0.1; unmanaged: TVM_TRACKER_HOST."
+    )
+    port: int | None = Field(None, ge=0, le=65_535, description="0: a free one; unmanaged: TVM_TRACKER_PORT.")
+    managed: bool = Field(True, description="Whether sweep starts and ends it.")
+
+
+class DeviceForm(Form):
+    """One board or host, by its tracker key."""
+
+    key: Name = Field(description="Its key at the tracker.", examples=["local", "rasp4"])
+    target: (
+        Annotated[
+            Annotated[str, Field(min_length=1), Tag("text")] | Annotated[TargetForm, Tag("mapping")],
+            Discriminator(lambda value: "text" if isinstance(value, str) else "mapping"),
+        ]
+        | None
+    ) = Field(
+        None, description="Its own target: native (the default for managed devices), a tag, a string or a mapping."
+    )
+    threads: int | None = Field(None, ge=1, le=1024, description="Threads of its runtime, by default 1.")
+    cores: list[Annotated[int, Field(ge=-1024, le=1023)]] | None = Field(
+        None, min_length=1, description="Cores it owns; -1 is the last that this process may use. Default: [-1]."
+    )
+    managed: bool = Field(True, description="Whether sweep starts and ends its server, on this host.")
+    count: int = Field(1, ge=1, le=10_000, description="Equal boards that share the key.")
+    labels: dict[str, str] = Field({}, description="For people.")
+
+
+class RayForm(Form):
+    """How Ray is reached."""
+
+    address: str | None = Field(
+        None, min_length=1, description="An existing cluster; null: one of its own on loopback."
+    )
+    num_cpus: int | None = Field(None, ge=1, le=100_000, description="Cores it may use; null: those devices leave.")
+
+
+class MlflowForm(Form):
+    """Where results are mirrored."""
+
+    tracking_uri: str | None = Field(None, min_length=1, description="null: a store inside the sweep directory.")
+
+
+class SimulateForm(Form):
+    """What the simulated engine pretends."""
+
+    devices: int = Field(4, ge=1, le=10_000, description="Devices sim-0 and on, when `devices` lists none.")
+    slots: int = Field(1, ge=1, le=10_000, description="Measurements at once on each.")
+    stage_s: dict[Kind, Annotated[float, Field(ge=0, le=86_400)]] = Field(
+        {}, description="Seconds a stage takes, by kind."
+    )
+    failure_rate: float = Field(0.0, ge=0, le=1, description="Share of attempts that fail.")
+    seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="Of the failures.")
+    speed: float = Field(0.0, ge=0, le=1e9, description="Simulated seconds a second; 0: as fast as it goes.")
+
+
+class ClusterForm(Form):
+    """A cluster: devices, and what carries out the work."""
+
+    name: Slug = Field(description="Its name: small letters, digits and dashes.", examples=["local"])
+    engine: Literal["ray", "inline", "simulated"] = Field("ray", description="What carries out the work.")
+    tracker: TrackerForm = Field(TrackerForm(), description="Where devices register.")
+    devices: list[DeviceForm] = Field([], description="Boards and hosts.")
+    ray: RayForm = Field(RayForm(), description="How Ray is reached.")
+    mlflow: MlflowForm = Field(MlflowForm(), description="Where results are mirrored.")
+    simulate: SimulateForm | None = Field(None, description="What the simulated engine pretends.")

@@ -1,0 +1,128 @@
+"""The one gate: a person's files come in here, and frozen data comes out or one line that says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import StudyError
+from sweep.study.cluster import Cluster
+from sweep.study.complaint import fill_in
+from sweep.study.model_file import read_model
+from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Tuner
+from sweep.study.study_form import RuleForm, StudyForm
+from sweep.study.suggest import hint, listed
+from sweep.study.targets import read_target
+from sweep.study.tuners import CATALOGUE, TunerForm
+from sweep.study.yaml_file import read_yaml
+
+__all__ = ["load_cluster", "load_study", "study_json_schema"]
+
+
+def load_study(path: Path) -> Study:
+    """A study file, checked, with every default filled in.
+
+    Raises StudyError, one line, about the first thing that is wrong. What depends on the devices there are is checked when
+    the grid meets a cluster, in `sweep.study.grid`.
+    """
+    path = Path(path)
+    form = fill_in(StudyForm, read_yaml(path, "study file"), path)
+    models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
+    targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
+    tuners = tuple(_tuner(entry) for entry in form.tuners)
+    _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each")
+    _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
+    _refuse_duplicates("tuners", [tuner.label for tuner in tuners], path, "a `label:` of its own for each")
+    study = Study(
+        name=form.study,
+        question=" ".join(form.question.split()),
+        models=models,
+        targets=targets,
+        tuners=tuners,
+        opt_levels=_distinct("opt_levels", form.opt_levels, path),
+        layouts=_distinct("axes.layout", form.axes.layout, path),
+        precisions=_distinct("axes.precision", form.axes.precision, path),
+        batches=_distinct("axes.batch", form.axes.batch, path),
+        devices=None if form.devices is None else _distinct("devices", form.devices, path),
+        exclude=tuple(_rule(rule) for rule in form.exclude),
+        include=tuple(_rule(rule) for rule in form.include),
+        measure=Measure(**form.measure.model_dump()),
+        budget=Budget(hours=form.budget.hours),
+        seed=form.seed,
+        references=tuple(form.reference),
+        path=path,
+    )
+    _check_rules(study)
+    return study
+
+
+def load_cluster(path: Path) -> Cluster:
+    """A cluster file, checked: every default filled in, cores and the CPU of this host resolved.
+
+    Raises StudyError, one line, about the first thing that is wrong.
+    """
+    from sweep.study.cluster_file import read_cluster  # noqa: PLC0415  a plan without a cluster file needs none of it
+
+    return read_cluster(Path(path))
+
+
+def study_json_schema() -> dict[str, Any]:
+    """The JSON schema of a study file, for editors."""
+    schema = StudyForm.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A sweep study"}
+
+
+def _tuner(entry: str | TunerForm) -> Tuner:
+    form: Any = CATALOGUE[entry](name=entry) if isinstance(entry, str) else entry  # type: ignore[call-arg]
+    options = form.model_dump(exclude={"name", "label"})
+    return Tuner(label=form.label or form.name, name=form.name, options=dict(sorted(options.items())))
+
+
+def _rule(form: RuleForm) -> Rule:
+    written = form.model_dump(exclude_none=True)
+    return {axis: tuple(value) if isinstance(value, list) else (value,) for axis, value in written.items()}
+
+
+def _distinct(key: str, values: list[Any], file: Path) -> tuple[Any, ...]:
+    _refuse_duplicates(key, values, file, "each value once")
+    return tuple(values)
+
+
+def _refuse_duplicates(key: str, names: Iterable[Any], file: Path, allowed: str) -> None:
+    seen: dict[Any, int] = {}
+    for index, name in enumerate(names):
+        if name in seen:
+            raise StudyError(
+                f"is the same as {key}[{seen[name]}]", file=file, key=f"{key}[{index}]", value=name, allowed=allowed
+            )
+        seen[name] = index
+
+
+def _check_rules(study: Study) -> None:
+    """Rules may speak only of what the study has; devices are known later."""
+    known: Mapping[str, tuple[Any, ...]] = {
+        "model": tuple(model.name for model in study.models),
+        "target": tuple(target.name for target in study.targets),
+        "tuner": tuple(tuner.label for tuner in study.tuners),
+        "opt_level": study.opt_levels,
+        "layout": study.layouts,
+        "precision": study.precisions,
+        "batch": study.batches,
+        "runtime": ("tvm", *study.references),
+    }
+    # A rule that adds cells may go beyond the axes, but not name what is defined nowhere
+    defined = {axis: known[axis] for axis in ("model", "target", "tuner", "runtime")}
+    for key, rules, values in (("exclude", study.exclude, known), ("include", study.include, defined)):
+        for index, rule in enumerate(rules):
+            for axis in AXES:
+                for value in rule.get(axis, ()) if axis in values else ():
+                    if value not in values[axis]:
+                        near = hint(value, map(str, values[axis])) if isinstance(value, str) else ""
+                        raise StudyError(
+                            f"is not a value of this axis{near}",
+                            file=study.path,
+                            key=f"{key}[{index}].{axis}",
+                            value=value,
+                            allowed=listed(values[axis]),
+                        )

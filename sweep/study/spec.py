@@ -1,0 +1,172 @@
+"""The words of a study as frozen data: what comes out of the gate, already checked, with every default filled in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.study.cluster import Device
+
+__all__ = [
+    "AXES",
+    "NATIVE",
+    "NO_CHOICE",
+    "Budget",
+    "Cell",
+    "Measure",
+    "Model",
+    "Option",
+    "Rule",
+    "Study",
+    "Target",
+    "Tuner",
+]
+
+AXES = ("model", "target", "tuner", "opt_level", "layout", "precision", "batch", "device", "runtime")
+"""The axes of the grid, in the order in which a cell names them."""
+
+NATIVE = "native"
+"""The kind of the target that stands for each device's own CPU."""
+
+NO_CHOICE = "-"
+"""Target and tuner of a reference cell: another runtime makes these choices itself."""
+
+Option = int | float | str | bool | None
+Rule = Mapping[str, tuple[Any, ...]]
+"""Axis -> the values a rule speaks of; a cell matches when every named axis has one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network to compile."""
+
+    name: str
+    source: str
+    """As written: `onnx-light:squeezenet`, or a path."""
+    path: Path
+    sha256: str
+    """Of the file, and of the external data beside it where there is any."""
+    inputs: Mapping[str, tuple[int, ...]]
+    """Shapes that replace the file's own; inputs that are not named keep theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What code is generated for; not to be confused with a device, which runs it."""
+
+    name: str
+    attrs: Mapping[str, Any]
+    """TVM's dict, in canonical form; `{"kind": "native"}` for the device's own."""
+
+    def on(self, device: Device) -> dict[str, Any]:
+        """The full target for code that runs on this device: nothing left to the compiler's defaults, keys sorted."""
+        attrs = dict(device.target if self.attrs["kind"] == NATIVE else self.attrs)
+        if "mtriple" not in attrs and "mtriple" in device.target:
+            attrs["mtriple"] = device.target["mtriple"]
+        attrs.setdefault("num-cores", device.threads)
+        return dict(sorted(attrs.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Tuner:
+    """A way to search schedules, with all its options."""
+
+    label: str
+    """Unique in the study; the value of the tuner axis."""
+    name: str
+    """Of the catalogue in `sweep.study.tuners`."""
+    options: Mapping[str, Option]
+    """Complete: defaults are filled in."""
+
+    @property
+    def is_untuned(self) -> bool:
+        """Whether this tuner measures no candidate."""
+        return self.name == "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How a cell is measured."""
+
+    repeat: int = 10
+    """Values kept, each a mean over `number` calls."""
+    min_repeat_ms: int = 100
+    """`number` is raised until one repeat takes this long."""
+    warmup: int = 1
+    """Repeats before the ones that count; kept, but apart."""
+    number: int | None = None
+    """Calls a repeat; none: found from `min_repeat_ms`."""
+    timeout_s: float = 600.0
+    """For the whole measurement of a cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may cost."""
+
+    hours: float | None = None
+    """Wall clock; none: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study file, checked."""
+
+    name: str
+    question: str
+    models: tuple[Model, ...]
+    targets: tuple[Target, ...]
+    tuners: tuple[Tuner, ...]
+    opt_levels: tuple[int, ...]
+    layouts: tuple[str, ...]
+    precisions: tuple[str, ...]
+    batches: tuple[int, ...]
+    devices: tuple[str, ...] | None
+    """Keys of the cluster file; none: every device that the target fits."""
+    exclude: tuple[Rule, ...]
+    include: tuple[Rule, ...]
+    measure: Measure
+    budget: Budget
+    seed: int
+    references: tuple[str, ...]
+    """Other runtimes measured beside, for comparison."""
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One point of the grid, by the names of its choices."""
+
+    model: str
+    target: str
+    tuner: str
+    """A tuner's label."""
+    opt_level: int | None
+    layout: str
+    precision: str
+    batch: int
+    device: str
+    runtime: str
+    """`tvm`, or a reference runtime; target and tuner of a reference cell are `-` and it has no opt level."""
+
+    @property
+    def id(self) -> str:
+        """16 hex digits, the same for the same choices wherever they are written."""
+        text = json.dumps({axis: getattr(self, axis) for axis in AXES}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """Short and distinct within a study: what differs in most studies, then what is not the usual value."""
+        choices = [self.target, self.tuner, f"O{self.opt_level}"] if self.runtime == "tvm" else [self.runtime]
+        unusual = [
+            *([self.layout] if self.layout != "NCHW" else []),
+            *([self.precision] if self.precision != "float32" else []),
+            *([f"batch{self.batch}"] if self.batch != 1 else []),
+        ]
+        return " ".join([self.model, *choices, *unusual, self.device])

@@ -1,0 +1,172 @@
+"""The form of a study file: its keys, types, defaults and limits. What needs other files is checked in `gate`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from sweep.study.form import AXIS_BATCH, Form, Layout, Name, OneOrMany, OptLevel, Precision, Slug, refuse
+from sweep.study.tuners import TunerEntry
+
+__all__ = ["AxesForm", "BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm"]
+
+Dimension = Annotated[int, Field(ge=1, le=1 << 31)]
+Shape = Annotated[list[Dimension], Field(max_length=8)]
+
+
+class ModelForm(Form):
+    """A network: where it is, and what to change about it."""
+
+    path: str = Field(
+        min_length=1,
+        description="An ONNX file, relative to the study file, or onnx-light:NAME for one that the onnx package ships.",
+        examples=["onnx-light:squeezenet", "models/net.onnx"],
+    )
+    name: Name | None = Field(None, description="Its value on the model axis, by default the file's name.")
+    inputs: dict[str, Shape] = Field(
+        {}, description="Shapes by input name, where the file leaves one open.", examples=[{"data": [1, 3, 224, 224]}]
+    )
+
+
+class TargetForm(Form):
+    """What code is generated for, in TVM's words."""
+
+    name: Name | None = Field(None, description="Its value on the target axis; by default made from the CPU's name.")
+    tag: str | None = Field(None, description="A tag of TVM to start from.", examples=["arm/rasp4b64"])
+    kind: str | None = Field(
+        None, description="llvm, or native for each device's own CPU.", examples=["llvm", "native"]
+    )
+    mcpu: str | None = Field(None, description="A CPU by LLVM's name.", examples=["core-avx2", "cortex-a72"])
+    mattr: str | list[str] | None = Field(
+        None, description="Features switched on or off.", examples=[["+avx2", "+fma"]]
+    )
+    mtriple: str | None = Field(None, description="Architecture, system, ABI.", examples=["aarch64-linux-gnu"])
+    num_cores: int | None = Field(
+        None,
+        alias="num-cores",
+        ge=1,
+        le=1024,
+        description="Cores to generate code for; by default the device's threads.",
+    )
+    mabi: str | None = Field(None, description="ABI by LLVM's name.", examples=["lp64d"])
+    mfloat_abi: Literal["soft", "hard"] | None = Field(
+        None, alias="mfloat-abi", description="ABI for floats on 32-bit ARM."
+    )
+    vector_width: int | None = Field(None, alias="vector-width", ge=32, le=4096, description="Bits of a vector.")
+    device: str | None = Field(None, description="TVM's schedule family.", examples=["arm_cpu"])
+    model: str | None = Field(None, description="The chip, for people.")
+    keys: list[str] | None = Field(None, description="TVM's schedule keys.", examples=[["arm_cpu", "cpu"]])
+
+
+class AxesForm(Form):
+    """Further axes."""
+
+    layout: list[Layout] = Field(["NCHW"], min_length=1, description="Layout of the activations inside the network.")
+    precision: list[Precision] = Field(["float32"], min_length=1, description="Type that the network computes in.")
+    batch: list[AXIS_BATCH] = Field([1], min_length=1, description="Size of the leading dimension of the inputs.")
+
+
+class RuleForm(Form):
+    """Some cells, by their values on some axes; a list means any of its values."""
+
+    model: OneOrMany[str] | None = None
+    target: OneOrMany[str] | None = None
+    tuner: OneOrMany[str] | None = None
+    opt_level: OneOrMany[OptLevel] | None = None
+    layout: OneOrMany[Layout] | None = None
+    precision: OneOrMany[Precision] | None = None
+    batch: OneOrMany[AXIS_BATCH] | None = None
+    device: OneOrMany[str] | None = None
+    runtime: OneOrMany[Literal["tvm", "onnxruntime"]] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_something(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            if not value:
+                raise refuse("names no axis", allowed=", ".join(cls.allowed_keys()))
+            for key, choice in value.items():
+                if choice is None:
+                    raise refuse("has no value", key=key, allowed="a value of this axis, or a list of them")
+        return value
+
+
+class MeasureForm(Form):
+    """How a cell is measured."""
+
+    repeat: int = Field(10, ge=1, le=10_000, description="Values kept of a cell, each a mean over `number` calls.")
+    min_repeat_ms: int = Field(100, ge=0, le=60_000, description="`number` is raised until a repeat takes this long.")
+    warmup: int = Field(1, ge=0, le=1_000, description="Repeats before those that count.")
+    number: int | None = Field(None, ge=1, le=1_000_000, description="Calls a repeat; null: from min_repeat_ms.")
+    timeout_s: float = Field(600.0, gt=0, le=86_400, description="Time limit of a cell's measurement.")
+
+
+class BudgetForm(Form):
+    """What a run may cost."""
+
+    hours: float | None = Field(None, gt=0, le=10_000, description="Wall clock; null: no limit.")
+
+
+def _text_or_mapping(value: object) -> str | None:
+    return "text" if isinstance(value, str) else "mapping" if isinstance(value, (dict, Form)) else None
+
+
+ModelEntry = Annotated[
+    Annotated[str, Field(min_length=1), Tag("text")] | Annotated[ModelForm, Tag("mapping")],
+    Discriminator(_text_or_mapping),
+]
+TargetEntry = Annotated[
+    Annotated[str, Field(min_length=1), Tag("text")] | Annotated[TargetForm, Tag("mapping")],
+    Discriminator(_text_or_mapping),
+]
+
+
+def _empty_is_empty(value: Any) -> Any:
+    return {} if value is None else value  # `axes:` with every line under it commented out
+
+
+class StudyForm(Form):
+    """A study: a grid of benchmarks, and the question that it answers."""
+
+    study: Slug = Field(
+        description="Its name: small letters, digits and dashes; the MLflow experiment is named so.",
+        examples=["cpu-quickstart"],
+    )
+    question: str = Field("", description="What the study answers, in a sentence.", max_length=2_000)
+    models: list[ModelEntry] = Field(
+        min_length=1, description="Networks, each a path or a mapping.", examples=[["onnx-light:squeezenet"]]
+    )
+    targets: list[TargetEntry] = Field(
+        ["native"],
+        min_length=1,
+        description="What code is generated for: native, a tag of TVM, a classic target string or a mapping.",
+        examples=[["native", "llvm -mcpu=nehalem", {"name": "avx2", "kind": "llvm", "mcpu": "core-avx2"}]],
+    )
+    tuners: list[TunerEntry] = Field(
+        ["none"],
+        min_length=1,
+        description="Ways to search schedules, each a name or a mapping with options.",
+        examples=[["none", {"name": "xgb", "trials_per_task": 32}]],
+    )
+    opt_levels: list[OptLevel] = Field([3], min_length=1, description="Recipes of compiler passes, 0 to 4.")
+    axes: Annotated[AxesForm, BeforeValidator(_empty_is_empty)] = Field(AxesForm(), description="Further axes.")
+    devices: list[str] | None = Field(
+        None, min_length=1, description="Keys of the cluster file; by default every device that a target fits."
+    )
+    exclude: list[RuleForm] = Field(
+        [], description="Cells to leave out.", examples=[[{"tuner": "xgb", "opt_level": 0}]]
+    )
+    include: list[RuleForm] = Field(
+        [], description="Cells to add, also excluded ones; an axis that is not named has all its values."
+    )
+    reference: list[Literal["onnxruntime"]] = Field(
+        ["onnxruntime"], max_length=1, description="Other runtimes to measure beside; an empty list turns them off."
+    )
+    measure: Annotated[MeasureForm, BeforeValidator(_empty_is_empty)] = Field(
+        MeasureForm(), description="How a cell is measured."
+    )
+    budget: Annotated[BudgetForm, BeforeValidator(_empty_is_empty)] = Field(
+        BudgetForm(), description="What a run may cost."
+    )
+    seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")
