@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sweep.plan.stage import Stage
+
+if TYPE_CHECKING:
+    from sweep.plan.stage import Stage
 
 __all__ = ["Attempt", "Done", "Engine", "Failed", "Progress", "Report", "needs_of"]
 
@@ -99,4 +101,4 @@ def needs_of(stage: Stage) -> tuple[str, ...]:
 
 def tuner_key(stage: Stage) -> str:
     """The tuner actor a tune stage belongs to: one per (full target, tuner with its options, tuning device)."""
-    return str(stage.hints["tuner_key"])
+    return str(stage.hints["records"])

@@ -1,0 +1,135 @@
+"""The workplaces that engines put into processes: one for a tuner, one for a device.
+
+They turn a call into work on the toolchain and the device. An engine decides in which process they live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sweep.engine.work import MeasureCall, TuneCall
+from sweep.study.cluster import Device
+
+if TYPE_CHECKING:
+    from sweep.devices.session import DeviceSession
+
+__all__ = ["DeviceBench", "FutureLaboratory", "TunerBench"]
+
+
+class CandidateBuilder(Protocol):
+    """Submits a job to a forge, wherever that is."""
+
+    def __call__(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
+
+
+class CandidateRunner(Protocol):
+    """Submits a candidate to a device, wherever that is."""
+
+    def __call__(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]: ...
+
+
+class FutureLaboratory:
+    """A laboratory made of two functions that return futures."""
+
+    def __init__(self, target: Mapping[str, Any], build: CandidateBuilder, measure: CandidateRunner) -> None:
+        self._target, self._build, self._measure = dict(target), build, measure
+
+    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        """Build a candidate in a killable child of the forge."""
+        arguments = {"mod_json": module_json, "target": self._target, "out_path": str(lib)}
+        return self._build("build_candidate", arguments, timeout_s)
+
+    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        """Time a candidate on the tuning device."""
+        return self._measure(lib, args, options)
+
+
+class TunerBench:
+    """Holds one tuner; used for all tune stages of its key."""
+
+    def __init__(self, sweep_dir: Path, call: TuneCall) -> None:
+        from sweep.toolchain.tuning.session import Tuner
+
+        self._sweep_dir = sweep_dir
+        self._tuner = Tuner(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
+
+    def tune(
+        self,
+        call: TuneCall,
+        laboratory: FutureLaboratory,
+        report: Callable[[Mapping[str, Any]], None],
+    ) -> dict[str, Any]:
+        """Perform a tune stage."""
+        from sweep.toolchain.tuning.session import TuneJob, TuningTask
+
+        tasks = [
+            TuningTask(
+                workload=task["workload"],
+                name=task["name"],
+                weight=int(task["weight"]),
+                trivial=bool(task["trivial"]),
+                module=self._sweep_dir / call.lower_dir / "tasks" / f"{task['workload']}.json",
+            )
+            for task in call.tasks
+        ]
+        job = TuneJob(call.label, tasks, call.tuner_label, call.device, call.seed, call.options)
+        return {**self._tuner.tune(job, laboratory, report), "records_dir": call.key}
+
+
+class DeviceBench:
+    """Holds the session to one device; calls are performed one at a time."""
+
+    def __init__(self, device: Device, tracker_host: str, tracker_port: int, sweep_dir: Path, lock_dir: Path) -> None:
+        from sweep.devices.session import DeviceSession
+
+        self._sweep_dir = sweep_dir
+        self._session = DeviceSession(device, tracker_host, tracker_port, lock_dir)
+        self._is_open = False
+
+    def candidate(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Time a tuning candidate."""
+        return self._open().measure_candidate(
+            lib,
+            args,
+            number=options["number"],
+            repeat=options["repeat"],
+            min_repeat_ms=options["min_repeat_ms"],
+            timeout_s=options["timeout_s"],
+        )
+
+    def measure(self, call: MeasureCall) -> dict[str, Any]:
+        """Perform a measure stage."""
+        import_dir = self._sweep_dir / call.import_dir
+        if call.artifact_dir is None:
+            return self._open().measure_reference(import_dir, call.measure, call.threads, call.threshold)
+        artifact_dir = self._sweep_dir / call.artifact_dir
+        return self._open().measure_artifact(artifact_dir, import_dir, call.measure, call.threshold)
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._session.close()
+        self._is_open = False
+
+    def _open(self) -> DeviceSession:
+        if not self._is_open:
+            self._session.open()
+            self._is_open = True
+        return self._session
+
+
+class Lane:
+    """Runs calls one after the other in a thread of its own, as futures."""
+
+    def __init__(self, name: str) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def submit(self, call: Callable[..., dict[str, Any]], *args: Any) -> Future[dict[str, Any]]:
+        """Queue a call."""
+        return self._pool.submit(call, *args)
+
+    def close(self) -> None:
+        """Let the running call end and drop the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

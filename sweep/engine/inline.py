@@ -1,0 +1,93 @@
+"""The inline engine: everything from this process, one attempt at a time. For debugging, and for machines without Ray."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench
+from sweep.engine.site import Site
+from sweep.engine.work import MeasureCall, TuneCall, compile_call, measure_call, perform, tune_call
+from sweep.errors import EngineError
+from sweep.run.contract import Attempt, Progress, Report
+from sweep.toolchain.forge import Forge
+
+__all__ = ["InlineEngine"]
+
+
+class InlineEngine:
+    """Performs one attempt in each `poll`. Compilation still happens in the forge's children, so a crash costs one stage."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._forge = Forge(slots=1, cores=site.compile_cores)
+        self._devices: dict[str, DeviceBench] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._tuners: dict[str, TunerBench] = {}
+        self._queue: deque[Attempt] = deque()
+        self._progress: deque[Progress] = deque()
+        self.capacity: Mapping[str, int] = {"compile": 1, "tune": 1}
+
+    def start(self, attempt: Attempt) -> None:
+        """Queue an attempt."""
+        self._queue.append(attempt)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        """Perform the next attempt, however long it takes; `timeout_s` is not used."""
+        if not self._queue:
+            return []
+        attempt = self._queue.popleft()
+        outcome = perform(lambda: self._perform(attempt), worker="inline")
+        reports: list[Report] = [*self._progress, outcome.report(attempt)]
+        self._progress.clear()
+        return reports
+
+    def close(self) -> None:
+        """Close sessions and the forge."""
+        for lane in self._lanes.values():
+            lane.close()
+        for device in self._devices.values():
+            with contextlib.suppress(Exception):  # the way out must go on; a lost session has nothing to give back
+                device.close()
+        self._devices.clear()
+        self._lanes.clear()
+        self._forge.close()
+
+    def _perform(self, attempt: Attempt) -> Mapping[str, Any]:
+        if attempt.stage.kind == "tune":
+            return self._tune(attempt, tune_call(attempt))
+        if attempt.stage.kind == "measure":
+            return self._measure(measure_call(attempt))
+        call = compile_call(attempt, self._site.sweep_dir)
+        result = self._forge.submit(call.job, dict(call.arguments), call.timeout_s).result()
+        return {**result, "dir": call.folder}
+
+    def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
+        if call.key not in self._tuners:
+            self._tuners[call.key] = TunerBench(self._site.sweep_dir, call)
+        device = self._device(call.device)
+        lane = self._lanes.setdefault(call.device, Lane(call.device))
+        laboratory = FutureLaboratory(
+            call.target,
+            build=lambda job, arguments, timeout_s: self._forge.submit(job, dict(arguments), timeout_s),
+            measure=lambda lib, args, options: lane.submit(device.candidate, lib, args, options),
+        )
+        return self._tuners[call.key].tune(
+            call, laboratory, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))
+        )
+
+    def _measure(self, call: MeasureCall) -> Mapping[str, Any]:
+        lane = self._lanes.setdefault(call.device, Lane(call.device))
+        return lane.submit(self._device(call.device).measure, call).result()
+
+    def _device(self, key: str) -> DeviceBench:
+        if key not in self._devices:
+            site = self._site
+            if key not in site.devices:
+                raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(site.devices)}")
+            self._devices[key] = DeviceBench(
+                site.devices[key], site.tracker_host, site.tracker_port, site.sweep_dir, site.lock_dir
+            )
+        return self._devices[key]

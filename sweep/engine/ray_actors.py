@@ -1,0 +1,140 @@
+"""The Ray actors: each holds one forge, one tuner or one device session for as long as the sweep runs.
+
+A method returns an `Outcome` instead of raising, so that errors keep their class across processes; only the death of the
+actor itself reaches the caller as a Ray error. Ray restarts a dead actor; what it had is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+
+from sweep import errors
+from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
+from sweep.engine.site import Site
+from sweep.engine.work import CompileCall, MeasureCall, Outcome, TuneCall, perform
+
+__all__ = ["BuilderActor", "DeviceActor", "TunerActor"]
+
+
+def _take_cores(cores: tuple[int, ...]) -> None:
+    """Keep this process to the cores of search and build, as far as this host has them."""
+    usable = set(cores) & os.sched_getaffinity(0)
+    if usable:
+        os.sched_setaffinity(0, usable)
+
+
+def _worker_name(role: str) -> str:
+    return f"{role}@{ray.get_runtime_context().get_node_id()[:8]}:{os.getpid()}"
+
+
+@ray.remote
+class BuilderActor:
+    """Holds a forge: TVM loaded once, each job in a killable child."""
+
+    def __init__(self, slots: int, cores: tuple[int, ...]) -> None:
+        from sweep.toolchain.forge import Forge
+
+        _take_cores(cores)
+        self._forge = Forge(slots=slots, cores=cores or None)
+        self._name = _worker_name("builder")
+
+    def compile(self, call: CompileCall) -> Outcome:
+        """An import, lower or build stage."""
+
+        def run() -> dict[str, Any]:
+            result = self._forge.submit(call.job, dict(call.arguments), call.timeout_s).result()
+            return {**result, "dir": call.folder}
+
+        return perform(run, self._name)
+
+    def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
+        """A tuning candidate."""
+        return perform(lambda: self._forge.submit(job, dict(arguments), timeout_s).result(), self._name)
+
+    def close(self) -> None:
+        """End the forge and its children."""
+        self._forge.close()
+
+
+@ray.remote
+class DeviceActor:
+    """Holds the RPC session to one device. One call at a time: the queue of this actor is the queue for the board."""
+
+    def __init__(self, key: str, site: Site) -> None:
+        self._bench = DeviceBench(site.devices[key], site.tracker_host, site.tracker_port, site.sweep_dir, site.lock_dir)
+        self._name = _worker_name(f"device {key}")
+
+    def measure(self, call: MeasureCall) -> Outcome:
+        """A measure stage."""
+        return perform(lambda: self._bench.measure(call), self._name)
+
+    def candidate(self, lib: str, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Outcome:
+        """A tuning candidate."""
+        return perform(lambda: self._bench.candidate(Path(lib), args, options), self._name)
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._bench.close()
+
+
+@ray.remote
+class TunerActor:
+    """Holds one tuner for one full target and device. `tune` runs in one thread, `progress` answers in another."""
+
+    def __init__(self, site: Site, call: TuneCall, builder: ActorHandle, device: ActorHandle) -> None:
+        _take_cores(site.compile_cores)
+        self._bench = TunerBench(site.sweep_dir, call)
+        self._builder, self._device = builder, device
+        self._name = _worker_name("tuner")
+        self._latest: Mapping[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def tune(self, call: TuneCall) -> Outcome:
+        """A tune stage."""
+        laboratory = FutureLaboratory(
+            call.target,
+            build=lambda job, arguments, timeout_s: unwrapped(
+                self._builder.candidate.remote(job, dict(arguments), timeout_s), errors.BuildFailed
+            ),
+            measure=lambda lib, args, options: unwrapped(
+                self._device.candidate.remote(str(lib), args, dict(options)), errors.DeviceLost
+            ),
+        )
+        return perform(lambda: self._bench.tune(call, laboratory, self._note), self._name)
+
+    def progress(self) -> Mapping[str, Any]:
+        """What `tune` has reached."""
+        with self._lock:
+            return dict(self._latest)
+
+    def _note(self, info: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._latest = dict(info)
+
+
+def unwrapped(ref: ray.ObjectRef[Outcome], if_dead: type[errors.SweepError]) -> Future[dict[str, Any]]:
+    """A future of the result itself; a dead actor becomes an error of class `if_dead`, a bug a RuntimeError."""
+    answer: Future[dict[str, Any]] = Future()
+
+    def settle(done: Future[Outcome]) -> None:
+        try:
+            outcome = done.result()
+        except ray.exceptions.RayError as error:
+            answer.set_exception(if_dead(f"the worker is gone: {type(error).__name__}"))
+            return
+        if outcome.result is not None:
+            answer.set_result(dict(outcome.result))
+            return
+        kind = getattr(errors, outcome.error_class, None)
+        answer.set_exception(RuntimeError(outcome.traceback) if kind is None else kind(outcome.error))
+
+    ref.future().add_done_callback(settle)
+    return answer

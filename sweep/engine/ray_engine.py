@@ -1,0 +1,157 @@
+"""The Ray engine: builder, tuner and device actors on an embedded or an existing cluster.
+
+Ray is told only of the cores that no device owns. Each device is a custom resource `device:KEY`, held by its actor, so that
+the lease is visible to Ray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from sweep.engine.ray_actors import BuilderActor, DeviceActor, TunerActor
+from sweep.engine.ray_session import RaySession
+from sweep.engine.site import Site
+from sweep.engine.work import Outcome, compile_call, measure_call, tune_call
+from sweep.errors import EngineError
+from sweep.run.contract import Attempt, Failed, Progress, Report
+
+__all__ = ["RayEngine"]
+
+_CLOSE_S = 5.0
+_WORKER_ENV = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
+
+
+@dataclass(slots=True)
+class _Running:
+    attempt: Attempt
+    tuner: ActorHandle | None = None
+
+
+class RayEngine:
+    """Performs attempts on Ray."""
+
+    def __init__(self, site: Site, session: RaySession, *, num_cpus: int) -> None:
+        self._site = site
+        self._session = session
+        self._running: dict[ray.ObjectRef[Outcome], _Running] = {}
+        self._asked: dict[ray.ObjectRef[Mapping[str, Any]], str] = {}
+        self._devices: dict[str, ActorHandle] = {}
+        self._tuners: dict[str, ActorHandle] = {}
+        # Half of the cores build and the other half search; a single core does both, and they overlap with measurement
+        slots = max(1, num_cpus // 2)
+        self.capacity: Mapping[str, int] = {"compile": slots, "tune": max(2, num_cpus - slots)}
+        self._builder = BuilderActor.options(
+            num_cpus=slots / 2 if num_cpus == 1 else slots,
+            max_concurrency=64,
+            max_restarts=-1,
+            runtime_env={"env_vars": _WORKER_ENV},
+            scheduling_strategy=self._here(),
+        ).remote(slots, site.compile_cores)
+
+    def start(self, attempt: Attempt) -> None:
+        """Send an attempt to its actor."""
+        kind = attempt.stage.kind
+        if kind == "tune":
+            tune = tune_call(attempt)
+            tuner = self._tuner(attempt)
+            self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
+            self._ask_progress(attempt.stage.id, tuner)
+        elif kind == "measure":
+            measure = measure_call(attempt)
+            self._running[self._device(measure.device).measure.remote(measure)] = _Running(attempt)
+        else:
+            call = compile_call(attempt, self._site.sweep_dir)
+            self._running[self._builder.compile.remote(call)] = _Running(attempt)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        """Reports of attempts that have ended, and progress of tuners."""
+        waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
+        if not waiting:
+            return []
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=timeout_s)
+        if ready:  # whatever else has arrived by now
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        reports: list[Report] = []
+        for ref in ready:
+            if ref in self._asked:
+                reports.extend(self._take_progress(ref))
+            else:
+                reports.append(self._take_outcome(ref))
+        return reports
+
+    def close(self) -> None:
+        """Let builders and devices give back what they hold, then kill the actors and leave Ray."""
+        if ray.is_initialized():
+            closing = [actor.close.remote() for actor in (self._builder, *self._devices.values())]
+            ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
+            for actor in (*self._tuners.values(), *self._devices.values(), self._builder):
+                ray.kill(actor, no_restart=True)
+        self._running.clear()
+        self._asked.clear()
+        self._session.close()
+
+    def _here(self) -> NodeAffinitySchedulingStrategy:
+        """The driver's node: it has the sweep directory, and the local devices."""
+        return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+
+    # -- actors -------------------------------------------------------------------------------------------------------
+
+    def _device(self, key: str) -> ActorHandle:
+        if key not in self._devices:
+            if key not in self._site.devices:
+                raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(self._site.devices)}")
+            resource = f"device:{key}"
+            known = resource in ray.cluster_resources()
+            self._devices[key] = DeviceActor.options(
+                name=resource,
+                num_cpus=0,
+                resources={resource: 1.0} if known else None,
+                max_restarts=-1,
+                runtime_env={"env_vars": _WORKER_ENV},
+                scheduling_strategy=self._here(),
+            ).remote(key, self._site)
+        return self._devices[key]
+
+    def _tuner(self, attempt: Attempt) -> ActorHandle:
+        call = tune_call(attempt)
+        if call.key not in self._tuners:
+            self._tuners[call.key] = TunerActor.options(
+                num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
+                max_concurrency=2,
+                max_restarts=-1,
+                runtime_env={"env_vars": _WORKER_ENV},
+                scheduling_strategy=self._here(),
+            ).remote(self._site, call, self._builder, self._device(call.device))
+        return self._tuners[call.key]
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def _take_outcome(self, ref: ray.ObjectRef[Outcome]) -> Report:
+        running = self._running.pop(ref)
+        try:
+            return ray.get(ref).report(running.attempt)
+        except ray.exceptions.RayError as error:
+            text = " ".join(str(error).split())[:400]
+            stage = running.attempt.stage
+            return Failed(stage.id, running.attempt.number, "EngineError", f"worker lost: {text}", 0.0, "")
+
+    def _ask_progress(self, stage_id: str, tuner: ActorHandle) -> None:
+        self._asked[tuner.progress.remote()] = stage_id
+
+    def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:
+        stage_id = self._asked.pop(ref)
+        running = next((r for r in self._running.values() if r.attempt.stage.id == stage_id), None)
+        if running is None or running.tuner is None:
+            return []
+        try:
+            info = ray.get(ref)
+        except ray.exceptions.RayError:
+            return []  # the attempt itself will tell
+        self._ask_progress(stage_id, running.tuner)
+        return [Progress(stage_id, info)] if info else []

@@ -1,0 +1,100 @@
+"""The simulated engine: stages that take time and give plausible results, with no TVM, no Ray and no device.
+
+For trying plans, schedulers and recorders at a scale that no lab has. Results say `simulated` in their conditions; times,
+failures and latencies are drawn from the study's content and the cluster file's seed, so that a run can be repeated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.plan.stage import Stage
+from sweep.run.contract import Attempt, Done, Failed, Report
+from sweep.study.cluster import Cluster
+
+__all__ = ["SimulatedEngine"]
+
+_REPEATS_SHOWN = 3
+
+
+class SimulatedEngine:
+    """Performs attempts by waiting for their simulated end."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._options = cluster.simulate
+        slots = self._options.slots
+        self.capacity: Mapping[str, int] = {
+            "compile": slots,
+            "tune": slots,
+            **{f"device:{device.key}": slots * device.count for device in cluster.devices},
+        }
+        self._clock_s = 0.0
+        self._due: list[tuple[float, int, Attempt, float]] = []
+        self._order = itertools.count()
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin an attempt; its end is known at once."""
+        seconds = float(self._options.stage_s.get(attempt.stage.kind, 0.0))
+        heapq.heappush(self._due, (self._now() + seconds, next(self._order), attempt, seconds))
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        """Attempts whose simulated end has come; with `speed: 0` the clock jumps to the next one."""
+        if not self._due:
+            return []
+        next_due_s = self._due[0][0]
+        if self._options.speed == 0:
+            self._clock_s = max(self._clock_s, next_due_s)
+        elif next_due_s > self._now():
+            time.sleep(min(timeout_s, (next_due_s - self._now()) / self._options.speed))
+        reports: list[Report] = []
+        now = self._now()
+        while self._due and self._due[0][0] <= now:
+            _, _, attempt, seconds = heapq.heappop(self._due)
+            reports.append(self._report(attempt, seconds))
+        return reports
+
+    def close(self) -> None:
+        """Nothing is held."""
+        self._due.clear()
+
+    def _now(self) -> float:
+        return self._clock_s if self._options.speed == 0 else time.monotonic() * self._options.speed
+
+    def _report(self, attempt: Attempt, seconds: float) -> Report:
+        stage = attempt.stage
+        draw = random.Random(f"{self._options.seed}/{stage.id}/{attempt.number}")
+        if draw.random() < self._options.failure_rate:
+            return Failed(stage.id, attempt.number, "MeasureFailed", "simulated failure", seconds, "simulated")
+        return Done(stage.id, attempt.number, _result(stage, seconds, self._options.seed), seconds, "simulated")
+
+
+def _result(stage: Stage, seconds: float, seed: int) -> dict[str, Any]:
+    """A result with the keys that the real stage has."""
+    draw = random.Random(f"{seed}/{stage.id}")
+    if stage.kind == "import":
+        return {"inputs": {}, "outputs": [], "params_bytes": 0, "operators": {}, "reference": True, "import_s": seconds}
+    if stage.kind == "lower":
+        tasks = [{"workload": hashlib.sha256(stage.id.encode()).hexdigest()[:16], "name": "simulated", "weight": 1}]
+        return {"functions": 1, "tasks": tasks, "target_json": "{}", "lower_s": seconds}
+    if stage.kind == "tune":
+        return {"records_dir": "", "trials": 64, "valid": 64, "failed": {}, "tasks": [], "tuning_s": seconds, "curve": []}
+    if stage.kind == "build":
+        return {"lib": "", "artifact_bytes": draw.randrange(10**5, 10**7), "build_s": seconds, "target_json": "{}"}
+    median_s = 10 ** draw.uniform(-3, -1)
+    repeats = max(_REPEATS_SHOWN, int(stage.options["measure"].get("repeat", _REPEATS_SHOWN)))
+    return {
+        "run_secs": [median_s * draw.lognormvariate(0, 0.02) for _ in range(repeats)],
+        "number": 1,
+        "warmup_secs": [median_s],
+        "output_max_abs_diff": 0.0,
+        "output_cosine_distance": 0.0,
+        "conditions": {"simulated": True},
+        "peak_memory_bytes": None,
+        "runtime_version": "simulated",
+    }

@@ -1,0 +1,36 @@
+"""Where an engine works: the sweep directory, the devices and who owns which core of this host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.study.cluster import Cluster, Device
+
+__all__ = ["Site", "compile_cores_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What an engine needs to know of the place."""
+
+    sweep_dir: Path
+    lock_dir: Path
+    """Holds the core locks; one folder for all sweeps of this host."""
+    tracker_host: str
+    tracker_port: int
+    devices: Mapping[str, Device]
+    compile_cores: tuple[int, ...]
+    """Cores that search and build may use: those that no local device owns."""
+    shares_cores: bool
+    """True when devices own every core, so that compilation has to disturb them."""
+
+
+def compile_cores_of(cluster: Cluster) -> tuple[tuple[int, ...], bool]:
+    """Cores left for search and build, and whether they had to be shared with a device."""
+    mine = os.sched_getaffinity(0)
+    owned = {core for device in cluster.devices if device.managed for core in device.cores}
+    free = tuple(sorted(mine - owned))
+    return (free, False) if free else (tuple(sorted(mine)), True)

@@ -1,0 +1,169 @@
+"""What each kind of stage means as a call: which job, with which arguments, under which time limit.
+
+Shared by the engines, so that a stage does the same wherever it runs. Knows the layout of a sweep directory; knows
+neither Ray nor processes.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import SweepError
+from sweep.run.contract import Attempt, Done, Failed
+
+if TYPE_CHECKING:
+    from sweep.plan.stage import Stage
+
+__all__ = ["CompileCall", "MeasureCall", "Outcome", "TuneCall", "compile_call", "measure_call", "perform", "tune_call"]
+
+_TIME_LIMIT_S = {"import": 600.0, "lower": 600.0, "build": 1200.0}
+
+
+@dataclass(frozen=True, slots=True)
+class CompileCall:
+    """A job for the forge: import, lower or build."""
+
+    job: str
+    arguments: Mapping[str, Any]
+    timeout_s: float
+    folder: str
+    """Result folder, relative to the sweep directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class TuneCall:
+    """A job for a tuner."""
+
+    key: str
+    """Of the tuner, and the path of its records relative to the sweep directory."""
+    name: str
+    options: Mapping[str, Any]
+    target: Mapping[str, Any]
+    seed: int
+    device: str
+    label: str
+    tuner_label: str
+    tasks: tuple[Mapping[str, Any], ...]
+    lower_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureCall:
+    """A job for a device."""
+
+    device: str
+    runtime: str
+    artifact_dir: str | None
+    import_dir: str
+    measure: Mapping[str, Any]
+    threads: int
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a call ended, in a form that crosses process borders: a result or an error by class name."""
+
+    result: Mapping[str, Any] | None
+    error_class: str = ""
+    error: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+    worker: str = ""
+
+    def report(self, attempt: Attempt) -> Done | Failed:
+        """As a report to the driver."""
+        stage_id, number = attempt.stage.id, attempt.number
+        if self.result is not None:
+            return Done(stage_id, number, self.result, self.seconds, self.worker)
+        return Failed(stage_id, number, self.error_class, self.error, self.seconds, self.worker, self.traceback)
+
+
+def perform(call: Callable[[], Mapping[str, Any]], worker: str) -> Outcome:
+    """Run a call; an error becomes an outcome.
+
+    Anything that is not of the error tree is a bug in this program: it fails its own stage, under the name `Bug`, with its
+    traceback in the ledger.
+    """
+    begun = time.monotonic()
+    try:
+        result = call()
+    except SweepError as error:
+        text = getattr(error, "traceback_text", "") or traceback.format_exc()
+        return Outcome(None, type(error).__name__, str(error), text, time.monotonic() - begun, worker)
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(None, "Bug", message, traceback.format_exc(), time.monotonic() - begun, worker)
+    return Outcome(result, seconds=time.monotonic() - begun, worker=worker)
+
+
+def folder_of(stage: Stage) -> str:
+    """Where a stage's files lie, relative to the sweep directory."""
+    return f"artifacts/{stage.kind}/{stage.id}"
+
+
+def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
+    """The forge's job for an import, lower or build stage."""
+    stage, inputs = attempt.stage, attempt.inputs
+    folder = folder_of(stage)
+    arguments: dict[str, Any] = {"options": _plain(stage.options), "out_dir": str(sweep_dir / folder)}
+    if stage.kind == "import":
+        arguments["hints"] = _plain(stage.hints)
+        job = "import_model"
+    elif stage.kind == "lower":
+        arguments["import_dir"] = str(sweep_dir / inputs["import"]["dir"])
+        job = "lower_model"
+    else:
+        tune = inputs.get("tune")
+        arguments["lower_dir"] = str(sweep_dir / inputs["lower"]["dir"])
+        arguments["records_dir"] = None if tune is None else str(sweep_dir / tune["records_dir"])
+        job = "build_artifact"
+    return CompileCall(job, arguments, _TIME_LIMIT_S[stage.kind], folder)
+
+
+def tune_call(attempt: Attempt) -> TuneCall:
+    """The tuner's job for a tune stage."""
+    stage = attempt.stage
+    lower = attempt.inputs["lower"]
+    tuner = stage.options["tuner"]
+    return TuneCall(
+        key=str(stage.hints["records"]),
+        name=tuner["name"],
+        options=_plain(tuner["options"]),
+        target=_plain(stage.options["target"]),
+        seed=int(stage.options["seed"]),
+        device=str(stage.options["device"]),
+        label=stage.label,
+        tuner_label=str(stage.hints["tuner"]),
+        tasks=tuple(lower["tasks"]),
+        lower_dir=lower["dir"],
+    )
+
+
+def measure_call(attempt: Attempt) -> MeasureCall:
+    """The device's job for a measure stage."""
+    options, inputs = attempt.stage.options, attempt.inputs
+    build = inputs.get("build")
+    return MeasureCall(
+        device=str(options["device"]),
+        runtime=str(options["runtime"]),
+        artifact_dir=None if build is None else build["dir"],
+        import_dir=inputs["import"]["dir"],
+        measure=_plain(options["measure"]),
+        threads=int(options["threads"]),
+        threshold=float(options["threshold"]),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Plain dicts and lists, as JSON has them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

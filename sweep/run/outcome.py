@@ -1,0 +1,77 @@
+"""What came of a sweep, from its plan and its ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
+from sweep.plan.planner import Plan, PlannedCell
+from sweep.run.ledger import LedgerState
+from sweep.study.spec import Study
+
+__all__ = ["cell_outcome", "sweep_outcome"]
+
+
+def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOutcome:
+    """One cell as the ledger has it.
+
+    A cell whose stage failed for good is `failed`, by the first such stage in its own order; one that lacks stages is `pending`.
+    """
+    results, seconds = {}, {}
+    attempts = 0
+    status: CellStatus = "done"
+    failed = None
+    for stage_id in planned.stages:
+        kind = plan.stages[stage_id].kind
+        attempts += state.attempts.get(stage_id, 0)
+        finished = state.done.get(stage_id)
+        if finished is not None:
+            results[kind] = finished.result
+            seconds[kind] = finished.seconds
+        elif stage_id in state.failed and failed is None:
+            failed = state.failed[stage_id]
+            status = "failed"
+        elif status == "done":
+            status = "pending"
+    if plan.stages[planned.stages[-1]].kind in results:
+        status, failed = "done", None  # what is measured stays measured, also when something before it is missing now
+    return CellOutcome(
+        cell=planned.cell,
+        status=status,
+        error_class=failed.error_class if failed else None,
+        error=failed.error if failed else None,
+        failed_stage=failed.kind if failed else None,
+        stages=results,
+        stage_seconds=seconds,
+        attempts=attempts,
+    )
+
+
+def sweep_outcome(study: Study, plan: Plan, state: LedgerState, sweep_dir: Path) -> SweepOutcome:
+    """The whole sweep as the ledger has it."""
+    return SweepOutcome(
+        study=study.name,
+        question=study.question,
+        cells=[cell_outcome(plan, planned, state) for planned in plan.cells],
+        started_t=state.first_t or 0.0,
+        ended_t=state.last_t or 0.0,
+        interrupted=state.last_status == "interrupted",
+        stage_counts=_stage_counts(plan, state),
+        sweep_dir=sweep_dir,
+        conditions=state.conditions,
+    )
+
+
+def _stage_counts(plan: Plan, state: LedgerState) -> Mapping[str, Mapping[str, int]]:
+    counts: dict[str, Counter[str]] = {}
+    for stage in plan.stages.values():
+        kind = counts.setdefault(stage.kind, Counter())
+        if stage.id in state.done:
+            kind["done"] += 1
+        elif stage.id in state.failed:
+            kind["failed"] += 1
+        else:
+            kind["pending"] += 1
+    return counts

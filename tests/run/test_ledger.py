@@ -1,0 +1,126 @@
+"""The ledger: one writer, whole lines, the same state however it was reached."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweep.errors import LedgerError
+from sweep.run.ledger import Ledger, read_ledger
+
+
+def fill(folder: Path) -> None:
+    with Ledger(folder) as ledger:
+        ledger.append("run_started", conditions={"host": "h"})
+        for stage in ("a", "b", "c"):
+            ledger.append("attempt_started", stage=stage, kind="build", attempt=1)
+        ledger.append("stage_done", stage="a", kind="build", attempt=1, result={"x": 1.5}, seconds=2.0, worker="w")
+        ledger.append(
+            "attempt_failed", stage="b", kind="build", attempt=1, error_class="BuildFailed", error="ä\nb", retry=False
+        )
+
+
+def test_state_survives_reopening(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with Ledger(tmp_path) as ledger:
+        state = ledger.state
+        assert state.done["a"].result == {"x": 1.5}
+        assert state.failed["b"].error == "ä\nb"
+        assert state.started == {"c"}
+        assert state.attempts == {"a": 1, "b": 1, "c": 1}
+        assert (state.runs, state.seq) == (1, 6)
+        ledger.append("run_started", conditions={})
+        assert ledger.state.seq == 7
+    assert read_ledger(tmp_path).seq == 7
+
+
+def test_a_success_after_a_failure_clears_it(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with Ledger(tmp_path) as ledger:
+        ledger.append("stage_done", stage="b", kind="build", attempt=2, result={}, seconds=1.0, worker="w")
+        assert "b" not in ledger.state.failed
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 400))
+def test_a_torn_tail_costs_only_itself(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    fill(folder)
+    path = folder / "ledger.jsonl"
+    data = path.read_bytes()
+    path.write_bytes(data[:-cut] if cut < len(data) else b"")
+    whole = path.read_bytes().count(b"\n")
+    with Ledger(folder) as ledger:
+        assert ledger.state.seq == whole
+        ledger.append("run_started", conditions={})
+    assert read_ledger(folder).seq == whole + 1
+    torn = list(folder.glob("ledger.torn-*"))
+    assert b"".join([path.read_bytes(), *[t.read_bytes() for t in torn]]).count(b"run_started") >= 1
+
+
+def test_a_flipped_byte_is_found(tmp_path: Path) -> None:
+    fill(tmp_path)
+    path = tmp_path / "ledger.jsonl"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"build")] ^= 1
+    path.write_bytes(bytes(data))
+    with pytest.raises(LedgerError, match="line 2 is damaged"):
+        Ledger(tmp_path)
+    with pytest.raises(LedgerError, match="line 2 is damaged"):
+        read_ledger(tmp_path)
+
+
+def test_a_missing_line_is_found(tmp_path: Path) -> None:
+    fill(tmp_path)
+    path = tmp_path / "ledger.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2] + lines[3:]))
+    with pytest.raises(LedgerError, match="line 3 is damaged"):
+        read_ledger(tmp_path)
+
+
+def test_values_that_json_cannot_hold_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        with pytest.raises(ValueError, match="JSON"):
+            ledger.append("x", value=float("nan"))
+        ledger.append("run_started", conditions={})
+    assert read_ledger(tmp_path).seq == 1
+
+
+def test_a_second_writer_is_refused_with_the_holder_named(tmp_path: Path) -> None:
+    code = f"from sweep.run.ledger import Ledger; from pathlib import Path; Ledger(Path({str(tmp_path)!r}))"
+    with Ledger(tmp_path):
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert other.returncode != 0
+    assert "is in use by another `sweep run` (process " in other.stderr
+    with Ledger(tmp_path):
+        pass  # and is free again
+
+
+def test_a_killed_writer_leaves_the_folder_free(tmp_path: Path) -> None:
+    code = (
+        f"from sweep.run.ledger import Ledger; from pathlib import Path; import os; l = Ledger(Path({str(tmp_path)!r}));"
+        "l.append('run_started', conditions={}); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    with Ledger(tmp_path) as ledger:
+        assert ledger.state.runs == 1
+        assert ledger.state.last_status is None
+
+
+def test_lines_are_json_with_a_checksum(tmp_path: Path) -> None:
+    fill(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["seq"] for line in lines] == list(range(1, 7))
+    assert all(len(line["crc"]) == 8 for line in lines)
+
+
+def test_a_folder_without_ledger_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"is not a sweep directory: it has no ledger\.jsonl"):
+        read_ledger(tmp_path)

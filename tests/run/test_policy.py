@@ -1,0 +1,27 @@
+"""What is retried, how often and how late."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweep import errors
+from sweep.run.policy import GiveUp, Retry, RetryPolicy
+
+
+@pytest.mark.parametrize("error_class", ["ImportFailed", "LowerFailed", "BuildFailed", "OutputMismatch", "Bug", "MeasureFailed"])
+def test_what_cannot_come_out_differently_is_not_retried(error_class: str) -> None:
+    assert RetryPolicy().decide(error_class, 1) == GiveUp()
+    assert not RetryPolicy().is_transient(error_class)
+
+
+@pytest.mark.parametrize("error_class", ["DeviceLost", "EngineError", "MeasureTimeout"])
+def test_what_may_pass_is_retried_and_not_for_ever(error_class: str) -> None:
+    policy = RetryPolicy()
+    assert hasattr(errors, error_class)
+    assert isinstance(policy.decide(error_class, 1), Retry)
+    assert policy.decide(error_class, 100) == GiveUp()
+
+
+def test_delays_double_up_to_a_bound() -> None:
+    policy = RetryPolicy({"DeviceLost": 10}, first_delay_s=1.0, longest_delay_s=5.0)
+    assert [policy.decide("DeviceLost", n) for n in (1, 2, 3, 4)] == [Retry(1.0), Retry(2.0), Retry(4.0), Retry(5.0)]
