@@ -41,7 +41,7 @@ test-all: lint ## The same with the slow tests
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter
 	$(call phase,ruff)
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff check --quiet --output-format=concise .
 	@$(BIN)/ruff format --check --quiet .
 	$(call phase,mypy)
 	@$(BIN)/mypy

@@ -1,0 +1,111 @@
+"""How long a plan takes, and what it saves over a nested loop that does every cell's stages anew.
+
+The measure of time is a loop that does nothing but encode and hash each cell's stages, with their options ready made: what
+a plan takes is given as a multiple of that, from the same run. Planning should be linear: a cell's time does not grow
+with the number of cells, and neither does its memory.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import json
+import resource
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.plan.planner import Plan, make_plan
+from sweep.study.gate import load_cluster, load_study
+
+__all__ = ["Timing", "bench_planner", "time_planner"]
+
+MODELS = (
+    "bvlc_alexnet",
+    "densenet121",
+    "inception_v1",
+    "inception_v2",
+    "resnet50",
+    "shufflenet",
+    "squeezenet",
+    "vgg19",
+)
+CPUS = ("nehalem", "core-avx2", "x86-64-v3", "x86-64")
+TUNERS, LEVELS = 10, 5
+BATCHES_AND_DEVICES = {1_000: (1, 1), 10_000: (2, 3), 100_000: (5, 10)}
+"""Cells asked for -> values of the two axes that make up the number; the other axes give 2,000 (500 for the first)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One size of grid."""
+
+    cells: int
+    stages: int
+    naive_stages: int
+    plan_s: float
+    hashing_s: float
+    peak_bytes: int
+    """Of the process so far: sizes are timed from small to large."""
+
+
+def time_planner(size: int) -> Timing:
+    """Plan a study of about `size` cells once, and encode its stages with no sharing once."""
+    batches, devices = BATCHES_AND_DEVICES[size]
+    with tempfile.TemporaryDirectory() as folder:
+        study_file, cluster_file = Path(folder) / "study.yaml", Path(folder) / "cluster.yaml"
+        study_file.write_text(json.dumps(_study(size, batches)), encoding="utf-8")
+        cluster_file.write_text(
+            json.dumps({"name": "bench", "engine": "simulated", "simulate": {"devices": devices}}), encoding="utf-8"
+        )
+        study, cluster = load_study(study_file), load_cluster(cluster_file)
+    gc.collect()
+    start = time.perf_counter()
+    plan = make_plan(study, cluster)
+    plan_s = time.perf_counter() - start
+    return Timing(
+        len(plan.cells), len(plan.stages), sum(plan.naive.values()), plan_s, _time_hashing(plan), _peak_bytes()
+    )
+
+
+def _study(size: int, batches: int) -> dict[str, object]:
+    models = MODELS if size > 1_000 else MODELS[:4]
+    return {
+        "study": "planner-bench",
+        "models": [f"onnx-light:{name}" for name in models],
+        "targets": ["native", *(f"llvm -mcpu={name}" for name in CPUS)],
+        "tuners": ["none"]
+        + [{"name": "random", "label": f"random-{n}", "trials_per_task": n} for n in range(1, TUNERS)],
+        "opt_levels": list(range(LEVELS)),
+        "axes": {"batch": list(range(1, batches + 1))},
+    }
+
+
+def _time_hashing(plan: Plan) -> float:
+    start = time.perf_counter()
+    for cell in plan.cells:
+        for stage_id in cell.stages:
+            stage = plan.stages[stage_id]
+            text = json.dumps([stage.kind, dict(stage.options), list(stage.inputs)], sort_keys=True, default=dict)
+            hashlib.sha256(text.encode()).hexdigest()
+    return time.perf_counter() - start
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def bench_planner() -> None:
+    """Print a table: one line a size."""
+    print("planner: time of a plan, and stages it saves over a nested loop")
+    print(
+        f"{'cells':>9} {'plan':>9} {'a cell':>9} {'/ hashing':>9} {'stages':>9} {'naive':>9} {'saved':>7} {'peak':>8}"
+    )
+    for size in BATCHES_AND_DEVICES:
+        timing = time_planner(size)
+        print(
+            f"{timing.cells:>9,} {timing.plan_s:>7.2f} s {timing.plan_s / timing.cells * 1e6:>6.1f} us"
+            f" {timing.plan_s / timing.hashing_s:>9.2f} {timing.stages:>9,} {timing.naive_stages:>9,}"
+            f" {1 - timing.stages / timing.naive_stages:>6.0%} {timing.peak_bytes / 1e6:>5.0f} MB"
+        )
