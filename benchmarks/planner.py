@@ -1,8 +1,8 @@
 """How long a plan takes, and what it saves over a nested loop that does every cell's stages anew.
 
-The measure of time is a loop that does nothing but encode and hash each cell's stages, with their options ready made: what
-a plan takes is given as a multiple of that, from the same run. Planning should be linear: a cell's time does not grow
-with the number of cells, and neither does its memory.
+The measure of time is a loop that does nothing but encode and hash each cell's stages, with their options ready made:
+what a plan takes is given as a multiple of that, from the same run. Planning should be linear: what a cell costs in
+time and memory does not grow with the number of cells.
 """
 
 from __future__ import annotations
