@@ -1,7 +1,7 @@
 """Content ids: a hash of canonical JSON, which is the same text for the same content, or an error.
 
-Refused is what would come out differently another time, or as something else: NaN and infinities, -0.0, keys that are not
-text, sets, bytes, and anything that JSON has no word for.
+Refused is what would come out differently another time, or as something else: NaN and infinities, -0.0, keys that are
+not text, sets, bytes, and anything that JSON has no word for.
 """
 
 from __future__ import annotations

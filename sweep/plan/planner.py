@@ -1,8 +1,8 @@
 """From a grid to the smallest set of stages: cells that need the same work share it.
 
-A stage's id is a hash of its kind, its options, the ids of its inputs and the versions of what does the work. Options are
-encoded once for each combination of axis values that they depend on, and not for each cell, so that 100,000 cells take
-seconds.
+A stage's id is a hash of its kind, its options, the ids of its inputs and the versions of what does the work. Options
+are encoded once for each combination of axis values that they depend on, and not for each cell, so that 100,000 cells
+take seconds.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
 def make_plan(study: Study, cluster: Cluster) -> Plan:
     """All the work of a study on a cluster.
 
-    Stages are ordered so that inputs come first, and answers come early: reference and untuned cells, then tuners by the
-    trials they spend. Raises StudyError when the study does not go with the cluster.
+    Stages are ordered so that inputs come first, and answers come early: reference and untuned cells, then tuners by
+    the trials they spend. Raises StudyError when the study does not go with the cluster.
     """
     grid = list(cells(study, cluster))
     work = _Work(study, cluster)

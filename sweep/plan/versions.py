@@ -9,7 +9,7 @@ from functools import cache
 __all__ = ["RECIPES", "versions_of"]
 
 RECIPES = {"import": 1, "lower": 1, "tune": 1, "build": 1, "measure": 1}
-"""Raised by one when this program changes what a kind of stage does, so that older results are not taken for new ones."""
+"""Raised by one when this program changes what a kind of stage does: older results are then not taken for new ones."""
 
 _DISTRIBUTIONS = {
     "import": ("apache-tvm", "apache-tvm-ffi", "onnx"),

@@ -13,7 +13,7 @@ from sweep.study.cluster import Cluster, Device, RayOptions, Simulate, Tracker
 from sweep.study.cluster_form import ClusterForm, DeviceForm, SimulateForm, TrackerForm
 from sweep.study.complaint import fill_in
 from sweep.study.fit import fit
-from sweep.study.spec import NATIVE
+from sweep.study.spec import NATIVE, Target
 from sweep.study.suggest import listed
 from sweep.study.targets import read_target
 from sweep.study.yaml_file import read_yaml
@@ -124,8 +124,6 @@ def _own_target(form: DeviceForm, file: Path, key: str) -> dict[str, Any]:
 
 def _check_host(device: Device, file: Path, key: str) -> None:
     """A managed device runs on this machine, so this machine must be able to execute its code."""
-    from sweep.study.spec import Target  # noqa: PLC0415
-
     this = Device("this machine", _this_cpu(), 1 << 20, (), managed=False)
     if NATIVE not in device.target and (reason := fit(Target(_shown(device.target), device.target), this)):
         allowed = "native, or what this machine can execute; a board elsewhere is managed: false"

@@ -80,7 +80,8 @@ def _without_tags(error: ErrorDetails, document: object) -> list[int | str]:
     path: list[int | str] = []
     here: Any = document
     for step in error["loc"]:
-        if (isinstance(here, dict) and step in here) or (isinstance(here, list) and isinstance(step, int)):
+        is_inside = step in here if isinstance(here, dict) else isinstance(here, list) and isinstance(step, int)
+        if is_inside:
             path.append(step)
             here = here[step]
     if error["type"] == "missing":

@@ -17,8 +17,8 @@ __all__ = ["fit", "missing_features"]
 def fit(target: Target, device: Device) -> str | None:
     """Why the target cannot run on the device; none when it can.
 
-    A device takes what its own target says, even where the host below could do more: a device declared as `core-avx2` stands
-    for such a machine.
+    A device takes what its own target says, even where the host below could do more: a device declared as `core-avx2`
+    stands for such a machine.
     """
     if target.attrs["kind"] == NATIVE:
         return None

@@ -8,9 +8,10 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.study.cluster import Cluster
+from sweep.study.cluster_file import read_cluster
 from sweep.study.complaint import fill_in
 from sweep.study.model_file import read_model
-from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Tuner
+from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target, Tuner
 from sweep.study.study_form import RuleForm, StudyForm
 from sweep.study.suggest import hint, listed
 from sweep.study.targets import read_target
@@ -23,16 +24,18 @@ __all__ = ["load_cluster", "load_study", "study_json_schema"]
 def load_study(path: Path) -> Study:
     """A study file, checked, with every default filled in.
 
-    Raises StudyError, one line, about the first thing that is wrong. What depends on the devices there are is checked when
-    the grid meets a cluster, in `sweep.study.grid`.
+    Raises StudyError, one line, about the first thing that is wrong. What depends on the devices there are is checked
+    when the grid meets a cluster, in `sweep.study.grid`.
     """
     path = Path(path)
     form = fill_in(StudyForm, read_yaml(path, "study file"), path)
+    _check_batches(form, path)
     models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
     tuners = tuple(_tuner(entry) for entry in form.tuners)
     _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each")
     _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
+    _refuse_equal_targets(targets, path)
     _refuse_duplicates("tuners", [tuner.label for tuner in tuners], path, "a `label:` of its own for each")
     study = Study(
         name=form.study,
@@ -62,8 +65,6 @@ def load_cluster(path: Path) -> Cluster:
 
     Raises StudyError, one line, about the first thing that is wrong.
     """
-    from sweep.study.cluster_file import read_cluster  # noqa: PLC0415  a plan without a cluster file needs none of it
-
     return read_cluster(Path(path))
 
 
@@ -97,6 +98,33 @@ def _refuse_duplicates(key: str, names: Iterable[Any], file: Path, allowed: str)
                 f"is the same as {key}[{seen[name]}]", file=file, key=f"{key}[{index}]", value=name, allowed=allowed
             )
         seen[name] = index
+
+
+def _refuse_equal_targets(targets: tuple[Target, ...], file: Path) -> None:
+    for index, target in enumerate(targets):
+        for earlier in targets[:index]:
+            if target.attrs == earlier.attrs:
+                raise StudyError(
+                    f"is the same target as {earlier.name}",
+                    file=file,
+                    key=f"targets[{index}]",
+                    value=target.name,
+                    allowed="each target once",
+                )
+
+
+def _check_batches(form: StudyForm, file: Path) -> None:
+    """The batch axis sets the leading dimension, so a shape that says another one would be passed over in silence."""
+    for index, model in enumerate(form.models):
+        for name, shape in () if isinstance(model, str) else model.inputs.items():
+            if shape[0] not in form.axes.batch:
+                raise StudyError(
+                    f"has the leading dimension {shape[0]}, which is no value of axes.batch",
+                    file=file,
+                    key=f"models[{index}].inputs.{name}",
+                    value=shape,
+                    allowed=f"{listed(form.axes.batch)}, or axes: {{batch: [{shape[0]}]}}",
+                )
 
 
 def _check_rules(study: Study) -> None:

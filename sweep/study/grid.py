@@ -1,4 +1,4 @@
-"""From a study and a cluster to cells: the product of the axes, less what is excluded or cannot run, plus what is included."""
+"""From a study and a cluster to cells: the product of the axes, less what is excluded or does not fit, plus extras."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LeftOut:
 
 
 def cells(study: Study, cluster: Cluster) -> Iterator[Cell]:
-    """The cells of the grid, lazily, each once: for each model and device the reference rows, then target, tuner, opt level.
+    """The cells of the grid, lazily, each once: for each model and device the reference rows, then the compiled ones.
 
     Raises StudyError at once when the study does not go with the cluster: an unknown device, a target that fits none of
     them, a rule that matches nothing, no cell at all.

@@ -1,7 +1,7 @@
 """What the installed TVM knows of targets, from a file made with it: tags, CPUs, features.
 
-TVM accepts a misspelt CPU or feature in silence and generates plain code; and to ask it takes seconds. The file is written,
-and compared with the installed TVM by a test, by `tests/study/known_targets_writer.py`.
+TVM accepts a misspelt CPU or feature in silence and generates plain code, and to ask it takes seconds. The file is
+written by `tests/study/known_targets_writer.py`, and a test compares it with the installed TVM.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from sweep.study.tuners import TunerEntry
 __all__ = ["AxesForm", "BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm"]
 
 Dimension = Annotated[int, Field(ge=1, le=1 << 31)]
-Shape = Annotated[list[Dimension], Field(max_length=8)]
+Shape = Annotated[list[Dimension], Field(min_length=1, max_length=8)]
 
 
 class ModelForm(Form):

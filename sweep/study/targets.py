@@ -84,7 +84,7 @@ def _from_text(text: str) -> tuple[str | None, dict[str, Any]]:
             raise _Impossible(f"has -{option} twice", "each option once")
         attrs[option] = _option_value(option, value)
     try:
-        TargetForm.model_validate({key: value for key, value in attrs.items()})
+        TargetForm.model_validate(attrs)
     except ValidationError as error:
         bad = error.errors()[0]
         raise _Impossible(f"has a bad value for -{bad['loc'][0]}: {bad['msg'].lower()}", _FORMS) from None

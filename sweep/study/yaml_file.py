@@ -1,8 +1,8 @@
 """Reading a YAML file that a person wrote, without surprises.
 
-Plain words mean what YAML 1.2 says: `on` and `yes` are text, `010` is ten, a date is text. A key that is written twice is
-refused, where YAML libraries keep the last one in silence. Sizes, depth and aliases are limited before anything is built
-from them.
+Plain words mean what YAML 1.2 says: `on` and `yes` are text, `010` is ten, a date is text. A key that is written twice
+is refused, where YAML libraries keep the last one in silence. Sizes, depth and aliases are limited before anything is
+built from them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_NODES = 100_000
 
 
 class _Loader(yaml.CSafeLoader):
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own attribute, typed there
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -48,9 +48,10 @@ class _Loader(yaml.CSafeLoader):
 
 
 class _Refused(Exception):
-    def __init__(self, problem: str, node: yaml.Node) -> None:
+    def __init__(self, problem: str, at: yaml.Node | yaml.Event) -> None:
         super().__init__(problem)
-        self.problem, self.line = problem, node.start_mark.line + 1
+        self.problem = problem
+        self.line = at.start_mark.line + 1 if at.start_mark else 1
 
 
 _STR, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"

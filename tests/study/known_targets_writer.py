@@ -20,22 +20,24 @@ TRIPLES = {
 
 # Features that code may depend on so that it dies where they are missing (an illegal instruction ends an RPC server)
 DECISIVE = {
-    "x86-64": (
-        "sse3 ssse3 sse4.1 sse4.2 sse4a popcnt lzcnt movbe bmi bmi2 avx f16c fma fma4 xop tbm avx2 avx512f avx512cd avx512bw "
-        "avx512dq avx512vl avx512ifma avx512vbmi avx512vbmi2 avx512vnni avx512bitalg avx512vpopcntdq avx512bf16 avx512fp16 "
-        "avxvnni avxvnniint8 avxifma gfni amx-tile amx-int8 amx-bf16 amx-fp16"
-    ).split(),
-    "aarch64": "neon crc lse rdm rcpc dotprod fullfp16 fp16fml bf16 i8mm sve sve2 sme sme2".split(),
-    "arm": "neon vfp4 hwdiv-arm crc dotprod fullfp16 bf16 i8mm".split(),
-    "riscv64": "m a f d c v zba zbb zbs zfh zvfh".split(),
+    "x86-64": """
+        sse3 ssse3 sse4.1 sse4.2 sse4a popcnt lzcnt movbe bmi bmi2 avx f16c fma fma4 xop tbm avx2
+        avx512f avx512cd avx512bw avx512dq avx512vl avx512ifma avx512vbmi avx512vbmi2 avx512vnni avx512bitalg
+        avx512vpopcntdq avx512bf16 avx512fp16 avxvnni avxvnniint8 avxifma gfni amx-tile amx-int8 amx-bf16 amx-fp16
+    """,
+    "aarch64": "neon crc lse rdm rcpc dotprod fullfp16 fp16fml bf16 i8mm sve sve2 sme sme2",
+    "arm": "neon vfp4 hwdiv-arm crc dotprod fullfp16 bf16 i8mm",
+    "riscv64": "m a f d c v zba zbb zbs zfh zvfh",
 }
 
 # Real features that no CPU has switched on
 FURTHER = {
-    "x86-64": "soft-float prefer-128-bit rtm cf retpoline evex512 3dnow 3dnowa amx-transpose".split(),
-    "aarch64": "sve2p1 sve2-aes sve2-bitperm sve2-sha3 sve2-sm4 reserve-x18 fmv crypto fix-cortex-a53-835769 outline-atomics".split(),
-    "arm": "soft-float long-calls read-tp-hard reserve-r9 fp-only-sp fp16 crypto".split(),
-    "riscv64": "relax save-restore e zfinx zdinx zhinx zcmt".split(),
+    "x86-64": "soft-float prefer-128-bit rtm cf retpoline evex512",
+    "aarch64": """
+        sve2p1 sve2-aes sve2-bitperm sve2-sha3 sve2-sm4 reserve-x18 fmv crypto fix-cortex-a53-835769 outline-atomics
+    """,
+    "arm": "soft-float long-calls reserve-r9 fp16 crypto",
+    "riscv64": "relax save-restore e zfinx zdinx zhinx zcmt",
 }
 
 
@@ -48,7 +50,7 @@ def known_targets() -> dict[str, Any]:
         return {str(name) for name in tvm.target.codegen.llvm_get_cpu_features(target)}
 
     def decisive(arch: str, names: set[str]) -> str:
-        return " ".join(name for name in DECISIVE[arch] if name in names)
+        return " ".join(name for name in DECISIVE[arch].split() if name in names)
 
     cpus: dict[str, dict[str, str]] = {}
     names: dict[str, str] = {}
@@ -58,10 +60,12 @@ def known_targets() -> dict[str, Any]:
         by_cpu = {str(cpu): features(triple, mcpu=str(cpu)) for cpu in sorted(map(str, listed))}
         base = features(triple)
         known = set().union(*by_cpu.values(), base)
-        known |= {name for name in FURTHER[arch] if name in features(triple, mattr=[f"+{name}"])}
+        known |= {name for name in FURTHER[arch].split() if name in features(triple, mattr=[f"+{name}"])}
         cpus[arch] = {"": decisive(arch, base)} | {cpu: decisive(arch, has) for cpu, has in by_cpu.items()}
         names[arch] = " ".join(sorted(known))
-        implied[arch] = {name: decisive(arch, features(triple, mattr=[f"+{name}"]) - base) for name in DECISIVE[arch]}
+        implied[arch] = {
+            name: decisive(arch, features(triple, mattr=[f"+{name}"]) - base) for name in DECISIVE[arch].split()
+        }
     return {
         "tvm": version("apache-tvm"),
         "tags": {str(tag): _plain(target) for tag, target in sorted(_tags().items(), key=lambda item: str(item[0]))},

@@ -1,0 +1,212 @@
+"""What a plan amounts to, before any of it runs: how much is shared, how much is done already, how long it may take."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.plan.stage import KINDS, Plan, Stage
+
+__all__ = ["ASSUMED_TASKS", "UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
+
+UNIT_COSTS_S: Mapping[str, float] = {"import": 3.0, "lower": 6.0, "build": 8.0, "trial": 0.7, "measure": 2.0}
+"""Seconds for one, roughly, for networks between SqueezeNet and ResNet-50 on two cores; a measurement's repeats come on
+top. Replaced by what the ledger measured wherever it has one of the kind."""
+
+ASSUMED_TASKS = 25
+"""Tasks of a network whose tasks are not known yet: 20 to 40 in networks of that size."""
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+
+
+@dataclass(frozen=True, slots=True)
+class KindSummary:
+    """The stages of one kind."""
+
+    kind: str
+    unique: int
+    """Stages of the plan, shared ones once."""
+    naive: int
+    """Stages that a nested loop over the cells would run."""
+    cached: int
+    """Of the unique ones, those done already."""
+    remaining_s: float
+    """Estimate for those that are not."""
+    naive_s: float
+    """Estimate for the nested loop."""
+    is_measured: bool
+    """Whether the estimate rests on this ledger's own seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """A plan in numbers."""
+
+    study_name: str
+    cells: int
+    cells_done: int
+    kinds: tuple[KindSummary, ...]
+    trials_at_most: int
+    """Candidates that the open tune stages may measure, as far as this can be known before lowering."""
+    notes: tuple[str, ...]
+    """What was left out of the grid, and what the estimate assumes."""
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds for all that is not done, one stage after another."""
+        return sum(kind.remaining_s for kind in self.kinds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "study": self.study_name,
+            "cells": self.cells,
+            "cells_by_status": {"done": self.cells_done, "planned": self.cells - self.cells_done},
+            "stages": {kind.kind: kind.unique for kind in self.kinds},
+            "naive_stages": {kind.kind: kind.naive for kind in self.kinds},
+            "cached": {kind.kind: kind.cached for kind in self.kinds},
+            "estimate_s": {kind.kind: round(kind.remaining_s, 1) for kind in self.kinds},
+            "estimate_total_s": round(self.remaining_s, 1),
+            "naive_estimate_total_s": round(sum(kind.naive_s for kind in self.kinds), 1),
+            "trials_at_most": self.trials_at_most,
+            "notes": list(self.notes),
+        }
+
+    def as_text(self) -> str:
+        """For the terminal."""
+        head = f"{self.study_name}: {_counted(self.cells, 'cell')}, {self.cells_done:,} done"
+        rows: list[tuple[str, ...]] = [("stages", "unique", "naive", "cached", "to do", "estimate", "naive estimate")]
+        rows += [_row(kind.kind, [kind]) for kind in self.kinds]
+        rows.append(_row("all", self.kinds))
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        table = [
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])  # the kind to the left
+            for row in rows
+        ]
+        return "\n".join([head, "", *table, "", *self.notes])
+
+
+def explain(plan: Plan, done: Container[str] = (), seconds: Mapping[str, float] | None = None) -> PlanSummary:
+    """How much work a plan is.
+
+    done: ids of stages that need not run. seconds: what stages took, by id, to estimate the others from; a `done` that
+    is a mapping is taken for that.
+    """
+    if seconds is None:
+        seconds = done if isinstance(done, Mapping) else {}
+    costs = _Costs(plan.stages.values(), seconds)
+    unique: Counter[str] = Counter()
+    cached: Counter[str] = Counter()
+    remaining: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    spent: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    trials = 0
+    for stage in plan.stages.values():
+        unique[stage.kind] += 1
+        cost_s = costs.of(stage)
+        spent[stage.kind] += cost_s
+        if stage.id in done:
+            cached[stage.kind] += 1
+        else:
+            remaining[stage.kind] += cost_s
+            trials += trials_at_most(stage) if stage.kind == "tune" else 0
+    kinds = tuple(
+        KindSummary(
+            kind=kind,
+            unique=unique[kind],
+            naive=plan.naive.get(kind, 0),
+            cached=cached[kind],
+            remaining_s=remaining[kind],
+            naive_s=spent[kind] / unique[kind] * plan.naive.get(kind, 0),
+            is_measured=costs.is_measured(kind),
+        )
+        for kind in KINDS
+        if unique[kind]
+    )
+    return PlanSummary(
+        study_name=plan.study_name,
+        cells=len(plan.cells),
+        cells_done=sum(planned.stages[-1] in done for planned in plan.cells),
+        kinds=kinds,
+        trials_at_most=trials,
+        notes=tuple(_notes(plan, trials, any(kind.is_measured for kind in kinds))),
+    )
+
+
+def trials_at_most(stage: Stage) -> int:
+    """Candidates that a tune stage may measure; the number of tasks is assumed, for only lowering tells it."""
+    options = stage.options["tuner"]["options"]
+    trials = int(options["trials_per_task"]) * ASSUMED_TASKS
+    return trials if options.get("trials_total") is None else min(trials, int(options["trials_total"]))
+
+
+class _Costs:
+    """Seconds a stage takes: its own if it was run, else the mean of its kind, else the table's."""
+
+    def __init__(self, stages: Iterable[Stage], seconds: Mapping[str, float]) -> None:
+        self._seconds = seconds
+        total: dict[str, float] = {}
+        units: dict[str, float] = {}
+        if seconds:
+            for stage in stages:
+                if stage.id in seconds:
+                    total[stage.kind] = total.get(stage.kind, 0.0) + seconds[stage.id]
+                    units[stage.kind] = units.get(stage.kind, 0.0) + self._units(stage)
+        self._measured_s = {kind: total[kind] / units[kind] for kind in total if units[kind] > 0}
+
+    def of(self, stage: Stage) -> float:
+        if stage.id in self._seconds:
+            return self._seconds[stage.id]
+        unit_s = self._measured_s.get(stage.kind, UNIT_COSTS_S["trial" if stage.kind == "tune" else stage.kind])
+        return unit_s * self._units(stage) + (0.0 if self.is_measured(stage.kind) else self._repeats_s(stage))
+
+    def is_measured(self, kind: str) -> bool:
+        return kind in self._measured_s
+
+    @staticmethod
+    def _units(stage: Stage) -> float:
+        if stage.kind != "tune":
+            return 1.0
+        hours = stage.options["tuner"]["options"].get("hours")
+        limit = float("inf") if hours is None else hours * _HOUR_S / UNIT_COSTS_S["trial"]
+        return min(float(trials_at_most(stage)), limit)
+
+    @staticmethod
+    def _repeats_s(stage: Stage) -> float:
+        if stage.kind != "measure":
+            return 0.0
+        measure = stage.options["measure"]
+        return float((measure["repeat"] + measure["warmup"]) * measure["min_repeat_ms"] / 1e3)
+
+
+def _notes(plan: Plan, trials: int, is_measured: bool) -> Iterable[str]:
+    for entry in plan.left_out:
+        yield f"left out: {entry.what} on {entry.device}: {entry.reason}"
+    basis = "seconds of this sweep so far, and a table where it has none" if is_measured else "a table"
+    yield f"estimate: from {basis}, one stage after another; devices and builders work side by side"
+    if trials:
+        yield (
+            f"tuning: up to {_counted(trials, 'trial')} if a network has {ASSUMED_TASKS} tasks; lowering tells how many"
+        )
+
+
+def _row(name: str, kinds: Iterable[KindSummary]) -> tuple[str, ...]:
+    kinds = list(kinds)
+    unique, cached = sum(kind.unique for kind in kinds), sum(kind.cached for kind in kinds)
+    numbers = (unique, sum(kind.naive for kind in kinds), cached, unique - cached)
+    times = (sum(kind.remaining_s for kind in kinds), sum(kind.naive_s for kind in kinds))
+    return (name, *(f"{number:,}" for number in numbers), *(duration(time_s) for time_s in times))
+
+
+def duration(time_s: float) -> str:
+    """Seconds as a person says them, to about two digits: an estimate deserves no more."""
+    if time_s < _MINUTE_S:
+        return f"{time_s:.0f} s"
+    if time_s < _HOUR_S:
+        return f"{time_s / _MINUTE_S:.0f} min"
+    return f"{time_s / _HOUR_S:.1f} h" if time_s < 2 * _DAY_S else f"{time_s / _DAY_S:,.1f} days"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
