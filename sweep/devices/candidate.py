@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import MeasureFailed
+
 if TYPE_CHECKING:
     from sweep.devices.remote import Remote
 
@@ -24,7 +26,9 @@ def time_candidate(
     remote.rpc.upload(str(lib), REMOTE_NAME)
     module = remote.rpc.load_module(REMOTE_NAME)
     tensors = [tvm.runtime.empty(tuple(arg["shape"]), arg["dtype"], remote.device) for arg in args]
-    fill = remote.rpc.get_function(RANDOM_FILL)
+    fill = remote.function(RANDOM_FILL)
+    if fill is None:
+        raise MeasureFailed(f"the device's TVM lacks {RANDOM_FILL}: serve it with libtvm_runtime_extra.so loaded")
     for tensor in tensors:
         fill(tensor)
     remote.device.sync()

@@ -7,6 +7,7 @@ is given back after each; and a late answer cannot reach another candidate, beca
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -35,13 +36,12 @@ class Remote:
     device: Any
     """tvm.runtime.Device on the other side."""
 
-    def call(self, name: str, *arguments: Any) -> Any:
+    def function(self, name: str) -> Any | None:
         """A global function of the other side; None when that side does not have it."""
         try:
-            function = self.rpc.get_function(name)
+            return self.rpc.get_function(name)
         except AttributeError:
             return None
-        return function(*arguments)
 
 
 @contextmanager
@@ -64,10 +64,11 @@ def remote_session(
             session = rpc.connect(*peer, board.match_key, session_timeout=timeout_s)
             remote = Remote(session, session.device(device_type))
             yield remote
-    except SweepError:
-        raise
-    except Exception as error:  # noqa: BLE001  TVM raises whatever class the other side names
-        raise _translate(error, key, line, remote, timeout_s) from None
+    except Exception as error:
+        # TVM raises whatever class the other side named; this mark tells its errors from a bug of ours.
+        if not hasattr(error, "__tvm_ffi_error__"):
+            raise
+        raise _translate(error, key, line, remote, timeout_s) from error
     finally:
         # Handles that a traceback still holds would keep the session, and with it the board.
         line.cut()
@@ -116,8 +117,8 @@ def _translate(error: Exception, key: str, line: _Line, remote: Remote | None, t
     if WORKER_CRASHED in text:
         return MeasureFailed(f"{where}: {text.partition(WORKER_CRASHED + ': ')[2].splitlines()[0]}")
     if remote is None or not _answers(remote, line):
-        return DeviceLost(f"the connection to {where} broke: {last_line(error)}")
-    return MeasureFailed(f"{where}: {last_line(error)}")
+        return DeviceLost(f"the connection to {where} broke: {one_line(error)}")
+    return MeasureFailed(f"{where}: {one_line(error)}")
 
 
 def _answers(remote: Remote, line: _Line) -> bool:
@@ -129,10 +130,11 @@ def _answers(remote: Remote, line: _Line) -> bool:
     return True
 
 
-def last_line(error: BaseException, limit: int = 200) -> str:
-    """What went wrong without the C++ frames above it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:limit]
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """What the other side said, without the frames and assertions around it."""
+    said = str(error).rpartition("Error caught from RPC call:")[2].partition("Stack trace:")[0]
+    said = re.sub(r"Check failed: \(.*?\) is false: ", "", " ".join(said.split()))
+    return said[:limit] or type(error).__name__
 
 
 def _resolve(host: str) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.devices.artifact import load_artifact, measure_on
 from sweep.devices.candidate import time_candidate
 from sweep.devices.cores import core_lock
+from sweep.devices.onnxruntime_reference import measure_onnxruntime
 from sweep.devices.remote import remote_session
+from sweep.devices.timing import Sampling
 from sweep.devices.tracker_client import TrackerClient
-from sweep.errors import DeviceLost
+from sweep.errors import DeviceLost, MeasureFailed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -26,6 +29,7 @@ OPEN_TIMEOUT_S = 30.0
 """For one session's handshake when proving that a device is there."""
 FREE_TIMEOUT_S = 60.0
 """How long another holder of the device may keep us waiting for it."""
+THRESHOLD = 1e-3
 CORE_TIMEOUT_S = 1800.0
 """How long devices with a core in common may keep us waiting: the longest measurement of theirs."""
 
@@ -86,6 +90,31 @@ class DeviceSession:
             with self._remote(timeout_s) as remote:
                 run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms)
             return {"run_secs": run_secs, "seconds": time.monotonic() - began}
+
+    def measure_artifact(
+        self, artifact_dir: Path, import_dir: Path, measure: Mapping[str, Any], threshold: float = THRESHOLD
+    ) -> dict[str, Any]:
+        """The measure stage of a built model: its output is checked against the reference first, then it is timed.
+
+        artifact_dir: lib.so, metadata.json. import_dir: inputs.npz and, unless the reference runtime failed on the
+        model, reference.npz. measure: the options of a study. See `agreement.check_outputs` for the threshold.
+        Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
+        """
+        artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
+        with self._cores(), self._remote(sampling.timeout_s) as remote:
+            return measure_on(remote, artifact, sampling, threshold, self.device.threads)
+
+    def measure_reference(
+        self, import_dir: Path, measure: Mapping[str, Any], threads: int, threshold: float = THRESHOLD
+    ) -> dict[str, Any]:
+        """The measure stage of ONNX Runtime on the imported network, on this device's cores and with `threads`.
+
+        Raises OutputMismatch, MeasureTimeout, MeasureFailed (also where the device is not on this host).
+        """
+        if not self.device.managed:
+            raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not served from this host")
+        with self._cores():
+            return measure_onnxruntime(import_dir, measure, threads, self.device.cores, threshold)
 
     def _cores(self) -> AbstractContextManager[None]:
         if not self._is_open:

@@ -1,0 +1,34 @@
+"""Devices, clusters and misbehaving code to make farms of."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sweep.study.cluster import Cluster, Device, RayOptions, Simulate, Tracker
+
+LAST_CORE = max(os.sched_getaffinity(0))
+ALL_CORES = tuple(sorted(os.sched_getaffinity(0)))[-2:]
+
+CRASH = "__builtin_trap();"
+HANG = 'for (;;) __asm__ volatile("");'
+RAISE = "return -1;"
+
+
+def make_device(key: str, cores: tuple[int, ...] = (LAST_CORE,), **changed: Any) -> Device:
+    fields = {"target": {"kind": "llvm"}, "threads": len(cores), "managed": True} | changed
+    return Device(key=key, cores=cores, **fields)
+
+
+def make_cluster(*devices: Device, tracker: Tracker | None = None) -> Cluster:
+    return Cluster(
+        name="test",
+        engine="inline",
+        tracker=tracker or Tracker("127.0.0.1", 0, True),
+        devices=devices,
+        ray=RayOptions(),
+        mlflow_uri=None,
+        simulate=Simulate(devices=1, slots=1, stage_s={}, failure_rate=0.0, seed=0, speed=0.0),
+        path=Path("test.yaml"),
+    )

@@ -1,0 +1,122 @@
+"""A built network on a real device, and ONNX Runtime on the same cores."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from sweep.devices.session import DeviceSession
+from sweep.errors import MeasureFailed, MeasureTimeout, OutputMismatch
+from tests.devices.parts import LAST_CORE, make_device
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+
+MEASURE = {"repeat": 4, "min_repeat_ms": 5.0, "warmup": 2, "number": None, "timeout_s": 60.0}
+
+
+def measure(session: DeviceSession, runtime: str, network: tuple[Path, Path], **changed: Any) -> dict[str, Any]:
+    artifact_dir, import_dir = network
+    if runtime == "tvm":
+        return session.measure_artifact(artifact_dir, import_dir, MEASURE | changed, 1e-3)
+    return session.measure_reference(import_dir, MEASURE | changed, 1, 1e-3)
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_both_runtimes_give_the_same_payload(runtime: str, session: DeviceSession, network: tuple[Path, Path]) -> None:
+    result = measure(session, runtime, network)
+    assert set(result) == {
+        "run_secs", "number", "warmup_secs", "output_max_abs_diff", "output_cosine_distance", "conditions",
+        "peak_memory_bytes", "runtime_version",
+    }  # fmt: skip
+    assert len(result["run_secs"]) == 4
+    assert len(result["warmup_secs"]) == 2
+    assert all(0 < value < 1 for value in result["run_secs"])
+    assert result["number"] * np.median(result["run_secs"]) >= 0.8 * 0.005
+    assert 0 <= result["output_cosine_distance"] < 1e-6
+    assert 0 <= result["output_max_abs_diff"] < 1e-3
+    assert result["conditions"]["cores"] == [LAST_CORE]
+    assert result["conditions"]["threads"] == 1
+    assert result["conditions"]["at_before"] < result["conditions"]["at_after"]
+    assert 0 < result["peak_memory_bytes"] < 1 << 30
+    assert result["runtime_version"][0].isdigit()
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_given_number_is_not_calibrated(runtime: str, session: DeviceSession, network: tuple[Path, Path]) -> None:
+    result = measure(session, runtime, network, number=3, warmup=0)
+    assert (result["number"], result["warmup_secs"]) == (3, [])
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_wrong_output_is_no_measurement(
+    runtime: str, session: DeviceSession, network: tuple[Path, Path], tmp_path: Path
+) -> None:
+    artifact_dir, import_dir = network
+    tampered = tmp_path / "import"
+    shutil.copytree(import_dir, tampered)
+    with np.load(import_dir / "reference.npz") as stored:
+        reference = stored["output_0"]
+    reference[0, 0] += 0.5
+    np.savez(tampered / "reference.npz", output_0=reference)
+    with pytest.raises(OutputMismatch, match="max absolute difference 0.5"):
+        measure(session, runtime, (artifact_dir, tampered))
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_without_reference_the_figures_are_null(
+    runtime: str, session: DeviceSession, network: tuple[Path, Path], tmp_path: Path
+) -> None:
+    artifact_dir, import_dir = network
+    bare = tmp_path / "import"
+    shutil.copytree(import_dir, bare)
+    (bare / "reference.npz").unlink()
+    result = measure(session, runtime, (artifact_dir, bare))
+    assert result["output_max_abs_diff"] is None
+    assert result["output_cosine_distance"] is None
+
+
+def test_artifact_of_another_network_is_refused(
+    session: DeviceSession, network: tuple[Path, Path], tmp_path: Path
+) -> None:
+    np.savez(tmp_path / "inputs.npz", x=np.zeros((5, 32), "float32"))
+    with pytest.raises(MeasureFailed, match="inputs of shapes"):
+        session.measure_artifact(network[0], tmp_path, MEASURE, 1e-3)
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_measurement_that_takes_too_long_is_ended(
+    runtime: str, session: DeviceSession, network: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.devices.onnxruntime_reference.START_S", 0.5)
+    with pytest.raises(MeasureTimeout, match="did not finish within"):
+        measure(session, runtime, network, number=10_000_000, timeout_s=1.0)
+    assert not [p for p in psutil.Process().children(recursive=True) if "onnxruntime_child" in " ".join(p.cmdline())]
+    assert measure(session, runtime, network)["run_secs"]
+
+
+def test_damaged_network_is_one_line(session: DeviceSession, network: tuple[Path, Path], tmp_path: Path) -> None:
+    shutil.copytree(network[1], tmp_path / "import")
+    (tmp_path / "import" / "model.onnx").write_bytes(b"not a network")
+    with pytest.raises(MeasureFailed, match="ONNX Runtime: ") as caught:
+        session.measure_reference(tmp_path / "import", MEASURE, 1)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_reference_runtime_on_a_board_elsewhere(tmp_path: Path) -> None:
+    board = DeviceSession(make_device("board", (), threads=4, managed=False), "127.0.0.1", 1, tmp_path)
+    with pytest.raises(MeasureFailed, match="not served from this host"):
+        board.measure_reference(tmp_path, MEASURE, 4)
+
+
+def test_reference_runs_on_the_threads_it_is_given(
+    open_session: Callable[..., DeviceSession], network: tuple[Path, Path]
+) -> None:
+    result = open_session("all").measure_reference(network[1], MEASURE, 2)
+    assert result["conditions"]["threads"] == 2
+    assert len(result["conditions"]["cores"]) == 2
