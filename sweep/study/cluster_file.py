@@ -51,7 +51,7 @@ def read_cluster(path: Path) -> Cluster:
 
 
 def _simulate(form: SimulateForm) -> Simulate:
-    return Simulate(**form.model_dump())
+    return Simulate(**form.model_dump(by_alias=True))
 
 
 def _made_up(simulate: Simulate) -> tuple[Device, ...]:
@@ -127,7 +127,13 @@ def _check_host(device: Device, file: Path, key: str) -> None:
     this = Device("this machine", _this_cpu(), 1 << 20, (), managed=False)
     if NATIVE not in device.target and (reason := fit(Target(_shown(device.target), device.target), this)):
         allowed = "native, or what this machine can execute; a board elsewhere is managed: false"
-        raise StudyError(f"cannot run here: {reason}", file=file, key=f"{key}.target", allowed=allowed)
+        reason = reason.replace("the device", "this machine")
+        raise StudyError(
+            f"cannot run here: {reason}",
+            file=file,
+            key=f"{key}.target",
+            allowed=allowed,
+        )
 
 
 def _shown(target: Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sweep.errors import StudyError
-from sweep.study.form import Form
+from sweep.study.form import PATTERNS, Form
 from sweep.study.suggest import hint, listed
+from sweep.study.tuners import CATALOGUE, NOT_YET
 
 __all__ = ["fill_in"]
 
@@ -54,12 +55,12 @@ def _problem(error: ErrorDetails, schema: Schema, root: Schema) -> str:
         named = value.get("name") if isinstance(value, dict) else value
         if isinstance(value, dict) and named is None:
             return "has no name"
+        if not isinstance(named, str):
+            return "has the wrong type"
         choices = [str(choice) for choice in _choices(schema, root)]
-        return (
-            f"{str(named)[:60]!r} is not known here{hint(named, choices)}"
-            if isinstance(named, str)
-            else "is not allowed"
-        )
+        if named in NOT_YET and set(CATALOGUE) <= set(choices):
+            return f"{named!r} is not a tuner here yet"
+        return f"{named[:60]!r} is not known here{hint(named, choices)}"
     if kind in ("too_short", "string_too_short"):
         return "is empty"
     if kind in ("too_long", "string_too_long"):
@@ -151,7 +152,7 @@ def describe(schema: Schema, root: Schema) -> str:
     if "const" in schema:
         return str(schema["const"])
     if branches := _branches(schema):
-        words = dict.fromkeys(describe(branch, root) for branch in branches)
+        words = dict.fromkeys(describe(branch, root) for branch in branches if branch.get("type") != "null")
         return " or ".join(words)
     return {
         "string": _describe_text,
@@ -165,13 +166,15 @@ def describe(schema: Schema, root: Schema) -> str:
 
 
 def _describe_text(schema: Schema) -> str:
-    form = f" of the form {schema['pattern']}" if "pattern" in schema else ""
-    most = f" of up to {schema['maxLength']} characters" if "maxLength" in schema and not form else ""
-    example = f" such as {schema['examples'][0]}" if schema.get("examples") else ""
-    return f"text{form}{most}{example}"
+    form = PATTERNS.get(schema.get("pattern", ""), "text")
+    most = f", up to {schema['maxLength']} characters" if "maxLength" in schema else ""
+    example = f", such as {schema['examples'][0]}" if schema.get("examples") else ""
+    return f"{form}{most}{example}"
 
 
 def _describe_mapping(schema: Schema) -> str:
+    if "const" in schema.get("properties", {}).get("name", {}):
+        return "a mapping with name and options"
     if "properties" in schema:
         return f"a mapping with {', '.join(schema['properties'])}"
     return "a mapping"

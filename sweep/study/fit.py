@@ -24,13 +24,13 @@ def fit(target: Target, device: Device) -> str | None:
         return None
     wanted, there = architectures_of(_with_triple(target.attrs, device.target)), architectures_of(device.target)
     if not set(wanted) & set(there):
-        return f"target {target.name} is for {listed(wanted)}, device {device.key} is {listed(there)}"
+        return f"it is for {listed(wanted)}, the device is {listed(there)}"
     lacking = missing_features(_with_triple(target.attrs, device.target), device.target)
     if lacking:
-        return f"device {device.key} lacks {listed(lacking)}, which code for target {target.name} may use"
+        return f"the device lacks {listed(lacking)}"
     cores = target.attrs.get("num-cores", device.threads)
     if cores > device.threads:
-        return f"target {target.name} is for {cores} cores, device {device.key} runs {_threads(device.threads)}"
+        return f"it is for {cores} cores, the device runs {_threads(device.threads)}"
     return None
 
 

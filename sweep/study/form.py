@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from sweep.study.suggest import hint, listed
 
-__all__ = ["AXIS_BATCH", "Form", "Layout", "Name", "OneOrMany", "OptLevel", "Precision", "Slug", "refuse"]
+__all__ = ["AXIS_BATCH", "PATTERNS", "Form", "Layout", "Name", "OneOrMany", "OptLevel", "Precision", "Slug", "refuse"]
 
 
 def refuse(problem: str, *, allowed: str = "", key: str = "", value: object = None) -> PydanticCustomError:
@@ -42,6 +42,7 @@ class Form(BaseModel):
                         f"is not a key here{cls.about_unknown(str(key))}",
                         allowed=listed(cls.allowed_keys()),
                         key=str(key),
+                        value=value[key],
                     )
         return value
 
@@ -53,8 +54,12 @@ class Form(BaseModel):
 
 T = TypeVar("T")
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$", max_length=80)]
+_SLUG, _NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$", r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$"
+PATTERNS = {_SLUG: "small letters, digits and dashes", _NAME: "letters, digits and . _ + = -"}
+"""What a pattern asks for, in words."""
+
+Slug = Annotated[str, StringConstraints(pattern=_SLUG, max_length=80)]
+Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=80)]
 """Becomes part of file names and of the names of runs: no spaces, no slashes."""
 OptLevel = Annotated[int, Field(ge=0, le=4)]
 Layout = Literal["NCHW", "NHWC"]

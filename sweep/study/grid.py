@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,7 @@ def left_out(study: Study, cluster: Cluster) -> list[LeftOut]:
 class _Grid:
     def __init__(self, study: Study, cluster: Cluster) -> None:
         self._study = study
+        self._is_simulated = cluster.engine == "simulated"
         self._devices = _chosen_devices(study, cluster)
         self.left_out: list[LeftOut] = []
         self._fitting = {
@@ -82,12 +83,10 @@ class _Grid:
 
     def _references_on(self, device: Device) -> tuple[str, ...]:
         """Reference runtimes run on this host, beside the server of a managed device."""
-        if device.managed or device.key.startswith("sim-"):
+        if device.managed or self._is_simulated:
             return self._study.references
         for name in self._study.references:
-            self.left_out.append(
-                LeftOut(name, device.key, f"{name} runs on this host, device {device.key} is elsewhere")
-            )
+            self.left_out.append(LeftOut(name, device.key, "it runs on this host, the device is elsewhere"))
         return ()
 
     # -- checks -------------------------------------------------------------------------------------------------------
@@ -115,7 +114,7 @@ class _Grid:
         for index, target in enumerate(self._study.targets):
             if any(target.name in self._fitting[device.key] for device in self._devices):
                 continue
-            reasons = [entry.reason for entry in self.left_out if entry.what == target.name]
+            reasons = [f"{entry.device}: {entry.reason}" for entry in self.left_out if entry.what == target.name]
             raise StudyError(
                 f"fits none of the devices: {'; '.join(reasons[:3])}",
                 file=self._study.path,
@@ -135,7 +134,7 @@ class _Grid:
                     value=device,
                     allowed=listed(keys),
                 )
-        if not any(self._size(self._narrowed(rule), key) for key in self._narrowed(rule)["device"]):
+        if not any(self._size(self._narrowed(rule), key, rule) for key in self._narrowed(rule)["device"]):
             raise StudyError(
                 "matches no cell",
                 file=self._study.path,
@@ -147,7 +146,7 @@ class _Grid:
     def _narrowed(self, rule: Rule) -> dict[str, tuple[Any, ...]]:
         return {axis: tuple(rule.get(axis, values)) for axis, values in self._axes.items()}
 
-    def _size(self, axes: Mapping[str, tuple[Any, ...]], device: str) -> int:
+    def _size(self, axes: Mapping[str, tuple[Any, ...]], device: str, named: Container[str] = ()) -> int:
         """How many cells these axes have on a device, before any exclusion, without making them."""
         models, batches = len(axes["model"]), len(axes["batch"])
         targets = len([target for target in axes["target"] if target in self._fitting[device]])
@@ -155,16 +154,15 @@ class _Grid:
         for axis in ("tuner", "opt_level", "layout", "precision"):
             compiled *= len(axes[axis])
         total = compiled if TVM in axes["runtime"] else 0
-        return total + (models * batches * len(self._reference_rows(axes, device)))
+        return total + (models * batches * len(self._reference_rows(axes, device, named)))
 
-    def _reference_rows(self, axes: Mapping[str, tuple[Any, ...]], device: str) -> list[str]:
-        """Runtimes that have a row here: only where the rule asks for nothing that a reference cell does not have."""
-        full = self._axes
-        if any(axes[axis] != full[axis] for axis in ("target", "tuner", "opt_level")):
+    def _reference_rows(self, axes: Mapping[str, tuple[Any, ...]], device: str, named: Container[str]) -> list[str]:
+        """Runtimes that have a row here: none where a rule names an axis on which they have no such value."""
+        if any(axis in named for axis in ("target", "tuner", "opt_level")):
             return []
-        if axes["layout"] != full["layout"] and _REFERENCE_LAYOUT not in axes["layout"]:
+        if "layout" in named and _REFERENCE_LAYOUT not in axes["layout"]:
             return []
-        if axes["precision"] != full["precision"] and _REFERENCE_PRECISION not in axes["precision"]:
+        if "precision" in named and _REFERENCE_PRECISION not in axes["precision"]:
             return []
         return [name for name in self._references[device] if name in axes["runtime"]]
 
@@ -176,7 +174,7 @@ class _Grid:
         earlier: list[Rule] = []
         for rule in self._study.include:
             before = _compiled(earlier)
-            for cell in self._product(self._narrowed(rule)):
+            for cell in self._product(self._narrowed(rule), rule):
                 if not _matches(cell, before) and not self._is_there(cell):
                     yield cell
             earlier.append(rule)
@@ -189,9 +187,9 @@ class _Grid:
         )
         return in_axes and not _matches(cell, self._exclude)
 
-    def _product(self, axes: Mapping[str, tuple[Any, ...]]) -> Iterator[Cell]:
+    def _product(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str] = ()) -> Iterator[Cell]:
         for model, device in itertools.product(axes["model"], axes["device"]):
-            for runtime, batch in itertools.product(self._reference_rows(axes, device), axes["batch"]):
+            for runtime, batch in itertools.product(self._reference_rows(axes, device, named), axes["batch"]):
                 yield Cell(
                     model, NO_CHOICE, NO_CHOICE, None, _REFERENCE_LAYOUT, _REFERENCE_PRECISION, batch, device, runtime
                 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from sweep.errors import StudyError
 from sweep.study import host, known_targets
+from sweep.study.complaint import describe
 from sweep.study.spec import NATIVE, Target
 from sweep.study.study_form import TargetForm
 from sweep.study.suggest import hint, listed
@@ -71,7 +73,7 @@ def _from_text(text: str) -> tuple[str | None, dict[str, Any]]:
         if "/" in words[0] or not _is_kind(words[0]):
             near = hint(words[0], [*known_targets.tags(), *KINDS])
             raise _Impossible(f"is neither a target kind nor a tag that TVM knows{near}", _FORMS)
-    attrs: dict[str, Any] = {"kind": words[0]}
+    attrs: dict[str, Any] = {"kind": _known_kind(words[0])}
     for word in words[1:]:
         match = re.fullmatch(r"--?([A-Za-z][A-Za-z-]*)=(\S+)", word)
         if match is None:
@@ -87,7 +89,9 @@ def _from_text(text: str) -> tuple[str | None, dict[str, Any]]:
         TargetForm.model_validate(attrs)
     except ValidationError as error:
         bad = error.errors()[0]
-        raise _Impossible(f"has a bad value for -{bad['loc'][0]}: {bad['msg'].lower()}", _FORMS) from None
+        schema = TargetForm.model_json_schema()
+        allowed = describe(schema["properties"][bad["loc"][0]], schema)
+        raise _Impossible(f"has a bad value for -{bad['loc'][0]}", allowed) from None
     return None, attrs
 
 
@@ -124,13 +128,15 @@ def _is_kind(word: str) -> bool:
 _OTHER_KINDS = ("c", "cuda", "nvptx", "rocm", "webgpu", "composite", "ext_dev", "test", "cuda_host")
 
 
-def _checked(attrs: dict[str, Any]) -> dict[str, Any]:
-    kind = attrs["kind"]
+def _known_kind(kind: str) -> str:
     if kind not in KINDS:
-        known = "cannot be built here: it is known to TVM, but the way to a device is made for CPUs"
-        problem = f"kind {kind!r} {known if _is_kind(kind) else 'is not known' + hint(kind, KINDS)}"
-        raise _Impossible(problem, listed(KINDS), option="kind", value=kind)
-    if kind == NATIVE:
+        why = "cannot be built here, only CPUs can" if _is_kind(kind) else f"is not known{hint(kind, KINDS)}"
+        raise _Impossible(f"kind {kind!r} {why}", listed(KINDS), option="kind", value=kind)
+    return kind
+
+
+def _checked(attrs: dict[str, Any]) -> dict[str, Any]:
+    if _known_kind(attrs["kind"]) == NATIVE:
         if extra := sorted(set(attrs) - {"kind"}):
             raise _Impossible("native takes no options: it is the device's own CPU", "kind alone", option=extra[0])
         return {"kind": NATIVE}
@@ -158,10 +164,12 @@ def _check_cpu(attrs: Mapping[str, Any]) -> None:
     arches = architectures_of(attrs)
     if not arches or not any(attrs["mcpu"] in known_targets.cpus(arch) for arch in arches):
         where = arches or known_targets.architectures()
-        choices = [cpu for arch in where for cpu in known_targets.cpus(arch)]
+        choices = sorted({cpu for arch in where for cpu in known_targets.cpus(arch)})
         near = hint(attrs["mcpu"], choices)
         problem = f"mcpu {attrs['mcpu']!r} is not a CPU that LLVM knows for {listed(where)}{near}"
-        raise _Impossible(problem, listed(choices, 12), option="mcpu", value=attrs["mcpu"])
+        likest = get_close_matches(attrs["mcpu"][:100], choices, n=6, cutoff=0.3) or choices[:6]
+        allowed = f"{listed(likest)} and {len(choices) - len(likest)} more"
+        raise _Impossible(problem, allowed, option="mcpu", value=attrs["mcpu"])
 
 
 def _check_features(attrs: Mapping[str, Any]) -> None:
@@ -180,7 +188,7 @@ def _check_features(attrs: Mapping[str, Any]) -> None:
                 value=attribute,
             )
         if name not in known:
-            near = hint(name, known)
+            near = hint(attribute, (sign + other for other in known))
             where = listed(architectures_of(attrs))
             raise _Impossible(
                 f"mattr {attribute!r} is not a feature that LLVM knows for {where}{near}",

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Discriminator, Field, Tag
 
 from sweep.study.form import Form, Name
+from sweep.study.suggest import listed
 
 __all__ = ["CATALOGUE", "NOT_YET", "NoTuner", "RandomTuner", "TunerEntry", "TunerForm", "XgbTuner"]
 
@@ -20,6 +21,12 @@ class TunerForm(Form):
     label: Name | None = Field(
         None, description="The tuner's value on the tuner axis, by default its name; needed when a tuner appears twice."
     )
+
+    @classmethod
+    def about_unknown(cls, key: str) -> str:
+        """An option of another tuner is a likelier slip than a misspelling."""
+        others = [name for name, form in CATALOGUE.items() if key in form.model_fields]
+        return f" (an option of {listed(others)})" if others else super().about_unknown(key)
 
 
 class NoTuner(TunerForm):

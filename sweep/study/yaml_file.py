@@ -55,6 +55,7 @@ class _Refused(Exception):
 
 
 _STR, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+_TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in "str int float bool null seq map merge".split())
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
@@ -96,6 +97,8 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
             return document
         finally:
             loader.dispose()
+    except (ValueError, KeyError):
+        raise StudyError("holds a value that is not what its tag says", file=path, allowed="values without tags") from None
     except _Refused as refused:
         raise StudyError(refused.problem, file=path, key=f"line {refused.line}") from None
     except yaml.MarkedYAMLError as error:
@@ -103,7 +106,8 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         raise StudyError(f"is not valid YAML: {error.problem}", file=path, key=where) from None
     except yaml.YAMLError as error:
-        raise StudyError(f"is not valid YAML: {error}", file=path) from None
+        problem = getattr(error, "reason", None) or error
+        raise StudyError(f"is not valid YAML: {problem}", file=path) from None
 
 
 def _read_text(path: Path, what: str) -> str:
@@ -142,6 +146,8 @@ def _count(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> in
         raise _Refused("an alias that contains itself", node)
     if id(node) in known:
         return known[id(node)]
+    if node.tag not in _TAGS:
+        raise _Refused(f"a tag that is not known here (got {node.tag[:60]})", node)
     total, inside = 1, (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
         total += sum(_count(item, known, inside) for item in node.value)

@@ -1,0 +1,188 @@
+"""What a study file means once it is read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sweep.study.cluster import Cluster
+from sweep.study.gate import load_study
+from sweep.study.spec import Budget, Measure, Study
+
+BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
+
+
+def test_every_default_is_filled_in(study_of: Callable[[str], Study]) -> None:
+    study = study_of(BASE)
+    assert [model.name for model in study.models] == ["squeezenet"]
+    assert study.models[0].path.is_file()
+    assert len(study.models[0].sha256) == 64
+    assert [target.attrs for target in study.targets] == [{"kind": "native"}]
+    assert [tuner.label for tuner in study.tuners] == ["none"]
+    assert (study.opt_levels, study.layouts, study.precisions, study.batches) == ((3,), ("NCHW",), ("float32",), (1,))
+    assert study.measure == Measure(repeat=10, min_repeat_ms=100, warmup=1, number=None, timeout_s=600.0)
+    assert study.budget == Budget(hours=None)
+    assert (study.devices, study.exclude, study.include, study.seed) == (None, (), (), 0)
+    assert study.references == ("onnxruntime",)
+
+
+def test_sections_left_empty_keep_their_defaults(study_of: Callable[[str], Study]) -> None:
+    assert study_of(BASE + "axes:\nmeasure:\nbudget:\n").measure == Measure()
+
+
+def test_tuner_options_are_complete_and_labels_are_names_by_default(study_of: Callable[[str], Study]) -> None:
+    study = study_of(
+        BASE + "tuners: [none, random, {name: xgb, round: 8}, {name: xgb, label: big, trials_per_task: 512}]"
+    )
+    assert [(tuner.label, tuner.name) for tuner in study.tuners] == [
+        ("none", "none"),
+        ("random", "random"),
+        ("xgb", "xgb"),
+        ("big", "xgb"),
+    ]
+    assert study.tuners[0].options == {}
+    assert study.tuners[0].is_untuned
+    shared = {"builder_timeout_s": 30.0, "runner_timeout_s": 10.0, "number": 3, "repeat": 3, "min_repeat_ms": 10}
+    searched = {"trials_per_task": 32, "trials_total": None, "hours": None, **shared}
+    assert study.tuners[1].options == searched
+    assert study.tuners[2].options == searched | {
+        "round": 8,
+        "population": 128,
+        "generations": 3,
+        "early_stopping": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "name", "attrs"),
+    [
+        ("native", "native", {"kind": "native"}),
+        ("llvm", "llvm", {"kind": "llvm"}),
+        ("llvm -mcpu=nehalem", "nehalem", {"kind": "llvm", "mcpu": "nehalem"}),
+        (
+            "llvm -mcpu=core-avx2 -mattr=+avx2,+fma -num-cores=4 -mtriple=x86_64-linux-gnu",
+            "core-avx2+avx2+fma-x86-64-4-cores",
+            {
+                "kind": "llvm",
+                "mattr": ["+avx2", "+fma"],
+                "mcpu": "core-avx2",
+                "mtriple": "x86_64-linux-gnu",
+                "num-cores": 4,
+            },
+        ),
+        ("llvm --mcpu=haswell", "haswell", {"kind": "llvm", "mcpu": "haswell"}),
+        ("{name: avx2, kind: llvm, mcpu: core-avx2}", "avx2", {"kind": "llvm", "mcpu": "core-avx2"}),
+        ("{kind: llvm, mattr: '+avx2, +fma'}", "llvm+avx2+fma", {"kind": "llvm", "mattr": ["+avx2", "+fma"]}),
+        ("{kind: native}", "native", {"kind": "native"}),
+        ("{kind: native, name: here}", "here", {"kind": "native"}),
+        ("aws/cpu/c5.large", "aws/cpu/c5.large", {"keys": ["x86", "cpu"], "kind": "llvm", "mcpu": "skylake-avx512"}),
+    ],
+)
+def test_a_target_has_one_form_however_it_is_written(
+    written: str, name: str, attrs: dict[str, object], study_of: Callable[[str], Study]
+) -> None:
+    target = study_of(BASE + f"targets: [{written if written.startswith('{') else repr(written)}]").targets[0]
+    assert target.name == name
+    assert {key: value for key, value in target.attrs.items() if key != "num-cores" or key in attrs} == attrs
+    assert list(target.attrs) == sorted(target.attrs)
+
+
+def test_a_tag_can_be_taken_and_changed(study_of: Callable[[str], Study]) -> None:
+    target = study_of(BASE + "targets: [{tag: arm/rasp4b64, name: pi, num-cores: 2}]").targets[0]
+    assert target.name == "pi"
+    assert (target.attrs["mcpu"], target.attrs["num-cores"]) == ("cortex-a72", 2)
+    assert target.attrs["mtriple"].startswith("aarch64")
+
+
+def test_a_full_target_leaves_nothing_to_defaults(
+    study_of: Callable[[str], Study], cluster_of: Callable[[str], Cluster]
+) -> None:
+    cluster = cluster_of(
+        "name: c\ndevices:\n- {key: here, threads: 2, cores: [0, 1]}\n- {key: avx2, target: 'llvm -mcpu=core-avx2'}\n"
+        "- {key: pi, managed: false, target: arm/rasp4b64, threads: 4}\n"
+    )
+    here, avx2, pi = cluster.devices
+    native, haswell, a72 = study_of(
+        BASE + "targets: [native, llvm -mcpu=haswell, {kind: llvm, mcpu: cortex-a72, num-cores: 1}]"
+    ).targets
+    assert native.on(here) == {"kind": "llvm", "native": "test-cpu", "num-cores": 2}
+    assert native.on(avx2) == {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1}
+    assert native.on(pi)["mcpu"] == "cortex-a72"
+    assert native.on(pi)["num-cores"] == 4
+    assert haswell.on(here) == {"kind": "llvm", "mcpu": "haswell", "num-cores": 2}
+    assert a72.on(pi) == {"kind": "llvm", "mcpu": "cortex-a72", "mtriple": pi.target["mtriple"], "num-cores": 1}
+
+
+def test_model_paths_start_at_the_study_file_and_the_hash_is_of_the_content(tmp_path: Path) -> None:
+    for folder, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+        (tmp_path / folder / "models").mkdir(parents=True)
+        (tmp_path / folder / "models" / "my net.onnx").write_bytes(content)
+        (tmp_path / folder / "s.yaml").write_text("study: s\nmodels: ['models/my net.onnx']\n")
+    models = [load_study(tmp_path / folder / "s.yaml").models[0] for folder in "abc"]
+    assert models[0].name == "my-net"
+    assert models[0].path == tmp_path / "a" / "models" / "my net.onnx"
+    assert models[0].sha256 == models[1].sha256 != models[2].sha256
+
+
+@pytest.mark.parametrize("beside", ["net.data", "net.onnx.data", "net.onnx_data"])
+def test_weights_in_a_file_beside_the_model_are_hashed_too(beside: str, tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"graph")
+    (tmp_path / "s.yaml").write_text("study: s\nmodels: [net.onnx]\n")
+    hashes = {load_study(tmp_path / "s.yaml").models[0].sha256}
+    for weights in (b"one", b"two"):
+        (tmp_path / beside).write_bytes(weights)
+        hashes.add(load_study(tmp_path / "s.yaml").models[0].sha256)
+    assert len(hashes) == 3
+
+
+def test_an_empty_model_file_is_refused_at_the_gate(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").touch()
+    (tmp_path / "s.yaml").write_text("study: s\nmodels: [net.onnx]\n")
+    with pytest.raises(Exception, match=r"models\[0\]: is an empty file"):
+        load_study(tmp_path / "s.yaml")
+
+
+def test_the_tracker_comes_from_the_environment_when_it_is_someone_elses(
+    cluster_of: Callable[[str], Cluster], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TVM_TRACKER_HOST", "lab")
+    monkeypatch.setenv("TVM_TRACKER_PORT", "9190")
+    devices = "name: c\ndevices: [{key: a}]\n"
+    unmanaged = cluster_of(devices + "tracker: {managed: false}").tracker
+    assert (unmanaged.host, unmanaged.port, unmanaged.managed) == ("lab", 9190, False)
+    said = cluster_of(devices + "tracker: {managed: false, host: other, port: 1}").tracker
+    assert (said.host, said.port) == ("other", 1)
+    managed = cluster_of(devices).tracker
+    assert (managed.host, managed.port, managed.managed) == ("127.0.0.1", 0, True)
+
+
+def test_cores_count_from_the_end_of_those_that_may_be_used(cluster_of: Callable[[str], Cluster]) -> None:
+    cluster = cluster_of("name: c\ndevices: [{key: a}, {key: b, cores: [-2, 0], threads: 2}]")
+    assert [device.cores for device in cluster.devices] == [(3,), (0, 2)]
+
+
+def test_a_simulated_cluster_makes_its_devices_up(cluster_of: Callable[[str], Cluster]) -> None:
+    cluster = cluster_of("name: c\nengine: simulated\nsimulate: {devices: 3, slots: 4, stage_s: {tune: 2, import: 1}}")
+    assert [device.key for device in cluster.devices] == ["sim-0", "sim-1", "sim-2"]
+    assert cluster.simulate.slots == 4
+    assert cluster.simulate.stage_s == {"import": 1.0, "lower": 0.0, "tune": 2.0, "build": 0.0, "measure": 0.0}
+
+
+def test_reading_a_study_loads_nothing_heavy() -> None:
+    heavy = "('numpy', 'pandas', 'onnx', 'onnxruntime', 'tvm', 'ray', 'mlflow', 'rich', 'typer')"
+    code = f"""
+import sys
+from pathlib import Path
+from sweep.study.gate import load_cluster, load_study
+from sweep.plan.planner import make_plan
+from sweep.plan.summary import explain
+explain(make_plan(load_study(Path("experiments/quickstart.yaml")), load_cluster(Path("clusters/simulated.yaml"))))
+print([name for name in {heavy} if name in sys.modules])
+"""
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr

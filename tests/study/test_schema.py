@@ -1,0 +1,75 @@
+"""The JSON schema that editors use, and the studies and clusters that come with the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from sweep.plan.planner import make_plan
+from sweep.study.gate import load_cluster, load_study, study_json_schema
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+
+
+def test_the_schema_is_a_schema_and_tells_people_what_to_write() -> None:
+    schema = study_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["title"]
+    assert schema["required"] == ["study", "models"]
+    for key, part in schema["properties"].items():
+        meant = schema["$defs"][part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part
+        assert meant.get("description"), key
+    assert ["none", "random", "xgb"] in [part.get("enum") for part in _parts(schema)]
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_each_experiment_keeps_to_the_schema(path: Path) -> None:
+    jsonschema.validate(yaml.safe_load(path.read_text()), study_json_schema())
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_each_experiment_states_its_question_and_can_be_planned(path: Path) -> None:
+    assert path.read_text().startswith("# ")
+    study = load_study(path)
+    assert study.question.endswith("?")
+    assert make_plan(study, load_cluster(ROOT / "clusters" / "local.yaml")).cells
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [
+        {"tuner": ["none"]},
+        {"tuners": ["ga"]},
+        {"tuners": [{"name": "random", "population": 3}]},
+        {"opt_levels": [5]},
+        {"axes": {"layout": ["NCWH"]}},
+        {"measure": {"repeat": "ten"}},
+        {"study": "My Study"},
+    ],
+    ids=str,
+)
+def test_an_editor_sees_the_slip_too(slip: dict[str, Any]) -> None:
+    document = {"study": "s", "models": ["onnx-light:squeezenet"]} | slip
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, study_json_schema())
+
+
+def test_the_quickstart_has_two_devices_that_really_differ() -> None:
+    study = load_study(ROOT / "experiments" / "quickstart.yaml")
+    cluster = load_cluster(ROOT / "clusters" / "local.yaml")
+    plan = make_plan(study, cluster)
+    assert sum(planned.cell.runtime == "tvm" for planned in plan.cells) >= 12
+    assert len({str(stage.options["target"]) for stage in plan.stages.values() if stage.kind == "build"}) == 2
+
+
+def _parts(schema: Any) -> list[dict[str, Any]]:
+    if isinstance(schema, list):
+        return [part for item in schema for part in _parts(item)]
+    if not isinstance(schema, dict):
+        return []
+    return [schema, *(part for item in schema.values() for part in _parts(item))]
