@@ -1,1 +1,1 @@
-"""What the numbers say: statistics, result rows, the answer in words. Pure: no files, no Ray, no TVM, no MLflow."""
+"""What the numbers say: statistics, result rows, the answer in words. Pure but for `saved`, which reads."""

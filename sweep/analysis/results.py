@@ -15,7 +15,7 @@ from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.statistics import summarise
 from sweep.study.spec import AXES
 
-__all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
+__all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive", "tuning_curve"]
 
 REFERENCE = "onnxruntime"
 """Value of the `runtime` axis of a reference cell."""
@@ -167,7 +167,7 @@ def _reference_key(row: Row) -> tuple[Any, ...]:
 def _measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     measure = outcome.stages.get("measure", {})
     shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
-    t = measure.get("conditions", {}).get("t")
+    t = measure.get("conditions", {}).get("at_before")
     for kind, key in (("warm-up", "warmup_secs"), ("repeat", "run_secs")):
         for index, seconds in enumerate(measure.get(key) or ()):
             yield {
@@ -180,11 +180,21 @@ def _measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
             }
 
 
+def tuning_curve(tune: Mapping[str, Any]) -> list[tuple[int, float, float]]:
+    """Trials so far, seconds so far, best latency estimate in seconds: where it fell, and where tuning ended.
+
+    tune: result of a tune stage. Empty while no estimate can be made: that takes a valid trial of each task.
+    """
+    curve = [(int(trial), float(seconds), best_s) for trial, seconds, best_s in tune.get("curve") or () if best_s]
+    if curve and tune.get("trials", 0) > curve[-1][0]:
+        curve.append((tune["trials"], max(curve[-1][1], tune.get("tuning_s") or 0.0), curve[-1][2]))
+    return curve
+
+
 def _curve_rows(outcome: CellOutcome) -> Iterator[Row]:
     shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
-    for trial, seconds, estimate_s in outcome.stages.get("tune", {}).get("curve") or ():
-        if estimate_s is not None:  # no estimate before each task has one valid trial
-            yield {**shared, "trial": trial, "seconds": seconds, "best_latency_ms": estimate_s * 1e3}
+    for trial, seconds, best_s in tuning_curve(outcome.stages.get("tune", {})):
+        yield {**shared, "trial": trial, "seconds": seconds, "best_latency_ms": best_s * 1e3}
 
 
 def _stage_seconds(cells: Iterable[CellOutcome]) -> dict[str, float]:

@@ -15,7 +15,8 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweep.analysis.results import Results, SweepSummary
+from sweep.analysis.results import Results
+from sweep.analysis.saved import SUMMARY_KEY, TABLES, read_saved, read_table
 from sweep.errors import RecordError
 from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS
 
@@ -27,15 +28,6 @@ __all__ = [
     "read_tuning_records",
     "write_tables",
 ]
-
-SUMMARY_KEY = b"sweep.summary"
-"""Where the metadata of results.parquet keeps the sweep's summary."""
-_FILES = {
-    "results": "results.parquet",
-    "measurements": "measurements.parquet",
-    "curves": "tuning_curves.parquet",
-    "records": "tuning_records.parquet",
-}
 
 
 def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
@@ -51,41 +43,27 @@ def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
         "curves": _table(results.curves, TUNING_CURVES),
         "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
     }
-    return [_write(table, sweep_dir / _FILES[name]) for name, table in tables.items()]
+    return [_write(table, sweep_dir / TABLES[name]) for name, table in tables.items()]
 
 
 def read_results(sweep_dir: Path) -> pa.Table:
     """results.parquet: one row a cell. Raises RecordError where there is none, or none that can be read."""
-    return _read(sweep_dir, "results")
+    return read_table(sweep_dir, "results")
 
 
 def read_measurements(sweep_dir: Path) -> pa.Table:
     """measurements.parquet: one row a repeat. Raises RecordError."""
-    return _read(sweep_dir, "measurements")
+    return read_table(sweep_dir, "measurements")
 
 
 def read_curves(sweep_dir: Path) -> pa.Table:
     """tuning_curves.parquet: one row a point of a tuning curve. Raises RecordError."""
-    return _read(sweep_dir, "curves")
+    return read_table(sweep_dir, "curves")
 
 
 def read_tuning_records(sweep_dir: Path) -> pa.Table:
     """tuning_records.parquet: one row a trial. Raises RecordError."""
-    return _read(sweep_dir, "records")
-
-
-def read_saved(sweep_dir: Path) -> Results:
-    """What `write_tables` wrote, as it was handed over. Raises RecordError."""
-    cells = read_results(sweep_dir)
-    about = (cells.schema.metadata or {}).get(SUMMARY_KEY)
-    if about is None:
-        raise RecordError(f"{sweep_dir / _FILES['results']}: not a result table of a sweep")
-    return Results(
-        summary=SweepSummary.from_json(about),
-        cells=cells.to_pylist(),
-        measurements=read_measurements(sweep_dir).to_pylist(),
-        curves=read_curves(sweep_dir).to_pylist(),
-    )
+    return read_table(sweep_dir, "records")
 
 
 def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -108,16 +86,6 @@ def _write(table: pa.Table, path: Path) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
-
-
-def _read(sweep_dir: Path, name: str) -> pa.Table:
-    path = sweep_dir / _FILES[name]
-    if not path.is_file():
-        raise RecordError(f"{path}: no such table; `sweep run` writes it")
-    try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise RecordError(f"{path}: cannot be read: {error}") from error
 
 
 def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
@@ -13,26 +12,17 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sweep.analysis.answer import answer, best_cells
-from sweep.analysis.results import NO_TUNER, REFERENCE, Results
-from sweep.analysis.wording import as_duration, as_ms, as_percent, as_times, plural
+from sweep.analysis.answer import answer
+from sweep.analysis.results import REFERENCE, Results
+from sweep.analysis.wording import as_duration, as_percent, plural
+from sweep.report.columns import Column, best_ids, main_columns, ranked, varies
 
 __all__ = ["failure_lines", "render_results", "time_line"]
 
 Row = Mapping[str, Any]
 _STATUS_STYLE = {"failed": "red", "skipped": "yellow", "pending": "dim", "tainted": "magenta"}
 _FAILURES_SHOWN = 12
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    title: str
-    cell: Callable[[Row], str]
-    axis: str | None = None
-    """Left out where all rows of the table agree on it."""
-    justify: Literal["left", "right"] = "left"
-    keep: int = 0
-    """On a narrow terminal columns go, the least of these first."""
+_FEWEST_COLUMNS = 3
 
 
 def render_results(results: Results, console: Console) -> None:
@@ -41,11 +31,9 @@ def render_results(results: Results, console: Console) -> None:
 
 
 def _rendered(results: Results, console: Console) -> Group:
-    best = {id(one.row) for one in best_cells(results.cells)}
     parts: list[RenderableType] = []
     for model in dict.fromkeys(row["model"] for row in results.cells):
-        rows = [row for row in results.cells if row["model"] == model]
-        parts += [_model_table(model, rows, best, console), ""]
+        parts += [_model_table(model, [row for row in results.cells if row["model"] == model], console), ""]
     if results.summary.question:
         parts.append(Text(results.summary.question, style="italic"))
     parts.append(Text(answer(results), style="bold"))
@@ -59,81 +47,33 @@ def _rendered(results: Results, console: Console) -> Group:
     return Group(*parts)
 
 
-def _model_table(model: str, rows: Sequence[Row], best: set[int], console: Console) -> Table:
-    ordered = sorted(
-        rows, key=lambda row: (row["device"], row["latency_ms_median"] is None, row["latency_ms_median"] or 0)
-    )
-    columns = [column for column in _columns(best) if column.axis is None or _varies(rows, column.axis)]
-    fixed = [
-        f"{axis} {rows[0][axis]}" for axis in ("target", "layout", "precision", "batch") if not _varies(rows, axis)
-    ]
+def _model_table(model: str, rows: Sequence[Row], console: Console) -> Table:
+    columns = main_columns(rows)
+    one = next((row for row in rows if row["runtime"] != REFERENCE), rows[0])
+    fixed = [f"{axis} {one[axis]}" for axis in ("target", "layout", "precision", "batch") if not varies(rows, axis)]
     title = Text(model, style="bold")
     title.append(f"   {', '.join(fixed)}" if fixed else "", style="dim")
-    wide = console.options.update(max_width=1000)
+    unbounded = console.options.update(max_width=1000)
     while True:
-        table = _table(title, columns, ordered, best)
-        if len(columns) <= 3 or Measurement.get(console, wide, table).maximum <= console.width:
+        table = _table(title, columns, ranked(rows))
+        if len(columns) <= _FEWEST_COLUMNS or Measurement.get(console, unbounded, table).maximum <= console.width:
             return table
         columns.remove(min(columns, key=lambda column: column.keep))
 
 
-def _columns(best: set[int]) -> list[_Column]:
-    def status(row: Row) -> str:
-        if row["status"] == "failed":
-            return f"failed in {row['failed_stage']}"
-        if row["status"] != "done":
-            return str(row["status"])
-        notes = ["best"] if id(row) in best else []
-        return ", ".join(notes + ([] if row["is_stable"] else ["unstable"]))
-
-    def tuner(row: Row) -> str:
-        if row["runtime"] != "tvm":
-            return "ONNX Runtime" if row["runtime"] == REFERENCE else str(row["runtime"])
-        return "untuned" if row["tuner"] == NO_TUNER else str(row["tuner"])
-
-    return [
-        _Column("device", lambda row: str(row["device"]), keep=7),
-        _Column("target", lambda row: str(row["target"]), axis="target", keep=5),
-        _Column("tuner", tuner, keep=9),
-        _Column("opt", lambda row: "-" if row["opt_level"] is None else f"O{row['opt_level']}", keep=9),
-        _Column("layout", lambda row: str(row["layout"]), axis="layout", keep=3),
-        _Column("precision", lambda row: str(row["precision"]), axis="precision", keep=3),
-        _Column("batch", lambda row: str(row["batch"]), axis="batch", justify="right", keep=6),
-        _Column("median ms", lambda row: as_ms(row["latency_ms_median"]), justify="right", keep=10),
-        _Column("±", _spread, justify="right", keep=4),
-        _Column("vs untuned", lambda row: as_times(row["speedup_vs_untuned"]), justify="right", keep=6),
-        _Column("vs ORT", _against_reference, justify="right", keep=8),
-        _Column("", status, keep=2),
-    ]
-
-
-def _table(title: Text, columns: Sequence[_Column], rows: Sequence[Row], best: set[int]) -> Table:
+def _table(title: Text, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
     table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, header_style="dim")
     for column in columns:
-        table.add_column(column.title, justify=column.justify, no_wrap=column.title != "")
-    device = rows[0]["device"] if rows else None
+        table.add_column(column.title, justify="right" if column.value else "left", no_wrap=True)
+    best, device = best_ids(rows), rows[0]["device"]
     for row in rows:
         if row["device"] != device:
             table.add_row()
             device = row["device"]
-        style = "bold green" if id(row) in best else "cyan" if row["runtime"] == REFERENCE else ""
+        style = "bold green" if row["cell_id"] in best else "cyan" if row["runtime"] == REFERENCE else ""
         style = _STATUS_STYLE.get(row["status"], style)
-        table.add_row(*(Text(column.cell(row)) for column in columns), style=style)
+        table.add_row(*(Text(column.text(row)) for column in columns), style=style)
     return table
-
-
-def _spread(row: Row) -> str:
-    """Half the 95 % interval of the median, as a share of it."""
-    low, high = row["latency_ms_ci_low"], row["latency_ms_ci_high"]
-    return "-" if low is None or high is None else as_percent((high - low) / 2 / row["latency_ms_median"])
-
-
-def _against_reference(row: Row) -> str:
-    return "1x" if row["runtime"] == REFERENCE else as_times(row["ratio_to_onnxruntime"])
-
-
-def _varies(rows: Sequence[Row], axis: str) -> bool:
-    return len({row[axis] for row in rows if row["runtime"] != REFERENCE}) > 1
 
 
 def failure_lines(rows: Sequence[Row], shown: int = _FAILURES_SHOWN) -> list[str]:

@@ -92,12 +92,13 @@ def test_measurements_keep_every_repeat_and_warmup(tmp_path: Path) -> None:
     assert len(results.measurements) == 12 * 11
 
 
-def test_a_tuning_curve_starts_where_there_is_an_estimate_and_never_rises(tmp_path: Path) -> None:
+def test_a_tuning_curve_never_rises_and_ends_where_tuning_ended(tmp_path: Path) -> None:
     curves = derive(sweep_outcome(tmp_path)).curves
     assert curves[0]["trial"] == 3
     for cell_id in {row["cell_id"] for row in curves}:
         values = [row["best_latency_ms"] for row in curves if row["cell_id"] == cell_id]
         assert values == sorted(values, reverse=True)
+        assert max(row["trial"] for row in curves if row["cell_id"] == cell_id) == 64
 
 
 def test_a_shared_stage_counts_once_in_the_times(tmp_path: Path) -> None:

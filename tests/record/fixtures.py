@@ -159,7 +159,8 @@ def tune_result(cell: Cell, best_s: float, trials: int = 64) -> dict[str, Any]:
     random = np.random.default_rng(zlib.crc32(cell.name.encode()))
     reach = np.minimum.accumulate(best_s * (1 + 6 * np.exp(-np.arange(trials) / 14) * random.uniform(0.6, 1.4, trials)))
     seconds = np.cumsum(random.uniform(0.25, 0.6, trials))
-    curve = [[i + 1, float(seconds[i]), float(reach[i]) if i >= 2 else None] for i in range(trials)]
+    falls = [i for i in range(2, trials - 6) if i == 2 or reach[i] < reach[i - 1]]
+    curve = [[i + 1, float(seconds[i]), float(reach[i])] for i in falls]
     return {
         "records_dir": f"records/{_hex(cell.target)}/{cell.tuner}-{cell.device}",
         "trials": trials,
@@ -213,7 +214,17 @@ def measure_result(median_s: float, name: str, device: str, repeat: int = 10) ->
         "warmup_secs": [median_s * 1.21],
         "output_max_abs_diff": 3.1e-6,
         "output_cosine_distance": 1.2e-9,
-        "conditions": {"host": "bench-01", "device": device, "threads": 1, "load_1m": 0.4, "t": STARTED_T + 300},
+        "conditions": {
+            "host": "bench-01",
+            "cpu_model": "AMD EPYC 7B13",
+            "cores": [1],
+            "governor": None,
+            "threads": 1,
+            "load1_before": 0.4,
+            "load1_after": 0.5,
+            "at_before": STARTED_T + 300,
+            "at_after": STARTED_T + 303,
+        },
         "peak_memory_bytes": 48 << 20,
         "runtime_version": "0.27.0",
     }

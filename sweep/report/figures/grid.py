@@ -1,0 +1,60 @@
+"""The grid as a map: opt level against tuner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sweep.analysis.results import REFERENCE
+from sweep.analysis.wording import as_ms
+from sweep.report.columns import tuner_name
+from sweep.report.figures.figure import Figure, Row, by_device, plain_layout
+
+__all__ = ["heat_maps"]
+
+
+def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
+    compiled = [row for row in rows if row["runtime"] != REFERENCE]
+    levels = sorted({row["opt_level"] for row in compiled})
+    tuners = list(dict.fromkeys(tuner_name(row) for row in sorted(compiled, key=lambda row: row["tuner"] != "none")))
+    if len(levels) < 2 and len(tuners) < 2:
+        return
+    for device, of_device in by_device(compiled):
+        best: dict[tuple[str, int], Row] = {}
+        for row in reversed(of_device):  # ranked: the fastest is written last and stays
+            best[tuner_name(row), row["opt_level"]] = row
+        medians = [[_median(best.get((tuner, level))) for level in levels] for tuner in tuners]
+        known = [value for line in medians for value in line if value is not None]
+        if not known:
+            continue
+        heat = {
+            "type": "heatmap",
+            "x": [f"O{level}" for level in levels],
+            "y": tuners,
+            # Ratios span orders of magnitude, and the interest is in the fast end.
+            "z": [[None if v is None else min(v / min(known), 10.0) for v in line] for line in medians],
+            "text": [[_heat_text(best.get((tuner, level))) for level in levels] for tuner in tuners],
+            "texttemplate": "%{text}",
+            "textfont": {"size": 13, "color": "#1c2430"},
+            "hovertemplate": "%{y} at %{x}: %{text}<extra></extra>",
+            "colorscale": [[0, "#74C9A5"], [0.12, "#C4E6C3"], [0.4, "#F8EBC0"], [1, "#EDB48A"]],
+            "zmin": 1,
+            "zmax": min(10.0, max(2.0, max(known) / min(known))),
+            "showscale": False,
+            "xgap": 2,
+            "ygap": 2,
+        }
+        layout = plain_layout(len(tuners), x="opt level", left=True)
+        layout["xaxis"] |= {"type": "category", "showgrid": False}
+        layout["yaxis"] |= {"type": "category", "showgrid": False}
+        about = "Median in ms, the greener the nearer to the best of this map; where other axes vary, the best of them."
+        yield Figure("Opt level x tuner", f"{model} on {device}", about, 90 + 44 * len(tuners), [heat], layout)
+
+
+def _median(row: Row | None) -> float | None:
+    return None if row is None else row["latency_ms_median"]
+
+
+def _heat_text(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return str(row["status"]) if row["latency_ms_median"] is None else as_ms(row["latency_ms_median"])

@@ -1,0 +1,114 @@
+"""How fast: a bar a cell, and how much its repeats differ."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweep.analysis.results import REFERENCE
+from sweep.analysis.wording import as_ms, as_times
+from sweep.report.figures.figure import COLOURS, Figure, Row, by_device, configuration_label, height_of, plain_layout
+
+__all__ = ["distributions", "latency_bars"]
+
+_BARS_SHOWN = 24
+"""A device: more would be neither read nor printed; the table has the rest."""
+_CELLS_SHOWN = 16
+
+
+def latency_bars(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
+    for device, of_device in by_device(rows):
+        measured = [row for row in of_device if row["latency_ms_median"] is not None]
+        shown = measured[:_BARS_SHOWN]
+        if not any(row["runtime"] != REFERENCE for row in shown):
+            continue
+        labels = [configuration_label(row, rows) for row in shown]
+        medians = [row["latency_ms_median"] for row in shown]
+        bar = {
+            "type": "bar",
+            "orientation": "h",
+            "y": labels,
+            "x": medians,
+            "text": [as_ms(value) for value in medians],
+            "textposition": "outside",
+            "cliponaxis": False,
+            "marker": {"color": _bar_colours(shown)},
+            "error_x": _error_bars(shown),
+            "customdata": [[row["cell_name"], as_times(row["speedup_vs_untuned"])] for row in shown],
+            "hovertemplate": "%{customdata[0]}<br>%{x:.4g} ms<br>vs untuned %{customdata[1]}<extra></extra>",
+        }
+        reference = [row["latency_ms_median"] for row in measured if row["runtime"] == REFERENCE][:1]
+        layout = plain_layout(len(shown), x="median latency (ms)", left=True) | {
+            "shapes": [_line(x) for x in reference]
+        }
+        layout["xaxis"] |= {"rangemode": "tozero", "range": [0, max(medians) * 1.15], "autorange": False}
+        more = f" The fastest {_BARS_SHOWN} of {len(measured)}." if len(measured) > len(shown) else ""
+        yield Figure(
+            "Latency",
+            f"{model} on {device}",
+            f"Shorter is faster; whiskers are 95 % intervals of the median; the dashed line is ONNX Runtime.{more}",
+            height_of(len(shown)),
+            [bar],
+            layout,
+            has_log_switch=max(medians) > 5 * min(medians),
+        )
+
+
+def distributions(model: str, rows: Sequence[Row], measurements: Sequence[Row]) -> Iterator[Figure]:
+    shown = [row for _, of_device in by_device(rows) for row in of_device if row["latency_ms_median"] is not None]
+    shown = shown[:_CELLS_SHOWN] if len(shown) > _CELLS_SHOWN else shown
+    if not shown:
+        return
+    repeats: dict[str, list[float]] = {}
+    for one in measurements:
+        if one["kind"] == "repeat":
+            repeats.setdefault(one["cell_id"], []).append(one["seconds"])
+    boxes = []
+    for row in shown:
+        values = repeats.get(row["cell_id"], [])
+        middle = statistics.median(values) if values else 1.0
+        boxes.append(
+            {
+                "type": "box",
+                "name": f"{configuration_label(row, rows)} · {row['device']}",
+                "x": [(value / middle - 1) * 100 for value in values],
+                "boxpoints": "all",
+                "jitter": 0.5,
+                "pointpos": 0,
+                "marker": {"size": 4, "color": COLOURS[0]},
+                "line": {"width": 1, "color": "#777"},
+                "fillcolor": "rgba(0,0,0,0)",
+                "hovertemplate": "%{x:+.2f} %<extra>%{fullData.name}</extra>",
+            }
+        )
+    layout = plain_layout(len(shown), x="repeat against median (%)", left=True) | {"showlegend": False}
+    about = "A dot a repeat. Narrow is trustworthy; a tail to the right is other work on the device."
+    yield Figure("How much the repeats differ", model, about, height_of(len(shown)), boxes, layout)
+
+
+def _bar_colours(rows: Sequence[Row]) -> list[str]:
+    tuners = list(dict.fromkeys(row["tuner"] for row in sorted(rows, key=lambda row: str(row["tuner"]))))
+    colour = {tuner: COLOURS[index % len(COLOURS)] for index, tuner in enumerate(t for t in tuners if t != "-")}
+    return ["#555555" if row["runtime"] == REFERENCE else colour[row["tuner"]] for row in rows]
+
+
+def _error_bars(rows: Sequence[Row]) -> Mapping[str, Any]:
+    def beyond(row: Row, end: str) -> float:
+        value = row[f"latency_ms_{end}"]
+        return 0.0 if value is None else abs(float(value - row["latency_ms_median"]))
+
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [beyond(row, "ci_high") for row in rows],
+        "arrayminus": [beyond(row, "ci_low") for row in rows],
+        "thickness": 1,
+        "width": 3,
+        "color": "#333",
+    }
+
+
+def _line(x: float) -> Mapping[str, Any]:
+    shape = {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
+    return shape | {"line": {"color": "#555555", "dash": "dash", "width": 1.5}}

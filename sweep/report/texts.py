@@ -1,0 +1,77 @@
+"""The results as text for other tools and places: Markdown, CSV, JSON. Knows no files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.results import Results
+from sweep.report.columns import Column, main_columns, ranked
+from sweep.report.page import conditions
+from sweep.report.table import failure_lines, time_line
+
+__all__ = ["as_csv", "as_json", "as_markdown"]
+
+Row = Mapping[str, Any]
+
+
+def as_csv(results: Results) -> str:
+    """A row a cell with every column of results.parquet; empty where there is no value."""
+    stream = io.StringIO()
+    names = list(results.cells[0]) if results.cells else ["cell_id"]
+    writer = csv.DictWriter(stream, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(results.cells)
+    return stream.getvalue()
+
+
+def as_json(results: Results) -> str:
+    """Question, answer, summary and cells."""
+    told = {
+        "study": results.summary.study,
+        "question": results.summary.question,
+        "answer": answer(results),
+        "best": [
+            {"model": one.model, "device": one.device, "cell_id": one.row["cell_id"]}
+            for one in best_cells(results.cells)
+        ],
+        "summary": asdict(results.summary),
+        "cells": list(results.cells),
+    }
+    return json.dumps(told, indent=1, allow_nan=False, default=str)
+
+
+def as_markdown(results: Results) -> str:
+    """A page of Markdown (GitHub's): question, answer, a table a model, failures, times, conditions."""
+    summary = results.summary
+    parts = [f"# {_escaped(summary.question or summary.study)}", *answer(results).splitlines()]
+    for model in dict.fromkeys(row["model"] for row in results.cells):
+        rows = ranked([row for row in results.cells if row["model"] == model])
+        parts += [f"## {_escaped(model)}", _table(main_columns(rows), rows)]
+    lines = failure_lines(results.cells)
+    if lines:
+        parts += ["## Failed or skipped", "\n".join(f"- {_escaped(line)}" for line in lines)]
+    if times := time_line(results):
+        parts += ["## Where the time went", f"{times}."]
+    known = [f"- {name}: {_escaped(value)}" for name, value in conditions(summary.conditions)]
+    if known:
+        parts += ["## Conditions", "\n".join(known)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+    heading = " | ".join(column.title for column in columns)
+    rule = " | ".join("---:" if column.value else "---" for column in columns)
+    lines = [" | ".join(_escaped(column.text(row)) for column in columns) for row in rows]
+    return "\n".join(f"| {line} |" for line in (heading, rule, *lines))
+
+
+def _escaped(text: str) -> str:
+    for character in "\\|*_`<[":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())

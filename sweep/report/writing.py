@@ -1,0 +1,67 @@
+"""Reports as files in a sweep directory, or on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from uuid import uuid4
+
+from rich.console import Console
+
+from sweep.analysis.results import Results
+from sweep.analysis.saved import TABLES, read_saved
+from sweep.errors import RecordError
+from sweep.report.page import render_page
+from sweep.report.table import render_results
+from sweep.report.texts import as_csv, as_json, as_markdown
+
+__all__ = ["FORMATS", "print_report", "write_report"]
+
+_WRITTEN: Mapping[str, tuple[str, Callable[[Results], str]]] = MappingProxyType(
+    {
+        "csv": ("results.csv", as_csv),
+        "json": ("results.json", as_json),
+        "markdown": ("results.md", as_markdown),
+        "html": ("index.html", render_page),
+    }
+)
+FORMATS = ("table", *_WRITTEN, "parquet")
+"""What `print_report` knows. `html` and `parquet` are files, and their path is printed."""
+
+
+def write_report(results: Results, sweep_dir: Path, formats: Sequence[str] = tuple(_WRITTEN)) -> list[Path]:
+    """Write `report/` of a sweep directory and return the files, the page last. Raises RecordError."""
+    written = []
+    for name in (known for known in _WRITTEN if known in formats):
+        file, render = _WRITTEN[name]
+        written.append(_write(sweep_dir / "report" / file, render(results)))
+    return written
+
+
+def print_report(sweep_dir: Path, name: str, console: Console | None = None) -> None:
+    """Print the saved results of a sweep directory in one of FORMATS. Raises RecordError."""
+    console = console or Console()
+    results = read_saved(sweep_dir)
+    if name == "table":
+        render_results(results, console)
+    elif name == "parquet":
+        console.out(str(sweep_dir / TABLES["results"]), highlight=False)
+    elif name == "html":
+        console.out(str(write_report(results, sweep_dir, ["html"])[0]), highlight=False)
+    else:
+        # Not through the console's own printing, which would wrap and style what other tools read.
+        console.file.write(_WRITTEN[name][1](results))
+
+
+def _write(path: Path, text: str) -> Path:
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
