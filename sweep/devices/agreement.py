@@ -27,7 +27,7 @@ def check_outputs(outputs: Sequence[NDArray[Any]], reference: Sequence[NDArray[A
     """Compare each output with the reference, in float64.
 
     An output agrees when its cosine distance is at most `threshold` and its largest absolute difference at most
-    `threshold` times max(1, largest absolute value of the reference). NaN or infinity in an output never agrees.
+    `threshold` times max(1, largest absolute value of the reference). NaN or infinity never agrees, on either side.
     Raises OutputMismatch with both figures.
     """
     if len(outputs) != len(reference):
@@ -45,15 +45,15 @@ def _check(index: int, output: NDArray[Any], reference: NDArray[Any], threshold:
     if output.shape != reference.shape:
         raise OutputMismatch(f"output {index} has shape {output.shape}, the reference {reference.shape}")
     actual, expected = (tensor.astype(np.float64).ravel() for tensor in (output, reference))
-    if not np.isfinite(actual).all():
-        raise OutputMismatch(f"output {index} has {np.count_nonzero(~np.isfinite(actual))} values that are NaN or inf")
+    for name, tensor in ((f"output {index}", actual), (f"reference {index}", expected)):
+        if not np.isfinite(tensor).all():
+            raise OutputMismatch(f"{name} has {np.count_nonzero(~np.isfinite(tensor))} values that are NaN or inf")
     if actual.size == 0:
         return Agreement(0.0, 0.0)
     max_abs_diff = float(np.abs(actual - expected).max())
     cosine_distance = _cosine_distance(actual, expected)
     bound = threshold * max(1.0, float(np.abs(expected).max()))
-    # Written so that a NaN from the reference fails too.
-    if not (max_abs_diff <= bound and cosine_distance <= threshold):
+    if max_abs_diff > bound or cosine_distance > threshold:
         raise OutputMismatch(
             f"output {index}: max absolute difference {max_abs_diff:.3g} (allowed {bound:.3g}), "
             f"cosine distance {cosine_distance:.3g} (allowed {threshold:.3g})"

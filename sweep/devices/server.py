@@ -35,7 +35,9 @@ from sweep.devices.worker import serve_session
 
 log = logging.getLogger(__name__)
 
-HANDSHAKE_TIMEOUT_S = 5.0
+HANDSHAKE_TIMEOUT_S = 2.0
+"""For a caller to say who it is; as long as one may keep others from the device by saying nothing."""
+TRACKER_TIMEOUT_S = 5.0
 PING_INTERVAL_S = 2.0
 UNUSED_KEY_PINGS = 4
 """A match key that a client fetched and did not use in this many pings is replaced, else the device would be lost."""
@@ -49,10 +51,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--key", required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
+    parser.add_argument("--warden-pid", type=int, required=True)
     parser.add_argument("--tracker", required=True, help="host:port")
     parser.add_argument("--cores", required=True, help="comma-separated; empty: any")
     arguments = parser.parse_args()
-    die_with_parent(os.getppid())
+    die_with_parent(arguments.warden_pid)
     if arguments.cores:
         # Before TVM is loaded: every thread that starts later inherits it.
         os.sched_setaffinity(0, {int(core) for core in arguments.cores.split(",")})
@@ -76,7 +79,7 @@ def serve(listening: socket.socket, key: str, tracker: tuple[str, int]) -> None:
 
 @contextmanager
 def _registered(listening: socket.socket, key: str, tracker: tuple[str, int]) -> Iterator[socket.socket]:
-    with socket.create_connection(tracker, timeout=HANDSHAKE_TIMEOUT_S) as connection:
+    with socket.create_connection(tracker, timeout=TRACKER_TIMEOUT_S) as connection:
         send_int(connection, TRACKER_MAGIC)
         if receive_int(connection) != TRACKER_MAGIC:
             raise ValueError("not a TVM tracker")

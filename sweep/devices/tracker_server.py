@@ -1,24 +1,24 @@
-"""The tracker's process: `python -m sweep.devices.tracker_server LISTEN_FD`, started by the warden alone.
+"""The tracker's process: `python -m sweep.devices.tracker_server LISTEN_FD WARDEN_PID`, started by the warden.
 
 TVM's own entry point runs the tracker in a child of its own that outlives a killed parent, and picks its port itself.
 """
 
 from __future__ import annotations
 
-import os
+import secrets
 import socket
 import sys
 
 from sweep.devices.processes import die_with_parent
 
 
-def main(listen_fd: int) -> None:
+def main(listen_fd: int, warden_pid: int) -> None:
     """Serve the tracker on this listening socket, until killed."""
-    die_with_parent(os.getppid())
+    die_with_parent(warden_pid)
     from tvm.rpc import tracker
 
-    tracker._tracker_server(socket.socket(fileno=listen_fd), "")
+    tracker._tracker_server(socket.socket(fileno=listen_fd), secrets.token_hex())
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

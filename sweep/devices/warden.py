@@ -173,10 +173,11 @@ def _take_orders(orders: dict[str, Any]) -> Warden:
     if orders["tracker"]["managed"]:
         listening = _listen(port)
         host, port = LOOPBACK, listening.getsockname()[1]
-        command = ["-m", "sweep.devices.tracker_server", "{fd}"]
+        command = ["-m", "sweep.devices.tracker_server", "{fd}", str(os.getpid())]
         wards.append(Ward("tracker", None, command, environment, listening))
     for server in orders["servers"]:
         command = ["-m", "sweep.devices.server", "--key", server["key"], "--listen-fd", "{fd}"]
+        command += ["--warden-pid", str(os.getpid())]
         command += ["--tracker", f"{host}:{port}", "--cores", ",".join(map(str, server["cores"]))]
         # TVM would bind its threads to cores 0, 1, ... whatever the process is pinned to.
         threads = {"TVM_NUM_THREADS": str(server["threads"]), "OMP_NUM_THREADS": str(server["threads"])}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +34,11 @@ def make_cluster(*devices: Device, tracker: Tracker | None = None) -> Cluster:
         simulate=Simulate(devices=1, slots=1, stage_s={}, failure_rate=0.0, seed=0, speed=0.0),
         path=Path("test.yaml"),
     )
+
+
+def until(condition: Callable[[], bool], what: str, limit_s: float = 10.0) -> None:
+    """Wait for a condition; the test fails with `what` when it never comes."""
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)

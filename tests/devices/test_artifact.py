@@ -64,7 +64,7 @@ def test_wrong_output_is_no_measurement(
         reference = stored["output_0"]
     reference[0, 0] += 0.5
     np.savez(tampered / "reference.npz", output_0=reference)
-    with pytest.raises(OutputMismatch, match="max absolute difference 0.5"):
+    with pytest.raises(OutputMismatch, match=r"max absolute difference 0\.5"):
         measure(session, runtime, (artifact_dir, tampered))
 
 
