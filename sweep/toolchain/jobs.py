@@ -6,6 +6,7 @@ Each writes into a temporary sibling of its directory and renames it at the end,
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import shutil
 import tempfile
@@ -18,7 +19,10 @@ from typing import Any
 from sweep.errors import LowerFailed
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
-__all__ = ["build_candidate", "import_model", "lower_model", "preload"]
+
+__all__ = ["build_artifact", "build_candidate", "import_model", "lower_model", "preload"]
+
+_MODULE, _LOWERING = "module.json", "lowering.json"
 
 
 def preload() -> None:
@@ -46,14 +50,16 @@ def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> di
     start = time.perf_counter()
     target = resolve_target(options["target"])
     tvm = load_tvm(())
-    module = tvm.ir.load_json((Path(import_dir) / "module.json").read_text(encoding="utf-8"))
+    module = tvm.ir.load_json((Path(import_dir) / _MODULE).read_text(encoding="utf-8"))
     lowered = lower(module, options, target)
     with _whole(Path(out_dir)) as folder:
-        (folder / "module.json").write_text(str(tvm.ir.save_json(lowered)), encoding="utf-8")
+        (folder / _MODULE).write_text(str(tvm.ir.save_json(lowered)), encoding="utf-8")
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")
         except Exception as error:
             raise LowerFailed(f"task extraction failed: {' '.join(str(error).split())[:400]}") from error
+        lowering = {"options": dict(options), "target_json": target_json(target), "tasks": tasks}
+        (folder / _LOWERING).write_text(json.dumps(lowering, indent=1), encoding="utf-8")
     return {
         "dir": _relative(out_dir),
         "functions": sum(isinstance(function, tvm.tirx.PrimFunc) for _, function in lowered.functions_items()),
@@ -63,14 +69,29 @@ def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> di
     }
 
 
+def build_artifact(
+    options: Mapping[str, Any], lower_dir: str, out_dir: str, records_dir: str | None = None
+) -> dict[str, Any]:
+    """Build a lowered model, with the best of its tuning records if a folder of them is given. Raises BuildFailed."""
+    from sweep.toolchain.artifacts import build_library
+
+    target = resolve_target(options["target"])
+    lowered = Path(lower_dir)
+    module = load_tvm(()).ir.load_json((lowered / _MODULE).read_text(encoding="utf-8"))
+    lowering = json.loads((lowered / _LOWERING).read_text(encoding="utf-8"))
+    with _whole(Path(out_dir)) as folder:
+        result = build_library(module, lowering, target, None if records_dir is None else Path(records_dir), folder)
+    return {"dir": _relative(out_dir), **result}
+
+
 def build_candidate(
-    target: Mapping[str, Any], out_path: str, mod_json: str | None = None, mod_path: str | None = None
+    target: Mapping[str, Any], out_path: str, module_json: str | None = None, module_path: str | None = None
 ) -> dict[str, Any]:
     """Compile one scheduled workload, given as JSON or as a file of it, into `out_path`. Returns {artifact_bytes, build_s}."""
     from sweep.toolchain.artifacts import compile_candidate
 
     resolved = resolve_target(target)
-    text = Path(str(mod_path)).read_text(encoding="utf-8") if mod_json is None else mod_json
+    text = Path(str(module_path)).read_text(encoding="utf-8") if module_json is None else module_json
     module = load_tvm(()).ir.load_json(text)
     return compile_candidate(module, resolved, Path(out_path))
 

@@ -43,7 +43,12 @@ _LEGALISE_FOLD_AND_FUSE = (
 _PREPACK = ("SplitLayoutRewritePreproc", "FoldConstant", "DeadCodeElimination")
 
 RECIPES: dict[int, Recipe] = {
-    0: Recipe("legalise", ("LegalizeOps",), (), "one function an operator, nothing fused, nothing folded"),
+    0: Recipe(
+        "legalise",
+        ("LegalizeOps", "AnnotateTIROpPattern"),
+        (),
+        "one function an operator, nothing fused, nothing folded",
+    ),
     1: Recipe("fuse", _LEGALISE_AND_FUSE, (), "also fuse element-wise operators into their producers"),
     2: Recipe(
         "fold",

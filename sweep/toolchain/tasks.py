@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["extract_tasks", "workload_id"]
+from sweep.toolchain.workload_id import workload_id
+
+__all__ = ["extract_tasks", "is_trivial"]
 
 
 def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]]:
@@ -31,11 +32,6 @@ def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]
             "trivial": is_trivial(dispatched),
         }
     return list(found.values())
-
-
-def workload_id(module_json: str) -> str:
-    """16 hex of the serialised module: TVM's structural hash differs between platforms."""
-    return hashlib.sha256(module_json.encode()).hexdigest()[:16]
 
 
 def is_trivial(module: Any) -> bool:

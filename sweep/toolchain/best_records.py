@@ -1,0 +1,106 @@
+"""The best tuning record of every workload, chosen from a native MetaSchedule database that another process may be writing.
+
+MetaSchedule ranks by the mean ([1, 1, 9] ms loses to [2, 2, 2] ms) and refuses a file with a torn last line. So the files are read as text,
+the record with the least median of each workload is copied to a scratch folder, and MetaSchedule loads that.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import BuildFailed
+from sweep.toolchain.workload_id import workload_id
+from sweep.toolchain.tvm_loader import load_tvm
+
+__all__ = ["BestRecords"]
+
+_WORKLOADS, _RECORDS = "database_workload.json", "database_tuning_record.json"
+_SENTINEL_S = 1e9
+"""MetaSchedule stores a failed candidate as 1e10 seconds."""
+
+
+class BestRecords:
+    """A scratch database with one record a workload, and the workloads that have one."""
+
+    def __init__(self, records_dir: Path | None, scratch: Path) -> None:
+        """records_dir: the database to choose from, or None for none. scratch: an empty folder for the copy."""
+        self._scratch = scratch
+        self._workloads: set[str] = set()
+        self.count = 0
+        if records_dir is not None:
+            self._choose(records_dir)
+
+    def has(self, workload: str) -> bool:
+        """Whether a valid record is there; one whose trace is empty counts, since an untouched schedule may be the best."""
+        return workload in self._workloads
+
+    def apply(self, module: Any, target: Any) -> Any:
+        """The module with its tuned functions scheduled. Raises BuildFailed."""
+        if not self.count:
+            return module
+        tvm = load_tvm(())
+        from tvm.s_tir import meta_schedule
+
+        try:
+            with target, meta_schedule.database.JSONDatabase(work_dir=str(self._scratch)), _context(tvm):
+                return tvm.relax.transform.MetaScheduleApplyDatabase()(module)
+        except Exception as error:
+            raise BuildFailed(f"tuning records cannot be applied: {' '.join(str(error).split())[:400]}") from error
+
+    def _choose(self, records_dir: Path) -> None:
+        workloads = list(_lines(records_dir / _WORKLOADS))
+        best: dict[int, tuple[float, str]] = {}
+        for line in _lines(records_dir / _RECORDS):
+            index, (_, run_secs, *_rest) = json.loads(line)
+            median_s = _median_s(run_secs)
+            if (
+                median_s is not None
+                and 0 <= index < len(workloads)
+                and median_s < best.get(index, (_SENTINEL_S, ""))[0]
+            ):
+                best[index] = (median_s, line)
+        (self._scratch / _WORKLOADS).write_text("".join(f"{line}\n" for line in workloads), encoding="utf-8")
+        chosen = "".join(f"{best[index][1]}\n" for index in sorted(best))
+        (self._scratch / _RECORDS).write_text(chosen, encoding="utf-8")
+        self.count = len(best)
+        self._workloads = set(_ids([workloads[index] for index in best]))
+
+
+def _ids(lines: list[str]) -> Iterator[str]:
+    tvm = load_tvm(())
+    from tvm.s_tir.meta_schedule.database import Workload
+
+    for line in lines:
+        yield workload_id(str(tvm.ir.save_json(Workload.from_json(json.loads(line)).mod)))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The whole lines of a file that may be growing; a torn one is left out, wherever it is."""
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            if line.endswith("\n") and _is_json(line):
+                yield line.rstrip("\n")
+
+
+def _is_json(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _median_s(run_secs: Any) -> float | None:
+    values = [float(value) for value in run_secs or ()]
+    valid = values and all(0 < value < _SENTINEL_S for value in values)
+    return statistics.median(values) if valid else None
+
+
+def _context(tvm: Any) -> Any:
+    return tvm.transform.PassContext(opt_level=3)
