@@ -1,3 +1,41 @@
-"""Distributed batch sweeps of model x target x tuner x opt-level for Apache TVM on Ray."""
+"""Distributed batch sweeps of model x target x tuner x opt-level for Apache TVM on Ray.
+
+The public API (`sweep.load_study`, `sweep.plan`, `sweep.run`, `sweep.open_results` and the like) is loaded on first use, so that
+`import sweep` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sweep.api import (
+        SweepRun,
+        default_sweep_dir,
+        load_cluster,
+        load_study,
+        open_results,
+        outcome_of,
+        plan,
+        run,
+    )
 
 __version__ = "0.1.0"
+__all__ = [
+    "SweepRun",
+    "__version__",
+    "default_sweep_dir",
+    "load_cluster",
+    "load_study",
+    "open_results",
+    "outcome_of",
+    "plan",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(importlib.import_module("sweep.api"), name)
+    raise AttributeError(f"module 'sweep' has no attribute {name!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
@@ -17,8 +17,6 @@ import typer
 from sweep.errors import LedgerError, StudyError, SweepError
 
 if TYPE_CHECKING:
-    from sweep.analysis.outcome import SweepOutcome
-    from sweep.plan.planner import Plan
     from sweep.study.cluster import Cluster
     from sweep.study.spec import Study
 
@@ -47,6 +45,7 @@ app.add_typer(farm_app)
 
 StudyArgument = Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
 SweepDirArgument = Annotated[Path, typer.Argument(help="Sweep directory.", show_default=False)]
+ClusterArgument = Annotated[Path, typer.Argument(help="Cluster file (YAML).")]
 ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -84,17 +83,15 @@ def plan_command(
 
     Example: sweep plan experiments/quickstart.yaml --json
     """
-    from sweep.api import default_sweep_dir
+    from sweep.api.reading import finished_seconds
+    from sweep.api.running import default_sweep_dir
     from sweep.plan.planner import make_plan
     from sweep.plan.summary import explain
 
     spec, place = _load(study, cluster)
-    todo = make_plan(spec, place)
-    summary = explain(todo, _ledger_seconds(out or default_sweep_dir(spec)))
-    if as_json:
-        typer.echo(json.dumps(summary.as_dict(), indent=2))
-    else:
-        typer.echo(summary.as_text())
+    seconds = finished_seconds(out or default_sweep_dir(spec))
+    summary = explain(make_plan(spec, place), seconds, seconds)
+    typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
     return EXIT_DONE
 
 
@@ -117,21 +114,182 @@ def run_command(
 
     Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml --out sweeps/first
     """
-    from sweep.report.session import run_and_report
+    from rich.console import Console
+
+    from sweep.api.running import run
+    from sweep.report.live import open_progress
     from sweep.run.driver import RunOptions
+    from sweep.run.signals import OrderlyEnd
 
     spec, place = _load(study, cluster)
     hours = max_hours if max_hours is not None else spec.budget.hours
     options = RunOptions(
         max_seconds=None if hours is None else hours * 3600.0, fail_fast=fail_fast, retry_failed=retry_failed
     )
-    raise NotImplementedError(run_and_report, options, out, fresh, as_json)
+    with OrderlyEnd(), open_progress(Console(stderr=True), spec.name) as view:
+        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view)
+        view.close(interrupted=ended.status == "interrupted")
+    folder = ended.outcome.sweep_dir
+    if as_json:
+        _print_report(folder, "json")
+    else:
+        _print_report(folder, "table")
+        if ended.executed == 0:
+            typer.echo("nothing was missing: nothing was executed")
+        typer.echo(f"report: {folder / 'report' / 'index.html'}\nMLflow: sweep ui {_shown(folder)}")
+    return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
+
+
+@app.command("status")
+def status_command(folder: SweepDirArgument, as_json: JsonOption = False) -> int:
+    """Show where a sweep stands, also while it runs.
+
+    Example: sweep status sweeps/cpu-quickstart
+    """
+    from sweep.api.reading import standing
+
+    now = standing(folder)
+    typer.echo(json.dumps(now.as_dict(), indent=2) if as_json else now.as_text())
+    return EXIT_DONE
+
+
+@app.command("report")
+def report_command(
+    folder: SweepDirArgument,
+    formats: Annotated[
+        str, typer.Option("--format", "-f", help="Of table, json, markdown, html, csv, parquet; several with commas.")
+    ] = "table",
+    as_json: JsonOption = False,
+) -> int:
+    """Print the results of a sweep, or write them as files.
+
+    Example: sweep report sweeps/cpu-quickstart --format table,html
+    """
+    for name in ["json"] if as_json else formats.split(","):
+        _print_report(folder, name.strip())
+    return EXIT_DONE
+
+
+@app.command("ui")
+def ui_command(
+    folder: SweepDirArgument,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
+) -> int:
+    """Serve the MLflow UI on a sweep's own store, until Ctrl-C.
+
+    Example: sweep ui sweeps/cpu-quickstart --port 5000
+    """
+    import os
+
+    from sweep.record.mlflow_store import ui_command as command
+    from sweep.record.mlflow_store import ui_environment
+
+    _require_sweep(folder)
+    argv = command(folder, port=port)
+    typer.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    os.execvpe(argv[0], argv, {**os.environ, **ui_environment()})
+
+
+@app.command("schema")
+def schema_command(
+    kind: Annotated[str, typer.Argument(help="study or cluster.")] = "study",
+) -> int:
+    """Print the JSON schema of study files, for editors.
+
+    Example: sweep schema > study.schema.json
+    """
+    from sweep.study.gate import cluster_json_schema, study_json_schema
+
+    schemas = {"study": study_json_schema, "cluster": cluster_json_schema}
+    if kind not in schemas:
+        raise StudyError("no such schema", key="KIND", value=kind, allowed="study, cluster")
+    typer.echo(json.dumps(schemas[kind](), indent=2))
+    return EXIT_DONE
+
+
+@app.command("doctor")
+def doctor_command(as_json: JsonOption = False) -> int:
+    """Look at this machine and installation: what is wrong, and the mend.
+
+    Example: sweep doctor
+    """
+    from sweep.doctor import run_doctor
+
+    return run_doctor(as_json)
+
+
+@farm_app.command("up")
+def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+    """Start tracker and local servers, and keep them until Ctrl-C or `sweep farm down`.
+
+    Example: sweep farm up clusters/local.yaml
+    """
+    from sweep.api.farming import keep_up
+    from sweep.run.signals import OrderlyEnd
+
+    with OrderlyEnd():
+        return keep_up(_load_cluster(cluster), typer.echo)
+
+
+@farm_app.command("status")
+def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption = False) -> int:
+    """Show the devices at the tracker: total, free, broken.
+
+    Example: sweep farm status clusters/local.yaml
+    """
+    from sweep.api.farming import describe
+
+    text, data = describe(_load_cluster(cluster))
+    typer.echo(json.dumps(data, indent=2) if as_json else text)
+    return EXIT_DONE
+
+
+@farm_app.command("down")
+def farm_down(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+    """Stop what `sweep farm up` started.
+
+    Example: sweep farm down clusters/local.yaml
+    """
+    from sweep.api.farming import take_down
+
+    typer.echo(take_down(_load_cluster(cluster)))
+    return EXIT_DONE
 
 
 def _load(study: Path, cluster: Path) -> tuple[Study, Cluster]:
     from sweep.study.gate import load_cluster, load_study
 
     return load_study(study), load_cluster(cluster)
+
+
+def _load_cluster(path: Path) -> Cluster:
+    from sweep.study.gate import load_cluster
+
+    return load_cluster(path)
+
+
+def _require_sweep(folder: Path) -> None:
+    if not (folder / "ledger.jsonl").is_file():
+        raise StudyError(
+            "is not a sweep directory", key="DIR", value=str(folder), allowed="a folder that `sweep run` made"
+        )
+
+
+def _print_report(folder: Path, name: str) -> None:
+    from sweep.report.writing import FORMATS, print_report
+
+    _require_sweep(folder)
+    if name not in FORMATS:
+        raise StudyError("no such format", key="--format", value=name, allowed=", ".join(FORMATS))
+    print_report(folder, name)
+
+
+def _shown(path: Path) -> str:
+    """Relative to the current folder where it lies below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def _complain(line: str) -> int:
@@ -150,6 +308,3 @@ def _global_options_first(arguments: list[str]) -> list[str]:
     if arguments[:1] == ["--json"] and len(arguments) > 1:
         return [*arguments[1:], "--json"]
     return arguments
-
-
-def _unused(plan: Plan, outcome: SweepOutcome, anything: Any) -> None: ...

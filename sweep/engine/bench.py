@@ -39,7 +39,7 @@ class FutureLaboratory:
 
     def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a candidate in a killable child of the forge."""
-        arguments = {"mod_json": module_json, "target": self._target, "out_path": str(lib)}
+        arguments = {"module_json": module_json, "target": self._target, "out_path": str(lib)}
         return self._build("build_candidate", arguments, timeout_s)
 
     def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweep.study.cluster import Cluster, Device
 
-__all__ = ["Site", "compile_cores_of"]
+__all__ = ["Site", "compile_cores_of", "host_lock_dir"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +34,9 @@ def compile_cores_of(cluster: Cluster) -> tuple[tuple[int, ...], bool]:
     owned = {core for device in cluster.devices if device.managed for core in device.cores}
     free = tuple(sorted(mine - owned))
     return (free, False) if free else (tuple(sorted(mine)), True)
+
+
+def host_lock_dir() -> Path:
+    """Where the core locks of this host lie: in the user's cache folder, so that all sweeps find the same ones."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "tvm-sweep" / "cores"

@@ -85,10 +85,10 @@ class Tuner:
         self, name: str, options: Mapping[str, Any], target: Mapping[str, Any], folder: Path, seed: int
     ) -> None:
         """`folder` is the records folder, which this tuner alone writes."""
-        from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+        from sweep.toolchain.tvm_loader import resolve_target, target_json
 
-        load_tvm()
         self._target = resolve_target(dict(target))
+        self.target_json = target_json(self._target)
         self._strategy: Strategy = strategy_of(name, options)
         self._cost_model = self._strategy.make_cost_model(seed_of(seed, name, "cost model"))
         self.store = RecordStore(folder)
@@ -283,7 +283,7 @@ class _Session:
             trial=self.store.trials + 1,
             tuner=self.job.tuner,
             device=self.job.device,
-            target=str(self.job.options.get("target", "")),
+            target=self.tuner.target_json,
             t=time.time(),
             run_secs=run_secs,
             error_class=type(answer).__name__ if isinstance(answer, BaseException) else None,

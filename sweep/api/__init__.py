@@ -1,0 +1,16 @@
+"""The public API: what the command line does, as functions.
+
+    import sweep
+
+    study = sweep.load_study("experiments/quickstart.yaml")
+    cluster = sweep.load_cluster("clusters/local.yaml")
+    ended = sweep.run(study, cluster)
+    sweep.open_results(ended.outcome.sweep_dir).to_pandas()
+
+This room puts the others together: it alone knows farm, engine, ledger, MLflow and report at once.
+"""
+
+from sweep.api.reading import load_cluster, load_study, open_results, outcome_of, plan
+from sweep.api.running import SweepRun, default_sweep_dir, run
+
+__all__ = ["SweepRun", "default_sweep_dir", "load_cluster", "load_study", "open_results", "outcome_of", "plan", "run"]

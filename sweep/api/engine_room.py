@@ -1,0 +1,84 @@
+"""Farm and engine for the time of a run: brought up in order, closed in the other order whatever happens."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.errors import StudyError
+from sweep.run.contract import Engine
+from sweep.study.cluster import Cluster
+
+if TYPE_CHECKING:
+    from sweep.engine.site import Site
+
+__all__ = ["EngineRoom"]
+
+
+class EngineRoom:
+    """A context that gives the engine of a cluster file."""
+
+    def __init__(self, cluster: Cluster, sweep_dir: Path) -> None:
+        self._cluster, self._sweep_dir = cluster, sweep_dir
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Engine:
+        with ExitStack() as closing:
+            engine = self._open(closing)
+            self._closing = closing.pop_all()
+            return engine
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _open(self, closing: ExitStack) -> Engine:
+        cluster = self._cluster
+        if cluster.engine == "simulated":
+            from sweep.engine.simulated import SimulatedEngine
+
+            return SimulatedEngine(cluster)
+        from sweep.devices.farm import Farm
+        from sweep.engine.site import Site, compile_cores_of, host_lock_dir
+
+        compile_cores, shares_cores = compile_cores_of(cluster)
+        farm = Farm(cluster, self._sweep_dir / "farm")
+        closing.callback(farm.down)
+        address = farm.up()
+        # From here on the driver and all it starts leave the devices' cores alone
+        affinity = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, compile_cores)
+        closing.callback(os.sched_setaffinity, 0, affinity)
+        site = Site(
+            sweep_dir=self._sweep_dir,
+            lock_dir=host_lock_dir(),
+            tracker_host=address.tracker_host,
+            tracker_port=address.tracker_port,
+            devices={device.key: device for device in cluster.devices},
+            compile_cores=compile_cores,
+            shares_cores=shares_cores,
+        )
+        if cluster.engine == "inline":
+            from sweep.engine.inline import InlineEngine
+
+            inline = InlineEngine(site)
+            closing.callback(inline.close)
+            return inline
+        if cluster.engine != "ray":
+            raise StudyError("unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline")
+        return _ray(cluster, site, closing)
+
+
+def _ray(cluster: Cluster, site: Site, closing: ExitStack) -> Engine:
+    from sweep.engine.ray_session import RaySession
+
+    cpus = cluster.ray.num_cpus or len(site.compile_cores)
+    resources = {f"device:{device.key}": float(device.count) for device in cluster.devices}
+    session = RaySession(cluster.ray.address, cpus, resources)
+    closing.callback(session.close)
+    from sweep.engine.ray_engine import RayEngine  # imports ray, which reads what the session has set
+
+    engine = RayEngine(site, session, num_cpus=cpus)
+    closing.callback(engine.close)
+    return engine

@@ -1,0 +1,71 @@
+"""A sweep directory: whose it is, and what is written there before the work begins."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from sweep.errors import StudyError
+from sweep.plan.stage import Plan
+from sweep.run.ledger import Ledger
+from sweep.study.spec import Study
+
+__all__ = ["claim", "write_inputs"]
+
+_ALLOWED = "a new, an empty or a sweep's folder"
+_LEDGER, _PLAN, _STUDY = "ledger.jsonl", "plan.json", "study.yaml"
+
+
+def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
+    """Make sure the folder is this study's, or free; with `fresh`, move what is there aside.
+
+    Raises:
+        StudyError: it holds something else.
+        LedgerError: a run has it.
+    """
+    if sweep_dir.exists() and not sweep_dir.is_dir():
+        raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+    if not sweep_dir.is_dir() or not any(sweep_dir.iterdir()):
+        return
+    if not (sweep_dir / _LEDGER).exists():
+        if not (sweep_dir / "ledger.lock").exists():
+            raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+        return
+    if fresh:
+        Ledger(sweep_dir).close()  # refuses when a run has it
+        sweep_dir.rename(_free_name(sweep_dir))
+        return
+    plan = sweep_dir / _PLAN
+    if plan.is_file():
+        name = json.loads(plan.read_text(encoding="utf-8")).get("study")
+        if name != study.name:
+            raise StudyError(
+                f"holds the sweep of study {name!r}",
+                key="--out",
+                value=str(sweep_dir),
+                allowed=f"another folder, or --fresh to move that sweep aside for {study.name!r}",
+            )
+
+
+def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
+    """The study as run, and the plan."""
+    copy = sweep_dir / _STUDY
+    if study.path.is_file() and study.path.resolve() != copy.resolve():
+        shutil.copyfile(study.path, copy)
+    cells = [{"id": c.cell.id, "name": c.cell.name, "stages": list(c.stages)} for c in plan.cells]
+    stages = {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()}
+    left_out = [str(reason) for reason in plan.left_out]
+    text = json.dumps(
+        {"study": study.name, "cells": cells, "stages": stages, "naive_stages": plan.naive, "left_out": left_out}
+    )
+    temporary = sweep_dir / f"{_PLAN}.part"
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(sweep_dir / _PLAN)
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    return aside

@@ -1,0 +1,90 @@
+"""Observers of a run: the view that people watch, and the MLflow mirror."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.outcome import CellOutcome
+from sweep.errors import RecordError
+from sweep.plan.stage import KINDS, Plan, Stage
+from sweep.run.ledger import Ledger
+from sweep.run.outcome import cell_outcome
+
+if TYPE_CHECKING:
+    from sweep.record.mlflow_mirror import MlflowMirror
+    from sweep.report.live import ProgressView
+
+__all__ = ["Mirrored", "Shown"]
+
+
+class Shown:
+    """Tells the progress view."""
+
+    def __init__(self, view: ProgressView, plan: Plan, ledger: Ledger) -> None:
+        self._view, self._plan, self._ledger = view, plan, ledger
+        kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in ledger.state.done)
+        view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in KINDS if kinds[kind]})
+
+    def attempt_started(self, stage: Stage, attempt: int) -> None:
+        self._view.attempt_started(stage.label, stage.kind)
+
+    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
+        self._view.stage_done(stage.label, stage.kind, seconds)
+
+    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
+        self._view.attempt_failed(stage.label, stage.kind, error_class, error, will_retry)
+
+    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
+        self._view.progress(info)
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        outcome = cell_outcome(self._plan, self._plan.cells[cell], self._ledger.state)
+        reason = f"{outcome.failed_stage}: {outcome.error_class}: {outcome.error}" if outcome.error_class else None
+        status = "skipped" if outcome.status == "pending" else outcome.status
+        self._view.cell_finished(
+            outcome.cell.name,
+            status,
+            _median_s(outcome),
+            reason or "the run is ending",
+            group=f"{outcome.cell.model} on {outcome.cell.device}",
+            from_earlier_run=from_earlier_run,
+        )
+
+    def tick(self, now: float) -> None:
+        self._view.tick(now)
+
+
+class Mirrored:
+    """Writes settled cells to MLflow. A store that is away does not stop the sweep: the ledger has everything."""
+
+    def __init__(self, mirror: MlflowMirror, plan: Plan, ledger: Ledger) -> None:
+        self._mirror, self._plan, self._ledger = mirror, plan, ledger
+        self._trouble: str | None = None
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        outcome = cell_outcome(self._plan, self._plan.cells[cell], self._ledger.state)
+        if outcome.status == "pending" or self._trouble is not None:
+            return
+        try:
+            self._mirror.record_cell(outcome)
+        except RecordError as error:
+            self._trouble = str(error)
+            logging.getLogger(__name__).warning("MLflow is written at the end only: %s", error)
+
+    def attempt_started(self, stage: Stage, attempt: int) -> None: ...
+    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None: ...
+    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None: ...
+    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None: ...
+    def tick(self, now: float) -> None: ...
+
+
+def _median_s(outcome: CellOutcome) -> float | None:
+    run_secs = outcome.stages.get("measure", {}).get("run_secs")
+    if not run_secs:
+        return None
+    ordered = sorted(run_secs)
+    middle = len(ordered) // 2
+    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
