@@ -98,7 +98,7 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         finally:
             loader.dispose()
     except (ValueError, KeyError):
-        raise StudyError("holds a value that is not what its tag says", file=path, allowed="values without tags") from None
+        raise StudyError("has a value that is not what its tag says", file=path, allowed="no tags") from None
     except _Refused as refused:
         raise StudyError(refused.problem, file=path, key=f"line {refused.line}") from None
     except yaml.MarkedYAMLError as error:

@@ -62,7 +62,8 @@ def test_excluded_cells_are_not_there(grid_of: Callable[..., list[Cell]]) -> Non
 def test_included_cells_come_back_or_go_beyond_the_axes_once(grid_of: Callable[..., list[Cell]]) -> None:
     plain = grid_of("exclude: [{tuner: xgb}]\n")
     found = grid_of(
-        "exclude: [{tuner: xgb}]\ninclude: [{model: resnet50, tuner: xgb, opt_level: [3, 4]}, {opt_level: 4, tuner: xgb}]\n"
+        "exclude: [{tuner: xgb}]\n"
+        "include: [{model: resnet50, tuner: xgb, opt_level: [3, 4]}, {opt_level: 4, tuner: xgb}]\n"
     )
     added = found[len(plain) :]
     assert found[: len(plain)] == plain

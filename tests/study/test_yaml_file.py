@@ -71,8 +71,8 @@ def test_missing_files_and_directories_are_named(tmp_path: Path) -> None:
         load_study(tmp_path / "nope.yaml")
     with pytest.raises(StudyError, match="is a directory; allowed: a cluster file"):
         load_cluster(tmp_path)
+    (tmp_path / "file").touch()
     with pytest.raises(StudyError, match="cannot be read: Not a directory"):
-        (tmp_path / "file").touch()
         load_study(tmp_path / "file" / "s.yaml")
 
 

@@ -1,0 +1,105 @@
+"""Studies and clusters made directly, without files, for the planner's tests."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sweep.study.cluster import Cluster, Device, RayOptions, Simulate, Tracker
+from sweep.study.spec import Budget, Measure, Model, Study, Target, Tuner
+
+TARGETS = {
+    "native": {"kind": "native"},
+    "nehalem": {"kind": "llvm", "mcpu": "nehalem"},
+    "avx2": {"kind": "llvm", "mcpu": "core-avx2"},
+    "same-as-avx2": {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1},
+}
+TUNERS = {
+    "none": Tuner("none", "none", {}),
+    "random": Tuner("random", "random", {"trials_per_task": 8, "trials_total": None}),
+    "xgb": Tuner("xgb", "xgb", {"trials_per_task": 64, "trials_total": 100}),
+    "twin": Tuner("twin", "random", {"trials_per_task": 8, "trials_total": None}),
+}
+
+
+def model(name: str, content: str | None = None) -> Model:
+    """A model of this content, by default its own."""
+    sha256 = hashlib.sha256((content or name).encode()).hexdigest()
+    return Model(name, f"{name}.onnx", Path(f"/models/{name}.onnx"), sha256, {"data": (1, 3, 8, 8)})
+
+
+def study(**changes: Any) -> Study:
+    """A small study, changed."""
+    plain = Study(
+        name="s",
+        question="?",
+        models=(model("a"),),
+        targets=(Target("native", TARGETS["native"]),),
+        tuners=(TUNERS["none"],),
+        opt_levels=(3,),
+        layouts=("NCHW",),
+        precisions=("float32",),
+        batches=(1,),
+        devices=None,
+        exclude=(),
+        include=(),
+        measure=Measure(),
+        budget=Budget(),
+        seed=0,
+        references=("onnxruntime",),
+        path=Path("s.yaml"),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def device(key: str, mcpu: str = "core-avx2", threads: int = 1, *, managed: bool = True) -> Device:
+    """A device of this CPU."""
+    return Device(key, {"kind": "llvm", "mcpu": mcpu}, threads, (0,), managed)
+
+
+def cluster(*devices: Device) -> Cluster:
+    """A cluster of these devices, by default two that differ."""
+    simulate = Simulate(1, 1, {}, 0.0, 0, 0.0)
+    chosen = devices or (device("one"), device("two", "skylake-avx512"))
+    return Cluster("c", "ray", Tracker("127.0.0.1", 0, True), chosen, RayOptions(), None, simulate, Path("c.yaml"))
+
+
+def _some(values: Any, most: int = 3) -> st.SearchStrategy[tuple[Any, ...]]:
+    return st.lists(st.sampled_from(list(values)), min_size=1, max_size=most, unique=True).map(tuple)
+
+
+@st.composite
+def studies(draw: st.DrawFn) -> Study:
+    """Studies without rules; some models, targets and tuners are the same under two names."""
+    names = draw(_some("abcd"))
+    return study(
+        models=tuple(model(name, draw(st.sampled_from([None, "shared"]))) for name in names),
+        targets=tuple(Target(name, TARGETS[name]) for name in draw(_some(TARGETS))),
+        tuners=tuple(TUNERS[label] for label in draw(_some(TUNERS))),
+        opt_levels=draw(_some(range(5))),
+        layouts=draw(_some(["NCHW", "NHWC"], 2)),
+        precisions=draw(_some(["float32", "float16"], 2)),
+        batches=draw(_some([1, 2, 8], 2)),
+        seed=draw(st.integers(0, 3)),
+        references=draw(st.sampled_from([(), ("onnxruntime",)])),
+    )
+
+
+@st.composite
+def rules(draw: st.DrawFn, of: Study) -> dict[str, tuple[Any, ...]]:
+    """A rule about some of a study's values."""
+    axes = {
+        "model": [each.name for each in of.models],
+        "target": [each.name for each in of.targets],
+        "tuner": [each.label for each in of.tuners],
+        "opt_level": of.opt_levels,
+        "layout": of.layouts,
+        "precision": of.precisions,
+        "batch": of.batches,
+        "device": ["one", "two"],
+    }
+    return {axis: draw(_some(axes[axis], 2)) for axis in draw(_some(axes))}
