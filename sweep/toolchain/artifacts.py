@@ -1,4 +1,6 @@
-"""Building: a lowered module with its best tuning records becomes a shared library; one candidate becomes one quickly."""
+"""Building: a lowered module with its best tuning records becomes a shared library; one candidate becomes one
+quickly.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ __all__ = ["LIBRARY", "METADATA", "build_library", "compile_candidate"]
 LIBRARY, METADATA = "lib.so", "metadata.json"
 
 _LINK_HOST = ("-shared", "-fPIC", "-nostdlib")
-"""A kernel needs no start files and no C++ library: not looking for them halves the time of the link (30 ms to 15 ms)."""
+"""A kernel needs no start files and no C++ library: not looking for them halves the time of the link (30 ms to 15
+ms)."""
 
 
 def build_library(
@@ -31,8 +34,9 @@ def build_library(
 ) -> dict[str, Any]:
     """Write lib.so and metadata.json into `folder`; return the build result but for its directory.
 
-    lowering: `lowering.json` of the lowered module (its opt level and tasks). records_dir: a native MetaSchedule database; the record with the
-    least median of each workload is applied, and a workload with none keeps its untuned schedule.
+    lowering: `lowering.json` of the lowered module (its opt level and tasks). records_dir: a native MetaSchedule
+    database; the record with the least median of each workload is applied, and a workload with none keeps its untuned
+    schedule.
     Raises BuildFailed.
     """
     tvm = load_tvm(())
@@ -85,7 +89,7 @@ def compile_candidate(module: Any, target: Any, out_path: Path) -> dict[str, Any
     except Exception as error:
         part.unlink(missing_ok=True)
         raise BuildFailed(" ".join(str(error).split())[:400]) from error
-    os.replace(part, out_path)
+    part.replace(out_path)
     return {"artifact_bytes": out_path.stat().st_size, "build_s": time.perf_counter() - start}
 
 

@@ -1,7 +1,9 @@
-"""The best tuning record of every workload, chosen from a native MetaSchedule database that another process may be writing.
+"""The best tuning record of every workload, chosen from a native MetaSchedule database that another process may be
+writing.
 
-MetaSchedule ranks by the mean ([1, 1, 9] ms loses to [2, 2, 2] ms) and refuses a file with a torn last line. So the files are read as text,
-the record with the least median of each workload is copied to a scratch folder, and MetaSchedule loads that.
+MetaSchedule ranks by the mean ([1, 1, 9] ms loses to [2, 2, 2] ms) and refuses a file with a torn last line. So the
+files are read as text, the record with the least median of each workload is copied to a scratch folder, and
+MetaSchedule loads that.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import BuildFailed
-from sweep.toolchain.workload_id import workload_id
 from sweep.toolchain.tvm_loader import load_tvm
+from sweep.toolchain.workload_id import workload_id
 
 __all__ = ["BestRecords"]
 
@@ -35,7 +37,9 @@ class BestRecords:
             self._choose(records_dir)
 
     def has(self, workload: str) -> bool:
-        """Whether a valid record is there; one whose trace is empty counts, since an untouched schedule may be the best."""
+        """Whether a valid record is there; one whose trace is empty counts, since an untouched schedule may be the
+        best.
+        """
         return workload in self._workloads
 
     def apply(self, module: Any, target: Any) -> Any:

@@ -1,17 +1,19 @@
 """The forge: a subprocess with TVM loaded once, which forks a killable child for every job. This is its client side.
 
-A compiler crashes, hangs and eats memory; here each job dies alone. Loading TVM takes seconds and a fork takes milliseconds, so a
-candidate costs what its compilation costs. Nothing of TVM is imported on this side: it serves in a driver and in a Ray actor alike.
+A compiler crashes, hangs and eats memory; here each job dies alone. Loading TVM takes seconds and a fork takes
+milliseconds, so a candidate costs what its compilation costs. Nothing of TVM is imported on this side: it serves in a
+driver and in a Ray actor alike.
 
     with Forge(slots=1, cores=[0]) as forge:
         result = forge.submit("build_candidate", {...}, timeout_s=30).result()
 
-A job is a function `sweep.toolchain.jobs.<name>`, or any `package.module:function`, of JSON-able keyword arguments, with a JSON-able dict as
-its result.
+A job is a function `sweep.toolchain.jobs.<name>`, or any `package.module:function`, of JSON-able keyword arguments,
+with a JSON-able dict as its result.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -37,7 +39,8 @@ _SINGLE_THREADED = ("TVM_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 class Forge:
     """A pool of `slots` killable children, forked from one process that has TVM loaded. Thread-safe.
 
-    The server starts with the object and loads TVM while the first jobs arrive. It ends with its owner, however that ends.
+    The server starts with the object and loads TVM while the first jobs arrive. It ends with its owner, however that
+    ends.
     """
 
     def __init__(
@@ -71,8 +74,9 @@ class Forge:
     def submit(self, job_name: str, kwargs: Mapping[str, Any], timeout_s: float | None = None) -> Future[_Result]:
         """Queue a job; the time limit counts from its start. Cancelling the future kills a job that runs already.
 
-        The future raises the error class of the tree that the job raised, with `.traceback_text`; a job that is killed by its limit or by a
-        crash raises the class of its kind (BuildFailed for `build_*`, ImportFailed, LowerFailed, TuneFailed, else ToolchainError).
+        The future raises the error class of the tree that the job raised, with `.traceback_text`; a job that is
+        killed by its limit or by a crash raises the class of its kind (BuildFailed for `build_*`, ImportFailed,
+        LowerFailed, TuneFailed, else ToolchainError).
         """
         request = {"job": job_name, "kwargs": dict(kwargs), "timeout_s": timeout_s}
         with self._lock:
@@ -153,10 +157,8 @@ class _Server:
         return future
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # end of file is the server's order to end
-        except OSError:
-            pass
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -222,8 +224,10 @@ def _rebuilt(error: Mapping[str, Any]) -> SweepError:
 
 
 def _environment() -> dict[str, str]:
-    """The owner's, with its import path (a Ray worker's is not in PYTHONPATH) and one thread in every numeric library."""
-    path = [entry or os.getcwd() for entry in sys.path]
+    """The owner's, with its import path (a Ray worker's is not in PYTHONPATH) and one thread in every numeric
+    library.
+    """
+    path = [entry or str(Path.cwd()) for entry in sys.path]
     root = str(Path(__file__).resolve().parents[2])
     if root not in path:
         path.insert(0, root)

@@ -1,9 +1,10 @@
 """The forge's server: loads TVM once, then forks one child for every job. Run as `python -m`, by `forge.Forge` alone.
 
-It is single-threaded, because a fork copies only the thread that called it and a lock held by another would stay locked for ever. It reads
-jobs as JSON lines from a socket and answers on it. A child leads a process group of its own and has its own TMPDIR;
-both end with it. The server ends at the end of file on its socket or when its parent is another one, and takes all children along.
-(PR_SET_PDEATHSIG would not do for the server itself: it fires when the *thread* that started the server ends.)
+It is single-threaded, because a fork copies only the thread that called it and a lock held by another would stay
+locked for ever. It reads jobs as JSON lines from a socket and answers on it. A child leads a process group of its own
+and has its own TMPDIR; both end with it. The server ends at the end of file on its socket or when its parent is
+another one, and takes all children along. (PR_SET_PDEATHSIG would not do for the server itself: it fires when the
+*thread* that started the server ends.)
 """
 
 from __future__ import annotations
@@ -251,7 +252,7 @@ def _run(job: str, kwargs: dict[str, Any], memory_limit_bytes: int | None) -> by
         return _error(_error_class(job), f"ran out of memory{limit}", traceback.format_exc())
     except SweepError as error:
         return _error(type(error).__name__, str(error), traceback.format_exc())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (a job's bug is its owner's to see, not the server's end)
         message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:400]}"
         return _error(_error_class(job), message, traceback.format_exc())
 

@@ -1,13 +1,13 @@
 """The jobs that run in the forge's children: plain functions of JSON-able arguments, which read and write directories.
 
-Each writes into a temporary sibling of its directory and renames it at the end, so that a directory that exists is whole.
+Each writes into a temporary sibling of its directory and renames it at the end, so that a directory that exists is
+whole.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -19,14 +19,15 @@ from typing import Any
 from sweep.errors import LowerFailed
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
-
 __all__ = ["build_artifact", "build_candidate", "import_model", "lower_model", "preload"]
 
 _MODULE, _LOWERING = "module.json", "lowering.json"
 
 
 def preload() -> None:
-    """Load what the jobs need, so that a child inherits it: TVM, the ONNX importer, x86 intrinsics, one small compilation."""
+    """Load what the jobs need, so that a child inherits it: TVM, the ONNX importer, x86 intrinsics, one small
+    compilation.
+    """
     tvm = load_tvm(("x86",))
     for module in ("onnx", "tvm.relax.frontend.onnx", "tvm.s_tir.meta_schedule", "sweep.toolchain.artifacts"):
         importlib.import_module(module)
@@ -87,7 +88,9 @@ def build_artifact(
 def build_candidate(
     target: Mapping[str, Any], out_path: str, module_json: str | None = None, module_path: str | None = None
 ) -> dict[str, Any]:
-    """Compile one scheduled workload, given as JSON or as a file of it, into `out_path`. Returns {artifact_bytes, build_s}."""
+    """Compile one scheduled workload, given as JSON or as a file of it, into `out_path`. Returns {artifact_bytes,
+    build_s}.
+    """
     from sweep.toolchain.artifacts import compile_candidate
 
     resolved = resolve_target(target)
@@ -106,7 +109,7 @@ def _whole(out_dir: Path) -> Iterator[Path]:
         folder.chmod(0o755)
         if out_dir.exists():
             shutil.rmtree(out_dir)
-        os.replace(folder, out_dir)
+        folder.replace(out_dir)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

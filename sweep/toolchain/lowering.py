@@ -1,7 +1,7 @@
 """Opt levels: five recipes of Relax passes, each of which contains the one below it.
 
-TVM's own `PassContext(opt_level=...)` only switches fusion on from 1 up (77 functions at 0 and the same 31 at 1 to 4 for SqueezeNet), so the
-levels are explicit lists of passes here, and every pass runs whatever its own opt level is.
+TVM's own `PassContext(opt_level=...)` only switches fusion on from 1 up (77 functions at 0 and the same 31 at 1 to 4
+for SqueezeNet), so the levels are explicit lists of passes here, and every pass runs whatever its own opt level is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,16 @@ class Recipe:
     description: str
 
 
-_CANONICALISE = ("DecomposeOpsForInference", "CanonicalizeBindings", "FoldConstant", "DeadCodeElimination")
+_PASSES = "sweep.toolchain.passes"
+_CANONICALISE = (
+    "DecomposeOpsForInference",
+    "CanonicalizeBindings",
+    "DeadCodeElimination",
+    f"{_PASSES}.constants:FoldCheapConstants",
+    f"{_PASSES}.affine:FoldAffine",
+    "FoldConstant",
+    "DeadCodeElimination",
+)
 _LEGALISE_AND_FUSE = ("LegalizeOps", "AnnotateTIROpPattern", "FuseOps", "FuseTIR")
 _LEGALISE_FOLD_AND_FUSE = (
     "LegalizeOps",
@@ -54,19 +63,20 @@ RECIPES: dict[int, Recipe] = {
         "fold",
         (*_CANONICALISE, *_LEGALISE_FOLD_AND_FUSE),
         (),
-        "also decompose batch norms for inference, canonicalise bindings, fold constants, drop dead code",
+        "also fold constants, and batch norms and scales into convolutions; canonicalise bindings, drop dead code",
     ),
     3: Recipe(
         "prepack",
         (*_CANONICALISE, "EliminateCommonSubexpr", *_LEGALISE_FOLD_AND_FUSE, "AttachAttrLayoutFreeBuffers"),
         _PREPACK,
-        "also eliminate common subexpressions, let tuned schedules choose the layout of constant weights and pack them at build",
+        "also eliminate common subexpressions; tuned schedules choose the layout of constant weights, packed at build",
     ),
     4: Recipe(
         "fast",
         (
             *_CANONICALISE,
             "EliminateCommonSubexpr",
+            f"{_PASSES}.parallel_convolutions:CombineParallelConv2D",
             "CombineParallelMatmul",
             "tvm.relax.transform:FastMathTransform",
             *_LEGALISE_FOLD_AND_FUSE,

@@ -1,4 +1,6 @@
-"""From an ONNX file to a Relax module: checked, shapes fixed, simplified for inference, with the reference output beside it."""
+"""From an ONNX file to a Relax module: checked, shapes fixed, simplified for inference, with the reference output
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import ImportFailed
-from sweep.toolchain import onnx_shapes, onnx_weights
+from sweep.toolchain import onnx_shapes, onnx_simplify, onnx_weights
 from sweep.toolchain.reference import make_inputs, run_onnxruntime, save_arrays
 from sweep.toolchain.tvm_loader import load_tvm
 
@@ -21,11 +23,13 @@ __all__ = ["import_network"]
 
 _LOWEST_IR_VERSION = 8
 """Before version 4 of the format every initialiser is an input too, and runtimes must not fold it."""
+_ADD_BROADCASTS_SINCE = 7
 _PROTOBUF_LIMIT_BYTES = 1_900_000_000
 
 
 def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Write module.json, model.onnx, inputs.npz and reference.npz into `folder`; return the import result but for its directory.
+    """Write module.json, model.onnx, inputs.npz and reference.npz into `folder`; return the import result but for its
+    directory.
 
     Inputs are named and ordered as the network's own; the parameters of the Relax `main` have the same order.
     Raises ImportFailed.
@@ -37,10 +41,12 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
     )
     seed, batch = int(options.get("seed") or 0), options.get("batch")
     model = _prepared(_read(path), options.get("inputs") or {}, None if batch is None else int(batch), weights, seed)
-    _save(model, folder / "model.onnx")
     inputs = {value.name: (onnx_shapes.shape_of(value), _dtype(value)) for value in model.graph.input}
     feeds = make_inputs(inputs, seed)  # type: ignore[arg-type]
     save_arrays(folder / "inputs.npz", feeds)
+    if weights == "random":
+        onnx_weights.calibrate_outputs(model, feeds)
+    _save(model, folder / "model.onnx")
     reference_error = _write_reference(folder, feeds)
     module = _to_relax(model)
     (folder / "module.json").write_text(str(load_tvm(()).ir.save_json(module)), encoding="utf-8")
@@ -81,10 +87,16 @@ def _prepared(model: Any, inputs: Mapping[str, Any], batch: int | None, weights:
     if weights == "random":
         onnx_weights.seed_weights(model, seed)
     model.ir_version = max(model.ir_version, _LOWEST_IR_VERSION)
-    onnx_weights.drop_unused(model)
-    onnx_weights.remove_dropout(model)
-    onnx_weights.fold_constants(model)
+    onnx_simplify.drop_unused(model)
+    onnx_simplify.remove_dropout(model)
+    if _opset(model) >= _ADD_BROADCASTS_SINCE:
+        onnx_simplify.split_sums(model)
+    onnx_simplify.fold_constants(model)
     return onnx_shapes.infer_shapes(model, batch)
+
+
+def _opset(model: Any) -> int:
+    return max((int(opset.version) for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=1)
 
 
 def _check_operators(model: Any) -> None:
@@ -116,7 +128,7 @@ def _to_relax(model: Any) -> Any:
 def _write_reference(folder: Path, feeds: Mapping[str, Any]) -> str | None:
     try:
         outputs = run_onnxruntime(folder / "model.onnx", feeds)
-    except Exception as error:  # a network TVM can run and ONNX Runtime cannot is still worth measuring
+    except Exception as error:  # noqa: BLE001  (what TVM runs and ONNX Runtime does not is worth measuring)
         return _one_line(error)
     save_arrays(folder / "reference.npz", {f"output_{index}": output for index, output in enumerate(outputs)})
     return None

@@ -16,7 +16,8 @@ def fix_shapes(model: Any, inputs: Mapping[str, Sequence[int]], batch: int | Non
     """Give every input of the network its fixed shape, in place.
 
     inputs: shapes by input name, over the network's own. batch: the first dimension of every input; None leaves them.
-    Raises ImportFailed for an unknown name, a wrong rank, a dimension that still has no value, a batch the network cannot take.
+    Raises ImportFailed for an unknown name, a wrong rank, a dimension that still has no value, a batch the network
+    cannot take.
     """
     known = {value.name: value for value in real_inputs(model)}
     for name, shape in inputs.items():
@@ -98,7 +99,9 @@ def _set_shape(value: Any, shape: Sequence[int]) -> None:
 
 
 def _rewrite_reshapes(model: Any, old_batches: set[int], batch: int) -> None:
-    """Let a constant reshape of an activation follow the batch: exported networks hold the batch they were traced with."""
+    """Let a constant reshape of an activation follow the batch: exported networks hold the batch they were traced
+    with.
+    """
     from onnx import numpy_helper
 
     constants = {tensor.name: tensor for tensor in model.graph.initializer}

@@ -12,7 +12,9 @@ __all__ = ["extract_tasks", "is_trivial"]
 
 
 def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]]:
-    """Write each distinct workload to `folder/<workload>.json`; return [{workload, name, weight, trivial}], heaviest first."""
+    """Write each distinct workload to `folder/<workload>.json`; return [{workload, name, weight, trivial}], heaviest
+    first.
+    """
     tvm = importlib.import_module("tvm")
     meta_schedule = importlib.import_module("tvm.s_tir.meta_schedule")
     folder.mkdir(parents=True, exist_ok=True)

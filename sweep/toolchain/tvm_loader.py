@@ -1,8 +1,9 @@
 """The door to TVM: loads what a CPU compilation needs and nothing else, and turns a study's target into TVM's.
 
-Importing `tvm.s_tir.tensor_intrin` registers the tensor intrinsics of every target TVM knows, which takes 13 to 20 s (CUDA's
-alone 14 s) and happens on the first `TuneContext`. A stub package with the same name and search path stands in for it here, so that
-only the wanted submodules load (x86: 0.2 s) and a later `import tvm.s_tir.tensor_intrin` finds the stub.
+Importing `tvm.s_tir.tensor_intrin` registers the tensor intrinsics of every target TVM knows, which takes 13 to 20 s
+(CUDA's alone 14 s) and happens on the first `TuneContext`. A stub package with the same name and search path stands
+in for it here, so that only the wanted submodules load (x86: 0.2 s) and a later `import tvm.s_tir.tensor_intrin`
+finds the stub.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ _X86_FEATURES = {
 
 
 def load_tvm(kinds: Sequence[str] = ("x86",)) -> types.ModuleType:
-    """Import TVM with the tensor intrinsics of `kinds` (submodules of `tvm.s_tir.tensor_intrin`); harmless when repeated.
+    """Import TVM with the tensor intrinsics of `kinds` (submodules of `tvm.s_tir.tensor_intrin`); harmless when
+    repeated.
 
     Raises ToolchainError when TVM is not installed or a kind does not exist.
     """
@@ -92,8 +94,8 @@ def intrinsics_for(target: Any) -> tuple[str, ...]:
 def resolve_target(attrs: Mapping[str, Any]) -> Any:
     """A study's target as TVM's, with its tensor intrinsics loaded.
 
-    `native` (the id of a CPU) becomes the `mcpu` of this host, less the features that its kernel or hypervisor hides; a CPU name
-    that LLVM does not know is refused here, since TVM takes it and generates baseline code.
+    `native` (the id of a CPU) becomes the `mcpu` of this host, less the features that its kernel or hypervisor hides;
+    a CPU name that LLVM does not know is refused here, since TVM takes it and generates baseline code.
     Raises ToolchainError.
     """
     tvm = load_tvm(())

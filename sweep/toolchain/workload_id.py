@@ -1,8 +1,9 @@
 """The identity of a workload: a hash of its serialised module that does not depend on the names of its parameters.
 
-TVM's structural hash differs between platforms (apache/tvm#14188), and the serialised text holds parameter names such as `lv115`, which come
-from the rest of the model. Here parameters are named by their position, so that the same tensor program has the same id in
-whatever model, opt level or machine it occurs. Block names stay: schedule traces refer to them.
+TVM's structural hash differs between platforms (apache/tvm#14188), and the serialised text holds parameter names such
+as `lv115`, which come
+from the rest of the model. Here parameters are named by their position, so that the same tensor program has the same
+id in whatever model, opt level or machine it occurs. Block names stay: schedule traces refer to them.
 """
 
 from __future__ import annotations
