@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["Artifact", "load_artifact", "load_reference", "measure_on"]
 
 ENTRY = "main"
-REMOTE_NAME = "model.so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def measure_on(
     memory = _Memory(remote)
     idle_bytes = memory.reset()
     machine = _load(remote, artifact)
-    # The load's own peak (the library arrives as one message) is not the inference's.
+    # The load's own peak (an uploaded library arrives as one message) is not the inference's.
     memory.reset()
     machine.invoke_stateful(ENTRY)
     outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
@@ -113,10 +112,7 @@ class _Memory:
 def _load(remote: Remote, artifact: Artifact) -> Any:
     from tvm import runtime
 
-    remote.rpc.upload(str(artifact.lib), REMOTE_NAME)
-    module = remote.rpc.load_module(REMOTE_NAME)
-    remote.rpc.remove(REMOTE_NAME)
-    machine = runtime.vm.VirtualMachine(module, remote.device)
+    machine = runtime.vm.VirtualMachine(remote.load(artifact.lib), remote.device)
     machine.set_input(ENTRY, *(runtime.tensor(value, remote.device) for value in artifact.inputs))
     return machine
 

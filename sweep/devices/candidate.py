@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["time_candidate"]
 
-REMOTE_NAME = "candidate.so"
 RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
 
 
@@ -23,8 +22,7 @@ def time_candidate(
     """`repeat` means over `number` calls, in seconds; the first call of all is TVM's own warm-up and not among them."""
     import tvm
 
-    remote.rpc.upload(str(lib), REMOTE_NAME)
-    module = remote.rpc.load_module(REMOTE_NAME)
+    module = remote.load(lib)
     tensors = [tvm.runtime.empty(tuple(arg["shape"]), arg["dtype"], remote.device) for arg in args]
     fill = remote.function(RANDOM_FILL)
     if fill is None:

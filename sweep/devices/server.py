@@ -105,37 +105,47 @@ def _serve_next(tracker: socket.socket, listening: socket.socket, key: str, matc
         if listening in ready:
             connection, _ = listening.accept()
             with connection:
-                options = _shake_hands(connection, key, match_key)
-                if options is not None:
-                    serve_session(connection, options.get("timeout"))
+                if _serve_caller(connection, key, match_key):
                     return
         else:
             unused_pings = 0 if match_key in ask(tracker, [Code.PENDING_MATCH_KEYS]) else unused_pings + 1
 
 
-def _shake_hands(connection: socket.socket, key: str, match_key: str) -> dict[str, float] | None:
-    """The options that the client sent (`timeout`, in seconds); None when it is not the one we wait for."""
+def _serve_caller(connection: socket.socket, key: str, match_key: str) -> bool:
+    """Whether this caller had the match key, which is then used up, even if it was served no more."""
     try:
         connection.settimeout(HANDSHAKE_TIMEOUT_S)
-        if receive_int(connection) != RPC_MAGIC:
-            return None
-        size_bytes = receive_int(connection)
-        if not 0 < size_bytes <= MAX_KEY_BYTES:
-            return None
-        name, *options = receive_exactly(connection, size_bytes).decode().split()
+        name, options = _listen_to(connection)
         if name != f"client:{match_key}":
             send_int(connection, RPC_MISMATCH)
-            return None
+            return False
+    except (OSError, ValueError) as error:
+        log.info("a caller was refused: %s", error)
+        return False
+    try:
         own_name = f"server:{key}".encode()
         send_int(connection, RPC_MAGIC)
         send_int(connection, len(own_name))
         connection.sendall(own_name)
-        connection.settimeout(None)
-        pairs = (option.removeprefix("-").split("=", 1) for option in options)
-        return {pair[0]: float(pair[1]) for pair in pairs}
-    except (OSError, ValueError, IndexError) as error:
-        log.info("a caller was refused: %s", error)
-        return None
+    except OSError as error:
+        log.info("the client went away: %s", error)
+        return True
+    connection.settimeout(None)
+    serve_session(connection, options.get("timeout"))
+    return True
+
+
+def _listen_to(connection: socket.socket) -> tuple[str, dict[str, float]]:
+    """What a client calls itself, and its options (`timeout`, in seconds). Raises OSError, ValueError."""
+    magic = receive_int(connection)
+    if magic != RPC_MAGIC:
+        raise ValueError(f"it began with {magic:#x}")
+    size_bytes = receive_int(connection)
+    if not 0 < size_bytes <= MAX_KEY_BYTES:
+        raise ValueError(f"its name has {size_bytes} bytes")
+    name, *options = receive_exactly(connection, size_bytes).decode().split()
+    pairs = [option.removeprefix("-").partition("=") for option in options]
+    return name, {option: float(value) for option, _, value in pairs}
 
 
 def _load_tvm() -> None:

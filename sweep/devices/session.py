@@ -123,12 +123,4 @@ class DeviceSession:
         return core_lock(self.lock_dir, self.device.cores if self.device.managed else (), CORE_TIMEOUT_S)
 
     def _remote(self, timeout_s: float) -> AbstractContextManager[Remote]:
-        return remote_session(
-            self.tracker, self.device.key, _device_type(self.device.target), timeout_s, self.free_timeout_s
-        )
-
-
-def _device_type(target: Mapping[str, Any]) -> str:
-    """TVM's name of the kind of device that runs a kind of target: `llvm` is no device."""
-    kind = str(target.get("kind", "llvm"))
-    return "cpu" if kind in ("llvm", "c", "native") else kind
+        return remote_session(self.tracker, self.device, timeout_s, self.free_timeout_s)

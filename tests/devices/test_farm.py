@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -245,8 +246,13 @@ def test_what_answers_but_is_no_tracker_is_named(tmp_path: Path, farm: Farm) -> 
 
 
 def test_devices_of_a_foreign_tracker_are_used_as_they_are(
-    tmp_path: Path, farm: Farm, c_candidate: Callable[[str], Path]
+    tmp_path: Path,
+    farm: Farm,
+    c_candidate: Callable[[str], Path],
+    matmul: tuple[Path, list[dict[str, Any]]],
+    network: tuple[Path, Path],
 ) -> None:
+    """Another host is pretended: libraries are uploaded, no core of this host is locked."""
     address = farm.status().address
     assert address is not None
     board = replace(make_device("one", ()), managed=False)
@@ -257,6 +263,10 @@ def test_devices_of_a_foreign_tracker_are_used_as_they_are(
         session.open()
         with pytest.raises(MeasureTimeout):
             session.measure_candidate(c_candidate(HANG), [], timeout_s=0.5)
+        assert session.measure_candidate(*matmul, number=1, repeat=2, min_repeat_ms=0)["run_secs"]
+        measure = {"repeat": 2, "min_repeat_ms": 1.0, "warmup": 1, "number": None, "timeout_s": 20.0}
+        assert session.measure_artifact(*network, measure)["output_max_abs_diff"] < 1e-3
+    assert not list((tmp_path / "locks").glob("*.lock"))
     assert farm.status().keys["one"].broken == 0
 
 

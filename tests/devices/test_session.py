@@ -150,6 +150,23 @@ def test_server_that_is_stopped_costs_a_limit_and_no_more(
     measure(session, matmul)
 
 
+def test_server_that_takes_no_session_is_lost(
+    session: DeviceSession, farm: Farm, matmul: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.devices.remote.HANDSHAKE_TIMEOUT_S", 0.5)
+    (pid,) = farm.status().keys["one"].pids
+    until(lambda: farm.status().keys["one"].free == 1, "the session of the opening is over")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(DeviceLost, match="did not take the session"):
+            measure(session, matmul)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    began = time.monotonic()
+    measure(session, matmul)
+    assert time.monotonic() - began < 3.0
+
+
 def test_tracker_killed_and_back(session: DeviceSession, farm: Farm, matmul: Candidate) -> None:
     address = farm.status().address
     assert address is not None
@@ -246,6 +263,7 @@ def test_code_runs_on_the_devices_cores_alone(
     session = open_session("one")
     (pid,) = farm.status().keys["one"].pids
     with ThreadPoolExecutor() as pool:
+        until(lambda: not psutil.Process(pid).children(), "the worker of the opening is gone")
         held = pool.submit(measure, session, (c_candidate(HANG), []), timeout_s=1.5)
         until(lambda: len(psutil.Process(pid).children()) == 1, "a worker serves the session")
         (worker,) = psutil.Process(pid).children()
