@@ -8,6 +8,7 @@ A run is complete once it has ended: one that a kill left half written is replac
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import Results
 from sweep.record import mlflow_rows as rows
 from sweep.record.mlflow_rows import Point
-from sweep.record.mlflow_store import embedded_store, open_client, translated
+from sweep.record.mlflow_store import embedded_store, open_client, settle, translated
 
 __all__ = ["MlflowMirror", "SweepIdentity"]
 
@@ -109,7 +110,8 @@ class MlflowMirror:
     def record_results(self, results: Results, files: Mapping[str, Sequence[Path]] | None = None) -> None:
         """Add what takes the whole sweep to know: ratios to each cell; counts, answer and files to the parent.
 
-        files: by folder among the parent's artifacts ("" for its root); folders are taken with all they hold.
+        files: by folder among the parent's artifacts ("" for its root), where they keep the place they have below a
+        folder of the sweep directory; folders are taken with all they hold.
         """
         with translated(self.tracking_uri):
             now_ms = round(results.summary.ended_t * 1e3)
@@ -122,14 +124,14 @@ class MlflowMirror:
             self._client.set_tag(self._parent_id, "mlflow.note.content", note)
             for folder, paths in (files or {}).items():
                 for path in paths:
-                    log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
-                    log(self._parent_id, str(path), f"{folder}/{path.name}" if path.is_dir() else folder or None)
+                    self._log_file(path, folder)
 
     def close(self, status: str, now: float | None = None) -> None:
         """End the parent run. status: done, failed (some cells), stopped or interrupted."""
         if self._client is not None:
             with translated(self.tracking_uri):
                 self._client.set_terminated(self._parent_id, _ENDED[status], _ms(now))
+                settle(self.tracking_uri)
             self._client = None
 
     def _experiment(self) -> str:
@@ -139,7 +141,8 @@ class MlflowMirror:
         if existing is not None:
             self._client.restore_experiment(existing.experiment_id)
             return str(existing.experiment_id)
-        tags = {"mlflow.note.content": self.question} if self.question else {}
+        # The kind decides which pages the UI offers: runs and their charts, not traces of prompts.
+        tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": self.question}
         return str(self._client.create_experiment(self.study, artifact_location=self.artifact_root, tags=tags))
 
     def _mirrored(self) -> Iterable[tuple[str, _Mirrored]]:
@@ -179,6 +182,17 @@ class MlflowMirror:
             self._log(mirrored.run_id, [Point(name, value, now_ms) for name, value in changed.items()])
             mirrored.metrics.update(changed)
 
+    def _log_file(self, path: Path, folder: str) -> None:
+        assert self._sweep is not None
+        home = self._sweep.sweep_dir
+        inside = path.relative_to(home).parts if path.is_relative_to(home) else (path.name,)
+        # Below the sweep directory's own folder: two targets' logs of one tuner have the same last name.
+        parts = (folder, *(inside[1:] or inside))
+        if path.is_dir():
+            self._client.log_artifacts(self._parent_id, str(path), "/".join(filter(None, parts)))
+        else:
+            self._client.log_artifact(self._parent_id, str(path), "/".join(filter(None, parts[:-1])) or None)
+
     def _log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str] | None = None) -> None:
         from mlflow.entities import Metric, Param
 
@@ -189,19 +203,17 @@ class MlflowMirror:
 
 
 def _parent_points(results: Results, now_ms: int) -> list[Point]:
-    counts = {f"cells_{status}": 0 for status in ("done", "failed", "skipped")}
-    for row in results.cells:
-        counts[f"cells_{row['status']}"] = counts.get(f"cells_{row['status']}", 0) + 1
-    points = [Point(name, count, now_ms) for name, count in counts.items()]
+    counts = Counter(row["status"] for row in results.cells)
+    points = [Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "failed", "skipped")]
     return points + [
-        Point(_metric_name("best_ms", best.model, best.device), best.row["latency_ms_median"], now_ms)
+        Point(f"sweep/best_ms {_allowed(best.model)} {_allowed(best.device)}", best.row["latency_ms_median"], now_ms)
         for best in best_cells(results.cells)
     ]
 
 
-def _metric_name(*parts: str) -> str:
-    """With what MLflow takes in the name of a metric."""
-    return "/".join("".join(c if c.isalnum() or c in "_-. :" else "_" for c in part) for part in parts)
+def _allowed(name: str) -> str:
+    """With the characters that MLflow takes in the name of a metric."""
+    return "".join(character if character.isalnum() or character in "_-. :" else "_" for character in name)
 
 
 def _as_artifact(outcome: CellOutcome) -> dict[str, Any]:

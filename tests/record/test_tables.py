@@ -78,7 +78,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_promised_columns_are_there(tmp_path: Path) -> None:
     write_tables(derive(sweep_outcome(tmp_path)), tmp_path)
-    assert PROMISED <= set(read_results(tmp_path).column_names)
+    assert set(read_results(tmp_path).column_names) >= PROMISED
 
 
 @pytest.mark.parametrize("cells", [0, 1, 14])
