@@ -41,7 +41,7 @@ class SweepSummary:
 
     def to_json(self) -> str:
         """As text that `from_json` reads back equal."""
-        return json.dumps(asdict(self), sort_keys=True, default=str)
+        return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> SweepSummary:

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from sweep.analysis.results import Results, derive
+from sweep.report.figures import figures
+from sweep.report.page import conditions, failures, render_page
+from tests.record.fixtures import sweep_outcome
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return derive(sweep_outcome(tmp_path_factory.mktemp("sweep"), models=("squeezenet", "shufflenet")))
+
+
+@pytest.fixture(scope="module")
+def page(results: Results) -> str:
+    return render_page(results)
+
+
+class Outline(HTMLParser):
+    """Tags that are open, ids, and every address the page would fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.fetched: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids += [given["id"] or ""] if "id" in given else []
+        self.fetched += [given[key] or "" for key in ("src", "srcset") if key in given]
+        self.fetched += [given["href"] or ""] if tag == "link" else []
+        if tag not in ("meta", "link", "input", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def without_library(page: str) -> str:
+    """The page as it is but for Plotly itself."""
+    return re.sub(r"<script>/\*\*.*?</script>", "", page, count=1, flags=re.DOTALL)
+
+
+def test_the_page_is_well_formed_and_fetches_nothing(page: str) -> None:
+    outline = Outline()
+    outline.feed(without_library(page))
+    assert outline.open == []
+    assert len(outline.ids) == len(set(outline.ids))
+    assert outline.fetched == ["data:,"]
+    assert 1_000_000 < len(page) < 6_000_000
+
+
+def test_question_answer_ranking_and_failures_are_there(page: str) -> None:
+    text = re.sub(r"<[^>]+>", " ", without_library(page))
+    for told in (
+        "What do tuning and opt level buy",
+        "Over 2 models on 2 devices",
+        "28 cells, 25 done, 2 failed, 1 skipped",
+        "still 2.11x slower than ONNX Runtime",
+        "no valid trial for task fused_conv2d_add_relu",
+        "the budget of 2 h was spent before it started",
+        "AMD EPYC 7B13",
+    ):
+        assert told in text
+    assert without_library(page).count("<tr class=") == 28
+
+
+def test_names_cannot_break_the_page(tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script>"
+    outcome = sweep_outcome(tmp_path, question=evil)
+    cells = [replace(cell, cell=replace(cell.cell, model=evil)) for cell in outcome.cells]
+    text = without_library(render_page(derive(replace(outcome, cells=cells))))
+    assert "<script>alert" not in text
+    Outline().feed(text)
+
+
+def test_rows_link_to_their_runs_where_there_is_a_server(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    results = derive(outcome, {outcome.cells[0].cell.id: "run-1"})
+    linked = render_page(results, run_link="http://server/#/experiments/1/runs/{run_id}")
+    assert 'href="http://server/#/experiments/1/runs/run-1"' in linked
+    assert "run-1" not in without_library(render_page(results))
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_a_sweep_with_nothing_to_draw_has_a_page_too(tmp_path: Path, kept: int) -> None:
+    outcome = sweep_outcome(tmp_path)
+    pending = [replace(cell, status="pending", stages={}, stage_seconds={}) for cell in outcome.cells[:kept]]
+    text = render_page(derive(replace(outcome, cells=pending, stage_counts={}, conditions={})))
+    assert "No cell gave a latency" in text
+    assert len(text) < 100_000
+
+
+def test_figures_are_strict_json_and_one_of_each_kind_there_is(results: Results) -> None:
+    shown = figures(results)
+    json.dumps([{"data": one.data, "layout": one.layout} for one in shown], allow_nan=False)
+    sections = [one.section for one in shown]
+    assert {section: sections.count(section) for section in sections} == {
+        "Latency": 4,
+        "Opt level x tuner": 4,
+        "How much the repeats differ": 2,
+        "Tuning": 4,
+        "Where the time went": 1,
+    }
+
+
+def test_figures_are_valid_plotly(results: Results) -> None:
+    from plotly import graph_objects
+
+    for figure in figures(results):
+        graph_objects.Figure(data=list(figure.data), layout=dict(figure.layout))
+
+
+def test_the_onnx_runtime_line_stands_at_its_median(results: Results) -> None:
+    for figure in figures(results):
+        if figure.section == "Latency":
+            [line] = figure.layout["shapes"]
+            bar = figure.data[0]
+            assert line["x0"] == line["x1"] == bar["x"][list(bar["y"]).index("ONNX Runtime")]
+
+
+def test_the_heat_map_has_the_best_of_each_place_and_the_failures_by_name(results: Results) -> None:
+    heat = next(one for one in figures(results) if one.section == "Opt level x tuner").data[0]
+    assert list(heat["x"]) == ["O0", "O3"]
+    assert heat["y"][0] == "untuned"
+    texts = dict(zip(heat["y"], heat["text"], strict=True))
+    assert texts == {"untuned": ["21.6", "16.0"], "random": ["4.54", "3.36"], "xgb": ["failed", "2.16"]}
+
+
+def test_failures_are_grouped_by_class_most_first(results: Results) -> None:
+    groups = failures(results.cells)
+    assert [(one["count"], one["status"], one["error_class"]) for one in groups] == [
+        (2, "failed", "TuneFailed"),
+        (1, "skipped", ""),
+    ]
+    [(_, count)] = groups[0]["reasons"]
+    assert count == 2
+
+
+def test_conditions_are_flat_and_unknown_ones_left_out() -> None:
+    given = {"a": {"b": 1, "c": None}, "memory_bytes": 24_000_000_000, "cores": [0, 1], "empty": ""}
+    assert list(conditions(given)) == [("a.b", "1"), ("memory", "24.0 GB"), ("cores", "0, 1")]
