@@ -179,7 +179,7 @@ def _take_orders(orders: dict[str, Any]) -> Warden:
         command = ["-m", "sweep.devices.server", "--key", server["key"], "--listen-fd", "{fd}"]
         command += ["--warden-pid", str(os.getpid())]
         command += ["--tracker", f"{host}:{port}", "--cores", ",".join(map(str, server["cores"]))]
-        # TVM would bind its threads to cores 0, 1, ... whatever the process is pinned to.
+        # Else TVM sets the main thread free to every core once its pool has more threads than the process has cores.
         threads = {"TVM_NUM_THREADS": str(server["threads"]), "OMP_NUM_THREADS": str(server["threads"])}
         unbound = {"TVM_BIND_THREADS": "0"}
         wards.append(Ward(server["name"], server["key"], command, environment | threads | unbound, _listen(0)))

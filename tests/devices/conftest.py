@@ -86,6 +86,22 @@ def matmul(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[st
 
 
 @pytest.fixture(scope="session")
+def parallel_add(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """A candidate that starts the runtime's pool of threads."""
+    import tvm
+    from tvm import te
+
+    value = te.placeholder((1024,), name="value")
+    added = te.compute((1024,), lambda i: value[i] + 1.0, name="added")
+    schedule = tvm.s_tir.Schedule(te.create_prim_func([value, added]))
+    (loop,) = schedule.get_loops("added")
+    schedule.parallel(schedule.split(loop, [8, None])[0])
+    path = tmp_path_factory.mktemp("parallel") / "candidate.so"
+    tvm.compile(schedule.mod, tvm.target.Target({"kind": "llvm"})).export_library(str(path))
+    return path, [{"shape": [1024], "dtype": "float32"}] * 2
+
+
+@pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A small imported and built network: its artifact directory and its import directory."""
     import tvm

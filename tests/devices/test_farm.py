@@ -18,8 +18,10 @@ from typing import Any
 import psutil
 import pytest
 
+from sweep.devices.candidate import time_candidate
 from sweep.devices.farm import Farm, FarmAddress
 from sweep.devices.processes import identify
+from sweep.devices.remote import remote_session
 from sweep.devices.session import DeviceSession
 from sweep.devices.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost, MeasureTimeout
@@ -288,6 +290,19 @@ def test_a_caller_that_says_nothing_does_not_hold_the_device(farm: Farm) -> None
             make_device("one"), state.address.tracker_host, state.address.tracker_port, farm.state_dir / "locks"
         )
         session.open()
+
+
+def test_threads_of_the_runtime_stay_on_the_cores(
+    tmp_path: Path, parallel_add: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    device = make_device("narrow", (LAST_CORE,), threads=2)
+    with Farm(make_cluster(device), tmp_path) as farm:
+        address = farm.status().address
+        assert address is not None
+        tracker = TrackerClient(address.tracker_host, address.tracker_port)
+        with remote_session(tracker, device, 10.0, 10.0) as remote:
+            time_candidate(remote, *parallel_add, 1, 1, 0)
+            assert json.loads(remote.function("sweep.observe")())["cores"] == [LAST_CORE]
 
 
 def test_server_is_pinned(farm: Farm) -> None:

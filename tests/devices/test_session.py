@@ -139,8 +139,9 @@ def test_server_killed_in_mid_measurement(
 
 
 def test_server_that_is_stopped_costs_a_limit_and_no_more(
-    session: DeviceSession, farm: Farm, c_candidate: Build, matmul: Candidate
+    session: DeviceSession, farm: Farm, c_candidate: Build, matmul: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sweep.devices.remote.SERVER_GRACE_S", 0.5)
     (pid,) = farm.status().keys["one"].pids
     try:
         with _after(0.3, lambda: os.kill(pid, signal.SIGSTOP)), pytest.raises(MeasureTimeout):
