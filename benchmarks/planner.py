@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.plan.planner import Plan, make_plan
+from sweep.planning.planner import Plan, make_plan
 from sweep.study.gate import load_cluster, load_study
 
 __all__ = ["Timing", "bench_planner", "time_planner"]

@@ -1,7 +1,7 @@
 """Distributed batch sweeps of model x target x tuner x opt-level for Apache TVM on Ray.
 
-The public API (`sweep.load_study`, `sweep.plan`, `sweep.run`, `sweep.open_results` and the like) is loaded on first use, so that
-`import sweep` costs nothing.
+The public API (`sweep.load_study`, `sweep.plan`, `sweep.run`, `sweep.open_results` and the like) is loaded on first
+use, so that `import sweep` costs nothing.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def plan_command(
     """
     from sweep.api.reading import finished_seconds
     from sweep.api.running import default_sweep_dir
-    from sweep.plan.planner import make_plan
-    from sweep.plan.summary import explain
+    from sweep.planning.planner import make_plan
+    from sweep.planning.summary import explain
 
     spec, place = _load(study, cluster)
     seconds = finished_seconds(out or default_sweep_dir(spec))
@@ -118,8 +118,8 @@ def run_command(
 
     from sweep.api.running import run
     from sweep.report.live import open_progress
-    from sweep.run.driver import RunOptions
-    from sweep.run.signals import OrderlyEnd
+    from sweep.running.driver import RunOptions
+    from sweep.running.signals import OrderlyEnd
 
     spec, place = _load(study, cluster)
     hours = max_hours if max_hours is not None else spec.budget.hours
@@ -225,7 +225,7 @@ def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
     Example: sweep farm up clusters/local.yaml
     """
     from sweep.api.farming import keep_up
-    from sweep.run.signals import OrderlyEnd
+    from sweep.running.signals import OrderlyEnd
 
     with OrderlyEnd():
         return keep_up(_load_cluster(cluster), typer.echo)

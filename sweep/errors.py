@@ -1,6 +1,6 @@
 """The error tree: every failure a person can meet has a class here.
 
-A stage that fails with one of these becomes an event in the ledger, by class name; anything else is a bug and propagates.
+A stage that fails with one of these becomes an event in the ledger, by class name; anything else is a bug.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.errors import StudyError
-from sweep.run.contract import Engine
+from sweep.running.contract import Engine
 from sweep.study.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class EngineRoom:
             closing.callback(inline.close)
             return inline
         if cluster.engine != "ray":
-            raise StudyError("unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline")
+            raise StudyError(
+                "unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline"
+            )
         return _ray(cluster, site, closing)
 
 

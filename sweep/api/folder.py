@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 from sweep.errors import StudyError
-from sweep.plan.stage import Plan
-from sweep.run.ledger import Ledger
+from sweep.planning.stage import Plan
+from sweep.running.ledger import Ledger
 from sweep.study.spec import Study
 
 __all__ = ["claim", "write_inputs"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.errors import RecordError
-from sweep.plan.stage import KINDS, Plan, Stage
-from sweep.run.ledger import Ledger
-from sweep.run.outcome import cell_outcome
+from sweep.planning.stage import KINDS, Plan, Stage
+from sweep.running.ledger import Ledger
+from sweep.running.outcome import cell_outcome
 
 if TYPE_CHECKING:
     from sweep.record.mlflow_mirror import MlflowMirror

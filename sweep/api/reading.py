@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import SweepOutcome
 from sweep.errors import LedgerError
-from sweep.plan.planner import Plan, make_plan
-from sweep.run.ledger import read_ledger
-from sweep.run.outcome import sweep_outcome
+from sweep.planning.planner import Plan, make_plan
+from sweep.running.ledger import LedgerState, is_held, read_ledger
+from sweep.running.outcome import sweep_outcome
 from sweep.study import gate
 from sweep.study.cluster import Cluster
 from sweep.study.spec import Study
@@ -18,7 +22,16 @@ from sweep.study.spec import Study
 if TYPE_CHECKING:
     import pyarrow
 
-__all__ = ["finished_seconds", "load_cluster", "load_study", "open_results", "outcome_of", "plan"]
+__all__ = [
+    "Standing",
+    "finished_seconds",
+    "load_cluster",
+    "load_study",
+    "open_results",
+    "outcome_of",
+    "plan",
+    "standing",
+]
 
 
 def load_study(path: Path | str) -> Study:
@@ -76,3 +89,75 @@ def finished_seconds(sweep_dir: Path) -> Mapping[str, float]:
         if (sweep_dir / "ledger.jsonl").exists():
             raise
         return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a sweep stands, by its plan and ledger."""
+
+    study: str
+    status: str
+    """running, done, failed, stopped, interrupted, or lost (the driver ended without a word)."""
+    cells: Mapping[str, int]
+    """By status."""
+    stages: Mapping[str, Mapping[str, int]]
+    """By kind, then by status."""
+    failures: Mapping[str, str]
+    """Label of a failed stage -> its reason."""
+    since_last_event_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """For people."""
+        cells = ", ".join(f"{count} {name}" for name, count in self.cells.items() if count)
+        lines = [f"{self.study}: {self.status}; {cells}; last event {self.since_last_event_s:.0f} s ago"]
+        for kind, counts in self.stages.items():
+            shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            lines.append(f"  {kind:<8} {shown}")
+        lines.extend(f"  failed: {label}: {reason}" for label, reason in self.failures.items())
+        return "\n".join(lines)
+
+
+def standing(sweep_dir: Path) -> Standing:
+    """Where a sweep stands; also while it runs, and on a machine that only sees its folder.
+
+    Raises:
+        LedgerError: the folder is not a sweep directory.
+    """
+    state = read_ledger(sweep_dir)
+    try:
+        plan = json.loads((sweep_dir / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}") from error
+    stages: dict[str, Counter[str]] = {}
+    for stage_id, stage in plan["stages"].items():
+        stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state)] += 1
+    cells: Counter[str] = Counter()
+    for cell in plan["cells"]:
+        if cell["stages"][-1] in state.done:
+            cells["done"] += 1
+        else:
+            cells["failed" if any(s in state.failed for s in cell["stages"]) else "pending"] += 1
+    return Standing(
+        study=plan["study"],
+        status=state.last_status or ("running" if is_held(sweep_dir) else "lost"),
+        cells=cells,
+        stages={kind: dict(counts) for kind, counts in stages.items()},
+        failures={
+            plan["stages"][stage_id]["label"]: f"{failed.error_class}: {failed.error}"
+            for stage_id, failed in state.failed.items()
+            if stage_id in plan["stages"]
+        },
+        since_last_event_s=time.time() - (state.last_t or time.time()),
+    )
+
+
+def _stage_status(stage_id: str, state: LedgerState) -> str:
+    if stage_id in state.done:
+        return "done"
+    if stage_id in state.failed:
+        return "failed"
+    return "running" if stage_id in state.started and state.last_status is None else "pending"

@@ -20,12 +20,12 @@ from sweep.api.engine_room import EngineRoom
 from sweep.api.folder import claim, write_inputs
 from sweep.api.observing import Mirrored, Shown
 from sweep.errors import RecordError
-from sweep.plan.planner import make_plan
-from sweep.plan.stage import Plan
-from sweep.run.driver import Observer, RunOptions, drive, settled_failures, usable_results
-from sweep.run.ledger import Ledger
-from sweep.run.outcome import cell_outcome, sweep_outcome
-from sweep.run.policy import RetryPolicy
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
+from sweep.running.driver import Observer, RunOptions, drive, settled_failures, usable_results
+from sweep.running.ledger import Ledger
+from sweep.running.outcome import cell_outcome, sweep_outcome
+from sweep.running.policy import RetryPolicy
 from sweep.study.cluster import Cluster
 from sweep.study.spec import Study
 
@@ -66,8 +66,8 @@ def run(
 ) -> SweepRun:
     """Run what is missing of a study, and write its tables, MLflow runs and report.
 
-    `out`: the sweep directory, `sweeps/<study>` where it is not given; `fresh` moves what is there aside first. `view` shows
-    progress.
+    `out`: the sweep directory, `sweeps/<study>` where it is not given; `fresh` moves what is there aside first.
+    `view` shows progress.
 
     Raises:
         StudyError: the folder holds something else, or the study does not go with the cluster.

@@ -1,4 +1,4 @@
-"""The inline engine: everything from this process, one attempt at a time. For debugging, and for machines without Ray."""
+"""The inline engine: everything from this process, one attempt at a time. For debugging, and where Ray is not."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench
 from sweep.engine.site import Site
 from sweep.engine.work import MeasureCall, TuneCall, compile_call, measure_call, perform, tune_call
 from sweep.errors import EngineError
-from sweep.run.contract import Attempt, Progress, Report
+from sweep.running.contract import Attempt, Progress, Report
 from sweep.toolchain.forge import Forge
 
 __all__ = ["InlineEngine"]
 
 
 class InlineEngine:
-    """Performs one attempt in each `poll`. Compilation still happens in the forge's children, so a crash costs one stage."""
+    """Performs one attempt in each `poll`. Compilation happens in the forge's children: a crash costs one stage."""
 
     def __init__(self, site: Site) -> None:
         self._site = site

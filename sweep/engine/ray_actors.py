@@ -1,7 +1,7 @@
 """The Ray actors: each holds one forge, one tuner or one device session for as long as the sweep runs.
 
-A method returns an `Outcome` instead of raising, so that errors keep their class across processes; only the death of the
-actor itself reaches the caller as a Ray error. Ray restarts a dead actor; what it had is on disk.
+A method returns an `Outcome` instead of raising, so that errors keep their class across processes; only the death of
+the actor itself reaches the caller as a Ray error. Ray restarts a dead actor; what it had is on disk.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ def _worker_name(role: str) -> str:
     return f"{role}@{ray.get_runtime_context().get_node_id()[:8]}:{os.getpid()}"
 
 
-@ray.remote
 class BuilderActor:
     """Holds a forge: TVM loaded once, each job in a killable child."""
 
@@ -64,12 +63,13 @@ class BuilderActor:
         self._forge.close()
 
 
-@ray.remote
 class DeviceActor:
     """Holds the RPC session to one device. One call at a time: the queue of this actor is the queue for the board."""
 
     def __init__(self, key: str, site: Site) -> None:
-        self._bench = DeviceBench(site.devices[key], site.tracker_host, site.tracker_port, site.sweep_dir, site.lock_dir)
+        self._bench = DeviceBench(
+            site.devices[key], site.tracker_host, site.tracker_port, site.sweep_dir, site.lock_dir
+        )
         self._name = _worker_name(f"device {key}")
 
     def measure(self, call: MeasureCall) -> Outcome:
@@ -85,7 +85,6 @@ class DeviceActor:
         self._bench.close()
 
 
-@ray.remote
 class TunerActor:
     """Holds one tuner for one full target and device. `tune` runs in one thread, `progress` answers in another."""
 

@@ -1,7 +1,7 @@
 """The Ray engine: builder, tuner and device actors on an embedded or an existing cluster.
 
-Ray is told only of the cores that no device owns. Each device is a custom resource `device:KEY`, held by its actor, so that
-the lease is visible to Ray.
+Ray is told only of the cores that no device owns. Each device is a custom resource `device:KEY`, held by its actor, so
+that the lease is visible to Ray.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sweep.engine.ray_session import RaySession
 from sweep.engine.site import Site
 from sweep.engine.work import Outcome, compile_call, measure_call, tune_call
 from sweep.errors import EngineError
-from sweep.run.contract import Attempt, Failed, Progress, Report
+from sweep.running.contract import Attempt, Failed, Progress, Report
 
 __all__ = ["RayEngine"]
 
@@ -46,13 +46,17 @@ class RayEngine:
         # Half of the cores build and the other half search; a single core does both, and they overlap with measurement
         slots = max(1, num_cpus // 2)
         self.capacity: Mapping[str, int] = {"compile": slots, "tune": max(2, num_cpus - slots)}
-        self._builder = BuilderActor.options(
-            num_cpus=slots / 2 if num_cpus == 1 else slots,
-            max_concurrency=64,
-            max_restarts=-1,
-            runtime_env={"env_vars": _WORKER_ENV},
-            scheduling_strategy=self._here(),
-        ).remote(slots, site.compile_cores)
+        self._builder = (
+            ray.remote(BuilderActor)
+            .options(
+                num_cpus=slots / 2 if num_cpus == 1 else slots,
+                max_concurrency=64,
+                max_restarts=-1,
+                runtime_env={"env_vars": _WORKER_ENV},
+                scheduling_strategy=self._here(),
+            )
+            .remote(slots, site.compile_cores)
+        )
 
     def start(self, attempt: Attempt) -> None:
         """Send an attempt to its actor."""
@@ -108,26 +112,34 @@ class RayEngine:
                 raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(self._site.devices)}")
             resource = f"device:{key}"
             known = resource in ray.cluster_resources()
-            self._devices[key] = DeviceActor.options(
-                name=resource,
-                num_cpus=0,
-                resources={resource: 1.0} if known else None,
-                max_restarts=-1,
-                runtime_env={"env_vars": _WORKER_ENV},
-                scheduling_strategy=self._here(),
-            ).remote(key, self._site)
+            self._devices[key] = (
+                ray.remote(DeviceActor)
+                .options(
+                    name=resource,
+                    num_cpus=0,
+                    resources={resource: 1.0} if known else None,
+                    max_restarts=-1,
+                    runtime_env={"env_vars": _WORKER_ENV},
+                    scheduling_strategy=self._here(),
+                )
+                .remote(key, self._site)
+            )
         return self._devices[key]
 
     def _tuner(self, attempt: Attempt) -> ActorHandle:
         call = tune_call(attempt)
         if call.key not in self._tuners:
-            self._tuners[call.key] = TunerActor.options(
-                num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
-                max_concurrency=2,
-                max_restarts=-1,
-                runtime_env={"env_vars": _WORKER_ENV},
-                scheduling_strategy=self._here(),
-            ).remote(self._site, call, self._builder, self._device(call.device))
+            self._tuners[call.key] = (
+                ray.remote(TunerActor)
+                .options(
+                    num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
+                    max_concurrency=2,
+                    max_restarts=-1,
+                    runtime_env={"env_vars": _WORKER_ENV},
+                    scheduling_strategy=self._here(),
+                )
+                .remote(self._site, call, self._builder, self._device(call.device))
+            )
         return self._tuners[call.key]
 
     # -- answers ------------------------------------------------------------------------------------------------------
@@ -135,7 +147,8 @@ class RayEngine:
     def _take_outcome(self, ref: ray.ObjectRef[Outcome]) -> Report:
         running = self._running.pop(ref)
         try:
-            return ray.get(ref).report(running.attempt)
+            outcome: Outcome = ray.get(ref)
+            return outcome.report(running.attempt)
         except ray.exceptions.RayError as error:
             text = " ".join(str(error).split())[:400]
             stage = running.attempt.stage

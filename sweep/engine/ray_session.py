@@ -1,4 +1,4 @@
-"""Starting Ray here, or joining a cluster. Must run before the first `import ray` of the process: some of it is read then.
+"""Starting Ray here, or joining a cluster. Runs before the first `import ray` of the process, which reads its settings.
 
 Ray of its own accord listens on all interfaces and keeps its token in the home directory. The embedded one is held to
 loopback, keeps token authentication on, and has everything it writes in one folder that goes away with it.

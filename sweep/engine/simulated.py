@@ -1,7 +1,7 @@
 """The simulated engine: stages that take time and give plausible results, with no TVM, no Ray and no device.
 
-For trying plans, schedulers and recorders at a scale that no lab has. Results say `simulated` in their conditions; times,
-failures and latencies are drawn from the study's content and the cluster file's seed, so that a run can be repeated.
+For trying plans, schedulers and recorders at a scale that no lab has. Results say `simulated` in their conditions;
+times, failures and latencies are drawn from the study's content and the cluster file's seed: a run can be repeated.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.plan.stage import Stage
-from sweep.run.contract import Attempt, Done, Failed, Report
+from sweep.planning.stage import Stage
+from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.study.cluster import Cluster
 
 __all__ = ["SimulatedEngine"]
@@ -83,7 +83,15 @@ def _result(stage: Stage, seconds: float, seed: int) -> dict[str, Any]:
         tasks = [{"workload": hashlib.sha256(stage.id.encode()).hexdigest()[:16], "name": "simulated", "weight": 1}]
         return {"functions": 1, "tasks": tasks, "target_json": "{}", "lower_s": seconds}
     if stage.kind == "tune":
-        return {"records_dir": "", "trials": 64, "valid": 64, "failed": {}, "tasks": [], "tuning_s": seconds, "curve": []}
+        return {
+            "records_dir": "",
+            "trials": 64,
+            "valid": 64,
+            "failed": {},
+            "tasks": [],
+            "tuning_s": seconds,
+            "curve": [],
+        }
     if stage.kind == "build":
         return {"lib": "", "artifact_bytes": draw.randrange(10**5, 10**7), "build_s": seconds, "target_json": "{}"}
     median_s = 10 ** draw.uniform(-3, -1)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import SweepError
-from sweep.run.contract import Attempt, Done, Failed
+from sweep.running.contract import Attempt, Done, Failed
 
 if TYPE_CHECKING:
-    from sweep.plan.stage import Stage
+    from sweep.planning.stage import Stage
 
 __all__ = ["CompileCall", "MeasureCall", "Outcome", "TuneCall", "compile_call", "measure_call", "perform", "tune_call"]
 
@@ -87,8 +87,8 @@ class Outcome:
 def perform(call: Callable[[], Mapping[str, Any]], worker: str) -> Outcome:
     """Run a call; an error becomes an outcome.
 
-    Anything that is not of the error tree is a bug in this program: it fails its own stage, under the name `Bug`, with its
-    traceback in the ledger.
+    Anything that is not of the error tree is a bug in this program: it fails its own stage, under the name `Bug`, with
+    its traceback in the ledger.
     """
     begun = time.monotonic()
     try:
@@ -96,7 +96,7 @@ def perform(call: Callable[[], Mapping[str, Any]], worker: str) -> Outcome:
     except SweepError as error:
         text = getattr(error, "traceback_text", "") or traceback.format_exc()
         return Outcome(None, type(error).__name__, str(error), text, time.monotonic() - begun, worker)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - see above
         message = f"{type(error).__name__}: {error}"
         return Outcome(None, "Bug", message, traceback.format_exc(), time.monotonic() - begun, worker)
     return Outcome(result, seconds=time.monotonic() - begun, worker=worker)

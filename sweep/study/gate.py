@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from sweep.errors import StudyError
 from sweep.study.cluster import Cluster
 from sweep.study.cluster_file import read_cluster
+from sweep.study.cluster_form import ClusterForm
 from sweep.study.complaint import fill_in
 from sweep.study.model_file import read_model
 from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target, Tuner
@@ -18,7 +21,7 @@ from sweep.study.targets import read_target
 from sweep.study.tuners import CATALOGUE, TunerForm
 from sweep.study.yaml_file import read_yaml
 
-__all__ = ["load_cluster", "load_study", "study_json_schema"]
+__all__ = ["cluster_json_schema", "load_cluster", "load_study", "study_json_schema"]
 
 
 def load_study(path: Path) -> Study:
@@ -70,8 +73,17 @@ def load_cluster(path: Path) -> Cluster:
 
 def study_json_schema() -> dict[str, Any]:
     """The JSON schema of a study file, for editors."""
-    schema = StudyForm.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A sweep study"}
+    return _json_schema(StudyForm, "A sweep study")
+
+
+def cluster_json_schema() -> dict[str, Any]:
+    """The JSON schema of a cluster file, for editors."""
+    return _json_schema(ClusterForm, "A sweep cluster")
+
+
+def _json_schema(form: type[BaseModel], title: str) -> dict[str, Any]:
+    schema = form.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
 
 
 def _tuner(entry: str | TunerForm) -> Tuner:

@@ -1,9 +1,9 @@
 """The records of one tuner on one device for one full target: a native MetaSchedule database, and every trial.
 
-The database holds what MetaSchedule itself can load: valid measurements only, one file pair for each full target, since a
-query does not look at the target (apache/tvm#15549). `trials.jsonl` holds every trial, failures with their reason
-included. Both are appended to the moment a measurement arrives and have one writer, the tuner that owns the folder; a last
-line torn by a crash is cut off before MetaSchedule sees it, since it refuses the whole file otherwise.
+The database holds what MetaSchedule itself can load: valid measurements only, one file pair for each full target, since
+a query does not look at the target (apache/tvm#15549). `trials.jsonl` holds every trial, failures with their reason
+included. Both are appended to the moment a measurement arrives and have one writer, the tuner that owns the folder; a
+last line torn by a crash is cut off before MetaSchedule sees it, since it refuses the whole file otherwise.
 """
 
 from __future__ import annotations

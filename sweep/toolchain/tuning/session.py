@@ -14,6 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -217,10 +218,10 @@ class _Session:
             built = self.laboratory.build(
                 candidate.module_json, lib, float(self.job.options.get("builder_timeout_s", 30.0))
             )
-            built.add_done_callback(lambda future, c=candidate, path=lib: self._built(round_, c, path, future, tries=1))
+            built.add_done_callback(partial(self._built, round_, candidate, lib, 1))
 
     def _built(
-        self, round_: _Round, candidate: Candidate, lib: Path, future: Future[dict[str, Any]], *, tries: int
+        self, round_: _Round, candidate: Candidate, lib: Path, tries: int, future: Future[dict[str, Any]]
     ) -> None:
         """Runs in the laboratory's thread: hands a built candidate on to the device at once, also during a search."""
         error = future.exception()
@@ -243,7 +244,7 @@ class _Session:
     ) -> None:
         error = future.exception()
         if isinstance(error, DeviceLost) and tries == 1:
-            self._built(round_, candidate, lib, built, tries=2)
+            self._built(round_, candidate, lib, 2, built)
             return
         lib.unlink(missing_ok=True)
         self._arrive(round_, candidate, error if error is not None else future.result(), build_s)

@@ -1,7 +1,7 @@
 """The tuners: what each name means in MetaSchedule's terms.
 
-A tuner is a search strategy for one workload at a time and, where it learns, a cost model shared by all workloads of its
-actor. All are reproducible from (study seed, workload, trials there already are).
+A tuner is a search strategy for one workload at a time and, where it learns, a cost model shared by all workloads of
+its actor. All are reproducible from (study seed, workload, trials there already are).
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep.plan.planner import Plan
-from sweep.plan.stage import Stage
-from sweep.run import machine as m
-from sweep.run.contract import Attempt, Done, Engine, Failed, Progress, needs_of
-from sweep.run.ledger import Ledger
-from sweep.run.policy import RetryPolicy
+from sweep.planning.planner import Plan
+from sweep.planning.stage import Stage
+from sweep.running import machine as m
+from sweep.running.contract import Attempt, Done, Engine, Failed, Progress, needs_of
+from sweep.running.ledger import Ledger
+from sweep.running.policy import RetryPolicy
 
 __all__ = ["Observer", "RunOptions", "RunResult", "drive", "settled_failures", "usable_results"]
 
@@ -175,8 +175,8 @@ def drive(
 ) -> RunResult:
     """Run all that is missing of a plan.
 
-    A KeyboardInterrupt ends the run: what is in the ledger stays, attempts under way are given up and will be made again
-    by the next run. The engine is not closed here.
+    A KeyboardInterrupt ends the run: what is in the ledger stays, attempts under way are given up and made again by the
+    next run. The engine is not closed here.
 
     Raises:
         LedgerError: the ledger cannot be written.

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from sweep.plan.planner import make_plan
-from sweep.plan.summary import ASSUMED_TASKS, UNIT_COSTS_S, duration, explain
-from tests.plan.grids import TUNERS, cluster, device, study
+from sweep.planning.planner import make_plan
+from sweep.planning.summary import ASSUMED_TASKS, UNIT_COSTS_S, duration, explain
+from tests.planning.grids import TUNERS, cluster, device, study
 
 PLAN = make_plan(study(tuners=(TUNERS["none"], TUNERS["random"]), opt_levels=(1, 3)), cluster())
 

@@ -16,9 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-
 if TYPE_CHECKING:
-    from sweep.plan.stage import Stage
+    from sweep.planning.stage import Stage
 
 __all__ = ["Attempt", "Done", "Engine", "Failed", "Progress", "Report", "needs_of"]
 
@@ -89,8 +88,8 @@ class Engine(Protocol):
 def needs_of(stage: Stage) -> tuple[str, ...]:
     """Slots that an attempt of this stage holds while it runs.
 
-    Import, lower and build share the cores given to compilation. A tuner works on one lowered module at a time, so that its
-    database has one writer. A measurement holds its device.
+    Import, lower and build share the cores given to compilation. A tuner works on one lowered module at a time, so that
+    its database has one writer. A measurement holds its device.
     """
     if stage.kind == "tune":
         return ("tune", f"tuner:{tuner_key(stage)}")

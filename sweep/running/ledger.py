@@ -23,9 +23,10 @@ import filelock
 
 from sweep.errors import LedgerError
 
-__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "read_ledger"]
+__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
 
 _NAME = "ledger.jsonl"
+_LOCK = "ledger.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Ledger:
         """
         self._path = sweep_dir / _NAME
         self._holder = sweep_dir / "ledger.holder.json"
-        self._lock = filelock.FileLock(sweep_dir / "ledger.lock", timeout=0)
+        self._lock = filelock.FileLock(sweep_dir / _LOCK, timeout=0)
         sweep_dir.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
@@ -186,6 +187,16 @@ def read_ledger(sweep_dir: Path) -> LedgerState:
     if not path.is_file():
         raise LedgerError(f"{sweep_dir} is not a sweep directory: it has no {_NAME}")
     return _read(path)[0]
+
+
+def is_held(sweep_dir: Path) -> bool:
+    """Whether a driver has the sweep directory now."""
+    lock = filelock.FileLock(sweep_dir / _LOCK, timeout=0)
+    try:
+        with lock:
+            return False
+    except filelock.Timeout:
+        return True
 
 
 def _read(path: Path) -> tuple[LedgerState, int]:

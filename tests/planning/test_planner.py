@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.plan.planner import make_plan
-from sweep.plan.stage import Plan
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
 from sweep.study.spec import Target
-from tests.plan.grids import TARGETS, TUNERS, cluster, device, model, study
+from tests.planning.grids import TARGETS, TUNERS, cluster, device, model, study
 
 
 def _kinds(plan: Plan) -> dict[str, int]:
@@ -130,8 +130,8 @@ def test_a_hundred_thousand_cells_take_seconds_and_bounded_memory(hundred_thousa
 def test_its_memory_is_below_a_kilobyte_or_so_a_stage() -> None:
     code = """
 import resource, dataclasses
-from tests.plan.grids import *
-from sweep.plan.planner import make_plan
+from tests.planning.grids import *
+from sweep.planning.planner import make_plan
 tuners = tuple(dataclasses.replace(TUNERS["xgb"], label=f"x{i}") for i in range(20))
 big = study(models=tuple(model(f"m{i}") for i in range(20)), tuners=tuners, opt_levels=(0, 1, 2, 3, 4), references=())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

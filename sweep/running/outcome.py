@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
-from sweep.plan.planner import Plan, PlannedCell
-from sweep.run.ledger import LedgerState
+from sweep.planning.planner import Plan, PlannedCell
+from sweep.running.ledger import LedgerState
 from sweep.study.spec import Study
 
 __all__ = ["cell_outcome", "sweep_outcome"]
@@ -17,7 +17,8 @@ __all__ = ["cell_outcome", "sweep_outcome"]
 def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOutcome:
     """One cell as the ledger has it.
 
-    A cell whose stage failed for good is `failed`, by the first such stage in its own order; one that lacks stages is `pending`.
+    A cell whose stage failed for good is `failed`, by the first such stage in its own order; one that lacks stages is
+    `pending`.
     """
     results, seconds = {}, {}
     attempts = 0

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import LedgerError
-from sweep.run.ledger import Ledger, read_ledger
+from sweep.running.ledger import Ledger, read_ledger
 
 
 def fill(folder: Path) -> None:
@@ -94,7 +94,7 @@ def test_values_that_json_cannot_hold_are_refused_and_leave_nothing(tmp_path: Pa
 
 
 def test_a_second_writer_is_refused_with_the_holder_named(tmp_path: Path) -> None:
-    code = f"from sweep.run.ledger import Ledger; from pathlib import Path; Ledger(Path({str(tmp_path)!r}))"
+    code = f"from sweep.running.ledger import Ledger; from pathlib import Path; Ledger(Path({str(tmp_path)!r}))"
     with Ledger(tmp_path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert other.returncode != 0
@@ -105,7 +105,8 @@ def test_a_second_writer_is_refused_with_the_holder_named(tmp_path: Path) -> Non
 
 def test_a_killed_writer_leaves_the_folder_free(tmp_path: Path) -> None:
     code = (
-        f"from sweep.run.ledger import Ledger; from pathlib import Path; import os; l = Ledger(Path({str(tmp_path)!r}));"
+        "from sweep.running.ledger import Ledger; from pathlib import Path; import os;"
+        f"l = Ledger(Path({str(tmp_path)!r}));"
         "l.append('run_started', conditions={}); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], check=False)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sweep.plan.planner import Plan, PlannedCell
-from sweep.plan.stage import Stage
+from sweep.planning.planner import Plan, PlannedCell
+from sweep.planning.stage import Stage
 from sweep.study.spec import Cell
 
 

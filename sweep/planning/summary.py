@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.plan.stage import KINDS, Plan, Stage
+from sweep.planning.stage import KINDS, Plan, Stage
 
 __all__ = ["ASSUMED_TASKS", "UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
 

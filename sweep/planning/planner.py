@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from sweep.plan.fingerprint import canonical_json, fingerprint, hashed
-from sweep.plan.stage import KINDS, Plan, PlannedCell, Stage
-from sweep.plan.versions import versions_of
+from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
+from sweep.planning.stage import KINDS, Plan, PlannedCell, Stage
+from sweep.planning.versions import versions_of
 from sweep.study.cluster import Cluster
 from sweep.study.grid import cells, left_out
 from sweep.study.model_file import LIGHT

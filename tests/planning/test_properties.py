@@ -12,13 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import StudyError
-from sweep.plan.fingerprint import fingerprint
-from sweep.plan.planner import make_plan
-from sweep.plan.stage import KINDS, Plan, Stage
-from sweep.plan.versions import versions_of
+from sweep.planning.fingerprint import fingerprint
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import KINDS, Plan, Stage
+from sweep.planning.versions import versions_of
 from sweep.study.grid import cells
 from sweep.study.spec import Cell, Study
-from tests.plan.grids import TARGETS, TUNERS, cluster, model, rules, studies
+from tests.planning.grids import TARGETS, TUNERS, cluster, model, rules, studies
 
 GRIDS = settings(deadline=None, max_examples=60)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from sweep import errors
-from sweep.run.policy import GiveUp, Retry, RetryPolicy
+from sweep.running.policy import GiveUp, Retry, RetryPolicy
 
 
-@pytest.mark.parametrize("error_class", ["ImportFailed", "LowerFailed", "BuildFailed", "OutputMismatch", "Bug", "MeasureFailed"])
+@pytest.mark.parametrize(
+    "error_class", ["ImportFailed", "LowerFailed", "BuildFailed", "OutputMismatch", "Bug", "MeasureFailed"]
+)
 def test_what_cannot_come_out_differently_is_not_retried(error_class: str) -> None:
     assert RetryPolicy().decide(error_class, 1) == GiveUp()
     assert not RetryPolicy().is_transient(error_class)

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sweep.errors import PlanError
-from sweep.plan.planner import Plan
-from sweep.plan.stage import Stage
-from sweep.run.policy import GiveUp, RetryPolicy
+from sweep.planning.planner import Plan
+from sweep.planning.stage import Stage
+from sweep.running.policy import GiveUp, RetryPolicy
 
 __all__ = [
     "AttemptFailed",
@@ -135,8 +135,8 @@ class _Node:
 class Machine:
     """Decides what to start next.
 
-    `done` and `failed` name the stages that the ledger already holds a final answer for; `needs` tells which slots a stage
-    holds while it runs and `capacity` how many of each there are (1 where it does not say).
+    `done` and `failed` name the stages that the ledger already holds a final answer for; `needs` tells which slots a
+    stage holds while it runs and `capacity` how many of each there are (1 where it does not say).
     """
 
     def __init__(

@@ -7,12 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
-from sweep.plan.planner import Plan
-from sweep.plan.stage import Stage
-from sweep.run.contract import needs_of
-from sweep.run.machine import AttemptFailed, CellSettled, Finish, Machine, Skip, StageDone, StageState, Start, Stop, Tick
-from sweep.run.policy import RetryPolicy
-from tests.run.plans import diamond, plan_of, stage
+from sweep.planning.planner import Plan
+from sweep.planning.stage import Stage
+from sweep.running.contract import needs_of
+from sweep.running.machine import (
+    AttemptFailed,
+    CellSettled,
+    Finish,
+    Machine,
+    Skip,
+    StageDone,
+    StageState,
+    Start,
+    Stop,
+    Tick,
+)
+from sweep.running.policy import RetryPolicy
+from tests.running.plans import diamond, plan_of, stage
 
 FINAL = {StageState.DONE, StageState.FAILED, StageState.SKIPPED}
 
@@ -133,9 +144,11 @@ def test_impossible_events_are_refused_with_the_story(event: StageDone | Attempt
 
 def test_a_plan_in_the_wrong_order_is_refused() -> None:
     with pytest.raises(PlanError, match="before its input"):
-        machine(plan_of([stage("a", "measure", device="d0")], ["a"]).__class__(
-            "x", [], {"b": stage("b", "build", "a"), "a": stage("a", "import")}, {}
-        ))
+        machine(
+            plan_of([stage("a", "measure", device="d0")], ["a"]).__class__(
+                "x", [], {"b": stage("b", "build", "a"), "a": stage("a", "import")}, {}
+            )
+        )
 
 
 @st.composite
@@ -155,7 +168,7 @@ def plans(draw: st.DrawFn) -> Plan:
 @settings(max_examples=300, deadline=None)
 @given(plans(), st.randoms(use_true_random=False), st.integers(1, 3), st.booleans())
 def test_every_plan_ends_with_every_cell_settled_once(plan: Plan, random: object, slots: int, stops: bool) -> None:
-    """Whatever fails and in whatever order things end: slots are respected, inputs come first, each cell settles once."""
+    """Whatever fails, in whatever order: slots are respected, inputs come first, each cell settles once."""
     capacity = {"compile": slots, "tune": slots}
     m = machine(plan, capacity=capacity, policy=RetryPolicy({"DeviceLost": 2}, first_delay_s=1.0))
     running: list[str] = []

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
-from sweep.plan.fingerprint import canonical_json, fingerprint
+from sweep.planning.fingerprint import canonical_json, fingerprint
 
 CONTENT = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
