@@ -21,6 +21,8 @@ Row = Mapping[str, Any]
 _ROWS_SHOWN = 2000
 """A table of more rows makes a phone stand still; the CSV has them all."""
 _CARDS_SHOWN = 12
+_FIGURES_SHOWN = 40
+"""In a section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,10 @@ def render_page(results: Results, run_link: str | None = None) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = figures(results)
+    drawn = figures(results)
+    shown = _not_too_many(drawn)
     rows = ranked(results.cells)
+    best = best_ids(rows)
     model = [Column("model", lambda row: str(row["model"]))] if varies(rows, "model") else []
     columns = [*model, *main_columns(rows), *detail_columns(rows)]
     summary = results.summary
@@ -60,12 +64,13 @@ def render_page(results: Results, run_link: str | None = None) -> str:
         counts=_counts(results),
         started=datetime.fromtimestamp(summary.started_t, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         took=as_duration(summary.ended_t - summary.started_t),
-        cards=[_card(best) for best in best_cells(results.cells)[:_CARDS_SHOWN]],
+        cards=[_card(one) for one in best_cells(results.cells)[:_CARDS_SHOWN]],
         columns=columns,
-        lines=[_line(row, columns, best_ids(rows), run_link) for row in rows[:_ROWS_SHOWN]],
+        lines=[_line(row, columns, best, run_link) for row in rows[:_ROWS_SHOWN]],
         left_out=max(0, len(rows) - _ROWS_SHOWN),
         filters=_filters(rows),
         sections=_sections(shown),
+        undrawn=Counter(one.section for one in drawn) - Counter(one.section for one in shown),
         figures=_script_json([{"data": one.data, "layout": one.layout} for one in shown]),
         failures=failures(rows),
         stage_counts=summary.stage_counts,
@@ -159,10 +164,21 @@ def _filters(rows: Sequence[Row]) -> dict[str, list[str]]:
 
 
 def _sections(shown: Sequence[Figure]) -> dict[str, list[tuple[int, Figure]]]:
+    """Pictures with their index, section by section."""
     sections: dict[str, list[tuple[int, Figure]]] = {}
     for index, figure in enumerate(shown):
         sections.setdefault(figure.section, []).append((index, figure))
     return sections
+
+
+def _not_too_many(found: Sequence[Figure]) -> list[Figure]:
+    seen: Counter[str] = Counter()
+    kept = []
+    for figure in found:
+        seen[figure.section] += 1
+        if seen[figure.section] <= _FIGURES_SHOWN:
+            kept.append(figure)
+    return kept
 
 
 def _script_json(value: object) -> str:

@@ -23,6 +23,8 @@ Row = Mapping[str, Any]
 _STATUS_STYLE = {"failed": "red", "skipped": "yellow", "pending": "dim", "tainted": "magenta"}
 _FAILURES_SHOWN = 12
 _FEWEST_COLUMNS = 3
+_ROWS_SHOWN = 40
+"""Of a model on a device: a terminal is no place to read more."""
 
 
 def render_results(results: Results, console: Console) -> None:
@@ -54,15 +56,37 @@ def _model_table(model: str, rows: Sequence[Row], console: Console) -> Table:
     title = Text(model, style="bold")
     title.append(f"   {', '.join(fixed)}" if fixed else "", style="dim")
     unbounded = console.options.update(max_width=1000)
+    shown, left_out = _fastest(ranked(rows))
     while True:
-        table = _table(title, columns, ranked(rows))
+        table = _table(title, columns, shown)
+        if left_out:
+            table.caption = Text(f"... and {plural(left_out, 'slower or failed cell')}; --format csv has all")
         if len(columns) <= _FEWEST_COLUMNS or Measurement.get(console, unbounded, table).maximum <= console.width:
             return table
         columns.remove(min(columns, key=lambda column: column.keep))
 
 
+def _fastest(rows: Sequence[Row]) -> tuple[list[Row], int]:
+    """The first rows of each device, and how many that leaves out."""
+    seen: Counter[str] = Counter()
+    shown = []
+    for row in rows:
+        seen[row["device"]] += 1
+        if seen[row["device"]] <= _ROWS_SHOWN or row["runtime"] == REFERENCE:
+            shown.append(row)
+    return shown, len(rows) - len(shown)
+
+
 def _table(title: Text, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, header_style="dim")
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="",
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )
     for column in columns:
         table.add_column(column.title, justify="right" if column.value else "left", no_wrap=True)
     best, device = best_ids(rows), rows[0]["device"]

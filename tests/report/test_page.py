@@ -149,3 +149,17 @@ def test_failures_are_grouped_by_class_most_first(results: Results) -> None:
 def test_conditions_are_flat_and_unknown_ones_left_out() -> None:
     given = {"a": {"b": 1, "c": None}, "memory_bytes": 24_000_000_000, "cores": [0, 1], "empty": ""}
     assert list(conditions(given)) == [("a.b", "1"), ("memory", "24.0 GB"), ("cores", "0, 1")]
+
+
+def test_a_page_of_very_many_cells_stays_readable_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, troubles=False)
+    cells = [
+        replace(cell, cell=replace(cell.cell, model=f"model{index % 50}", batch=1 + index // 50))
+        for index in range(150)
+        for cell in outcome.cells
+    ]
+    text = without_library(render_page(derive(replace(outcome, cells=cells))))
+    assert text.count("<tr class=") == 2000
+    assert "100 more cells are in results.csv" in text
+    assert "60 more of these are left out" in text
+    assert len(text) < 4_000_000

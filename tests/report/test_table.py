@@ -85,3 +85,12 @@ def test_an_empty_sweep_is_said_to_be_empty(tmp_path: Path) -> None:
     render_results(results, Console(file=stream, width=80))
     assert "No cell gave a latency (the grid is empty)." in stream.getvalue()
     assert time_line(results) == ""
+
+
+def test_a_large_table_is_cut_and_says_so(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, devices=("local-1",), opt_levels=(0, 1, 2, 3, 4))
+    cells = [replace(cell, cell=replace(cell.cell, batch=batch)) for batch in range(1, 9) for cell in outcome.cells]
+    stream = io.StringIO()
+    render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=120))
+    assert stream.getvalue().count("local-1  ") < 60
+    assert "slower or failed cells; --format csv has all" in stream.getvalue()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sweep.analysis.results import Results
 from sweep.report.columns import ranked
-from sweep.report.figures.figure import Figure
+from sweep.report.figures.figure import Figure, Row
 from sweep.report.figures.grid import heat_maps
 from sweep.report.figures.latency import distributions, latency_bars
 from sweep.report.figures.tuning import stage_times, tuning_curves
@@ -13,15 +15,21 @@ __all__ = ["Figure", "figures"]
 
 
 def figures(results: Results) -> list[Figure]:
-    """All pictures there is data for, those of one section together."""
-    rows = ranked(results.cells)
-    by_model = {
-        model: [row for row in rows if row["model"] == model] for model in dict.fromkeys(r["model"] for r in rows)
-    }
+    """All pictures there is data for, model by model."""
+    by_model = _grouped(ranked(results.cells), "model")
+    repeats = _grouped((row for row in results.measurements if row["kind"] == "repeat"), "cell_id")
+    curves = _grouped(results.curves, "cell_id")
     found: list[Figure] = []
-    for model, of_model in by_model.items():
-        found += latency_bars(model, of_model)
-        found += heat_maps(model, of_model)
-        found += distributions(model, of_model, results.measurements)
-        found += tuning_curves(model, of_model, results.curves)
+    for model, rows in by_model.items():
+        found += latency_bars(model, rows)
+        found += heat_maps(model, rows)
+        found += distributions(model, rows, repeats)
+        found += tuning_curves(model, rows, curves)
     return [*found, *stage_times(results.summary.stage_seconds)]
+
+
+def _grouped(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row[key], []).append(row)
+    return groups

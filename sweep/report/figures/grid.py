@@ -13,6 +13,7 @@ __all__ = ["heat_maps"]
 
 
 def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
+    """A map a device, where there is more than one place on it."""
     compiled = [row for row in rows if row["runtime"] != REFERENCE]
     levels = sorted({row["opt_level"] for row in compiled})
     tuners = list(dict.fromkeys(tuner_name(row) for row in sorted(compiled, key=lambda row: row["tuner"] != "none")))

@@ -18,6 +18,7 @@ _CELLS_SHOWN = 16
 
 
 def latency_bars(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
+    """A picture a device: the fastest cells, and where ONNX Runtime stands."""
     for device, of_device in by_device(rows):
         measured = [row for row in of_device if row["latency_ms_median"] is not None]
         shown = measured[:_BARS_SHOWN]
@@ -55,19 +56,16 @@ def latency_bars(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
         )
 
 
-def distributions(model: str, rows: Sequence[Row], measurements: Sequence[Row]) -> Iterator[Figure]:
-    shown = [row for _, of_device in by_device(rows) for row in of_device if row["latency_ms_median"] is not None]
-    shown = shown[:_CELLS_SHOWN] if len(shown) > _CELLS_SHOWN else shown
+def distributions(model: str, rows: Sequence[Row], repeats: Mapping[str, Sequence[Row]]) -> Iterator[Figure]:
+    """A picture of the repeats of the fastest cells, each against its own median. `repeats`: by cell."""
+    devices = by_device([row for row in rows if row["cell_id"] in repeats and row["latency_ms_median"] is not None])
+    shown = [row for _, of_device in devices for row in of_device[: max(1, _CELLS_SHOWN // len(devices))]]
     if not shown:
         return
-    repeats: dict[str, list[float]] = {}
-    for one in measurements:
-        if one["kind"] == "repeat":
-            repeats.setdefault(one["cell_id"], []).append(one["seconds"])
     boxes = []
     for row in shown:
-        values = repeats.get(row["cell_id"], [])
-        middle = statistics.median(values) if values else 1.0
+        values = [one["seconds"] for one in repeats[row["cell_id"]]]
+        middle = statistics.median(values)
         boxes.append(
             {
                 "type": "box",

@@ -13,10 +13,8 @@ _CURVES_SHOWN = 12
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
-def tuning_curves(model: str, rows: Sequence[Row], curves: Sequence[Row]) -> Iterator[Figure]:
-    by_cell: dict[str, list[Row]] = {}
-    for point in curves:
-        by_cell.setdefault(point["cell_id"], []).append(point)
+def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequence[Row]]) -> Iterator[Figure]:
+    """Two pictures of the best so far: against trials and against time. `by_cell`: points of the curves."""
     tuned = [row for row in rows if row["cell_id"] in by_cell][:_CURVES_SHOWN]
     if not tuned:
         return
@@ -53,6 +51,7 @@ def tuning_curves(model: str, rows: Sequence[Row], curves: Sequence[Row]) -> Ite
 
 
 def stage_times(stage_seconds: Mapping[str, float]) -> Iterator[Figure]:
+    """A bar a kind of stage."""
     seconds = sorted(stage_seconds.items(), key=lambda item: item[1])
     if not seconds:
         return
