@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,27 @@ _SENTINEL_S = 1e9
 class BestRecords:
     """A scratch database with one record a workload, and the workloads that have one."""
 
-    def __init__(self, records_dir: Path | None, scratch: Path) -> None:
-        """records_dir: the database to choose from, or None for none. scratch: an empty folder for the copy."""
+    def __init__(
+        self,
+        records_dir: Path | None,
+        scratch: Path,
+        identify: Callable[[list[str]], Iterable[str]] | None = None,
+    ) -> None:
+        """Choose.
+
+        records_dir: the database to choose from, or None for none.
+        scratch: an empty folder for the copy.
+        identify: from lines of the workload file to workload ids.
+        """
         self._scratch = scratch
+        self._identify = identify or _ids
         self._workloads: set[str] = set()
         self.count = 0
         if records_dir is not None:
             self._choose(records_dir)
 
     def has(self, workload: str) -> bool:
-        """Whether a valid record is there; one whose trace is empty counts, since an untouched schedule may be the
-        best.
-        """
+        """Whether a valid record is there; an empty trace counts, since an untouched schedule may be the best."""
         return workload in self._workloads
 
     def apply(self, module: Any, target: Any) -> Any:
@@ -71,7 +80,7 @@ class BestRecords:
         chosen = "".join(f"{best[index][1]}\n" for index in sorted(best))
         (self._scratch / _RECORDS).write_text(chosen, encoding="utf-8")
         self.count = len(best)
-        self._workloads = set(_ids([workloads[index] for index in best]))
+        self._workloads = set(self._identify([workloads[index] for index in best]))
 
 
 def _ids(lines: list[str]) -> Iterator[str]:

@@ -145,13 +145,13 @@ class _Server:
 
     def send(self, request: Mapping[str, Any]) -> Future[_Result]:
         future: Future[_Result] = Future()
+        body = json.dumps(request)  # a TypeError here is the caller's bug: arguments must be JSON-able
         with self._lock:
             self._next_id += 1
             job_id = self._next_id
             self._futures[job_id] = future
-        line = json.dumps({"id": job_id, **request})  # a TypeError here is the caller's bug: kwargs must be JSON-able
         future.add_done_callback(lambda done: self._cancel(job_id) if done.cancelled() else None)
-        self._write(line)
+        self._write(f'{{"id": {job_id}, {body[1:]}')
         if not self.alive:
             self._fail_all()
         return future

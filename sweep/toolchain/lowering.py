@@ -7,8 +7,9 @@ for SqueezeNet), so the levels are explicit lists of passes here, and every pass
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sweep.errors import LowerFailed
@@ -16,6 +17,14 @@ from sweep.errors import LowerFailed
 __all__ = ["RECIPES", "Recipe", "lower", "prepacks_weights"]
 
 _PASS_CONTEXT_LEVEL = 3
+_FOLDS_FROM = 2
+
+_LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": ("ConvertLayout",)}
+_PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": ("ToMixedPrecision",)}
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "ConvertLayout": {"desired_layouts": {"relax.nn.conv2d": ["NHWC", "OHWI"]}},
+    "ToMixedPrecision": {"out_dtype": "float32"},  # sums stay in float32, whatever their terms are
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +98,24 @@ RECIPES: dict[int, Recipe] = {
 
 
 def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
-    """An imported Relax module, lowered to TensorIR by the recipe of `options["opt_level"]`. Raises LowerFailed."""
-    return _apply(RECIPES[int(options["opt_level"])].passes, module, target)
+    """An imported Relax module, lowered to TensorIR by the recipe of `options["opt_level"]`, in its layout and precision.
+
+    Raises LowerFailed.
+    """
+    level = int(options["opt_level"])
+    if level not in RECIPES:
+        raise LowerFailed(f"no recipe for opt_level {level}; there are {', '.join(map(str, RECIPES))}")
+    passes = list(RECIPES[level].passes)
+    converted = _conversions(str(options.get("layout") or "NCHW"), str(options.get("precision") or "float32"))
+    at = passes.index("LegalizeOps")
+    if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
+        converted = [
+            *converted,
+            "CanonicalizeBindings",
+            f"{_PASSES}.constants:FoldCheapConstants",
+            "DeadCodeElimination",
+        ]
+    return _apply([*passes[:at], *converted, *passes[at:]], module, target)
 
 
 def prepacks_weights(opt_level: int) -> bool:
@@ -103,7 +128,15 @@ def finish(module: Any, opt_level: int, target: Any) -> Any:
     return _apply(RECIPES[opt_level].at_build, module, target)
 
 
-def _apply(passes: tuple[str, ...], module: Any, target: Any) -> Any:
+def _conversions(layout: str, precision: str) -> list[str]:
+    """The passes that change layout and precision; they come last before operators become loops."""
+    for value, known, axis in ((layout, _LAYOUTS, "layout"), (precision, _PRECISIONS, "precision")):
+        if value not in known:
+            raise LowerFailed(f"no recipe for {axis} {value}; there are {', '.join(known)}")
+    return [*_LAYOUTS[layout], *_PRECISIONS[precision]]
+
+
+def _apply(passes: Sequence[str], module: Any, target: Any) -> Any:
     tvm = importlib.import_module("tvm")
     with target, tvm.transform.PassContext(opt_level=_PASS_CONTEXT_LEVEL):
         for name in passes:
@@ -117,6 +150,8 @@ def _apply(passes: tuple[str, ...], module: Any, target: Any) -> Any:
 
 
 def _make(name: str) -> Callable[[], Any]:
+    if name in _ARGUMENTS:
+        return partial(getattr(importlib.import_module("tvm.relax.transform"), name), **_ARGUMENTS[name])
     module, _, attribute = name.rpartition(":")
     make: Callable[[], Any] = getattr(importlib.import_module(module or "tvm.relax.transform"), attribute)
     return make

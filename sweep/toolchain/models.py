@@ -48,7 +48,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         onnx_weights.calibrate_outputs(model, feeds)
     _save(model, folder / "model.onnx")
     reference_error = _write_reference(folder, feeds)
-    module = _to_relax(model)
+    module = _to_relax(model, onnx_shapes.misfit(batch, bool(options.get("inputs"))))
     (folder / "module.json").write_text(str(load_tvm(()).ir.save_json(module)), encoding="utf-8")
     return {
         "inputs": {name: {"shape": shape, "dtype": dtype} for name, (shape, dtype) in inputs.items()},
@@ -92,7 +92,7 @@ def _prepared(model: Any, inputs: Mapping[str, Any], batch: int | None, weights:
     if _opset(model) >= _ADD_BROADCASTS_SINCE:
         onnx_simplify.split_sums(model)
     onnx_simplify.fold_constants(model)
-    return onnx_shapes.infer_shapes(model, batch)
+    return onnx_shapes.infer_shapes(model, onnx_shapes.misfit(batch, bool(inputs)))
 
 
 def _opset(model: Any) -> int:
@@ -112,7 +112,7 @@ def _check_operators(model: Any) -> None:
         raise ImportFailed(f"TVM's ONNX importer does not support: {listed}")
 
 
-def _to_relax(model: Any) -> Any:
+def _to_relax(model: Any, misfit: str | None) -> Any:
     frontend = importlib.import_module("tvm.relax.frontend.onnx")
     printed = io.StringIO()
     try:
@@ -122,7 +122,7 @@ def _to_relax(model: Any) -> Any:
     except Exception as error:
         at = printed.getvalue().partition(", with inputs")[0].removeprefix("Error converting operator ").strip()
         where = f"operator {at}: " if at else ""
-        raise ImportFailed(f"TVM cannot import the network: {where}{_one_line(error)}") from error
+        raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{_one_line(error)}") from error
 
 
 def _write_reference(folder: Path, feeds: Mapping[str, Any]) -> str | None:

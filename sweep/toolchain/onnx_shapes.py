@@ -9,7 +9,7 @@ import numpy as np
 
 from sweep.errors import ImportFailed
 
-__all__ = ["fix_shapes", "infer_shapes", "shape_of"]
+__all__ = ["fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
 
 
 def fix_shapes(model: Any, inputs: Mapping[str, Sequence[int]], batch: int | None) -> None:
@@ -47,21 +47,22 @@ def fix_shapes(model: Any, inputs: Mapping[str, Sequence[int]], batch: int | Non
     del model.graph.value_info[:]
 
 
-def infer_shapes(model: Any, batch: int | None) -> Any:
+def misfit(batch: int | None, has_inputs: bool) -> str | None:
+    """What to say first when a network fails under shapes that are not its own; None when they are."""
+    if batch is not None:
+        return f"batch {batch} does not fit this network, whose shapes are fixed inside"
+    return "the shapes given by inputs: contradict the network" if has_inputs else None
+
+
+def infer_shapes(model: Any, misfit_text: str | None) -> Any:
     """The network with every shape inferred. Raises ImportFailed where the fixed input shapes contradict it."""
     import onnx
 
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except Exception as error:
         first = " ".join(str(error).split())[:300]
-        why = (
-            f"batch {batch} does not fit this network, whose shapes are fixed inside"
-            if batch is not None
-            else "its shapes contradict"
-        )
-        raise ImportFailed(f"{why}: {first}") from error
-    return inferred
+        raise ImportFailed(f"{misfit_text or 'the shapes of the network contradict each other'}: {first}") from error
 
 
 def real_inputs(model: Any) -> list[Any]:

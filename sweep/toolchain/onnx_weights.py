@@ -58,7 +58,7 @@ def seed_weights(model: Any, seed: int) -> int:
 
 
 def calibrate_outputs(model: Any, feeds: Mapping[str, _Array]) -> None:
-    """Scale the last weighted layer so that its outputs have a standard deviation near 4; a softmax over them then says something.
+    """Scale the last weighted layer to outputs of a standard deviation near 4: a softmax over them then says something.
 
     Residual networks double their variance in every block when no trained batch norm holds it: ShuffleNet's softmax
     was a clean 0 or 1, on which every comparison of outputs succeeds. The factor is a power of two, so that it is the

@@ -72,6 +72,8 @@ class _Folder(PyExprMutator):
         elif name == "relax.permute_dims":
             axes = value.attrs.axes
             result = np.ascontiguousarray(data.transpose(None if axes is None else [int(axis) for axis in axes]))
+        elif name == "relax.astype":
+            return relax.const(data.astype(str(value.attrs.dtype)))
         else:
             return None
         return relax.const(result.astype(data.dtype, copy=False))

@@ -1,0 +1,200 @@
+"""Jobs for the forge's children in these tests: ways to end, and what must be looked at where TVM is loaded."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import ImportFailed
+
+
+def echo(**kwargs: Any) -> dict[str, Any]:
+    return kwargs
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def leave() -> None:
+    os._exit(3)
+
+
+def refuse() -> None:
+    raise ImportFailed("input 'x' has no shape")
+
+
+def stumble() -> None:
+    {}["missing"]
+
+
+def build_forever() -> None:
+    time.sleep(600)
+
+
+def swallow(mb: int) -> dict[str, Any]:
+    return {"bytes": len(bytearray(mb * 1_000_000))}
+
+
+def hang_with_grandchild(pid_file: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    Path(pid_file).write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(600)
+
+
+def litter() -> dict[str, Any]:
+    folder = tempfile.mkdtemp()
+    Path(folder, "tvm_tmp_mod.tar").write_bytes(b"left behind")
+    return {"folder": folder, "tmpdir": os.environ["TMPDIR"]}
+
+
+def surroundings() -> dict[str, Any]:
+    return {
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "cores": sorted(os.sched_getaffinity(0)),
+        "threads": sum(1 for _ in Path("/proc/self/task").iterdir()),
+        "modules": [name for name in sys.modules if name.startswith("tvm.s_tir.tensor_intrin.")],
+    }
+
+
+def make_tune_context() -> dict[str, Any]:
+    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+
+    tvm = load_tvm(("x86",))
+    from tvm import te
+    from tvm.s_tir import meta_schedule
+
+    a = te.placeholder((64, 64), name="a")
+    b = te.compute((64, 64), lambda i, j: a[i, j] + 1.0, name="b")
+    context = meta_schedule.TuneContext(
+        mod=tvm.IRModule({"main": te.create_prim_func([a, b])}),
+        target=resolve_target({"kind": "llvm", "native": "here", "num-cores": 1}),
+        space_generator="post-order-apply",
+        search_strategy="evolutionary",
+        num_threads=1,
+    )
+    return {"spaces": len(context.generate_design_space()), **surroundings()}
+
+
+def resolve(target: dict[str, Any]) -> dict[str, Any]:
+    from sweep.toolchain.tvm_loader import resolve_target, target_json
+
+    return dict(json.loads(target_json(resolve_target(target))))
+
+
+def resolve_native_with_flags(flags: list[str]) -> dict[str, Any]:
+    from sweep.toolchain import tvm_loader
+
+    tvm_loader._cpu_flags = lambda: frozenset(flags)
+    tvm_loader._native_attrs.cache_clear()
+    return resolve({"kind": "llvm", "native": "here"})
+
+
+def run_artifact(artifact_dir: str, import_dir: str) -> dict[str, Any]:
+    """The greatest difference between the library's outputs and the reference."""
+    import numpy as np
+    import tvm
+    from tvm import relax
+
+    vm = relax.VirtualMachine(tvm.runtime.load_module(f"{artifact_dir}/lib.so"), tvm.cpu())
+    inputs, reference = np.load(f"{import_dir}/inputs.npz"), np.load(f"{import_dir}/reference.npz")
+    answer = vm["main"](*(tvm.runtime.tensor(inputs[name]) for name in inputs.files))
+    outputs = [answer.numpy()] if hasattr(answer, "numpy") else [output.numpy() for output in answer]
+    expected = [reference[f"output_{index}"] for index in range(len(outputs))]
+    assert [o.shape for o in outputs] == [e.shape for e in expected]
+    return {
+        "difference": max(float(np.abs(o - e).max()) for o, e in zip(outputs, expected, strict=True)),
+        "greatest": max(float(np.abs(e).max()) for e in expected),
+    }
+
+
+def invent_records(lower_dir: str, records_dir: str, target: dict[str, Any], seed: int) -> dict[str, Any]:
+    """A native database with one random schedule for every task, as if it had been measured; a torn line at its end."""
+    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+
+    tvm = load_tvm(("x86",))
+    from tvm.s_tir import meta_schedule
+
+    resolved = resolve_target(target)
+    Path(records_dir).mkdir()
+    database = meta_schedule.database.JSONDatabase(work_dir=records_dir)
+    tasks = sorted(Path(lower_dir, "tasks").iterdir())
+    with_record = 0
+    for path in tasks:
+        module = tvm.ir.load_json(path.read_text())
+        context = meta_schedule.TuneContext(
+            mod=module,
+            target=resolved,
+            space_generator="post-order-apply",
+            search_strategy=meta_schedule.search_strategy.ReplayTrace(),
+            num_threads=1,
+            rand_state=seed,
+        )
+        space = context.generate_design_space()
+        context.pre_tuning(1, 1, space, meta_schedule.database.MemoryDatabase(), meta_schedule.cost_model.RandomModel())
+        workload = database.commit_workload(module)
+        for candidate in context.generate_measure_candidates() or ():
+            arguments = meta_schedule.arg_info.ArgInfo.from_entry_func(candidate.sch.mod, remove_preproc=True)
+            database.commit_tuning_record(
+                meta_schedule.database.TuningRecord(candidate.sch.trace, workload, [0.001], resolved, arguments)
+            )
+            with_record += 1
+    del database
+    with Path(records_dir, "database_tuning_record.json").open("a") as stream:
+        stream.write('[0, [[["torn')
+    return {"tasks": len(tasks), "records": with_record}
+
+
+def choose_records(records_dir: str) -> dict[str, Any]:
+    """What BestRecords copies, as lines."""
+    from sweep.toolchain.best_records import BestRecords
+
+    with tempfile.TemporaryDirectory() as scratch:
+        best = BestRecords(Path(records_dir), Path(scratch), identify=lambda lines: [str(len(line)) for line in lines])
+        text = Path(scratch, "database_tuning_record.json").read_text()
+    return {"count": best.count, "records": [json.loads(line) for line in text.splitlines()]}
+
+
+def workload_ids(paths: list[str]) -> dict[str, Any]:
+    """Of each serialised module: our id, and TVM's structural hash on this machine."""
+    import tvm
+    import tvm_ffi
+
+    from sweep.toolchain.workload_id import workload_id
+
+    texts = [Path(path).read_text() for path in paths]
+    return {
+        "ours": [workload_id(text) for text in texts],
+        "again": [workload_id(str(tvm.ir.save_json(tvm.ir.load_json(text)))) for text in texts],
+        "structural": [str(tvm_ffi.structural_hash(tvm.ir.load_json(text))) for text in texts],
+    }
+
+
+def packed_weights(lower_dir: str, records_dir: str, level: int, target: dict[str, Any]) -> dict[str, Any]:
+    """Weights whose packed form became a constant, and functions that would pack at every run."""
+    from sweep.toolchain.best_records import BestRecords
+    from sweep.toolchain.lowering import finish
+    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+
+    tvm = load_tvm(("x86",))
+    from tvm.ir import GenericConst
+
+    resolved = resolve_target(target)
+    module = tvm.ir.load_json(Path(lower_dir, "module.json").read_text())
+    with tempfile.TemporaryDirectory() as scratch:
+        module = finish(BestRecords(Path(records_dir), Path(scratch)).apply(module, resolved), level, resolved)
+    constants: list[Any] = []
+    collect = lambda node: constants.append(node) if isinstance(node, GenericConst) else None  # noqa: E731
+    tvm.relax.analysis.post_order_visit(module["main"], collect)
+    return {
+        "packed": sum(len(constant.value.shape) > 4 for constant in constants),
+        "packed_at_run": sum("layout_rewrite_preproc" in str(v.name_hint) for v in module.get_global_vars()),
+    }

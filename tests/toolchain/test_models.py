@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from sweep.errors import ImportFailed
+from tests.toolchain.conftest import Run, build, import_light, light_model, lower
+
+pytestmark = pytest.mark.tvm
+
+FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+
+
+def save(
+    path: Path, nodes: list[Any], inputs: list[Any], outputs: list[Any], weights: dict[str, Any] | None = None
+) -> Path:
+    stored = [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()]
+    graph = helper.make_graph(nodes, "small", inputs, outputs, stored)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(path))
+    return path
+
+
+def tensor(name: str, shape: list[Any], kind: int = FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def relu(path: Path, shape: list[Any]) -> Path:
+    return save(path, [helper.make_node("Relu", ["x"], ["y"])], [tensor("x", shape)], [tensor("y", shape)])
+
+
+def network(path: Path) -> Path:
+    """Two inputs, one of them indices; a dropout; a sum of three; a constant that has to be folded."""
+    nodes = [
+        helper.make_node("Gather", ["table", "index"], ["rows"]),
+        helper.make_node("Neg", ["bias"], ["minus"]),
+        helper.make_node("Sum", ["rows", "x", "minus"], ["total"]),
+        helper.make_node("Dropout", ["total"], ["kept"]),
+        helper.make_node("Relu", ["kept"], ["y"]),
+        helper.make_node("MatMul", ["kept", "w"], ["z"]),
+    ]
+    generator = np.random.default_rng(0)
+    weights = {
+        "table": generator.standard_normal((8, 6)).astype(np.float32),
+        "bias": generator.standard_normal(6).astype(np.float32),
+        "w": generator.standard_normal((6, 3)).astype(np.float32),
+    }
+    inputs = [tensor("x", ["batch", 6]), tensor("index", ["batch"], INT64)]
+    return save(path, nodes, inputs, [tensor("y", ["batch", 6]), tensor("z", ["batch", "classes"])], weights)
+
+
+def load(run: Run, path: Path, out_dir: Path, **options: Any) -> dict[str, Any]:
+    wanted = {"inputs": {}, "batch": None, "seed": 0, "weights": "as-is", **options}
+    return run("import_model", options=wanted, hints={"path": str(path)}, out_dir=str(out_dir))
+
+
+def test_squeezenet(squeezenet: tuple[Path, dict[str, Any]]) -> None:
+    folder, result = squeezenet
+    assert result["dir"] == "artifacts/import/0123"
+    assert result["inputs"] == {"data_0": {"shape": [1, 3, 224, 224], "dtype": "float32"}}
+    assert result["outputs"] == [{"name": "softmaxout_1", "shape": [1, 1000, 1, 1], "dtype": "float32"}]
+    assert result["reference"] is True
+    assert result["operators"]["Conv"] == 26
+    assert not {"ConstantOfShape", "Dropout"} & set(result["operators"])
+    assert 4_900_000 < result["params_bytes"] < 5_000_000
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "inputs.npz",
+        "model.onnx",
+        "module.json",
+        "reference.npz",
+    ]
+    assert not list(folder.parent.glob(".*"))
+
+
+def test_random_weights_make_channels_differ_and_the_softmax_speak(squeezenet: tuple[Path, dict[str, Any]]) -> None:
+    folder, _ = squeezenet
+    output = np.load(folder / "reference.npz")["output_0"].reshape(-1)
+    assert output.sum() == pytest.approx(1, abs=1e-4)
+    assert 0.02 < output.max() < 0.95
+    assert (output > output.max() / 1000).sum() > 10
+    weights = {t.name: numpy_helper.to_array(t) for t in onnx.load(str(folder / "model.onnx")).graph.initializer}
+    convolution = weights["conv1_w_0"]
+    assert convolution.std() == pytest.approx((2 / np.prod(convolution.shape[1:])) ** 0.5, rel=0.05)
+
+
+def test_the_same_seed_makes_the_same_network(
+    run: Run, squeezenet: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    import_light(run, "squeezenet", tmp_path / "again")
+    for name in ("model.onnx", "inputs.npz", "reference.npz"):
+        assert (tmp_path / "again" / name).read_bytes() == (squeezenet[0] / name).read_bytes()
+
+
+def test_several_inputs_integers_dropout_sum_and_constants(run: Run, tmp_path: Path) -> None:
+    path = network(tmp_path / "net.onnx")
+    result = load(run, path, tmp_path / "import", inputs={"x": [4, 6], "index": [4]})
+    assert list(result["inputs"]) == ["x", "index"]
+    assert result["inputs"]["index"] == {"shape": [4], "dtype": "int64"}
+    assert [output["shape"] for output in result["outputs"]] == [[4, 6], [4, 3]]
+    assert result["operators"] == {"Add": 2, "Gather": 1, "Relu": 1, "MatMul": 1}
+    assert np.load(tmp_path / "import" / "inputs.npz")["index"].max() < 8
+    for level in (0, 4):
+        lower(run, tmp_path / "import", tmp_path / f"lower{level}", level)
+        build(run, tmp_path / f"lower{level}", tmp_path / f"build{level}")
+        found = run(":run_artifact", artifact_dir=str(tmp_path / f"build{level}"), import_dir=str(tmp_path / "import"))
+        assert found["difference"] < 1e-5
+
+
+def test_batch_gives_every_input_its_first_dimension(run: Run, tmp_path: Path) -> None:
+    result = load(run, network(tmp_path / "net.onnx"), tmp_path / "import", batch=5)
+    assert [value["shape"] for value in result["inputs"].values()] == [[5, 6], [5]]
+
+
+def test_batch_on_a_network_that_holds_its_batch_in_reshapes(run: Run, tmp_path: Path) -> None:
+    result = import_light(run, "shufflenet", tmp_path / "import", batch=2)
+    assert result["inputs"]["gpu_0/data_0"]["shape"] == [2, 3, 224, 224]
+    assert result["outputs"][0]["shape"] == [2, 1000]
+    assert result["reference"] is True
+
+
+def test_weights_outside_the_file(run: Run, tmp_path: Path) -> None:
+    model = onnx.load(str(network(tmp_path / "net.onnx")))
+    onnx.save_model(model, str(tmp_path / "ext.onnx"), save_as_external_data=True, location="ext.bin", size_threshold=0)
+    assert load(run, tmp_path / "ext.onnx", tmp_path / "import", batch=2)["reference"] is True
+
+
+def unsupported(path: Path) -> Path:
+    nodes = [helper.make_node("StringNormalizer", ["x"], ["y"], name="tidy_up")]
+    return save(path, nodes, [tensor("x", [3], TensorProto.STRING)], [tensor("y", [3], TensorProto.STRING)])
+
+
+def fixed_inside(path: Path) -> Path:
+    nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"]), helper.make_node("Add", ["y", "one"], ["z"])]
+    weights = {"shape": np.array([2, 3]), "one": np.ones((2, 3), np.float32)}
+    return save(path, nodes, [tensor("x", [6])], [tensor("z", [2, 3])], weights)
+
+
+def broken(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "text"),
+    [
+        (lambda p: broken(p, b""), {}, "the file is empty"),
+        (lambda p: broken(p, b"this is no network"), {}, "not an ONNX file, or a damaged one"),
+        (lambda p: broken(p, light_model("squeezenet").read_bytes()[:9000]), {}, "not an ONNX file, or a damaged one"),
+        (lambda p: p.with_name("absent.onnx"), {}, "no such file"),
+        (unsupported, {}, "does not support: StringNormalizer (node tidy_up)"),
+        (
+            lambda p: relu(p, ["n", 3]),
+            {},
+            "input 'x' has no value for dimension 0 (n); give the shape in the study: inputs: {x:",
+        ),
+        (
+            lambda p: relu(p, [1, 3]),
+            {"inputs": {"d": [1, 3]}},
+            "no input is called 'd'; the network's inputs: x [1, 3]",
+        ),
+        (lambda p: relu(p, [1, 3]), {"inputs": {"x": [1, 3, 3]}}, "input x [1, 3] has 2 dimensions"),
+        (lambda p: relu(p, []), {"batch": 2}, "batch 2: input x [] has no dimension"),
+        (fixed_inside, {"batch": 4}, "batch 4 does not fit this network"),
+        (fixed_inside, {"inputs": {"x": [7]}}, "contradict"),
+    ],
+)
+def test_what_cannot_be_imported_says_why(
+    run: Run, tmp_path: Path, make: Any, options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ImportFailed) as caught:
+        load(run, make(tmp_path / "net.onnx"), tmp_path / "import", **options)
+    assert text in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "import").exists()
+    assert not list(tmp_path.glob(".import*"))
+
+
+def test_a_network_onnxruntime_refuses_has_no_reference(run: Run, tmp_path: Path) -> None:
+    nodes = [helper.make_node("Gelu", ["x"], ["y"], domain="com.microsoft")]
+    graph = helper.make_graph(nodes, "small", [tensor("x", [2, 3])], [tensor("y", [2, 3])])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.BFLOAT16
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.BFLOAT16
+    onnx.save(model, str(tmp_path / "net.onnx"))
+    try:
+        result = load(run, tmp_path / "net.onnx", tmp_path / "import")
+    except ImportFailed:
+        pytest.skip("the importer refuses it too")
+    assert result["reference"] is False
+    assert result["reference_error"]
