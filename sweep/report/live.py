@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -196,7 +197,7 @@ class LiveProgress(ProgressView):
     def _panel(self, now: float) -> RenderableType:
         state = self.state
         bar = ProgressBar(total=max(1, state.total_cells), completed=state.settled, width=min(60, self.console.width))
-        parts: list[RenderableType] = ["", Text(f"{self.title}  {self.summary(now)}".strip()), bar]
+        parts: list[RenderableType] = ["", Text(f"{self.title}  {self.summary(now)}".strip()), Padding(bar, 0)]
         if state.best:
             parts.append(
                 _grid(

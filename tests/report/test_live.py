@@ -112,6 +112,7 @@ def test_the_live_panel_shows_best_and_running(clock: Clock) -> None:
     play(view, clock)
     view.tick(clock.now)
     text = stream.getvalue()
+    assert not any("best so far" in line and "━" in line for line in text.splitlines())
     for told in ("3/4 cells", "trials/s", "squeezenet on local-1", "4.00 ms", "32/64 trials, 30 valid, best 3.00 ms"):
         assert told in text
     view.close()
