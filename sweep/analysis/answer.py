@@ -91,9 +91,12 @@ def _over_all(best: Sequence[Best]) -> str:
     choice, times = choices.most_common(1)[0]
     where = f"{plural(len(models), 'model')} on {plural(len(devices), 'device')}"
     told = f"Over {where}, {choice} is fastest in {times} of {len(best)}"
-    speedups = [one.row["speedup_vs_untuned"] for one in best if one.row["speedup_vs_untuned"] is not None]
+    tuned = [one.row for one in best if one.row["tuner"] != NO_TUNER]
+    speedups = [row["speedup_vs_untuned"] for row in tuned if row["speedup_vs_untuned"] is not None]
     if speedups:
-        told += f"; the best cells run {_span(speedups)} as fast as untuned"
+        told += f"; the best tuned cells run {_span(speedups)} as fast as untuned"
+    elif not tuned:
+        told += "; no tuner beats untuned"
     ratios = [one.row["ratio_to_onnxruntime"] for one in best if one.row["ratio_to_onnxruntime"] is not None]
     if ratios:
         slower = sum(ratio > 1 for ratio in ratios)

@@ -80,7 +80,7 @@ class ProgressView:
         """An attempt ended in an error; the cells it takes along are told of by `cell_finished`."""
         self.state.attempt_failed(stage_label, kind, will_retry)
         if will_retry:
-            self._say(Text(f"again   {kind} {stage_label}: {error_class}: {_one_line(error)}", style="yellow"))
+            self._say(Text(f"again   {_named(kind, stage_label)}: {error_class}: {_one_line(error)}", style="yellow"))
 
     def cell_finished(
         self,
@@ -161,7 +161,7 @@ class PlainProgress(ProgressView):
         """A stage ended well."""
         super().stage_done(stage_label, kind, seconds)
         if self.state.total_cells <= _LINES_UP_TO_CELLS:
-            self._say(Text(f"stage   {kind} {stage_label}  {as_duration(seconds)}"))
+            self._say(Text(f"stage   {_named(kind, stage_label)}  {as_duration(seconds)}"))
 
     def tick(self, now: float) -> None:
         """Time has passed."""
@@ -230,7 +230,12 @@ def _best_row(group: str, name: str, median_s: float) -> tuple[str, ...]:
 
 
 def _running_row(attempt: Running, now: float) -> tuple[str, ...]:
-    return attempt.kind, as_duration(now - attempt.started_t), f"{attempt.label}  {_tuner_words(attempt.info)}".rstrip()
+    what = attempt.label.removeprefix(f"{attempt.kind} ")
+    return attempt.kind, as_duration(now - attempt.started_t), f"{what}  {_tuner_words(attempt.info)}".rstrip()
+
+
+def _named(kind: str, label: str) -> str:
+    return label if label.startswith(f"{kind} ") else f"{kind} {label}"
 
 
 def _tuner_words(info: Mapping[str, Any]) -> str:

@@ -139,7 +139,11 @@ def test_the_answer_is_plain_about_the_reference(tmp_path: Path) -> None:
 def test_the_answer_over_many_models_gives_the_range(tmp_path: Path) -> None:
     told = answer(derive(sweep_outcome(tmp_path, models=("squeezenet", "shufflenet", "resnet50"))))
     assert told.startswith("Over 3 models on 2 devices, xgb at O3 on native is fastest in 5 of 6")
+    assert "the best tuned cells run 7.41x as fast as untuned" in told
     assert "slower than it in 6 of 6" in told
+    untuned = sweep_outcome(tmp_path, models=("squeezenet", "shufflenet"))
+    kept = [cell for cell in untuned.cells if cell.cell.tuner in ("none", "-")]
+    assert "no tuner beats untuned" in answer(derive(replace(untuned, cells=kept)))
 
 
 def test_the_answer_where_nothing_was_measured_or_not_all_yet(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def live(clock: Clock) -> tuple[LiveProgress, io.StringIO]:
 def play(view: ProgressView, clock: Clock) -> None:
     """Three of four cells of a small sweep; a tuner still works."""
     view.plan_ready(4, {"lower": 1, "tune": 2, "build": 4, "measure": 4})
-    view.attempt_started("squeezenet O3", "lower")
+    view.attempt_started("lower squeezenet O3", "lower")
     clock.now += 2
-    view.stage_done("squeezenet O3", "lower", 2.0)
+    view.stage_done("lower squeezenet O3", "lower", 2.0)
     view.cell_finished("squeezenet none O3", "done", 16e-3, None, group="squeezenet on local-1")
     view.attempt_started("squeezenet xgb O3", "tune")
     view.progress({"label": "squeezenet xgb O3", "trials": 0, "trials_total": 64})
