@@ -45,8 +45,8 @@ def build_library(
     signature = _signature(module)
     with tempfile.TemporaryDirectory(prefix="records-") as scratch:
         best = BestRecords(records_dir, Path(scratch))
-        tuned = {task["workload"] for task in lowering["tasks"] if best.has(task["workload"])}
         module = finish(best.apply(module, target), level, target)
+        tuned = {task["workload"] for task in lowering["tasks"] if best.has(task["workload"])}
     try:
         with target, tvm.transform.PassContext(opt_level=3):
             executable = tvm.relax.build(module, target)

@@ -8,9 +8,11 @@ MetaSchedule loads that.
 
 from __future__ import annotations
 
+import importlib
 import json
 import statistics
 from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,32 +44,56 @@ class BestRecords:
         """
         self._scratch = scratch
         self._identify = identify or _ids
-        self._workloads: set[str] = set()
-        self.count = 0
+        self._lines: dict[int, str] = {}
+        self._workloads: dict[int, str] = {}
         if records_dir is not None:
             self._choose(records_dir)
 
     def has(self, workload: str) -> bool:
         """Whether a valid record is there; an empty trace counts, since an untouched schedule may be the best."""
-        return workload in self._workloads
+        return workload in self._workloads.values()
 
     def apply(self, module: Any, target: Any) -> Any:
-        """The module with its tuned functions scheduled. Raises BuildFailed."""
-        if not self.count:
-            return module
-        tvm = load_tvm(())
-        from tvm.s_tir import meta_schedule
+        """The module with its tuned functions scheduled. Raises BuildFailed.
 
+        A record that does not fit (a query ignores block names, which traces refer to) is left out, and its workload
+        counts as having none.
+        """
+        if not self._lines:
+            return module
         try:
-            with target, meta_schedule.database.JSONDatabase(work_dir=str(self._scratch)), _context(tvm):
-                return tvm.relax.transform.MetaScheduleApplyDatabase()(module)
+            return self._applied(module, target, list(self._lines.values()))
+        except Exception:  # noqa: BLE001  (one of them did not fit: find it below)
+            fitting = {index: line for index, line in self._lines.items() if self._fits(module, target, line)}
+        self._lines = fitting
+        self._workloads = {index: name for index, name in self._workloads.items() if index in fitting}
+        try:
+            return self._applied(module, target, list(fitting.values()))
         except Exception as error:
             raise BuildFailed(f"tuning records cannot be applied: {' '.join(str(error).split())[:400]}") from error
 
+    def _fits(self, module: Any, target: Any, line: str) -> bool:
+        try:
+            self._applied(module, target, [line])
+        except Exception:  # noqa: BLE001  (any refusal is one)
+            return False
+        return True
+
+    def _applied(self, module: Any, target: Any, lines: list[str]) -> Any:
+        tvm = load_tvm(())
+        database = importlib.import_module("tvm.s_tir.meta_schedule.database")
+        self._write_records(lines)
+        with target, database.JSONDatabase(work_dir=str(self._scratch)), tvm.transform.PassContext(opt_level=3):
+            return tvm.relax.transform.MetaScheduleApplyDatabase()(module)
+
+    def _write_records(self, lines: list[str]) -> None:
+        (self._scratch / _RECORDS).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
     def _choose(self, records_dir: Path) -> None:
-        workloads = list(_lines(records_dir / _WORKLOADS))
+        # Records refer to workloads by position: what follows a torn line would be taken for another.
+        workloads = [line for line in takewhile(bool, _lines(records_dir / _WORKLOADS)) if line]
         best: dict[int, tuple[float, str]] = {}
-        for line in _lines(records_dir / _RECORDS):
+        for line in filter(None, _lines(records_dir / _RECORDS)):
             index, (_, run_secs, *_rest) = json.loads(line)
             median_s = _median_s(run_secs)
             if (
@@ -77,10 +103,10 @@ class BestRecords:
             ):
                 best[index] = (median_s, line)
         (self._scratch / _WORKLOADS).write_text("".join(f"{line}\n" for line in workloads), encoding="utf-8")
-        chosen = "".join(f"{best[index][1]}\n" for index in sorted(best))
-        (self._scratch / _RECORDS).write_text(chosen, encoding="utf-8")
-        self.count = len(best)
-        self._workloads = set(self._identify([workloads[index] for index in best]))
+        self._lines = {index: best[index][1] for index in sorted(best)}
+        self._write_records(list(self._lines.values()))
+        ids = self._identify([workloads[index] for index in self._lines])
+        self._workloads = dict(zip(self._lines, ids, strict=True))
 
 
 def _ids(lines: list[str]) -> Iterator[str]:
@@ -91,14 +117,13 @@ def _ids(lines: list[str]) -> Iterator[str]:
         yield workload_id(str(tvm.ir.save_json(Workload.from_json(json.loads(line)).mod)))
 
 
-def _lines(path: Path) -> Iterator[str]:
-    """The whole lines of a file that may be growing; a torn one is left out, wherever it is."""
+def _lines(path: Path) -> Iterator[str | None]:
+    """The lines of a file that may be growing; None for a torn one."""
     if not path.is_file():
         return
     with path.open(encoding="utf-8", errors="replace") as stream:
         for line in stream:
-            if line.endswith("\n") and _is_json(line):
-                yield line.rstrip("\n")
+            yield line.rstrip("\n") if line.endswith("\n") and _is_json(line) else None
 
 
 def _is_json(line: str) -> bool:
@@ -113,7 +138,3 @@ def _median_s(run_secs: Any) -> float | None:
     values = [float(value) for value in run_secs or ()]
     valid = values and all(0 < value < _SENTINEL_S for value in values)
     return statistics.median(values) if valid else None
-
-
-def _context(tvm: Any) -> Any:
-    return tvm.transform.PassContext(opt_level=3)

@@ -98,9 +98,9 @@ RECIPES: dict[int, Recipe] = {
 
 
 def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
-    """An imported Relax module, lowered to TensorIR by the recipe of `options["opt_level"]`, in its layout and precision.
+    """An imported Relax module, lowered to TensorIR by the recipe of its opt level, in its layout and precision.
 
-    Raises LowerFailed.
+    options: of the lower stage. Raises LowerFailed.
     """
     level = int(options["opt_level"])
     if level not in RECIPES:

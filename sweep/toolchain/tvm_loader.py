@@ -91,8 +91,8 @@ def intrinsics_for(target: Any) -> tuple[str, ...]:
     return tuple(sorted({name for prefix, name in _KIND_OF_TRIPLE.items() if architecture.startswith(prefix)}))
 
 
-def resolve_target(attrs: Mapping[str, Any]) -> Any:
-    """A study's target as TVM's, with its tensor intrinsics loaded.
+def resolve_target(attrs: Mapping[str, Any], intrinsics: bool = True) -> Any:
+    """A study's target as TVM's, with the tensor intrinsics loaded that a search or a tuning record of it may name.
 
     `native` (the id of a CPU) becomes the `mcpu` of this host, less the features that its kernel or hypervisor hides;
     a CPU name that LLVM does not know is refused here, since TVM takes it and generates baseline code.
@@ -112,7 +112,8 @@ def resolve_target(attrs: Mapping[str, Any]) -> Any:
         target = tvm.target.Target(_unfrozen(wanted))
     except Exception as error:
         raise ToolchainError(f"TVM refuses the target {json.dumps(wanted, default=str)}: {_one_line(error)}") from error
-    load_tvm(intrinsics_for(target))
+    if intrinsics:
+        load_tvm(intrinsics_for(target))
     return target
 
 

@@ -160,7 +160,7 @@ def choose_records(records_dir: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         best = BestRecords(Path(records_dir), Path(scratch), identify=lambda lines: [str(len(line)) for line in lines])
         text = Path(scratch, "database_tuning_record.json").read_text()
-    return {"count": best.count, "records": [json.loads(line) for line in text.splitlines()]}
+    return {"has": [best.has("8"), best.has("9")], "records": [json.loads(line) for line in text.splitlines()]}
 
 
 def workload_ids(paths: list[str]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def test_untuned_output_agrees_with_the_reference(
 def test_tuning_records_are_applied_and_weights_packed(
     run: Run, small: Path, tmp_path: Path, level: int, packed: bool
 ) -> None:
-    """Convolutions get the weight layout that their schedules ask for from level 3 on, and nothing packs at run time."""
+    """From level 3 on weights get the layout that schedules ask for, and nothing is packed at run time."""
     lowered = lower(run, small, tmp_path / "lower", level)
     arguments = {"lower_dir": str(tmp_path / "lower"), "records_dir": str(tmp_path / "records")}
     made = run(":invent_records", **arguments, target=TARGET, seed=7)
@@ -80,7 +80,19 @@ def test_the_best_record_is_the_one_of_least_median(run: Run, tmp_path: Path) ->
     lines = [json.dumps(record) for record in records]
     (tmp_path / "database_tuning_record.json").write_text("\n".join([*lines, '[0, ["torn", [0.0001']))
     found = run(":choose_records", records_dir=str(tmp_path))
-    assert found == {"count": 1, "records": [[0, ["spiky", [1.0, 1.0, 9.0], {}, []]]]}
+    assert found == {"has": [False, False], "records": [[0, ["spiky", [1.0, 1.0, 9.0], {}, []]]]}
+
+
+def test_a_record_that_does_not_fit_leaves_its_task_untuned(run: Run, small: Path, tmp_path: Path) -> None:
+    """MetaSchedule finds records by a hash that ignores block names, and fails the module when a trace names one."""
+    lowered = lower(run, small, tmp_path / "lower", 3)
+    run(":invent_records", lower_dir=str(tmp_path / "lower"), records_dir=str(tmp_path / "r"), target=TARGET, seed=2)
+    path = tmp_path / "r" / "database_tuning_record.json"
+    path.write_text(path.read_text().replace('"softmax', '"another', 1).replace('"T_softmax', '"another', 1))
+    result = build(run, tmp_path / "lower", tmp_path / "build", tmp_path / "r")
+    assert result["untuned_tasks"] == 1
+    assert result["tuned_tasks"] == len(lowered["tasks"]) - 1
+    assert "softmax" in json.loads((tmp_path / "build" / "metadata.json").read_text())["untuned"][0]
 
 
 def test_no_records_folder_yet(run: Run, lowered: Lowered, tmp_path: Path) -> None:
@@ -152,6 +164,7 @@ def test_a_job_costs_little_more_than_its_compilation(run: Run, lowered: Lowered
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["shufflenet", "resnet50"])
 def test_every_level_of_the_larger_networks(run: Run, tmp_path: Path, name: str) -> None:
     import_light(run, name, tmp_path / "import")
@@ -163,6 +176,7 @@ def test_every_level_of_the_larger_networks(run: Run, tmp_path: Path, name: str)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_squeezenet_with_a_random_schedule_for_every_task(
     run: Run, squeezenet: tuple[Path, Any], lowered: Lowered, tmp_path: Path
 ) -> None:
