@@ -51,7 +51,7 @@ class TunerBench:
     """Holds one tuner; used for all tune stages of its key."""
 
     def __init__(self, sweep_dir: Path, call: TuneCall) -> None:
-        from sweep.toolchain.tuning.session import Tuner
+        from sweep.toolchain.tuning.tuner import Tuner
 
         self._sweep_dir = sweep_dir
         self._tuner = Tuner(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
@@ -63,7 +63,7 @@ class TunerBench:
         report: Callable[[Mapping[str, Any]], None],
     ) -> dict[str, Any]:
         """Perform a tune stage."""
-        from sweep.toolchain.tuning.session import TuneJob, TuningTask
+        from sweep.toolchain.tuning.job import TuneJob, TuningTask
 
         tasks = [
             TuningTask(

@@ -6,6 +6,7 @@ that the lease is visible to Ray.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from sweep.running.contract import Attempt, Failed, Progress, Report
 __all__ = ["RayEngine"]
 
 _CLOSE_S = 5.0
+_PROGRESS_EVERY_S = 1.0
 _WORKER_ENV = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
 
 
@@ -41,6 +43,7 @@ class RayEngine:
         self._session = session
         self._running: dict[ray.ObjectRef[Outcome], _Running] = {}
         self._asked: dict[ray.ObjectRef[Mapping[str, Any]], str] = {}
+        self._next_ask = 0.0
         self._devices: dict[str, ActorHandle] = {}
         self._tuners: dict[str, ActorHandle] = {}
         # Half of the cores build and the other half search; a single core does both, and they overlap with measurement
@@ -65,7 +68,6 @@ class RayEngine:
             tune = tune_call(attempt)
             tuner = self._tuner(attempt)
             self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
-            self._ask_progress(attempt.stage.id, tuner)
         elif kind == "measure":
             measure = measure_call(attempt)
             self._running[self._device(measure.device).measure.remote(measure)] = _Running(attempt)
@@ -75,6 +77,7 @@ class RayEngine:
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Reports of attempts that have ended, and progress of tuners."""
+        self._ask_progress()
         waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
         if not waiting:
             return []
@@ -154,17 +157,21 @@ class RayEngine:
             stage = running.attempt.stage
             return Failed(stage.id, running.attempt.number, "EngineError", f"worker lost: {text}", 0.0, "")
 
-    def _ask_progress(self, stage_id: str, tuner: ActorHandle) -> None:
-        self._asked[tuner.progress.remote()] = stage_id
+    def _ask_progress(self) -> None:
+        """Ask each tuner how far it is, once a second: an answer comes at once, and would keep this process spinning."""
+        now = time.monotonic()
+        if self._asked or now < self._next_ask:
+            return
+        self._next_ask = now + _PROGRESS_EVERY_S
+        for running in self._running.values():
+            if running.tuner is not None:
+                self._asked[running.tuner.progress.remote()] = running.attempt.stage.id
 
     def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:
         stage_id = self._asked.pop(ref)
-        running = next((r for r in self._running.values() if r.attempt.stage.id == stage_id), None)
-        if running is None or running.tuner is None:
-            return []
         try:
             info = ray.get(ref)
         except ray.exceptions.RayError:
             return []  # the attempt itself will tell
-        self._ask_progress(stage_id, running.tuner)
-        return [Progress(stage_id, info)] if info else []
+        is_running = any(running.attempt.stage.id == stage_id for running in self._running.values())
+        return [Progress(stage_id, info)] if info and is_running else []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +20,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
-__all__ = ["RecordStore", "Trial", "WorkloadHistory", "cut_torn_line", "read_trials"]
+__all__ = ["SCRATCH_PREFIX", "RecordStore", "Trial", "WorkloadHistory", "cut_torn_line", "read_trials"]
+
+SCRATCH_PREFIX = "candidates-"
+"""Of the folder in which a tune stage keeps its candidates' libraries; a killed one leaves it behind."""
 
 _TRIALS = "trials.jsonl"
 _DATABASE = ("database_workload.json", "database_tuning_record.json")
@@ -80,6 +84,8 @@ class RecordStore:
         folder.mkdir(parents=True, exist_ok=True)
         for name in (*_DATABASE, _TRIALS):
             cut_torn_line(folder / name)
+        for left in folder.glob(f"{SCRATCH_PREFIX}*"):
+            shutil.rmtree(left, ignore_errors=True)
         self.folder = folder
         self.database: JSONDatabase = JSONDatabase(work_dir=str(folder))
         self.history: dict[str, WorkloadHistory] = {}

@@ -6,8 +6,6 @@ recorded the moment it arrives, so a tuner that is killed loses only what was un
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 from collections import Counter, deque
@@ -16,53 +14,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from sweep.errors import DeviceLost, SweepError, TuneFailed
-from sweep.toolchain.tuning.records import RecordStore, Trial
+from sweep.errors import DeviceLost, SweepError
+from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
+from sweep.toolchain.tuning.records import Trial
 from sweep.toolchain.tuning.search import Candidate, Search
-from sweep.toolchain.tuning.strategies import Strategy, seed_of, strategy_of
 
-__all__ = ["Laboratory", "TuneJob", "Tuner", "TuningTask"]
+if TYPE_CHECKING:
+    from sweep.toolchain.tuning.tuner import Tuner
+
+__all__ = ["Session", "last_line"]
 
 _ROUNDS_IN_FLIGHT = 2  # one being built and measured, one queued behind it; more would search with stale knowledge
 _LOST_IN_A_ROW = 4  # candidates that find no device before the stage gives up and leaves the retry to the policy
-
-
-class Laboratory(Protocol):
-    """Where candidates are built and measured. Futures end in a result or raise an error of the tree."""
-
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
-        """Build a scheduled module into `lib`; result has `build_s`."""
-
-    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
-        """Time a candidate on the tuning device; result has `run_secs` and `seconds`."""
-
-
-@dataclass(frozen=True, slots=True)
-class TuningTask:
-    """A tuning task of a lowered module."""
-
-    workload: str
-    name: str
-    weight: int
-    trivial: bool
-    """One trial is enough: there is no decision to take."""
-    module: Path
-    """The task's IRModule, serialised."""
-
-
-@dataclass(frozen=True, slots=True)
-class TuneJob:
-    """What a tune stage asks for."""
-
-    label: str
-    tasks: Sequence[TuningTask]
-    tuner: str
-    """The tuner's label in the study."""
-    device: str
-    seed: int
-    options: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -79,60 +44,7 @@ class _Spent:
     search_s: float = 0.0
 
 
-class Tuner:
-    """One tuner for one full target and device. Long-lived: its database and cost model serve all its tune stages."""
-
-    def __init__(
-        self, name: str, options: Mapping[str, Any], target: Mapping[str, Any], folder: Path, seed: int
-    ) -> None:
-        """`folder` is the records folder, which this tuner alone writes."""
-        from sweep.toolchain.tvm_loader import resolve_target, target_json
-
-        self._target = resolve_target(dict(target))
-        self.target_json = target_json(self._target)
-        self._strategy: Strategy = strategy_of(name, options)
-        self._cost_model = self._strategy.make_cost_model(seed_of(seed, name, "cost model"))
-        self.store = RecordStore(folder)
-
-    def tune(self, job: TuneJob, laboratory: Laboratory, report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-        """Give every task of the job its trials, less those it already has.
-
-        Raises:
-            DeviceLost: the device was away for several candidates in a row.
-            TuneFailed: a task could not be read or searched.
-        """
-        scratch = Path(tempfile.mkdtemp(prefix="candidates-", dir=self.store.folder))
-        try:
-            return _Session(self, job, laboratory, report, scratch).run()
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-
-    def search_for(self, task: TuningTask, wanted: int, seed: int) -> Search:
-        """A search for one task.
-
-        Raises:
-            TuneFailed: MetaSchedule does not take the workload.
-        """
-        import tvm
-
-        try:
-            module = tvm.ir.load_json(task.module.read_text(encoding="utf-8"))
-            return Search(
-                task.name,
-                task.workload,
-                module,
-                target=self._target,
-                strategy=self._strategy,
-                cost_model=self._cost_model,
-                store=self.store,
-                wanted=wanted,
-                seed=seed,
-            )
-        except (OSError, RuntimeError, ValueError, TypeError) as error:
-            raise TuneFailed(f"{task.name}: no search is possible: {_last_line(error)}") from error
-
-
-class _Session:
+class Session:
     """The state of one `tune` call."""
 
     def __init__(
@@ -149,6 +61,7 @@ class _Session:
         self.failures: Counter[str] = Counter()
         self.curve: list[tuple[int, float, float]] = []
         self.started = time.monotonic()
+        self.wanted = 0
         self.new_trials = 0
         self.new_valid = 0
         self.lost_in_a_row = 0
@@ -161,7 +74,9 @@ class _Session:
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     def run(self) -> dict[str, Any]:
-        waiting = deque(self._tasks_with_work())
+        work = self._tasks_with_work()
+        self.wanted = sum(wanted for _, wanted in work)
+        waiting = deque(work)
         searches: deque[Search] = deque()
         self._report()
         while waiting or searches or self.rounds:
@@ -229,7 +144,11 @@ class _Session:
             self._arrive(round_, candidate, error, None)
             return
         build_s = float(future.result()["build_s"])
-        measured = self.laboratory.measure(lib, candidate.args, _measure_options(self.job.options))
+        try:
+            measured = self.laboratory.measure(lib, candidate.args, _measure_options(self.job.options))
+        except Exception as problem:  # noqa: BLE001 - an error in a callback would be lost, and the round never end
+            self._arrive(round_, candidate, problem, build_s)
+            return
         measured.add_done_callback(lambda done: self._measured(round_, candidate, lib, future, done, build_s, tries))
 
     def _measured(
@@ -275,7 +194,7 @@ class _Session:
             raise answer  # a bug, not a failed candidate
         self._watch_device(answer)
         run_secs = None if isinstance(answer, BaseException) else tuple(float(s) for s in answer["run_secs"])
-        error = _last_line(answer) if isinstance(answer, BaseException) else None
+        error = last_line(answer) if isinstance(answer, BaseException) else None
         measure_s = None if isinstance(answer, BaseException) else float(answer["seconds"])
         search = round_.search
         trial = Trial(
@@ -330,6 +249,7 @@ class _Session:
             {
                 "label": self.job.label,
                 "trials": self.new_trials,
+                "trials_total": self.wanted,
                 "valid": self.new_valid,
                 "best_estimate_s": self.curve[-1][2] if self.curve else None,
                 "tasks": len(self.job.tasks),
@@ -375,6 +295,6 @@ def _measure_options(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
