@@ -15,10 +15,10 @@ import ray
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweep.engine.ray_actors import BuilderActor, DeviceActor, TunerActor
+from sweep.engine.ray_actors import BUILDER, BuilderActor, DeviceActor, TunerActor, device_name
 from sweep.engine.ray_session import RaySession
 from sweep.engine.site import Site
-from sweep.engine.work import Outcome, compile_call, measure_call, tune_call
+from sweep.engine.work import Outcome, compile_call, measure_call, perform, tune_call
 from sweep.errors import EngineError
 from sweep.running.contract import Attempt, Failed, Progress, Report
 
@@ -42,6 +42,7 @@ class RayEngine:
         self._site = site
         self._session = session
         self._running: dict[ray.ObjectRef[Outcome], _Running] = {}
+        self._unsent: list[Report] = []
         self._asked: dict[ray.ObjectRef[Mapping[str, Any]], str] = {}
         self._next_ask = 0.0
         self._devices: dict[str, ActorHandle] = {}
@@ -52,6 +53,7 @@ class RayEngine:
         self._builder = (
             ray.remote(BuilderActor)
             .options(
+                name=BUILDER,
                 num_cpus=slots / 2 if num_cpus == 1 else slots,
                 max_concurrency=64,
                 max_restarts=-1,
@@ -62,29 +64,39 @@ class RayEngine:
         )
 
     def start(self, attempt: Attempt) -> None:
-        """Send an attempt to its actor."""
+        """Send an attempt to its actor; what cannot be sent is reported by the next `poll`."""
+        sent = perform(lambda: self._send(attempt), worker="driver")
+        if sent.result is None:
+            self._unsent.append(sent.report(attempt))
+
+    def _send(self, attempt: Attempt) -> Mapping[str, Any]:
         kind = attempt.stage.kind
-        if kind == "tune":
-            tune = tune_call(attempt)
-            tuner = self._tuner(attempt)
-            self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
-        elif kind == "measure":
-            measure = measure_call(attempt)
-            self._running[self._device(measure.device).measure.remote(measure)] = _Running(attempt)
-        else:
-            call = compile_call(attempt, self._site.sweep_dir)
-            self._running[self._builder.compile.remote(call)] = _Running(attempt)
+        try:
+            if kind == "tune":
+                tune = tune_call(attempt)
+                tuner = self._tuner(attempt)
+                self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
+                self._ask_progress(attempt.stage.id, tuner)
+            elif kind == "measure":
+                measure = measure_call(attempt)
+                self._running[self._device(measure.device).measure.remote(measure)] = _Running(attempt)
+            else:
+                call = compile_call(attempt, self._site.sweep_dir)
+                self._running[self._builder.compile.remote(call)] = _Running(attempt)
+        except ray.exceptions.RayError as error:
+            raise EngineError(f"Ray does not take the attempt: {' '.join(str(error).split())[:400]}") from error
+        return {}
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Reports of attempts that have ended, and progress of tuners."""
         self._ask_progress()
+        reports, self._unsent = self._unsent, []
         waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
         if not waiting:
-            return []
-        ready, _ = ray.wait(waiting, num_returns=1, timeout=timeout_s)
+            return reports
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=0 if reports else timeout_s)
         if ready:  # whatever else has arrived by now
             ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        reports: list[Report] = []
         for ref in ready:
             if ref in self._asked:
                 reports.extend(self._take_progress(ref))
@@ -113,7 +125,7 @@ class RayEngine:
         if key not in self._devices:
             if key not in self._site.devices:
                 raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(self._site.devices)}")
-            resource = f"device:{key}"
+            resource = device_name(key)
             known = resource in ray.cluster_resources()
             self._devices[key] = (
                 ray.remote(DeviceActor)
@@ -131,6 +143,7 @@ class RayEngine:
 
     def _tuner(self, attempt: Attempt) -> ActorHandle:
         call = tune_call(attempt)
+        self._device(call.device)  # the tuner finds it by name
         if call.key not in self._tuners:
             self._tuners[call.key] = (
                 ray.remote(TunerActor)
@@ -141,7 +154,7 @@ class RayEngine:
                     runtime_env={"env_vars": _WORKER_ENV},
                     scheduling_strategy=self._here(),
                 )
-                .remote(self._site, call, self._builder, self._device(call.device))
+                .remote(self._site, call)
             )
         return self._tuners[call.key]
 
@@ -158,7 +171,7 @@ class RayEngine:
             return Failed(stage.id, running.attempt.number, "EngineError", f"worker lost: {text}", 0.0, "")
 
     def _ask_progress(self) -> None:
-        """Ask each tuner how far it is, once a second: an answer comes at once, and would keep this process spinning."""
+        """Ask tuners how far they are, once a second: an answer comes at once, and would keep this process spinning."""
         now = time.monotonic()
         if self._asked or now < self._next_ask:
             return
