@@ -178,8 +178,8 @@ def test_reading_a_study_loads_nothing_heavy() -> None:
 import sys
 from pathlib import Path
 from sweep.study.gate import load_cluster, load_study
-from sweep.plan.planner import make_plan
-from sweep.plan.summary import explain
+from sweep.planning.planner import make_plan
+from sweep.planning.summary import explain
 explain(make_plan(load_study(Path("experiments/quickstart.yaml")), load_cluster(Path("clusters/simulated.yaml"))))
 print([name for name in {heavy} if name in sys.modules])
 """

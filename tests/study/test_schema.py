@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from sweep.plan.planner import make_plan
+from sweep.planning.planner import make_plan
 from sweep.study.gate import load_cluster, load_study, study_json_schema
 
 ROOT = Path(__file__).parents[2]
