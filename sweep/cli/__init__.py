@@ -1,0 +1,85 @@
+"""The command line: parses, calls, prints, returns an exit code. Nothing is decided here.
+
+Imports of anything slow happen inside the commands, so that `sweep --help` and `sweep plan` answer at once.
+Exit codes: 0 done, 1 some cells failed, 2 bad input, 130 interrupted with everything kept.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from sweep.cli import place, results, sweeping
+from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from sweep.errors import LedgerError, StudyError, SweepError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="sweep",
+    help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\n"
+    "Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+farm_app = typer.Typer(
+    name="farm",
+    help="The tracker and local device servers of a cluster file.\n\nExample: sweep farm up clusters/local.yaml",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command("plan")(sweeping.plan_command)
+app.command("run")(sweeping.run_command)
+app.command("status")(results.status_command)
+app.command("report")(results.report_command)
+app.command("ui")(results.ui_command)
+app.command("schema")(sweeping.schema_command)
+app.add_typer(farm_app)
+farm_app.command("up")(place.farm_up)
+farm_app.command("status")(place.farm_status)
+farm_app.command("down")(place.farm_down)
+app.command("doctor")(place.doctor_command)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = _global_options_first(sys.argv[1:] if argv is None else argv)
+    try:
+        result = app(args=arguments, standalone_mode=False)
+        return result if isinstance(result, int) else EXIT_DONE
+    except click.exceptions.Exit as end:
+        return int(end.exit_code)
+    except click.ClickException as error:
+        return _complain(_usage_line(error))
+    except (StudyError, LedgerError) as error:
+        return _complain(str(error))
+    except SweepError as error:
+        _complain(f"{type(error).__name__}: {error}")
+        return EXIT_FAILED
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `sweep plan ... | head`
+        sys.stderr.close()
+        return EXIT_DONE
+
+
+def _complain(line: str) -> int:
+    sys.stderr.write(f"sweep: {line}\n")
+    return EXIT_BAD_INPUT
+
+
+def _usage_line(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    hint = f" (see `{context.command_path} --help`)" if context is not None else ""
+    return " ".join(error.format_message().split()) + hint
+
+
+def _global_options_first(arguments: list[str]) -> list[str]:
+    """`sweep --json plan X` means `sweep plan X --json`."""
+    if arguments[:1] == ["--json"] and len(arguments) > 1:
+        return [*arguments[1:], "--json"]
+    return arguments

@@ -1,0 +1,78 @@
+"""Arguments and options that several commands take, and how they are loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.errors import StudyError
+
+if TYPE_CHECKING:
+    from sweep.study.cluster import Cluster
+    from sweep.study.spec import Study
+
+__all__ = [
+    "DEFAULT_CLUSTER",
+    "EXIT_BAD_INPUT",
+    "EXIT_DONE",
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "ClusterArgument",
+    "ClusterOption",
+    "JsonOption",
+    "StudyArgument",
+    "SweepDirArgument",
+    "load_both",
+    "load_place",
+    "require_sweep",
+    "show_report",
+    "shown",
+]
+
+EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+DEFAULT_CLUSTER = Path("clusters/local.yaml")
+
+StudyArgument = Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
+SweepDirArgument = Annotated[Path, typer.Argument(help="Sweep directory.", show_default=False)]
+ClusterArgument = Annotated[Path, typer.Argument(help="Cluster file (YAML).")]
+ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def load_both(study: Path, cluster: Path) -> tuple[Study, Cluster]:
+    from sweep.study.gate import load_cluster, load_study
+
+    return load_study(study), load_cluster(cluster)
+
+
+def load_place(path: Path) -> Cluster:
+    from sweep.study.gate import load_cluster
+
+    return load_cluster(path)
+
+
+def require_sweep(folder: Path) -> None:
+    if not (folder / "ledger.jsonl").is_file():
+        raise StudyError(
+            "is not a sweep directory", key="DIR", value=str(folder), allowed="a folder that `sweep run` made"
+        )
+
+
+def show_report(folder: Path, name: str) -> None:
+    from sweep.report.writing import FORMATS, print_report
+
+    require_sweep(folder)
+    if name not in FORMATS:
+        raise StudyError("no such format", key="--format", value=name, allowed=", ".join(FORMATS))
+    print_report(folder, name)
+
+
+def shown(path: Path) -> str:
+    """Relative to the current folder where it lies below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

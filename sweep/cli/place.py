@@ -1,0 +1,56 @@
+"""Commands about the place: the farm of a cluster file, and what is wrong with this machine."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterArgument, JsonOption, load_place
+
+__all__ = ["doctor_command", "farm_down", "farm_status", "farm_up"]
+
+
+def doctor_command(as_json: JsonOption = False) -> int:
+    """Look at this machine and installation: what is wrong, and the mend.
+
+    Example: sweep doctor
+    """
+    from sweep.doctor import run_doctor
+
+    return run_doctor(as_json)
+
+
+def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+    """Start tracker and local servers, and keep them until Ctrl-C or `sweep farm down`.
+
+    Example: sweep farm up clusters/local.yaml
+    """
+    from sweep.api.farming import keep_up
+    from sweep.running.signals import OrderlyEnd
+
+    with OrderlyEnd():
+        return keep_up(load_place(cluster), typer.echo)
+
+
+def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption = False) -> int:
+    """Show the devices at the tracker: total, free, broken.
+
+    Example: sweep farm status clusters/local.yaml
+    """
+    from sweep.api.farming import describe
+
+    text, data = describe(load_place(cluster))
+    typer.echo(json.dumps(data, indent=2) if as_json else text)
+    return EXIT_DONE
+
+
+def farm_down(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+    """Stop what `sweep farm up` started.
+
+    Example: sweep farm down clusters/local.yaml
+    """
+    from sweep.api.farming import take_down
+
+    typer.echo(take_down(load_place(cluster)))
+    return EXIT_DONE

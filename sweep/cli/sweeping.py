@@ -1,0 +1,114 @@
+"""Commands that take a study: plan, run, schema."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import (
+    DEFAULT_CLUSTER,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    ClusterOption,
+    JsonOption,
+    StudyArgument,
+    load_both,
+    show_report,
+    shown,
+)
+from sweep.errors import StudyError
+
+__all__ = ["plan_command", "run_command", "schema_command"]
+
+
+def plan_command(
+    study: StudyArgument,
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    out: Annotated[Path | None, typer.Option(help="Sweep directory whose finished stages count as cached.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show what a run would do, and start nothing.
+
+    Example: sweep plan experiments/quickstart.yaml --json
+    """
+    from sweep.api.reading import finished_seconds
+    from sweep.api.running import default_sweep_dir
+    from sweep.planning.planner import make_plan
+    from sweep.planning.summary import explain
+
+    spec, place = load_both(study, cluster)
+    seconds = finished_seconds(out or default_sweep_dir(spec))
+    summary = explain(make_plan(spec, place), seconds, seconds)
+    typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
+    return EXIT_DONE
+
+
+def run_command(
+    study: StudyArgument,
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/<study>.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Start again (what there is moves aside), or do what is missing.")
+    ] = False,
+    max_hours: Annotated[float | None, typer.Option(min=0.0, help="Start nothing more after this long.")] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed for a reason that cannot have changed.")
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to use: auto or HOST:PORT; default: the cluster file's."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Run a study: what is missing of it, if it was run before.
+
+    Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml --out sweeps/first
+    """
+    from rich.console import Console
+
+    from sweep.api.running import run
+    from sweep.report.live import open_progress
+    from sweep.running.driver import RunOptions
+    from sweep.running.signals import OrderlyEnd
+
+    spec, place = load_both(study, cluster)
+    if address is not None:
+        place = replace(place, ray=replace(place.ray, address=address))
+    hours = max_hours if max_hours is not None else spec.budget.hours
+    options = RunOptions(
+        max_seconds=None if hours is None else hours * 3600.0, fail_fast=fail_fast, retry_failed=retry_failed
+    )
+    with OrderlyEnd(), open_progress(Console(stderr=True), spec.name) as view:
+        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view)
+        view.close(interrupted=ended.status == "interrupted")
+    folder = ended.outcome.sweep_dir
+    if as_json:
+        show_report(folder, "json")
+    else:
+        show_report(folder, "table")
+        if ended.executed == 0:
+            typer.echo("nothing was missing: nothing was executed")
+        typer.echo(f"report: {folder / 'report' / 'index.html'}\nMLflow: sweep ui {shown(folder)}")
+    return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
+
+
+def schema_command(
+    kind: Annotated[str, typer.Argument(help="study or cluster.")] = "study",
+) -> int:
+    """Print the JSON schema of study files, for editors.
+
+    Example: sweep schema > study.schema.json
+    """
+    from sweep.study.gate import cluster_json_schema, study_json_schema
+
+    schemas = {"study": study_json_schema, "cluster": cluster_json_schema}
+    if kind not in schemas:
+        raise StudyError("no such schema", key="KIND", value=kind, allowed="study, cluster")
+    typer.echo(json.dumps(schemas[kind](), indent=2))
+    return EXIT_DONE
