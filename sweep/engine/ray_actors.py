@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.actor import ActorHandle
 
 from sweep import errors
 from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
 from sweep.engine.site import Site
 from sweep.engine.work import CompileCall, MeasureCall, Outcome, TuneCall, perform
 
-__all__ = ["BuilderActor", "DeviceActor", "TunerActor"]
+__all__ = ["BUILDER", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
+
+BUILDER = "builder"
+"""The builder's name, in the namespace of this run."""
+
+
+def device_name(key: str) -> str:
+    """The name of a device's actor, and of the Ray resource that it holds."""
+    return f"device:{key}"
 
 
 def _take_cores(cores: tuple[int, ...]) -> None:
@@ -86,12 +93,16 @@ class DeviceActor:
 
 
 class TunerActor:
-    """Holds one tuner for one full target and device. `tune` runs in one thread, `progress` answers in another."""
+    """Holds one tuner for one full target and device. `tune` runs in one thread, `progress` answers in another.
 
-    def __init__(self, site: Site, call: TuneCall, builder: ActorHandle, device: ActorHandle) -> None:
+    It finds builder and device by name: handles among its arguments would have to outlive every restart of it.
+    """
+
+    def __init__(self, site: Site, call: TuneCall) -> None:
         _take_cores(site.compile_cores)
-        self._bench = TunerBench(site.sweep_dir, call)
-        self._builder, self._device = builder, device
+        self._site, self._for = site, call
+        self._bench: TunerBench | None = None
+        self._builder, self._device = ray.get_actor(BUILDER), ray.get_actor(device_name(call.device))
         self._name = _worker_name("tuner")
         self._latest: Mapping[str, Any] = {}
         self._lock = threading.Lock()
@@ -107,12 +118,18 @@ class TunerActor:
                 self._device.candidate.remote(str(lib), args, dict(options)), errors.DeviceLost
             ),
         )
-        return perform(lambda: self._bench.tune(call, laboratory, self._note), self._name)
+        return perform(lambda: self._open().tune(call, laboratory, self._note), self._name)
 
     def progress(self) -> Mapping[str, Any]:
         """What `tune` has reached."""
         with self._lock:
             return dict(self._latest)
+
+    def _open(self) -> TunerBench:
+        """Made in the first call, whose outcome an error becomes; one in the constructor ends an actor for good."""
+        if self._bench is None:
+            self._bench = TunerBench(self._site.sweep_dir, self._for)
+        return self._bench
 
     def _note(self, info: Mapping[str, Any]) -> None:
         with self._lock:

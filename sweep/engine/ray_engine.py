@@ -76,7 +76,6 @@ class RayEngine:
                 tune = tune_call(attempt)
                 tuner = self._tuner(attempt)
                 self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
-                self._ask_progress(attempt.stage.id, tuner)
             elif kind == "measure":
                 measure = measure_call(attempt)
                 self._running[self._device(measure.device).measure.remote(measure)] = _Running(attempt)

@@ -1,4 +1,4 @@
-"""Starting Ray here, or joining a cluster. Runs before the first `import ray` of the process, which reads its settings.
+"""Starting Ray here, or joining a cluster.
 
 Ray of its own accord listens on all interfaces and keeps its token in the home directory. The embedded one is held to
 loopback, keeps token authentication on, and has everything it writes in one folder that goes away with it.
@@ -6,13 +6,17 @@ loopback, keeps token authentication on, and has everything it writes in one fol
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+import filelock
 
 from sweep.errors import EngineError
 
@@ -21,9 +25,15 @@ __all__ = ["RaySession"]
 _OBJECT_STORE_BYTES = 128 * 2**20  # candidates are 50 kB of JSON; the large things travel as files
 _QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
 
+_PREFIX = "sweep-ray-"
+_LOCK = "lock"
+"""Held by the driver in its folder for as long as it lives."""
+_TEMP_DIR_CHARS = 40
+"""Ray's Unix sockets lie 65 characters below its folder, and a socket's path has at most 107."""
+
 
 class RaySession:
-    """A connection to Ray, embedded or not."""
+    """A connection to Ray, embedded or not. One at a time in a process, any number one after the other."""
 
     def __init__(self, address: str | None, num_cpus: int, resources: Mapping[str, float]) -> None:
         """Join the cluster at `address`, or start one with `num_cpus` and `resources`.
@@ -32,7 +42,10 @@ class RaySession:
             EngineError: Ray cannot be started or reached.
         """
         self._temp: Path | None = None
-        self._environment = dict(os.environ)
+        self._lock: filelock.FileLock | None = None
+        self._before: dict[str, str | None] = {}
+        self._is_ours = False
+        where = f"Ray at {address}" if address else "Ray"
         try:
             if address is None:
                 self._start(num_cpus, resources)
@@ -40,26 +53,28 @@ class RaySession:
                 self._join(address)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.close()
-            where = f"Ray at {address}" if address else "Ray"
             raise EngineError(f"{where} cannot be used: {' '.join(str(error).split())[:300]}") from error
 
     def _start(self, num_cpus: int, resources: Mapping[str, float]) -> None:
-        # Ray's Unix sockets must have short paths, so this folder cannot lie in the sweep directory
-        self._temp = Path(tempfile.mkdtemp(prefix="sweep-ray-"))
+        import ray
+
+        self._take_over()
+        _remove_abandoned()
+        self._temp = _temp_dir()
+        self._lock = filelock.FileLock(self._temp / _LOCK)
+        self._lock.acquire()
         token = self._temp / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32), encoding="ascii")
-        os.environ.update(
-            {
-                "RAY_AUTH_MODE": "token",
-                "RAY_AUTH_TOKEN_PATH": str(token),
-                "RAY_USAGE_STATS_ENABLED": "0",
-                # Despite its name: without it Ray replaces 127.0.0.1 by the host's address and listens there
-                "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-            }
+        self._set(
+            RAY_AUTH_MODE="token",
+            RAY_AUTH_TOKEN_PATH=str(token),
+            RAY_AUTH_TOKEN=None,  # would go before the file
+            RAY_USAGE_STATS_ENABLED="0",
+            # Despite its name: without it Ray replaces 127.0.0.1 by the host's address and listens there
+            RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
         )
-        import ray
-
+        _read_settings_again(only_loopback=True)
         ray.init(
             address="local",
             num_cpus=num_cpus,
@@ -67,30 +82,82 @@ class RaySession:
             resources=dict(resources),
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
-            _temp_dir=str(self._temp),
+            _temp_dir=str(self._temp / "r"),  # Ray opens its folder to everybody, the one around it is ours alone
             _node_ip_address="127.0.0.1",
             namespace=_namespace(),
             **_QUIET,
         )
 
     def _join(self, address: str) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         import ray
 
+        self._take_over()
+        self._set(RAY_USAGE_STATS_ENABLED="0")
         ray.init(address=address, namespace=_namespace(), **_QUIET)
 
     def close(self) -> None:
         """Leave; stop Ray and remove its folder if it was started here."""
-        import ray
+        if self._is_ours:
+            import ray
 
-        ray.shutdown()
+            ray.shutdown()
+            self._is_ours = False
+        self._set(**self._before)
+        self._before.clear()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
             self._temp = None
-        for name in set(os.environ) - set(self._environment):
-            if name.startswith("RAY_"):
-                del os.environ[name]
+            _read_settings_again(only_loopback=False)
+
+    def _take_over(self) -> None:
+        import ray
+
+        if ray.is_initialized():
+            raise RuntimeError("this process has a connection to Ray already: ray.shutdown() ends it")
+        self._is_ours = True
+
+    def _set(self, **settings: str | None) -> None:
+        for name, value in settings.items():
+            self._before.setdefault(name, os.environ.get(name))
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _read_settings_again(only_loopback: bool) -> None:
+    """Ray reads its settings when it is imported, maybe long ago by somebody else, and keeps a token once read."""
+    from ray._private import ray_constants
+
+    ray_constants.ENABLE_RAY_CLUSTER = not only_loopback
+    with contextlib.suppress(ImportError):  # a Ray from before there were tokens
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _temp_dir() -> Path:
+    usual = tempfile.gettempdir()
+    is_short = len(f"{usual}/{_PREFIX}{os.getpid()}-12345678/r") <= _TEMP_DIR_CHARS
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=usual if is_short else "/tmp"))
+
+
+def _remove_abandoned() -> None:
+    """Folders of drivers that were killed: nobody else knows of them."""
+    for folder in {Path(tempfile.gettempdir()), Path("/tmp")}:
+        for found in folder.glob(f"{_PREFIX}*"):
+            owner = re.fullmatch(rf"{_PREFIX}(\d+)-\w+", found.name)
+            if owner is None or Path(f"/proc/{owner[1]}").exists():
+                continue
+            # A driver in another container, whose processes cannot be seen from here, still has its lock
+            with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(found / _LOCK, timeout=0):
+                shutil.rmtree(found, ignore_errors=True)
 
 
 def _namespace() -> str:
-    return f"sweep-{os.getpid()}"
+    """Names of actors are unique in it, also on a cluster that others use."""
+    return f"sweep-{secrets.token_hex(8)}"

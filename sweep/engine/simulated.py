@@ -12,10 +12,13 @@ import itertools
 import random
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from sweep.engine.work import perform
+from sweep.errors import MeasureFailed
 from sweep.planning.stage import Stage
-from sweep.running.contract import Attempt, Done, Failed, Report
+from sweep.running.contract import Attempt, Report
 from sweep.study.cluster import Cluster
 
 __all__ = ["SimulatedEngine"]
@@ -69,9 +72,13 @@ class SimulatedEngine:
     def _report(self, attempt: Attempt, seconds: float) -> Report:
         stage = attempt.stage
         draw = random.Random(f"{self._options.seed}/{stage.id}/{attempt.number}")
-        if draw.random() < self._options.failure_rate:
-            return Failed(stage.id, attempt.number, "MeasureFailed", "simulated failure", seconds, "simulated")
-        return Done(stage.id, attempt.number, _result(stage, seconds, self._options.seed), seconds, "simulated")
+
+        def work() -> dict[str, Any]:
+            if draw.random() < self._options.failure_rate:
+                raise MeasureFailed("simulated failure")
+            return _result(stage, seconds, self._options.seed)
+
+        return replace(perform(work, worker="simulated"), seconds=seconds).report(attempt)
 
 
 def _result(stage: Stage, seconds: float, seed: int) -> dict[str, Any]:
