@@ -113,6 +113,8 @@ def _compile_once(target: Any) -> None:
 def _whole(out_dir: Path) -> Iterator[Path]:
     """A folder to write in that takes the place of `out_dir` if the block ends well, and is gone if it does not."""
     out_dir.parent.mkdir(parents=True, exist_ok=True)
+    for killed in out_dir.parent.glob(f".{out_dir.name}-*"):
+        shutil.rmtree(killed, ignore_errors=True)  # what a former attempt has left
     folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}-", dir=out_dir.parent))
     try:
         yield folder
