@@ -1,0 +1,87 @@
+"""Small tuning tasks, and a laboratory whose answers a test chooses. Search and records are TVM's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.toolchain.tuning.job import TuneJob, TuningTask
+from sweep.toolchain.tuning.tuner import Tuner
+from sweep.toolchain.tvm_loader import load_tvm
+
+TARGET = {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1}
+RANDOM = {"trials_per_task": 6, "trials_total": None, "round": 3}
+XGB = {"trials_per_task": 6, "trials_total": None, "round": 3, "population": 8, "generations": 1}
+
+Answer = Callable[[int], list[float] | Exception]
+
+
+class ChosenLaboratory:
+    """Answers at once: every build works, and the n-th measurement (from 1) is what `answer` says."""
+
+    def __init__(self, answer: Answer, build_error: Exception | None = None) -> None:
+        self.answer, self.build_error = answer, build_error
+        self.modules: list[str] = []
+        self.measured = 0
+
+    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        self.modules.append(module_json)
+        return _settled(self.build_error or {"build_s": 0.25})
+
+    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        self.measured += 1
+        answer = self.answer(self.measured)
+        return _settled(answer if isinstance(answer, Exception) else {"run_secs": answer, "seconds": 0.5})
+
+
+def _settled(answer: dict[str, Any] | Exception) -> Future[dict[str, Any]]:
+    future: Future[dict[str, Any]] = Future()
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
+    return future
+
+
+@pytest.fixture(scope="session")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[TuningTask]:
+    """A matrix product (weight 2), another, and a trivial relu."""
+    tvm = load_tvm(("x86",))
+    folder = tmp_path_factory.mktemp("tasks")
+    made = []
+    for name, size, weight in (("dense32", 32, 2), ("dense64", 64, 1), ("relu", 0, 1)):
+        function = _matrix_product(size) if size else _relu()
+        module = tvm.IRModule({"main": function.with_attr("global_symbol", "main")})
+        path = folder / f"{name}.json"
+        path.write_text(str(tvm.ir.save_json(module)), encoding="utf-8")
+        made.append(TuningTask(f"w-{name}", name, weight, trivial=not size, module=path))
+    return made
+
+
+def _matrix_product(size: int) -> Any:
+    from tvm import te
+
+    a, b = te.placeholder((size, size), name="A"), te.placeholder((size, size), name="B")
+    k = te.reduce_axis((0, size), name="k")
+    c = te.compute((size, size), lambda i, j: te.sum(a[i, k] * b[k, j], axis=k), name="C")
+    return te.create_prim_func([a, b, c])
+
+
+def _relu() -> Any:
+    from tvm import te
+
+    a = te.placeholder((256,), name="A")
+    return te.create_prim_func([a, te.compute((256,), lambda i: te.max(a[i], te.const(0.0)), name="C")])
+
+
+def tuner_at(folder: Path, name: str = "random", seed: int = 0) -> Tuner:
+    return Tuner(name, XGB if name == "xgb" else RANDOM, TARGET, folder, seed)
+
+
+def job_of(tasks: list[TuningTask], name: str = "random", seed: int = 0, **options: object) -> TuneJob:
+    base = XGB if name == "xgb" else RANDOM
+    return TuneJob("tune test", tasks, name, "d0", seed, {**base, **options})
