@@ -71,6 +71,7 @@ class RaySession:
             RAY_AUTH_TOKEN_PATH=str(token),
             RAY_AUTH_TOKEN=None,  # would go before the file
             RAY_USAGE_STATS_ENABLED="0",
+            RAY_worker_niceness="0",  # Ray's 15 starves search and builds as soon as anything else runs on their cores
             # Despite its name: without it Ray replaces 127.0.0.1 by the host's address and listens there
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
         )
