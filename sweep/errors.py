@@ -14,6 +14,7 @@ __all__ = [
     "EngineError",
     "ImportFailed",
     "LedgerError",
+    "LedgerUnwritable",
     "LowerFailed",
     "MeasureFailed",
     "MeasureTimeout",
@@ -102,6 +103,10 @@ class MeasureTimeout(DeviceError):
 
 class LedgerError(SweepError):
     """The ledger is held by another run, or is damaged beyond its torn last line."""
+
+
+class LedgerUnwritable(LedgerError):
+    """The disk refuses: full, gone or read-only. What was written before stays."""
 
 
 class EngineError(SweepError):

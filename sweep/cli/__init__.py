@@ -13,7 +13,7 @@ import typer
 
 from sweep.cli import place, results, sweeping
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from sweep.errors import LedgerError, StudyError, SweepError
+from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
 __all__ = ["app", "main"]
 
@@ -55,6 +55,9 @@ def main(argv: list[str] | None = None) -> int:
         return int(end.exit_code)
     except click.ClickException as error:
         return _complain(_usage_line(error))
+    except LedgerUnwritable as error:
+        _complain(f"{error}; all that was written before is kept, and the same command goes on from there")
+        return EXIT_FAILED
     except (StudyError, LedgerError) as error:
         return _complain(str(error))
     except SweepError as error:

@@ -21,7 +21,7 @@ from typing import Any
 
 import filelock
 
-from sweep.errors import LedgerError
+from sweep.errors import LedgerError, LedgerUnwritable
 
 __all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
 
@@ -128,7 +128,7 @@ class Ledger:
         """Write one event, on the disk when this returns.
 
         Raises:
-            LedgerError: the disk refused (full, gone, read-only); nothing of the line is left behind.
+            LedgerUnwritable: the disk refused (full, gone, read-only); nothing of the line is left behind.
         """
         line = {"seq": self.state.seq + 1, "t": time.time() if t is None else t, "event": event, **fields}
         data = _encode(line)
@@ -142,7 +142,7 @@ class Ledger:
             if size is not None:
                 with contextlib.suppress(OSError):
                     self._file.truncate(size)
-            raise LedgerError(f"{self._path}: cannot be written: {error}") from error
+            raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
         self.state.apply(line)
 
     def close(self) -> None:

@@ -93,6 +93,26 @@ def test_values_that_json_cannot_hold_are_refused_and_leave_nothing(tmp_path: Pa
     assert read_ledger(tmp_path).seq == 1
 
 
+def test_a_full_disk_is_named_and_leaves_whole_lines(tmp_path: Path) -> None:
+    """In a child whose files may not grow beyond 2,000 bytes: the kernel refuses as a full disk does."""
+    code = (
+        "import resource, signal; from pathlib import Path; from sweep.running.ledger import Ledger;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY));"
+        f"ledger = Ledger(Path({str(tmp_path)!r}));"
+        "[ledger.append('run_started', conditions={'n': n}) for n in range(100)]"
+    )
+    full = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "LedgerUnwritable" in full.stderr
+    assert "cannot be written" in full.stderr
+    state = read_ledger(tmp_path)
+    assert 10 < state.seq < 40
+    assert (tmp_path / "ledger.jsonl").read_bytes().endswith(b"\n")
+    with Ledger(tmp_path) as ledger:
+        ledger.append("run_started", conditions={})
+    assert read_ledger(tmp_path).seq == state.seq + 1
+
+
 def test_a_second_writer_is_refused_with_the_holder_named(tmp_path: Path) -> None:
     code = f"from sweep.running.ledger import Ledger; from pathlib import Path; Ledger(Path({str(tmp_path)!r}))"
     with Ledger(tmp_path):
