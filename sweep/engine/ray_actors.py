@@ -1,7 +1,8 @@
 """The Ray actors: each holds one forge, one tuner or one device session for as long as the sweep runs.
 
 A method returns an `Outcome` instead of raising, so that errors keep their class across processes; only the death of
-the actor itself reaches the caller as a Ray error. Ray restarts a dead actor; what it had is on disk.
+the actor itself reaches the caller as a Ray error. Ray restarts a dead actor (what it had is on disk) and keeps calls
+for it until it is back, but does not repeat those that it died of: attempts are counted and decided upon elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
 from sweep.engine.site import Site
 from sweep.engine.work import CompileCall, MeasureCall, Outcome, TuneCall, perform
 
-__all__ = ["BUILDER", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
+__all__ = ["BUILDER", "RESTARTED", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
+
+RESTARTED: Mapping[str, int] = {"max_restarts": -1, "max_task_retries": -1}
+"""Options of all actors. Without the second, a call to an actor that is being restarted fails at once."""
+
+_ONCE, _TWICE = ray.method(max_task_retries=0), ray.method(max_task_retries=1)
 
 BUILDER = "builder"
 """The builder's name, in the namespace of this run."""
@@ -52,6 +58,7 @@ class BuilderActor:
         self._forge = Forge(slots=slots, cores=cores or None)
         self._name = _worker_name("builder")
 
+    @_ONCE
     def compile(self, call: CompileCall) -> Outcome:
         """An import, lower or build stage."""
 
@@ -61,10 +68,12 @@ class BuilderActor:
 
         return perform(run, self._name)
 
+    @_TWICE
     def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
-        """A tuning candidate."""
+        """A tuning candidate; what kills this actor is hardly the candidate, which is built in a child."""
         return perform(lambda: self._forge.submit(job, dict(arguments), timeout_s).result(), self._name)
 
+    @_ONCE
     def close(self) -> None:
         """End the forge and its children."""
         self._forge.close()
@@ -79,14 +88,17 @@ class DeviceActor:
         )
         self._name = _worker_name(f"device {key}")
 
+    @_ONCE
     def measure(self, call: MeasureCall) -> Outcome:
         """A measure stage."""
         return perform(lambda: self._bench.measure(call), self._name)
 
+    @_TWICE
     def candidate(self, lib: str, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Outcome:
         """A tuning candidate."""
         return perform(lambda: self._bench.candidate(Path(lib), args, options), self._name)
 
+    @_ONCE
     def close(self) -> None:
         """Give the device back."""
         self._bench.close()
@@ -107,6 +119,7 @@ class TunerActor:
         self._latest: Mapping[str, Any] = {}
         self._lock = threading.Lock()
 
+    @_ONCE
     def tune(self, call: TuneCall) -> Outcome:
         """A tune stage."""
         laboratory = FutureLaboratory(
@@ -120,6 +133,7 @@ class TunerActor:
         )
         return perform(lambda: self._open().tune(call, laboratory, self._note), self._name)
 
+    @_ONCE
     def progress(self) -> Mapping[str, Any]:
         """What `tune` has reached."""
         with self._lock:

@@ -15,7 +15,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweep.engine.ray_actors import BUILDER, BuilderActor, DeviceActor, TunerActor, device_name
+from sweep.engine.ray_actors import BUILDER, RESTARTED, BuilderActor, DeviceActor, TunerActor, device_name
 from sweep.engine.ray_session import RaySession
 from sweep.engine.site import Site
 from sweep.engine.work import Outcome, compile_call, measure_call, perform, tune_call
@@ -56,7 +56,7 @@ class RayEngine:
                 name=BUILDER,
                 num_cpus=slots / 2 if num_cpus == 1 else slots,
                 max_concurrency=64,
-                max_restarts=-1,
+                **RESTARTED,
                 runtime_env={"env_vars": _WORKER_ENV},
                 scheduling_strategy=self._here(),
             )
@@ -132,7 +132,7 @@ class RayEngine:
                     name=resource,
                     num_cpus=0,
                     resources={resource: 1.0} if known else None,
-                    max_restarts=-1,
+                    **RESTARTED,
                     runtime_env={"env_vars": _WORKER_ENV},
                     scheduling_strategy=self._here(),
                 )
@@ -149,7 +149,7 @@ class RayEngine:
                 .options(
                     num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
                     max_concurrency=2,
-                    max_restarts=-1,
+                    **RESTARTED,
                     runtime_env={"env_vars": _WORKER_ENV},
                     scheduling_strategy=self._here(),
                 )

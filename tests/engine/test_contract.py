@@ -1,0 +1,153 @@
+"""The contract of `sweep.running.contract`, which every engine passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweep.planning.stage import KINDS
+from sweep.running.contract import Attempt, Done, Failed, Progress
+from tests.engine.shop import Shop, changed, ends
+from tests.networks import write_corrupt
+
+RESULT_KEYS = {
+    "import": {"inputs", "outputs", "operators", "import_s"},
+    "lower": {"functions", "tasks", "target_json", "lower_s"},
+    "tune": {"records_dir", "trials", "valid", "failed", "tasks", "tuning_s", "curve"},
+    "build": {"lib", "artifact_bytes", "build_s", "target_json"},
+    "measure": {"run_secs", "number", "warmup_secs", "output_max_abs_diff", "output_cosine_distance", "conditions"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_attempt_at_a_stage_of_each_kind_ends_in_one_done(shop: Shop, kind: str) -> None:
+    stage = shop.stages(kind)[0]
+
+    (end,) = ends(shop.perform(shop.attempt(stage, number=3)))
+
+    assert isinstance(end, Done), end
+    assert (end.stage_id, end.attempt) == (stage.id, 3)
+    assert end.seconds >= 0
+    assert end.worker
+    assert RESULT_KEYS[kind] <= set(end.result)
+    if shop.name != "simulated" and "dir" in end.result:
+        assert (shop.sweep_dir / end.result["dir"]).is_dir()
+    shop.results.setdefault(stage.id, end.result)
+
+
+def test_a_reference_runtime_is_measured(shop: Shop) -> None:
+    (stage,) = (stage for stage in shop.stages("measure") if stage.options["runtime"] == "onnxruntime")
+
+    result = shop.finish(stage)
+
+    assert len(result["run_secs"]) == 3
+
+
+def test_attempts_at_once_each_end_once(shop: Shop) -> None:
+    first, second = shop.stages("lower")
+    (reference,) = (stage for stage in shop.stages("measure") if stage.options["runtime"] == "onnxruntime")
+    attempts = [shop.attempt(stage, number) for number, stage in enumerate((first, second, reference), start=5)]
+
+    reports = ends(shop.perform(*attempts))
+
+    assert sorted((report.stage_id, report.attempt) for report in reports) == sorted(
+        (attempt.stage.id, attempt.number) for attempt in attempts
+    )
+    assert all(isinstance(report, Done) for report in reports), reports
+
+
+def test_nothing_started_nothing_reported(shop: Shop) -> None:
+    assert list(shop.engine.poll(0.0)) == []
+
+
+def test_capacity_names_the_slots_that_hold_several(shop: Shop) -> None:
+    assert shop.engine.capacity["compile"] >= 1
+    assert shop.engine.capacity["tune"] >= 1
+
+
+@pytest.mark.parametrize("name", ["inline", "ray"])
+def test_an_error_of_the_tree_comes_back_by_its_class(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    shop: Shop = request.getfixturevalue(name)
+    corrupt = write_corrupt(tmp_path / "corrupt.onnx")
+    whole = shop.stages("import")[0]
+    stage = replace(whole, id="corrupt0", hints={**whole.hints, "path": str(corrupt)})
+
+    (end,) = ends(shop.perform(Attempt(stage, 1, {})))
+
+    assert isinstance(end, Failed)
+    assert (end.error_class, end.stage_id, end.attempt) == ("ImportFailed", "corrupt0", 1)
+    assert "corrupt.onnx" in end.error
+    assert "\n" not in end.error
+    _still_works(shop)
+
+
+@pytest.mark.parametrize("name", ["inline", "ray"])
+def test_a_device_that_is_not_there_is_an_error_of_the_attempt(name: str, request: pytest.FixtureRequest) -> None:
+    shop: Shop = request.getfixturevalue(name)
+    attempt = shop.attempt(shop.stages("measure")[0])
+
+    (end,) = ends(shop.perform(replace(attempt, stage=changed(attempt.stage, "elsewhere", device="elsewhere"))))
+
+    assert isinstance(end, Failed)
+    assert end.error_class == "EngineError"
+    assert "'elsewhere'" in end.error
+    assert "'here'" in end.error
+    _still_works(shop)
+
+
+def test_a_bug_before_the_work_fails_its_attempt_alone(shop: Shop) -> None:
+    """A stage without options cannot be sent to anybody."""
+    stage = replace(shop.stages("measure")[0], id="unwritten", options={})
+
+    (end,) = ends(shop.perform(Attempt(stage, 2, {})))
+
+    assert isinstance(end, Failed)
+    assert (end.error_class, end.stage_id, end.attempt) == ("Bug", "unwritten", 2)
+    assert "KeyError" in end.error
+    assert "Traceback" in end.traceback
+    _still_works(shop)
+
+
+@pytest.mark.parametrize("name", ["inline", "ray"])
+def test_a_bug_at_work_fails_its_attempt_alone(name: str, request: pytest.FixtureRequest) -> None:
+    shop: Shop = request.getfixturevalue(name)
+    attempt = shop.attempt(shop.stages("measure")[1])
+    stage = changed(attempt.stage, "many", measure={**attempt.stage.options["measure"], "repeat": "many"})
+
+    (end,) = ends(shop.perform(replace(attempt, stage=stage)))
+
+    assert isinstance(end, Failed)
+    assert (end.error_class, end.stage_id) == ("Bug", "many")
+    assert "sweep/devices" in end.traceback
+    _still_works(shop)
+
+
+@pytest.mark.parametrize("name", ["inline", "ray"])
+def test_a_tuner_says_how_far_it_is(name: str, request: pytest.FixtureRequest) -> None:
+    shop: Shop = request.getfixturevalue(name)
+    attempt = shop.attempt(shop.stages("tune")[1])
+    options = {**attempt.stage.options["tuner"]["options"], "min_repeat_ms": 100, "trials_per_task": 4}
+    stage = changed(attempt.stage, "slower", tuner={"name": "random", "options": options})
+    stage = replace(stage, hints={**stage.hints, "records": f"{stage.hints['records']}-slower"})
+
+    reports = shop.perform(replace(attempt, stage=stage))
+
+    (end,) = ends(reports)
+    assert isinstance(end, Done), end
+    progress = [report for report in reports if isinstance(report, Progress)]
+    assert progress
+    assert {report.stage_id for report in progress} == {"slower"}
+    trials = [report.info["trials"] for report in progress]
+    assert trials == sorted(trials)
+    assert end.result["trials"] >= max(trials)
+    assert end.result["valid"] > 0
+
+
+def _still_works(shop: Shop) -> None:
+    stage = shop.stages("lower")[0]
+    (end,) = ends(shop.perform(shop.attempt(stage, number=9)))
+    assert isinstance(end, Done), end
