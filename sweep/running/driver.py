@@ -198,10 +198,13 @@ def drive(
     try:
         driver.tell(m.Tick(clock()), engine)
         while not driver.finished:
-            for report in engine.poll(_wait_s(machine, clock())):
-                driver.take(report, engine)
             if options.max_seconds is not None and time.monotonic() - begun > options.max_seconds:
                 driver.stop("no time left", engine)
+            wait_s = _wait_s(machine, clock())
+            if not machine.running:
+                time.sleep(wait_s)  # everything that is left waits for its retry
+            for report in engine.poll(wait_s):
+                driver.take(report, engine)
             driver.tell(m.Tick(clock()), engine)
             for observer in observers:
                 observer.tick(clock())

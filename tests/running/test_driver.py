@@ -1,0 +1,199 @@
+"""The driver with an engine whose answers a test chooses; ledger and machine are the real ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.planning.stage import Plan, Stage
+from sweep.running.contract import Attempt, Done, Failed, Report
+from sweep.running.driver import RunOptions, drive
+from sweep.running.ledger import Ledger, read_ledger
+from sweep.running.policy import RetryPolicy
+from tests.running.plans import diamond, plan_of, stage
+
+Answer = Callable[[Attempt], Report | BaseException]
+
+
+class ChosenEngine:
+    """Ends each attempt, at the next poll, as `answer` says."""
+
+    capacity: Mapping[str, int] = {"compile": 2, "tune": 2}
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.started: list[tuple[str, int]] = []
+        self.polls = 0
+        self._queue: list[Attempt] = []
+
+    def start(self, attempt: Attempt) -> None:
+        self.started.append((attempt.stage.id, attempt.number))
+        self._queue.append(attempt)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        self.polls += 1
+        if not self._queue:
+            return []
+        answer = self.answer(self._queue.pop(0))
+        if isinstance(answer, BaseException):
+            raise answer
+        return [answer]
+
+    def close(self) -> None:
+        self._queue.clear()
+
+
+def done(attempt: Attempt) -> Done:
+    return Done(attempt.stage.id, attempt.number, {"of": attempt.stage.id}, 1.0, "w")
+
+
+def failed(attempt: Attempt, error_class: str = "BuildFailed") -> Failed:
+    return Failed(attempt.stage.id, attempt.number, error_class, "why", 1.0, "w")
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.settled: list[tuple[int, bool]] = []
+        self.failures: list[tuple[str, bool]] = []
+
+    def attempt_started(self, stage: Stage, attempt: int) -> None: ...
+    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None: ...
+    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None: ...
+    def tick(self, now: float) -> None: ...
+    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
+        self.failures.append((stage.id, will_retry))
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        self.settled.append((cell, from_earlier_run))
+
+
+def run(folder: Path, engine: ChosenEngine, plan: Plan | None = None, **options: Any) -> tuple[str, Watcher]:
+    watcher = Watcher()
+    with Ledger(folder) as ledger:
+        result = drive(
+            plan or diamond(),
+            engine,
+            ledger,
+            folder,
+            observers=[watcher],
+            options=RunOptions(**options),
+            policy=RetryPolicy(first_delay_s=0.2),
+        )
+    return result.status, watcher
+
+
+def test_inputs_reach_the_attempt_by_kind(tmp_path: Path) -> None:
+    seen: dict[str, Mapping[str, Any]] = {}
+
+    def answer(attempt: Attempt) -> Report:
+        seen[attempt.stage.id] = attempt.inputs
+        return done(attempt)
+
+    status, watcher = run(tmp_path, ChosenEngine(answer))
+    assert status == "done"
+    assert seen["b2"] == {"lower": {"of": "l2"}, "tune": {"of": "t2"}}
+    assert sorted(watcher.settled) == [(n, False) for n in range(4)]
+
+
+def test_the_same_again_starts_nothing(tmp_path: Path) -> None:
+    run(tmp_path, ChosenEngine(done))
+    engine = ChosenEngine(done)
+    status, watcher = run(tmp_path, engine)
+    assert (status, engine.started) == ("done", [])
+    assert sorted(watcher.settled) == [(n, True) for n in range(4)]
+
+
+def test_a_failed_stage_takes_its_cells_only_and_is_told_at_once(tmp_path: Path) -> None:
+    engine = ChosenEngine(lambda a: failed(a) if a.stage.id == "b1" else done(a))
+    status, watcher = run(tmp_path, engine)
+    assert (status, watcher.failures) == ("failed", [("b1", False)])
+    state = read_ledger(tmp_path)
+    assert set(state.failed) == {"b1"}
+    assert {"m2", "m3", "m4"} <= set(state.done)
+
+
+def test_a_final_failure_is_not_tried_by_the_next_run_unless_asked(tmp_path: Path) -> None:
+    run(tmp_path, ChosenEngine(lambda a: failed(a) if a.stage.id == "b1" else done(a)))
+    again = ChosenEngine(done)
+    assert run(tmp_path, again)[0] == "failed"
+    assert again.started == []
+    asked = ChosenEngine(done)
+    assert run(tmp_path, asked, retry_failed=True)[0] == "done"
+    assert asked.started == [("b1", 2), ("m1", 1)]
+
+
+def test_a_passing_failure_is_tried_again_without_spinning(tmp_path: Path) -> None:
+    engine = ChosenEngine(lambda a: failed(a, "DeviceLost") if a.number == 1 else done(a))
+    begun = time.monotonic()
+    status, watcher = run(tmp_path, engine, plan_of([stage("m", "measure", device="d0")], ["m"]))
+    assert (status, engine.started, watcher.failures) == ("done", [("m", 1), ("m", 2)], [("m", True)])
+    assert time.monotonic() - begun >= 0.2
+    assert engine.polls < 10
+
+
+def test_a_passing_failure_that_stayed_is_tried_by_the_next_run(tmp_path: Path) -> None:
+    plan = plan_of([stage("m", "measure", device="d0")], ["m"])
+    assert run(tmp_path, ChosenEngine(lambda a: failed(a, "EngineError")), plan)[0] == "failed"
+    engine = ChosenEngine(done)
+    assert run(tmp_path, engine, plan)[0] == "done"
+    assert engine.started == [("m", 4)]
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    first = ChosenEngine(lambda a: KeyboardInterrupt() if a.stage.id == "t2" else done(a))
+    assert run(tmp_path, first)[0] == "interrupted"
+    state = read_ledger(tmp_path)
+    assert state.last_status == "interrupted"
+    before = set(state.done)
+    assert {"i", "l1", "l2"} <= before
+    second = ChosenEngine(done)
+    assert run(tmp_path, second)[0] == "done"
+    assert not before & {stage_id for stage_id, _ in second.started}
+
+
+def test_a_result_whose_files_are_gone_is_made_again(tmp_path: Path) -> None:
+    def answer(attempt: Attempt) -> Report:
+        folder = f"artifacts/{attempt.stage.id}"
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        return Done(attempt.stage.id, attempt.number, {"dir": folder}, 1.0, "w")
+
+    plan = plan_of([stage("i", "import"), stage("l", "lower", "i")], ["l"])
+    run(tmp_path, ChosenEngine(answer), plan)
+    (tmp_path / "artifacts" / "l").rmdir()
+    again = ChosenEngine(answer)
+    run(tmp_path, again, plan)
+    assert again.started == [("l", 2)]
+
+
+def test_no_time_left_starts_nothing_more(tmp_path: Path) -> None:
+    engine = ChosenEngine(done)
+    status, _ = run(tmp_path, engine, max_seconds=0.0)
+    assert status == "stopped"
+    assert engine.started == [("i", 1)]
+
+
+def test_fail_fast(tmp_path: Path) -> None:
+    engine = ChosenEngine(lambda a: failed(a) if a.stage.id == "l1" else done(a))
+    status, _ = run(tmp_path, engine, fail_fast=True)
+    assert status == "stopped"
+    assert not any(stage_id.startswith("m") for stage_id, _ in engine.started)
+
+
+def test_the_ledger_is_written_before_anybody_is_told(tmp_path: Path) -> None:
+    class Suspicious(Watcher):
+        def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
+            assert stage.id in read_ledger(tmp_path).done
+
+    with Ledger(tmp_path) as ledger:
+        drive(diamond(), ChosenEngine(done), ledger, tmp_path, observers=[Suspicious()])
+
+
+def test_an_unknown_report_is_a_bug_and_is_not_swallowed(tmp_path: Path) -> None:
+    engine = ChosenEngine(lambda a: Done("nobody", 1, {}, 0.0, "w"))
+    with pytest.raises(KeyError):
+        run(tmp_path, engine)
+    assert read_ledger(tmp_path).last_status == "interrupted"
