@@ -11,7 +11,7 @@ from sweep.planning.stage import KINDS, Plan, Stage
 
 __all__ = ["ASSUMED_TASKS", "UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
 
-UNIT_COSTS_S: Mapping[str, float] = {"import": 3.0, "lower": 6.0, "build": 8.0, "trial": 0.7, "measure": 2.0}
+UNIT_COSTS_S: Mapping[str, float] = {"import": 1.5, "lower": 1.5, "build": 4.0, "trial": 0.4, "measure": 4.0}
 """Seconds for one, roughly, for networks between SqueezeNet and ResNet-50 on two cores; a measurement's repeats come on
 top. Replaced by what the ledger measured wherever it has one of the kind."""
 
