@@ -1,0 +1,294 @@
+"""What the README says is so: its commands run, its code works, its tables are the program's own.
+
+Commands run as they stand in a folder like a clone, with a finished sweep of made-up devices in it. Those that would
+take minutes are given the simulated cluster, and run for real under the `slow` mark.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from sweep import errors
+from sweep.study.gate import load_cluster, load_study
+from sweep.study.study_form import MeasureForm, StudyForm
+from sweep.study.tuners import CATALOGUE, SearchForm
+from sweep.toolchain.lowering import RECIPES
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+IS_X86 = os.uname().machine == "x86_64"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def table(first_heading: str, number: int = 0) -> list[list[str]]:
+    """Cells of the `number`-th table whose first column is called so, without its heading."""
+    found = re.findall(rf"^\| {re.escape(first_heading)} \|.*\n\|[-| ]+\n((?:\|.*\n)+)", README, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|\n ").split(" | ")] for row in found[number].splitlines()]
+
+
+def code(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
+SWEEP_COMMANDS = [line for line in COMMANDS if line.startswith("sweep ")]
+
+
+def clone(folder: Path, engine: str = "simulated") -> Path:
+    """A folder with what the README's commands name, and `sweep` on its PATH. No simulated stage fails there."""
+    for name in ("experiments", "clusters"):
+        shutil.copytree(ROOT / name, folder / name)
+    simulated = folder / "clusters" / "simulated.yaml"
+    simulated.write_text(simulated.read_text().replace("failure_rate: 0.01", "failure_rate: 0"))
+    if engine == "simulated":
+        shutil.copy(simulated, folder / "clusters" / "local.yaml")
+    command = folder / "bin" / "sweep"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sweep "$@"\n')
+    command.chmod(0o755)
+    return folder
+
+
+def run(line: str, folder: Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=timeout_s
+    )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = clone(tmp_path_factory.mktemp("clone"))
+    first = run("sweep run experiments/quickstart.yaml", folder)
+    assert first.returncode == 0, first.stderr
+    return folder
+
+
+# -- commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.mlflow
+@pytest.mark.parametrize("line", [line for line in SWEEP_COMMANDS if line.split()[1] not in ("ui", "doctor")])
+def test_a_command_runs(line: str, here: Path) -> None:
+    done = run(line, here)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.tvm
+def test_the_doctor_looks_at_this_machine(here: Path) -> None:
+    assert "sweep doctor" in SWEEP_COMMANDS
+    done = run("sweep doctor", here)
+    assert done.returncode in (0, 1), done.stderr  # 1: this machine has something to mend
+    assert "tuning database" in done.stdout
+
+
+@pytest.mark.mlflow
+def test_the_ui_answers_on_its_port_and_ends_with_ctrl_c(here: Path) -> None:
+    (line,) = [line for line in SWEEP_COMMANDS if line.startswith("sweep ui ")]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = f"exec {line.replace('--port 5000', f'--port {port}')}"
+    assert str(port) in command
+    server = subprocess.Popen(["bash", "-c", command], cwd=here, env=environment(here), start_new_session=True)
+    try:
+        assert any(_answers(port) for _ in waiting(60))
+    finally:
+        os.killpg(server.pid, signal.SIGINT)
+        server.wait(timeout=30)
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SWEEP_COMMANDS])
+def test_another_command_is_there(line: str) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    if line.startswith("make "):
+        assert f"\n{line.split()[1]}:" in makefile
+    else:
+        (script,) = re.findall(r"^\. (\S+)/bin/activate$", line)
+        assert f"VENV := {script}\n" in makefile
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(3000)
+@pytest.mark.skipif(not IS_X86, reason="clusters/local.yaml has an AVX2 machine")
+def test_the_commands_run_for_real_in_the_order_of_the_page(tmp_path: Path) -> None:
+    folder = clone(tmp_path, engine="ray")
+    for line in SWEEP_COMMANDS:
+        if line.split()[1] in ("ui", "doctor"):
+            continue
+        done = run(line, folder, timeout_s=2700)
+        assert done.returncode == 0, f"{line}: {done.stderr}"
+    check_files(folder / "sweeps" / "cpu-quickstart")
+
+
+def test_every_command_and_option_of_the_page_exists_and_no_command_is_missing() -> None:
+    from sweep.cli import app
+
+    group = typer.main.get_command(app)
+    commands = dict(group.commands)  # type: ignore[attr-defined]
+    named = {words.split()[1] for row in table("command") for words in code(row[0])[:1]}
+    assert named == set(commands)
+    farm = commands["farm"].commands
+    assert {words.split()[-1] for row in table("command") if "farm" in row[0] for words in code(row[0])} == set(farm)
+    options = {option for one in (*commands.values(), *farm.values()) for part in one.params for option in part.opts}
+    for line in SWEEP_COMMANDS:
+        known = {option for part in commands[line.split()[1]].params for option in part.opts} if line[6] != "-" else {}
+        assert set(re.findall(r" (--[a-z-]+)", line)) <= {*known, "--help"}, line
+    for text in code(re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)):
+        assert set(re.findall(r"(?<![\w-])(--[a-z-]+)", text)) <= {*options, "--help", "--fresh"}, text
+
+
+@pytest.mark.mlflow
+def test_exit_codes(tmp_path: Path) -> None:
+    assert [row[0] for row in table("exit code")] == ["0", "1", "2", "130"]
+    folder = clone(tmp_path)
+    failing, slow = (folder / "clusters" / f"{name}.yaml" for name in ("failing", "slow"))
+    text = (folder / "clusters" / "simulated.yaml").read_text()
+    failing.write_text(text.replace("failure_rate: 0", "failure_rate: 1"))
+    slow.write_text(text.replace("speed: 0", "speed: 1"))
+    failed = run(f"sweep run experiments/quickstart.yaml -c {failing} --out failed", folder)
+    assert (failed.returncode, "Traceback" in failed.stderr) == (1, False)
+    for bad in ("sweep run absent.yaml", "sweep plan experiments/quickstart.yaml -c absent.yaml", "sweep status bin"):
+        answer = run(bad, folder)
+        assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (2, "", 1)
+    running = subprocess.Popen(
+        [folder / "bin" / "sweep", "run", "experiments/quickstart.yaml", "-c", slow, "--out", "slow"],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    ledger = folder / "slow" / "ledger.jsonl"
+    assert any(ledger.is_file() and "attempt_started" in ledger.read_text() for _ in waiting(60))
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=60) == 130
+    assert "interrupted" in run("sweep status slow", folder).stdout
+
+
+# -- code and files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.mlflow
+@pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.splitlines()[-1][:40])
+def test_python_runs(source: str, here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=here, env=environment(here), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.skipif(not IS_X86, reason="the examples are of an x86-64 machine")
+@pytest.mark.parametrize("text", blocks("yaml"), ids=lambda text: text.splitlines()[0].partition("#")[0].strip())
+def test_example_files_pass_the_gate(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "example.yaml"
+    path.write_text(text, encoding="utf-8")
+    if not text.startswith("study:"):
+        assert load_cluster(path).devices
+        return
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "net.onnx").write_bytes(b"read by the toolchain alone")
+    study = load_study(path)
+    assert {rule.get("opt_level") for rule in study.include} == {(4,)}
+
+
+@pytest.mark.mlflow
+def test_every_file_of_a_sweep_is_in_the_table(here: Path) -> None:
+    check_files(here / "sweeps" / "cpu-quickstart")
+    plan = json.loads((here / "sweeps" / "cpu-quickstart" / "plan.json").read_text())
+    assert plan["cells"]
+
+
+def check_files(sweep_dir: Path) -> None:
+    named = [name for row in table("file") for name in code(row[0])]
+    top = {name.split("/")[0] for name in named}
+    assert {path.name for path in sweep_dir.iterdir()} <= top
+    inside = {name for row in table("file") for name in code(" ".join(row)) if "." in name}
+    for part in ("report", "artifacts", "records"):
+        for path in (sweep_dir / part).rglob("*.*"):
+            assert path.name in inside or path.parent.name == "tasks", path
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_study_keys_and_their_defaults() -> None:
+    keys = {key: row for row in table("key", 0) for key in code(row[0])}
+    assert {"study", *keys} == {field.alias or name for name, field in StudyForm.model_fields.items()}
+    measure = dict(re.findall(r"`(\w+)` (\w+)", keys["measure"][2]))
+    measure.pop("number")
+    fields = MeasureForm.model_fields
+    assert measure == {name: f"{fields[name].default:g}" for name in fields if name != "number"}
+    for key in ("targets", "tuners", "opt_levels", "reference", "seed"):
+        default = StudyForm.model_fields[key].default
+        assert keys[key][1].strip("`").strip("[]") == str(default).strip("[]").replace("'", "")
+    networks = set(re.findall(r"[a-z]+_?[a-z]*_?v?\d+|squeezenet|shufflenet|bvlc_alexnet", keys["models"][2]))
+    assert {f"light_{name}" for name in networks} == {path.stem for path in _light_folder().glob("light_*.onnx")}
+
+
+def test_tuners_and_their_options() -> None:
+    rows = table("tuner")
+    assert [code(row[0])[0] for row in rows] == list(CATALOGUE)
+    for row in rows:
+        fields = CATALOGUE[code(row[0])[0]].model_fields
+        for option, default in re.findall(r"`(\w+)` (\d+)", row[2] if len(row) > 2 else ""):
+            assert fields[option].default == int(default)
+    documented = {}
+    for row in table("common option"):
+        values = [None if value == "none" else float(value) for value in row[1].split(", ")]
+        documented |= dict(zip(code(row[0]), values, strict=True))
+    common = {name: field.default for name, field in SearchForm.model_fields.items() if name != "label"}
+    assert documented == common
+
+
+def test_opt_levels() -> None:
+    assert {int(row[0]): row[1] for row in table("level")} == {level: one.name for level, one in RECIPES.items()}
+
+
+def test_error_classes() -> None:
+    named = {code(row[0])[0] for row in table("class")}
+    tree = {name for name in errors.__all__ if not getattr(errors, name).__subclasses__()}
+    assert named == (tree - {"PlanError"}) | {"Bug"}  # a plan that contradicts itself is a bug
+
+
+def _light_folder() -> Path:
+    import importlib.util
+
+    spec = importlib.util.find_spec("onnx")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "backend" / "test" / "data" / "light"
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def waiting(limit_s: float) -> Iterator[None]:
+    """One turn every tenth of a second, until the limit."""
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        yield
+        time.sleep(0.1)
