@@ -1,4 +1,4 @@
-"""What the README says is so: its commands run, its code works, its tables are the program's own.
+"""What the README says is so: its commands run, its code works, its examples pass, its files are there.
 
 Commands run as they stand in a folder like a clone, with a finished sweep of made-up devices in it. Those that would
 take minutes are given the simulated cluster, and run for real under the `slow` mark.
@@ -21,29 +21,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from sweep import errors
 from sweep.study.gate import load_cluster, load_study
-from sweep.study.study_form import MeasureForm, StudyForm
-from sweep.study.tuners import CATALOGUE, SearchForm
-from sweep.toolchain.lowering import RECIPES
+from tests.page import README, ROOT, blocks, code, table
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 IS_X86 = os.uname().machine == "x86_64"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def table(first_heading: str, number: int = 0) -> list[list[str]]:
-    """Cells of the `number`-th table whose first column is called so, without its heading."""
-    found = re.findall(rf"^\| {re.escape(first_heading)} \|.*\n\|[-| ]+\n((?:\|.*\n)+)", README, re.MULTILINE)
-    return [[cell.strip() for cell in row.strip("|\n ").split(" | ")] for row in found[number].splitlines()]
-
-
-def code(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
@@ -228,57 +209,6 @@ def check_files(sweep_dir: Path) -> None:
     for part in ("report", "artifacts", "records"):
         for path in (sweep_dir / part).rglob("*.*"):
             assert path.name in inside or path.parent.name == "tasks", path
-
-
-# -- tables -----------------------------------------------------------------------------------------------------------
-
-
-def test_study_keys_and_their_defaults() -> None:
-    keys = {key: row for row in table("key", 0) for key in code(row[0])}
-    assert {"study", *keys} == {field.alias or name for name, field in StudyForm.model_fields.items()}
-    measure = dict(re.findall(r"`(\w+)` (\w+)", keys["measure"][2]))
-    measure.pop("number")
-    fields = MeasureForm.model_fields
-    assert measure == {name: f"{fields[name].default:g}" for name in fields if name != "number"}
-    for key in ("targets", "tuners", "opt_levels", "reference", "seed"):
-        default = StudyForm.model_fields[key].default
-        assert keys[key][1].strip("`").strip("[]") == str(default).strip("[]").replace("'", "")
-    networks = set(re.findall(r"[a-z]+_?[a-z]*_?v?\d+|squeezenet|shufflenet|bvlc_alexnet", keys["models"][2]))
-    assert {f"light_{name}" for name in networks} == {path.stem for path in _light_folder().glob("light_*.onnx")}
-
-
-def test_tuners_and_their_options() -> None:
-    rows = table("tuner")
-    assert [code(row[0])[0] for row in rows] == list(CATALOGUE)
-    for row in rows:
-        fields = CATALOGUE[code(row[0])[0]].model_fields
-        for option, default in re.findall(r"`(\w+)` (\d+)", row[2] if len(row) > 2 else ""):
-            assert fields[option].default == int(default)
-    documented = {}
-    for row in table("common option"):
-        values = [None if value == "none" else float(value) for value in row[1].split(", ")]
-        documented |= dict(zip(code(row[0]), values, strict=True))
-    common = {name: field.default for name, field in SearchForm.model_fields.items() if name != "label"}
-    assert documented == common
-
-
-def test_opt_levels() -> None:
-    assert {int(row[0]): row[1] for row in table("level")} == {level: one.name for level, one in RECIPES.items()}
-
-
-def test_error_classes() -> None:
-    named = {code(row[0])[0] for row in table("class")}
-    tree = {name for name in errors.__all__ if not getattr(errors, name).__subclasses__()}
-    assert named == (tree - {"PlanError"}) | {"Bug"}  # a plan that contradicts itself is a bug
-
-
-def _light_folder() -> Path:
-    import importlib.util
-
-    spec = importlib.util.find_spec("onnx")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "backend" / "test" / "data" / "light"
 
 
 def _answers(port: int) -> bool:
