@@ -35,7 +35,11 @@ def measure_onnxruntime(
     limit_s = float(measure["timeout_s"]) + START_S
     package_root = str(Path(sweep.__file__).parent.parent)
     search_path = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
-    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # numpy's, idle beside ONNX Runtime's own
+    settings = {
+        "OMP_NUM_THREADS": "1",  # numpy's, idle beside ONNX Runtime's own
+        "OPENBLAS_NUM_THREADS": "1",
+        "ORT_DISABLE_TELEMETRY": "1",  # else, from 1.29 on, it calls home and leaves a file in the temporary folder
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "sweep.devices.onnxruntime_child"],
@@ -43,7 +47,7 @@ def measure_onnxruntime(
             capture_output=True,
             text=True,
             timeout=limit_s,
-            env=os.environ | single | {"PYTHONPATH": search_path},
+            env=os.environ | settings | {"PYTHONPATH": search_path},
             start_new_session=True,
             check=False,
         )

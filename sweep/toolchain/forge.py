@@ -224,11 +224,12 @@ def _rebuilt(error: Mapping[str, Any]) -> SweepError:
 
 
 def _environment() -> dict[str, str]:
-    """The owner's, with its import path (a Ray worker's is not in PYTHONPATH) and one thread in every numeric
-    library.
+    """The owner's, with its import path (a Ray worker's is not in PYTHONPATH), one thread in every numeric library, and
+    an ONNX Runtime that calls nobody.
     """
     path = [entry or str(Path.cwd()) for entry in sys.path]
     root = str(Path(__file__).resolve().parents[2])
     if root not in path:
         path.insert(0, root)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), **dict.fromkeys(_SINGLE_THREADED, "1")}
+    ours = {"PYTHONPATH": os.pathsep.join(path), "ORT_DISABLE_TELEMETRY": "1"}
+    return {**os.environ, **ours, **dict.fromkeys(_SINGLE_THREADED, "1")}

@@ -68,6 +68,26 @@ def test_a_tuner_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -
     assert log.read_text().count("\n") >= 1
 
 
+def test_builder_and_device_die_in_mid_search_and_no_trial_is_lost(ray: Shop) -> None:
+    """Neither is a candidate's doing: it is built and measured again."""
+    plain = ray.stages("tune")[0]
+    options = {**plain.options["tuner"]["options"], "trials_per_task": 8, "min_repeat_ms": 100}
+    tune = changed(plain, "robust", tuner={"name": "random", "options": options})
+    tune = replace(tune, hints={**plain.hints, "records": f"{plain.hints['records']}-robust"})
+    ray.engine.start(replace(ray.attempt(plain), stage=tune))
+    reports: list[Report] = []
+    until(lambda: _has_trials(reports, ray), "a trial", LIMIT_S)
+    _kill("ray::BuilderActor")
+    _kill("ray::DeviceActor")
+
+    reports += _reports(ray)
+
+    (end,) = ends(reports)
+    assert isinstance(end, Done), end
+    assert end.result["failed"] == {}
+    assert end.result["valid"] == end.result["trials"] > 8
+
+
 def test_nobody_joins_without_the_token(ray: Shop) -> None:
     import ray as ray_module
 

@@ -1,0 +1,95 @@
+"""A process that opens an engine, works, closes it, and says what it saw.
+
+Run as `python -m tests.engine.room STUDY CLUSTER OUT`. A process of its own, so that all its children are the engine's,
+and so that it can look around after them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sweep.api.engine_room import EngineRoom
+from sweep.planning.planner import make_plan
+from sweep.running.contract import Engine
+from sweep.study.gate import load_cluster, load_study
+from tests.engine.shop import Shop, ends
+
+SET_BY_IMPORTS = {"RAY_CLIENT_MODE", "PYTHONBREAKPOINT"}
+
+
+def main(study: Path, cluster_file: Path, out: Path) -> dict[str, Any]:
+    cluster = load_cluster(cluster_file)
+    plan = make_plan(load_study(study), cluster)
+    before = {"environment": dict(os.environ), "affinity": sorted(os.sched_getaffinity(0)), "temporary": _temporary()}
+    seen: dict[str, Any] = {"device_cores": list(cluster.devices[0].cores), "all_cores": before["affinity"]}
+    for time in ("first", "second"):
+        with EngineRoom(cluster, out) as engine:
+            shop = Shop("room", engine, plan, out)
+            # The first import of a sweep directory and a measurement start all that there is; another import, little
+            stage = shop.stages("measure" if time == "first" else "import")[0]
+            seen[time] = {
+                "ends": [type(end).__name__ for end in ends(shop.perform(shop.attempt(stage)))],
+                "affinity": sorted(os.sched_getaffinity(0)),
+                "processes": _processes(),
+                "cpus": _cpus(engine),
+            }
+        engine.close()
+        engine.close()
+        seen[time]["left"] = {
+            "processes": _processes(),
+            "listening": _listening(psutil.Process()),
+            "temporary": sorted(_temporary() - before["temporary"]),
+            "environment": sorted(
+                name
+                for name in {*os.environ, *before["environment"]}
+                if os.environ.get(name) != before["environment"].get(name) and name not in SET_BY_IMPORTS
+            ),
+            "affinity": sorted(os.sched_getaffinity(0)),
+        }
+    return seen
+
+
+def _processes() -> list[dict[str, Any]]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command = process.cmdline()
+            found.append(
+                {
+                    "command": " ".join(command)[:200],
+                    "is_server": "sweep.devices.server" in command,
+                    "cores": process.cpu_affinity(),
+                    "listening": _listening(process),
+                }
+            )
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def _listening(process: psutil.Process) -> list[str]:
+    return sorted(c.laddr.ip for c in process.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN)
+
+
+def _cpus(engine: Engine) -> float | None:
+    if type(engine).__name__ != "RayEngine":
+        return None
+    import ray
+
+    return float(ray.cluster_resources()["CPU"])
+
+
+def _temporary() -> set[str]:
+    """Everything of ours in the folder for temporary files, which is this process's own."""
+    return {path.name for path in Path(tempfile.gettempdir()).iterdir()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*map(Path, sys.argv[1:]))))

@@ -1,0 +1,75 @@
+"""What an engine takes of this machine while it is open, and that it gives all of it back."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.shop import CLUSTER
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+
+LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.fixture(scope="module", params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+def seen(request: pytest.FixtureRequest, study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp(f"room-{request.param}")
+    (folder / "cluster.yaml").write_text(CLUSTER.format(engine=request.param))
+    (folder / "t").mkdir()
+    room = subprocess.run(
+        [sys.executable, "-m", "tests.engine.room", study_file, folder / "cluster.yaml", folder / "out"],
+        env={**os.environ, "TMPDIR": str(folder / "t"), "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+    )
+    assert room.returncode == 0, room.stderr[-4000:]
+    return {"engine": request.param, **json.loads(room.stdout.splitlines()[-1])}
+
+
+def test_it_works_and_works_again_in_the_same_process(seen: dict[str, Any]) -> None:
+    assert seen["first"]["ends"] == seen["second"]["ends"] == ["Done"]
+
+
+def test_nobody_but_this_machine_is_listened_to(seen: dict[str, Any]) -> None:
+    listening = {address for process in seen["first"]["processes"] for address in process["listening"]}
+
+    assert listening, "tracker and server listen somewhere"
+    assert listening <= LOOPBACK, [p for p in seen["first"]["processes"] if set(p["listening"]) - LOOPBACK]
+
+
+def test_the_device_has_its_core_and_nobody_else_is_on_it(seen: dict[str, Any]) -> None:
+    if len(seen["all_cores"]) < 2:
+        pytest.skip("one core is shared by all there is")
+    theirs = set(seen["device_cores"])
+    processes = seen["first"]["processes"]
+
+    assert [set(process["cores"]) for process in processes if process["is_server"]] == [theirs]
+    # The warden and the tracker sleep but for a moment at each connection; they start before the rest
+    others = [
+        p for p in processes if not p["is_server"] and "warden" not in p["command"] and "tracker" not in p["command"]
+    ]
+    assert others
+    assert not [process for process in others if theirs & set(process["cores"])]
+    assert not theirs & set(seen["first"]["affinity"])
+    if seen["engine"] == "ray":
+        assert seen["first"]["cpus"] == len(seen["all_cores"]) - len(theirs)
+
+
+@pytest.mark.parametrize("time", ["first", "second"])
+def test_closing_leaves_nothing(seen: dict[str, Any], time: str) -> None:
+    left = seen[time]["left"]
+
+    assert left == {
+        "processes": [],
+        "listening": [],
+        "temporary": [],
+        "environment": [],
+        "affinity": seen["all_cores"],
+    }
