@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -18,16 +20,30 @@ _LEDGER, _PLAN, _STUDY = "ledger.jsonl", "plan.json", "study.yaml"
 
 
 def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
-    """Make sure the folder is this study's, or free; with `fresh`, move what is there aside.
+    """Make sure the folder is there and is this study's, or free; with `fresh`, move what is there aside.
 
     Raises:
-        StudyError: it holds something else.
+        StudyError: it holds something else, or cannot be written.
         LedgerError: a run has it.
     """
-    if sweep_dir.exists() and not sweep_dir.is_dir():
-        raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
-    if not sweep_dir.is_dir() or not any(sweep_dir.iterdir()):
-        return
+    try:
+        if sweep_dir.exists() and not sweep_dir.is_dir():
+            raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+        if sweep_dir.is_dir() and any(sweep_dir.iterdir()):
+            _claim_used(sweep_dir, study, fresh=fresh)
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        if not os.access(sweep_dir, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise StudyError(
+            f"cannot be used: {error.strerror or error}",
+            key="--out",
+            value=str(sweep_dir),
+            allowed="a folder that can be written",
+        ) from error
+
+
+def _claim_used(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
     if not (sweep_dir / _LEDGER).exists():
         if not (sweep_dir / "ledger.lock").exists():
             raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
@@ -36,16 +52,22 @@ def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
         Ledger(sweep_dir).close()  # refuses when a run has it
         sweep_dir.rename(_free_name(sweep_dir))
         return
-    plan = sweep_dir / _PLAN
-    if plan.is_file():
-        name = json.loads(plan.read_text(encoding="utf-8")).get("study")
-        if name != study.name:
-            raise StudyError(
-                f"holds the sweep of study {name!r}",
-                key="--out",
-                value=str(sweep_dir),
-                allowed=f"another folder, or --fresh to move that sweep aside for {study.name!r}",
-            )
+    name = _study_of(sweep_dir)
+    if name not in (None, study.name):
+        raise StudyError(
+            f"holds the sweep of study {name!r}",
+            key="--out",
+            value=str(sweep_dir),
+            allowed=f"another folder, or --fresh to move that sweep aside for {study.name!r}",
+        )
+
+
+def _study_of(sweep_dir: Path) -> str | None:
+    """The study that the plan there is of; None where no plan can be read, which is then written anew."""
+    try:
+        return str(json.loads((sweep_dir / _PLAN).read_text(encoding="utf-8"))["study"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:

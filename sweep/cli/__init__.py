@@ -7,8 +7,8 @@ Exit codes: 0 done, 1 some cells failed, 2 bad input, 130 interrupted with every
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-import click
 import typer
 
 from sweep.cli import place, results, sweeping
@@ -21,7 +21,6 @@ app = typer.Typer(
     name="sweep",
     help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\n"
     "Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml",
-    no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -29,7 +28,6 @@ app = typer.Typer(
 farm_app = typer.Typer(
     name="farm",
     help="The tracker and local device servers of a cluster file.\n\nExample: sweep farm up clusters/local.yaml",
-    no_args_is_help=True,
     rich_markup_mode=None,
 )
 app.command("plan")(sweeping.plan_command)
@@ -44,16 +42,21 @@ farm_app.command("status")(place.farm_status)
 farm_app.command("down")(place.farm_down)
 app.command("doctor")(place.doctor_command)
 
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+"""What the parser raises, of click or of the copy of it that newer typer brings along."""
+
+_NO_BRACES = str.maketrans("", "", "{}")
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    arguments = _global_options_first(sys.argv[1:] if argv is None else argv)
+    arguments = _global_options_first(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
-        result = app(args=arguments, standalone_mode=False)
+        result = app(args=arguments, prog_name="sweep", standalone_mode=False)
         return result if isinstance(result, int) else EXIT_DONE
-    except click.exceptions.Exit as end:
+    except typer.Exit as end:
         return int(end.exit_code)
-    except click.ClickException as error:
+    except _UsageError as error:
         return _complain(_usage_line(error))
     except LedgerUnwritable as error:
         _complain(f"{error}; all that was written before is kept, and the same command goes on from there")
@@ -63,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     except SweepError as error:
         _complain(f"{type(error).__name__}: {error}")
         return EXIT_FAILED
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `sweep plan ... | head`
         sys.stderr.close()
@@ -75,10 +78,20 @@ def _complain(line: str) -> int:
     return EXIT_BAD_INPUT
 
 
-def _usage_line(error: click.ClickException) -> str:
-    context = getattr(error, "ctx", None)
-    hint = f" (see `{context.command_path} --help`)" if context is not None else ""
-    return " ".join(error.format_message().split()) + hint
+def _usage_line(error: Any) -> str:
+    """What is wrong and what is allowed, in one line. Not every error says where it happened."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    has_said_all = isinstance(error, typer.BadParameter) and error.message
+    if error.ctx is None or has_said_all:
+        return said
+    command = error.ctx.command
+    if hasattr(command, "commands"):
+        allowed = ", ".join(command.commands)
+    elif hasattr(error, "option_name"):
+        allowed = ", ".join(max(part.opts, key=len) for part in command.params if part.opts[0].startswith("-"))
+    else:
+        allowed = " ".join([error.ctx.command_path, *command.collect_usage_pieces(error.ctx)]).translate(_NO_BRACES)
+    return f"{said}; allowed: {allowed} (see `{error.ctx.command_path} --help`)"
 
 
 def _global_options_first(arguments: list[str]) -> list[str]:

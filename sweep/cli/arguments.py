@@ -35,9 +35,9 @@ EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 DEFAULT_CLUSTER = Path("clusters/local.yaml")
 
-StudyArgument = Annotated[Path, typer.Argument(help="Study file (YAML).", show_default=False)]
-SweepDirArgument = Annotated[Path, typer.Argument(help="Sweep directory.", show_default=False)]
-ClusterArgument = Annotated[Path, typer.Argument(help="Cluster file (YAML).")]
+StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).", show_default=False)]
+SweepDirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Sweep directory.", show_default=False)]
+ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="Cluster file (YAML).")]
 ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

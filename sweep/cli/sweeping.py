@@ -99,7 +99,7 @@ def run_command(
 
 
 def schema_command(
-    kind: Annotated[str, typer.Argument(help="study or cluster.")] = "study",
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="study or cluster.")] = "study",
 ) -> int:
     """Print the JSON schema of study files, for editors.
 

@@ -144,6 +144,8 @@ class ProgressView:
         return told + ([plural(state.retries, "retry")] if state.retries else [])
 
     def _last_line(self, interrupted: bool) -> None:
+        if self.state.total_cells == 0 and not interrupted:
+            return  # nothing was begun: nothing was missing, or an error says why
         took = as_duration(self.clock() - self.state.started_t)
         ended = "interrupted, everything kept; the same command resumes" if interrupted else "ended"
         self._say(Text(f"{ended}: {', '.join(self._counts())}, {took}", style="yellow" if interrupted else "dim"))
