@@ -1,5 +1,5 @@
 # Everything here makes its own virtual environment first (.venv, from pyproject.toml and constraints.txt) and writes
-# nothing outside this folder but pip's download cache.
+# nothing outside this folder but pip's download cache and ~/.cache/tvm-sweep (a lock a core).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

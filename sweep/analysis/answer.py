@@ -97,10 +97,11 @@ def _over_all(best: Sequence[Best]) -> str:
         told += f"; the best tuned cells run {_span(speedups)} as fast as untuned"
     elif not tuned:
         told += "; no tuner beats untuned"
+    joined = " and" if speedups else "; the best cells" if not tuned else ", and"
     ratios = [one.row["ratio_to_onnxruntime"] for one in best if one.row["ratio_to_onnxruntime"] is not None]
     if ratios:
         slower = sum(ratio > 1 for ratio in ratios)
-        told += f" and take {_span(ratios)} the time of ONNX Runtime (slower than it in {slower} of {len(ratios)})"
+        told += f"{joined} take {_span(ratios)} the time of ONNX Runtime (slower than it in {slower} of {len(ratios)})"
     return told + "."
 
 

@@ -144,7 +144,7 @@ def standing(sweep_dir: Path) -> Standing:
     return Standing(
         study=plan["study"],
         status=state.last_status or ("running" if is_held(sweep_dir) else "lost"),
-        cells=cells,
+        cells=dict(cells),
         stages={kind: dict(counts) for kind, counts in stages.items()},
         failures={
             plan["stages"][stage_id]["label"]: f"{failed.error_class}: {failed.error}"

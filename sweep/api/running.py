@@ -59,7 +59,7 @@ def run(
     study: Study,
     cluster: Cluster,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     fresh: bool = False,
     options: RunOptions | None = None,
     view: ProgressView | None = None,
@@ -75,7 +75,7 @@ def run(
         DeviceLost: the tracker or a local server does not come up.
         EngineError: Ray cannot be started or reached.
     """
-    sweep_dir = (out or default_sweep_dir(study)).absolute()
+    sweep_dir = Path(out or default_sweep_dir(study)).absolute()
     options = options or RunOptions()
     plan = make_plan(study, cluster)
     claim(sweep_dir, study, fresh=fresh)

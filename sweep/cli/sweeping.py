@@ -92,9 +92,10 @@ def run_command(
         show_report(folder, "json")
     else:
         show_report(folder, "table")
-        if ended.executed == 0:
+        if ended.executed == 0 and ended.status in ("done", "failed"):
             typer.echo("nothing was missing: nothing was executed")
-        typer.echo(f"report: {folder / 'report' / 'index.html'}\nMLflow: sweep ui {shown(folder)}")
+        typer.echo(f"report: {folder / 'report' / 'index.html'}")
+        typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
     return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
 
 

@@ -98,7 +98,7 @@ class Measure:
     min_repeat_ms: int = 100
     """`number` is raised until one repeat takes this long."""
     warmup: int = 1
-    """Repeats before the ones that count; kept, but apart."""
+    """Single calls before the repeats that count; kept, but apart."""
     number: int | None = None
     """Calls a repeat; none: found from `min_repeat_ms`."""
     timeout_s: float = 600.0

@@ -97,7 +97,7 @@ class MeasureForm(Form):
 
     repeat: int = Field(10, ge=1, le=10_000, description="Values kept of a cell, each a mean over `number` calls.")
     min_repeat_ms: int = Field(100, ge=0, le=60_000, description="`number` is raised until a repeat takes this long.")
-    warmup: int = Field(1, ge=0, le=1_000, description="Repeats before those that count.")
+    warmup: int = Field(1, ge=0, le=1_000, description="Single calls before the repeats that count.")
     number: int | None = Field(None, ge=1, le=1_000_000, description="Calls a repeat; null: from min_repeat_ms.")
     timeout_s: float = Field(600.0, gt=0, le=86_400, description="Time limit of a cell's measurement.")
 

@@ -61,6 +61,8 @@ class WorkloadHistory:
     trials: int = 0
     valid: int = 0
     best_s: float = math.inf
+    since_best: int = 0
+    """Trials since the best one."""
     hashes: set[str] = field(default_factory=set)
     """Of the traces tried, so that none is tried twice."""
 
@@ -68,10 +70,12 @@ class WorkloadHistory:
         """Count one trial."""
         self.trials += 1
         self.hashes.add(trial.trace_hash)
+        self.since_best += 1
         median_s = trial.median_s
         if median_s is not None:
             self.valid += 1
-            self.best_s = min(self.best_s, median_s)
+            if median_s < self.best_s:
+                self.best_s, self.since_best = median_s, 0
 
 
 class RecordStore:

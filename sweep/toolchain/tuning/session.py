@@ -115,9 +115,14 @@ class Session:
             if room is not None:
                 wanted = min(wanted, room)
                 room -= max(0, wanted)
-            if wanted > 0:
+            if wanted > 0 and not self._is_stuck(task.workload):
                 work.append((task, wanted))
         return work
+
+    def _is_stuck(self, workload: str) -> bool:
+        """Whether early stopping ends this task: so many trials since its best one."""
+        patience = self.job.options.get("early_stopping")
+        return patience is not None and self.store.of(workload).since_best >= int(patience)
 
     def _out_of_time(self) -> bool:
         hours = self.job.options.get("hours")
@@ -184,7 +189,10 @@ class Session:
                 del self.rounds[round_.search.workload]
                 round_.search.tell(round_.outcomes)
                 self.spent.search_s += time.monotonic() - begun
-                searches.append(round_.search)
+                if self._is_stuck(round_.search.workload):
+                    round_.search.close()
+                else:
+                    searches.append(round_.search)
 
     def _keep(
         self, round_: _Round, candidate: Candidate, answer: dict[str, Any] | BaseException, build_s: float | None

@@ -94,6 +94,17 @@ def test_a_total_is_kept(tasks: list[TuningTask], tmp_path: Path) -> None:
     assert result["trials"] == 8
 
 
+def test_early_stopping_leaves_a_task_that_gets_no_better(tasks: list[TuningTask], tmp_path: Path) -> None:
+    """The first of each round of 3 is best: with a patience of 4 the third round is not asked for, nor on resuming."""
+    for expected in (6, 0):
+        result = tuner_at(tmp_path).tune(
+            job_of(tasks[:1], trials_per_task=30, early_stopping=4),
+            ChosenLaboratory(lambda n: [1e-3 if n == 1 else 2e-3]),
+            lambda info: None,
+        )
+        assert result["trials"] == expected
+
+
 def test_failed_candidates_are_kept_with_their_reason_and_stay_out_of_the_database(
     tasks: list[TuningTask], tmp_path: Path
 ) -> None:
