@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 some cells failed, 2 bad input, 130 interrupted with every
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -53,6 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _global_options_first(sys.argv[1:] if argv is None else argv) or ["--help"]
     try:
         result = app(args=arguments, prog_name="sweep", standalone_mode=False)
+        sys.stdout.flush()
         return result if isinstance(result, int) else EXIT_DONE
     except typer.Exit as end:
         return int(end.exit_code)
@@ -68,8 +70,9 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_FAILED
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `sweep plan ... | head`
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit):  # the second is what typer makes of the first
+        # `sweep plan ... | head` has read enough; Python writes the rest when it ends, and would complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
 
 

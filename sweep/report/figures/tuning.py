@@ -53,14 +53,15 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
 def stage_times(stage_seconds: Mapping[str, float]) -> Iterator[Figure]:
     """A bar a kind of stage."""
     seconds = sorted(stage_seconds.items(), key=lambda item: item[1])
-    if not seconds:
+    total = sum(value for _, value in seconds)
+    if total == 0:  # no stage, or made-up ones that take no time
         return
     bar = {
         "type": "bar",
         "orientation": "h",
         "y": [kind for kind, _ in seconds],
         "x": [value for _, value in seconds],
-        "text": [f"{value / sum(v for _, v in seconds):.0%}" for _, value in seconds],
+        "text": [f"{value / total:.0%}" for _, value in seconds],
         "textposition": "outside",
         "cliponaxis": False,
         "marker": {"color": COLOURS[0]},

@@ -1,0 +1,157 @@
+"""Commands that read: plan, status, report, schema. On a sweep of made-up devices, finished once for all tests here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import jsonschema
+import pandas as pd
+import pytest
+import yaml
+
+from sweep.cli import main
+from tests.cli.conftest import CLUSTER, STUDY, Sweep
+
+ROOT = Path(__file__).parents[2]
+CELLS = 10
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny: bytes) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.onnx").write_bytes(tiny)
+    (folder / "study.yaml").write_text(STUDY)
+    (folder / "cluster.yaml").write_text(CLUSTER)
+    arguments = [f"{folder}/study.yaml", "--cluster", f"{folder}/cluster.yaml", "--out", f"{folder}/out"]
+    assert main(["run", *arguments]) == 0
+    return folder
+
+
+def test_plan_in_json(here: Path, sweep: Sweep) -> None:
+    said = sweep("plan", "study.yaml", "-c", "cluster.yaml", "--json")
+
+    assert (said.code, said.err) == (0, "")
+    plan = json.loads(said.out)
+    assert plan["cells"] == CELLS
+    # Two devices, with the same target and each with its own searches: lowered and built once where nothing is tuned
+    assert plan["stages"] == {"import": 1, "lower": 2, "tune": 4, "build": 6, "measure": 10}
+    assert plan["naive_stages"] == {"import": 10, "lower": 8, "tune": 4, "build": 8, "measure": 10}
+    assert plan["cached"] == dict.fromkeys(plan["stages"], 0)
+
+
+def test_a_global_json_means_the_same(here: Path, sweep: Sweep) -> None:
+    after = sweep("plan", "study.yaml", "-c", "cluster.yaml", "--json")
+
+    assert sweep("--json", "plan", "study.yaml", "-c", "cluster.yaml") == after
+
+
+def test_plan_starts_nothing(here: Path, sweep: Sweep) -> None:
+    before = sorted(here.rglob("*"))
+
+    said = sweep("plan", "study.yaml", "-c", "cluster.yaml")
+
+    assert said.code == 0
+    assert said.out.startswith("good: 10 cells, 0 done\n")
+    assert sorted(here.rglob("*")) == before
+
+
+def test_plan_of_a_finished_sweep(finished: Path, sweep: Sweep) -> None:
+    arguments = [finished / "study.yaml", "-c", finished / "cluster.yaml", "--out", finished / "out", "--json"]
+
+    plan = json.loads(sweep("plan", *arguments).out)
+
+    assert plan["cached"] == plan["stages"]
+
+
+def test_status(finished: Path, sweep: Sweep) -> None:
+    said = sweep("status", finished / "out")
+
+    assert said.code == 0
+    assert said.out.startswith("good: done; 10 done;")
+    status = json.loads(sweep("status", finished / "out", "--json").out)
+    assert (status["study"], status["status"], status["cells"]) == ("good", "done", {"done": 10})
+    assert status["stages"]["measure"] == {"done": 10}
+    assert status["failures"] == {}
+
+
+def test_report_as_a_table(finished: Path, sweep: Sweep) -> None:
+    said = sweep("report", finished / "out")
+
+    assert (said.code, said.err) == (0, "")
+    assert "tiny" in said.out
+    assert "untuned" in said.out
+    assert said.out.count("ONNX Runtime") >= 2
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+def test_report_as_json(finished: Path, sweep: Sweep) -> None:
+    rows = json.loads(sweep("report", finished / "out", "--format", "json").out)["cells"]
+
+    assert len(rows) == CELLS
+    assert {row["status"] for row in rows} == {"done"}
+    assert json.loads(sweep("report", finished / "out", "--json").out)["cells"] == rows
+
+
+def test_report_as_csv(finished: Path, sweep: Sweep) -> None:
+    rows = list(csv.DictReader(io.StringIO(sweep("report", finished / "out", "--format", "csv").out)))
+
+    assert len(rows) == CELLS
+    assert all(float(row["latency_ms_median"]) > 0 for row in rows)
+
+
+def test_report_as_markdown(finished: Path, sweep: Sweep) -> None:
+    said = sweep("report", finished / "out", "--format", "markdown")
+
+    assert "| --- |" in said.out or "|---|" in said.out.replace(" ", "").replace(":", "")
+
+
+def test_report_as_parquet(finished: Path, sweep: Sweep) -> None:
+    path = sweep("report", finished / "out", "--format", "parquet").out.strip()
+
+    assert len(pd.read_parquet(path)) == CELLS
+
+
+def test_report_as_html(finished: Path, sweep: Sweep) -> None:
+    (finished / "out" / "report" / "index.html").unlink()
+
+    said = sweep("report", finished / "out", "--format", "html")
+
+    page = Path(said.out.strip())
+    assert page == finished / "out" / "report" / "index.html"
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_several_formats_at_once(finished: Path, sweep: Sweep) -> None:
+    said = sweep("report", finished / "out", "--format", "html, parquet")
+
+    assert [Path(line).suffix for line in said.out.splitlines()] == [".html", ".parquet"]
+
+
+def test_a_sweep_without_tables(finished: Path, sweep: Sweep, tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_bytes((finished / "out" / "ledger.jsonl").read_bytes())
+
+    said = sweep("report", tmp_path)
+
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert "results.parquet" in said.err
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_schema_of_studies_takes_the_experiments(study: Path, sweep: Sweep) -> None:
+    schema = json.loads(sweep("schema").out)
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(yaml.safe_load(study.read_text()), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**yaml.safe_load(study.read_text()), "opt_levels": [9]}, schema)
+
+
+@pytest.mark.parametrize("cluster", sorted((ROOT / "clusters").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_schema_of_clusters_takes_the_clusters(cluster: Path, sweep: Sweep) -> None:
+    schema = json.loads(sweep("schema", "cluster").out)
+
+    jsonschema.validate(yaml.safe_load(cluster.read_text()), schema)
