@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +43,12 @@ def _finish(folder: Path, cluster: str) -> Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """On Ray."""
-    yield _finish(tmp_path_factory.mktemp("finished"), CLUSTER_TWO.format(engine="ray"))
+    return _finish(tmp_path_factory.mktemp("finished"), CLUSTER_TWO.format(engine="ray"))
 
 
 @pytest.fixture(scope="session")
-def finished_inline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+def finished_inline(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """In one process."""
-    yield _finish(tmp_path_factory.mktemp("inline"), CLUSTER_ONE.format(engine="inline"))
+    return _finish(tmp_path_factory.mktemp("inline"), CLUSTER_ONE.format(engine="inline"))
