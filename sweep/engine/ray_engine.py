@@ -26,7 +26,6 @@ __all__ = ["RayEngine"]
 
 _CLOSE_S = 5.0
 _PROGRESS_EVERY_S = 1.0
-_WORKER_ENV = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
 
 
 @dataclass(slots=True)
@@ -47,6 +46,9 @@ class RayEngine:
         self._next_ask = 0.0
         self._devices: dict[str, ActorHandle] = {}
         self._tuners: dict[str, ActorHandle] = {}
+        self._worker_env = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
+        if session.temp_dir is not None:  # what killed workers leave goes away with the session's folder
+            self._worker_env["TMPDIR"] = str(session.temp_dir)
         # Half of the cores build and the other half search; a single core does both, and they overlap with measurement
         slots = max(1, num_cpus // 2)
         self.capacity: Mapping[str, int] = {"compile": slots, "tune": max(2, num_cpus - slots)}
@@ -57,7 +59,7 @@ class RayEngine:
                 num_cpus=slots / 2 if num_cpus == 1 else slots,
                 max_concurrency=64,
                 **RESTARTED,
-                runtime_env={"env_vars": _WORKER_ENV},
+                runtime_env={"env_vars": self._worker_env},
                 scheduling_strategy=self._here(),
             )
             .remote(slots, site.compile_cores)
@@ -133,7 +135,7 @@ class RayEngine:
                     num_cpus=0,
                     resources={resource: 1.0} if known else None,
                     **RESTARTED,
-                    runtime_env={"env_vars": _WORKER_ENV},
+                    runtime_env={"env_vars": self._worker_env},
                     scheduling_strategy=self._here(),
                 )
                 .remote(key, self._site)
@@ -150,7 +152,7 @@ class RayEngine:
                     num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
                     max_concurrency=2,
                     **RESTARTED,
-                    runtime_env={"env_vars": _WORKER_ENV},
+                    runtime_env={"env_vars": self._worker_env},
                     scheduling_strategy=self._here(),
                 )
                 .remote(self._site, call)

@@ -89,6 +89,15 @@ class RaySession:
             **_QUIET,
         )
 
+    @property
+    def temp_dir(self) -> Path | None:
+        """For temporary files of workers, until the session closes; None on a cluster that was there before."""
+        if self._temp is None:
+            return None
+        folder = self._temp / "tmp"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def _join(self, address: str) -> None:
         import ray
 

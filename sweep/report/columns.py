@@ -132,7 +132,8 @@ def _spread(row: Row) -> str:
 
 
 def _against_reference(row: Row) -> str:
-    return "1x" if row["runtime"] == REFERENCE else as_times(row["ratio_to_onnxruntime"])
+    is_measure = row["runtime"] == REFERENCE and row["status"] == "done"
+    return "1x" if is_measure else as_times(row["ratio_to_onnxruntime"])
 
 
 def _status(row: Row, best: frozenset[str]) -> str:

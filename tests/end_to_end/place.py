@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import psutil
 
 from tests.networks import write_tiny
 
-__all__ = ["CLUSTER_ONE", "CLUSTER_TWO", "LIMIT_S", "Ended", "Place"]
+__all__ = ["CLUSTER_ONE", "CLUSTER_TWO", "LIMIT_S", "Ended", "Place", "is_open", "listening"]
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 300.0
@@ -142,7 +143,5 @@ def listening(processes: Sequence[psutil.Process]) -> set[int]:
 
 def is_open(port: int) -> bool:
     """Whether anybody listens on the port now."""
-    import socket
-
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import Finished
-from tests.end_to_end.place import is_open
+from tests.end_to_end.conftest import STUDY, Finished
+from tests.end_to_end.place import CLUSTER_ONE, Place
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray, pytest.mark.mlflow, pytest.mark.timeout(900)]
 
@@ -115,7 +117,7 @@ def test_the_report_is_there(finished: Finished) -> None:
     page = (finished.out / "report" / "index.html").read_text()
 
     assert "What does tuning buy for a network that takes no time?" in page
-    assert not re.findall(r'(?:src|href)="https?://', page)
+    assert not re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="https?://', page)
 
 
 def test_the_terminal_shows_table_and_places(finished: Finished) -> None:
@@ -181,7 +183,7 @@ def test_a_cell_s_run_has_axes_and_latencies(store: Any, rows: pd.DataFrame) -> 
         "opt_level": "3",
     }
     assert run.data.metrics["latency_ms_median"] == pytest.approx(row.latency_ms_median)
-    assert len(store.get_metric_history(row.mlflow_run_id, "latency_ms")) == 3
+    assert len(store.get_metric_history(row.mlflow_run_id, "repeats/latency_ms")) == 3
 
 
 def test_the_sweep_s_run_has_tables_report_and_logs(store: Any) -> None:
@@ -205,17 +207,32 @@ def test_the_same_again_executes_nothing(finished: Finished) -> None:
     assert finished.place.processes() == []
 
 
-def test_ports_of_the_farm_are_free_again(finished: Finished) -> None:
-    logs = " ".join(path.read_text() for path in (finished.out / "farm" / "logs").iterdir())
-    ports = {int(port) for port in re.findall(r"127\.0\.0\.1[:, ]+(\d{4,5})", logs)}
+def test_a_value_more_is_the_difference_alone_also_in_a_copy_of_the_folder(
+    finished_inline: Finished, tmp_path: Path
+) -> None:
+    """Results name their files from the sweep directory, so that it can be moved."""
+    before = len(finished_inline.place.events("attempt_started"))
+    place = Place(tmp_path / "grown", STUDY.replace("[1, 3]", "[1, 2, 3]"), CLUSTER_ONE.format(engine="inline"))
+    shutil.copytree(finished_inline.out, place.out)
 
-    assert not [port for port in ports if is_open(port)]
+    grown = place.run()
+
+    assert grown.code == 0, grown.err
+    started = place.events("attempt_started")[before:]
+    assert Counter(event["kind"] for event in started) == {"lower": 1, "tune": 1, "build": 2, "measure": 2}
+    rows = pd.read_parquet(place.out / "results.parquet")
+    assert len(rows) == 7
+    assert set(rows.status) == {"done"}
 
 
-def test_a_sweep_is_where_its_folder_is(finished: Finished) -> None:
-    """Results name files from the folder, which may be moved."""
-    text = (finished.out / "ledger.jsonl").read_text()
+def test_without_ray_it_is_the_same(finished: Finished, finished_inline: Finished) -> None:
+    with_ray = pd.read_parquet(finished.out / "results.parquet")
+    without = pd.read_parquet(finished_inline.out / "results.parquet")
 
-    results = [event["result"] for event in finished.place.events("stage_done")]
-    assert all(not Path(result[key]).is_absolute() for result in results for key in ("dir", "lib") if key in result)
-    assert "run_secs" in text
+    assert list(without.columns) == list(with_ray.columns)
+    assert set(without.status) == {"done"}
+    assert set(without.cell_id) == set(with_ray[with_ray.device == "here"].cell_id)
+    assert (without[without.tuner == "random"].tuned_tasks > 0).all()
+    assert without.output_max_abs_diff.max() < 1e-3
+    assert finished_inline.place.processes() == []
+    assert finished_inline.place.leftovers([finished_inline.pid]) == []

@@ -1,0 +1,98 @@
+"""Cells that fail: for their own reason, told at once, and alone."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.end_to_end.conftest import STUDY, Finished
+from tests.end_to_end.place import CLUSTER_ONE, Place
+from tests.networks import write_corrupt, write_unsupported
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.mlflow, pytest.mark.timeout(900)]
+
+MODELS = """
+study: some-fail
+models: [unsupported.onnx, corrupt.onnx, tiny.onnx]
+opt_levels: [1]
+measure: {repeat: 3, min_repeat_ms: 1}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    place = Place(tmp_path / "place", MODELS, CLUSTER_ONE.format(engine="inline"))
+    write_unsupported(place.folder / "unsupported.onnx")
+    write_corrupt(place.folder / "corrupt.onnx")
+    return place
+
+
+def test_models_that_cannot_be_imported_leave_the_others_alone(place: Place) -> None:
+    ended = place.run()
+
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+    told = [line for line in ended.err.splitlines() if line.startswith("failed")]
+    assert len(told) == 4
+    assert "unsupported native none O1 here: import: ImportFailed: " in told[0]
+    assert "does not support: Det (node d)" in told[0]
+    assert "corrupt.onnx: not an ONNX file, or a damaged one" in told[2]
+    shown = " ".join(ended.out.split())
+    assert "4 failed, 2 done" in shown
+    assert "does not support: Det (node d)" in shown
+    assert shown.count("1x") == shown.count("1.00x") + 1, "what failed is no measure for others"
+    rows = pd.read_parquet(place.out / "results.parquet").set_index(["model", "runtime"])
+    assert rows.status[("tiny", "tvm")] == rows.status[("tiny", "onnxruntime")] == "done"
+    for model in ("unsupported", "corrupt"):
+        failed = rows.loc[(model, "tvm")]
+        assert (failed.status, failed.error_class, failed.failed_stage) == ("failed", "ImportFailed", "import")
+        assert pd.isna(failed.latency_ms_median)
+
+    events = place.events()
+    again = place.run()
+
+    assert again.code == 1
+    assert "nothing was executed" in again.out
+    assert place.events() == events, "what cannot come out differently is not tried again"
+
+
+def test_fail_fast_starts_nothing_more(place: Place) -> None:
+    ended = place.run("--fail-fast")
+
+    assert ended.code == 1
+    started = place.events("attempt_started")
+    (failed,) = place.events("attempt_failed")
+    assert failed["error_class"] == "ImportFailed"
+    assert [event for event in started if event["seq"] > failed["seq"]] == []
+    assert place.events("run_ended")[-1]["status"] == "stopped"
+
+    (place.folder / "study.yaml").write_text(MODELS.replace("unsupported.onnx, corrupt.onnx, ", ""))
+    assert place.run().code == 0, "the others are not held against it"
+
+
+def test_a_wrong_output_is_a_failed_cell_not_a_fast_one(finished_inline: Finished, tmp_path: Path) -> None:
+    study = STUDY.replace("[1, 3]", "[3]").replace("repeat: 3", "repeat: 4").replace("[none, {", "[none] # [{")
+    place = Place(tmp_path / "place", study, CLUSTER_ONE.format(engine="inline"))
+    shutil.copytree(finished_inline.out, place.out)
+    (reference,) = place.out.glob("artifacts/import/*/reference.npz")
+    with np.load(reference) as stored:
+        arrays = {name: stored[name].copy() for name in stored.files}
+    arrays["output_0"].flat[0] += 1.0
+    np.savez(reference, **arrays)
+    before = len(place.events("attempt_started"))
+
+    ended = place.run()
+
+    assert ended.code == 1
+    assert [event["kind"] for event in place.events("attempt_started")[before:]] == ["measure", "measure"]
+    rows = pd.read_parquet(place.out / "results.parquet")
+    assert len(rows) == 2
+    assert set(rows.status) == {"failed"}
+    assert set(rows.error_class) == {"OutputMismatch"}
+    assert rows.error.str.contains("max absolute difference 1").all()
+    assert rows.latency_ms_median.isna().all()
+    assert "OutputMismatch" in ended.err
