@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_models_that_cannot_be_imported_leave_the_others_alone(place: Place) -> 
     shown = " ".join(ended.out.split())
     assert "4 failed, 2 done" in shown
     assert "does not support: Det (node d)" in shown
-    assert shown.count("1x") == shown.count("1.00x") + 1, "what failed is no measure for others"
+    assert len(re.findall(r" 1x ", shown)) == 1, "a rival that failed is no measure for others"
     rows = pd.read_parquet(place.out / "results.parquet").set_index(["model", "runtime"])
     assert rows.status[("tiny", "tvm")] == rows.status[("tiny", "onnxruntime")] == "done"
     for model in ("unsupported", "corrupt"):
