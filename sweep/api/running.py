@@ -144,7 +144,8 @@ def _open_mirror(study: Study, cluster: Cluster, ledger: Ledger, sweep_dir: Path
         else MlflowMirror(uri, None, study.name, study.question)
     )
     identity = SweepIdentity(
-        id=_sweep_id(sweep_dir),
+        # The embedded store is this sweep's alone and moves with it
+        id=_sweep_id(sweep_dir) if uri is not None else study.name,
         name=sweep_dir.name,
         sweep_dir=sweep_dir,
         started_t=ledger.state.first_t or _now(),

@@ -19,7 +19,7 @@ from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import Results
 from sweep.record import mlflow_rows as rows
 from sweep.record.mlflow_rows import Point
-from sweep.record.mlflow_store import embedded_store, open_client, settle, translated
+from sweep.record.mlflow_store import bring_home, embedded_store, open_client, settle, translated
 
 __all__ = ["MlflowMirror", "SweepIdentity"]
 
@@ -78,6 +78,8 @@ class MlflowMirror:
         Raises RecordError where the store cannot be reached.
         """
         self._sweep = sweep
+        if self.artifact_root is not None:
+            bring_home(self.tracking_uri, self.artifact_root)
         self._client = open_client(self.tracking_uri)
         with translated(self.tracking_uri):
             self._experiment_id = self._experiment()
@@ -85,6 +87,7 @@ class MlflowMirror:
             if found:
                 self._parent_id = found[0].info.run_id
                 self._client.update_run(self._parent_id, status="RUNNING")
+                self._client.set_tag(self._parent_id, "sweep.dir", str(sweep.sweep_dir))
                 self._cells = dict(self._mirrored())
             else:
                 tags = rows.as_text({"sweep.id": sweep.id, "sweep.dir": sweep.sweep_dir, **sweep.tags})

@@ -18,7 +18,7 @@ from typing import Any
 
 from sweep.errors import RecordError
 
-__all__ = ["embedded_store", "open_client", "settle", "translated", "ui_command", "ui_environment"]
+__all__ = ["bring_home", "embedded_store", "open_client", "settle", "translated", "ui_command", "ui_environment"]
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -27,11 +27,13 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
+_ARTIFACTS = "mlartifacts"
+
 
 def embedded_store(sweep_dir: Path) -> tuple[str, str]:
     """Tracking URI and artifact root of a sweep's own store, both inside its directory."""
     home = sweep_dir.resolve()
-    return f"sqlite:///{home / 'mlflow.db'}", (home / "mlartifacts").as_uri()
+    return f"sqlite:///{home / 'mlflow.db'}", (home / _ARTIFACTS).as_uri()
 
 
 def open_client(tracking_uri: str) -> Any:
@@ -45,6 +47,27 @@ def open_client(tracking_uri: str) -> Any:
         if path is not None and not path.exists():
             _create_sqlite(path)
         return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def bring_home(tracking_uri: str, artifact_root: str) -> None:
+    """Point a SQLite store that moved, or was copied, with its sweep directory to the artifacts that lie there now.
+
+    MLflow keeps the whole path, and would go on writing at the former place.
+    """
+    path = _sqlite_path(tracking_uri)
+    if path is None or not path.exists():
+        return
+    with translated(tracking_uri), closing(sqlite3.connect(path)) as connection, connection:
+        question = "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ? AND artifact_location != ?"
+        found = connection.execute(question, (f"%/{_ARTIFACTS}", artifact_root)).fetchall()
+        for (former,) in found:
+            connection.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
+                (artifact_root, len(former) + 1, len(former), former),
+            )
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (artifact_root, former)
+            )
 
 
 def settle(tracking_uri: str) -> None:

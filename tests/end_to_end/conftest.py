@@ -13,9 +13,13 @@ STUDY = """
 study: main-job
 question: What does tuning buy for a network that takes no time?
 models: [tiny.onnx]
-tuners: [none, {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}]
+tuners:
+  - none
+  - {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}
+  - {name: xgb, trials_per_task: 2, round: 2, population: 4, generations: 1, number: 1, repeat: 1, min_repeat_ms: 0}
 opt_levels: [1, 3]
 measure: {repeat: 3, min_repeat_ms: 1}
+exclude: [{tuner: xgb, opt_level: 1}]
 """
 
 

@@ -76,7 +76,8 @@ def test_fail_fast_starts_nothing_more(place: Place) -> None:
 
 
 def test_a_wrong_output_is_a_failed_cell_not_a_fast_one(finished_inline: Finished, tmp_path: Path) -> None:
-    study = STUDY.replace("[1, 3]", "[3]").replace("repeat: 3", "repeat: 4").replace("[none, {", "[none] # [{")
+    study = STUDY.replace("[1, 3]", "[3]").replace("repeat: 3", "repeat: 4")
+    study = study.replace("{tuner: xgb, opt_level: 1}", "{tuner: [random, xgb]}")
     place = Place(tmp_path / "place", study, CLUSTER_ONE.format(engine="inline"))
     shutil.copytree(finished_inline.out, place.out)
     (reference,) = place.out.glob("artifacts/import/*/reference.npz")

@@ -17,7 +17,7 @@ from tests.end_to_end.place import CLUSTER_ONE, Place
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray, pytest.mark.mlflow, pytest.mark.timeout(900)]
 
-CELLS = 10
+CELLS = 12
 AXES = ["model", "target", "tuner", "opt_level", "layout", "precision", "batch", "device", "runtime"]
 COLUMNS = """
 status error_class error latency_ms_mean latency_ms_median latency_ms_min latency_ms_max latency_ms_std latency_ms_p90
@@ -62,10 +62,10 @@ def test_latencies_are_whole(rows: pd.DataFrame) -> None:
 
 
 def test_tuned_cells_were_tuned_and_the_others_not(rows: pd.DataFrame) -> None:
-    tuned, untuned = rows[rows.tuner == "random"], rows[rows.tuner == "none"]
+    tuned, untuned = rows[rows.tuner.isin(["random", "xgb"])], rows[rows.tuner == "none"]
 
-    assert len(tuned) == len(untuned) == 4
-    assert (tuned.groupby("device").tuning_trials.sum() > 0).all()
+    assert (len(tuned), len(untuned)) == (6, 4)
+    assert (tuned.groupby(["tuner", "device"]).tuning_trials.sum() > 0).all()
     assert (tuned.tuned_tasks > 0).all()
     assert (untuned.tuning_trials == 0).all()
     assert (untuned.speedup_vs_untuned == 1).all()
@@ -124,7 +124,7 @@ def test_the_terminal_shows_table_and_places(finished: Finished) -> None:
     out = finished.ended.out
 
     assert "ONNX Runtime" in out
-    assert "10 done" in out
+    assert f"{CELLS} done" in out
     assert str(finished.out / "report" / "index.html") in out
     assert "sweep ui out" in out
 
@@ -153,16 +153,24 @@ def test_nothing_is_left_on_the_machine(finished: Finished) -> None:
 # -- MLflow -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def store(finished: Finished) -> Any:
+def open_store(sweep_dir: Path) -> Any:
     from sweep.record.mlflow_store import embedded_store, open_client
 
-    return open_client(embedded_store(finished.out)[0])
+    return open_client(embedded_store(sweep_dir)[0])
 
 
-def test_mlflow_has_a_run_for_the_sweep_and_one_for_each_cell(store: Any, rows: pd.DataFrame) -> None:
-    experiment = store.get_experiment_by_name("main-job")
-    runs = store.search_runs([experiment.experiment_id], max_results=100)
+def runs_of(sweep_dir: Path) -> list[Any]:
+    store = open_store(sweep_dir)
+    return list(store.search_runs([store.get_experiment_by_name("main-job").experiment_id], max_results=100))
+
+
+@pytest.fixture(scope="module")
+def store(finished: Finished) -> Any:
+    return open_store(finished.out)
+
+
+def test_mlflow_has_a_run_for_the_sweep_and_one_for_each_cell(finished: Finished, rows: pd.DataFrame) -> None:
+    runs = runs_of(finished.out)
     parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parents[0].info.run_id]
 
@@ -212,7 +220,9 @@ def test_a_value_more_is_the_difference_alone_also_in_a_copy_of_the_folder(
 ) -> None:
     """Results name their files from the sweep directory, so that it can be moved."""
     before = len(finished_inline.place.events("attempt_started"))
-    place = Place(tmp_path / "grown", STUDY.replace("[1, 3]", "[1, 2, 3]"), CLUSTER_ONE.format(engine="inline"))
+    files_before = sorted(finished_inline.out.rglob("*"))
+    study = STUDY.replace("[1, 3]", "[1, 2, 3]").replace("opt_level: 1", "opt_level: [1, 2]")
+    place = Place(tmp_path / "grown", study, CLUSTER_ONE.format(engine="inline"))
     shutil.copytree(finished_inline.out, place.out)
 
     grown = place.run()
@@ -221,8 +231,12 @@ def test_a_value_more_is_the_difference_alone_also_in_a_copy_of_the_folder(
     started = place.events("attempt_started")[before:]
     assert Counter(event["kind"] for event in started) == {"lower": 1, "tune": 1, "build": 2, "measure": 2}
     rows = pd.read_parquet(place.out / "results.parquet")
-    assert len(rows) == 7
+    assert len(rows) == 8
     assert set(rows.status) == {"done"}
+    assert sorted(finished_inline.out.rglob("*")) == files_before, "nothing is written where the folder was before"
+    runs = runs_of(place.out)
+    assert len(runs) == 1 + 8
+    assert all(run.info.artifact_uri.startswith((place.out / "mlartifacts").as_uri()) for run in runs)
 
 
 def test_without_ray_it_is_the_same(finished: Finished, finished_inline: Finished) -> None:
