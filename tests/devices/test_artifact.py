@@ -37,7 +37,7 @@ def test_both_runtimes_give_the_same_payload(runtime: str, session: DeviceSessio
     assert len(result["run_secs"]) == 4
     assert len(result["warmup_secs"]) == 2
     assert all(0 < value < 1 for value in result["run_secs"])
-    assert result["number"] * np.median(result["run_secs"]) >= 0.8 * 0.005
+    assert result["number"] * np.median(result["run_secs"]) > 0.1 * 0.005
     assert 0 <= result["output_cosine_distance"] < 1e-6
     assert 0 <= result["output_max_abs_diff"] < 1e-3
     assert result["conditions"]["cores"] == [LAST_CORE]
