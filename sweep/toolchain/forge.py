@@ -37,10 +37,10 @@ _SINGLE_THREADED = ("TVM_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 class Forge:
-    """A pool of `slots` killable children, forked from one process that has TVM loaded. Thread-safe.
+    """A pool of killable children, forked from one process that has TVM loaded. Thread-safe.
 
-    The server starts with the object and loads TVM while the first jobs arrive. It ends with its owner, however that
-    ends.
+    Jobs wait in the order in which they came, but tuning candidates (`build_candidate`) behind all others. The server
+    starts with the object and loads TVM while the first jobs arrive. It ends with its owner, however that ends.
     """
 
     def __init__(
@@ -49,21 +49,29 @@ class Forge:
         cores: Sequence[int] | None = None,
         preload: bool = True,
         memory_limit_bytes: int | None = None,
+        lent_cores: Sequence[int] = (),
+        lock_dir: Path | None = None,
     ) -> None:
         """Start the server.
 
-        slots: children at a time; further jobs wait in the server.
+        slots: children at a time on `cores`; further jobs wait in the server. 0 where all children are on lent cores.
         cores: the CPUs that server and children may use; None for the owner's.
         preload: load TVM, its ONNX importer and the x86 intrinsics before the first fork.
         memory_limit_bytes: what a child may map above the server's own size.
+        lent_cores: CPUs that devices lend between their measurements. Each takes one more child, which is used when
+            all slots are, and frozen while anybody holds the core's lock in `lock_dir` (see `sweep.lending`).
         """
-        if slots < 1:
-            raise ValueError(f"slots must be at least 1, not {slots}")
+        if slots < (0 if lent_cores else 1):
+            raise ValueError(f"slots must be at least 1 (0 with lent cores), not {slots}")
+        if lent_cores and lock_dir is None:
+            raise ValueError("lent cores need a lock_dir")
         self._options = {
             "slots": slots,
             "cores": None if cores is None else sorted(set(cores)),
             "preload": preload,
             "memory_limit_bytes": memory_limit_bytes,
+            "lent_cores": sorted(set(lent_cores)),
+            "lock_dir": None if lock_dir is None else str(lock_dir.absolute()),
         }
         self._lock = threading.RLock()
         self._server: _Server | None = None
@@ -72,7 +80,9 @@ class Forge:
             self._running_server()
 
     def submit(self, job_name: str, kwargs: Mapping[str, Any], timeout_s: float | None = None) -> Future[_Result]:
-        """Queue a job; the time limit counts from its start. Cancelling the future kills a job that runs already.
+        """Queue a job; the time limit counts from its start, without the time it is frozen.
+
+        Cancelling the future kills a job that runs already.
 
         The future raises the error class of the tree that the job raised, with `.traceback_text`; a job that is
         killed by its limit or by a crash raises the class of its kind (BuildFailed for `build_*`, ImportFailed,
