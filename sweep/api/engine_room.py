@@ -40,13 +40,14 @@ class EngineRoom:
 
             return SimulatedEngine(cluster)
         from sweep.devices.farm import Farm
-        from sweep.engine.site import Site, compile_cores_of, host_lock_dir
+        from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
 
         compile_cores, shares_cores = compile_cores_of(cluster)
+        lent_cores = lent_cores_of(cluster)
         farm = Farm(cluster, self._sweep_dir / "farm")
         closing.callback(farm.down)
         address = farm.up()
-        # From here on the driver and all it starts leave the devices' cores alone
+        # From here on the driver and all it starts leave the devices' cores alone; builds alone may borrow them
         affinity = os.sched_getaffinity(0)
         os.sched_setaffinity(0, compile_cores)
         closing.callback(os.sched_setaffinity, 0, affinity)
@@ -58,6 +59,7 @@ class EngineRoom:
             devices={device.key: device for device in cluster.devices},
             compile_cores=compile_cores,
             shares_cores=shares_cores,
+            lent_cores=lent_cores,
         )
         if cluster.engine == "inline":
             from sweep.engine.inline import InlineEngine

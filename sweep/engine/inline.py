@@ -22,7 +22,7 @@ class InlineEngine:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._forge = Forge(slots=1, cores=site.compile_cores)
+        self._forge = Forge(site.own_slots(1), site.compile_cores, lent_cores=site.lent_cores, lock_dir=site.lock_dir)
         self._devices: dict[str, DeviceBench] = {}
         self._lanes: dict[str, Lane] = {}
         self._tuners: dict[str, TunerBench] = {}

@@ -51,11 +51,13 @@ def _worker_name(role: str) -> str:
 class BuilderActor:
     """Holds a forge: TVM loaded once, each job in a killable child."""
 
-    def __init__(self, slots: int, cores: tuple[int, ...]) -> None:
+    def __init__(self, slots: int, site: Site) -> None:
         from sweep.toolchain.forge import Forge
 
-        _take_cores(cores)
-        self._forge = Forge(slots=slots, cores=cores or None)
+        _take_cores(site.compile_cores)
+        self._forge = Forge(
+            site.own_slots(slots), site.compile_cores or None, lent_cores=site.lent_cores, lock_dir=site.lock_dir
+        )
         self._name = _worker_name("builder")
 
     @_ONCE

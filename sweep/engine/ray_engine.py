@@ -51,7 +51,8 @@ class RayEngine:
             self._worker_env["TMPDIR"] = str(session.temp_dir)
         # Half of the cores build and the other half search; a single core does both, and they overlap with measurement
         slots = max(1, num_cpus // 2)
-        self.capacity: Mapping[str, int] = {"compile": slots, "tune": max(2, num_cpus - slots)}
+        building = site.own_slots(slots) + len(site.lent_cores)
+        self.capacity: Mapping[str, int] = {"compile": building, "tune": max(2, num_cpus - slots)}
         self._builder = (
             ray.remote(BuilderActor)
             .options(
@@ -62,7 +63,7 @@ class RayEngine:
                 runtime_env={"env_vars": self._worker_env},
                 scheduling_strategy=self._here(),
             )
-            .remote(slots, site.compile_cores)
+            .remote(slots, site)
         )
 
     def start(self, attempt: Attempt) -> None:

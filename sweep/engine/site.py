@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweep.study.cluster import Cluster, Device
 
-__all__ = ["Site", "compile_cores_of", "host_lock_dir"]
+__all__ = ["Site", "compile_cores_of", "host_lock_dir", "lent_cores_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,13 @@ class Site:
     compile_cores: tuple[int, ...]
     """Cores that search and build may use: those that no local device owns."""
     shares_cores: bool
-    """True when devices own every core, so that compilation has to disturb them."""
+    """True when devices own every core, so that search has to disturb them; and builds, unless the cores are lent."""
+    lent_cores: tuple[int, ...] = ()
+    """Devices' cores that builds may use between measurements."""
+
+    def own_slots(self, wanted: int) -> int:
+        """How many builds may run beside measurements: none where all cores are devices', and lent."""
+        return 0 if self.shares_cores and self.lent_cores else wanted
 
 
 def compile_cores_of(cluster: Cluster) -> tuple[tuple[int, ...], bool]:
@@ -36,7 +42,17 @@ def compile_cores_of(cluster: Cluster) -> tuple[tuple[int, ...], bool]:
     return (free, False) if free else (tuple(sorted(mine)), True)
 
 
+def lent_cores_of(cluster: Cluster) -> tuple[int, ...]:
+    """Cores that devices lend between their measurements; a core of several devices, if each of them lends it."""
+    local = [device for device in cluster.devices if device.managed]
+    lent = {core for device in local if device.lend for core in device.cores}
+    kept = {core for device in local if not device.lend for core in device.cores}
+    return tuple(sorted((lent - kept) & os.sched_getaffinity(0)))
+
+
 def host_lock_dir() -> Path:
-    """Where the core locks of this host lie: in the user's cache folder, so that all sweeps find the same ones."""
+    """Where the core locks of this host, and the registers of who was lent a core, lie: in the user's cache folder, so
+    that all sweeps find the same ones.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "tvm-sweep" / "cores"

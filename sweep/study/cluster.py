@@ -28,6 +28,8 @@ class Device:
     """How many equal boards share the key."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """For people: what the key does not say."""
+    lend: bool = False
+    """Whether builds may use its cores between its measurements."""
 
 
 @dataclass(frozen=True, slots=True)

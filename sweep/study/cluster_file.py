@@ -104,6 +104,11 @@ def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
         raise StudyError(
             "does not apply to a device elsewhere", file=file, key=f"{key}.cores", value=form.cores, allowed=allowed
         )
+    if not form.managed and form.lend and "lend" in form.model_fields_set:
+        allowed = "false; its cores are not this host's"
+        raise StudyError(
+            "does not apply to a device elsewhere", file=file, key=f"{key}.lend", value=True, allowed=allowed
+        )
     target = _own_target(form, file, key)
     cores_of_tag = target.pop("num-cores", None)
     threads = form.threads or (cores_of_tag if not form.managed and cores_of_tag else 1)
@@ -111,7 +116,8 @@ def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
     if managed and threads > len(cores):
         allowed = f"up to {len(cores)}, the number of its cores"
         raise StudyError("is more than it has cores", file=file, key=f"{key}.threads", value=threads, allowed=allowed)
-    device = Device(form.key, target, threads, cores, managed, form.count, dict(sorted(form.labels.items())))
+    labels = dict(sorted(form.labels.items()))
+    device = Device(form.key, target, threads, cores, managed, form.count, labels, lend=managed and form.lend)
     if managed:
         _check_host(device, file, key)
     return device

@@ -39,6 +39,7 @@ class DeviceForm(Form):
     cores: list[Annotated[int, Field(ge=-1024, le=1023)]] | None = Field(
         None, min_length=1, description="Cores it owns; -1 is the last that this process may use. Default: [-1]."
     )
+    lend: bool = Field(True, description="Whether builds may use its cores between its measurements.")
     managed: bool = Field(True, description="Whether sweep starts and ends its server, on this host.")
     count: int = Field(1, ge=1, le=10_000, description="Equal boards that share the key.")
     labels: dict[str, str] = Field({}, description="For people.")
