@@ -18,6 +18,7 @@ __all__ = ["RECIPES", "Recipe", "lower", "prepacks_weights"]
 
 _PASS_CONTEXT_LEVEL = 3
 _FOLDS_FROM = 2
+_CHANNELS_LAST_FROM = 3
 
 _LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": ("ConvertLayout",)}
 _PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": ("ToMixedPrecision",)}
@@ -49,6 +50,12 @@ _CANONICALISE = (
     "FoldConstant",
     "DeadCodeElimination",
 )
+_CHANNELS_LAST = (
+    "ConvertLayout",
+    "CanonicalizeBindings",
+    f"{_PASSES}.constants:FoldCheapConstants",
+    "DeadCodeElimination",
+)
 _LEGALISE_AND_FUSE = ("LegalizeOps", "AnnotateTIROpPattern", "FuseOps", "FuseTIR")
 _LEGALISE_FOLD_AND_FUSE = (
     "LegalizeOps",
@@ -76,9 +83,16 @@ RECIPES: dict[int, Recipe] = {
     ),
     3: Recipe(
         "prepack",
-        (*_CANONICALISE, "EliminateCommonSubexpr", *_LEGALISE_FOLD_AND_FUSE, "AttachAttrLayoutFreeBuffers"),
+        (
+            *_CANONICALISE,
+            "EliminateCommonSubexpr",
+            *_CHANNELS_LAST,
+            *_LEGALISE_FOLD_AND_FUSE,
+            "AttachAttrLayoutFreeBuffers",
+        ),
         _PREPACK,
-        "also eliminate common subexpressions; tuned schedules choose the layout of constant weights, packed at build",
+        "also eliminate common subexpressions and put channels last; tuned schedules choose the layout of constant "
+        "weights, packed at build",
     ),
     4: Recipe(
         "fast",
@@ -87,6 +101,7 @@ RECIPES: dict[int, Recipe] = {
             "EliminateCommonSubexpr",
             f"{_PASSES}.parallel_convolutions:CombineParallelConv2D",
             "CombineParallelMatmul",
+            *_CHANNELS_LAST,
             "tvm.relax.transform:FastMathTransform",
             *_LEGALISE_FOLD_AND_FUSE,
             "AttachAttrLayoutFreeBuffers",
@@ -106,7 +121,7 @@ def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
     if level not in RECIPES:
         raise LowerFailed(f"no recipe for opt_level {level}; there are {', '.join(map(str, RECIPES))}")
     passes = list(RECIPES[level].passes)
-    converted = _conversions(str(options.get("layout") or "NCHW"), str(options.get("precision") or "float32"))
+    converted = _conversions(str(options.get("layout") or "NCHW"), str(options.get("precision") or "float32"), level)
     at = passes.index("LegalizeOps")
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
         converted = [
@@ -128,12 +143,14 @@ def finish(module: Any, opt_level: int, target: Any) -> Any:
     return _apply(RECIPES[opt_level].at_build, module, target)
 
 
-def _conversions(layout: str, precision: str) -> list[str]:
-    """The passes that change layout and precision; they come last before operators become loops."""
+def _conversions(layout: str, precision: str, level: int) -> list[str]:
+    """The passes that change layout and precision; they come last before operators become loops. The recipes from level
+    3 on have channels last already.
+    """
     for value, known, axis in ((layout, _LAYOUTS, "layout"), (precision, _PRECISIONS, "precision")):
         if value not in known:
             raise LowerFailed(f"no recipe for {axis} {value}; there are {', '.join(known)}")
-    return [*_LAYOUTS[layout], *_PRECISIONS[precision]]
+    return [*(_LAYOUTS[layout] if level < _CHANNELS_LAST_FROM else ()), *_PRECISIONS[precision]]
 
 
 def _apply(passes: Sequence[str], module: Any, target: Any) -> Any:
