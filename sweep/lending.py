@@ -41,6 +41,8 @@ __all__ = [
 
 _POLL_S = 0.0002
 """A signal stops a process within microseconds, or when it next gets the core."""
+_START_TICKS = 19
+"""Place in a stat file of a process's start in clock ticks since boot, counted from the state on."""
 _AT_REST = frozenset("TtDZXx")
 """States in which a thread uses no core. D too: it stops when it wakes, and whoever waits for a vfork is in D."""
 
@@ -52,7 +54,7 @@ def lock_file(lock_dir: Path, core: int) -> Path:
 
 def entry_of(lock_dir: Path, core: int, pid: int) -> Path:
     """The register's entry of the group that `pid` leads. Raises FileNotFoundError when there is no such process."""
-    return lock_dir / f"lent-{core}" / f"{pid}-{_start_ticks(pid)}"
+    return lock_dir / f"lent-{core}" / f"{pid}-{_stat(f'/proc/{pid}/stat')[_START_TICKS]}"
 
 
 def enter(lock_dir: Path, core: int) -> Path:
@@ -102,9 +104,7 @@ def thaw(groups: Iterable[int]) -> None:
 
 def is_frozen(pid: int) -> bool:
     """Whether a process is stopped by a signal."""
-    with suppress(OSError):
-        return _stat(f"/proc/{pid}/stat")[0] == "T"
-    return False
+    return _state(pid) == "T"
 
 
 @contextmanager
@@ -139,20 +139,26 @@ def members(groups: Collection[int]) -> list[int]:
 
 
 def _borrowers(lock_dir: Path, cores: Iterable[int]) -> set[int]:
-    """The groups in the registers. Entries whose leader is gone are removed, and what is left of the group goes on."""
+    """The groups in the registers. Entries of groups that are gone, with a server that was killed, are removed."""
     found: set[int] = set()
     for entry in [entry for core in cores for entry in (lock_dir / f"lent-{core}").glob("*-*")]:
         group, start_ticks = (int(part) for part in entry.name.split("-"))
-        try:
-            is_the_same = _start_ticks(group) == start_ticks
-        except OSError:
-            is_the_same = False
-            thaw([group])  # a killed server's child can leave a linker, and nobody else would know of it
-        if is_the_same:
+        if _is_there(group, start_ticks):
             found.add(group)
         else:
             entry.unlink(missing_ok=True)
     return found
+
+
+def _is_there(group: int, start_ticks: int) -> bool:
+    try:
+        leader = _stat(f"/proc/{group}/stat")
+    except OSError:
+        thaw([group])  # a linker without its leader may be left, and nobody else would know of it
+        return False
+    if int(leader[_START_TICKS]) != start_ticks:
+        return False
+    return leader[0] != "Z" or any(_state(pid) not in "ZX" for pid in members({group}))
 
 
 def _signal(groups: Iterable[int], number: signal.Signals) -> None:
@@ -171,8 +177,11 @@ def _runs(pid: int) -> bool:
     return False
 
 
-def _start_ticks(pid: int) -> int:
-    return int(_stat(f"/proc/{pid}/stat")[19])
+def _state(pid: int) -> str:
+    """The state of a process's main thread; X when it is gone."""
+    with suppress(OSError):
+        return _stat(f"/proc/{pid}/stat")[0]
+    return "X"
 
 
 def _stat(path: str) -> list[str]:

@@ -49,6 +49,35 @@ def hang_with_grandchild(pid_file: str) -> None:
     time.sleep(600)
 
 
+def burn_with_grandchild(pid_file: str) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    Path(pid_file).write_text(f"{os.getpid()} {child.pid}")
+    while True:
+        pass
+
+
+def burn(cpu_s: float) -> dict[str, Any]:
+    end = time.process_time() + cpu_s
+    while time.process_time() < end:
+        pass
+    return {"cores": sorted(os.sched_getaffinity(0))}
+
+
+def wait_for_file(path: str) -> dict[str, Any]:
+    while not Path(path).exists():
+        time.sleep(0.005)
+    return {}
+
+
+def note(path: str, text: str) -> dict[str, Any]:
+    with Path(path).open("a") as stream:
+        stream.write(text)
+    return {"cores": sorted(os.sched_getaffinity(0))}
+
+
+build_candidate = note
+
+
 def litter() -> dict[str, Any]:
     folder = tempfile.mkdtemp()
     Path(folder, "tvm_tmp_mod.tar").write_bytes(b"left behind")

@@ -131,6 +131,20 @@ def test_at_most_so_many_children(tmp_path: Path) -> None:
         assert sum(file.exists() for file in files) == 2
 
 
+def test_tuning_candidates_wait_for_all_else(tmp_path: Path) -> None:
+    release, order = tmp_path / "release", tmp_path / "order"
+    with Forge(slots=1, preload=False) as forge:
+        jobs = [forge.submit(f"{JOBS}:wait_for_file", {"path": str(release)})]
+        for job, text in (("build_candidate", "c1 "), ("note", "s1 "), ("build_candidate", "c2 "), ("note", "s2 ")):
+            jobs.append(forge.submit(f"{JOBS}:{job}", {"path": str(order), "text": text}))
+        dropped = forge.submit(f"{JOBS}:build_candidate", {"path": str(order), "text": "dropped "})
+        assert dropped.cancel()
+        release.touch()
+        for job in jobs:
+            job.result(30)
+    assert order.read_text() == "s1 s2 c1 c2 "
+
+
 def test_cancel_frees_the_slot(tmp_path: Path) -> None:
     with Forge(slots=1, preload=False) as forge:
         hanging = forge.submit(f"{JOBS}:hang_with_grandchild", {"pid_file": str(tmp_path / "pids")})
