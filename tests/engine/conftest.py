@@ -59,13 +59,14 @@ def farm(cluster_of: Callable[[str], Cluster], tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="package")
 def site_of(farm: tuple[str, int], tmp_path_factory: pytest.TempPathFactory) -> Callable[[Cluster, Path], object]:
-    from sweep.engine.site import Site, compile_cores_of
+    from sweep.engine.site import Site, compile_cores_of, lent_cores_of
 
     locks = tmp_path_factory.mktemp("locks")
 
     def site(cluster: Cluster, sweep_dir: Path) -> Site:
         cores, shared = compile_cores_of(cluster)
-        return Site(sweep_dir, locks, *farm, {device.key: device for device in cluster.devices}, cores, shared)
+        devices = {device.key: device for device in cluster.devices}
+        return Site(sweep_dir, locks, *farm, devices, cores, shared, lent_cores_of(cluster))
 
     return site
 

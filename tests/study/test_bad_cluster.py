@@ -42,6 +42,13 @@ CASES: list[tuple[str, str, str, str]] = [
         "does not apply",
         "managed devices only",
     ),
+    (DEVICE % "{key: a, lend: sometimes}", "devices[0].lend", "wrong type (got 'sometimes')", "true or false"),
+    (
+        DEVICE % "{key: a, managed: false, target: arm/rasp4b64, lend: true}",
+        "devices[0].lend",
+        "does not apply to a device elsewhere (got True)",
+        "its cores are not this host's",
+    ),
     (DEVICE % "{key: a, target: arm/rasp4b65}", "devices[0].target", "did you mean 'arm/rasp4b64'?", "native, a tag"),
     (DEVICE % "{key: a, target: arm/rasp4b64}", "devices[0].target", "for aarch64, this machine is x86-64", "native"),
     (DEVICE % "{key: a, target: {kind: llvm, mcpu: znver5}}", "devices[0].target", "this machine lacks", "native"),

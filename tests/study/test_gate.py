@@ -117,6 +117,15 @@ def test_a_full_target_leaves_nothing_to_defaults(
     assert a72.on(pi) == {"kind": "llvm", "mcpu": "cortex-a72", "mtriple": pi.target["mtriple"], "num-cores": 1}
 
 
+def test_local_devices_lend_their_cores_unless_they_say_no(cluster_of: Callable[[str], Cluster]) -> None:
+    devices = "devices:\n- {key: a}\n- {key: b, lend: false}\n- {key: pi, managed: false, target: arm/rasp4b64}\n"
+    devices += "- {key: pi2, managed: false, target: arm/rasp4b64, lend: false}\n"
+    lends = {device.key: device.lend for device in cluster_of("name: c\n" + devices).devices}
+    assert lends == {"a": True, "b": False, "pi": False, "pi2": False}
+    made_up = cluster_of("name: c\nengine: simulated\ndevices: [{key: a, lend: true}]\n")
+    assert not made_up.devices[0].lend
+
+
 def test_model_paths_start_at_the_study_file_and_the_hash_is_of_the_content(tmp_path: Path) -> None:
     for folder, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
         (tmp_path / folder / "models").mkdir(parents=True)
