@@ -1,23 +1,131 @@
-"""`python -m benchmarks [NAME ...]`: all of them, or those named."""
+"""`python -m benchmarks [NAME ...]`: the short ones, or the one that is named.
+
+Each prints a table and saves JSON, with the conditions, under `bench-results` or in `--out`. Alone on a machine they
+mean something; see the load that is saved with them.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from benchmarks.planner import bench_planner
+EXAMPLES = """\
+python -m benchmarks                                     the short ones: planner, 2 minutes of each tuner
+python -m benchmarks planner                             time of a plan
+python -m benchmarks tuning --minutes 20                 throughput, latency and time, in rounds of 64 and 16
+python -m benchmarks throughput --minutes 5 --rounds 16  candidates a minute against MetaSchedule as shipped
+python -m benchmarks latency --points 3,10,20            whole models from the newest throughput runs
+python -m benchmarks time --out DIR                      where the time of the runs in DIR went
+python -m benchmarks zoo --minutes 120                   nine networks against ONNX Runtime
+python -m benchmarks plan                                trials of the pooled plan against the naive loop
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"planner": bench_planner}
+With make: make bench ARGS="tuning --minutes 20". An option of the tuner: --set population=64.
+"""
+SHORT_MINUTES = 2.0
+LONG_MINUTES = 20.0
+ZOO_MINUTES = 120.0
+POINTS = (3.0, 10.0, 20.0)
+ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
 
 
-def main(names: list[str]) -> int:
-    unknown = sorted(set(names) - set(BENCHMARKS))
-    if unknown:
-        print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
-        return 2
-    for name in names or BENCHMARKS:
-        BENCHMARKS[name]()
+def main(arguments: Sequence[str]) -> int:
+    """Run what the command line asks for; the exit code."""
+    asked = _parser().parse_args(arguments)
+    try:
+        return _run(asked)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(asked: argparse.Namespace) -> int:
+    """Imports stand here: each benchmark loads what it needs alone."""
+    from benchmarks.results import RESULTS, latest_folder, new_folder
+
+    if asked.name in (None, "planner"):
+        from benchmarks.planner import bench_planner
+
+        bench_planner()
+        if asked.name is not None:
+            return 0
+    if asked.name in ("latency", "time"):
+        folder = latest_folder("tuning", asked.out)
+        if folder is None or not (folder / "throughput.json").is_file():
+            print(f"no runs in {folder or RESULTS}: run `throughput` or `tuning` first", file=sys.stderr)
+            return 2
+    elif asked.name == "plan":
+        folder = new_folder("plan", asked.out or RESULTS / "plan")  # the same each time: lowerings are kept
+    else:
+        folder = new_folder("zoo" if asked.name == "zoo" else "tuning", asked.out)
+    print(f"results: {folder}", flush=True)
+    options = dict(asked.set or [])
+    if asked.name == "zoo":
+        from benchmarks.tuning.zoo import MODELS, bench_zoo
+
+        bench_zoo(folder, asked.minutes or ZOO_MINUTES, asked.models or MODELS, options)
+    elif asked.name == "plan":
+        from benchmarks.tuning.pooled_plan import bench_plan
+
+        bench_plan(folder)
+    else:
+        _tuning(asked, folder, options)
     return 0
+
+
+def _tuning(asked: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
+    minutes = asked.minutes or (LONG_MINUTES if asked.name else SHORT_MINUTES)
+    if asked.name in (None, "tuning", "throughput"):
+        from benchmarks.tuning.throughput import bench_throughput
+
+        rounds = asked.rounds or (ROUNDS if asked.name else SHORT_ROUNDS)
+        bench_throughput(folder, asked.model, minutes, rounds, options)
+    if asked.name in (None, "tuning", "time"):
+        from benchmarks.tuning.spent import bench_time
+
+        bench_time(folder)
+    if asked.name in (None, "tuning", "latency"):
+        from benchmarks.tuning.latency import bench_latency
+
+        bench_latency(folder, asked.points or ((minutes,) if minutes < POINTS[0] else POINTS), asked.repeats)
+
+
+def _parser() -> argparse.ArgumentParser:
+    shape = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks", description=__doc__, epilog=EXAMPLES, formatter_class=shape
+    )
+    names = ("planner", "tuning", "throughput", "latency", "time", "zoo", "plan")
+    parser.add_argument("name", nargs="?", choices=names, help="one of them; by default the short ones")
+    parser.add_argument("--out", type=Path, help="folder of results; by default a new one under bench-results")
+    parser.add_argument("--minutes", type=float, help="of tuning: of each run, in `zoo` of all models together")
+    parser.add_argument("--rounds", type=_numbers(int), help="candidates a round, such as 64,16")
+    parser.add_argument("--points", type=_numbers(float), help="minutes at which the model is built, such as 3,10,20")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds in which all artifacts are timed in turn")
+    parser.add_argument("--model", default="onnx-light:squeezenet", help="of throughput and latency")
+    parser.add_argument("--models", type=lambda text: tuple(text.split(",")), help="of `zoo`, such as squeezenet,vgg19")
+    parser.add_argument("--set", type=_option, action="append", metavar="KEY=VALUE", help="an option of sweep's tuner")
+    return parser
+
+
+def _numbers(kind: type[int] | type[float]) -> Any:
+    def numbers(text: str) -> tuple[float, ...]:
+        return tuple(kind(part) for part in text.split(","))
+
+    return numbers
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 if __name__ == "__main__":
