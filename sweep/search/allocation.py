@@ -1,0 +1,87 @@
+"""How a budget of trials is shared out over many tasks: to where the next trials should gain most.
+
+First every task gets a few, so that every model is complete, the costly ones first; then each next round goes to the
+task with the largest expected gain: weight x time of one call x the share of it that a round is expected to save. That
+share is what its latest rounds have saved, and what is left to the best efficiency seen on the device, less with each
+round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+__all__ = ["TaskProgress", "next_task"]
+
+_MEMORY = 0.5  # what a round has saved counts half as much after the next
+_OPTIMISM = 0.5  # of the gap to the best efficiency, what a first round is expected to close
+_FLOOR = 0.02  # of a task's time; keeps an estimate from shutting a task out for good
+_PATIENCE = 4  # first rounds in which every candidate may fail before other tasks come first
+_ROUND = 8.0  # trials after which optimism has halved
+
+
+@dataclass(slots=True)
+class TaskProgress:
+    """A task as the allocation sees it."""
+
+    workload: str
+    weight: float
+    flops: float
+    cap: int
+    """Trials it may have at most, those it had before included."""
+    first: int
+    """Trials of its first round."""
+    trials: int = 0
+    best_s: float = math.inf
+    saved: float = 0.0
+    """Share of its time that recent rounds have saved, decayed."""
+    in_flight: int = 0
+    is_settled: bool = False
+    """Used up, stopped early or given up: it gets no more."""
+    history: list[float] = field(default_factory=list)
+
+    @property
+    def room(self) -> int:
+        """Trials it may still be given."""
+        return 0 if self.is_settled else max(0, self.cap - self.trials - self.in_flight)
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether it has a valid schedule, waits for its first ones, or has failed often enough to stand back."""
+        if math.isfinite(self.best_s):
+            return True
+        return self.trials + self.in_flight >= (self.first if self.in_flight else _PATIENCE * self.first)
+
+    def add(self, seconds: float | None) -> None:
+        """Take one trial in."""
+        self.trials += 1
+        if seconds is None or seconds >= self.best_s:
+            self.saved *= _MEMORY ** (1.0 / _ROUND)
+            return
+        if math.isfinite(self.best_s):
+            self.saved = self.saved * _MEMORY ** (1.0 / _ROUND) + (1.0 - seconds / self.best_s)
+        self.best_s = seconds
+
+    def gain(self, best_rate: float) -> float:
+        """Seconds that the next round is expected to save over all calls; `best_rate` is in flops a second."""
+        if not math.isfinite(self.best_s):
+            return 0.0
+        rate = self.flops / self.best_s
+        left = max(0.0, 1.0 - rate / best_rate) if best_rate > 0 and self.flops > 0 else 0.5
+        hope = _OPTIMISM * left / (1.0 + (self.trials + self.in_flight) / _ROUND)
+        return self.weight * self.best_s * max(_FLOOR / (1.0 + self.trials / _ROUND), 0.5 * self.saved, hope)
+
+
+def next_task(tasks: Iterable[TaskProgress], round_size: int) -> TaskProgress | None:
+    """The task that the next round goes to; None when none can take more now.
+
+    A task that has a full round out waits for its results, since its next round would not know them.
+    """
+    ready = [task for task in tasks if task.room > 0 and task.in_flight < round_size]
+    uncovered = [task for task in ready if not task.is_covered]
+    if uncovered:
+        return max(uncovered, key=lambda task: (task.weight * task.flops, task.weight, task.workload))
+    ready = [task for task in ready if math.isfinite(task.best_s) or task.trials > 0]
+    best_rate = max((task.flops / task.best_s for task in ready if math.isfinite(task.best_s)), default=0.0)
+    return max(ready, key=lambda task: (task.gain(best_rate), task.workload), default=None)
