@@ -1,4 +1,4 @@
-"""Times one candidate of a tuner: a library with one function, on random arguments."""
+"""Times candidates of a tuner: libraries with one function, on random arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sweep.errors import MeasureFailed
 if TYPE_CHECKING:
     from sweep.devices.remote import Remote
 
-__all__ = ["time_candidate"]
+__all__ = ["time_candidate", "time_in_turns"]
 
 RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
 
@@ -20,9 +20,33 @@ def time_candidate(
     remote: Remote, lib: Path, args: Sequence[Mapping[str, Any]], number: int, repeat: int, min_repeat_ms: float
 ) -> list[float]:
     """`repeat` means over `number` calls, in seconds; the first call of all is TVM's own warm-up and not among them."""
+    module = remote.load(lib)
+    tensors = _arguments(remote, args)
+    return _timed(remote, module, tensors, number, repeat, min_repeat_ms)
+
+
+def time_in_turns(
+    remote: Remote,
+    candidates: Sequence[tuple[Path, Sequence[Mapping[str, Any]]]],
+    rounds: int,
+    number: int,
+    repeat: int,
+    min_repeat_ms: float,
+) -> list[list[float]]:
+    """For each candidate `rounds * repeat` means in seconds; every other round goes backwards."""
+    loaded = [(remote.load(lib), _arguments(remote, args)) for lib, args in candidates]
+    values: list[list[float]] = [[] for _ in loaded]
+    for turn in range(rounds):
+        order = range(len(loaded)) if turn % 2 == 0 else reversed(range(len(loaded)))
+        for index in order:
+            values[index] += _timed(remote, *loaded[index], number, repeat, min_repeat_ms)
+    return values
+
+
+def _arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Tensors on the device with random values: zeros and denormals would flatter or slow a kernel."""
     import tvm
 
-    module = remote.load(lib)
     tensors = [tvm.runtime.empty(tuple(arg["shape"]), arg["dtype"], remote.device) for arg in args]
     fill = remote.function(RANDOM_FILL)
     if fill is None:
@@ -30,6 +54,12 @@ def time_candidate(
     for tensor in tensors:
         fill(tensor)
     remote.device.sync()
+    return tensors
+
+
+def _timed(
+    remote: Remote, module: Any, tensors: Sequence[Any], number: int, repeat: int, min_repeat_ms: float
+) -> list[float]:
     evaluator = module.time_evaluator(
         module.entry_name, remote.device, number=number, repeat=repeat, min_repeat_ms=min_repeat_ms
     )

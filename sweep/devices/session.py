@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.devices.artifact import load_artifact, measure_on
-from sweep.devices.candidate import time_candidate
+from sweep.devices.candidate import time_candidate, time_in_turns
 from sweep.devices.cores import core_lock
 from sweep.devices.onnxruntime_reference import measure_onnxruntime
 from sweep.devices.remote import remote_session
@@ -89,6 +89,26 @@ class DeviceSession:
             began = time.monotonic()
             with self._remote(timeout_s) as remote:
                 run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms)
+            return {"run_secs": run_secs, "seconds": time.monotonic() - began}
+
+    def compare_candidates(
+        self,
+        candidates: Sequence[tuple[Path, Sequence[Mapping[str, Any]]]],
+        rounds: int = 5,
+        number: int = 3,
+        repeat: int = 1,
+        min_repeat_ms: float = 10,
+        timeout_s: float = 30.0,
+    ) -> dict[str, Any]:
+        """Time several (library, arguments) in turns, `rounds` times, so that drift hits all alike.
+
+        Gives `run_secs`, for each library `rounds * repeat` values in seconds, and `seconds`. Raises as
+        `measure_candidate` does.
+        """
+        with self._cores():
+            began = time.monotonic()
+            with self._remote(timeout_s) as remote:
+                run_secs = time_in_turns(remote, candidates, rounds, number, repeat, min_repeat_ms)
             return {"run_secs": run_secs, "seconds": time.monotonic() - began}
 
     def measure_artifact(

@@ -5,7 +5,7 @@ They turn a call into work on the toolchain and the device. An engine decides in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,16 +26,21 @@ class CandidateBuilder(Protocol):
 
 
 class CandidateRunner(Protocol):
-    """Submits a candidate to a device, wherever that is."""
+    """Submits candidates to a device, wherever that is: one, or several that are to be measured in turns."""
 
-    def __call__(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]: ...
+    def __call__(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]: ...
 
 
 class FutureLaboratory:
     """A laboratory made of two functions that return futures."""
 
-    def __init__(self, target: Mapping[str, Any], build: CandidateBuilder, measure: CandidateRunner) -> None:
+    def __init__(
+        self, target: Mapping[str, Any], build: CandidateBuilder, measure: CandidateRunner, build_slots: int
+    ) -> None:
         self._target, self._build, self._measure = dict(target), build, measure
+        self.build_slots = build_slots
 
     def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a candidate in a killable child of the forge."""
@@ -44,7 +49,13 @@ class FutureLaboratory:
 
     def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
         """Time a candidate on the tuning device."""
-        return self._measure(lib, args, options)
+        return self._measure([(lib, args)], options)
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        """Time candidates in turns on the tuning device."""
+        return self._measure(candidates, options)
 
 
 class TunerBench:
@@ -75,8 +86,15 @@ class TunerBench:
             )
             for task in call.tasks
         ]
-        job = TuneJob(call.label, tasks, call.tuner_label, call.device, call.seed, call.options)
+        warm_start = [Path(folder) for folder in call.warm_start]
+        job = TuneJob(
+            call.label, tasks, call.tuner_label, call.device, call.seed, call.options, call.members, warm_start
+        )
         return {**self._tuner.tune(job, laboratory, report), "records_dir": call.key}
+
+    def close(self) -> None:
+        """Remove what the candidates have left."""
+        self._tuner.close()
 
 
 class DeviceBench:
@@ -89,8 +107,13 @@ class DeviceBench:
         self._session = DeviceSession(device, tracker_host, tracker_port, lock_dir)
         self._is_open = False
 
-    def candidate(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> dict[str, Any]:
-        """Time a tuning candidate."""
+    def candidates(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Time a tuning candidate, (library, arguments); several are timed in turns, `rounds` times."""
+        if "rounds" in options:
+            return self._open().compare_candidates(candidates, **options)
+        (lib, args), *_ = candidates
         return self._open().measure_candidate(
             lib,
             args,

@@ -48,6 +48,9 @@ class InlineEngine:
         """Close sessions and the forge."""
         for lane in self._lanes.values():
             lane.close()
+        for tuner in self._tuners.values():
+            tuner.close()
+        self._tuners.clear()
         for device in self._devices.values():
             with contextlib.suppress(Exception):  # the way out must go on; a lost session has nothing to give back
                 device.close()
@@ -72,7 +75,8 @@ class InlineEngine:
         laboratory = FutureLaboratory(
             call.target,
             build=lambda job, arguments, timeout_s: self._forge.submit(job, dict(arguments), timeout_s),
-            measure=lambda lib, args, options: lane.submit(device.candidate, lib, args, options),
+            measure=lambda candidates, options: lane.submit(device.candidates, candidates, options),
+            build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
         )
         return self._tuners[call.key].tune(
             call, laboratory, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))

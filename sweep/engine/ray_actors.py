@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -96,9 +96,11 @@ class DeviceActor:
         return perform(lambda: self._bench.measure(call), self._name)
 
     @_TWICE
-    def candidate(self, lib: str, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Outcome:
-        """A tuning candidate."""
-        return perform(lambda: self._bench.candidate(Path(lib), args, options), self._name)
+    def candidates(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Outcome:
+        """A tuning candidate, or several in turns."""
+        return perform(lambda: self._bench.candidates(candidates, options), self._name)
 
     @_ONCE
     def close(self) -> None:
@@ -107,21 +109,22 @@ class DeviceActor:
 
 
 class TunerActor:
-    """Holds one tuner for one full target and device. `tune` runs in one thread, `progress` answers in another.
+    """Holds one tuner for one full target and device. Each `tune` waits in a thread of its own while the tuner's pool
+    works for all of them; `progress` answers in another.
 
     It finds builder and device by name: handles among its arguments would have to outlive every restart of it.
     """
 
-    def __init__(self, site: Site, call: TuneCall) -> None:
+    def __init__(self, site: Site, call: TuneCall, build_slots: int) -> None:
         _take_cores(site.compile_cores)
-        self._site, self._for = site, call
+        self._site, self._for, self._build_slots = site, call, build_slots
         self._bench: TunerBench | None = None
         self._builder, self._device = ray.get_actor(BUILDER), ray.get_actor(device_name(call.device))
         self._name = _worker_name("tuner")
-        self._latest: Mapping[str, Any] = {}
-        self._lock = threading.Lock()
+        self._latest: dict[str, Mapping[str, Any]] = {}
+        self._lock, self._opening = threading.Lock(), threading.Lock()
 
-    @_ONCE
+    @ray.method(max_task_retries=0, concurrency_group="tune")
     def tune(self, call: TuneCall) -> Outcome:
         """A tune stage."""
         laboratory = FutureLaboratory(
@@ -129,27 +132,37 @@ class TunerActor:
             build=lambda job, arguments, timeout_s: unwrapped(
                 self._builder.candidate.remote(job, dict(arguments), timeout_s), errors.BuildFailed
             ),
-            measure=lambda lib, args, options: unwrapped(
-                self._device.candidate.remote(str(lib), args, dict(options)), errors.DeviceLost
+            measure=lambda candidates, options: unwrapped(
+                self._device.candidates.remote(list(candidates), dict(options)), errors.DeviceLost
             ),
+            build_slots=self._build_slots,
         )
-        return perform(lambda: self._open().tune(call, laboratory, self._note), self._name)
+        return perform(
+            lambda: self._open().tune(call, laboratory, lambda info: self._note(call.lower_dir, info)), self._name
+        )
 
     @_ONCE
-    def progress(self) -> Mapping[str, Any]:
-        """What `tune` has reached."""
+    def progress(self, lower_dir: str) -> Mapping[str, Any]:
+        """What the `tune` of a lowered module has reached."""
         with self._lock:
-            return dict(self._latest)
+            return dict(self._latest.get(lower_dir, {}))
+
+    @_ONCE
+    def close(self) -> None:
+        """Remove what the candidates have left."""
+        if self._bench is not None:
+            self._bench.close()
 
     def _open(self) -> TunerBench:
         """Made in the first call, whose outcome an error becomes; one in the constructor ends an actor for good."""
-        if self._bench is None:
-            self._bench = TunerBench(self._site.sweep_dir, self._for)
-        return self._bench
+        with self._opening:
+            if self._bench is None:
+                self._bench = TunerBench(self._site.sweep_dir, self._for)
+            return self._bench
 
-    def _note(self, info: Mapping[str, Any]) -> None:
+    def _note(self, lower_dir: str, info: Mapping[str, Any]) -> None:
         with self._lock:
-            self._latest = dict(info)
+            self._latest[lower_dir] = dict(info)
 
 
 def unwrapped(ref: ray.ObjectRef[Outcome], if_dead: type[errors.SweepError]) -> Future[dict[str, Any]]:

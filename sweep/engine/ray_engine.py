@@ -26,6 +26,7 @@ __all__ = ["RayEngine"]
 
 _CLOSE_S = 5.0
 _PROGRESS_EVERY_S = 1.0
+_POOL_THREADS = 256  # tune stages of one tuner that wait for their pool at a time; more wait in its queue
 
 
 @dataclass(slots=True)
@@ -109,7 +110,8 @@ class RayEngine:
     def close(self) -> None:
         """Let builders and devices give back what they hold, then kill the actors and leave Ray."""
         if ray.is_initialized():
-            closing = [actor.close.remote() for actor in (self._builder, *self._devices.values())]
+            holding = (self._builder, *self._devices.values(), *self._tuners.values())
+            closing = [actor.close.remote() for actor in holding]
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_S)
             for actor in (*self._tuners.values(), *self._devices.values(), self._builder):
                 ray.kill(actor, no_restart=True)
@@ -148,7 +150,7 @@ class RayEngine:
         self._device(call.device)  # the tuner finds it by name
         if call.key not in self._tuners:
             self._tuners[call.key] = (
-                ray.remote(TunerActor)
+                ray.remote(concurrency_groups={"tune": _POOL_THREADS})(TunerActor)
                 .options(
                     num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
                     max_concurrency=2,
@@ -156,7 +158,7 @@ class RayEngine:
                     runtime_env={"env_vars": self._worker_env},
                     scheduling_strategy=self._here(),
                 )
-                .remote(self._site, call)
+                .remote(self._site, call, self.capacity["compile"])
             )
         return self._tuners[call.key]
 
@@ -180,7 +182,8 @@ class RayEngine:
         self._next_ask = now + _PROGRESS_EVERY_S
         for running in self._running.values():
             if running.tuner is not None:
-                self._asked[running.tuner.progress.remote()] = running.attempt.stage.id
+                lower_dir = running.attempt.inputs["lower"]["dir"]
+                self._asked[running.tuner.progress.remote(lower_dir)] = running.attempt.stage.id
 
     def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:
         stage_id = self._asked.pop(ref)

@@ -50,6 +50,10 @@ class TuneCall:
     tuner_label: str
     tasks: tuple[Mapping[str, Any], ...]
     lower_dir: str
+    members: int
+    """Lowered modules in this tuner's pool."""
+    warm_start: tuple[str, ...]
+    """Records folders of other sweeps, the nearest relative first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ def tune_call(attempt: Attempt) -> TuneCall:
         tuner_label=str(stage.hints["tuner"]),
         tasks=tuple(lower["tasks"]),
         lower_dir=lower["dir"],
+        members=int(stage.hints["members"]),
+        warm_start=tuple(stage.hints.get("warm_start", ())),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
@@ -154,8 +154,10 @@ class _Work:
                 "tuner": tuner.label,
                 "tuner_key": f"{target.hash}/{tuner.label}-{cell.device}",
                 "records": f"records/{target.hash}/{tuner.label}-{cell.device}",
+                "members": 0,
             },
         )
+        hints.data["members"] += 1
         label = f"tune {_compiled(cell)} {cell.tuner} on {cell.device}"
         return self._add(key, Stage("", "tune", options.data, hints.data, (lowered,), label), options)
 
@@ -194,21 +196,21 @@ class _Work:
         key = (cell.target, cell.device)
         if key not in self._full_targets:
             attrs = self._targets[cell.target].on(self._devices[cell.device])
-            self._full_targets[key] = _Options(attrs)
+            self._full_targets[key] = _Options(dict(attrs))
         return self._full_targets[key]
 
     def _where(self, cell: Cell) -> str:
         """For a stage that belongs to no device: `native` alone does not say whose."""
         return f" for {cell.device}" if self._targets[cell.target].attrs["kind"] == NATIVE else ""
 
-    def _once(self, key: Hashable, make: Any) -> _Options:
+    def _once(self, key: Hashable, make: Callable[[], dict[str, Any]]) -> _Options:
         if key not in self._options:
             self._options[key] = _Options(make())
         return self._options[key]
 
     def _add(self, key: Hashable, draft: Stage, options: _Options | None = None, runtime: str = "tvm") -> str:
         """Give a stage its id, and keep it unless there is one of the same content."""
-        text = (options or _Options(draft.options)).text
+        text = canonical_json(draft.options) if options is None else options.text
         # The canonical JSON of the whole, put together from parts that are canonical already
         stage_id = hashed(
             f'{{"inputs":{canonical_json(draft.inputs)},"kind":"{draft.kind}","options":{text},'
@@ -225,7 +227,7 @@ class _Options:
 
     __slots__ = ("data", "hash", "text")
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
+    def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
         self.text = canonical_json(data)
         self.hash = fingerprint(data)[:12]

@@ -85,14 +85,14 @@ class Engine(Protocol):
         """Stop everything."""
 
 
-def needs_of(stage: Stage) -> tuple[str, ...]:
+def needs_of(stage: Stage) -> tuple[str | tuple[str, str], ...]:
     """Slots that an attempt of this stage holds while it runs.
 
-    Import, lower and build share the cores given to compilation. A tuner works on one lowered module at a time, so that
-    its database has one writer. A measurement holds its device.
+    Import, lower and build share the cores given to compilation. All lowered modules of one tuner are tuned together,
+    as a pool, and hold one slot; its records have one writer, the tuner. A measurement holds its device.
     """
     if stage.kind == "tune":
-        return ("tune", f"tuner:{tuner_key(stage)}")
+        return (("tune", tuner_key(stage)),)
     if stage.kind == "measure":
         return (f"device:{stage.options['device']}",)
     return ("compile",)

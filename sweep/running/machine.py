@@ -22,6 +22,9 @@ from sweep.planning.planner import Plan
 from sweep.planning.stage import Stage
 from sweep.running.policy import GiveUp, RetryPolicy
 
+Need = str | tuple[str, str]
+"""A slot that a stage holds while it runs; a pair (slot, party) is held once by all stages of one party together."""
+
 __all__ = [
     "AttemptFailed",
     "CellSettled",
@@ -29,6 +32,7 @@ __all__ = [
     "Finish",
     "Instruction",
     "Machine",
+    "Need",
     "Skip",
     "StageDone",
     "StageState",
@@ -123,7 +127,7 @@ Instruction = Start | Skip | CellSettled | Finish
 class _Node:
     stage: Stage
     order: int
-    needs: tuple[str, ...]
+    needs: tuple[Need, ...]
     missing: int
     state: StageState = StageState.WAITING
     failures: int = 0
@@ -143,7 +147,7 @@ class Machine:
         self,
         plan: Plan,
         *,
-        needs: Callable[[Stage], tuple[str, ...]],
+        needs: Callable[[Stage], tuple[Need, ...]],
         capacity: Mapping[str, int],
         policy: RetryPolicy | None = None,
         done: Container[str] = (),
@@ -154,11 +158,13 @@ class Machine:
         self._capacity = capacity
         self._fail_fast = fail_fast
         self._held: dict[str, int] = {}
+        self._parties: dict[tuple[str, str], int] = {}
+        """How many running stages of a party share its one unit of a slot."""
         self._stopped: str | None = None
         self._finished = False
         self._open = 0
         self._running: set[str] = set()
-        self._ready: dict[tuple[str, ...], list[tuple[int, str]]] = {}
+        self._ready: dict[tuple[Need, ...], list[tuple[int, str]]] = {}
         self._delayed: list[tuple[float, int, str]] = []
         self._nodes: dict[str, _Node] = {}
         self._pending: list[Instruction] = []
@@ -167,7 +173,7 @@ class Machine:
             if stage_id in self._nodes and self._nodes[stage_id].state not in _FINAL:
                 self._settle(self._nodes[stage_id], StageState.FAILED, stage_id)
 
-    def _build(self, plan: Plan, needs: Callable[[Stage], tuple[str, ...]], done: Container[str]) -> None:
+    def _build(self, plan: Plan, needs: Callable[[Stage], tuple[Need, ...]], done: Container[str]) -> None:
         for order, stage in enumerate(plan.stages.values()):
             for need in stage.inputs:
                 if need not in self._nodes:
@@ -260,8 +266,8 @@ class Machine:
             state = "unknown" if node is None else node.state
             raise PlanError(f"{event} for a stage that is {state}, not running")
         self._running.discard(stage_id)
-        for slot in node.needs:
-            self._held[slot] -= 1
+        for need in node.needs:
+            self._release(need)
 
     def _fail(self, node: _Node, error_class: str, t: float) -> None:
         node.failures += 1
@@ -320,9 +326,29 @@ class Machine:
                     continue
                 node.state = StageState.RUNNING
                 self._running.add(node.stage.id)
-                for slot in needs:
-                    self._held[slot] = self._held.get(slot, 0) + 1
+                for need in needs:
+                    self._hold(need)
                 self._pending.append(Start(node.stage.id))
 
-    def _has_room(self, needs: tuple[str, ...]) -> bool:
-        return all(self._held.get(slot, 0) < self._capacity.get(slot, 1) for slot in needs)
+    def _has_room(self, needs: tuple[Need, ...]) -> bool:
+        return all((isinstance(need, tuple) and need in self._parties) or self._is_free(need) for need in needs)
+
+    def _is_free(self, need: Need) -> bool:
+        slot = need[0] if isinstance(need, tuple) else need
+        return self._held.get(slot, 0) < self._capacity.get(slot, 1)
+
+    def _hold(self, need: Need) -> None:
+        if isinstance(need, tuple):
+            self._parties[need] = self._parties.get(need, 0) + 1
+            if self._parties[need] > 1:
+                return
+        slot = need[0] if isinstance(need, tuple) else need
+        self._held[slot] = self._held.get(slot, 0) + 1
+
+    def _release(self, need: Need) -> None:
+        if isinstance(need, tuple):
+            self._parties[need] -= 1
+            if self._parties[need]:
+                return
+            del self._parties[need]
+        self._held[need[0] if isinstance(need, tuple) else need] -= 1

@@ -2,8 +2,8 @@
 writing.
 
 MetaSchedule ranks by the mean ([1, 1, 9] ms loses to [2, 2, 2] ms) and refuses a file with a torn last line. So the
-files are read as text, the record with the least median of each workload is copied to a scratch folder, and
-MetaSchedule loads that.
+files are read as text, the record that won the workload's re-validation, or else the one with the least median, is
+copied to a scratch folder, and MetaSchedule loads that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import BuildFailed
+from sweep.toolchain.tuning.records import read_validations
 from sweep.toolchain.tvm_loader import load_tvm
 from sweep.toolchain.workload_id import workload_id
 
@@ -25,6 +26,8 @@ __all__ = ["BestRecords"]
 _WORKLOADS, _RECORDS = "database_workload.json", "database_tuning_record.json"
 _SENTINEL_S = 1e9
 """MetaSchedule stores a failed candidate as 1e10 seconds."""
+_CHOSEN_S = -1.0
+"""Sorts the winner of a re-validation before every time that was measured once."""
 
 
 class BestRecords:
@@ -93,9 +96,13 @@ class BestRecords:
         # Records refer to workloads by position: what follows a torn line would be taken for another.
         workloads = [line for line in takewhile(bool, _lines(records_dir / _WORKLOADS)) if line]
         best: dict[int, tuple[float, str]] = {}
-        for line in filter(None, _lines(records_dir / _RECORDS)):
+        winners = {validation.workload: validation.winner for validation in read_validations(records_dir)}
+        chosen = set(winners.values())
+        for number, line in enumerate(_lines(records_dir / _RECORDS)):
+            if line is None:
+                continue
             index, (_, run_secs, *_rest) = json.loads(line)
-            median_s = _median_s(run_secs)
+            median_s = _CHOSEN_S if number in chosen else _median_s(run_secs)
             if (
                 median_s is not None
                 and 0 <= index < len(workloads)

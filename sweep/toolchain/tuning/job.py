@@ -8,17 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-__all__ = ["Laboratory", "TuneJob", "TuningTask"]
+Arguments = list[dict[str, Any]]
+"""`shape` and `dtype` of each argument of a candidate."""
+
+__all__ = ["Arguments", "Laboratory", "TuneJob", "TuningTask"]
 
 
 class Laboratory(Protocol):
     """Where candidates are built and measured. Futures end in a result or raise an error of the tree."""
 
+    @property
+    def build_slots(self) -> int:
+        """Builds at a time."""
+
     def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a scheduled module into `lib`; result has `build_s`."""
 
-    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
+    def measure(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Future[dict[str, Any]]:
         """Time a candidate on the tuning device; result has `run_secs` and `seconds`."""
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        """Time candidates in turns; result has `run_secs`, a list for each, and `seconds`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,7 @@ class TuningTask:
 
 @dataclass(frozen=True, slots=True)
 class TuneJob:
-    """What a tune stage asks for."""
+    """What a tune stage asks for: its lowered module joins the pool of its tuner."""
 
     label: str
     tasks: Sequence[TuningTask]
@@ -45,3 +57,7 @@ class TuneJob:
     device: str
     seed: int
     options: Mapping[str, Any]
+    members: int = 1
+    """Lowered modules of the study in this tuner's pool, this one included; they share `trials_total`."""
+    warm_start: Sequence[Path] = ()
+    """Records folders of other sweeps, the nearest relative first."""

@@ -2,8 +2,9 @@
 
 The database holds what MetaSchedule itself can load: valid measurements only, one file pair for each full target, since
 a query does not look at the target (apache/tvm#15549). `trials.jsonl` holds every trial, failures with their reason
-included. Both are appended to the moment a measurement arrives and have one writer, the tuner that owns the folder; a
-last line torn by a crash is cut off before MetaSchedule sees it, since it refuses the whole file otherwise.
+included; `validations.jsonl` what the best took when they were measured again. All are appended to the moment a
+measurement arrives and have one writer, the tuner that owns the folder; a last line torn by a crash is cut off before
+MetaSchedule sees it, since it refuses the whole file otherwise.
 """
 
 from __future__ import annotations
@@ -13,19 +14,30 @@ import math
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
-__all__ = ["SCRATCH_PREFIX", "RecordStore", "Trial", "WorkloadHistory", "cut_torn_line", "read_trials"]
+__all__ = [
+    "SCRATCH_PREFIX",
+    "RecordStore",
+    "Trial",
+    "Validation",
+    "WorkloadHistory",
+    "cut_torn_line",
+    "read_trials",
+    "read_validations",
+]
 
 SCRATCH_PREFIX = "candidates-"
 """Of the folder in which a tune stage keeps its candidates' libraries; a killed one leaves it behind."""
 
 _TRIALS = "trials.jsonl"
+_VALIDATIONS = "validations.jsonl"
+_KEPT_BEST = 8
 _DATABASE = ("database_workload.json", "database_tuning_record.json")
 
 
@@ -47,11 +59,45 @@ class Trial:
     build_s: float | None
     measure_s: float | None
     trace_hash: str
+    design: int | None = None
+    decisions: Sequence[Any] | None = None
+    """What was decided in the design, for a search to go on from: factors of a tile, a number for the rest."""
+    record: int | None = None
+    """The line of the native database that holds its schedule, counted from 0; None for a failure."""
+    origin: str = "search"
+    """search, or warm start: a schedule that another sweep had found, measured here."""
 
     @property
     def median_s(self) -> float | None:
         """Median of the repeats; None for a failure."""
         return statistics.median(self.run_secs) if self.run_secs else None
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The best candidates of a workload, measured again in turns: their first times were the least of many, and so too
+    low on the whole (the winner's curse).
+    """
+
+    workload: str
+    t: float
+    winner: int
+    """The record (line of the native database) of least median."""
+    contenders: Sequence[Mapping[str, Any]]
+    """For each: record, trace_hash, screening_s (the median that it was chosen by), run_secs, median_s, ci_low_s,
+    ci_high_s.
+    """
+
+    @property
+    def gap(self) -> float:
+        """By how much the winner's first median was below its median now, relative to the latter."""
+        found = next(one for one in self.contenders if one["record"] == self.winner)
+        return 1.0 - float(found["screening_s"]) / float(found["median_s"])
+
+    @property
+    def median_s(self) -> float:
+        """The winner's."""
+        return float(next(one for one in self.contenders if one["record"] == self.winner)["median_s"])
 
 
 @dataclass(slots=True)
@@ -61,21 +107,38 @@ class WorkloadHistory:
     trials: int = 0
     valid: int = 0
     best_s: float = math.inf
+    """Least median of a trial."""
     since_best: int = 0
     """Trials since the best one."""
-    hashes: set[str] = field(default_factory=set)
-    """Of the traces tried, so that none is tried twice."""
+    hashes: dict[str, float | None] = field(default_factory=dict)
+    """Of the traces tried, so that none is tried twice, with their medians."""
+    best: list[Trial] = field(default_factory=list)
+    """The best few, best first."""
+    all: list[Trial] = field(default_factory=list)
+    validation: Validation | None = None
+    """The latest."""
 
     def add(self, trial: Trial) -> None:
         """Count one trial."""
         self.trials += 1
-        self.hashes.add(trial.trace_hash)
-        self.since_best += 1
         median_s = trial.median_s
-        if median_s is not None:
-            self.valid += 1
-            if median_s < self.best_s:
-                self.best_s, self.since_best = median_s, 0
+        self.hashes[trial.trace_hash] = median_s
+        self.all.append(trial)
+        self.since_best += 1
+        if median_s is None:
+            return
+        self.valid += 1
+        if trial.record is not None:
+            self.best = sorted([*self.best, trial], key=lambda one: one.median_s or math.inf)[:_KEPT_BEST]
+        if median_s < self.best_s:
+            self.best_s, self.since_best = median_s, 0
+
+    @property
+    def expected_s(self) -> float | None:
+        """What the chosen schedule takes: as validated, else the least median; None without a valid trial."""
+        if self.validation is not None:
+            return self.validation.median_s
+        return self.best_s if self.valid else None
 
 
 class RecordStore:
@@ -86,7 +149,7 @@ class RecordStore:
         from tvm.s_tir.meta_schedule.database import JSONDatabase
 
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*_DATABASE, _TRIALS):
+        for name in (*_DATABASE, _TRIALS, _VALIDATIONS):
             cut_torn_line(folder / name)
         for left in folder.glob(f"{SCRATCH_PREFIX}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -94,8 +157,12 @@ class RecordStore:
         self.database: JSONDatabase = JSONDatabase(work_dir=str(folder))
         self.history: dict[str, WorkloadHistory] = {}
         self.trials = 0
+        self._records = _lines(folder / _DATABASE[1])
         for trial in read_trials(folder):
-            self._count(trial)
+            is_there = trial.record is not None and trial.record < self._records
+            self._count(trial if is_there else replace(trial, record=None))
+        for validation in read_validations(folder):
+            self.of(validation.workload).validation = validation
         self._file = (folder / _TRIALS).open("a", encoding="utf-8", buffering=1)
 
     def of(self, workload: str) -> WorkloadHistory:
@@ -106,8 +173,16 @@ class RecordStore:
         """Keep one trial; `record` is its native form when it is valid."""
         if record is not None:
             self.database.commit_tuning_record(record)
+            trial = replace(trial, record=self._records)
+            self._records += 1
         self._file.write(json.dumps(asdict(trial)) + "\n")
         self._count(trial)
+
+    def add_validation(self, validation: Validation) -> None:
+        """Keep what the best candidates took when they were measured again."""
+        with (self.folder / _VALIDATIONS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(validation)) + "\n")
+        self.of(validation.workload).validation = validation
 
     def close(self) -> None:
         """Close the trials file."""
@@ -129,6 +204,24 @@ def read_trials(folder: Path) -> Iterator[Trial]:
                 return
             fields: Mapping[str, Any] = json.loads(line)
             yield Trial(**fields)
+
+
+def read_validations(folder: Path) -> Iterator[Validation]:
+    """All validations of a folder, in order; a torn last line is left out."""
+    path = folder / _VALIDATIONS
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.endswith("\n"):
+                yield Validation(**json.loads(line))
+
+
+def _lines(path: Path) -> int:
+    if not path.is_file():
+        return 0
+    with path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def cut_torn_line(path: Path) -> int:

@@ -1,134 +1,174 @@
-"""The search for one workload: asks MetaSchedule for candidates, and tells it what became of them."""
+"""The search for one workload: turns a tuner's points into candidates, and tells it what became of them."""
 
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.strategies import Strategy, seed_of
+from sweep.search.tuner import Observation, Tuner
+from sweep.toolchain.tuning.design import Designs
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
-    from tvm.s_tir.meta_schedule.cost_model import CostModel
-    from tvm.s_tir.meta_schedule.search_strategy import MeasureCandidate
+    from tvm.s_tir import Schedule
     from tvm.target import Target
 
-    from sweep.toolchain.tuning.records import RecordStore
+    from sweep.search.space import Point
+    from sweep.toolchain.tuning.records import RecordStore, Trial
 
-__all__ = ["Candidate", "Search"]
+__all__ = ["Candidate", "WorkloadSearch"]
+
+_MOST_REFUSED = 8  # rounds of points without one new schedule before a space counts as used up
+_DESIGN_SEED = 1  # which compute locations are offered must not depend on the study's seed: records outlive it
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One schedule to be built and measured."""
 
-    native: MeasureCandidate
+    workload: str
+    point: Point
+    carried_out: Point
+    """The point that the schedule is; see `design.ScheduledPoint`."""
+    schedule: Schedule
     module_json: str
     """The scheduled IRModule, serialised."""
     args: list[dict[str, Any]]
     """`shape` and `dtype` of each argument."""
     trace_hash: str
+    origin: str = "search"
 
 
-class Search:
-    """One workload under one strategy. At most one round is out at a time: `ask`, then `tell` of all of it."""
+class WorkloadSearch:
+    """One workload under one tuner."""
 
     def __init__(
-        self,
-        name: str,
-        workload: str,
-        module: IRModule,
-        *,
-        target: Target,
-        strategy: Strategy,
-        cost_model: CostModel | None,
-        store: RecordStore,
-        wanted: int,
-        seed: int,
+        self, name: str, workload: str, module: IRModule, *, target: Target, tuner: Tuner, store: RecordStore
     ) -> None:
-        """`wanted` is how many more trials this workload gets."""
-        from tvm.s_tir.meta_schedule import TuneContext
-
+        """What is in the records already is told to the tuner first. Raises what TVM raises."""
         self.name, self.workload = name, workload
-        self.wanted = wanted
-        self._store, self._cost_model, self._target = store, cost_model, target
+        self.designs = Designs(module, target, name, _DESIGN_SEED)
+        self.is_exhausted = not self.designs.space.designs
+        self.refused = 0
+        """Points that have no schedule."""
+        self._store, self._target = store, target
         self._native_workload = store.database.commit_workload(module)
-        self._context = TuneContext(
-            mod=module,
-            target=target,
-            space_generator="post-order-apply",
-            search_strategy=strategy.make_search(),
-            task_name=name,
-            num_threads=1,
-            rand_state=seed_of(seed, workload, store.of(workload).trials),
+        self._search = tuner.search(workload, self.designs.space)
+        self._seeds: deque[Point] = deque()
+        self._search.observe(
+            [Observation(point, trial.median_s) for trial in store.of(workload).all if (point := self._point_of(trial))]
         )
-        spaces = self._context.generate_design_space()
-        # Duplicates are dropped after they come, so the strategy may be asked for more than is measured
-        self._context.pre_tuning(4 * wanted + 64, strategy.round_size, spaces, store.database, cost_model)
-        self._round_size = strategy.round_size
-        self._surplus: list[MeasureCandidate] = []
-        self.is_exhausted = not spaces
-        self.asked = 0
 
-    def ask(self) -> list[Candidate]:
-        """The next round, new traces only; empty when the search has no more or `wanted` is reached."""
-        room = self.wanted - self.asked
-        if self.is_exhausted or room <= 0:
-            return []
-        natives = self._context.generate_measure_candidates()
-        if not natives:
-            self.is_exhausted = True
-            return []
-        tried = self._store.of(self.workload).hashes
-        fresh: dict[str, MeasureCandidate] = {}
-        for native in natives:
-            fresh.setdefault(_trace_hash(native), native)
-        chosen = [(key, native) for key, native in fresh.items() if key not in tried][:room]
-        if not chosen:
-            # A small space: MetaSchedule keeps proposing what has been measured. Close this round and end.
-            self._context.notify_runner_results([], [])
-            self.is_exhausted = True
-        self.asked += len(chosen)
-        return [_candidate(key, native) for key, native in chosen]
+    def seed(self, points: Sequence[Point]) -> None:
+        """Points that another sweep found good: they are measured before the tuner's own."""
+        self._seeds.extend(points)
+
+    def learn(self, observations: Sequence[Observation]) -> None:
+        """What another sweep measured, for a tuner that can use it."""
+        learn = getattr(self._search, "learn", None)
+        if learn is not None:
+            learn(observations)
+
+    def ask(self, count: int) -> list[Candidate]:
+        """Up to `count` new candidates; fewer when the space is used up, which sets `is_exhausted`."""
+        chosen: dict[str, Candidate] = {}
+        for _ in range(_MOST_REFUSED):
+            missing = count - len(chosen)
+            if missing <= 0 or self.is_exhausted:
+                break
+            if self._seeds:
+                points = [self._seeds.popleft() for _ in range(min(missing, len(self._seeds)))]
+                origin = "warm start"
+            else:
+                points, origin = list(self._search.propose(missing)), "search"
+                self.is_exhausted = not points
+            for point in points:
+                candidate = self._candidate(point, origin, chosen)
+                if candidate is not None:
+                    chosen[candidate.trace_hash] = candidate
+        else:
+            self.is_exhausted = not chosen
+        return list(chosen.values())
+
+    def again(self, trial: Trial) -> Candidate | None:
+        """The candidate of an earlier trial; None when its decisions are not known here."""
+        point = self._point_of(trial)
+        scheduled = None if point is None else self.designs.schedule(point)
+        if point is None or scheduled is None or _trace_hash(scheduled.schedule) != trial.trace_hash:
+            return None
+        return _as_candidate(self.workload, point, scheduled.point, scheduled.schedule, trial.origin)
 
     def record(self, candidate: Candidate, run_secs: Sequence[float]) -> Any:
         """The native tuning record of a valid measurement."""
+        from tvm.s_tir.meta_schedule.arg_info import ArgInfo
         from tvm.s_tir.meta_schedule.database import TuningRecord
 
-        return TuningRecord(
-            candidate.native.sch.trace,
-            self._native_workload,
-            list(run_secs),
-            self._target,
-            candidate.native.args_info,
-        )
+        info = ArgInfo.from_entry_func(candidate.schedule.mod, remove_preproc=True)
+        return TuningRecord(candidate.schedule.trace, self._native_workload, list(run_secs), self._target, info)
 
-    def tell(self, outcomes: Sequence[tuple[Candidate, Sequence[float] | None, str | None]]) -> None:
-        """What became of the whole round: (candidate, run_secs or None, error or None) each."""
-        from tvm.s_tir.meta_schedule.runner import RunnerResult
+    def tell(self, candidate: Candidate, seconds: float | None) -> None:
+        """What became of a candidate: its median, or None."""
+        points = {candidate.point, candidate.carried_out}
+        self._search.observe([Observation(point, seconds) for point in sorted(points)])
 
-        natives = [candidate.native for candidate, _, _ in outcomes]
-        results = [
-            RunnerResult(list(run_secs), None) if run_secs else RunnerResult(None, error or "failed")
-            for _, run_secs, error in outcomes
-        ]
-        self._context.notify_runner_results(natives, results)
-        if self._cost_model is not None:
-            self._cost_model.update(self._context, natives, results)
+    def decisions(self, candidate: Candidate) -> list[Any]:
+        """What was decided, as it is kept in the records."""
+        knobs = self.designs.space.designs[candidate.carried_out[0]].knobs
+        values = [knob.choices[choice] for knob, choice in zip(knobs, candidate.carried_out[1:], strict=True)]
+        return [list(v) if knob.kind == "tile" else v[0] for knob, v in zip(knobs, values, strict=True)]
 
-    def close(self) -> None:
-        """End the search."""
-        self._context.post_tuning()
+    def point_of(self, design: int | None, decisions: Sequence[Any] | None) -> Point | None:
+        """The point of decisions that were kept; None when they are none of this space."""
+        space = self.designs.space
+        if design is None or decisions is None or not 0 <= design < len(space.designs):
+            return None
+        knobs = space.designs[design].knobs
+        if len(knobs) != len(decisions):
+            return None
+        choices = []
+        for knob, decision in zip(knobs, decisions, strict=True):
+            value = tuple(decision) if knob.kind == "tile" else (decision,)
+            if value not in knob.choices:
+                return None
+            choices.append(knob.choices.index(value))
+        return (design, *choices)
+
+    def point_of_json(self, trace: Any) -> Point | None:
+        """The point of a native trace as JSON; None for one that was not made from these designs."""
+        return self.designs.point_of_json(trace)
+
+    def _point_of(self, trial: Trial) -> Point | None:
+        return self.point_of(trial.design, trial.decisions)
+
+    def _candidate(self, point: Point, origin: str, chosen: dict[str, Candidate]) -> Candidate | None:
+        """None for a point without a schedule, and for one whose schedule was tried: the tuner is told at once."""
+        scheduled = self.designs.schedule(point)
+        if scheduled is None:
+            self.refused += 1
+            self._search.observe([Observation(point, None)])
+            return None
+        trace_hash = _trace_hash(scheduled.schedule)
+        tried = self._store.of(self.workload).hashes
+        if trace_hash in tried:
+            self._search.observe([Observation(point, tried[trace_hash])])
+            return None
+        if trace_hash in chosen:
+            return None
+        return _as_candidate(self.workload, point, scheduled.point, scheduled.schedule, origin)
 
 
-def _trace_hash(native: MeasureCandidate) -> str:
-    return hashlib.sha256(str(native.sch.trace).encode()).hexdigest()[:16]
+def _trace_hash(schedule: Schedule) -> str:
+    return hashlib.sha256(str(schedule.trace).encode()).hexdigest()[:16]
 
 
-def _candidate(key: str, native: MeasureCandidate) -> Candidate:
+def _as_candidate(workload: str, point: Point, carried_out: Point, schedule: Schedule, origin: str) -> Candidate:
     import tvm
+    from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 
-    args = [{"shape": [int(n) for n in info.shape], "dtype": str(info.dtype)} for info in native.args_info]
-    return Candidate(native, tvm.ir.save_json(native.sch.mod), args, key)
+    info = ArgInfo.from_entry_func(schedule.mod, remove_preproc=True)
+    args = [{"shape": [int(n) for n in one.shape], "dtype": str(one.dtype)} for one in info]
+    text = str(tvm.ir.save_json(schedule.mod))
+    return Candidate(workload, point, carried_out, schedule, text, args, _trace_hash(schedule), origin)

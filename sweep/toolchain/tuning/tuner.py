@@ -1,52 +1,60 @@
-"""A tuner: strategy, cost model and records of one full target on one device, kept for as long as the sweep runs."""
+"""A tuner: search, cost model and records of one full target on one device, kept for as long as the sweep runs."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import TuneFailed
+from sweep.search.catalogue import make_tuner
 from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
-from sweep.toolchain.tuning.records import SCRATCH_PREFIX, RecordStore
-from sweep.toolchain.tuning.search import Search
-from sweep.toolchain.tuning.session import Session, last_line
-from sweep.toolchain.tuning.strategies import Strategy, seed_of, strategy_of
+from sweep.toolchain.tuning.pipeline import last_line
+from sweep.toolchain.tuning.pool import Pool
+from sweep.toolchain.tuning.records import RecordStore
+from sweep.toolchain.tuning.search import WorkloadSearch
+from sweep.toolchain.tuning.warm_start import WarmStart
 
 __all__ = ["Tuner"]
 
 
 class Tuner:
-    """One tuner for one full target and device. Long-lived: its database and cost model serve all its tune stages."""
+    """One tuner for one full target and device. Long-lived: its records and cost model serve all its tune stages."""
 
     def __init__(
         self, name: str, options: Mapping[str, Any], target: Mapping[str, Any], folder: Path, seed: int
     ) -> None:
-        """`folder` is the records folder, which this tuner alone writes."""
+        """`folder` is the records folder, which this tuner alone writes. Raises TuneFailed: no such tuner."""
         from sweep.toolchain.tvm_loader import resolve_target, target_json
 
         self._target = resolve_target(dict(target))
         self.target_json = target_json(self._target)
-        self._strategy: Strategy = strategy_of(name, options)
-        self._cost_model = self._strategy.make_cost_model(seed_of(seed, name, "cost model"))
+        self._tuner = make_tuner(name, options, seed)
         self.store = RecordStore(folder)
+        self._warm_start: WarmStart | None = None
+        self._pool: Pool | None = None
+        self._lock = threading.Lock()
 
     def tune(self, job: TuneJob, laboratory: Laboratory, report: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-        """Give every task of the job its trials, less those it already has.
+        """Give every task of the job its trials, less those it already has, along with whoever else asks meanwhile.
 
         Raises:
             DeviceLost: the device was away for several candidates in a row.
             TuneFailed: a task could not be read or searched.
         """
-        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=self.store.folder))
-        try:
-            return Session(self, job, laboratory, report, scratch).run()
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+        with self._lock:
+            if self._pool is None:
+                self._pool = Pool(self, laboratory)
+        return self._pool.join(job, report)
 
-    def search_for(self, task: TuningTask, wanted: int, seed: int) -> Search:
+    def close(self) -> None:
+        """Remove the candidates' libraries and close the records."""
+        if self._pool is not None:
+            self._pool.close()
+        self.store.close()
+
+    def search_for(self, task: TuningTask, job: TuneJob) -> WorkloadSearch:
         """A search for one task.
 
         Raises:
@@ -56,16 +64,13 @@ class Tuner:
 
         try:
             module = tvm.ir.load_json(task.module.read_text(encoding="utf-8"))
-            return Search(
-                task.name,
-                task.workload,
-                module,
-                target=self._target,
-                strategy=self._strategy,
-                cost_model=self._cost_model,
-                store=self.store,
-                wanted=wanted,
-                seed=seed,
+            search = WorkloadSearch(
+                task.name, task.workload, module, target=self._target, tuner=self._tuner, store=self.store
             )
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise TuneFailed(f"{task.name}: no search is possible: {last_line(error)}") from error
+        if job.warm_start:
+            if self._warm_start is None:
+                self._warm_start = WarmStart(job.warm_start)
+            self._warm_start.apply(search)
+        return search

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,15 @@ from sweep.toolchain.tuning.tuner import Tuner
 from sweep.toolchain.tvm_loader import load_tvm
 
 TARGET = {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1}
-RANDOM = {"trials_per_task": 6, "trials_total": None, "round": 3}
-XGB = {"trials_per_task": 6, "trials_total": None, "round": 3, "population": 8, "generations": 1}
+RANDOM = {"trials_per_task": 6, "trials_total": None, "round": 3, "builder_timeout_s": 30.0}
+XGB = {
+    "trials_per_task": 6,
+    "trials_total": None,
+    "round": 3,
+    "population": 8,
+    "generations": 1,
+    "builder_timeout_s": 30.0,
+}
 
 Answer = Callable[[int], list[float] | Exception]
 
@@ -26,11 +33,22 @@ class ChosenLaboratory:
     def __init__(self, answer: Answer, build_error: Exception | None = None) -> None:
         self.answer, self.build_error = answer, build_error
         self.modules: list[str] = []
+        self.compared: list[int] = []
+        self.again: Callable[[int], list[float]] = lambda number: [1e-3 + 1e-6 * number] * 5
         self.measured = 0
 
     def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         self.modules.append(module_json)
+        lib.touch()
         return _settled(self.build_error or {"build_s": 0.25})
+
+    build_slots = 1
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        self.compared.append(len(candidates))
+        return _settled({"run_secs": [self.again(number) for number in range(len(candidates))], "seconds": 0.1})
 
     def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
         self.measured += 1

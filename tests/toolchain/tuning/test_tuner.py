@@ -40,7 +40,7 @@ def test_the_curve_starts_when_every_task_has_a_time_and_only_falls(tasks: list[
     estimates = [point[2] for point in result["curve"]]
     assert estimates == sorted(estimates, reverse=True)
     assert result["curve"][0][0] >= len(tasks)
-    best = {t["name"]: t["best_s"] * t["weight"] for t in result["tasks"]}
+    best = {t["name"]: t["screening_s"] * t["weight"] for t in result["tasks"]}
     assert estimates[-1] == pytest.approx(sum(best.values()))
 
 
@@ -95,8 +95,8 @@ def test_a_total_is_kept(tasks: list[TuningTask], tmp_path: Path) -> None:
 
 
 def test_early_stopping_leaves_a_task_that_gets_no_better(tasks: list[TuningTask], tmp_path: Path) -> None:
-    """The first of each round of 3 is best: with a patience of 4 the third round is not asked for, nor on resuming."""
-    for expected in (6, 0):
+    """The very first is best: with a patience of 4, rounds of 1, 3 and 3 are all, and none follows on resuming."""
+    for expected in (7, 0):
         result = tuner_at(tmp_path).tune(
             job_of(tasks[:1], trials_per_task=30, early_stopping=4),
             ChosenLaboratory(lambda n: [1e-3 if n == 1 else 2e-3]),

@@ -1,0 +1,247 @@
+"""Candidates under way: each is built, then measured, then recorded the moment its answer arrives.
+
+A built candidate is handed to the device from the laboratory's own thread, also while the search works. A candidate
+that hangs, crashes or exhausts memory costs only itself; a device that answers nobody ends the pool, and the retry is
+the policy's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import DeviceLost, SweepError
+from sweep.toolchain.tuning.accounts import Accounts
+from sweep.toolchain.tuning.job import Arguments, Laboratory, TuneJob
+from sweep.toolchain.tuning.records import SCRATCH_PREFIX, Trial
+from sweep.toolchain.tuning.search import Candidate, WorkloadSearch
+
+if TYPE_CHECKING:
+    from sweep.toolchain.tuning.tuner import Tuner
+
+__all__ = ["Answer", "Pipeline", "last_line"]
+
+_LOST_IN_A_ROW = 4  # candidates that find no device before the pool gives up and leaves the retry to the policy
+_KEPT_LIBS = 4  # built candidates of a workload that are kept for the re-validation of its best
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a candidate, or of a comparison of several."""
+
+    workload: str
+    search: WorkloadSearch | None
+    candidate: Candidate | None
+    job: TuneJob
+    lib: Path
+    outcome: dict[str, Any] | BaseException
+    build_s: float | None
+    validation: Any = None
+    """What a re-validation asked for; None for a trial."""
+
+
+class Pipeline:
+    """Builds and measurements of one pool."""
+
+    def __init__(self, tuner: Tuner, laboratory: Laboratory) -> None:
+        self._tuner, self._laboratory = tuner, laboratory
+        self._scratch: Path | None = None
+        self.accounts = Accounts()
+        self.build_slots = max(1, laboratory.build_slots)
+        self.in_flight = 0
+        self._made = 0
+        self._lost_in_a_row = 0
+        self._generation = 0
+        self._arrivals: deque[tuple[int, Answer]] = deque()
+        self._arrived = threading.Event()
+        self._libs: dict[str, list[tuple[float, str, Path]]] = {}
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def send(self, search: WorkloadSearch, candidate: Candidate, job: TuneJob) -> None:
+        """Build and measure a candidate."""
+        lib, built = self.build(candidate, job)
+        self.in_flight += 1
+        send = partial(Answer, candidate.workload, search, candidate, job, lib)
+        built.add_done_callback(partial(self._built, send, candidate, job, lib, 1, self._generation))
+
+    def build(self, candidate: Candidate, job: TuneJob) -> tuple[Path, Future[dict[str, Any]]]:
+        """Build a candidate into a file of its own."""
+        self._made += 1
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=self._tuner.store.folder))
+        lib = self._scratch / f"{self._made}.so"
+        return lib, self._laboratory.build(candidate.module_json, lib, float(job.options["builder_timeout_s"]))
+
+    def compare(
+        self, workload: str, candidates: Sequence[tuple[Path, Arguments]], job: TuneJob, validation: Any
+    ) -> None:
+        """Measure candidates in turns."""
+        self.in_flight += 1
+        options = {**measure_options(job.options), "rounds": 5}
+        options["timeout_s"] = options["timeout_s"] * len(candidates)
+        send = partial(Answer, workload, None, None, job, candidates[0][0])
+        done = self._laboratory.compare(candidates, options)
+        generation = self._generation
+
+        def arrived(future: Future[dict[str, Any]]) -> None:
+            error = future.exception()
+            self._arrive(generation, send(future.result() if error is None else error, None, validation))
+
+        done.add_done_callback(arrived)
+
+    def kept_lib(self, workload: str, trace_hash: str) -> Path | None:
+        """The library of a trial that is among the best of its workload, if it was built by this pool."""
+        return next((lib for _, known, lib in self._libs.get(workload, []) if known == trace_hash), None)
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Let `answers` return."""
+        self._arrived.set()
+
+    def answers(self, timeout_s: float) -> list[Answer]:
+        """What has arrived; waits for a first one."""
+        if timeout_s and not self._arrivals:
+            self._arrived.wait(timeout_s)
+        self._arrived.clear()
+        found = []
+        while self._arrivals:
+            generation, answer = self._arrivals.popleft()
+            if generation == self._generation:
+                self.in_flight -= 1
+                found.append(answer)
+        return found
+
+    def abandon(self) -> None:
+        """Forget what is under way; its answers are dropped when they come."""
+        self._generation += 1
+        self.in_flight = self._lost_in_a_row = 0
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the candidates' libraries."""
+        self._libs.clear()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch = None
+
+    def keep(self, answer: Answer) -> Trial:
+        """Record one trial, at once, and tell its search."""
+        outcome, candidate, search = answer.outcome, answer.candidate, answer.search
+        assert candidate is not None
+        assert search is not None
+        if isinstance(outcome, BaseException) and not isinstance(outcome, SweepError):
+            raise outcome  # a bug, not a failed candidate
+        self._watch_device(outcome)
+        failed = isinstance(outcome, BaseException)
+        run_secs = None if isinstance(outcome, BaseException) else tuple(float(s) for s in outcome["run_secs"])
+        measure_s = None if isinstance(outcome, BaseException) else float(outcome["seconds"])
+        store = self._tuner.store
+        trial = Trial(
+            workload=candidate.workload,
+            task=search.name,
+            trial=store.trials + 1,
+            tuner=answer.job.tuner,
+            device=answer.job.device,
+            target=self._tuner.target_json,
+            t=time.time(),
+            run_secs=run_secs,
+            error_class=type(outcome).__name__ if failed else None,
+            error=last_line(outcome) if isinstance(outcome, BaseException) else None,
+            build_s=answer.build_s,
+            measure_s=measure_s,
+            trace_hash=candidate.trace_hash,
+            design=candidate.carried_out[0],
+            decisions=search.decisions(candidate),
+            origin=candidate.origin,
+        )
+        with self.accounts.searching(candidate.workload):
+            store.add(trial, search.record(candidate, run_secs) if run_secs else None)
+            search.tell(candidate, trial.median_s)
+        self.accounts.book_build(candidate.workload, answer.build_s or 0.0)
+        self.accounts.book_measure(candidate.workload, measure_s or 0.0)
+        self.accounts.book_trial(candidate.workload, trial.error_class, trial.origin)
+        self._keep_lib(trial, answer.lib)
+        return trial
+
+    def _keep_lib(self, trial: Trial, lib: Path) -> None:
+        """The libraries of the best few stay, for their re-validation."""
+        median_s = trial.median_s
+        if median_s is None:
+            lib.unlink(missing_ok=True)
+            return
+        libs = self._libs.setdefault(trial.workload, [])
+        libs.append((median_s, trial.trace_hash, lib))
+        libs.sort(key=lambda one: one[0])
+        for _, _, dropped in libs[_KEPT_LIBS:]:
+            dropped.unlink(missing_ok=True)
+        del libs[_KEPT_LIBS:]
+
+    # -- in the laboratory's threads ----------------------------------------------------------------------------------
+
+    def _built(
+        self,
+        send: partial[Answer],
+        candidate: Candidate,
+        job: TuneJob,
+        lib: Path,
+        tries: int,
+        generation: int,
+        future: Future[dict[str, Any]],
+    ) -> None:
+        error = future.exception()
+        if error is not None:
+            self._arrive(generation, send(error, None))
+            return
+        build_s = float(future.result()["build_s"])
+        if generation != self._generation:
+            return
+        try:
+            measured = self._laboratory.measure(lib, candidate.args, measure_options(job.options))
+        except Exception as problem:  # noqa: BLE001 - an error in a callback would be lost, and the candidate with it
+            self._arrive(generation, send(problem, build_s))
+            return
+
+        def arrived(done: Future[dict[str, Any]]) -> None:
+            problem = done.exception()
+            if isinstance(problem, DeviceLost) and tries == 1:
+                self._built(send, candidate, job, lib, 2, generation, future)
+                return
+            self._arrive(generation, send(done.result() if problem is None else problem, build_s))
+
+        measured.add_done_callback(arrived)
+
+    def _arrive(self, generation: int, answer: Answer) -> None:
+        self._arrivals.append((generation, answer))
+        self._arrived.set()
+
+    def _watch_device(self, outcome: dict[str, Any] | BaseException) -> None:
+        self._lost_in_a_row = self._lost_in_a_row + 1 if isinstance(outcome, DeviceLost) else 0
+        if self._lost_in_a_row >= _LOST_IN_A_ROW and isinstance(outcome, DeviceLost):
+            raise outcome
+
+
+def measure_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a candidate's measurement, from the tuner's options."""
+    return {
+        "number": int(options.get("number", 1)),
+        "repeat": int(options.get("repeat", 3)),
+        "min_repeat_ms": int(options.get("min_repeat_ms", 10)),
+        "timeout_s": float(options.get("runner_timeout_s", 10.0)),
+    }
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of what an error says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

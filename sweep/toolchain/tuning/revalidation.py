@@ -1,0 +1,155 @@
+"""The best candidates of each workload are measured again, in turns, before one is chosen.
+
+The least of many noisy times is too low (the winner's curse), and the candidate it belongs to need not be the best. The
+few that come close are measured again, interleaved so that drift hits all alike; the choice is by the median of that.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.statistics import summarise
+from sweep.errors import SweepError
+from sweep.toolchain.tuning.records import RecordStore, Trial, Validation
+
+if TYPE_CHECKING:
+    from sweep.toolchain.tuning.job import TuneJob
+    from sweep.toolchain.tuning.pipeline import Answer, Pipeline
+    from sweep.toolchain.tuning.search import WorkloadSearch
+
+__all__ = ["Revalidation"]
+
+_BEST = 3
+_CLOSE = 1.25  # times the best: what is slower will not win
+
+
+@dataclass(slots=True)
+class _Comparison:
+    """The contenders of one workload on their way to the device."""
+
+    workload: str
+    job: TuneJob
+    contenders: list[Trial] = field(default_factory=list)
+    libs: list[Path] = field(default_factory=list)
+    args: list[list[dict[str, Any]]] = field(default_factory=list)
+    """Of each: the shape of a packed weight is the candidate's own choice."""
+    building: list[Future[dict[str, Any]]] = field(default_factory=list)
+    """Of the contenders whose libraries are gone."""
+
+
+class Revalidation:
+    """Of one pool."""
+
+    def __init__(self, store: RecordStore, pipeline: Pipeline) -> None:
+        self._store, self._pipeline = store, pipeline
+        self._under_way: set[str] = set()
+        self._building: list[_Comparison] = []
+        self._settled: dict[str, int] = {}
+        """Workloads that were seen to, with the trials they had."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether contenders are being built again."""
+        return bool(self._building)
+
+    def is_done_for(self, job: TuneJob, searches: Mapping[str, WorkloadSearch]) -> bool:
+        """Whether each task of a module has its winner; begins what is missing."""
+        self._send_built()
+        waiting = False
+        for task in job.tasks:
+            history = self._store.of(task.workload)
+            if task.workload in self._under_way:
+                waiting = True
+            elif self._settled.get(task.workload) != history.trials and task.workload in searches and not task.trivial:
+                self._settled[task.workload] = history.trials
+                waiting |= self._begin(task.workload, job, searches[task.workload])
+        return not waiting
+
+    def take(self, answer: Answer) -> None:
+        """Record a comparison that has ended; one that failed leaves the choice as it was."""
+        comparison: _Comparison = answer.validation
+        self._under_way.discard(comparison.workload)
+        if isinstance(answer.outcome, BaseException):
+            if not isinstance(answer.outcome, SweepError):
+                raise answer.outcome
+            return
+        self._pipeline.accounts.book_measure(comparison.workload, float(answer.outcome["seconds"]), validating=True)
+        contenders: list[dict[str, Any]] = []
+        for trial, run_secs in zip(comparison.contenders, answer.outcome["run_secs"], strict=True):
+            summary = summarise([float(s) for s in run_secs])
+            contenders.append(
+                {
+                    "record": trial.record,
+                    "trace_hash": trial.trace_hash,
+                    "screening_s": trial.median_s,
+                    "run_secs": [float(s) for s in run_secs],
+                    "median_s": statistics.median(float(s) for s in run_secs),
+                    "ci_low_s": summary.ci_low,
+                    "ci_high_s": summary.ci_high,
+                }
+            )
+        best = min(contenders, key=lambda one: float(one["median_s"]))
+        self._store.add_validation(Validation(comparison.workload, time.time(), int(best["record"]), contenders))
+
+    def forget(self) -> None:
+        """Nothing is under way any more."""
+        self._under_way.clear()
+        self._settled.clear()
+        self._building.clear()
+
+    def _begin(self, workload: str, job: TuneJob, search: WorkloadSearch) -> bool:
+        """Collect the contenders, building those again that are gone; False when there is nothing to compare."""
+        contenders = self._contenders(workload)
+        if not contenders or self._is_known(workload, contenders):
+            return False
+        comparison = _Comparison(workload, job)
+        for trial in contenders:
+            candidate = search.again(trial)
+            if candidate is None:
+                continue
+            lib = self._pipeline.kept_lib(workload, trial.trace_hash)
+            if lib is None:
+                lib, built = self._pipeline.build(candidate, job)
+                built.add_done_callback(lambda _: self._pipeline.wake())
+                comparison.building.append(built)
+            comparison.contenders.append(trial)
+            comparison.libs.append(lib)
+            comparison.args.append(candidate.args)
+        if not comparison.contenders:
+            return False
+        self._under_way.add(workload)
+        self._building.append(comparison)
+        self._send_built()
+        return True
+
+    def _send_built(self) -> None:
+        """Send the comparisons on whose contenders are all built; one that does not build any more drops out."""
+        for comparison in [one for one in self._building if all(built.done() for built in one.building)]:
+            self._building.remove(comparison)
+            every = zip(comparison.contenders, comparison.libs, comparison.args, strict=True)
+            there = [(trial, lib, args) for trial, lib, args in every if lib.is_file()]
+            comparison.contenders = [trial for trial, _, _ in there]
+            if not there:
+                self._under_way.discard(comparison.workload)
+                continue
+            candidates = [(lib, args) for _, lib, args in there]
+            self._pipeline.compare(comparison.workload, candidates, comparison.job, comparison)
+
+    def _contenders(self, workload: str) -> list[Trial]:
+        history = self._store.of(workload)
+        close = [trial for trial in history.best if (trial.median_s or math.inf) <= _CLOSE * history.best_s][:_BEST]
+        if history.validation is not None:  # the former winner defends its place
+            winner = history.validation.winner
+            close += [t for t in history.all if t.record == winner and t not in close]
+        return close
+
+    def _is_known(self, workload: str, contenders: list[Trial]) -> bool:
+        validation = self._store.of(workload).validation
+        return validation is not None and {t.record for t in contenders} <= {c["record"] for c in validation.contenders}
