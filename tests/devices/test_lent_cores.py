@@ -71,8 +71,9 @@ def burning(forge: Forge, pid_file: Path) -> list[int]:
 
 
 def goes_on(pids: list[int]) -> Callable[[], bool]:
+    """More than what is left to do for one that is being stopped."""
     before = cpu_ns(pids)
-    return lambda: all(after > before[pid] for pid, after in cpu_ns(pids).items())
+    return lambda: all(after > before[pid] + 5_000_000 for pid, after in cpu_ns(pids).items())
 
 
 @contextmanager
