@@ -100,7 +100,10 @@ def _heaviest(sweep_dir: Path, model: str) -> list[dict[str, Any]]:
         for line in read_lines(path)
     ]
     best = best_times(trials)
-    tasks = [task for task in read_json(lowered / "lowering.json")["tasks"] if task["workload"] in best]
+    found = read_json(lowered / "lowering.json")["tasks"]
+    tasks = [task for task in found if task["workload"] in best]
+    if len(tasks) < len(found):
+        print(f"{model}: {len(found) - len(tasks)} of {len(found)} tasks have no valid trial and are untuned")
     tasks.sort(key=lambda task: -task["weight"] * best[task["workload"]])
     heavy = tasks[:_HEAVIEST]
     with Forge() as forge:
