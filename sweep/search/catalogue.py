@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from sweep.errors import TuneFailed
@@ -14,13 +12,11 @@ from sweep.search.grid_search import GridTuner
 from sweep.search.model_guided import MlpTuner, XgbTuner
 from sweep.search.random_search import RandomTuner
 from sweep.search.tuner import Tuner
+from sweep.study.own_tuner import ENTRY_POINTS, load, place_of
 
-__all__ = ["ENTRY_POINTS", "make_tuner"]
+__all__ = ["SHIPPED", "make_tuner"]
 
-ENTRY_POINTS = "sweep.tuners"
-"""The entry-point group in which an installed package names tuners."""
-
-_SHIPPED: Mapping[str, Callable[[Mapping[str, Any], int], Tuner]] = {
+SHIPPED: Mapping[str, Callable[[Mapping[str, Any], int], Tuner]] = {
     "xgb": XgbTuner,
     "mlp": MlpTuner,
     "ga": GeneticTuner,
@@ -45,15 +41,10 @@ def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> Tuner:
 
 
 def _found(name: str) -> Callable[[Mapping[str, Any], int], Tuner]:
-    if name in _SHIPPED:
-        return _SHIPPED[name]
-    module, colon, attribute = name.partition(":")
-    if colon:
-        made: Callable[[Mapping[str, Any], int], Tuner] = getattr(importlib.import_module(module), attribute)
-        return made
-    for entry in entry_points(group=ENTRY_POINTS, name=name):
-        loaded: Callable[[Mapping[str, Any], int], Tuner] = entry.load()
-        return loaded
-    raise TuneFailed(
-        f"no tuner {name!r}; there are {', '.join(sorted(_SHIPPED))}, entry points of {ENTRY_POINTS} and module:attribute"
-    )
+    if name in SHIPPED:
+        return SHIPPED[name]
+    place = place_of(name)
+    if place is None:
+        names = ", ".join(sorted(SHIPPED))
+        raise TuneFailed(f"no tuner {name!r}; there are {names}, entry points of {ENTRY_POINTS} and module:attribute")
+    return load(place)

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from sweep.errors import StudyError
 from sweep.study.form import PATTERNS, Form
 from sweep.study.suggest import hint, listed
-from sweep.study.tuners import CATALOGUE, NOT_YET
+from sweep.study.tuners import OWN
 
 __all__ = ["fill_in"]
 
@@ -58,8 +58,6 @@ def _problem(error: ErrorDetails, schema: Schema, root: Schema) -> str:
         if not isinstance(named, str):
             return "has the wrong type"
         choices = [str(choice) for choice in _choices(schema, root)]
-        if named in NOT_YET and set(CATALOGUE) <= set(choices):
-            return f"{named!r} is not a tuner here yet"
         return f"{named[:60]!r} is not known here{hint(named, choices)}"
     if kind in ("too_short", "string_too_short"):
         return "is empty"
@@ -166,14 +164,14 @@ def describe(schema: Schema, root: Schema) -> str:
 
 
 def _describe_text(schema: Schema) -> str:
-    form = PATTERNS.get(schema.get("pattern", ""), "text")
+    form = OWN if schema.get("title") == OWN else PATTERNS.get(schema.get("pattern", ""), "text")
     most = f", up to {schema['maxLength']} characters" if "maxLength" in schema else ""
     example = f", such as {schema['examples'][0]}" if schema.get("examples") else ""
     return f"{form}{most}{example}"
 
 
 def _describe_mapping(schema: Schema) -> str:
-    if "const" in schema.get("properties", {}).get("name", {}):
+    if schema.get("required") == ["name"] and "label" in schema["properties"]:
         return "a mapping with name and options"
     if "properties" in schema:
         return f"a mapping with {', '.join(schema['properties'])}"

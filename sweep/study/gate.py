@@ -14,11 +14,11 @@ from sweep.study.cluster_file import read_cluster
 from sweep.study.cluster_form import ClusterForm
 from sweep.study.complaint import fill_in
 from sweep.study.model_file import read_model
-from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target, Tuner
+from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target
 from sweep.study.study_form import RuleForm, StudyForm
 from sweep.study.suggest import hint, listed
 from sweep.study.targets import read_target
-from sweep.study.tuners import CATALOGUE, TunerForm
+from sweep.study.tuner_entry import read_tuner
 from sweep.study.yaml_file import read_yaml
 
 __all__ = ["cluster_json_schema", "load_cluster", "load_study", "study_json_schema"]
@@ -35,7 +35,7 @@ def load_study(path: Path) -> Study:
     _check_batches(form, path)
     models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
-    tuners = tuple(_tuner(entry) for entry in form.tuners)
+    tuners = tuple(read_tuner(entry, form.seed, path, f"tuners[{i}]") for i, entry in enumerate(form.tuners))
     _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each")
     _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
     _refuse_equal_targets(targets, path)
@@ -84,12 +84,6 @@ def cluster_json_schema() -> dict[str, Any]:
 def _json_schema(form: type[BaseModel], title: str) -> dict[str, Any]:
     schema = form.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
-
-
-def _tuner(entry: str | TunerForm) -> Tuner:
-    form: Any = CATALOGUE[entry](name=entry) if isinstance(entry, str) else entry  # type: ignore[call-arg]
-    options = form.model_dump(exclude={"name", "label"})
-    return Tuner(label=form.label or form.name, name=form.name, options=dict(sorted(options.items())))
 
 
 def _rule(form: RuleForm) -> Rule:

@@ -20,7 +20,6 @@ __all__ = [
     "Cell",
     "Measure",
     "Model",
-    "Option",
     "Rule",
     "Study",
     "Target",
@@ -36,7 +35,6 @@ NATIVE = "native"
 NO_CHOICE = "-"
 """Target and tuner of a reference cell: another runtime makes these choices itself."""
 
-Option = int | float | str | bool | None
 Rule = Mapping[str, tuple[Any, ...]]
 """Axis -> the values a rule speaks of; a cell matches when every named axis has one of them."""
 
@@ -79,9 +77,9 @@ class Tuner:
     label: str
     """Unique in the study; the value of the tuner axis."""
     name: str
-    """Of the catalogue in `sweep.study.tuners`."""
-    options: Mapping[str, Option]
-    """Complete: defaults are filled in."""
+    """Of the catalogue in `sweep.study.tuners`, or a person's own: `module:attribute` or an entry point."""
+    options: Mapping[str, Any]
+    """Complete: defaults are filled in. A person's own tuner has its own options beside the common ones."""
 
     @property
     def is_untuned(self) -> bool:

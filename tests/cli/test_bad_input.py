@@ -38,10 +38,18 @@ STUDY_FILES = {
         ["models[0].inputs.x[1]", "a whole number from 1"],
     ),
     "an unknown tuner": (STUDY.replace("random", "xgboost"), ["tuners[1]", "'xgboost'", "xgb"]),
-    "a tuner of AutoTVM": (STUDY.replace("random", "ga"), ["tuners[1]", "'ga' is not a tuner here yet", "random"]),
+    "a tuner misspelt": (STUDY.replace("random", "grid"), ["tuners[1]", "'grid'", "gridsearch"]),
+    "a tuner without end": (
+        STUDY.replace("random", "{name: ga, trials_per_task: null}"),
+        ["tuners[1].trials_per_task", "has no end", "trials_total"],
+    ),
+    "a tuner of one's own that is not there": (
+        STUDY.replace("random", "my_tuner:Annealing"),
+        ["tuners[1]", "No module named 'my_tuner'", "PYTHONPATH"],
+    ),
     "a tuner's option at another": (
         STUDY.replace("random", "{name: random, population: 8}"),
-        ["tuners[1].population", "an option of xgb", "trials_per_task"],
+        ["tuners[1].population", "an option of ga, xgb, mlp", "trials_per_task"],
     ),
     "no trials": (
         STUDY.replace("random", "{name: random, trials_per_task: 0}"),

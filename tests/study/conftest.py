@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,24 @@ def avx2_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "usable_cores", lambda: (0, 1, 2, 3))
     monkeypatch.delenv("TVM_TRACKER_HOST", raising=False)
     monkeypatch.delenv("TVM_TRACKER_PORT", raising=False)
+
+
+@pytest.fixture
+def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without torch, wherever the tests run."""
+    _pretend(monkeypatch, None)
+
+
+@pytest.fixture
+def torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with torch, as far as the gate looks."""
+    _pretend(monkeypatch, ModuleSpec("torch", None))
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch, torch: ModuleSpec | None) -> None:
+    real = importlib.util.find_spec
+    found = lambda name, package=None: torch if name == "torch" else real(name, package)  # noqa: E731
+    monkeypatch.setattr("importlib.util.find_spec", found)
 
 
 @pytest.fixture

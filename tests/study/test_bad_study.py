@@ -14,6 +14,7 @@ from sweep.study.spec import Study
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 TUNER_OPTIONS = "label, trials_per_task, trials_total, hours"
+TUNERS = "none, random, gridsearch, ga, droplet, xgb, mlp or module:attribute"
 ONE_MODEL = "study: s\nmodels: [{path: onnx-light:squeezenet, inputs: %s}]\n"
 
 # what is written; the key named; a part of the problem; a part of what is allowed
@@ -106,17 +107,40 @@ CASES: list[tuple[str, str, str, str]] = [
         "each target once",
     ),
     # tuners
-    (BASE + "tuners: [xgbb]", "tuners[0]", "did you mean 'xgb'?", "none, random, xgb"),
-    (BASE + "tuners: [ga]", "tuners[0]", "'ga' is not a tuner here yet", "none, random, xgb"),
-    (BASE + "tuners: [{name: droplet}]", "tuners[0]", "'droplet' is not a tuner here yet", "none, random, xgb"),
-    (BASE + "tuners: [{name: random, population: 3}]", "tuners[0].population", "an option of xgb", "trials_per_task"),
+    (BASE + "tuners: [xgbb]", "tuners[0]", "did you mean 'xgb'?", TUNERS),
+    (BASE + "tuners: [gridserch]", "tuners[0]", "did you mean 'gridsearch'?", TUNERS),
+    (BASE + "tuners: [{name: droplets}]", "tuners[0]", "did you mean 'droplet'?", "none, random, gridsearch"),
+    (
+        BASE + "tuners: [{name: random, population: 3}]",
+        "tuners[0].population",
+        "an option of ga, xgb, mlp",
+        "trials_per_task",
+    ),
+    (BASE + "tuners: [{name: ga, generations: 3}]", "tuners[0].generations", "an option of xgb, mlp", "population"),
+    (BASE + "tuners: [{name: ga, population: 1}]", "tuners[0].population", "out of range (got 1)", "from 2 to 65536"),
+    (BASE + "tuners: [{name: xgb, population: 0}]", "tuners[0].population", "out of range (got 0)", "from 2 to 65536"),
+    (BASE + "tuners: [{name: droplet, round: 0}]", "tuners[0].round", "out of range (got 0)", "from 1 to 1024"),
+    (
+        BASE + "tuners: [{name: gridsearch, early_stopping: 0}]",
+        "tuners[0].early_stopping",
+        "out of range (got 0)",
+        "from 1",
+    ),
+    (
+        BASE + "tuners: [{name: ga, trials_per_task: null}]",
+        "tuners[0].trials_per_task",
+        "has no end without trials_total or hours",
+        "null beside trials_total or hours",
+    ),
+    (BASE + "tuners: [mlp]", "tuners[0]", "needs torch, which is not installed (got 'mlp')", "another tuner"),
+    (BASE + "tuners: [{name: mlp}]", "tuners[0]", "needs torch, which is not installed", "pip install torch"),
     (
         BASE + "tuners: [{name: none, trials_per_task: 3}]",
         "tuners[0].trials_per_task",
-        "an option of random, xgb",
+        "an option of random, gridsearch, ga",
         "label",
     ),
-    (BASE + "tuners: [{trials_per_task: 3}]", "tuners[0]", "has no name", "none, random, xgb"),
+    (BASE + "tuners: [{trials_per_task: 3}]", "tuners[0]", "has no name", TUNERS),
     (BASE + "tuners: [{name: xgb, trials_per_task: 0}]", "tuners[0].trials_per_task", "out of range (got 0)", "from 1"),
     (
         BASE + "tuners: [{name: xgb, trials_per_task: '8'}]",
@@ -132,9 +156,9 @@ CASES: list[tuple[str, str, str, str]] = [
     ),
     (BASE + "tuners: [{name: xgb, hours: 0}]", "tuners[0].hours", "out of range (got 0)", "above 0"),
     (BASE + "tuners: [{name: xgb, label: a b}]", "tuners[0].label", "(got 'a b')", "letters, digits"),
-    (BASE + "tuners: [{name: 3}]", "tuners[0]", "wrong type", "none, random, xgb"),
+    (BASE + "tuners: [{name: 3}]", "tuners[0]", "wrong type", TUNERS),
     (BASE + "tuners: xgb", "tuners", "wrong type (got 'xgb')", "a list with"),
-    (BASE + "tuners: []", "tuners", "is empty", "none, random, xgb"),
+    (BASE + "tuners: []", "tuners", "is empty", TUNERS),
     (BASE + "tuners: [xgb, {name: xgb, round: 8}]", "tuners[1]", "same as tuners[0]", "`label:`"),
     # other axes
     (BASE + "opt_levels: [5]", "opt_levels[0]", "out of range (got 5)", "from 0 to 4"),
@@ -188,6 +212,7 @@ def test_a_slip_is_one_line_that_says_where_what_and_what_else(
     allowed: str,
     study_of: Callable[[str], Study],
     cluster_of: Callable[[], Cluster],
+    no_torch: None,
 ) -> None:
     with pytest.raises(StudyError) as caught:
         list(cells(study_of(text), cluster_of()))

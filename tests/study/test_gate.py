@@ -12,6 +12,7 @@ import pytest
 from sweep.study.cluster import Cluster
 from sweep.study.gate import load_study
 from sweep.study.spec import Budget, Measure, Study
+from sweep.study.tuners import CATALOGUE
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 
@@ -47,14 +48,29 @@ def test_tuner_options_are_complete_and_labels_are_names_by_default(study_of: Ca
     assert study.tuners[0].options == {}
     assert study.tuners[0].is_untuned
     shared = {"builder_timeout_s": 30.0, "runner_timeout_s": 10.0, "number": 3, "repeat": 3, "min_repeat_ms": 10}
-    searched = {"trials_per_task": 32, "trials_total": None, "hours": None, **shared}
+    limits = {"trials_per_task": 32, "trials_total": None, "hours": None, "early_stopping": None}
+    searched = {**limits, "round": 16, **shared}
     assert study.tuners[1].options == searched
-    assert study.tuners[2].options == searched | {
-        "round": 8,
-        "population": 128,
-        "generations": 3,
-        "early_stopping": None,
-    }
+    assert study.tuners[2].options == searched | {"round": 8, "population": 512, "generations": 3}
+
+
+def test_every_tuner_of_the_catalogue_can_be_written_either_way(study_of: Callable[[str], Study], torch: None) -> None:
+    names = list(CATALOGUE)
+    assert names == ["none", "random", "gridsearch", "ga", "droplet", "xgb", "mlp"]
+    mappings = ", ".join(f"{{name: {name}, label: other-{name}}}" for name in names)
+    study = study_of(BASE + f"tuners: [{', '.join(names)}, {mappings}]")
+    assert [tuner.name for tuner in study.tuners] == [*names, *names]
+    assert [tuner.label for tuner in study.tuners] == [*names, *(f"other-{name}" for name in names)]
+    for short, long in zip(study.tuners, study.tuners[len(names) :], strict=False):
+        assert short.options == long.options
+    populations = {tuner.name: tuner.options.get("population") for tuner in study.tuners}
+    assert (populations["ga"], populations["xgb"], populations["mlp"], populations["droplet"]) == (32, 512, 512, None)
+
+
+@pytest.mark.parametrize("limit", ["trials_total: 100", "hours: 0.5"])
+def test_a_task_needs_no_limit_of_its_own_where_the_whole_has_one(limit: str, study_of: Callable[[str], Study]) -> None:
+    (tuner,) = study_of(BASE + f"tuners: [{{name: xgb, trials_per_task: null, {limit}}}]").tuners
+    assert tuner.options["trials_per_task"] is None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +198,7 @@ def test_a_simulated_cluster_makes_its_devices_up(cluster_of: Callable[[str], Cl
 
 
 def test_reading_a_study_loads_nothing_heavy() -> None:
-    heavy = "('numpy', 'pandas', 'onnx', 'onnxruntime', 'tvm', 'ray', 'mlflow', 'rich', 'typer')"
+    heavy = "('numpy', 'pandas', 'onnx', 'onnxruntime', 'tvm', 'ray', 'mlflow', 'rich', 'typer', 'xgboost')"
     code = f"""
 import sys
 from pathlib import Path

@@ -11,6 +11,7 @@ import yaml
 
 from sweep.planning.planner import make_plan
 from sweep.study.gate import load_cluster, load_study, study_json_schema
+from sweep.study.tuners import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
@@ -24,7 +25,7 @@ def test_the_schema_is_a_schema_and_tells_people_what_to_write() -> None:
     for key, part in schema["properties"].items():
         meant = schema["$defs"][part["$ref"].rsplit("/", 1)[-1]] if "$ref" in part else part
         assert meant.get("description"), key
-    assert ["none", "random", "xgb"] in [part.get("enum") for part in _parts(schema)]
+    assert list(CATALOGUE) in [part.get("enum") for part in _parts(schema)]
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
@@ -44,7 +45,9 @@ def test_each_experiment_states_its_question_and_can_be_planned(path: Path) -> N
     "slip",
     [
         {"tuner": ["none"]},
-        {"tuners": ["ga"]},
+        {"tuners": ["gaa"]},
+        {"tuners": ["my tuners:Annealing"]},
+        {"tuners": [{"name": "gaa"}]},
         {"tuners": [{"name": "random", "population": 3}]},
         {"opt_levels": [5]},
         {"axes": {"layout": ["NCWH"]}},
