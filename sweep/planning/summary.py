@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -135,10 +136,19 @@ def explain(plan: Plan, done: Container[str] = (), seconds: Mapping[str, float] 
 
 
 def trials_at_most(stage: Stage) -> int:
-    """Candidates that a tune stage may measure; the number of tasks is assumed, for only lowering tells it."""
-    options = stage.options["tuner"]["options"]
-    trials = int(options["trials_per_task"]) * ASSUMED_TASKS
-    return trials if options.get("trials_total") is None else min(trials, int(options["trials_total"]))
+    """Candidates that a tune stage may measure; the number of tasks is assumed, for only lowering tells it.
+
+    `trials_total` and `hours` are for all stages of one tuner, target and device: each has an even share here.
+    """
+    options, members = stage.options["tuner"]["options"], max(1, stage.hints.get("members", 1))
+    limits = []
+    if options.get("trials_per_task") is not None:
+        limits.append(int(options["trials_per_task"]) * ASSUMED_TASKS)
+    if options.get("trials_total") is not None:
+        limits.append(math.ceil(options["trials_total"] / members))
+    if options.get("hours") is not None:
+        limits.append(math.ceil(options["hours"] * _HOUR_S / UNIT_COSTS_S["trial"] / members))
+    return min(limits)
 
 
 class _Costs:
@@ -168,9 +178,7 @@ class _Costs:
     def _units(stage: Stage) -> float:
         if stage.kind != "tune":
             return 1.0
-        hours = stage.options["tuner"]["options"].get("hours")
-        limit = float("inf") if hours is None else hours * _HOUR_S / UNIT_COSTS_S["trial"]
-        return min(float(trials_at_most(stage)), limit)
+        return float(trials_at_most(stage))
 
     @staticmethod
     def _repeats_s(stage: Stage) -> float:

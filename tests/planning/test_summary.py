@@ -8,7 +8,8 @@ import pytest
 
 from sweep.planning.planner import make_plan
 from sweep.planning.summary import ASSUMED_TASKS, UNIT_COSTS_S, duration, explain
-from tests.planning.grids import TUNERS, cluster, device, study
+from sweep.study.spec import Tuner
+from tests.planning.grids import TUNERS, cluster, device, model, study
 
 PLAN = make_plan(study(tuners=(TUNERS["none"], TUNERS["random"]), opt_levels=(1, 3)), cluster())
 
@@ -30,6 +31,21 @@ def test_trials_are_bounded_by_both_limits() -> None:
     assert explain(PLAN).trials_at_most == 4 * 8 * ASSUMED_TASKS
     limited = make_plan(study(tuners=(TUNERS["xgb"],)), cluster())
     assert explain(limited).trials_at_most == 2 * 100
+    assert explain(make_plan(study(tuners=(TUNERS["xgb"],), opt_levels=(1, 3)), cluster())).trials_at_most == 2 * 100
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        ({"trials_per_task": None, "trials_total": 100}, 100),
+        ({"trials_per_task": None, "hours": 0.01}, 90),
+        ({"trials_per_task": 1, "trials_total": None, "hours": None}, 4 * ASSUMED_TASKS),
+        ({"trials_per_task": None, "trials_total": 100, "hours": 0.01}, 90),
+    ],
+)
+def test_limits_of_all_models_together_are_shared_by_them(limits: dict[str, object], most: int) -> None:
+    two = study(models=(model("a"), model("b")), tuners=(Tuner("t", "ga", limits),), opt_levels=(1, 3))
+    assert explain(make_plan(two, cluster(device("one")))).trials_at_most == pytest.approx(most, abs=4)
 
 
 def test_done_stages_are_cached_and_done_cells_are_counted() -> None:
