@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-__all__ = ["TaskProgress", "next_task"]
+__all__ = ["TaskProgress", "next_round", "next_task"]
 
 _MEMORY = 0.5  # what a round has saved counts half as much after the next
 _OPTIMISM = 0.5  # of the gap to the best efficiency, what a first round is expected to close
@@ -39,12 +39,16 @@ class TaskProgress:
     in_flight: int = 0
     is_settled: bool = False
     """Used up, stopped early or given up: it gets no more."""
-    history: list[float] = field(default_factory=list)
 
     @property
     def room(self) -> int:
         """Trials it may still be given."""
         return 0 if self.is_settled else max(0, self.cap - self.trials - self.in_flight)
+
+    @property
+    def rounds(self) -> int:
+        """First rounds it has been given, begun ones included."""
+        return -(-(self.trials + self.in_flight) // max(1, self.first))
 
     @property
     def is_covered(self) -> bool:
@@ -73,15 +77,31 @@ class TaskProgress:
         return self.weight * self.best_s * max(_FLOOR / (1.0 + self.trials / _ROUND), 0.5 * self.saved, hope)
 
 
+def next_round(tasks: Iterable[TaskProgress], round_size: int, left: int) -> tuple[TaskProgress, int] | None:
+    """The task that the next round goes to, and its trials; None when none can take more now.
+
+    `left` is what remains of the whole budget. While there are tasks without a single trial, one is kept for each, so
+    that a budget of as many trials as tasks still reaches all of them.
+    """
+    tasks = list(tasks)
+    task = next_task(tasks, round_size) if left > 0 else None
+    if task is None:
+        return None
+    untried = sum(1 for other in tasks if other is not task and other.room and not other.trials + other.in_flight)
+    wanted = round_size if task.is_covered else max(1, task.first - task.in_flight)
+    return task, max(1, min(wanted, task.room, left - untried))
+
+
 def next_task(tasks: Iterable[TaskProgress], round_size: int) -> TaskProgress | None:
     """The task that the next round goes to; None when none can take more now.
 
     A task that has a full round out waits for its results, since its next round would not know them.
     """
+    tasks = list(tasks)
     ready = [task for task in tasks if task.room > 0 and task.in_flight < round_size]
     uncovered = [task for task in ready if not task.is_covered]
     if uncovered:
-        return max(uncovered, key=lambda task: (task.weight * task.flops, task.weight, task.workload))
-    ready = [task for task in ready if math.isfinite(task.best_s) or task.trials > 0]
-    best_rate = max((task.flops / task.best_s for task in ready if math.isfinite(task.best_s)), default=0.0)
+        return min(uncovered, key=lambda task: (task.rounds, -task.weight * task.flops, -task.weight, task.workload))
+    ready = [task for task in ready if task.trials > 0]
+    best_rate = max((task.flops / task.best_s for task in tasks if math.isfinite(task.best_s)), default=0.0)
     return max(ready, key=lambda task: (task.gain(best_rate), task.workload), default=None)

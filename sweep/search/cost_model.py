@@ -24,6 +24,8 @@ _KEPT_ROWS = 4096
 """Measured points a model is trained on, the latest ones; bounds memory and time."""
 _ENOUGH = 12
 """Measured points before a model is trained at all."""
+_LEAST_S = 1e-9
+"""A clock may read zero."""
 
 
 class Regressor(Protocol):
@@ -56,7 +58,7 @@ class CostModel:
         """Take one measured point in."""
         samples = self._samples.setdefault(signature, _Samples())
         samples.rows.append(row.astype(np.float32))
-        samples.residuals.append(np.nan if seconds is None else float(np.log(seconds)) - log_prior)
+        samples.residuals.append(np.nan if seconds is None else float(np.log(max(seconds, _LEAST_S))) - log_prior)
         samples.workloads.append(workload)
         samples.untrained += 1
         for column in (samples.rows, samples.residuals, samples.workloads):

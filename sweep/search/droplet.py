@@ -39,8 +39,8 @@ class DropletSearch:
     """One workload."""
 
     def __init__(self, space: Space, seed: int, workload: str) -> None:
-        self._space, self._visited = space, Visited()
-        self._random = RandomSearch(space, seed, f"droplet {workload}")
+        self._space, self._visited, self._table = space, Visited(), FeatureTable(space)
+        self._random = RandomSearch(space, seed, f"droplet {workload}", self._visited)
         self._rng = generator(seed, "droplet", workload)
         self._known: dict[Point, float] = {}
         self._centre: Point | None = None
@@ -52,15 +52,15 @@ class DropletSearch:
         """Neighbours of the best point, nearest first."""
         chosen: list[Point] = []
         while len(chosen) < count:
-            if not self._queue and not self._refill():
-                break
+            self._queue = self._queue or self._near() or self._starts()
+            if not self._queue:
+                return chosen + list(self._random.propose(count - len(chosen)))
             chosen += self._visited.fresh([self._queue.pop(0)], 1)
         return chosen
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Move where a better point was found."""
         self._visited.add([observation.point for observation in observations])
-        self._random.observe(observations)
         for observation in observations:
             if observation.seconds is not None:
                 self._known[observation.point] = observation.seconds
@@ -68,32 +68,28 @@ class DropletSearch:
         if best is not None and best != self._centre:
             self._centre, self._step, self._queue = best, 1, []
 
-    def _refill(self) -> bool:
-        """Neighbours at the present step, then at longer ones, then a new start; False when nothing is left."""
+    def _near(self) -> list[Point]:
+        """New neighbours of the centre at the present step or longer ones; without any, the centre is given up."""
         while self._centre is not None:
             if self._step > _LONGEST_STEP:
                 self._exhausted.add(self._centre)
-                self._centre, self._step = None, 1
+                self._centre = None
                 break
             near = [p for p in self._space.neighbours(self._centre, self._step) if p not in self._visited]
             self._step *= 2
             if near:
                 self._rng.shuffle(near)
-                self._queue = near
-                return True
-        self._queue = self._starts()
-        return bool(self._queue)
+                return near
+        return []
 
     def _starts(self) -> list[Point]:
-        """Where there is no centre: the cheapest by prior cost, or random points."""
-        table = FeatureTable(self._space)
+        """Where there is no centre: the cheapest of a sample by prior cost; none where that is not known."""
         ranked: list[tuple[float, Point]] = []
         for design, rows in self._space.sample(_SAMPLE, self._rng):
-            cycles = prior_cycles(self._space, table, design, rows)
+            cycles = prior_cycles(self._space, self._table, design, rows)
             if cycles is not None:
                 ranked += zip(map(float, cycles), as_points(design, rows), strict=True)
-        fresh = [point for _, point in sorted(ranked) if point not in self._visited][:_STARTS]
-        return fresh or list(self._random.propose(_STARTS))
+        return [point for _, point in sorted(set(ranked)) if point not in self._visited][:_STARTS]
 
     def _best(self) -> Point | None:
         open_points = [point for point in self._known if point not in self._exhausted]

@@ -20,6 +20,10 @@ Floats = NDArray[np.float64]
 
 _RAW_WIDTH = 64
 """Columns for the decisions themselves; what does not fit is left to the derived features."""
+_DERIVED_WIDTH = 9
+"""Derived features beside the footprints."""
+_LEVELS = 5
+"""Of a tiling, innermost first, for which footprints are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class FeatureTable:
             ]
             for design in space.designs
         ]
+        self._accesses = 0 if space.nest is None else len(space.nest.accesses)
         self._plain = [[np.asarray(knob.choices, np.float64) for knob in design.knobs] for design in space.designs]
 
     def of(self, design: int, rows: Points) -> Floats:
@@ -66,7 +71,10 @@ class FeatureTable:
         padded[:, : min(_RAW_WIDTH, flat.shape[1])] = flat[:, :_RAW_WIDTH]
         head = np.tile([float(design), np.log2(self._space.flops + 1.0)], (count, 1))
         tiling = self.tiling(design, rows)
-        derived = np.zeros((count, 0)) if tiling is None else self._derived(tiling, self.unroll(design, rows))
+        if tiling is None:  # a design that tiles the nest in no known way shares its table with those that do
+            derived = np.zeros((count, _DERIVED_WIDTH + self._accesses * _LEVELS))
+        else:
+            derived = self._derived(tiling, self.unroll(design, rows))
         return np.concatenate([head, derived, padded], axis=1)
 
     def plain(self, design: int, column: int) -> Floats:
@@ -85,7 +93,7 @@ class FeatureTable:
         }
         spatial = tuple(number for number, axis in enumerate(nest.axes) if not axis.reduces)
         reduction = tuple(number for number, axis in enumerate(nest.axes) if axis.reduces)
-        if set(by_axis) != {*spatial, *reduction}:
+        if not spatial or set(by_axis) != {*spatial, *reduction}:
             return None
         if any(by_axis[axis].shape[1] != 4 for axis in spatial) or any(
             by_axis[axis].shape[1] != 2 for axis in reduction
@@ -102,7 +110,7 @@ class FeatureTable:
         """The largest number of steps that is unrolled, 0 where the design does not say."""
         for column in reversed(range(rows.shape[1])):
             if self._space.designs[design].knobs[column].kind == "choice":
-                return self._plain[design][column][rows[:, column], 0]
+                return np.asarray(self._plain[design][column][rows[:, column], 0])
         return np.zeros(len(rows))
 
     def _derived(self, tiling: Tiling, unroll: Floats) -> Floats:
@@ -120,7 +128,7 @@ class FeatureTable:
             np.log2(unroll + 1) - np.log2(body.broadcasts + 1),
             np.log2(tiling.spatial[:, :, 0].prod(axis=1)),
         ]
-        for level in range(5):
+        for level in range(_LEVELS):
             spatial, reduction = tiling.inner(level)
             columns += [np.log2(size) for size in footprints(nest, tiling, spatial, reduction)]
         return np.stack(columns, axis=1)
@@ -147,8 +155,8 @@ class Body:
 
 def body_of(nest: Nest, lanes: int, tiling: Tiling) -> Body:
     """The innermost tile: vectors along the last dimension of the output, accumulators for all of it."""
-    last = nest.accesses[0].dims[-1]
-    contiguous = last[0][0] if last else tiling.spatial_axes[-1]
+    dims = nest.accesses[0].dims
+    contiguous = min(dims[-1], key=lambda index: abs(index[1]))[0] if dims and dims[-1] else tiling.spatial_axes[-1]
     column = (
         tiling.spatial_axes.index(contiguous) if contiguous in tiling.spatial_axes else len(tiling.spatial_axes) - 1
     )

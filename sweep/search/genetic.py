@@ -36,13 +36,13 @@ class GeneticSearch:
         self._space, self._population = space, population
         self._visited = Visited()
         self._rng = generator(seed, "ga", workload)
-        self._first = RandomSearch(space, seed, f"ga {workload}")
+        self._first = RandomSearch(space, seed, f"ga {workload}", self._visited)
         self._fitness: dict[Point, float] = {}
 
     def propose(self, count: int) -> Sequence[Point]:
         """Random points until half a population has been measured, then children of the fittest."""
         if len(self._fitness) < max(2, self._population // 2):
-            return self._visited.fresh(self._first.propose(count), count)
+            return self._first.propose(count)
         chosen: list[Point] = []
         parents = sorted(self._fitness, key=lambda point: (self._fitness[point], point))[: self._population]
         for _ in range(_TRIES):
@@ -50,14 +50,11 @@ class GeneticSearch:
             if not missing:
                 break
             chosen += self._visited.fresh([self._child(parents) for _ in range(missing)], missing)
-        if len(chosen) < count:  # what is near the fittest has been tried
-            chosen += self._visited.fresh(self._first.propose(count), count - len(chosen))
-        return chosen
+        return chosen + list(self._first.propose(count - len(chosen)))  # where what is near the fittest has been tried
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Take fitness in."""
         self._visited.add([observation.point for observation in observations])
-        self._first.observe(observations)
         for observation in observations:
             if observation.seconds is not None:
                 self._fitness[observation.point] = observation.seconds

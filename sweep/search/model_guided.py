@@ -24,6 +24,7 @@ _PARENTS = 0.25  # of a population
 _ELITES = 16  # best measured points that take part in each round
 _EXPLORED = 0.1  # of a round, drawn evenly
 _FIRST_DRAW = 8  # times the population, of which the best predicted are kept
+_SAMPLE = 256
 
 
 class ModelGuidedTuner:
@@ -62,8 +63,6 @@ class MlpTuner(ModelGuidedTuner):
         super().__init__(options, seed)
         import torch  # noqa: F401 - to be told now, not after the first round
 
-    # A perceptron's first predictions are worse than trees', and so the prior counts for longer there
-
 
 class ModelGuidedSearch:
     """One workload."""
@@ -73,22 +72,22 @@ class ModelGuidedSearch:
         self._table = FeatureTable(space)
         self._visited = Visited()
         self._rng = generator(tuner.seed, tuner.name, workload)
-        self._random = RandomSearch(space, tuner.seed, f"{tuner.name} {workload}")
+        self._random = RandomSearch(space, tuner.seed, f"{tuner.name} {workload}", self._visited)
         self._measured: dict[Point, float] = {}
+        self._usual_log_prior = self._median_log_prior()
 
     def propose(self, count: int) -> Sequence[Point]:
         """The best predicted of an evolved population, and a few drawn evenly."""
         if self._space.size <= 4 * count:
-            return self._visited.fresh(self._random.propose(count), count)
+            return self._random.propose(count)
         explored = int(self._rng.binomial(count, _EXPLORED)) if self._measured else 0
         ranked = self._evolved(4 * count)
         chosen = self._visited.fresh(ranked, count - explored)
-        return chosen + self._visited.fresh(self._random.propose(count - len(chosen)), count - len(chosen))
+        return chosen + list(self._random.propose(count - len(chosen)))
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Teach the model."""
         self._visited.add([observation.point for observation in observations])
-        self._random.observe(observations)
         self._teach(observations, self._workload)
         for observation in observations:
             if observation.seconds is not None:
@@ -168,4 +167,14 @@ class ModelGuidedSearch:
     def _described(self, design: int, rows: Points) -> tuple[Floats, Floats]:
         features = self._table.of(design, rows)
         cycles = prior_cycles(self._space, self._table, design, rows)
-        return features, np.zeros(len(rows)) if cycles is None else np.log(cycles)
+        return features, np.full(len(rows), self._usual_log_prior) if cycles is None else np.log(cycles)
+
+    def _median_log_prior(self) -> float:
+        """What a point of a design without a prior counts as, so that it is neither favoured nor shut out."""
+        rng = generator(self._tuner.seed, self._tuner.name, "prior", self._workload)
+        known = [
+            cycles
+            for design, rows in self._space.sample(_SAMPLE, rng)
+            if (cycles := prior_cycles(self._space, self._table, design, rows)) is not None
+        ]
+        return float(np.median(np.log(np.concatenate(known)))) if known else 0.0

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.search.space import Point, Space, as_points
 from sweep.search.tuner import Observation, Visited, generator
 
-__all__ = ["RandomTuner"]
+__all__ = ["RandomSearch", "RandomTuner"]
 
-_DRAWS = 8  # times that as many points as are missing are drawn before a space counts as used up
+_DRAWS = 8  # times that as many points as are missing are drawn before what is left is enumerated
 _SMALL = 4096  # a space of this size is shuffled as a whole
 
 
@@ -26,29 +26,30 @@ class RandomTuner:
 
 
 class RandomSearch:
-    """One workload."""
+    """One workload. Other searches fall back on it, and then share what they have visited with it."""
 
-    def __init__(self, space: Space, seed: int, workload: str) -> None:
-        self._space, self._visited = space, Visited()
+    def __init__(self, space: Space, seed: int, workload: str, visited: Visited | None = None) -> None:
+        self._space, self._visited = space, Visited() if visited is None else visited
         self._rng = generator(seed, "random", workload)
-        self._shuffled: list[Point] | None = None
-        if space.size <= _SMALL:
-            self._shuffled = [space.point_at(int(index)) for index in self._rng.permutation(space.size)]
+        self._is_small = space.size <= _SMALL
+        self._rest: Iterator[Point]
+        if self._is_small:
+            self._rest = iter([space.point_at(int(index)) for index in self._rng.permutation(space.size)])
+        else:
+            self._rest = space.walk(space.random_index(self._rng))
 
     def propose(self, count: int) -> Sequence[Point]:
-        """Points not drawn before."""
-        if self._shuffled is not None:
-            return self._visited.fresh(self._shuffled, count)
+        """Points not drawn before; none when the whole space has been visited."""
         chosen: list[Point] = []
-        for _ in range(_DRAWS):
+        for _ in range(0 if self._is_small else _DRAWS):
+            if len(chosen) == count:
+                return chosen
             drawn = [
                 point for design, rows in self._space.sample(count, self._rng) for point in as_points(design, rows)
             ]
             self._rng.shuffle(drawn)
             chosen += self._visited.fresh(drawn, count - len(chosen))
-            if len(chosen) == count:
-                break
-        return chosen
+        return chosen + self._visited.fresh(self._rest, count - len(chosen))
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Remember what need not be drawn."""

@@ -23,6 +23,8 @@ Point = tuple[int, ...]
 Points = NDArray[np.int32]
 """Points of one design without its index: shape (points, knobs)."""
 
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Knob:
@@ -124,6 +126,8 @@ class Space:
 
     def sample(self, count: int, rng: np.random.Generator) -> Iterator[tuple[int, Points]]:
         """`count` random points, by design: (index of the design, points)."""
+        if not self.designs:
+            return
         designs = rng.integers(len(self.designs), size=count)
         for index, design in enumerate(self.designs):
             amount = int((designs == index).sum())
@@ -174,6 +178,22 @@ class Space:
                 return (number, *reversed(choices))
             index -= design.size
         raise IndexError(index)
+
+    def random_index(self, rng: np.random.Generator) -> int:
+        """A running number, drawn evenly; spaces may have more points than 64 bits can number."""
+        return int.from_bytes(rng.bytes(32), "big") % max(1, self.size)
+
+    def walk(self, start: int) -> Iterator[Point]:
+        """Every point once, the first few far apart.
+
+        The stride is near the golden section of their number, and prime to it. Counting upwards would try every unroll
+        limit for one tiling before the second tiling.
+        """
+        stride = max(1, round(self.size * _GOLDEN))
+        while math.gcd(stride, self.size) != 1:
+            stride += 1
+        for step in range(self.size):
+            yield self.point_at((start + step * stride) % self.size)
 
 
 def as_points(design: int, rows: Points | Sequence[Sequence[int]]) -> list[Point]:

@@ -16,7 +16,7 @@ For each workload it makes a `Search`. The contract, which `sweep.search.testing
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -67,19 +67,21 @@ class Visited:
     def __len__(self) -> int:
         return len(self._points)
 
-    def add(self, points: Sequence[Point]) -> None:
+    def add(self, points: Iterable[Point]) -> None:
         """Remember points."""
         self._points.update(points)
 
-    def fresh(self, points: Sequence[Point], count: int) -> list[Point]:
-        """The first `count` points that are new, each once; they are remembered."""
+    def fresh(self, points: Iterable[Point], count: int) -> list[Point]:
+        """The first `count` points that are new, each once; they are remembered. No more are taken than are needed."""
         chosen: list[Point] = []
+        if count <= 0:
+            return chosen
         for point in points:
-            if len(chosen) == count:
-                break
             if point not in self._points:
                 self._points.add(point)
                 chosen.append(point)
+                if len(chosen) == count:
+                    break
         return chosen
 
 
