@@ -52,6 +52,9 @@ _CANONICALISE = (
 )
 _CHANNELS_LAST = (
     "ConvertLayout",
+    f"{_PASSES}.normalisation:FuseLocalResponse",
+    f"{_PASSES}.views:SimplifyViews",
+    f"{_PASSES}.concatenations:ReluBeforeConcat",
     "CanonicalizeBindings",
     f"{_PASSES}.constants:FoldCheapConstants",
     "DeadCodeElimination",
@@ -65,7 +68,12 @@ _LEGALISE_FOLD_AND_FUSE = (
     "FuseTIR",
     "DeadCodeElimination",
 )
-_PREPACK = ("SplitLayoutRewritePreproc", "FoldConstant", "DeadCodeElimination")
+_PREPACK = (
+    "SplitLayoutRewritePreproc",
+    "FoldConstant",
+    "DeadCodeElimination",
+    f"{_PASSES}.concatenations:ConcatenateInPlace",
+)
 
 RECIPES: dict[int, Recipe] = {
     0: Recipe(

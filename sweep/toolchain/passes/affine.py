@@ -141,7 +141,7 @@ def _affine(value: Any, values: Mapping[Any, Any]) -> tuple[Any, Any, Any] | Non
     if name == "relax.divide" and not vector.all():
         return None
     one, zero = np.ones_like(vector), np.zeros_like(vector)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         inverse = one / vector
     return {
         "relax.add": (left, one, vector),
