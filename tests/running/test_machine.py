@@ -134,6 +134,15 @@ def test_failures_of_an_earlier_run_stand() -> None:
     assert sorted(started(instructions)) == ["b3", "t2"]
 
 
+def test_stages_of_one_pool_hold_one_slot_and_run_together() -> None:
+    """Three modules of tuner a, one of tuner b, and room for one tuner."""
+    tunes = [stage(f"t{n}", "tune", "i", tuner="b" if n == 2 else "a") for n in range(4)]
+    m = machine(plan_of([stage("i", "import"), *tunes], [s.id for s in tunes]), done={"i"}, capacity={"tune": 1})
+    assert started(m.handle(Tick(0.0))) == ["t0", "t1", "t3"]
+    assert started(m.handle(StageDone("t0", 1.0))) == started(m.handle(AttemptFailed("t3", "Bug", 2.0))) == []
+    assert started(m.handle(StageDone("t1", 3.0))) == ["t2"]
+
+
 @pytest.mark.parametrize("event", [StageDone("l1", 1.0), AttemptFailed("zzz", "Bug", 1.0)])
 def test_impossible_events_are_refused_with_the_story(event: StageDone | AttemptFailed) -> None:
     m = machine(diamond())
@@ -188,7 +197,10 @@ def test_every_plan_ends_with_every_cell_settled_once(plan: Plan, random: object
                     settled.append(cell)
                 case Finish():
                     finished += 1
-        held = [slot for s in running for slot in needs_of(plan.stages[s])]
+        holders = {
+            (need if isinstance(need, tuple) else (need, s)) for s in running for need in needs_of(plan.stages[s])
+        }
+        held = [slot for slot, _ in holders]
         assert all(held.count(slot) <= capacity.get(slot, 1) for slot in held)
         assert set(running) == m.running
         if finished:
