@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,6 +19,7 @@ from sweep.analysis.results import Results, derive
 from sweep.api.engine_room import EngineRoom
 from sweep.api.folder import claim, write_inputs
 from sweep.api.observing import Mirrored, Shown
+from sweep.api.warm_start import with_warm_start
 from sweep.errors import RecordError
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
@@ -63,11 +64,13 @@ def run(
     fresh: bool = False,
     options: RunOptions | None = None,
     view: ProgressView | None = None,
+    warm_start: Sequence[Path] = (),
 ) -> SweepRun:
     """Run what is missing of a study, and write its tables, MLflow runs and report.
 
     `out`: the sweep directory, `sweeps/<study>` where it is not given; `fresh` moves what is there aside first.
-    `view` shows progress.
+    `view` shows progress. `warm_start`: sweep directories, stores of records or native MetaSchedule databases whose
+    schedules the tuners begin with.
 
     Raises:
         StudyError: the folder holds something else, or the study does not go with the cluster.
@@ -78,6 +81,8 @@ def run(
     sweep_dir = Path(out or default_sweep_dir(study)).absolute()
     options = options or RunOptions()
     plan = make_plan(study, cluster)
+    if warm_start:
+        plan = with_warm_start(plan, warm_start, sweep_dir)
     claim(sweep_dir, study, fresh=fresh)
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(sweep_dir))

@@ -60,6 +60,14 @@ def run_command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed for a reason that cannot have changed.")
     ] = False,
+    warm_start: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--warm-start",
+            metavar="DIR",
+            help="Begin with the records of a sweep or MetaSchedule database; repeatable.",
+        ),
+    ] = None,
     address: Annotated[
         str | None,
         typer.Option(help="Ray cluster to use: auto or HOST:PORT; default: the cluster file's."),
@@ -85,7 +93,7 @@ def run_command(
         max_seconds=None if hours is None else hours * 3600.0, fail_fast=fail_fast, retry_failed=retry_failed
     )
     with OrderlyEnd(), open_progress(Console(stderr=True), spec.name) as view:
-        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view)
+        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view, warm_start=warm_start or ())
         view.close(interrupted=ended.status == "interrupted")
     folder = ended.outcome.sweep_dir
     if as_json:

@@ -9,7 +9,15 @@ from typing import Any
 
 from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench
 from sweep.engine.site import Site
-from sweep.engine.work import MeasureCall, TuneCall, compile_call, measure_call, perform, tune_call
+from sweep.engine.work import (
+    CANDIDATE_MEMORY_BYTES,
+    MeasureCall,
+    TuneCall,
+    compile_call,
+    measure_call,
+    perform,
+    tune_call,
+)
 from sweep.errors import EngineError
 from sweep.running.contract import Attempt, Progress, Report
 from sweep.toolchain.forge import Forge
@@ -74,7 +82,9 @@ class InlineEngine:
         lane = self._lanes.setdefault(call.device, Lane(call.device))
         laboratory = FutureLaboratory(
             call.target,
-            build=lambda job, arguments, timeout_s: self._forge.submit(job, dict(arguments), timeout_s),
+            build=lambda job, arguments, timeout_s: self._forge.submit(
+                job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES
+            ),
             measure=lambda candidates, options: lane.submit(device.candidates, candidates, options),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
         )

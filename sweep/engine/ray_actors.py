@@ -19,7 +19,7 @@ import ray
 from sweep import errors
 from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
 from sweep.engine.site import Site
-from sweep.engine.work import CompileCall, MeasureCall, Outcome, TuneCall, perform
+from sweep.engine.work import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
 
 __all__ = ["BUILDER", "RESTARTED", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
 
@@ -73,7 +73,9 @@ class BuilderActor:
     @_TWICE
     def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
         """A tuning candidate; what kills this actor is hardly the candidate, which is built in a child."""
-        return perform(lambda: self._forge.submit(job, dict(arguments), timeout_s).result(), self._name)
+        return perform(
+            lambda: self._forge.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES).result(), self._name
+        )
 
     @_ONCE
     def close(self) -> None:

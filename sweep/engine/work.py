@@ -19,7 +19,20 @@ from sweep.running.contract import Attempt, Done, Failed
 if TYPE_CHECKING:
     from sweep.planning.stage import Stage
 
-__all__ = ["CompileCall", "MeasureCall", "Outcome", "TuneCall", "compile_call", "measure_call", "perform", "tune_call"]
+__all__ = [
+    "CANDIDATE_MEMORY_BYTES",
+    "CompileCall",
+    "MeasureCall",
+    "Outcome",
+    "TuneCall",
+    "compile_call",
+    "measure_call",
+    "perform",
+    "tune_call",
+]
+
+CANDIDATE_MEMORY_BYTES = 4 * 2**30
+"""What the build of one candidate may map: a schedule that unrolls without end fails alone, and does not take the host."""
 
 _TIME_LIMIT_S = {"import": 600.0, "lower": 600.0, "build": 1200.0}
 

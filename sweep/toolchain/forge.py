@@ -79,8 +79,16 @@ class Forge:
         with self._lock:
             self._running_server()
 
-    def submit(self, job_name: str, kwargs: Mapping[str, Any], timeout_s: float | None = None) -> Future[_Result]:
+    def submit(
+        self,
+        job_name: str,
+        kwargs: Mapping[str, Any],
+        timeout_s: float | None = None,
+        memory_limit_bytes: int | None = None,
+    ) -> Future[_Result]:
         """Queue a job; the time limit counts from its start, without the time it is frozen.
+
+        `memory_limit_bytes` is this job's own, in place of the forge's.
 
         Cancelling the future kills a job that runs already.
 
@@ -89,6 +97,8 @@ class Forge:
         LowerFailed, TuneFailed, else ToolchainError).
         """
         request = {"job": job_name, "kwargs": dict(kwargs), "timeout_s": timeout_s}
+        if memory_limit_bytes is not None:
+            request["memory_limit_bytes"] = memory_limit_bytes
         with self._lock:
             if self._closed:
                 raise ToolchainError("the forge is closed")

@@ -176,7 +176,8 @@ class ForgeServer:
         pid = os.fork()
         if pid == 0:
             enter_core = None if lent_core is None else partial(take, self._lock_dir, lent_core, self._own_cores)
-            _be_child(request, writing, folder, self._control, self._memory_limit_bytes, enter_core)
+            memory_limit_bytes = request.get("memory_limit_bytes", self._memory_limit_bytes)
+            _be_child(request, writing, folder, self._control, memory_limit_bytes, enter_core)
         os.close(writing)
         loan = None if lent_core is None else Loan(pid, lent_core, self._lock_dir, self._own_cores)
         timeout_s = request["timeout_s"]

@@ -20,11 +20,13 @@ from sweep.toolchain.tuning.records import read_trials
 from sweep.toolchain.workload_id import workload_id
 
 if TYPE_CHECKING:
+    from sweep.search.space import Point
     from sweep.toolchain.tuning.search import WorkloadSearch
 
 __all__ = ["WarmStart"]
 
-_SEEDS = 4  # schedules of a source that are measured first
+_SEEDS = 3  # schedules of a source that are measured first
+_ALL_SEEDS = 6
 _FAILED_S = 1e9  # MetaSchedule writes a failed candidate as 1e10 s
 _WORKLOADS, _RECORDS = "database_workload.json", "database_tuning_record.json"
 
@@ -46,18 +48,17 @@ class WarmStart:
         self._sources = [_read(folder) for folder in folders]
 
     def apply(self, search: WorkloadSearch) -> None:
-        """Seed one search, from the first source that knows its workload; the others only teach."""
-        seeded = False
+        """Seed one search with the best of each source that knows its workload, nearest first, and teach it the rest."""
+        seeds: list[Point] = []
         for source in self._sources:
             known = source.get(search.workload)
             if known is None:
                 continue
             observations = list(self._observations(search, known))
             search.learn(observations)
-            if not seeded:
-                valid = sorted((o for o in observations if o.seconds is not None), key=lambda o: o.seconds or 0.0)
-                search.seed(list(dict.fromkeys(o.point for o in valid))[:_SEEDS])
-                seeded = bool(valid)
+            valid = sorted((o for o in observations if o.seconds is not None), key=lambda o: o.seconds or 0.0)
+            seeds += [o.point for o in valid[:_SEEDS]]
+        search.seed(list(dict.fromkeys(seeds))[:_ALL_SEEDS])
 
     @staticmethod
     def _observations(search: WorkloadSearch, known: _Known) -> Iterator[Observation]:
