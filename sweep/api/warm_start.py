@@ -1,0 +1,79 @@
+"""Where a warm start takes its records from: the nearest relatives first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import StudyError
+from sweep.planning.stage import Plan, Stage
+
+__all__ = ["with_warm_start"]
+
+_DATABASE, _TRIALS = "database_tuning_record.json", "trials.jsonl"
+
+
+def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Plan:
+    """The plan with its tune stages told of the records in `folders`; the stages' ids stay what they are.
+
+    A folder is a sweep directory, a store of records (`<target>/<tuner>-<device>` below it) or one native MetaSchedule
+    database. Records of the same full target come first, then those of the same kind of CPU, then the rest.
+
+    Raises:
+        StudyError: a folder holds no records.
+    """
+    sources = [found for folder in folders for found in _records_below(folder)]
+    own = (sweep_dir / "records").resolve()
+    sources = [source for source in sources if not source.resolve().is_relative_to(own)]
+    targets = {source: _target_of(source) for source in sources}
+
+    def told(stage: Stage) -> Stage:
+        if stage.kind != "tune":
+            return stage
+        wanted = stage.options["target"]
+        nearest = sorted(sources, key=lambda source: (_distance(targets[source], wanted), str(source)))
+        return replace(stage, hints={**stage.hints, "warm_start": [str(source.absolute()) for source in nearest]})
+
+    return replace(plan, stages={stage_id: told(stage) for stage_id, stage in plan.stages.items()})
+
+
+def _records_below(folder: Path) -> list[Path]:
+    for pattern in (".", "*", "*/*", "records/*/*"):
+        found = sorted({path.parent for path in folder.glob(f"{pattern}/{_DATABASE}" if pattern != "." else _DATABASE)})
+        if found:
+            return found
+    raise StudyError(
+        "holds no tuning records",
+        key="--warm-start",
+        value=str(folder),
+        allowed=f"a sweep directory, a store of records, or a folder with {_DATABASE}",
+    )
+
+
+def _target_of(source: Path) -> Mapping[str, Any]:
+    """The target that a source's first trial or record names; empty where it cannot be read."""
+    try:
+        with (source / _TRIALS).open(encoding="utf-8") as file:
+            target: Mapping[str, Any] = json.loads(json.loads(file.readline())["target"])
+            return target
+    except (OSError, ValueError, KeyError):
+        pass
+    try:
+        with (source / _DATABASE).open(encoding="utf-8") as file:
+            target = json.loads(file.readline())[1][2]
+            return target if isinstance(target, dict) else {}
+    except (OSError, ValueError, LookupError):
+        return {}
+
+
+def _distance(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> int:
+    """0 for the same code generator and cores, 1 for the same CPU, 2 for the same architecture, 3 for the rest."""
+    same = [found.get(key) == wanted.get(key) for key in ("mcpu", "num-cores")]
+    if found.get("kind") == wanted.get("kind") and all(same):
+        return 0
+    if same[0]:
+        return 1
+    return 2 if found.get("mtriple") == wanted.get("mtriple") else 3
