@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 CANDIDATE_MEMORY_BYTES = 4 * 2**30
-"""What the build of one candidate may map: a schedule that unrolls without end fails alone, and does not take the host."""
+"""What the build of one candidate may map: a schedule that unrolls without end fails alone."""
 
 _TIME_LIMIT_S = {"import": 600.0, "lower": 600.0, "build": 1200.0}
 

@@ -104,6 +104,8 @@ def test_memory_limit() -> None:
         assert forge.submit(f"{JOBS}:swallow", {"mb": 20}).result(30) == {"bytes": 20_000_000}
         with pytest.raises(ToolchainError, match=r"ran out of memory \(limit 200 MB\)"):
             forge.submit(f"{JOBS}:swallow", {"mb": 500}).result(30)
+        wide = forge.submit(f"{JOBS}:swallow", {"mb": 500}, memory_limit_bytes=900_000_000)
+        assert wide.result(30) == {"bytes": 500_000_000}
 
 
 def test_many_jobs_from_many_threads(bare: Forge) -> None:

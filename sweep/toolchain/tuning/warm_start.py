@@ -48,7 +48,7 @@ class WarmStart:
         self._sources = [_read(folder) for folder in folders]
 
     def apply(self, search: WorkloadSearch) -> None:
-        """Seed one search with the best of each source that knows its workload, nearest first, and teach it the rest."""
+        """Seed one search with the best of each source that knows its workload, nearest first; teach it the rest."""
         seeds: list[Point] = []
         for source in self._sources:
             known = source.get(search.workload)
