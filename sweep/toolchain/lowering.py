@@ -71,6 +71,7 @@ _LEGALISE_FOLD_AND_FUSE = (
 _PREPACK = (
     "SplitLayoutRewritePreproc",
     "FoldConstant",
+    "CanonicalizeBindings",
     "DeadCodeElimination",
     f"{_PASSES}.concatenations:ConcatenateInPlace",
 )
