@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLES = """\
-python -m benchmarks                                     the short ones: planner, 2 minutes of each tuner
+python -m benchmarks                                     the short ones: planner, 3 minutes of each tuner
 python -m benchmarks planner                             time of a plan
 python -m benchmarks tuning --minutes 20                 throughput, latency and time, in rounds of 64 and 16
 python -m benchmarks throughput --minutes 5 --rounds 16  candidates a minute against MetaSchedule as shipped
@@ -25,7 +25,7 @@ python -m benchmarks plan                                trials of the pooled pl
 
 With make: make bench ARGS="tuning --minutes 20". An option of the tuner: --set population=64.
 """
-SHORT_MINUTES = 2.0
+SHORT_MINUTES = 3.0
 LONG_MINUTES = 20.0
 ZOO_MINUTES = 120.0
 POINTS = (3.0, 10.0, 20.0)
@@ -90,7 +90,7 @@ def _tuning(asked: argparse.Namespace, folder: Path, options: dict[str, Any]) ->
     if asked.name in (None, "tuning", "latency"):
         from benchmarks.tuning.latency import bench_latency
 
-        bench_latency(folder, asked.points or ((minutes,) if minutes < POINTS[0] else POINTS), asked.repeats)
+        bench_latency(folder, asked.points or ((minutes,) if minutes <= POINTS[0] else POINTS), asked.repeats)
 
 
 def _parser() -> argparse.ArgumentParser:

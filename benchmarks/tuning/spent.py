@@ -65,7 +65,8 @@ def _spent_by_stock(run: Run) -> dict[str, float]:
     build_s = sum(line["seconds"] for line in log if line["event"] == "built")
     measure_s = sum(line["seconds"] for line in log if line["event"] == "measured")
     window_s = 60.0 * run.minutes
-    # The last step was under way when it was killed, and may have been a build: it counts as search
+    if log and log[-1]["event"] == "building":  # it was killed in the middle of it
+        build_s += run.ended_t - log[-1]["t"]
     return {
         "window_s": window_s,
         "search_s": window_s - build_s - measure_s,

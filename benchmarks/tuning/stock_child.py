@@ -45,6 +45,7 @@ class WatchedBuilder(ms.builder.PyBuilder):  # type: ignore[misc]
         self.builder, self.log = builder, log
 
     def build(self, build_inputs: list[Any]) -> list[Any]:
+        self.log.write("building", candidates=len(build_inputs))
         begun = time.monotonic()
         results = self.builder.build(build_inputs)
         failed = sum(result.error_msg is not None for result in results)

@@ -16,6 +16,10 @@ from benchmarks.tuning.timeline import per_minute, read_lines, valid_until
 
 __all__ = ["bench_throughput", "rates"]
 
+_ENOUGH_ROUNDS = 3
+"""Before that, what is paid once (imports, first batches) decides."""
+_QUIET_LOAD = 0.5
+
 
 def bench_throughput(
     folder: Path, source: str, minutes: float, rounds: Sequence[int], options: Mapping[str, Any]
@@ -28,8 +32,8 @@ def bench_throughput(
         print(f"{minutes:g} minutes of MetaSchedule as shipped, then of sweep, in rounds of {size} ...", flush=True)
         run_stock(network, folder / "runs" / f"stock-{size}", size, minutes)
         run_sweep(source, folder / "runs" / f"sweep-{size}", size, minutes, options)
-    found = rates(read_runs(folder))
-    save(folder, "throughput", {"conditions": before, "load_after": conditions()["load1"], **found})
+    found = {"load_before": before["load1"], **rates(read_runs(folder))}
+    save(folder, "throughput", {"conditions": before, **found})
     _print(found, source)
 
 
@@ -91,6 +95,11 @@ def _print(found: Mapping[str, Any], source: str) -> None:
     cores = [f"core {core}" for core in next(iter(found["runs"].values()))["busy"]]
     header = ["run-round", "valid", "failed", "tasks", "a minute", "with start-up", *cores]
     print_table(f"throughput: candidates of {source} measured well; cores: share busy", header, rows)
+    few = [label for label, row in found["runs"].items() if row["valid"] < _ENOUGH_ROUNDS * int(label.split("-")[1])]
+    if few:
+        print(f"too few candidates for a ratio to mean much (under {_ENOUGH_ROUNDS} rounds): {', '.join(few)}")
+    if found["load_before"] > _QUIET_LOAD:
+        print(f"the machine was not quiet: load {found['load_before']:.1f} before the first run")
     for size, ratio in found["ratios"].items():
         times = [f"{value:.2f}x" if value else "stock measured none" for value in ratio.values()]
         print(f"rounds of {size}: sweep / stock {times[0]} (with start-up {times[1]})")
