@@ -98,15 +98,15 @@ class ModelGuidedSearch:
         self._teach(observations, f"{self._workload} elsewhere")
 
     def _teach(self, observations: Sequence[Observation], workload: str) -> None:
+        by_design: dict[int, list[Observation]] = {}
         for observation in observations:
-            if (workload, observation.point) in self._tuner.taught:
-                continue
-            self._tuner.taught.add((workload, observation.point))
-            design, rows = observation.point[0], np.asarray([observation.point[1:]], np.int32)
-            features, log_prior = self._described(design, rows)
-            self._tuner.model.add(
-                self._space.signature, workload, features[0], float(log_prior[0]), observation.seconds
-            )
+            if (workload, observation.point) not in self._tuner.taught:
+                self._tuner.taught.add((workload, observation.point))
+                by_design.setdefault(observation.point[0], []).append(observation)
+        for design, new in by_design.items():
+            features, log_prior = self._described(design, np.asarray([one.point[1:] for one in new], np.int32))
+            for row, prior, one in zip(features, log_prior, new, strict=True):
+                self._tuner.model.add(self._space.signature, workload, row, float(prior), one.seconds)
 
     def _evolved(self, wanted: int) -> list[Point]:
         population = self._best([(d, rows) for d, rows in self._drawn()], self._tuner.population)
