@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tvm.s_tir.schedule import Trace
     from tvm.target import Target
 
-__all__ = ["Designs", "ScheduledPoint", "machine_of"]
+__all__ = ["Designs", "ScheduledPoint", "flops_of", "machine_of"]
 
 _PROBES = 6  # random replays that show which compute locations a block can have
 _TILING = "meta_schedule.tiling_structure"
@@ -68,7 +68,7 @@ class Designs:
             ),
             nest=nest,
             machine=machine_of(target),
-            flops=_flops(module),
+            flops=flops_of(module),
         )
 
     def schedule(self, point: Point) -> ScheduledPoint | None:
@@ -294,7 +294,8 @@ def _bytes_of(dtype: str) -> int:
     return max(1, int(bits or 32) // 8)
 
 
-def _flops(module: IRModule) -> float:
+def flops_of(module: IRModule) -> float:
+    """Floating-point operations of one call."""
     import tvm_ffi
 
     return float(tvm_ffi.get_global_func("s_tir.analysis.EstimateTIRFlops")(module))

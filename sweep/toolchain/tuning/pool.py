@@ -141,13 +141,11 @@ class Pool:
             self._tasks[task.workload] = task
             cap = 1 if task.trivial else int(per_task) if per_task is not None else 10**9
             first = 1 if task.trivial else min(cap, max(1, round_size // 2))
-            self._progress[task.workload] = TaskProgress(
-                task.workload, task.weight, 0.0, cap, first, history.trials, history.best_s
-            )
-        for task in member.job.tasks:  # the costly ones are to be known before the first round is given away
-            progress = self._progress[task.workload]
-            if progress.room and not self._is_stuck(progress, options):
-                self._search_of(task.workload, member.job)
+            # The costly ones come first, so their operations are to be known before the first round is given away
+            flops = self._tuner.flops_of(task) if history.trials < cap else 0.0
+            progress = TaskProgress(task.workload, task.weight, flops, cap, first, history.trials, history.best_s)
+            progress.is_settled = self._is_stuck(progress, options)
+            self._progress[task.workload] = progress
 
     def _fill(self) -> None:
         """Send rounds out until enough are under way."""
@@ -184,7 +182,8 @@ class Pool:
         options = self._members[0].job.options if self._members else {}
         progress.is_settled = progress.is_settled or self._is_stuck(progress, options)
         for member in self._members:
-            self._extend_curve(member)
+            if answer.workload in member.had:
+                self._extend_curve(member)
 
     def _settle(self) -> None:
         """End the members none of whose tasks can gain more, their best candidates measured again first."""
@@ -253,7 +252,6 @@ class Pool:
             with self._pipeline.accounts.searching(workload):
                 search = self._tuner.search_for(self._tasks[workload], job)
             self._searches[workload] = search
-            self._progress[workload].flops = search.designs.space.flops
             self._progress[workload].is_settled |= search.is_exhausted
         return self._searches[workload]
 

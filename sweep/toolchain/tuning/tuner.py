@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.errors import TuneFailed
 from sweep.search.catalogue import make_tuner
+from sweep.toolchain.tuning.design import flops_of
 from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
 from sweep.toolchain.tuning.pipeline import last_line
 from sweep.toolchain.tuning.pool import Pool
@@ -54,18 +55,26 @@ class Tuner:
             self._pool.close()
         self.store.close()
 
+    def flops_of(self, task: TuningTask) -> float:
+        """Floating-point operations of one call.
+
+        Raises:
+            TuneFailed: the task cannot be read.
+        """
+        try:
+            return flops_of(_module_of(task))
+        except (OSError, RuntimeError, ValueError, TypeError) as error:
+            raise TuneFailed(f"{task.name}: no search is possible: {last_line(error)}") from error
+
     def search_for(self, task: TuningTask, job: TuneJob) -> WorkloadSearch:
         """A search for one task.
 
         Raises:
             TuneFailed: MetaSchedule does not take the workload.
         """
-        import tvm
-
         try:
-            module = tvm.ir.load_json(task.module.read_text(encoding="utf-8"))
             search = WorkloadSearch(
-                task.name, task.workload, module, target=self._target, tuner=self._tuner, store=self.store
+                task.name, task.workload, _module_of(task), target=self._target, tuner=self._tuner, store=self.store
             )
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise TuneFailed(f"{task.name}: no search is possible: {last_line(error)}") from error
@@ -74,3 +83,9 @@ class Tuner:
                 self._warm_start = WarmStart(job.warm_start)
             self._warm_start.apply(search)
         return search
+
+
+def _module_of(task: TuningTask) -> Any:
+    import tvm
+
+    return tvm.ir.load_json(task.module.read_text(encoding="utf-8"))
