@@ -1,0 +1,177 @@
+"""Where the next trials go: everybody first, then to where most is gained, and to nobody who cannot gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweep.search.allocation import TaskProgress, next_round, next_task
+
+ROUND, FIRST = 16, 8
+Curve = Callable[[int], float | None]
+"""Seconds of a task's n-th trial; None where it fails."""
+
+
+def task(name: str, weight: float = 1.0, flops: float = 1e9, cap: int = 10**6, first: int = FIRST) -> TaskProgress:
+    return TaskProgress(name, weight, flops, cap, first)
+
+
+def spend(tasks: Sequence[TaskProgress], curves: dict[str, Curve], budget: int) -> Iterator[TaskProgress]:
+    """Give a budget away with results at once; yields the task of each round."""
+    while chosen := next_round(tasks, ROUND, budget - sum(one.trials for one in tasks)):
+        one, count = chosen
+        for _ in range(count):
+            one.add(curves[one.workload](one.trials))
+        yield one
+
+
+def falling(start: float, floor: float = 0.1, pace: float = 20.0) -> Curve:
+    return lambda n: start * (floor + (1 - floor) * math.exp(-n / pace))
+
+
+def total(tasks: Sequence[TaskProgress]) -> float:
+    return sum(one.weight * one.best_s for one in tasks)
+
+
+# -- coverage ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.floats(0.1, 1e3), min_size=1, max_size=20), st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_any_budget_of_a_trial_a_task_reaches_every_task(weights: list[float], more: int) -> None:
+    tasks = [task(str(n), weight) for n, weight in enumerate(weights)]
+    budget = len(tasks) + more
+    rounds = list(spend(tasks, {one.workload: falling(1.0) for one in tasks}, budget))
+    assert all(math.isfinite(one.best_s) for one in tasks)
+    assert sum(one.trials for one in tasks) == budget
+    assert len({one.workload for one in rounds[: len(tasks)]}) == len(tasks)  # nobody has a second round before
+
+
+def test_every_task_is_reached_also_when_results_come_late() -> None:
+    tasks = [task(str(n), 10.0 ** (3 - n)) for n in range(4)]
+    given_out = []
+    while chosen := next_round(tasks, ROUND, 40 - sum(one.in_flight for one in tasks)):
+        chosen[0].in_flight += chosen[1]
+        given_out.append((chosen[0].workload, chosen[1]))
+    assert given_out == [(str(n), FIRST) for n in range(4)]  # and then it waits: a second round would know nothing
+
+
+def test_the_costly_ones_come_first() -> None:
+    tasks = [task("light", 1.0), task("heavy", 9.0), task("long", 1.0, flops=4e9)]
+    order = [one.workload for one in spend(tasks, {one.workload: falling(1.0) for one in tasks}, 24)]
+    assert order == ["heavy", "long", "light"]
+
+
+# -- gain -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_budget_goes_to_the_heavier_task() -> None:
+    tasks = [task("light", 1.0), task("heavy", 20.0)]
+    list(spend(tasks, {"light": falling(1.0), "heavy": falling(1.0)}, 128))
+    light, heavy = tasks
+    assert heavy.trials > 3 * light.trials
+    assert light.trials > FIRST
+
+
+def test_the_budget_goes_to_the_task_that_still_improves() -> None:
+    tasks = [task("flat"), task("steep")]
+    list(spend(tasks, {"flat": lambda n: 1.0, "steep": lambda n: 0.99**n}, 128))
+    assert tasks[1].trials > tasks[0].trials
+
+
+def test_among_equals_it_goes_to_the_least_efficient() -> None:
+    tasks = [task("fast", flops=4e9), task("slow", flops=1e9)]
+    list(spend(tasks, {"fast": lambda n: 1.0, "slow": lambda n: 1.0}, 64))
+    assert tasks[1].trials > tasks[0].trials
+
+
+def test_no_task_is_shut_out_for_good() -> None:
+    tasks = [task("small", 0.01), task("large", 1.0)]
+    list(spend(tasks, {"small": falling(1.0), "large": lambda n: 1.0}, 20_000))
+    assert tasks[0].trials > FIRST
+
+
+def test_a_settled_task_and_one_at_its_cap_get_none() -> None:
+    settled, capped, open_one = task("settled", 100.0), task("capped", 100.0, cap=3), task("open")
+    settled.is_settled = True
+    list(spend([settled, capped, open_one], {"capped": falling(1.0), "open": falling(1.0)}, 100))
+    assert (settled.trials, capped.trials, open_one.trials) == (0, 3, 97)
+    open_one.is_settled = True
+    assert next_round([settled, capped, open_one], ROUND, 100) is None
+
+
+def test_what_was_measured_before_counts() -> None:
+    done = TaskProgress("done", 1.0, 1e9, cap=32, first=FIRST, trials=32, best_s=1.0)
+    half = TaskProgress("half", 1.0, 1e9, cap=32, first=FIRST, trials=16, best_s=1.0)
+    assert next_round([done, half], ROUND, 100) == (half, 16)
+
+
+def test_a_round_is_no_larger_than_what_is_left() -> None:
+    one = TaskProgress("one", 1.0, 1e9, cap=100, first=FIRST, trials=16, best_s=1.0)
+    assert next_round([one], ROUND, 5) == (one, 5)
+    assert next_round([one], ROUND, 0) is None
+    one.in_flight = ROUND
+    assert next_task([one], ROUND) is None
+
+
+@pytest.mark.parametrize("weight", [0.01, 1.0, 100.0])
+def test_a_task_whose_trials_all_fail_does_not_starve_the_others(weight: float) -> None:
+    tasks = [task("fails", weight), task("a"), task("b")]
+    curves: dict[str, Curve] = {"fails": lambda n: None, "a": falling(1.0), "b": falling(1.0)}
+    order = [one.workload for one in spend(tasks, curves, 200)]
+    assert set(order[:3]) == {"fails", "a", "b"}
+    assert tasks[0].trials <= 4 * FIRST
+    assert tasks[1].trials + tasks[2].trials >= 200 - 4 * FIRST
+
+
+def test_tasks_that_all_fail_use_their_caps_up_and_no_more() -> None:
+    tasks = [task("a", cap=40), task("b", cap=40)]
+    list(spend(tasks, {"a": lambda n: None, "b": lambda n: None}, 1000))
+    assert [one.trials for one in tasks] == [40, 40]
+
+
+# -- the whole --------------------------------------------------------------------------------------------------------
+
+
+def skewed(seed: int) -> tuple[list[TaskProgress], dict[str, Curve]]:
+    """Twenty tasks, of which few make up most of the time, each with a falling curve and noise."""
+    rng = np.random.default_rng(seed)
+    tasks = [task(str(n), float(rng.pareto(1.0) + 0.1), flops=float(rng.uniform(1e8, 4e9))) for n in range(20)]
+    curves: dict[str, Curve] = {}
+    for one in tasks:
+        fall = falling(one.flops / 1e9, floor=float(rng.uniform(0.1, 0.6)), pace=float(rng.uniform(5, 60)))
+        noise = rng.lognormal(0.3, 0.3, 3000)
+        curves[one.workload] = lambda n, fall=fall, noise=noise: fall(n) * float(noise[n])  # type: ignore[misc]
+    return tasks, curves
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_more_budget_is_never_worse(seed: int) -> None:
+    reached = []
+    for budget in (20, 23, 50, 100, 160, 161, 200, 400, 800):
+        tasks, curves = skewed(seed)
+        list(spend(tasks, curves, budget))
+        assert sum(one.trials for one in tasks) == budget
+        reached.append(total(tasks))
+    assert all(math.isfinite(one) for one in reached)
+    assert reached == sorted(reached, reverse=True)
+
+
+@pytest.mark.parametrize("budget", [320, 640])
+def test_it_beats_an_even_share(budget: int) -> None:
+    ratios = []
+    for seed in range(8):
+        tasks, curves = skewed(seed)
+        list(spend(tasks, curves, budget))
+        even, _ = skewed(seed)
+        for one in even:
+            for n in range(budget // len(even)):
+                one.add(curves[one.workload](n))
+        ratios.append(total(tasks) / total(even))
+    assert np.median(ratios) < 0.97
+    assert max(ratios) < 1.05
