@@ -50,9 +50,10 @@ _CANONICALISE = (
     "FoldConstant",
     "DeadCodeElimination",
 )
+_FUSE_LOCAL_RESPONSE = f"{_PASSES}.normalisation:FuseLocalResponse"
 _CHANNELS_LAST = (
     "ConvertLayout",
-    f"{_PASSES}.normalisation:FuseLocalResponse",
+    _FUSE_LOCAL_RESPONSE,
     f"{_PASSES}.views:SimplifyViews",
     f"{_PASSES}.concatenations:ReluBeforeConcat",
     "CanonicalizeBindings",
@@ -131,7 +132,8 @@ def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
         raise LowerFailed(f"no recipe for opt_level {level}; there are {', '.join(map(str, RECIPES))}")
     passes = list(RECIPES[level].passes)
     converted = _conversions(str(options.get("layout") or "NCHW"), str(options.get("precision") or "float32"), level)
-    at = passes.index("LegalizeOps")
+    # Before the first function: ToMixedPrecision takes operators only
+    at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, "LegalizeOps") if name in passes)
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
         converted = [
             *converted,
@@ -153,8 +155,8 @@ def finish(module: Any, opt_level: int, target: Any) -> Any:
 
 
 def _conversions(layout: str, precision: str, level: int) -> list[str]:
-    """The passes that change layout and precision; they come last before operators become loops. The recipes from level
-    3 on have channels last already.
+    """The passes that change layout and precision; they come last before operators become functions. The recipes from
+    level 3 on have channels last already.
     """
     for value, known, axis in ((layout, _LAYOUTS, "layout"), (precision, _PRECISIONS, "precision")):
         if value not in known:

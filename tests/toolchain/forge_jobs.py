@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -227,3 +228,26 @@ def packed_weights(lower_dir: str, records_dir: str, level: int, target: dict[st
         "packed": sum(len(constant.value.shape) > 4 for constant in constants),
         "packed_at_run": sum("layout_rewrite_preproc" in str(v.name_hint) for v in module.get_global_vars()),
     }
+
+
+def calls_of(lower_dir: str, level: int, target: dict[str, Any]) -> dict[str, Any]:
+    """The kernels that `main` calls, in order, after lowering and after the passes of the build; the blocks of all."""
+    from sweep.toolchain.lowering import finish
+    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+
+    tvm = load_tvm(())
+    module = tvm.ir.load_json(Path(lower_dir, "module.json").read_text())
+
+    def called(module: Any) -> list[str]:
+        names: list[str] = []
+
+        def look(node: Any) -> None:
+            if str(getattr(getattr(node, "op", None), "name", "")).startswith("relax.call_tir"):
+                names.append(str(node.args[0].name_hint))
+
+        tvm.relax.analysis.post_order_visit(module["main"], look)
+        return names
+
+    blocks = re.findall(r'T\.sblock\("(\w+)"\)', module.script(show_meta=False))
+    finished = finish(module, level, resolve_target(target))
+    return {"lowered": called(module), "finished": called(finished), "blocks": sorted(set(blocks))}

@@ -9,7 +9,8 @@ import pytest
 
 from sweep.errors import LowerFailed
 from sweep.toolchain.lowering import RECIPES
-from tests.toolchain.conftest import Run, build, import_light, lower
+from tests.toolchain.conftest import TARGET, Run, build, import_light, lower
+from tests.toolchain.networks import write_branches
 
 pytestmark = pytest.mark.tvm
 
@@ -99,11 +100,79 @@ def test_unknown_axes(run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, ax
     assert not (tmp_path / "lowered").exists()
 
 
-@pytest.mark.parametrize(("axes", "limit"), [({"layout": "NHWC"}, 1e-5), ({"precision": "float16"}, 5e-3)])
+@pytest.mark.parametrize(
+    ("level", "axes", "limit"), [(2, {"layout": "NHWC"}, 1e-5), (3, {"precision": "float16"}, 5e-3)]
+)
 def test_layout_and_precision(
-    run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, axes: dict[str, str], limit: float
+    run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, level: int, axes: dict[str, str], limit: float
 ) -> None:
-    lower(run, squeezenet[0], tmp_path / "lower", 3, **axes)
+    lower(run, squeezenet[0], tmp_path / "lower", level, **axes)
     build(run, tmp_path / "lower", tmp_path / "build")
     found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(squeezenet[0]))
     assert 0 < found["difference"] < limit * found["greatest"]
+
+
+def test_the_layout_is_the_axis_below_level_3_and_channels_last_from_there(
+    run: Run, small: Path, tmp_path: Path
+) -> None:
+    blocks, modules = {}, {}
+    for level in (2, 3):
+        for layout in ("NCHW", "NHWC"):
+            folder = tmp_path / f"{level}{layout}"
+            lower(run, small, folder, level, layout=layout)
+            modules[level, layout] = (folder / "module.json").read_bytes()
+            found = run(":calls_of", lower_dir=str(folder), level=level, target=TARGET)["blocks"]
+            blocks[level, layout] = {name for name in found if "conv2d" in name}
+    assert blocks[2, "NCHW"] == {"conv2d_nchw"}
+    assert blocks[2, "NHWC"] == blocks[3, "NCHW"] == {"conv2d_nhwc"}
+    assert modules[2, "NCHW"] != modules[2, "NHWC"]
+    assert modules[3, "NCHW"] == modules[3, "NHWC"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shuffles", "concatenations"), [("squeezenet", 0, 8), ("shufflenet", 16, 3), ("inception_v1", 0, 9)]
+)
+def test_channels_are_last_everywhere_at_level_3(
+    run: Run, tmp_path: Path, name: str, shuffles: int, concatenations: int
+) -> None:
+    """One transposition is left, of the input, beside those that shuffle channels; no concatenation is copied."""
+    import_light(run, name, tmp_path / "import")
+    lower(run, tmp_path / "import", tmp_path / "lower", 3)
+    found = run(":calls_of", lower_dir=str(tmp_path / "lower"), level=3, target=TARGET)
+    assert {block for block in found["blocks"] if "conv2d" in block} <= {"conv2d_nhwc", "group_conv2d_nhwc"}
+    assert sum("transpose" in call for call in found["lowered"]) == 1 + shuffles
+    assert sum("concatenate" in call for call in found["lowered"]) == concatenations
+    assert not any("concatenate" in call for call in found["finished"])
+    assert not any("pow" in call for call in found["lowered"])
+
+
+@pytest.fixture(scope="module")
+def branches(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An imported network of all that a change of layout meets."""
+    folder = tmp_path_factory.mktemp("branches")
+    write_branches(folder / "branches.onnx")
+    hints = {"path": str(folder / "branches.onnx")}
+    run("import_model", options={"inputs": {}, "batch": None, "seed": 0}, hints=hints, out_dir=str(folder / "import"))
+    return folder / "import"
+
+
+@pytest.mark.parametrize(
+    ("level", "precision", "limit"), [(3, "float32", 1e-5), (4, "float32", 1e-5), (3, "float16", 1e-2)]
+)
+def test_what_a_change_of_layout_meets_gives_the_reference(
+    run: Run, branches: Path, tmp_path: Path, level: int, precision: str, limit: float
+) -> None:
+    lower(run, branches, tmp_path / "lower", level, precision=precision)
+    build(run, tmp_path / "lower", tmp_path / "build")
+    found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(branches))
+    assert 0 < found["difference"] < limit * found["greatest"]
+
+
+def test_operands_are_written_in_place_where_nothing_forbids_it(run: Run, branches: Path, tmp_path: Path) -> None:
+    """The chain of three tensors is one; a tensor beside itself is copied, as nothing can lie in two places."""
+    lower(run, branches, tmp_path / "lower", 3)
+    found = run(":calls_of", lower_dir=str(tmp_path / "lower"), level=3, target=TARGET)
+    counts = [sum("concatenate" in call for call in found[which]) for which in ("lowered", "finished")]
+    assert counts == [5, 1]
+    assert sum("in_place" in call for call in found["finished"]) >= 7
+    assert sum("local_response" in call for call in found["finished"]) == 1
