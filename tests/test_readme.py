@@ -180,6 +180,21 @@ def test_python_runs(source: str, here: Path) -> None:
     assert done.stdout
 
 
+def test_the_tuner_of_ones_own_can_be_asked_for(here: Path) -> None:
+    (source,) = [block for block in blocks("python") if "class Annealing" in block]
+    (entry,) = re.findall(r"`(\{name: \"my_tuners:.*\})`", README)
+    (here / "my_tuners.py").write_text(source)
+    study = here / "own.yaml"
+    study.write_text(f"study: own\nmodels: [onnx-light:squeezenet]\ntuners: [{entry}]\n")
+    done = run("PYTHONPATH=$PWD:$PYTHONPATH sweep run own.yaml && sweep report sweeps/own --format csv", here)
+    assert done.returncode == 0, done.stderr
+    assert ",annealing," in done.stdout
+    study.write_text(study.read_text().replace("heat: 0.5", "heat: 0"))
+    refused = run("PYTHONPATH=$PWD:$PYTHONPATH sweep plan own.yaml", here)
+    assert refused.returncode == 2
+    assert "tuners[0].options: refuses its options: heat is not above 0 (got {'heat': 0})" in refused.stderr
+
+
 @pytest.mark.skipif(not IS_X86, reason="the examples are of an x86-64 machine")
 @pytest.mark.parametrize("text", blocks("yaml"), ids=lambda text: text.splitlines()[0].partition("#")[0].strip())
 def test_example_files_pass_the_gate(text: str, tmp_path: Path) -> None:

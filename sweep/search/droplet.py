@@ -54,7 +54,7 @@ class DropletSearch:
         while len(chosen) < count:
             self._queue = self._queue or self._near() or self._starts()
             if not self._queue:
-                return chosen + list(self._random.propose(count - len(chosen)))
+                return chosen + self._random.propose(count - len(chosen))
             chosen += self._visited.fresh([self._queue.pop(0)], 1)
         return chosen
 

@@ -50,7 +50,7 @@ class GeneticSearch:
             if not missing:
                 break
             chosen += self._visited.fresh([self._child(parents) for _ in range(missing)], missing)
-        return chosen + list(self._first.propose(count - len(chosen)))  # where what is near the fittest has been tried
+        return chosen + self._first.propose(count - len(chosen))  # where what is near the fittest has been tried
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Take fitness in."""

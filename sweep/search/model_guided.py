@@ -83,7 +83,7 @@ class ModelGuidedSearch:
         explored = int(self._rng.binomial(count, _EXPLORED)) if self._measured else 0
         ranked = self._evolved(4 * count)
         chosen = self._visited.fresh(ranked, count - explored)
-        return chosen + list(self._random.propose(count - len(chosen)))
+        return chosen + self._random.propose(count - len(chosen))
 
     def observe(self, observations: Sequence[Observation]) -> None:
         """Teach the model."""

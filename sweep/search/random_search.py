@@ -38,7 +38,7 @@ class RandomSearch:
         else:
             self._rest = space.walk(space.random_index(self._rng))
 
-    def propose(self, count: int) -> Sequence[Point]:
+    def propose(self, count: int) -> list[Point]:
         """Points not drawn before; none when the whole space has been visited."""
         chosen: list[Point] = []
         for _ in range(0 if self._is_small else _DRAWS):
