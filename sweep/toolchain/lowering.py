@@ -96,6 +96,7 @@ RECIPES: dict[int, Recipe] = {
         (
             *_CANONICALISE,
             "EliminateCommonSubexpr",
+            f"{_PASSES}.channel_padding:PadChannels",
             *_CHANNELS_LAST,
             *_LEGALISE_FOLD_AND_FUSE,
             "AttachAttrLayoutFreeBuffers",
@@ -109,6 +110,7 @@ RECIPES: dict[int, Recipe] = {
         (
             *_CANONICALISE,
             "EliminateCommonSubexpr",
+            f"{_PASSES}.channel_padding:PadChannels",
             f"{_PASSES}.parallel_convolutions:CombineParallelConv2D",
             "CombineParallelMatmul",
             *_CHANNELS_LAST,

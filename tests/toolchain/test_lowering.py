@@ -50,6 +50,13 @@ def test_level_4_combines_the_branches_of_inception(run: Run, tmp_path: Path) ->
     assert heavy[4] < heavy[3]
 
 
+def test_a_classifier_of_1000_channels_is_padded(lowered: Lowered) -> None:
+    """From level 3 on; the cut comes after the mean, so no function but the convolution's and the mean's sees it."""
+    for level, wide in ((2, False), (3, True), (4, True)):
+        shapes = _output_shapes(lowered[level][0])
+        assert ((1, 13, 13, 1024) in shapes) is wide
+
+
 def test_tasks(lowered: Lowered) -> None:
     folder, result = lowered[3]
     assert result["target_json"].startswith('{"kind": "llvm"')
@@ -176,3 +183,12 @@ def test_operands_are_written_in_place_where_nothing_forbids_it(run: Run, branch
     assert counts == [5, 1]
     assert sum("in_place" in call for call in found["finished"]) >= 7
     assert sum("local_response" in call for call in found["finished"]) == 1
+
+
+def _output_shapes(folder: Path) -> set[tuple[int, ...]]:
+    """Of the last argument of every task."""
+    from sweep.toolchain.tvm_loader import load_tvm
+
+    tvm = load_tvm(())
+    modules = [tvm.ir.load_json(path.read_text(encoding="utf-8")) for path in (folder / "tasks").iterdir()]
+    return {tuple(int(n) for n in module["main"].params[-1].shape) for module in modules}
