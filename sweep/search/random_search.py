@@ -41,11 +41,12 @@ class RandomSearch:
     def propose(self, count: int) -> list[Point]:
         """Points not drawn before; none when the whole space has been visited."""
         chosen: list[Point] = []
-        for _ in range(0 if self._is_small else _DRAWS):
+        # A search that is made again draws what it drew before: as many again as it was told of lead beyond them
+        for amount in () if self._is_small else (count, _DRAWS * count + 2 * len(self._visited)):
             if len(chosen) == count:
-                return chosen
+                break
             drawn = [
-                point for design, rows in self._space.sample(count, self._rng) for point in as_points(design, rows)
+                point for design, rows in self._space.sample(amount, self._rng) for point in as_points(design, rows)
             ]
             self._rng.shuffle(drawn)
             chosen += self._visited.fresh(drawn, count - len(chosen))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -180,6 +180,18 @@ def test_random_draws_what_is_left_of_a_space_that_is_nearly_used_up() -> None:
     search.observe([Observation(p, None) for p in map(space.point_at, range(space.size)) if p not in left])
     assert set(search.propose(16)) == left
     assert not search.propose(16)
+
+
+def test_random_goes_on_drawing_where_it_is_made_again() -> None:
+    class Unwalked(Space):
+        def walk(self, start: int) -> Iterator[Point]:
+            raise AssertionError("enumerated, not drawn")
+            yield
+
+    space = Unwalked(CONV.designs, CONV.nest)
+    first, again = (RandomTuner({}, 0).search("a", space) for _ in range(2))
+    again.observe([Observation(point, 1e-3) for _ in range(40) for point in first.propose(16)])
+    assert len(set(again.propose(16))) == 16
 
 
 def test_searches_that_share_what_they_visited_do_not_propose_it_twice() -> None:
