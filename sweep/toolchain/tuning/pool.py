@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import TuneFailed
-from sweep.search.allocation import TaskProgress, next_task
+from sweep.search.allocation import TaskProgress, next_round
 from sweep.toolchain.tuning.accounts import Accounts
 from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
 from sweep.toolchain.tuning.pipeline import Answer, Pipeline
@@ -154,13 +154,11 @@ class Pool:
         options = self._members[0].job.options
         round_size = self._round(options)
         while self._pipeline.in_flight < _AHEAD * max(round_size, 8 * self._pipeline.build_slots):
-            left = self._trials_left()
-            task = None if left <= 0 or self._out_of_time() else next_task(self._progress.values(), round_size)
-            if task is None:
+            left = 0 if self._out_of_time() else self._trials_left()
+            given = next_round(list(self._progress.values()), round_size, left)
+            if given is None:
                 return
-            wanted = min(
-                round_size, task.room, left, max(1, task.first - task.trials) if not task.is_covered else round_size
-            )
+            task, wanted = given
             search = self._search_of(task.workload, self._members[0].job)
             with self._pipeline.accounts.searching(task.workload):
                 candidates = search.ask(wanted)
