@@ -1,4 +1,4 @@
-"""From what came of a sweep to rows that people read: one a cell, one a repeat, one a point of a tuning curve.
+"""From what came of a sweep to rows that people read: one a cell, one a repeat, one a task.
 
 Pure: the same outcome always gives the same rows, which is why tables, MLflow and reports cannot disagree.
 Latencies leave here in milliseconds, everything else in the unit its name ends with.
@@ -13,9 +13,10 @@ from typing import Any
 
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.statistics import summarise
+from sweep.analysis.tuning import curve_rows, pools, task_rows, tuning_columns
 from sweep.study.spec import AXES
 
-__all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive", "tuning_curve"]
+__all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
 
 REFERENCE = "onnxruntime"
 """Value of the `runtime` axis of a reference cell."""
@@ -38,6 +39,8 @@ class SweepSummary:
     stage_seconds: Mapping[str, float]
     """Seconds spent by kind, a shared stage counted once (unlike the cells' own, which count it in each)."""
     conditions: Mapping[str, Any]
+    tuning: Sequence[Mapping[str, Any]] = ()
+    """One a pool of tuning: its trials, failures, seconds, and how busy its parts were (`sweep.analysis.tuning`)."""
 
     def to_json(self) -> str:
         """As text that `from_json` reads back equal."""
@@ -60,6 +63,8 @@ class Results:
     """One a repeat, warm-ups included."""
     curves: Sequence[Row] = field(default_factory=tuple)
     """One a point of a tuning curve: best latency estimate so far, against trials and seconds."""
+    tasks: Sequence[Row] = field(default_factory=tuple)
+    """One a tuning task of a tuned cell."""
 
 
 def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = None) -> Results:
@@ -77,10 +82,12 @@ def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = Non
             stage_counts={kind: dict(counts) for kind, counts in outcome.stage_counts.items()},
             stage_seconds=_stage_seconds(outcome.cells),
             conditions=dict(outcome.conditions),
+            tuning=pools(outcome.cells),
         ),
         cells=cells,
         measurements=[row for cell in outcome.cells for row in _measurement_rows(cell)],
-        curves=[row for cell in outcome.cells for row in _curve_rows(cell)],
+        curves=[row for cell in outcome.cells for row in curve_rows(cell)],
+        tasks=[row for cell in outcome.cells for row in task_rows(cell)],
     )
 
 
@@ -90,9 +97,7 @@ def _axes(outcome: CellOutcome) -> Row:
 
 def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
     stages = outcome.stages
-    measure, tune, build = stages.get("measure", {}), stages.get("tune"), stages.get("build", {})
-    if tune is None:
-        tune = {"trials": 0, "valid": 0, "tuning_s": 0.0} if _is_untuned(outcome) else {}
+    measure, build = stages.get("measure", {}), stages.get("build", {})
     conditions = measure.get("conditions")
     return {
         "study": study,
@@ -110,11 +115,7 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
         "ratio_to_onnxruntime": None,
         "artifact_bytes": build.get("artifact_bytes"),
         "peak_memory_bytes": measure.get("peak_memory_bytes"),
-        "tuning_trials": tune.get("trials"),
-        "tuning_valid": tune.get("valid"),
-        "tuning_s": tune.get("tuning_s"),
-        "tuned_tasks": build.get("tuned_tasks"),
-        "untuned_tasks": build.get("untuned_tasks"),
+        **tuning_columns(outcome),
         "build_s": build.get("build_s"),
         "measure_s": outcome.stage_seconds.get("measure"),
         "output_max_abs_diff": measure.get("output_max_abs_diff"),
@@ -178,23 +179,6 @@ def _measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
                 "number": measure.get("number"),
                 "t": t,
             }
-
-
-def tuning_curve(tune: Mapping[str, Any]) -> list[tuple[int, float, float]]:
-    """Trials so far, seconds so far, best latency estimate in seconds: where it fell, and where tuning ended.
-
-    tune: result of a tune stage. Empty while no estimate can be made: that takes a valid trial of each task.
-    """
-    curve = [(int(trial), float(seconds), best_s) for trial, seconds, best_s in tune.get("curve") or () if best_s]
-    if curve and tune.get("trials", 0) > curve[-1][0]:
-        curve.append((tune["trials"], max(curve[-1][1], tune.get("tuning_s") or 0.0), curve[-1][2]))
-    return curve
-
-
-def _curve_rows(outcome: CellOutcome) -> Iterator[Row]:
-    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
-    for trial, seconds, best_s in tuning_curve(outcome.stages.get("tune", {})):
-        yield {**shared, "trial": trial, "seconds": seconds, "best_latency_ms": best_s * 1e3}
 
 
 def _stage_seconds(cells: Iterable[CellOutcome]) -> dict[str, float]:

@@ -19,6 +19,7 @@ TABLES = {
     "results": "results.parquet",
     "measurements": "measurements.parquet",
     "curves": "tuning_curves.parquet",
+    "tasks": "tuning_tasks.parquet",
     "records": "tuning_records.parquet",
 }
 """File of each table in a sweep directory."""
@@ -35,6 +36,7 @@ def read_saved(sweep_dir: Path) -> Results:
         cells=cells.to_pylist(),
         measurements=read_table(sweep_dir, "measurements").to_pylist(),
         curves=read_table(sweep_dir, "curves").to_pylist(),
+        tasks=read_table(sweep_dir, "tasks").to_pylist(),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["MEASUREMENTS", "RESULTS", "TUNING_CURVES", "TUNING_RECORDS"]
+__all__ = ["MEASUREMENTS", "RESULTS", "TUNING_CURVES", "TUNING_RECORDS", "TUNING_TASKS"]
 
 
 def _column(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
@@ -67,11 +67,35 @@ RESULTS = pa.schema(
         ),
         _column("artifact_bytes", pa.int64(), "size of the built library", "bytes"),
         _column("peak_memory_bytes", pa.int64(), "peak memory of the measuring process above idle", "bytes"),
-        _column("tuning_trials", pa.int64(), "trials its tuning ran; 0 for tuner none", "trials"),
+        _column(
+            "tuning_trials",
+            pa.int64(),
+            "trials of the workloads that it was the first to bring in; 0 for tuner none",
+            "trials",
+        ),
         _column("tuning_valid", pa.int64(), "of those, trials that gave a latency", "trials"),
+        _column("tuning_failed", pa.int64(), "of those, trials that failed", "trials"),
+        _column("tuning_naive_trials", pa.int64(), "trials that a loop over models would have given it", "trials"),
+        _column("tuning_warm_started", pa.int64(), "of its trials, schedules that another sweep had found", "trials"),
+        _column(
+            "tuning_trials_to_near_best",
+            pa.int64(),
+            "trials of its pool until the estimate was within 2 % of its last value",
+            "trials",
+        ),
         _column("tuning_s", pa.float64(), "wall time of its tuning", "s"),
+        _column("tuning_search_s", pa.float64(), "of the trials above, time of search", "s"),
+        _column("tuning_build_s", pa.float64(), "of the trials above, time of building, all builders together", "s"),
+        _column("tuning_measure_s", pa.float64(), "of the trials above, time of measuring", "s"),
+        _column("tuning_validate_s", pa.float64(), "time of measuring the best candidates again", "s"),
+        _column(
+            "validation_gap_median",
+            pa.float64(),
+            "median over its tasks of the share by which the winner's first time was too low (winner's curse)",
+        ),
+        _column("records_dir", pa.string(), "folder of the tuning records it was built from; null when untuned"),
         _column("tuned_tasks", pa.int32(), "tasks built from a tuning record", "tasks"),
-        _column("untuned_tasks", pa.int32(), "tasks built with the default schedule", "tasks"),
+        _column("untuned_tasks", pa.int32(), "tasks built with the untuned schedule: no valid record", "tasks"),
         _column("build_s", pa.float64(), "wall time of its build", "s"),
         _column("measure_s", pa.float64(), "wall time of its measurement", "s"),
         _column("output_max_abs_diff", pa.float64(), "largest absolute difference from the reference output"),
@@ -101,9 +125,32 @@ TUNING_CURVES = pa.schema(
     [
         *_IDENTITY,
         *_AXES,
-        _column("trial", pa.int64(), "trials so far", "trials"),
+        _column("trial", pa.int64(), "trials of the pool so far", "trials"),
         _column("seconds", pa.float64(), "seconds of tuning so far", "s"),
         _column("best_latency_ms", pa.float64(), "sum over the tasks of weight times best trial so far", "ms"),
+    ]
+)
+
+TUNING_TASKS = pa.schema(
+    [
+        *_IDENTITY,
+        *_AXES,
+        _column("records_dir", pa.string(), "folder of its tuning records, relative to the sweep directory"),
+        _column("workload", pa.string(), "hash of the tensor program"),
+        _column("task", pa.string(), "name of the task"),
+        _column("weight", pa.int32(), "how often the model calls it"),
+        _column("trivial", pa.bool_(), "whether there is no decision to take, and one trial is enough"),
+        _column("reused", pa.bool_(), "whether another model or an earlier run had tuned it"),
+        _column("flops", pa.float64(), "operations of one call; 0 where there are none to count", "FLOP"),
+        _column("gflops_per_s", pa.float64(), "operations a second at its best time", "GFLOP/s"),
+        _column("trials", pa.int64(), "trials over the life of its records", "trials"),
+        _column("valid", pa.int64(), "of those, trials that gave a latency; 0: built untuned", "trials"),
+        _column("failed", pa.int64(), "trials of this run that failed", "trials"),
+        _column("failures_json", pa.string(), "those by class of error, as JSON"),
+        _column("best_s", pa.float64(), "median of the chosen schedule, as measured again where it was", "s"),
+        _column("screening_s", pa.float64(), "least median of its trials", "s"),
+        _column("gap", pa.float64(), "share by which the winner's first time was too low (winner's curse)"),
+        _column("share", pa.float64(), "its share (weight times best_s) of the sum over the model's tasks"),
     ]
 )
 
@@ -122,6 +169,10 @@ TUNING_RECORDS = pa.schema(
         _column("build_s", pa.float64(), "wall time of building the candidate", "s"),
         _column("measure_s", pa.float64(), "wall time of measuring the candidate", "s"),
         _column("trace_hash", pa.string(), "hash of the schedule trace"),
+        _column("design", pa.int32(), "index of the design (skeleton of the schedule) it is a point of"),
+        _column("record", pa.int64(), "its line in database_tuning_record.json, from 0; null for a failure"),
+        _column("origin", pa.string(), "search, or warm start: a schedule that another sweep had found"),
+        _column("validated_s", pa.float64(), "median when it was last measured again among the best", "s"),
         _column("log", pa.string(), "file the record comes from, relative to the sweep directory"),
     ]
 )

@@ -13,8 +13,8 @@ from itertools import accumulate
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.results import tuning_curve
 from sweep.analysis.statistics import summarise
+from sweep.analysis.tuning import tuning_columns, tuning_curve
 from sweep.study.spec import AXES
 
 __all__ = [
@@ -35,8 +35,23 @@ CONTENT_TAG = "sweep.content"
 """Hash of what a run mirrors: the same content is not written twice."""
 DERIVED_METRICS = ("speedup_vs_untuned", "ratio_to_onnxruntime")
 """Take other cells to know, and are added when the sweep ends."""
+_TUNING = {
+    "trials": "tuning_trials",
+    "valid_trials": "tuning_valid",
+    "failed_trials": "tuning_failed",
+    "naive_trials": "tuning_naive_trials",
+    "warm_started_trials": "tuning_warm_started",
+    "trials_to_near_best": "tuning_trials_to_near_best",
+    "search_s": "tuning_search_s",
+    "build_s": "tuning_build_s",
+    "measure_s": "tuning_measure_s",
+    "validate_s": "tuning_validate_s",
+    "validation_gap_median": "validation_gap_median",
+    "untuned_tasks": "untuned_tasks",
+}
+"""Metrics of a tuned cell, by column of results.parquet."""
 _TEXT_LIMIT = 4000
-_FORMAT = 2
+_FORMAT = 3
 """Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
 
 
@@ -100,7 +115,7 @@ def metrics(outcome: CellOutcome, now: float) -> list[Point]:
 def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     # The UI plots the first names in the alphabet first, and makes a section of what has the same word before a slash:
     # the names that answer a study have no slash, and `latency...` comes before every section.
-    measure, tune, build = (outcome.stages.get(kind, {}) for kind in ("measure", "tune", "build"))
+    measure, build = outcome.stages.get("measure", {}), outcome.stages.get("build", {})
     if outcome.status == "done" and measure.get("run_secs"):
         summary = summarise(measure["run_secs"])
         yield "latency_ms_median", summary.median * 1e3
@@ -112,9 +127,11 @@ def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     yield "size/peak_memory_bytes", measure.get("peak_memory_bytes")
     yield "size/artifact_bytes", build.get("artifact_bytes")
     yield "time/build_s", build.get("build_s")
-    yield "time/tuning_s", tune.get("tuning_s")
-    yield "tuning/trials", tune.get("trials")
-    yield "tuning/valid_trials", tune.get("valid")
+    if "tune" in outcome.stages:
+        tuning = tuning_columns(outcome)
+        yield "time/tuning_s", tuning["tuning_s"]
+        for name, key in _TUNING.items():
+            yield f"tuning/{name}", tuning[key]
 
 
 def _repeats(name: str, run_secs: Sequence[float], number: int, start_ms: int) -> list[Point]:
@@ -124,7 +141,7 @@ def _repeats(name: str, run_secs: Sequence[float], number: int, start_ms: int) -
 
 
 def _curve(tune: Mapping[str, Any], start_ms: int) -> Iterator[Point]:
-    """The same curve twice: its step the trial, and its step the milliseconds of tuning.
+    """The same curve twice: its step the trial of the pool, and its step the milliseconds of tuning.
 
     A staircase: the UI joins points by straight lines, so each fall has a point just before it.
     """
@@ -136,8 +153,10 @@ def _curve(tune: Mapping[str, Any], start_ms: int) -> Iterator[Point]:
                 yield Point("tuning/best_ms", before[2], start_ms + at_ms, trial - 1)
             if at_ms - 1 > before[1]:
                 yield Point("tuning/best_ms_over_time", before[2], start_ms + at_ms - 1, at_ms - 1)
-        yield Point("tuning/best_ms", best_ms, start_ms + at_ms, trial)
-        yield Point("tuning/best_ms_over_time", best_ms, start_ms + at_ms, at_ms)
+        if before is None or trial > before[0]:
+            yield Point("tuning/best_ms", best_ms, start_ms + at_ms, trial)
+        if before is None or at_ms > before[1]:
+            yield Point("tuning/best_ms_over_time", best_ms, start_ms + at_ms, at_ms)
         before = (trial, at_ms, best_ms)
 
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from sweep.analysis.results import Results
 from sweep.analysis.saved import SUMMARY_KEY, TABLES, read_saved, read_table
 from sweep.errors import RecordError
-from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS
+from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS
 
 __all__ = [
     "read_curves",
@@ -27,6 +27,7 @@ __all__ = [
     "read_results",
     "read_saved",
     "read_tuning_records",
+    "read_tuning_tasks",
     "write_tables",
 ]
 
@@ -42,6 +43,7 @@ def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
         "results": _table(results.cells, RESULTS.with_metadata(about)),
         "measurements": _table(results.measurements, MEASUREMENTS),
         "curves": _table(results.curves, TUNING_CURVES),
+        "tasks": _table(results.tasks, TUNING_TASKS),
         "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
     }
     return [_write(table, sweep_dir / TABLES[name]) for name, table in tables.items()]
@@ -60,6 +62,11 @@ def read_measurements(sweep_dir: Path) -> pa.Table:
 def read_curves(sweep_dir: Path) -> pa.Table:
     """tuning_curves.parquet: one row a point of a tuning curve. Raises RecordError."""
     return read_table(sweep_dir, "curves")
+
+
+def read_tuning_tasks(sweep_dir: Path) -> pa.Table:
+    """tuning_tasks.parquet: one row a task of a tuned cell. Raises RecordError."""
+    return read_table(sweep_dir, "tasks")
 
 
 def read_tuning_records(sweep_dir: Path) -> pa.Table:
@@ -92,12 +99,25 @@ def _write(table: pa.Table, path: Path) -> Path:
 
 def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
     for log in sorted((sweep_dir / "records").glob("**/trials.jsonl")):
-        name = str(log.relative_to(sweep_dir))
-        for line in log.read_bytes().splitlines():
-            try:
-                record = json.loads(line)
-            except ValueError:  # the last line of a log whose writer was killed: that trial is not recorded
-                continue
-            target = record.get("target")
+        name, validated = str(log.relative_to(sweep_dir)), _validated(log.with_name("validations.jsonl"))
+        for trial in _lines(log):
+            target = trial.get("target")
             as_text = target if target is None or isinstance(target, str) else json.dumps(target, sort_keys=True)
-            yield {field: record.get(field) for field in TUNING_RECORDS.names} | {"target": as_text, "log": name}
+            again_s = validated.get(trial["record"]) if trial.get("record") is not None else None
+            told = {"target": as_text, "validated_s": again_s, "log": name}
+            yield {field: trial.get(field) for field in TUNING_RECORDS.names} | told
+
+
+def _validated(log: Path) -> dict[int, float]:
+    """Median of each record that was measured again, the latest where it was so twice."""
+    return {one["record"]: one["median_s"] for line in _lines(log) for one in line["contenders"]}
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    if not log.is_file():
+        return
+    for line in log.read_bytes().splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:  # the last line of a log whose writer was killed: it is not recorded
+            continue

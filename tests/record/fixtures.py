@@ -167,29 +167,49 @@ def tune_result(cell: Cell, best_s: float, trials: int = 64) -> dict[str, Any]:
         "valid": trials - 3,
         "failed": {"BuildFailed": 2, "MeasureTimeout": 1},
         "tasks": [
-            {
-                "workload": _hex("0"),
-                "name": "fused_conv2d0",
-                "weight": 1,
-                "trials": 32,
-                "valid": 31,
-                "best_s": best_s / 2,
-            },
-            {
-                "workload": _hex("1"),
-                "name": "fused_conv2d1",
-                "weight": 1,
-                "trials": 32,
-                "valid": 30,
-                "best_s": best_s / 2,
-            },
+            task_result("0", best_s / 2, 32, failed={"BuildFailed": 1}),
+            task_result("1", best_s / 2, 32, failed={"BuildFailed": 1, "MeasureTimeout": 1}),
         ],
+        "naive_trials": trials,
+        "warm_started": 0,
         "search_s": 6.1,
         "build_s": 12.0,
         "measure_s": 9.4,
+        "validate_s": 1.5,
+        "utilisation": {"search": 0.76, "build": 0.58, "device": 0.45},
         "tuning_s": float(seconds[-1]),
         "curve": curve,
     }
+
+
+def task_result(name: str, best_s: float | None, trials: int, **changes: Any) -> dict[str, Any]:
+    """One of a tune stage's tasks; without `best_s` none of its trials was valid."""
+    failed = changes.get("failed", {})
+    return {
+        "workload": _hex(name),
+        "name": f"fused_conv2d{name}",
+        "weight": 1,
+        "trivial": False,
+        "flops": 56e6,
+        "trials": trials,
+        "valid": trials - sum(failed.values()),
+        "best_s": best_s,
+        "screening_s": None if best_s is None else best_s * 0.97,
+        "gap": None if best_s is None else 0.03,
+        "reused": False,
+        "failed": failed,
+    } | changes
+
+
+def with_untuned_task(outcome: CellOutcome) -> CellOutcome:
+    """A tuned cell one of whose two tasks never gave a valid trial, as it is built all the same."""
+    tune, build = outcome.stages["tune"], outcome.stages["build"]
+    tasks = [tune["tasks"][0], task_result("1", None, 32, failed={"BuildFailed": 32})]
+    stages = {
+        "tune": {**tune, "valid": 31, "failed": {"BuildFailed": 33}, "tasks": tasks, "curve": []},
+        "build": {**build, "tuned_tasks": 1, "untuned_tasks": 1},
+    }
+    return replace(outcome, stages={**outcome.stages, **stages})
 
 
 def build_result(cell: Cell, tuned: bool) -> dict[str, Any]:
@@ -237,7 +257,11 @@ def write_trials(sweep_dir: Path, *, torn: bool = False) -> Path:
     shared = {"workload": "ff00", "task": "conv", "tuner": "xgb", "device": "local-1", "target": {"kind": "llvm"}}
     good = [shared | {"trial": i, "t": STARTED_T + i, "run_secs": [1e-3, 1.1e-3], "error_class": None} for i in (0, 1)]
     bad = shared | {"trial": 2, "t": STARTED_T + 2, "run_secs": None, "error_class": "BuildFailed", "error": "no"}
+    good[1] |= {"design": 0, "record": 1, "origin": "warm start"}
     text = "".join(json.dumps(record) + "\n" for record in (*good, bad))
+    contenders = [{"record": 1, "screening_s": 1.05e-3, "median_s": 1.08e-3}]
+    validation = json.dumps({"workload": "ff00", "winner": 1, "contenders": contenders})
+    log.with_name("validations.jsonl").write_text(validation + "\n" + ('{"workload": "ff' if torn else ""))
     log.write_text(text + ('{"workload": "ff' if torn else ""))
     return log
 

@@ -47,6 +47,22 @@ def test_the_tuning_curve_is_a_falling_staircase_against_trials_and_milliseconds
     assert corners[falls[late][0] - 1] == pytest.approx(falls[late - 1][2] * 1e3)
 
 
+def test_what_tuning_cost_and_gave_is_recorded(tuned: CellOutcome, tmp_path: Path) -> None:
+    told = {point.name: point.value for point in rows.metrics(tuned, STARTED_T) if point.name.startswith("tuning/")}
+    for name, value in {
+        "trials": 64,
+        "failed_trials": 3,
+        "search_s": 6.1,
+        "build_s": 12.0,
+        "measure_s": 9.4,
+        "validation_gap_median": 0.03,
+        "untuned_tasks": 0,
+    }.items():
+        assert told[f"tuning/{name}"] == value
+    untuned = next(cell for cell in sweep_outcome(tmp_path).cells if cell.cell.tuner == "none")
+    assert not [point for point in rows.metrics(untuned, STARTED_T) if point.name.startswith("tuning/")]
+
+
 def test_a_wrong_output_is_recorded_but_no_latency(tuned: CellOutcome) -> None:
     wrong = replace(tuned, status="failed", error_class="OutputMismatch", error="off by 3", failed_stage="measure")
     assert values(wrong, "latency_ms_median") == []

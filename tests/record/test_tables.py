@@ -9,13 +9,14 @@ import pytest
 
 from sweep.analysis.results import derive
 from sweep.errors import RecordError
-from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS
+from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS
 from sweep.record.tables import (
     read_curves,
     read_measurements,
     read_results,
     read_saved,
     read_tuning_records,
+    read_tuning_tasks,
     write_tables,
 )
 from tests.record.fixtures import sweep_outcome, write_trials
@@ -62,6 +63,12 @@ PROMISED = {
     "study",
     "failed_stage",
     "tuning_valid",
+    "tuning_failed",
+    "tuning_naive_trials",
+    "tuned_tasks",
+    "untuned_tasks",
+    "validation_gap_median",
+    "records_dir",
     "ratio_to_onnxruntime",
 }
 
@@ -74,6 +81,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert list(saved.cells) == list(results.cells)
     assert list(saved.measurements) == list(results.measurements)
     assert list(saved.curves) == list(results.curves)
+    assert list(saved.tasks) == list(results.tasks)
+    assert saved.tasks
 
 
 def test_promised_columns_are_there(tmp_path: Path) -> None:
@@ -89,6 +98,7 @@ def test_schemas_are_the_same_whatever_the_sweep_holds(tmp_path: Path, cells: in
     assert read_results(tmp_path).num_rows == cells
     assert read_measurements(tmp_path).schema.equals(MEASUREMENTS)
     assert read_curves(tmp_path).schema.equals(TUNING_CURVES)
+    assert read_tuning_tasks(tmp_path).schema.equals(TUNING_TASKS)
     assert read_tuning_records(tmp_path).schema.equals(TUNING_RECORDS)
 
 
@@ -96,7 +106,7 @@ def test_columns_say_their_unit_and_meaning(tmp_path: Path) -> None:
     write_tables(derive(sweep_outcome(tmp_path)), tmp_path)
     field = read_results(tmp_path).schema.field("latency_ms_median")
     assert field.metadata[b"unit"] == b"ms"
-    for schema in (RESULTS, MEASUREMENTS, TUNING_CURVES, TUNING_RECORDS):
+    for schema in (RESULTS, MEASUREMENTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS):
         assert all(column.metadata[b"description"] for column in schema)
 
 
@@ -107,6 +117,9 @@ def test_trials_are_gathered_and_a_torn_last_line_is_left_out(tmp_path: Path) ->
     assert [row["trial"] for row in rows] == [0, 1, 2]
     assert [row["run_secs"] for row in rows] == [[1e-3, 1.1e-3], [1e-3, 1.1e-3], None]
     assert rows[2]["error_class"] == "BuildFailed"
+    assert [row["record"] for row in rows] == [None, 1, None]
+    assert [row["validated_s"] for row in rows] == [None, 1.08e-3, None]
+    assert (rows[1]["design"], rows[1]["origin"]) == (0, "warm start")
     assert rows[0]["target"] == '{"kind": "llvm"}'
     assert rows[0]["log"] == "records/0123456789ab/xgb-local-1/trials.jsonl"
 
@@ -128,6 +141,7 @@ def test_nothing_but_whole_files_remains(tmp_path: Path, monkeypatch: pytest.Mon
         "results.parquet",
         "tuning_curves.parquet",
         "tuning_records.parquet",
+        "tuning_tasks.parquet",
     ]
     assert read_results(tmp_path).equals(before)
 
