@@ -25,11 +25,12 @@ class Shown:
 
     def __init__(self, view: ProgressView, plan: Plan, ledger: Ledger) -> None:
         self._view, self._plan, self._ledger = view, plan, ledger
+        self._pools = _pool_names(plan)
         kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in ledger.state.done)
         view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in KINDS if kinds[kind]})
 
     def attempt_started(self, stage: Stage, attempt: int) -> None:
-        self._view.attempt_started(stage.label, stage.kind)
+        self._view.attempt_started(stage.label, stage.kind, pool=self._pools.get(stage.id, ""))
 
     def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
         self._view.stage_done(stage.label, stage.kind, seconds)
@@ -38,7 +39,7 @@ class Shown:
         self._view.attempt_failed(stage.label, stage.kind, error_class, error, will_retry)
 
     def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
-        self._view.progress(info)
+        self._view.progress({**info, "label": stage.label})
 
     def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
         outcome = cell_outcome(self._plan, self._plan.cells[cell], self._ledger.state)
@@ -79,6 +80,19 @@ class Mirrored:
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None: ...
     def progress(self, stage: Stage, info: Mapping[str, Any]) -> None: ...
     def tick(self, now: float) -> None: ...
+
+
+def _pool_names(plan: Plan) -> dict[str, str]:
+    """`xgb on local-1 for native`, by tune stage; stages that tune together, by their `tuner_key`, have one name."""
+    names: dict[str, str] = {}
+    by_stage: dict[str, str] = {}
+    for planned in plan.cells:
+        for stage in (plan.stages[stage_id] for stage_id in planned.stages):
+            if stage.kind == "tune":
+                cell = planned.cell
+                name = f"{cell.tuner} on {cell.device} for {cell.target}"
+                by_stage[stage.id] = names.setdefault(str(stage.hints.get("tuner_key", name)), name)
+    return by_stage
 
 
 def _median_s(outcome: CellOutcome) -> float | None:

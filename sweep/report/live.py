@@ -12,24 +12,22 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.padding import Padding
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.wording import as_duration, as_ms, plural, significant
-from sweep.report.progress import Running, SweepProgress
+from sweep.report.panel import panel
+from sweep.report.pools import busy_words, failure_words, reached_words, spent_words
+from sweep.report.progress import SweepProgress
 
 __all__ = ["LiveProgress", "PlainProgress", "ProgressView", "open_progress"]
 
 _SUMMARY_EVERY_S = 10.0
+_POOLS_EVERY_S = 30.0
 _LINES_UP_TO_CELLS = 200
 """Larger sweeps tell of single stages and done cells in the summary alone; failures are always told."""
 _SAME_REASON_SHOWN = 3
-_RUNNING_SHOWN = 8
-_BEST_SHOWN = 8
 _STYLES = {"done": "green", "failed": "bold red", "skipped": "yellow"}
 
 
@@ -68,9 +66,9 @@ class ProgressView:
             )
         )
 
-    def attempt_started(self, stage_label: str, kind: str) -> None:
-        """An engine works on a stage."""
-        self.state.attempt_started(stage_label, kind, self.clock())
+    def attempt_started(self, stage_label: str, kind: str, pool: str = "") -> None:
+        """An engine works on a stage. `pool`: of a tune stage, `xgb on local-1 for native`."""
+        self.state.attempt_started(stage_label, kind, self.clock(), pool)
 
     def stage_done(self, stage_label: str, kind: str, seconds: float) -> None:
         """A stage ended well."""
@@ -106,7 +104,7 @@ class ProgressView:
             self._say(Text("        further cells that end for this reason are counted only", style="dim"))
 
     def progress(self, info: Mapping[str, Any]) -> None:
-        """A tuner speaks: {label, trials, trials_total, valid, best_estimate_s, task}."""
+        """A tuner speaks: {label, trials, trials_total, best_estimate_s, tasks, tasks_covered, failed, busy, ...}."""
         self.state.progress(info, self.clock())
 
     def tick(self, now: float) -> None:
@@ -156,7 +154,7 @@ class PlainProgress(ProgressView):
 
     def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.time) -> None:
         super().__init__(console, title, clock)
-        self._summary_t = self.state.started_t
+        self._summary_t = self._pools_t = self.state.started_t
         self._is_closed = False
 
     def stage_done(self, stage_label: str, kind: str, seconds: float) -> None:
@@ -170,6 +168,12 @@ class PlainProgress(ProgressView):
         if now - self._summary_t >= _SUMMARY_EVERY_S:
             self._summary_t = now
             self._say(Text(f"so far  {self.summary(now)}"))
+        if now - self._pools_t >= _POOLS_EVERY_S:
+            self._pools_t = now
+            for pool in self.state.pools.values():
+                told = [spent_words(pool, now), reached_words(pool)]
+                told += [failure_words(pool.failed, pool.sum("trials")), busy_words(pool.busy)]
+                self._say(Text(f"tuning  {', '.join(filter(None, told))}"))
 
     def close(self, interrupted: bool = False) -> None:
         """A last line."""
@@ -197,62 +201,11 @@ class LiveProgress(ProgressView):
             self._last_line(interrupted)
 
     def _panel(self, now: float) -> RenderableType:
-        state = self.state
-        bar = ProgressBar(total=max(1, state.total_cells), completed=state.settled, width=min(60, self.console.width))
-        parts: list[RenderableType] = ["", Text(f"{self.title}  {self.summary(now)}".strip()), Padding(bar, 0)]
-        if state.best:
-            parts.append(
-                _grid(
-                    "best so far",
-                    [
-                        _best_row(group, best.cell_name, best.median_s)
-                        for group, best in list(state.best.items())[:_BEST_SHOWN]
-                    ],
-                )
-            )
-            parts += _more(len(state.best) - _BEST_SHOWN)
-        if state.running:
-            rows = [_running_row(attempt, now) for attempt in list(state.running.values())[:_RUNNING_SHOWN]]
-            parts.append(_grid("running", rows))
-            parts += _more(len(state.running) - _RUNNING_SHOWN)
-        return Group(*parts)
-
-
-def _grid(title: str, rows: list[tuple[str, ...]]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="dim", box=None, show_header=False, pad_edge=False)
-    for index in range(len(rows[0])):
-        table.add_column(no_wrap=True, overflow="ellipsis", justify="right" if index == 1 else "left")
-    for row in rows:
-        table.add_row(*(Text(text) for text in row))
-    return table
-
-
-def _best_row(group: str, name: str, median_s: float) -> tuple[str, ...]:
-    return group, f"{as_ms(median_s * 1e3)} ms", name
-
-
-def _running_row(attempt: Running, now: float) -> tuple[str, ...]:
-    what = attempt.label.removeprefix(f"{attempt.kind} ")
-    return attempt.kind, as_duration(now - attempt.started_t), f"{what}  {_tuner_words(attempt.info)}".rstrip()
+        return panel(self.state, f"{self.title}  {self.summary(now)}".strip(), self.console.width, now)
 
 
 def _named(kind: str, label: str) -> str:
     return label if label.startswith(f"{kind} ") else f"{kind} {label}"
-
-
-def _tuner_words(info: Mapping[str, Any]) -> str:
-    if info.get("trials") is None:
-        return ""
-    total = f"/{info['trials_total']}" if info.get("trials_total") else ""
-    told = [f"{info['trials']}{total} trials"]
-    told += [f"{info['valid']} valid"] if info.get("valid") is not None else []
-    estimate_s = info.get("best_estimate_s")
-    told += [f"best {as_ms(estimate_s * 1e3)} ms"] if estimate_s else []
-    return ", ".join(told)
-
-
-def _more(count: int) -> list[RenderableType]:
-    return [Text(f"... and {count} more", style="dim")] if count > 0 else []
 
 
 def _one_line(text: str, limit: int = 300) -> str:

@@ -5,14 +5,17 @@ Pure: time arrives in the calls. What it looks like is the business of `live`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.report.pools import PoolProgress, Rate
+
 __all__ = ["CellBest", "Running", "SweepProgress", "TimeLeft"]
 
-_RATE_WINDOW_S = 30.0
+_TRIALS_TO_EXTRAPOLATE = 8
+"""The first trials come late, when search has its designs: a rate of fewer would promise hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ class Running:
     label: str
     kind: str
     started_t: float
+    pool: str = ""
+    """Of a tune stage: name of the pool it tunes in."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """What a tuner last said: trials, trials_total, valid, best_estimate_s, task."""
+    """What a tuner last said: trials, trials_total, valid, best_estimate_s, ..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ class SweepProgress:
         self.running: dict[str, Running] = {}
         self.best: dict[str, CellBest] = {}
         """By model and device."""
-        self._trials: deque[tuple[float, int]] = deque()
+        self.pools: dict[str, PoolProgress] = {}
+        """Those that tune now, by name."""
+        self._rate = Rate(now)
 
     @property
     def settled(self) -> int:
@@ -72,19 +79,22 @@ class SweepProgress:
         """The grid is known."""
         self.total_cells, self.stages_planned = total_cells, dict(stages_by_kind)
 
-    def attempt_started(self, label: str, kind: str, now: float) -> None:
-        """An engine works on a stage."""
-        self.running[label] = Running(label, kind, now)
+    def attempt_started(self, label: str, kind: str, now: float, pool: str = "") -> None:
+        """An engine works on a stage. `pool`: of a tune stage, whose name stands in where there is none."""
+        if kind == "tune":
+            pool = pool or label.removeprefix("tune ")
+            self.pools.setdefault(pool, PoolProgress(pool, now)).running.add(label)
+        self.running[label] = Running(label, kind, now, pool)
 
     def stage_done(self, label: str, kind: str, seconds: float) -> None:
         """A stage ended well."""
-        self.running.pop(label, None)
+        self._ended(label)
         self.stages_done[kind] += 1
         self.stage_seconds[kind] += seconds
 
     def attempt_failed(self, label: str, kind: str, will_retry: bool) -> None:
         """An attempt ended in an error."""
-        self.running.pop(label, None)
+        self._ended(label)
         if will_retry:
             self.retries += 1
         else:
@@ -98,21 +108,16 @@ class SweepProgress:
             self.best[group] = CellBest(cell_name, median_s)
 
     def progress(self, info: Mapping[str, Any], now: float) -> None:
-        """A tuner speaks: {label, trials, valid, best_estimate_s, task, ...}."""
+        """A tuner speaks: {label, trials, trials_total, valid, best_estimate_s, tasks, tasks_covered, failed, busy}."""
         running = self.running.get(str(info.get("label")))
-        if running is None:
+        if running is None or running.pool not in self.pools:
             return
-        gained = int(info.get("trials") or 0) - int(running.info.get("trials") or 0)
         running.info = dict(info)
-        if gained > 0:
-            self._trials.append((now, gained))
+        self._rate.add(now, self.pools[running.pool].take(running.label, info, now))
 
     def trials_per_s(self, now: float) -> float:
         """Over the last half minute, all tuners together; 0 where none works."""
-        while self._trials and self._trials[0][0] < now - _RATE_WINDOW_S:
-            self._trials.popleft()
-        span = min(_RATE_WINDOW_S, now - self.started_t)
-        return sum(gained for _, gained in self._trials) / span if span > 0 else 0.0
+        return self._rate.at(now)
 
     def time_left(self, now: float) -> TimeLeft | None:
         """None before any stage has ended.
@@ -139,9 +144,19 @@ class SweepProgress:
     def _mean_s(self, kind: str, now: float) -> float | None:
         if self.stages_done[kind]:
             return self.stage_seconds[kind] / self.stages_done[kind]
-        # None of the kind has ended: a tuner that says how many trials there will be is extrapolated.
-        for run in self.running.values():
-            trials, total = run.info.get("trials"), run.info.get("trials_total")
-            if run.kind == kind and trials and total:
-                return (now - run.started_t) * float(total) / float(trials)
-        return None
+        # None of the kind has ended: tuners that say how many trials there will be are extrapolated, together.
+        runs = [run for run in self.running.values() if run.kind == kind and run.info.get("trials_total")]
+        trials = sum(int(run.info.get("trials") or 0) for run in runs)
+        if trials < _TRIALS_TO_EXTRAPOLATE:
+            return None
+        elapsed_s = max(now - run.started_t for run in runs)
+        return elapsed_s * sum(int(run.info["trials_total"]) for run in runs) / trials
+
+    def _ended(self, label: str) -> None:
+        """A pool is there for as long as one of its stages runs."""
+        running = self.running.pop(label, None)
+        pool = self.pools.get(running.pool) if running is not None else None
+        if pool is not None:
+            pool.running.discard(label)
+            if not pool.running:
+                del self.pools[pool.name]

@@ -113,7 +113,7 @@ def test_the_live_panel_shows_best_and_running(clock: Clock) -> None:
     view.tick(clock.now)
     text = stream.getvalue()
     assert not any("best so far" in line and "━" in line for line in text.splitlines())
-    for told in ("3/4 cells", "trials/s", "squeezenet on local-1", "4.00 ms", "32/64 trials, 30 valid, best 3.00 ms"):
+    for told in ("3/4 cells", "squeezenet on local-1", "4.00 ms", "32/64 trials, 3.2 trials/s", "best 3.00 ms"):
         assert told in text
     view.close()
 
@@ -143,6 +143,68 @@ def test_markup_in_names_and_errors_is_no_markup(clock: Clock) -> None:
     view.plan_ready(1, {})
     view.cell_finished("a [red]b[/red]", "failed", None, "measure: [1, 3] expected [/]")
     assert "failed  a [red]b[/red]: measure: [1, 3] expected [/]" in stream.getvalue()
+
+
+def test_stages_of_one_pool_share_a_line_and_its_busy_shares_are_not_added(clock: Clock) -> None:
+    panel, panel_stream = live(clock)
+    lines, lines_stream = plain(clock)
+    for view in (panel, lines):
+        view.plan_ready(2, {"tune": 3})
+        for label in ("tune a O3", "tune b O3"):
+            view.attempt_started(label, "tune", pool="xgb on local-1 for native")
+        view.attempt_started("tune a O3 ga", "tune", pool="ga on local-1 for native")
+    clock.now += 30
+    for view in (panel, lines):
+        for label, trials, failed, best_s in (("tune a O3", 60, {"BuildFailed": 3}, 3e-3), ("tune b O3", 40, {}, None)):
+            view.progress(
+                {
+                    "label": label,
+                    "trials": trials,
+                    "trials_total": 200,
+                    "valid": trials,
+                    "best_estimate_s": best_s,
+                    "tasks": 30,
+                    "tasks_covered": 28,
+                    "failed": failed,
+                    "busy": {"search": 0.76, "build": 0.58, "device": 0.45},
+                }
+            )
+        view.tick(clock.now)
+        view.close()
+    assert (
+        "tuning  xgb on local-1 for native, 2 models: 100/400 trials, 3.3 trials/s, best 3.00 ms, "
+        "56/60 tasks covered, 3 % failed (BuildFailed 3), search 76 % build 58 % device 45 %"
+    ) in lines_stream.getvalue().splitlines()
+    assert "tuning  ga on local-1 for native: no trial yet" in lines_stream.getvalue().splitlines()
+    for told in (
+        "xgb on local-1 for native, 2 models: 100/400",
+        "3 % failed (BuildFailed 3)",
+        "search 76 % build 58 %",
+    ):
+        assert told in panel_stream.getvalue()
+
+
+def test_a_pool_counts_the_stages_that_have_ended_until_its_last_one_ends() -> None:
+    state = SweepProgress(0.0)
+    for label in "ab":
+        state.attempt_started(label, "tune", 0.0, "pool")
+        state.progress({"label": label, "trials": 8, "failed": {"BuildFailed": 1}}, 1.0)
+    state.stage_done("a", "tune", 2.0)
+    assert state.pools["pool"].sum("trials") == 16
+    assert state.pools["pool"].failed == {"BuildFailed": 2}
+    state.attempt_failed("b", "tune", will_retry=True)
+    assert state.pools == {}
+
+
+def test_a_few_first_trials_promise_nothing() -> None:
+    state = SweepProgress(0.0)
+    state.plan_ready(2, {"lower": 1, "tune": 1})
+    state.stage_done("l", "lower", 1.0)
+    state.attempt_started("t", "tune", 0.0)
+    state.progress({"label": "t", "trials": 1, "trials_total": 100}, 60.0)
+    left = state.time_left(60.0)
+    assert left is not None
+    assert left.is_lower_bound
 
 
 def test_time_left_waits_for_a_first_stage_then_says_when_it_is_a_lower_bound() -> None:
