@@ -13,7 +13,7 @@ from typing import Any
 from sweep.analysis.results import NO_TUNER, REFERENCE, Results
 from sweep.analysis.wording import as_ms, as_times, plural
 
-__all__ = ["Best", "answer", "best_cells", "configuration", "describe_best"]
+__all__ = ["Best", "answer", "best_cells", "configuration", "describe_best", "untuned_note"]
 
 Row = Mapping[str, Any]
 _SPELLED_OUT = 3
@@ -55,6 +55,12 @@ def configuration(row: Row) -> str:
     return " ".join([f"{tuner} at O{row['opt_level']} on {row['target']}", *extra])
 
 
+def untuned_note(row: Row) -> str:
+    """`3 of 30 tasks untuned`, of a cell that was tuned: tasks without a valid trial keep their untuned schedule."""
+    untuned = row["untuned_tasks"] if row.get("records_dir") else None
+    return f"{untuned} of {plural(untuned + (row['tuned_tasks'] or 0), 'task')} untuned" if untuned else ""
+
+
 def describe_best(best: Best) -> str:
     """One sentence on one model and device."""
     row = best.row
@@ -66,6 +72,8 @@ def describe_best(best: Best) -> str:
         told.append(_against(1 / row["speedup_vs_untuned"], "untuned"))
     if row["ratio_to_onnxruntime"] is not None:
         told.append(_against(row["ratio_to_onnxruntime"], "ONNX Runtime"))
+    if note := untuned_note(row):
+        told.append(note)
     if best.ties:
         told.append(f"{plural(best.ties, 'other cell')} cannot be told apart from it")
     return ", ".join(told)

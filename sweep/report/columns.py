@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.answer import best_cells
+from sweep.analysis.answer import best_cells, untuned_note
 from sweep.analysis.results import NO_TUNER, REFERENCE
 from sweep.analysis.wording import as_bytes, as_duration, as_ms, as_percent, as_times
 
@@ -84,6 +84,7 @@ def detail_columns(rows: Sequence[Row]) -> list[Column]:
     """More, where there is room: what it cost, and how sure it is."""
     columns = [
         _number("trials", "tuning_trials", lambda value: f"{value:,}", about="trials of its tuning"),
+        _number("failed", "tuning_failed", lambda value: f"{value:,}", about="trials of its tuning that failed"),
         _number("tuning", "tuning_s", as_duration, about="wall time of its tuning"),
         _number("build", "build_s", as_duration, about="wall time of its build"),
         _number("size", "artifact_bytes", as_bytes, about="size of the built library"),
@@ -141,4 +142,5 @@ def _status(row: Row, best: frozenset[str]) -> str:
         return f"failed in {row['failed_stage']}"
     if row["status"] != "done":
         return str(row["status"])
-    return ", ".join((["best"] if row["cell_id"] in best else []) + ([] if row["is_stable"] else ["unstable"]))
+    told = (["best"] if row["cell_id"] in best else []) + ([] if row["is_stable"] else ["unstable"])
+    return ", ".join(told + ([note] if (note := untuned_note(row)) else []))

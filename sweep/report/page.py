@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.analysis.answer import Best, answer, best_cells, configuration
+from sweep.analysis.answer import Best, answer, best_cells, configuration, untuned_note
 from sweep.analysis.results import NO_TUNER, REFERENCE, Results
 from sweep.analysis.wording import as_bytes, as_duration, as_ms, as_times, plural
 from sweep.report.columns import Column, best_ids, detail_columns, main_columns, ranked, varies
 from sweep.report.figures import Figure, figures
+from sweep.report.tasks import task_tables, untuned_notes
+from sweep.report.tuning import failure_table, pool_table, sentences
 
 __all__ = ["conditions", "failures", "render_page"]
 
@@ -69,7 +71,8 @@ def render_page(results: Results, run_link: str | None = None) -> str:
         lines=[_line(row, columns, best, run_link) for row in rows[:_ROWS_SHOWN]],
         left_out=max(0, len(rows) - _ROWS_SHOWN),
         filters=_filters(rows),
-        sections=_sections(shown),
+        sections=_sections(shown, has_tuning=bool(summary.tuning)),
+        tuning=_tuning(results),
         undrawn=Counter(one.section for one in drawn) - Counter(one.section for one in shown),
         figures=_script_json([{"data": one.data, "layout": one.layout} for one in shown]),
         failures=failures(rows),
@@ -127,6 +130,8 @@ def _card(best: Best) -> Mapping[str, Any]:
         facts.append((f"{as_times(1 / ratio)} faster than ONNX Runtime", "good"))
     elif ratio is not None:
         facts.append((f"still {as_times(ratio)} slower than ONNX Runtime", "bad"))
+    if note := untuned_note(row):
+        facts.append((note, "bad"))
     if best.ties:
         facts.append((f"{plural(best.ties, 'other cell')} cannot be told apart from it", ""))
     batch = "" if best.batch == 1 else f", batch {best.batch}"
@@ -163,9 +168,26 @@ def _filters(rows: Sequence[Row]) -> dict[str, list[str]]:
     return {name: list(found) for name, found in values.items() if len(found) > 1}
 
 
-def _sections(shown: Sequence[Figure]) -> dict[str, list[tuple[int, Figure]]]:
-    """Pictures with their index, section by section."""
+def _tuning(results: Results) -> Mapping[str, Any]:
+    """What the section on tuning says beside its pictures."""
+    tasks, left_out = task_tables(results)
+    pools = results.summary.tuning
+    return {
+        "sentences": sentences(pools),
+        "untuned": untuned_notes(results),
+        "pools": pool_table(pools),
+        "failures": failure_table(pools),
+        "tasks": tasks,
+        "left_out": left_out,
+    }
+
+
+def _sections(shown: Sequence[Figure], has_tuning: bool) -> dict[str, list[tuple[int, Figure]]]:
+    """Pictures with their index, section by section; that on tuning has more than pictures."""
     sections: dict[str, list[tuple[int, Figure]]] = {}
+    if has_tuning:
+        before = [figure.section for figure in shown if figure.section not in ("Tuning", "Where the time went")]
+        sections = {name: [] for name in [*dict.fromkeys(before), "Tuning"]}
     for index, figure in enumerate(shown):
         sections.setdefault(figure.section, []).append((index, figure))
     return sections

@@ -16,6 +16,8 @@ from sweep.analysis.answer import answer
 from sweep.analysis.results import REFERENCE, Results
 from sweep.analysis.wording import as_duration, as_percent, plural
 from sweep.report.columns import Column, best_ids, main_columns, ranked, varies
+from sweep.report.tasks import untuned_notes
+from sweep.report.tuning import sentences
 
 __all__ = ["failure_lines", "render_results", "time_line"]
 
@@ -43,9 +45,13 @@ def _rendered(results: Results, console: Console) -> Group:
     if failures:
         parts += ["", Text("Failed or skipped", style="bold red")]
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in failures]
-    times = time_line(results)
-    if times:
-        parts += ["", Text(times, style="dim")]
+    notes = untuned_notes(results)
+    if notes:
+        parts += ["", Text("Tasks without a valid trial", style="bold yellow")]
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in notes]
+    told = [line for line in (time_line(results), *sentences(results.summary.tuning)) if line]
+    if told:
+        parts += ["", *(Text(line, style="dim") for line in told)]
     return Group(*parts)
 
 

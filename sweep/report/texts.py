@@ -14,6 +14,8 @@ from sweep.analysis.results import Results
 from sweep.report.columns import Column, main_columns, ranked
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
+from sweep.report.tasks import untuned_notes
+from sweep.report.tuning import pool_table, sentences
 
 __all__ = ["as_csv", "as_json", "as_markdown"]
 
@@ -56,6 +58,14 @@ def as_markdown(results: Results) -> str:
     lines = failure_lines(results.cells)
     if lines:
         parts += ["## Failed or skipped", "\n".join(f"- {_escaped(line)}" for line in lines)]
+    if notes := untuned_notes(results):
+        parts += ["## Tasks without a valid trial", "\n".join(f"- {_escaped(line)}" for line in notes)]
+    if pools := results.summary.tuning:
+        table = pool_table(pools)
+        lines = ["| " + " | ".join(_escaped(text) for text in row) + " |" for row in table.rows]
+        heading = "| " + " | ".join(title for title, _ in table.titles) + " |"
+        rule = "| --- " + "| ---: " * (len(table.titles) - 1) + "|"
+        parts += ["## Tuning", *sentences(pools), "\n".join([heading, rule, *lines])]
     if times := time_line(results):
         parts += ["## Where the time went", f"{times}."]
     known = [f"- {name}: {_escaped(value)}" for name, value in conditions(summary.conditions)]

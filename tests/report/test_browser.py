@@ -65,7 +65,7 @@ def test_every_figure_is_drawn_and_the_console_stays_empty(opened: Any) -> None:
     opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     plots = opened.execute_script("return document.querySelectorAll('.plot').length")
     drawn = opened.execute_script("return document.querySelectorAll('.plot .main-svg').length")
-    assert plots == 15
+    assert plots == 16
     assert drawn >= plots
     assert opened.get_log("browser") == []
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0

@@ -9,7 +9,8 @@ from sweep.report.columns import ranked
 from sweep.report.figures.figure import Figure, Row
 from sweep.report.figures.grid import heat_maps
 from sweep.report.figures.latency import distributions, latency_bars
-from sweep.report.figures.tuning import stage_times, tuning_curves
+from sweep.report.figures.times import pool_times, stage_times
+from sweep.report.figures.tuning import tuning_curves
 
 __all__ = ["Figure", "figures"]
 
@@ -25,7 +26,7 @@ def figures(results: Results) -> list[Figure]:
         found += heat_maps(model, rows)
         found += distributions(model, rows, repeats)
         found += tuning_curves(model, rows, curves)
-    return [*found, *stage_times(results.summary.stage_seconds)]
+    return [*found, *stage_times(results.summary.stage_seconds), *pool_times(results.summary.tuning)]
 
 
 def _grouped(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:

@@ -1,13 +1,15 @@
-"""What tuning reached, against trials and against time; and where the time of the sweep went."""
+"""What tuning reached, against trials and against time, and where ONNX Runtime stands."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from sweep.report.figures.figure import COLOURS, Figure, Row, configuration_label, height_of, plain_layout
+from sweep.analysis.results import REFERENCE
+from sweep.report.figures.figure import COLOURS, Figure, Row, configuration_label, plain_layout
 
-__all__ = ["stage_times", "tuning_curves"]
+__all__ = ["tuning_curves"]
 
 _CURVES_SHOWN = 12
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -22,12 +24,19 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
     dashes = {
         device: _DASHES[i % len(_DASHES)] for i, device in enumerate(dict.fromkeys(row["device"] for row in tuned))
     }
-    ticks = _ticks([point["best_latency_ms"] for row in tuned for point in by_cell[row["cell_id"]]])
-    for axis, title, unit in (("trial", "against trials", "trials"), ("seconds", "against time", "seconds of tuning")):
+    devices = {row["device"] for row in tuned}
+    reference = [row for row in rows if row["runtime"] == REFERENCE and row["device"] in devices]
+    points = [point for row in tuned for point in by_cell[row["cell_id"]]]
+    levels = [row["latency_ms_median"] for row in reference if row["latency_ms_median"] is not None]
+    ticks = _ticks([*(point["best_latency_ms"] for point in points), *levels])
+    for axis, title, unit in (
+        ("trial", "against trials", "trials of the pool"),
+        ("seconds", "against time", "seconds of tuning"),
+    ):
         lines = [
             {
                 "type": "scatter",
-                "mode": "lines",
+                "mode": "lines" if len(by_cell[row["cell_id"]]) > 1 else "markers",
                 "name": f"{configuration_label(row, rows)} · {row['device']}",
                 "x": [point[axis] for point in by_cell[row["cell_id"]]],
                 "y": [point["best_latency_ms"] for point in by_cell[row["cell_id"]]],
@@ -42,34 +51,32 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
             }
             for row in tuned
         ]
+        at = [point[axis] for point in points]
+        lines += _reference_lines(reference, (min(at), max(at)))
         layout = plain_layout(0, x=unit)
         layout["yaxis"] |= {"type": "log", "title": {"text": "best so far (ms, estimate)"}, "tickvals": ticks}
         layout["yaxis"] |= {"ticktext": [f"{tick:g}" for tick in ticks]}
         layout["legend"] = {"orientation": "h", "y": -0.28, "font": {"size": 11}}
-        about = "Sum over tasks of weight times best trial. A colour a tuner, a dash a device; pale: lower opt levels."
-        yield Figure("Tuning", f"{model} {title}", about, 360 + 12 * len(tuned), lines, layout)
+        about = "Sum over tasks of weight times best trial, from when each has one. A colour a tuner, a dash a device; "
+        about += "pale: lower opt levels; level: what ONNX Runtime takes for the whole model."
+        yield Figure("Tuning", f"{model} {title}", about, 360 + 12 * len(lines), lines, layout)
 
 
-def stage_times(stage_seconds: Mapping[str, float]) -> Iterator[Figure]:
-    """A bar a kind of stage."""
-    seconds = sorted(stage_seconds.items(), key=lambda item: item[1])
-    total = sum(value for _, value in seconds)
-    if total == 0:  # no stage, or made-up ones that take no time
-        return
-    bar = {
-        "type": "bar",
-        "orientation": "h",
-        "y": [kind for kind, _ in seconds],
-        "x": [value for _, value in seconds],
-        "text": [f"{value / total:.0%}" for _, value in seconds],
-        "textposition": "outside",
-        "cliponaxis": False,
-        "marker": {"color": COLOURS[0]},
-        "hovertemplate": "%{y}: %{x:.1f} s<extra></extra>",
-    }
-    layout = plain_layout(len(seconds), x="seconds in all attempts that ended well", left=True)
-    layout["yaxis"]["autorange"] = True
-    yield Figure("Where the time went", "", "Shared stages count once.", height_of(len(seconds)), [bar], layout)
+def _reference_lines(rows: Sequence[Row], ends: tuple[float, float]) -> list[dict[str, Any]]:
+    """A level line for each reference cell that has a latency."""
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{configuration_label(row, rows)} · {row['device']}",
+            "x": list(ends),
+            "y": [row["latency_ms_median"]] * 2,
+            "line": {"width": 1.5, "color": "#555555", "dash": "dash"},
+            "hovertemplate": "%{y:.3g} ms<extra>%{fullData.name}</extra>",
+        }
+        for row in rows
+        if row["runtime"] == REFERENCE and row["latency_ms_median"] is not None
+    ]
 
 
 def _ticks(values: Sequence[float]) -> list[float]:
