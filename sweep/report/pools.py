@@ -13,10 +13,21 @@ from typing import Any
 
 from sweep.analysis.wording import as_ms, as_percent, plural, significant
 
-__all__ = ["RATE_WINDOW_S", "PoolProgress", "Rate", "busy_words", "failure_words", "reached_words", "spent_words"]
+__all__ = [
+    "PARTS",
+    "RATE_WINDOW_S",
+    "PoolProgress",
+    "Rate",
+    "busy_words",
+    "failure_words",
+    "reached_words",
+    "spent_words",
+]
 
 RATE_WINDOW_S = 30.0
 _ESTIMATES_SHOWN = 3
+PARTS = ("search", "build", "device")
+"""Of a pool, in the order of the work."""
 
 
 @dataclass(slots=True)
@@ -115,4 +126,5 @@ def failure_words(failed: Mapping[str, int], trials: int) -> str:
 
 def busy_words(busy: Mapping[str, float]) -> str:
     """`search 76 % build 58 % device 45 %`."""
-    return " ".join(f"{part} {as_percent(round(share, 2))}" for part, share in busy.items())
+    order = [*PARTS, *sorted(set(busy) - set(PARTS))]
+    return " ".join(f"{part} {as_percent(round(busy[part], 2))}" for part in order if part in busy)

@@ -85,7 +85,7 @@ def _task_table(rows: Sequence[Row]) -> TaskTable:
     untuned = sum(1 for row in rows if not row["valid"])
     total_s = sum(row["weight"] * row["best_s"] for row in rows if row["best_s"] is not None)
     about = [plural(len(rows), "task"), f"{as_ms(total_s * 1e3)} ms in all"]
-    about += [f"{untuned} untuned"] if untuned else []
+    about += [f"without {untuned} untuned"] if untuned else []
     return TaskTable(rows[0]["cell_name"], ", ".join(about), Table(titles, cells), max(0, len(rows) - _TASKS_SHOWN))
 
 

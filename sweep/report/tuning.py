@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.analysis.tuning import NEAR
 from sweep.analysis.wording import as_duration, as_percent, plural, significant
-from sweep.report.pools import busy_words, failure_words
+from sweep.report.pools import PARTS
 
 __all__ = ["Table", "failure_table", "pool_name", "pool_table", "sentences", "share_words"]
 
@@ -53,7 +53,7 @@ def pool_table(pools: Sequence[Row]) -> Table:
         ("build", "time of building them, all builders together"),
         ("measure", "time of measuring them"),
         ("again", "time of measuring the best of each task again"),
-        ("busy", "share of the pool's life that its parts worked"),
+        ("busy", f"share of the pool's life that each worked: {' / '.join(PARTS)}"),
         ("gap", "winner's curse: median over tasks of the share by which the winner's first time was too low"),
         ("near best", f"trials until the estimate was within {NEAR:.0%} of its last value: median over the models"),
         ("warm", "trials of schedules that another sweep had found"),
@@ -75,7 +75,7 @@ def failure_table(pools: Sequence[Row]) -> Table | None:
         [
             tuner,
             f"{trials[tuner]:,}",
-            as_percent(counts.total() / max(1, counts.total(), trials[tuner])),
+            _rate(counts.total(), trials[tuner]),
             *(f"{counts[name]:,}" for name in classes),
         ]
         for tuner, counts in failed.items()
@@ -128,15 +128,19 @@ def _pool_cells(pool: Row) -> list[str]:
         str(pool["tasks"]),
         f"{pool['trials']:,}" + (f" ({pool['trials_in_all']:,})" if pool["trials_in_all"] > pool["trials"] else ""),
         "-" if pool["naive_trials"] is None else f"{pool['naive_trials']:,}",
-        failure_words(pool["failed"], pool["trials"]).replace(" failed", "") or "0",
+        _rate(sum(pool["failed"].values()), pool["trials"]),
         _seconds(pool["wall_s"]),
         "-" if pool["seconds_per_trial"] is None else f"{significant(pool['seconds_per_trial'], 2)} s",
         *(_seconds(pool[f"{part}_s"]) for part in ("search", "build", "measure", "validate")),
-        busy_words(pool["busy"]) or "-",
+        " / ".join(as_percent(round(pool["busy"].get(part, 0.0), 2)) for part in PARTS) if pool["busy"] else "-",
         share_words(pool["gap_median"]),
         _typical(near) if near else "-",
         str(pool["warm_started"]),
     ]
+
+
+def _rate(failed: int, trials: int) -> str:
+    return as_percent(failed / max(1, failed, trials))
 
 
 def _seconds(value: float) -> str:

@@ -24,8 +24,7 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
     dashes = {
         device: _DASHES[i % len(_DASHES)] for i, device in enumerate(dict.fromkeys(row["device"] for row in tuned))
     }
-    devices = {row["device"] for row in tuned}
-    reference = [row for row in rows if row["runtime"] == REFERENCE and row["device"] in devices]
+    reference = [row for row in rows if row["runtime"] == REFERENCE and row["device"] in dashes]
     points = [point for row in tuned for point in by_cell[row["cell_id"]]]
     levels = [row["latency_ms_median"] for row in reference if row["latency_ms_median"] is not None]
     ticks = _ticks([*(point["best_latency_ms"] for point in points), *levels])
@@ -52,17 +51,17 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
             for row in tuned
         ]
         at = [point[axis] for point in points]
-        lines += _reference_lines(reference, (min(at), max(at)))
+        lines += _reference_lines(reference, dashes, (min(at), max(at)))
         layout = plain_layout(0, x=unit)
         layout["yaxis"] |= {"type": "log", "title": {"text": "best so far (ms, estimate)"}, "tickvals": ticks}
         layout["yaxis"] |= {"ticktext": [f"{tick:g}" for tick in ticks]}
         layout["legend"] = {"orientation": "h", "y": -0.28, "font": {"size": 11}}
         about = "Sum over tasks of weight times best trial, from when each has one. A colour a tuner, a dash a device; "
-        about += "pale: lower opt levels; level: what ONNX Runtime takes for the whole model."
+        about += "pale: lower opt levels; level and grey: ONNX Runtime, the whole model."
         yield Figure("Tuning", f"{model} {title}", about, 360 + 12 * len(lines), lines, layout)
 
 
-def _reference_lines(rows: Sequence[Row], ends: tuple[float, float]) -> list[dict[str, Any]]:
+def _reference_lines(rows: Sequence[Row], dashes: Mapping[str, str], ends: tuple[float, float]) -> list[dict[str, Any]]:
     """A level line for each reference cell that has a latency."""
     return [
         {
@@ -71,7 +70,7 @@ def _reference_lines(rows: Sequence[Row], ends: tuple[float, float]) -> list[dic
             "name": f"{configuration_label(row, rows)} · {row['device']}",
             "x": list(ends),
             "y": [row["latency_ms_median"]] * 2,
-            "line": {"width": 1.5, "color": "#555555", "dash": "dash"},
+            "line": {"width": 1.5, "color": "#555555", "dash": dashes[row["device"]]},
             "hovertemplate": "%{y:.3g} ms<extra>%{fullData.name}</extra>",
         }
         for row in rows
