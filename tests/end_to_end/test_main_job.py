@@ -107,7 +107,7 @@ def test_the_folder_holds_what_is_promised(finished: Finished) -> None:
 
     assert {
         *("study.yaml", "plan.json", "ledger.jsonl", "results.parquet", "measurements.parquet"),
-        *("tuning_records.parquet", "artifacts", "report", "mlflow.db", "mlartifacts"),
+        *("tuning_tasks.parquet", "tuning_records.parquet", "artifacts", "report", "mlflow.db", "mlartifacts"),
     } <= names
     assert not list(finished.out.rglob("*.part*"))
     assert not list((finished.out / "artifacts").glob("*/.*")), "no folder of a half-done stage"
