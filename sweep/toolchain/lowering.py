@@ -52,7 +52,7 @@ _CANONICALISE = (
 )
 _FUSE_LOCAL_RESPONSE = f"{_PASSES}.normalisation:FuseLocalResponse"
 _CHANNELS_LAST = (
-    "ConvertLayout",
+    f"{_PASSES}.layout:ChannelsLast",
     _FUSE_LOCAL_RESPONSE,
     f"{_PASSES}.views:SimplifyViews",
     f"{_PASSES}.concatenations:ReluBeforeConcat",

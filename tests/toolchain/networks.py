@@ -8,7 +8,8 @@ from typing import Any
 
 def write_branches(path: Path) -> None:
     """Local response normalisation, a chain of concatenations as in DenseNet, parallel convolutions, a tensor beside
-    itself, groups, a channel shuffle, an average over padding, a residual, and a flattening of more than channels.
+    itself, narrow and wide groups, a channel shuffle, an average over padding, a residual, and a flattening of more
+    than channels.
     """
     import numpy as np
     import onnx
@@ -51,7 +52,7 @@ def write_branches(path: Path) -> None:
     depthwise = convolve(shuffled, "depthwise", (32, 1, 3, 3), relu=False, pads=[1, 1, 1, 1], group=32)
     averaged = add("AveragePool", [chain], "averaged", kernel_shape=[3, 3], pads=[1, 1, 1, 1])
     both = add("Relu", [add("Concat", [depthwise, averaged], "both", axis=1)], "rectified")
-    residual = add("Add", [both, convolve(chain, "wide", (64, 32, 1, 1), relu=False)], "residual")
+    residual = add("Add", [both, convolve(chain, "wide", (64, 16, 1, 1), relu=False, group=2)], "residual")
     flat = add("Flatten", [residual], "flat")
     dense = keep("dense", (generator.standard_normal((64 * 49, 10)) / 50).astype(np.float32))
     add("Softmax", [add("MatMul", [flat, dense], "logits")], "y")
