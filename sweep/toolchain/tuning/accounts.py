@@ -42,6 +42,10 @@ class Accounts:
         """What a workload has cost."""
         return self._by_workload.setdefault(workload, Spent())
 
+    def forget(self, workload: str) -> None:
+        """Begin a workload's page anew: what it has cost so far was told."""
+        self._by_workload.pop(workload, None)
+
     @contextmanager
     def searching(self, workload: str) -> Iterator[None]:
         """Book the time of the block as search."""

@@ -7,6 +7,7 @@ the policy's.
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
 import threading
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Pipeline", "last_line"]
 
 _LOST_IN_A_ROW = 4  # candidates that find no device before the pool gives up and leaves the retry to the policy
+_OUT_OF_THE_RUNNING = 2.5  # times the best so far: one call says enough of such a candidate
+_IN_TURNS: Mapping[str, Any] = {"rounds": 10, "number": 1, "repeat": 1}
 _KEPT_LIBS = 4  # built candidates of a workload that are kept for the re-validation of its best
 
 
@@ -52,11 +55,13 @@ class Answer:
 class Pipeline:
     """Builds and measurements of one pool."""
 
-    def __init__(self, tuner: Tuner, laboratory: Laboratory) -> None:
-        self._tuner, self._laboratory = tuner, laboratory
+    _laboratory: Laboratory
+
+    def __init__(self, tuner: Tuner) -> None:
+        self._tuner = tuner
         self._scratch: Path | None = None
         self.accounts = Accounts()
-        self.build_slots = max(1, laboratory.build_slots)
+        self.build_slots = 1
         self.in_flight = 0
         self._made = 0
         self._lost_in_a_row = 0
@@ -64,6 +69,12 @@ class Pipeline:
         self._arrivals: deque[tuple[int, Answer]] = deque()
         self._arrived = threading.Event()
         self._libs: dict[str, list[tuple[float, str, Path]]] = {}
+
+    def begin(self, laboratory: Laboratory) -> None:
+        """Take up work in a laboratory, with new books."""
+        self._laboratory = laboratory
+        self.build_slots = max(1, laboratory.build_slots)
+        self.accounts = Accounts()
 
     # -- out ----------------------------------------------------------------------------------------------------------
 
@@ -87,7 +98,7 @@ class Pipeline:
     ) -> None:
         """Measure candidates in turns."""
         self.in_flight += 1
-        options = {**measure_options(job.options), "rounds": 5}
+        options = {**measure_options(job.options), **_IN_TURNS}
         options["timeout_s"] = options["timeout_s"] * len(candidates)
         send = partial(Answer, workload, None, None, job, candidates[0][0])
         done = self._laboratory.compare(candidates, options)
@@ -207,7 +218,8 @@ class Pipeline:
         if generation != self._generation:
             return
         try:
-            measured = self._laboratory.measure(lib, candidate.args, measure_options(job.options))
+            options = {**measure_options(job.options), "slow_s": self._slow_s(candidate.workload)}
+            measured = self._laboratory.measure(lib, candidate.args, options)
         except Exception as problem:  # noqa: BLE001 - an error in a callback would be lost, and the candidate with it
             self._arrive(generation, send(problem, build_s))
             return
@@ -220,6 +232,10 @@ class Pipeline:
             self._arrive(generation, send(done.result() if problem is None else problem, build_s))
 
         measured.add_done_callback(arrived)
+
+    def _slow_s(self, workload: str) -> float | None:
+        best_s = self._tuner.store.of(workload).best_s
+        return _OUT_OF_THE_RUNNING * best_s if math.isfinite(best_s) else None
 
     def _arrive(self, generation: int, answer: Answer) -> None:
         self._arrivals.append((generation, answer))

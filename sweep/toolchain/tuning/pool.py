@@ -31,6 +31,7 @@ __all__ = ["Pool"]
 
 _WAIT_S = 0.5
 _REPORT_EVERY_S = 0.5
+_CLOSE_S = 30.0
 _AHEAD = 1.5  # rounds under way: one being built and measured, and some queued while the search works on the next
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -48,7 +49,9 @@ class _Member:
     error: BaseException | None = None
     had: dict[str, int] = field(default_factory=dict)
     owns: set[str] = field(default_factory=set)
-    """Workloads that it brought in; their costs are booked on it alone."""
+    """Workloads that it brought in."""
+    pays: set[str] = field(default_factory=set)
+    """Workloads whose costs are booked on it alone: those that it brought in, and those left by a member that ended."""
     reached_s: float | None = None
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     """(trials of the pool, seconds since it joined, estimated latency in seconds)."""
@@ -57,9 +60,9 @@ class _Member:
 class Pool:
     """See above. `join` blocks until the member is done and may be called from many threads."""
 
-    def __init__(self, tuner: Tuner, laboratory: Laboratory) -> None:
+    def __init__(self, tuner: Tuner) -> None:
         self._tuner, self._store = tuner, tuner.store
-        self._pipeline = Pipeline(tuner, laboratory)
+        self._pipeline = Pipeline(tuner)
         self._revalidation = Revalidation(tuner.store, self._pipeline)
         self._lock = threading.Lock()
         self._members: list[_Member] = []
@@ -72,8 +75,8 @@ class Pool:
         self._begun: float | None = None
         self._next_report = 0.0
 
-    def join(self, job: TuneJob, report: Report) -> dict[str, Any]:
-        """Tune a lowered module along with the rest.
+    def join(self, job: TuneJob, laboratory: Laboratory, report: Report) -> dict[str, Any]:
+        """Tune a lowered module along with the rest, in the laboratory of whoever came first.
 
         Raises:
             DeviceLost: the device was away for several candidates in a row.
@@ -83,6 +86,7 @@ class Pool:
         with self._lock:
             self._arriving.append(member)
             if self._thread is None:
+                self._pipeline.begin(laboratory)
                 self._thread = threading.Thread(target=self._run, name="tuning-pool", daemon=True)
                 self._thread.start()
         self._pipeline.wake()
@@ -93,8 +97,13 @@ class Pool:
         return member.result
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way, and wait until nothing more is written."""
+        thread = self._thread
         self._give_up(TuneFailed("the tuner was closed"))
+        if thread is not None:
+            self._pipeline.wake()
+            thread.join(_CLOSE_S)
+            self._pipeline.clear()
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -136,8 +145,11 @@ class Pool:
             known = self._progress.get(task.workload)
             if known is not None:
                 known.weight += task.weight
+                if not any(task.workload in other.pays for other in self._members):
+                    member.pays.add(task.workload)
                 continue
             member.owns.add(task.workload)
+            member.pays.add(task.workload)
             self._tasks[task.workload] = task
             cap = 1 if task.trivial else int(per_task) if per_task is not None else 10**9
             first = 1 if task.trivial else min(cap, max(1, round_size // 2))
@@ -155,7 +167,7 @@ class Pool:
         round_size = self._round(options)
         while self._pipeline.in_flight < _AHEAD * max(round_size, 8 * self._pipeline.build_slots):
             left = 0 if self._out_of_time() else self._trials_left()
-            given = next_round(list(self._progress.values()), round_size, left)
+            given = next_round(self._wanted_tasks(), round_size, left)
             if given is None:
                 return
             task, wanted = given
@@ -168,6 +180,11 @@ class Pool:
                 self._pipeline.send(search, candidate, self._members[0].job)
             for answer in self._pipeline.answers(0.0):
                 self._take(answer)
+
+    def _wanted_tasks(self) -> list[TaskProgress]:
+        """Of the members that are still here: what others had is built already, and trials on it would come too late."""
+        wanted = {task.workload for member in self._members for task in member.job.tasks}
+        return [progress for workload, progress in self._progress.items() if workload in wanted]
 
     def _take(self, answer: Answer) -> None:
         progress = self._progress[answer.workload]
@@ -187,6 +204,10 @@ class Pool:
         """End the members none of whose tasks can gain more, their best candidates measured again first."""
         is_over = self._trials_left() <= 0 or self._out_of_time()
         ended = []
+        for progress in self._progress.values():  # not all of them at the end, with search and builders idle
+            if not (progress.room or progress.in_flight) and self._members:
+                task, search = self._tasks[progress.workload], self._searches.get(progress.workload)
+                self._revalidation.see_to(task, self._members[0].job, search)
         for member in list(self._members):
             tasks = [self._progress[task.workload] for task in member.job.tasks]
             if any(task.in_flight or (task.room and not is_over) for task in tasks):
@@ -195,11 +216,20 @@ class Pool:
                 self._members.remove(member)
                 self._extend_curve(member)
                 member.result = self._result(member)
+                self._hand_over(member)
                 ended.append(member)
         if not self._members:
             self._pipeline.clear()
         for member in ended:
             member.ended.set()
+
+    def _hand_over(self, member: _Member) -> None:
+        """What is spent from now on for workloads that an ended member paid for is booked on another that has them."""
+        for workload in member.pays:
+            self._pipeline.accounts.forget(workload)
+            heir = next((other for other in self._members if workload in other.had), None)
+            if heir is not None:
+                heir.pays.add(workload)
 
     def _give_up(self, error: BaseException) -> None:
         with self._lock:
@@ -275,7 +305,7 @@ class Pool:
         accounts = self._pipeline.accounts
         for member in self._members:
             tasks = [self._progress[task.workload] for task in member.job.tasks]
-            mine = [accounts.of(workload) for workload in member.owns]
+            mine = [accounts.of(workload) for workload in member.pays]
             member.report(
                 {
                     "label": member.job.label,
@@ -286,15 +316,15 @@ class Pool:
                     "tasks": len(tasks),
                     "tasks_covered": sum(1 for task in tasks if self._store.of(task.workload).valid),
                     "in_flight": sum(task.in_flight for task in tasks),
-                    "failed": accounts.failures_of(member.owns),
+                    "failed": accounts.failures_of(member.pays),
                     "busy": accounts.busy(self._pipeline.build_slots),
                 }
             )
 
     def _open_trials(self, member: _Member) -> int:
         """Trials that are still to come for what this member brought in."""
-        rooms = sum(min(self._progress[w].room, 10**6) + self._progress[w].in_flight for w in member.owns)
-        return min(rooms, self._trials_left() + sum(self._progress[w].in_flight for w in member.owns))
+        rooms = sum(min(self._progress[w].room, 10**6) + self._progress[w].in_flight for w in member.pays)
+        return min(rooms, self._trials_left() + sum(self._progress[w].in_flight for w in member.pays))
 
     def _result(self, member: _Member) -> dict[str, Any]:
         accounts: Accounts = self._pipeline.accounts
@@ -319,12 +349,12 @@ class Pool:
                     "failed": accounts.failures_of({task.workload}),
                 }
             )
-        mine = [accounts.of(workload) for workload in sorted(member.owns)]
+        mine = [accounts.of(workload) for workload in sorted(member.pays)]
         naive = sum(1 if task.trivial else self._naive_trials(member.job) for task in member.job.tasks)
         return {
             "trials": sum(one.trials for one in mine),
             "valid": sum(one.valid for one in mine),
-            "failed": accounts.failures_of(member.owns),
+            "failed": accounts.failures_of(member.pays),
             "tasks": tasks,
             "naive_trials": naive,
             "warm_started": sum(one.warm for one in mine),

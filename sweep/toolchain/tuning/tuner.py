@@ -46,8 +46,8 @@ class Tuner:
         """
         with self._lock:
             if self._pool is None:
-                self._pool = Pool(self, laboratory)
-        return self._pool.join(job, report)
+                self._pool = Pool(self)
+        return self._pool.join(job, laboratory, report)
 
     def close(self) -> None:
         """Remove the candidates' libraries and close the records."""

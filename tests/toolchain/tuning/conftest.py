@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,52 @@ class ChosenLaboratory:
         return _settled(answer if isinstance(answer, Exception) else {"run_secs": answer, "seconds": 0.5})
 
 
+class GatedLaboratory(ChosenLaboratory):
+    """Holds what is built back until the test opens the gate."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer)
+        self._lock = threading.Lock()
+        self._held: list[Future[dict[str, Any]]] | None = []
+
+    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        with self._lock:
+            settled = super().build(module_json, lib, timeout_s)
+            if self._held is None:
+                return settled
+            held: Future[dict[str, Any]] = Future()
+            self._held.append(held)
+            return held
+
+    def open(self) -> None:
+        with self._lock:
+            held, self._held = self._held or [], None
+        for future in held:
+            future.set_result({"build_s": 0.25})
+
+
+class HashLaboratory(ChosenLaboratory):
+    """A candidate's time is a function of its module's text, however often and in whatever order it is measured."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda number: [1e-3])
+        self._seconds: dict[Path, float] = {}
+
+    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        self._seconds[lib] = 1e-3 + 1e-9 * int(hashlib.sha256(module_json.encode()).hexdigest()[:5], 16)
+        return super().build(module_json, lib, timeout_s)
+
+    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        self.measured += 1
+        return _settled({"run_secs": [self._seconds[lib]] * 3, "seconds": 0.001})
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        self.compared.append(len(candidates))
+        return _settled({"run_secs": [[self._seconds[lib]] * 5 for lib, _ in candidates], "seconds": 0.001})
+
+
 def _settled(answer: dict[str, Any] | Exception) -> Future[dict[str, Any]]:
     future: Future[dict[str, Any]] = Future()
     if isinstance(answer, Exception):
@@ -96,8 +144,20 @@ def _relu() -> Any:
     return te.create_prim_func([a, te.compute((256,), lambda i: te.max(a[i], te.const(0.0)), name="C")])
 
 
+_OPEN: list[Tuner] = []
+
+
 def tuner_at(folder: Path, name: str = "random", seed: int = 0) -> Tuner:
-    return Tuner(name, XGB if name == "xgb" else RANDOM, TARGET, folder, seed)
+    """A tuner that is closed when the test ends."""
+    _OPEN.append(Tuner(name, XGB if name == "xgb" else RANDOM, TARGET, folder, seed))
+    return _OPEN[-1]
+
+
+@pytest.fixture(autouse=True)
+def closed_tuners() -> Iterator[None]:
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
 
 
 def job_of(tasks: list[TuningTask], name: str = "random", seed: int = 0, **options: object) -> TuneJob:
