@@ -51,14 +51,16 @@ def pool_table(pools: Sequence[Row]) -> Table:
         ("a trial", "wall time over trials"),
         ("search", "time of proposing candidates"),
         ("build", "time of building them, all builders together"),
-        ("measure", "time of measuring them"),
-        ("again", "time of measuring the best of each task again"),
-        ("busy", f"share of the pool's life that each worked: {' / '.join(PARTS)}"),
+        ("measure", "time of measuring them, and the best of each task again"),
+        ("busy", f"share of the pool's life that each worked: {', '.join(PARTS)}"),
         ("gap", "winner's curse: median over tasks of the share by which the winner's first time was too low"),
-        ("near best", f"trials until the estimate was within {NEAR:.0%} of its last value: median over the models"),
+        ("near", f"trials until the estimate was within {NEAR:.0%} of its last value: median over the models"),
         ("warm", "trials of schedules that another sweep had found"),
     )
-    return Table(titles, [_pool_cells(pool) for pool in pools])
+    rows = [_pool_cells(pool) for pool in pools]
+    if not any(pool["warm_started"] for pool in pools):
+        return Table(titles[:-1], [row[:-1] for row in rows])
+    return Table(titles, rows)
 
 
 def failure_table(pools: Sequence[Row]) -> Table | None:
@@ -131,8 +133,9 @@ def _pool_cells(pool: Row) -> list[str]:
         _rate(sum(pool["failed"].values()), pool["trials"]),
         _seconds(pool["wall_s"]),
         "-" if pool["seconds_per_trial"] is None else f"{significant(pool['seconds_per_trial'], 2)} s",
-        *(_seconds(pool[f"{part}_s"]) for part in ("search", "build", "measure", "validate")),
-        " / ".join(as_percent(round(pool["busy"].get(part, 0.0), 2)) for part in PARTS) if pool["busy"] else "-",
+        *(_seconds(pool[f"{part}_s"]) for part in ("search", "build")),
+        " + ".join(_seconds(pool[f"{part}_s"]) for part in ("measure", "validate") if pool[f"{part}_s"]) or "-",
+        " ".join(f"{pool['busy'].get(part, 0.0):.0%}" for part in PARTS) if pool["busy"] else "-",
         share_words(pool["gap_median"]),
         _typical(near) if near else "-",
         str(pool["warm_started"]),

@@ -12,6 +12,8 @@ from sweep.report.figures.figure import COLOURS, Figure, Row, configuration_labe
 __all__ = ["tuning_curves"]
 
 _CURVES_SHOWN = 12
+_FEW_POINTS = 3
+"""A line through so few may have no length: they are dotted."""
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -35,7 +37,7 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
         lines = [
             {
                 "type": "scatter",
-                "mode": "lines" if len(by_cell[row["cell_id"]]) > 1 else "markers",
+                "mode": "lines+markers" if len(by_cell[row["cell_id"]]) <= _FEW_POINTS else "lines",
                 "name": f"{configuration_label(row, rows)} · {row['device']}",
                 "x": [point[axis] for point in by_cell[row["cell_id"]]],
                 "y": [point["best_latency_ms"] for point in by_cell[row["cell_id"]]],
@@ -50,9 +52,9 @@ def tuning_curves(model: str, rows: Sequence[Row], by_cell: Mapping[str, Sequenc
             }
             for row in tuned
         ]
-        at = [point[axis] for point in points]
-        lines += _reference_lines(reference, dashes, (min(at), max(at)))
+        lines += _reference_lines(reference, dashes, (0, max(point[axis] for point in points)))
         layout = plain_layout(0, x=unit)
+        layout["xaxis"] |= {"rangemode": "tozero"}
         layout["yaxis"] |= {"type": "log", "title": {"text": "best so far (ms, estimate)"}, "tickvals": ticks}
         layout["yaxis"] |= {"ticktext": [f"{tick:g}" for tick in ticks]}
         layout["legend"] = {"orientation": "h", "y": -0.28, "font": {"size": 11}}
