@@ -2,6 +2,9 @@
 
 TVM's own `PassContext(opt_level=...)` only switches fusion on from 1 up (77 functions at 0 and the same 31 at 1 to 4
 for SqueezeNet), so the levels are explicit lists of passes here, and every pass runs whatever its own opt level is.
+
+The axis `layout` is the layout of convolutions at levels 0 to 2. From 3 on they have channels last whatever it says,
+but for narrow groups (`sweep.toolchain.passes.layout`), and both give one module; inputs and outputs keep theirs.
 """
 
 from __future__ import annotations
@@ -102,8 +105,8 @@ RECIPES: dict[int, Recipe] = {
             "AttachAttrLayoutFreeBuffers",
         ),
         _PREPACK,
-        "also eliminate common subexpressions and put channels last; tuned schedules choose the layout of constant "
-        "weights, packed at build",
+        "also put channels last, write concatenations in place and eliminate common subexpressions; tuned schedules "
+        "choose the layout of constant weights, packed at build",
     ),
     4: Recipe(
         "fast",
