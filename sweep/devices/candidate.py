@@ -17,11 +17,24 @@ RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
 
 
 def time_candidate(
-    remote: Remote, lib: Path, args: Sequence[Mapping[str, Any]], number: int, repeat: int, min_repeat_ms: float
+    remote: Remote,
+    lib: Path,
+    args: Sequence[Mapping[str, Any]],
+    number: int,
+    repeat: int,
+    min_repeat_ms: float,
+    slow_s: float | None = None,
 ) -> list[float]:
-    """`repeat` means over `number` calls, in seconds; the first call of all is TVM's own warm-up and not among them."""
+    """`repeat` means over `number` calls, in seconds; the first call of all is TVM's own warm-up and not among them.
+
+    A candidate whose second call takes longer than `slow_s` is out of the running: that call is all that is measured.
+    """
     module = remote.load(lib)
     tensors = _arguments(remote, args)
+    if slow_s is not None:
+        first = _timed(remote, module, tensors, 1, 1, 0)
+        if first[0] > slow_s:
+            return first
     return _timed(remote, module, tensors, number, repeat, min_repeat_ms)
 
 

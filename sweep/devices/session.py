@@ -78,17 +78,18 @@ class DeviceSession:
         repeat: int = 1,
         min_repeat_ms: float = 100,
         timeout_s: float = 30.0,
+        slow_s: float | None = None,
     ) -> dict[str, Any]:
         """Time the entry function of the shared library `lib` on random arguments of the given shapes and dtypes.
 
         Gives `run_secs`, `repeat` values in seconds, each a mean over at least `number` calls and at least
-        `min_repeat_ms`; and `seconds`, what the measurement cost without the wait for the cores. Raises MeasureTimeout,
-        MeasureFailed (it crashed or raised), DeviceLost.
+        `min_repeat_ms`; and `seconds`, what the measurement cost without the wait for the cores. One call is all for a
+        candidate that is slower than `slow_s`. Raises MeasureTimeout, MeasureFailed (it crashed or raised), DeviceLost.
         """
         with self._cores():
             began = time.monotonic()
             with self._remote(timeout_s) as remote:
-                run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms)
+                run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms, slow_s)
             return {"run_secs": run_secs, "seconds": time.monotonic() - began}
 
     def compare_candidates(

@@ -121,6 +121,7 @@ class DeviceBench:
             repeat=options["repeat"],
             min_repeat_ms=options["min_repeat_ms"],
             timeout_s=options["timeout_s"],
+            slow_s=options.get("slow_s"),
         )
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:

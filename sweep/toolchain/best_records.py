@@ -117,11 +117,11 @@ class BestRecords:
 
 
 def _ids(lines: list[str]) -> Iterator[str]:
-    tvm = load_tvm(())
+    load_tvm(())
     from tvm.s_tir.meta_schedule.database import Workload
 
     for line in lines:
-        yield workload_id(str(tvm.ir.save_json(Workload.from_json(json.loads(line)).mod)))
+        yield workload_id(Workload.from_json(json.loads(line)).mod)
 
 
 def _lines(path: Path) -> Iterator[str | None]:

@@ -22,7 +22,7 @@ def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]
     for task in meta_schedule.relax_integration.extract_tasks(module, target, {}):
         dispatched = task.dispatched[0]
         text = str(tvm.ir.save_json(dispatched))
-        workload = workload_id(text)
+        workload = workload_id(dispatched)
         if workload in found:
             found[workload]["weight"] += int(task.weight)
             continue

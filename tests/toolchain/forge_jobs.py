@@ -202,8 +202,8 @@ def workload_ids(paths: list[str]) -> dict[str, Any]:
 
     texts = [Path(path).read_text() for path in paths]
     return {
-        "ours": [workload_id(text) for text in texts],
-        "again": [workload_id(str(tvm.ir.save_json(tvm.ir.load_json(text)))) for text in texts],
+        "ours": [workload_id(tvm.ir.load_json(text)) for text in texts],
+        "again": [workload_id(tvm.ir.load_json(tvm.ir.save_json(tvm.ir.load_json(text)))) for text in texts],
         "structural": [str(tvm_ffi.structural_hash(tvm.ir.load_json(text))) for text in texts],
     }
 

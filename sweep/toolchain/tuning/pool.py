@@ -154,7 +154,7 @@ class Pool:
             cap = 1 if task.trivial else int(per_task) if per_task is not None else 10**9
             first = 1 if task.trivial else min(cap, max(1, round_size // 2))
             # The costly ones come first, so their operations are to be known before the first round is given away
-            flops = self._tuner.flops_of(task) if history.trials < cap else 0.0
+            flops = self._tuner.flops_of(task)
             progress = TaskProgress(task.workload, task.weight, flops, cap, first, history.trials, history.best_s)
             progress.is_settled = self._is_stuck(progress, options)
             self._progress[task.workload] = progress
@@ -182,7 +182,7 @@ class Pool:
                 self._take(answer)
 
     def _wanted_tasks(self) -> list[TaskProgress]:
-        """Of the members that are still here: what others had is built already, and trials on it would come too late."""
+        """Of the members that are still here: trials on what only others had would come too late for them."""
         wanted = {task.workload for member in self._members for task in member.job.tasks}
         return [progress for workload, progress in self._progress.items() if workload in wanted]
 

@@ -20,7 +20,7 @@ from sweep.errors import SweepError
 from sweep.toolchain.tuning.records import RecordStore, Trial, Validation
 
 if TYPE_CHECKING:
-    from sweep.toolchain.tuning.job import TuneJob
+    from sweep.toolchain.tuning.job import TuneJob, TuningTask
     from sweep.toolchain.tuning.pipeline import Answer, Pipeline
     from sweep.toolchain.tuning.search import WorkloadSearch
 
@@ -61,16 +61,19 @@ class Revalidation:
 
     def is_done_for(self, job: TuneJob, searches: Mapping[str, WorkloadSearch]) -> bool:
         """Whether each task of a module has its winner; begins what is missing."""
+        waiting = [self.see_to(task, job, searches.get(task.workload)) for task in job.tasks]
+        return not any(waiting)
+
+    def see_to(self, task: TuningTask, job: TuneJob, search: WorkloadSearch | None) -> bool:
+        """Begin the comparison of a task that gets no more trials, unless it had one; whether one is under way."""
         self._send_built()
-        waiting = False
-        for task in job.tasks:
-            history = self._store.of(task.workload)
-            if task.workload in self._under_way:
-                waiting = True
-            elif self._settled.get(task.workload) != history.trials and task.workload in searches and not task.trivial:
-                self._settled[task.workload] = history.trials
-                waiting |= self._begin(task.workload, job, searches[task.workload])
-        return not waiting
+        if task.workload in self._under_way:
+            return True
+        trials = self._store.of(task.workload).trials
+        if search is None or task.trivial or self._settled.get(task.workload) == trials:
+            return False
+        self._settled[task.workload] = trials
+        return self._begin(task.workload, job, search)
 
     def take(self, answer: Answer) -> None:
         """Record a comparison that has ended; one that failed leaves the choice as it was."""

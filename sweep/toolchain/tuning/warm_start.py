@@ -11,6 +11,7 @@ import importlib
 import json
 import statistics
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,25 +74,25 @@ class WarmStart:
 
 
 def _read(folder: Path) -> dict[str, _Known]:
+    """What can be read of a source: it may be torn, or be of another version."""
     found: dict[str, _Known] = {}
-    for trial in read_trials(folder):
-        if trial.design is not None and trial.decisions is not None:
-            found.setdefault(trial.workload, _Known()).trials.append((trial.design, trial.decisions, trial.median_s))
+    with suppress(OSError, ValueError, TypeError):
+        for trial in read_trials(folder):
+            if trial.design is not None and trial.decisions is not None:
+                known = found.setdefault(trial.workload, _Known())
+                known.trials.append((trial.design, trial.decisions, trial.median_s))
     if found:
         return found
-    for workload, trace, seconds in _native(folder):
-        found.setdefault(workload, _Known()).traces.append((trace, seconds))
+    with suppress(OSError, ValueError, TypeError, RuntimeError):
+        for workload, trace, seconds in _native(folder):
+            found.setdefault(workload, _Known()).traces.append((trace, seconds))
     return found
 
 
 def _native(folder: Path) -> Iterator[tuple[str, Any, float]]:
     """(workload, trace, median in seconds) of the valid records of a MetaSchedule database; torn lines are left out."""
-    tvm = importlib.import_module("tvm")
     native_workload = importlib.import_module("tvm.s_tir.meta_schedule.database").Workload
-    workloads = [
-        workload_id(str(tvm.ir.save_json(native_workload.from_json(line).mod)))
-        for line in _whole_lines(folder / _WORKLOADS)
-    ]
+    workloads = [workload_id(native_workload.from_json(line).mod) for line in _whole_lines(folder / _WORKLOADS)]
     for line in _whole_lines(folder / _RECORDS):
         index, (trace, run_secs, *_rest) = line
         seconds = [float(value) for value in run_secs or ()]
