@@ -20,7 +20,9 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
     """The plan with its tune stages told of the records in `folders`; the stages' ids stay what they are.
 
     A folder is a sweep directory, a store of records (`<target>/<tuner>-<device>` below it) or one native MetaSchedule
-    database. Records of the same full target come first, then those of the same kind of CPU, then the rest.
+    database. Records of the same full target come first, then those of the same kind of CPU, then the rest. The
+    name of a sweep's records folder tells the full target; a record names the target as it was resolved, which for
+    `native` is another text.
 
     Raises:
         StudyError: a folder holds no records.
@@ -33,8 +35,11 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
     def told(stage: Stage) -> Stage:
         if stage.kind != "tune":
             return stage
-        wanted = stage.options["target"]
-        nearest = sorted(sources, key=lambda source: (_distance(targets[source], wanted), str(source)))
+        wanted, same = stage.options["target"], Path(stage.hints["records"]).parent.name
+        nearest = sorted(
+            sources,
+            key=lambda source: (source.parent.name != same, _distance(targets[source], wanted), str(source)),
+        )
         return replace(stage, hints={**stage.hints, "warm_start": [str(source.absolute()) for source in nearest]})
 
     return replace(plan, stages={stage_id: told(stage) for stage_id, stage in plan.stages.items()})
@@ -71,9 +76,11 @@ def _target_of(source: Path) -> Mapping[str, Any]:
 
 def _distance(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> int:
     """0 for the same code generator and cores, 1 for the same CPU, 2 for the same architecture, 3 for the rest."""
+    if not found:
+        return 3
     same = [found.get(key) == wanted.get(key) for key in ("mcpu", "num-cores")]
     if found.get("kind") == wanted.get("kind") and all(same):
         return 0
-    if same[0]:
+    if same[0] and "mcpu" in found:
         return 1
     return 2 if found.get("mtriple") == wanted.get("mtriple") else 3

@@ -116,6 +116,10 @@ ARGUMENTS = {
     "no default cluster": ("run study.yaml", ["clusters/local.yaml", "does not exist"]),
     "hours as text": ("run study.yaml -c cluster.yaml --max-hours two", ["--max-hours", "a valid number"]),
     "negative hours": ("run study.yaml -c cluster.yaml --max-hours -1", ["--max-hours", "greater than or equal to 0"]),
+    "a warm start from nowhere": (
+        "run study.yaml -c cluster.yaml --out out --warm-start /nowhere",
+        ["--warm-start", "'/nowhere'", "holds no tuning records", "a sweep directory"],
+    ),
     "port 0": ("ui sweep --port 0", ["--port", "greater than or equal to 1"]),
     "a port too high": ("ui sweep --port 70000", ["--port", "less than or equal to 65535"]),
     "a port as text": ("ui sweep --port http", ["--port", "a valid integer"]),
