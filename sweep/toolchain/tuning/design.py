@@ -176,8 +176,10 @@ def _samplers(trace: Trace) -> list[Any]:
 
 
 def _shape(trace: Trace) -> str:
-    """A trace without its decisions and post-processing: equal for the points of one design."""
-    lines = [re.sub(r",? ?decision=.*\)$", ")", str(line)) for line in trace.as_python(True)]
+    """A trace without its decisions, its post-processing and what has no effect (MetaSchedule's own strategies leave
+    that out): equal for the points of one design.
+    """
+    lines = [re.sub(r",? ?decision=.*\)$", ")", str(line)) for line in trace.simplified(True).as_python(True)]
     return "\n".join(lines)
 
 
