@@ -39,7 +39,7 @@ def tune_together(
         waiting = []
         for job, count in zip(jobs, built, strict=True):
             waiting.append(pool.submit(tuner.tune, job, laboratory, lambda info: None))
-            until(lambda count=count: len(laboratory.modules) >= count)  # type: ignore[misc]
+            until(lambda count=count: len(laboratory.modules) >= count)
         laboratory.open()
     return waiting
 
@@ -112,8 +112,8 @@ def test_who_joins_after_a_pool_has_ended_is_served_too(name: str, tasks: list[T
     more = tuner.tune(job_of(tasks[:1], name, trials_per_task=9), laboratory, lambda info: None)
     assert (more["trials"], more["tasks"][0]["trials"]) == (3, 9)
     if name == "xgb":
-        taught = tuner._tuner.model._samples  # type: ignore[attr-defined]
-        assert sum(len(samples.rows) for samples in taught.values()) == len(tuner._tuner.taught)  # type: ignore[attr-defined]
+        taught = tuner._tuner.model._samples
+        assert sum(len(samples.rows) for samples in taught.values()) == len(tuner._tuner.taught)
     assert not list(tmp_path.glob("candidates-*"))
 
 
