@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import DeviceLost, MeasureFailed, TuneFailed
+from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.records import read_trials
 from sweep.toolchain.tuning.tuner import Tuner
@@ -238,6 +238,28 @@ def test_half_of_the_candidates_failing_costs_only_themselves(tasks: list[Tuning
     assert (result["trials"], result["valid"], result["failed"]) == (24, 12, {"MeasureFailed": 12})
     assert {trial.error for trial in read_trials(tmp_path) if trial.error} == set(said)
     assert all(task["best_s"] for task in result["tasks"])
+
+
+class Killing(ChosenLaboratory):
+    """Every other build ends as the forge ends those that hang, crash or exhaust memory."""
+
+    SAID = ("timed out after 30 s", "killed by SIGSEGV", "ran out of memory (limit 4295 MB)")
+
+    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[Result]:
+        done = super().build(module_json, lib, timeout_s)
+        if len(self.modules) % 2 == 0:
+            return done
+        killed: Future[Result] = Future()
+        killed.set_exception(BuildFailed(self.SAID[len(self.modules) // 2 % 3]))
+        return killed
+
+
+def test_a_build_that_is_killed_costs_only_itself(tasks: list[TuningTask], tmp_path: Path) -> None:
+    laboratory = Killing(steady)
+    result = tuner_at(tmp_path).tune(job_of(tasks[:2], trials_per_task=12), laboratory, lambda info: None)
+    assert (result["trials"], result["valid"], result["failed"]) == (24, 12, {"BuildFailed": 12})
+    assert laboratory.measured == 12
+    assert {trial.error for trial in read_trials(tmp_path) if trial.error} == set(Killing.SAID)
 
 
 def test_what_is_told_meanwhile_adds_up(tasks: list[TuningTask], tmp_path: Path) -> None:
