@@ -188,3 +188,6 @@ def test_plain_metaschedule_loads_the_database(tasks: list[TuningTask], tmp_path
     record = database.query_tuning_record(module, target, "main")
     assert record is not None
     assert len(record.run_secs) == 3
+    schedule = database.query_schedule(module, target, "main")
+    assert schedule is not None
+    assert str(schedule.mod) != str(module)
