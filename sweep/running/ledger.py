@@ -22,6 +22,7 @@ from typing import Any
 import filelock
 
 from sweep.errors import LedgerError, LedgerUnwritable
+from sweep.running.signals import uninterrupted
 
 __all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
 
@@ -130,7 +131,10 @@ class Ledger:
         Raises:
             LedgerUnwritable: the disk refused (full, gone, read-only); nothing of the line is left behind.
         """
-        line = {"seq": self.state.seq + 1, "t": time.time() if t is None else t, "event": event, **fields}
+        with uninterrupted():  # a line whose state was not counted would be followed by one of the same number
+            self._append({"seq": self.state.seq + 1, "t": time.time() if t is None else t, "event": event, **fields})
+
+    def _append(self, line: dict[str, Any]) -> None:
         data = _encode(line)
         size = self._file.tell() if self._file.seekable() else None
         try:

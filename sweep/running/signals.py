@@ -1,13 +1,42 @@
-"""Ctrl-C and SIGTERM: the first ends the run in order, the third ends the process."""
+"""Ctrl-C and SIGTERM: the first ends the run in order, the third ends the process.
+
+What must not be cut in two (a line of the ledger and its place in the state) runs under `uninterrupted`.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-__all__ = ["OrderlyEnd"]
+__all__ = ["OrderlyEnd", "uninterrupted"]
+
+
+class _Hold:
+    """Whether the main thread is where a KeyboardInterrupt would do harm, and whether one waits for it to leave."""
+
+    depth = 0
+    waiting = False
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """The first Ctrl-C of an `OrderlyEnd` takes effect at the end of the block. Signals are the main thread's alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _Hold.depth += 1
+    try:
+        yield
+    finally:
+        _Hold.depth -= 1
+        if _Hold.waiting and not _Hold.depth:
+            _Hold.waiting = False
+            raise KeyboardInterrupt
 
 
 class OrderlyEnd:
@@ -34,9 +63,11 @@ class OrderlyEnd:
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
-        if self.count == 1:
+        if self.count == 1 and _Hold.depth:
+            _Hold.waiting = True
+        elif self.count == 1:
             raise KeyboardInterrupt
-        if self.count == 2:
+        elif self.count == 2:
             sys.stderr.write("\nclosing devices and workers; once more to leave at once\n")
-            return
-        os._exit(130)
+        else:
+            os._exit(130)

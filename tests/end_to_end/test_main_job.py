@@ -131,7 +131,7 @@ def test_the_terminal_shows_table_and_places(finished: Finished) -> None:
 
 def test_progress_is_all_that_goes_to_standard_error(finished: Finished) -> None:
     """No warning of Ray, TVM or MLflow among it, which a person could not act upon."""
-    known = re.compile(r"\d+ cells to measure|stage   |done    |so far  |ended: |again   ")
+    known = re.compile(r"\d+ cells to measure|stage   |done    |tuning  |so far  |ended: |again   ")
 
     assert [line for line in finished.ended.err.splitlines() if not known.match(line)] == []
     assert finished.ended.err.count("done    tiny") == CELLS

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from sweep.errors import LedgerError
 from sweep.running.ledger import Ledger, read_ledger
+from sweep.running.signals import OrderlyEnd
 
 
 def fill(folder: Path) -> None:
@@ -145,3 +148,24 @@ def test_lines_are_json_with_a_checksum(tmp_path: Path) -> None:
 def test_a_folder_without_ledger_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"is not a sweep directory: it has no ledger\.jsonl"):
         read_ledger(tmp_path)
+
+
+def test_ctrl_c_in_the_middle_of_a_line_waits_for_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came between the line and its state once: the next line had the same number, and both were set aside."""
+    fsync = os.fsync
+
+    def slow_disk(number: int) -> None:
+        fsync(number)
+        signal.raise_signal(signal.SIGINT)
+
+    with Ledger(tmp_path) as ledger, OrderlyEnd():
+        ledger.append("run_started")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", slow_disk)
+            with pytest.raises(KeyboardInterrupt):
+                ledger.append("attempt_started", stage="a", kind="import", attempt=1)
+        ledger.append("run_ended", status="interrupted", executed=0)
+        assert ledger.state.seq == 3
+    lines = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert [line["seq"] for line in lines] == [1, 2, 3]
+    assert read_ledger(tmp_path).attempts == {"a": 1}
