@@ -10,6 +10,7 @@ import pytest
 
 from sweep.analysis.results import derive
 from sweep.report.page import render_page
+from tests.devices.parts import until
 from tests.record.fixtures import sweep_outcome
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -20,6 +21,8 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no Chromium with its driver on this machine"),
 ]
+
+READY = "return document.readyState === 'complete' && document.getElementById('shown').value !== ''"
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage"""
@@ -52,7 +55,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 def opened(browser: Any, page: str) -> Any:
     browser.get_log("browser")
     browser.set_window_size(1280, 900)
+    browser.get(
+        "about:blank"
+    )  # a second visit of the same page could be answered by the first, which is sorted already
     browser.get(page)
+    until(lambda: browser.execute_script(READY), "the page's script to be through", 20)
     return browser
 
 
