@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no Chromium with its driver on this machine"),
 ]
 
-READY = "return document.readyState === 'complete' && document.getElementById('shown').value !== ''"
+READY = "return document.readyState === 'complete' && Boolean(document.getElementById('shown')?.value)"
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage"""
