@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sweep.running.slots import Need
+
 if TYPE_CHECKING:
     from sweep.planning.stage import Stage
 
@@ -85,17 +87,17 @@ class Engine(Protocol):
         """Stop everything."""
 
 
-def needs_of(stage: Stage) -> tuple[str | tuple[str, str], ...]:
+def needs_of(stage: Stage) -> tuple[Need, ...]:
     """Slots that an attempt of this stage holds while it runs.
 
     Import, lower and build share the cores given to compilation. All lowered modules of one tuner are tuned together,
     as a pool, and hold one slot; its records have one writer, the tuner. A measurement holds its device.
     """
     if stage.kind == "tune":
-        return (("tune", tuner_key(stage)),)
+        return (Need("tune", party=tuner_key(stage)),)
     if stage.kind == "measure":
-        return (f"device:{stage.options['device']}",)
-    return ("compile",)
+        return (Need(f"device:{stage.options['device']}"),)
+    return (Need("compile"),)
 
 
 def tuner_key(stage: Stage) -> str:

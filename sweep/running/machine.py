@@ -21,9 +21,7 @@ from sweep.errors import PlanError
 from sweep.planning.planner import Plan
 from sweep.planning.stage import Stage
 from sweep.running.policy import GiveUp, RetryPolicy
-
-Need = str | tuple[str, str]
-"""A slot that a stage holds while it runs; a pair (slot, party) is held once by all stages of one party together."""
+from sweep.running.slots import Need, Slots
 
 __all__ = [
     "AttemptFailed",
@@ -32,7 +30,6 @@ __all__ = [
     "Finish",
     "Instruction",
     "Machine",
-    "Need",
     "Skip",
     "StageDone",
     "StageState",
@@ -155,11 +152,8 @@ class Machine:
         fail_fast: bool = False,
     ) -> None:
         self._policy = policy or RetryPolicy()
-        self._capacity = capacity
+        self._slots = Slots(capacity)
         self._fail_fast = fail_fast
-        self._held: dict[str, int] = {}
-        self._parties: dict[tuple[str, str], int] = {}
-        """How many running stages of a party share its one unit of a slot."""
         self._stopped: str | None = None
         self._finished = False
         self._open = 0
@@ -266,8 +260,7 @@ class Machine:
             state = "unknown" if node is None else node.state
             raise PlanError(f"{event} for a stage that is {state}, not running")
         self._running.discard(stage_id)
-        for need in node.needs:
-            self._release(need)
+        self._slots.release(node.needs)
 
     def _fail(self, node: _Node, error_class: str, t: float) -> None:
         node.failures += 1
@@ -320,35 +313,11 @@ class Machine:
         """Start the first ready stage, in plan order, of each kind of need that has its slots free."""
         for needs in sorted(self._ready, key=lambda key: self._ready[key][:1]):
             queue = self._ready[needs]
-            while queue and self._stopped is None and self._has_room(needs):
+            while queue and self._stopped is None and self._slots.has_room(needs):
                 node = self._nodes[heapq.heappop(queue)[1]]
                 if node.state is not StageState.READY:
                     continue
                 node.state = StageState.RUNNING
                 self._running.add(node.stage.id)
-                for need in needs:
-                    self._hold(need)
+                self._slots.hold(needs)
                 self._pending.append(Start(node.stage.id))
-
-    def _has_room(self, needs: tuple[Need, ...]) -> bool:
-        return all((isinstance(need, tuple) and need in self._parties) or self._is_free(need) for need in needs)
-
-    def _is_free(self, need: Need) -> bool:
-        slot = need[0] if isinstance(need, tuple) else need
-        return self._held.get(slot, 0) < self._capacity.get(slot, 1)
-
-    def _hold(self, need: Need) -> None:
-        if isinstance(need, tuple):
-            self._parties[need] = self._parties.get(need, 0) + 1
-            if self._parties[need] > 1:
-                return
-        slot = need[0] if isinstance(need, tuple) else need
-        self._held[slot] = self._held.get(slot, 0) + 1
-
-    def _release(self, need: Need) -> None:
-        if isinstance(need, tuple):
-            self._parties[need] -= 1
-            if self._parties[need]:
-                return
-            del self._parties[need]
-        self._held[need[0] if isinstance(need, tuple) else need] -= 1

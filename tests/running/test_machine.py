@@ -197,9 +197,7 @@ def test_every_plan_ends_with_every_cell_settled_once(plan: Plan, random: object
                     settled.append(cell)
                 case Finish():
                     finished += 1
-        holders = {
-            (need if isinstance(need, tuple) else (need, s)) for s in running for need in needs_of(plan.stages[s])
-        }
+        holders = {(need.slot, need.party or s) for s in running for need in needs_of(plan.stages[s])}
         held = [slot for slot, _ in holders]
         assert all(held.count(slot) <= capacity.get(slot, 1) for slot in held)
         assert set(running) == m.running

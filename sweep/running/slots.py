@@ -1,0 +1,49 @@
+"""Slots: what a stage holds while it runs, and how many there are of each.
+
+A need names a slot and, where several stages work as one, their party: all stages of a party hold one unit together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+__all__ = ["Need", "Slots"]
+
+
+class Need(NamedTuple):
+    """One slot that a stage needs."""
+
+    slot: str
+    party: str = ""
+    """Empty for a stage that holds a unit of its own."""
+
+
+class Slots:
+    """Which are held. There is one unit of a slot that `capacity` does not name."""
+
+    def __init__(self, capacity: Mapping[str, int]) -> None:
+        self._capacity = capacity
+        self._held: Counter[str] = Counter()
+        self._parties: Counter[Need] = Counter()
+        """Stages of each party that run."""
+
+    def has_room(self, needs: Iterable[Need]) -> bool:
+        """Whether a stage with these needs may start."""
+        return all(self._is_shared(need) or self._held[need.slot] < self._capacity.get(need.slot, 1) for need in needs)
+
+    def hold(self, needs: Iterable[Need]) -> None:
+        """A stage with these needs starts."""
+        for need in needs:
+            self._held[need.slot] += not self._is_shared(need)
+            self._parties[need] += 1
+
+    def release(self, needs: Iterable[Need]) -> None:
+        """A stage with these needs has ended."""
+        for need in needs:
+            self._parties[need] -= 1
+            self._held[need.slot] -= not self._is_shared(need)
+
+    def _is_shared(self, need: Need) -> bool:
+        return bool(need.party) and self._parties[need] > 0
