@@ -27,13 +27,20 @@ _TAIL_S = 900.0
 _ORDERLY = Manner(signal.SIGINT, grace_s=120.0)
 
 
-def write_study(folder: Path, models: Sequence[str], options: Mapping[str, Any], reference: Sequence[str] = ()) -> Path:
-    """A study of these models at opt level 3 with the tuner xgb and its `options`."""
+def write_study(
+    folder: Path,
+    models: Sequence[str],
+    options: Mapping[str, Any],
+    reference: Sequence[str] = (),
+    untuned: bool = False,
+) -> Path:
+    """A study of these models at opt level 3 with the tuner xgb and its `options`; with `untuned`, without it too."""
+    tuners = [{"name": "none"}] if untuned else []
     study = {
         "study": "bench",
         "models": list(models),
         "targets": ["native"],
-        "tuners": [{"name": "xgb", "trials_per_task": TRIALS_PER_TASK, **options}],
+        "tuners": [*tuners, {"name": "xgb", "trials_per_task": TRIALS_PER_TASK, **options}],
         "opt_levels": [3],
         "devices": [DEVICE],
         "reference": list(reference),

@@ -39,7 +39,7 @@ def bench_zoo(folder: Path, minutes: float, models: Sequence[str], options: Mapp
     before = conditions(minutes=minutes, models=list(models), threads=1, options=dict(options))
     sources = [f"onnx-light:{name}" for name in models]
     # The models are tuned as one pool, and the tuner's time limit is the pool's
-    study = write_study(folder, sources, {"hours": minutes / 60.0, **options}, reference=["onnxruntime"])
+    study = write_study(folder, sources, {"hours": minutes / 60.0, **options}, reference=["onnxruntime"], untuned=True)
     print(f"sweep run of {len(models)} models, {minutes:g} minutes of tuning; see {folder / 'output.txt'}", flush=True)
     with start_sweep(study, folder) as child:
         child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
@@ -48,10 +48,10 @@ def bench_zoo(folder: Path, minutes: float, models: Sequence[str], options: Mapp
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
     heavy = _heaviest(folder / "sweep", max(rows, key=lambda row: row["ratio"] or 0.0)["model"]) if ratios else []
     save(folder, "zoo", {"conditions": before, "models": rows, "geometric_mean": mean, "heaviest_of_worst": heavy})
-    header = ["model", "sweep ms", "ONNX Runtime ms", "ratio", "valid trials", "tuning s", "status"]
+    header = ["model", "sweep ms", "ONNX Runtime ms", "ratio", "untuned ms", "speed-up", "valid trials", "tuning s"]
     print_table(
         "zoo: best latency on one thread against ONNX Runtime on the same core",
-        header,
+        [*header, "status"],
         [list(row.values()) for row in rows],
     )
     if mean is not None:
@@ -69,16 +69,19 @@ def _read(sweep_dir: Path) -> list[dict[str, Any]]:
 
     table = pandas.read_parquet(sweep_dir / "results.parquet")
     rivals = {row.model: row.latency_ms_median for row in table[table.runtime == "onnxruntime"].itertuples()}
+    plain = {row.model: row.latency_ms_median for row in table[table.tuner == "none"].itertuples()}
     rows = []
-    for row in table[table.runtime == "tvm"].itertuples():
+    for row in table[table.tuner == "xgb"].itertuples():
         ours, rival = _number(row.latency_ms_median), _number(rivals.get(row.model))
-        ratio = ours / rival if ours and rival else None
+        untuned = _number(plain.get(row.model))
         rows.append(
             {
                 "model": row.model,
                 "sweep_ms": ours,
                 "onnxruntime_ms": rival,
-                "ratio": ratio,
+                "ratio": ours / rival if ours and rival else None,
+                "untuned_ms": untuned,
+                "speed_up": untuned / ours if ours and untuned else None,
                 "valid": _number(row.tuning_valid),
                 "tuning_s": _number(row.tuning_s),
                 "status": row.status if row.status == "done" else f"{row.status}: {row.error_class}",
