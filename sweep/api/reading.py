@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.outcome import SweepOutcome
 from sweep.errors import LedgerError
 from sweep.planning.planner import Plan, make_plan
-from sweep.running.ledger import LedgerState, is_held, read_ledger
+from sweep.planning.summary import PlanSummary, explain
+from sweep.running.ledger import FinishedStage, LedgerState, is_held, read_ledger
 from sweep.running.outcome import sweep_outcome
 from sweep.study import gate
 from sweep.study.cluster import Cluster
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Standing",
-    "finished_seconds",
+    "explain_plan",
+    "finished_stages",
     "load_cluster",
     "load_study",
     "open_results",
@@ -81,14 +83,24 @@ def open_results(sweep_dir: Path | str) -> pyarrow.Table:
     return read_results(Path(sweep_dir))
 
 
-def finished_seconds(sweep_dir: Path) -> Mapping[str, float]:
-    """Seconds of each finished stage of a sweep directory, by id; empty where there is no sweep yet."""
+def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
+    """The finished stages of a sweep directory, by id; empty where there is no sweep yet."""
     try:
-        return {stage_id: done.seconds for stage_id, done in read_ledger(sweep_dir).done.items()}
+        return read_ledger(sweep_dir).done
     except LedgerError:
         if (sweep_dir / "ledger.jsonl").exists():
             raise
         return {}
+
+
+def explain_plan(plan: Plan, sweep_dir: Path) -> PlanSummary:
+    """What a plan amounts to, with what a sweep directory has of it already."""
+    finished = finished_stages(sweep_dir)
+    return explain(
+        plan,
+        done={stage_id: stage.seconds for stage_id, stage in finished.items()},
+        lowered={stage_id: stage.result["tasks"] for stage_id, stage in finished.items() if stage.kind == "lower"},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,12 @@ def plan_command(
 
     Example: sweep plan experiments/quickstart.yaml --json
     """
-    from sweep.api.reading import finished_seconds
+    from sweep.api.reading import explain_plan
     from sweep.api.running import default_sweep_dir
     from sweep.planning.planner import make_plan
-    from sweep.planning.summary import explain
 
     spec, place = load_both(study, cluster)
-    seconds = finished_seconds(out or default_sweep_dir(spec))
-    summary = explain(make_plan(spec, place), seconds, seconds)
+    summary = explain_plan(make_plan(spec, place), out or default_sweep_dir(spec))
     typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
     return EXIT_DONE
 

@@ -87,7 +87,8 @@ def _result(stage: Stage, seconds: float, seed: int) -> dict[str, Any]:
     if stage.kind == "import":
         return {"inputs": {}, "outputs": [], "params_bytes": 0, "operators": {}, "reference": True, "import_s": seconds}
     if stage.kind == "lower":
-        tasks = [{"workload": hashlib.sha256(stage.id.encode()).hexdigest()[:16], "name": "simulated", "weight": 1}]
+        workload = hashlib.sha256(stage.id.encode()).hexdigest()[:16]
+        tasks = [{"workload": workload, "name": "simulated", "weight": 1, "trivial": False}]
         return {"functions": 1, "tasks": tasks, "target_json": "{}", "lower_s": seconds}
     if stage.kind == "tune":
         return {

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning.stage import KINDS, Plan, Stage
+from sweep.planning.trials import ASSUMED_TASKS, TRIAL_S, Tasks, TrialCount, count_trials, trials_at_most
 
-__all__ = ["ASSUMED_TASKS", "UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
+__all__ = ["UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
 
-UNIT_COSTS_S: Mapping[str, float] = {"import": 1.5, "lower": 1.5, "build": 4.0, "trial": 0.4, "measure": 4.0}
+UNIT_COSTS_S: Mapping[str, float] = {"import": 1.5, "lower": 1.5, "build": 4.0, "trial": TRIAL_S, "measure": 4.0}
 """Seconds for one, roughly, for networks between SqueezeNet and ResNet-50 on two cores; a measurement's repeats come on
 top. Replaced by what the ledger measured wherever it has one of the kind."""
-
-ASSUMED_TASKS = 25
-"""Tasks of a network whose tasks are not known yet: 20 to 40 in networks of that size."""
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
@@ -49,8 +46,8 @@ class PlanSummary:
     cells: int
     cells_done: int
     kinds: tuple[KindSummary, ...]
-    trials_at_most: int
-    """Candidates that the open tune stages may measure, as far as this can be known before lowering."""
+    trials: TrialCount
+    """Candidates that tuning may measure, as far as this can be known before lowering."""
     notes: tuple[str, ...]
     """What was left out of the grid, and what the estimate assumes."""
 
@@ -71,7 +68,9 @@ class PlanSummary:
             "estimate_s": {kind.kind: round(kind.remaining_s, 1) for kind in self.kinds},
             "estimate_total_s": round(self.remaining_s, 1),
             "naive_estimate_total_s": round(sum(kind.naive_s for kind in self.kinds), 1),
-            "trials_at_most": self.trials_at_most,
+            "trials_at_most": self.trials.to_do,
+            "pooled_trials": self.trials.pooled,
+            "naive_trials": self.trials.naive,
             "notes": list(self.notes),
         }
 
@@ -89,11 +88,16 @@ class PlanSummary:
         return "\n".join([head, "", *table, "", *self.notes])
 
 
-def explain(plan: Plan, done: Container[str] = (), seconds: Mapping[str, float] | None = None) -> PlanSummary:
+def explain(
+    plan: Plan,
+    done: Container[str] = (),
+    seconds: Mapping[str, float] | None = None,
+    lowered: Mapping[str, Tasks] | None = None,
+) -> PlanSummary:
     """How much work a plan is.
 
     done: ids of stages that need not run. seconds: what stages took, by id, to estimate the others from; a `done` that
-    is a mapping is taken for that.
+    is a mapping is taken for that. lowered: tasks of the networks that are lowered, by the id of their lower stage.
     """
     if seconds is None:
         seconds = done if isinstance(done, Mapping) else {}
@@ -102,7 +106,6 @@ def explain(plan: Plan, done: Container[str] = (), seconds: Mapping[str, float] 
     cached: Counter[str] = Counter()
     remaining: dict[str, float] = dict.fromkeys(KINDS, 0.0)
     spent: dict[str, float] = dict.fromkeys(KINDS, 0.0)
-    trials = 0
     for stage in plan.stages.values():
         unique[stage.kind] += 1
         cost_s = costs.of(stage)
@@ -111,7 +114,6 @@ def explain(plan: Plan, done: Container[str] = (), seconds: Mapping[str, float] 
             cached[stage.kind] += 1
         else:
             remaining[stage.kind] += cost_s
-            trials += trials_at_most(stage) if stage.kind == "tune" else 0
     kinds = tuple(
         KindSummary(
             kind=kind,
@@ -125,30 +127,15 @@ def explain(plan: Plan, done: Container[str] = (), seconds: Mapping[str, float] 
         for kind in KINDS
         if unique[kind]
     )
+    trials = count_trials(plan, done, lowered)
     return PlanSummary(
         study_name=plan.study_name,
         cells=len(plan.cells),
         cells_done=sum(planned.stages[-1] in done for planned in plan.cells),
         kinds=kinds,
-        trials_at_most=trials,
+        trials=trials,
         notes=tuple(_notes(plan, trials, any(kind.is_measured for kind in kinds))),
     )
-
-
-def trials_at_most(stage: Stage) -> int:
-    """Candidates that a tune stage may measure; the number of tasks is assumed, for only lowering tells it.
-
-    `trials_total` and `hours` are for all stages of one tuner, target and device: each has an even share here.
-    """
-    options, members = stage.options["tuner"]["options"], max(1, stage.hints.get("members", 1))
-    limits = []
-    if options.get("trials_per_task") is not None:
-        limits.append(int(options["trials_per_task"]) * ASSUMED_TASKS)
-    if options.get("trials_total") is not None:
-        limits.append(math.ceil(options["trials_total"] / members))
-    if options.get("hours") is not None:
-        limits.append(math.ceil(options["hours"] * _HOUR_S / UNIT_COSTS_S["trial"] / members))
-    return min(limits)
 
 
 class _Costs:
@@ -188,15 +175,24 @@ class _Costs:
         return float((measure["repeat"] + measure["warmup"]) * measure["min_repeat_ms"] / 1e3)
 
 
-def _notes(plan: Plan, trials: int, is_measured: bool) -> Iterable[str]:
+def _notes(plan: Plan, trials: TrialCount, is_measured: bool) -> Iterable[str]:
     for entry in plan.left_out:
         yield f"left out: {entry.what} on {entry.device}: {entry.reason}"
     basis = "seconds of this sweep so far, and a table where it has none" if is_measured else "a table"
     yield f"estimate: from {basis}, one stage after another; devices and builders work side by side"
-    if trials:
-        yield (
-            f"tuning: up to {_counted(trials, 'trial')} if a network has {ASSUMED_TASKS} tasks; lowering tells how many"
-        )
+    if trials.networks:
+        pooled = _counted(trials.pooled, "trial")
+        yield f"tuning: up to {pooled}, {trials.naive:,} in a loop over the cells; {_basis(trials)}"
+        if trials.to_do < trials.pooled:
+            yield f"tuning: up to {_counted(trials.to_do, 'trial')} of them still to do"
+
+
+def _basis(trials: TrialCount) -> str:
+    unknown = trials.networks - trials.networks_known
+    if not unknown:
+        return "tasks of all networks are known"
+    who = "a network" if not trials.networks_known else f"each of the {unknown:,} networks not lowered yet"
+    return f"{who} is taken to have {ASSUMED_TASKS} tasks, and none of another's, until it is lowered"
 
 
 def _row(name: str, kinds: Iterable[KindSummary]) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from sweep.planning.planner import make_plan
-from sweep.planning.summary import ASSUMED_TASKS, UNIT_COSTS_S, duration, explain
+from sweep.planning.summary import UNIT_COSTS_S, duration, explain
+from sweep.planning.trials import ASSUMED_TASKS
 from sweep.study.spec import Tuner
 from tests.planning.grids import TUNERS, cluster, device, model, study
 
@@ -28,10 +29,10 @@ def test_nothing_done() -> None:
 
 
 def test_trials_are_bounded_by_both_limits() -> None:
-    assert explain(PLAN).trials_at_most == 4 * 8 * ASSUMED_TASKS
+    assert explain(PLAN).trials.to_do == 4 * 8 * ASSUMED_TASKS
     limited = make_plan(study(tuners=(TUNERS["xgb"],)), cluster())
-    assert explain(limited).trials_at_most == 2 * 100
-    assert explain(make_plan(study(tuners=(TUNERS["xgb"],), opt_levels=(1, 3)), cluster())).trials_at_most == 2 * 100
+    assert explain(limited).trials.to_do == 2 * 100
+    assert explain(make_plan(study(tuners=(TUNERS["xgb"],), opt_levels=(1, 3)), cluster())).trials.to_do == 2 * 100
 
 
 @pytest.mark.parametrize(
@@ -45,7 +46,7 @@ def test_trials_are_bounded_by_both_limits() -> None:
 )
 def test_limits_of_all_models_together_are_shared_by_them(limits: dict[str, object], most: int) -> None:
     two = study(models=(model("a"), model("b")), tuners=(Tuner("t", "ga", limits),), opt_levels=(1, 3))
-    assert explain(make_plan(two, cluster(device("one")))).trials_at_most == pytest.approx(most, abs=4)
+    assert explain(make_plan(two, cluster(device("one")))).trials.to_do == pytest.approx(most, abs=4)
 
 
 def test_done_stages_are_cached_and_done_cells_are_counted() -> None:
