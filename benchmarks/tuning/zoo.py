@@ -39,10 +39,12 @@ def bench_zoo(folder: Path, minutes: float, models: Sequence[str], options: Mapp
     before = conditions(minutes=minutes, models=list(models), threads=1, options=dict(options))
     sources = [f"onnx-light:{name}" for name in models]
     # The models are tuned as one pool, and the tuner's time limit is the pool's
-    study = write_study(folder, sources, {"hours": minutes / 60.0, **options}, reference=["onnxruntime"], untuned=True)
+    budget = {"hours": minutes / 60.0, **options}
     print(f"sweep run of {len(models)} models, {minutes:g} minutes of tuning; see {folder / 'output.txt'}", flush=True)
-    with start_sweep(study, folder) as child:
-        child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
+    for untuned in (False, True):  # the untuned ones later, for they hold the device for minutes
+        study = write_study(folder, sources, budget, reference=["onnxruntime"], untuned=untuned)
+        with start_sweep(study, folder) as child:
+            child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
     rows = _read(folder / "sweep")
     ratios = [row["ratio"] for row in rows if row["ratio"]]
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
