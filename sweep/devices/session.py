@@ -95,11 +95,12 @@ class DeviceSession:
     def compare_candidates(
         self,
         candidates: Sequence[tuple[Path, Sequence[Mapping[str, Any]]]],
-        rounds: int = 5,
-        number: int = 3,
-        repeat: int = 1,
-        min_repeat_ms: float = 10,
-        timeout_s: float = 30.0,
+        *,
+        rounds: int,
+        number: int,
+        repeat: int,
+        min_repeat_ms: float,
+        timeout_s: float,
     ) -> dict[str, Any]:
         """Time several (library, arguments) in turns, `rounds` times, so that drift hits all alike.
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sweep.engine.work import MeasureCall, TuneCall
 from sweep.study.cluster import Device
+from sweep.toolchain.tuning.job import Arguments
 
 if TYPE_CHECKING:
     from sweep.devices.session import DeviceSession
@@ -26,36 +28,35 @@ class CandidateBuilder(Protocol):
 
 
 class CandidateRunner(Protocol):
-    """Submits candidates to a device, wherever that is: one, or several that are to be measured in turns."""
+    """Submits a candidate to a device, wherever that is."""
+
+    def __call__(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Future[dict[str, Any]]: ...
+
+
+class CandidateComparer(Protocol):
+    """Submits several candidates to a device, to be measured in turns."""
 
     def __call__(
-        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+        self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]
     ) -> Future[dict[str, Any]]: ...
 
 
+@dataclass(frozen=True, slots=True)
 class FutureLaboratory:
-    """A laboratory made of two functions that return futures."""
+    """A laboratory made of functions that return futures."""
 
-    def __init__(
-        self, target: Mapping[str, Any], build: CandidateBuilder, measure: CandidateRunner, build_slots: int
-    ) -> None:
-        self._target, self._build, self._measure = dict(target), build, measure
-        self.build_slots = build_slots
+    target: Mapping[str, Any]
+    submit: CandidateBuilder
+    measure: CandidateRunner
+    """Times a candidate on the tuning device."""
+    compare: CandidateComparer
+    """Times candidates in turns on the tuning device."""
+    build_slots: int
 
     def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a candidate in a killable child of the forge."""
-        arguments = {"module_json": module_json, "target": self._target, "out_path": str(lib)}
-        return self._build("build_candidate", arguments, timeout_s)
-
-    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
-        """Time a candidate on the tuning device."""
-        return self._measure([(lib, args)], options)
-
-    def compare(
-        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
-    ) -> Future[dict[str, Any]]:
-        """Time candidates in turns on the tuning device."""
-        return self._measure(candidates, options)
+        arguments = {"module_json": module_json, "target": dict(self.target), "out_path": str(lib)}
+        return self.submit("build_candidate", arguments, timeout_s)
 
 
 class TunerBench:
@@ -107,22 +108,13 @@ class DeviceBench:
         self._session = DeviceSession(device, tracker_host, tracker_port, lock_dir)
         self._is_open = False
 
-    def candidates(
-        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Time a tuning candidate, (library, arguments); several are timed in turns, `rounds` times."""
-        if "rounds" in options:
-            return self._open().compare_candidates(candidates, **options)
-        (lib, args), *_ = candidates
-        return self._open().measure_candidate(
-            lib,
-            args,
-            number=options["number"],
-            repeat=options["repeat"],
-            min_repeat_ms=options["min_repeat_ms"],
-            timeout_s=options["timeout_s"],
-            slow_s=options.get("slow_s"),
-        )
+    def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Time a tuning candidate."""
+        return self._open().measure_candidate(lib, args, **options)
+
+    def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Time several tuning candidates in turns."""
+        return self._open().compare_candidates(candidates, **options)
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
         """Perform a measure stage."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench
@@ -82,10 +83,11 @@ class InlineEngine:
         lane = self._lanes.setdefault(call.device, Lane(call.device))
         laboratory = FutureLaboratory(
             call.target,
-            build=lambda job, arguments, timeout_s: self._forge.submit(
+            submit=lambda job, arguments, timeout_s: self._forge.submit(
                 job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES
             ),
-            measure=lambda candidates, options: lane.submit(device.candidates, candidates, options),
+            measure=partial(lane.submit, device.candidate),
+            compare=partial(lane.submit, device.compare),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
         )
         return self._tuners[call.key].tune(

@@ -20,6 +20,7 @@ from sweep import errors
 from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
 from sweep.engine.site import Site
 from sweep.engine.work import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
+from sweep.toolchain.tuning.job import Arguments
 
 __all__ = ["BUILDER", "RESTARTED", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
 
@@ -98,11 +99,14 @@ class DeviceActor:
         return perform(lambda: self._bench.measure(call), self._name)
 
     @_TWICE
-    def candidates(
-        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
-    ) -> Outcome:
-        """A tuning candidate, or several in turns."""
-        return perform(lambda: self._bench.candidates(candidates, options), self._name)
+    def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Outcome:
+        """A tuning candidate."""
+        return perform(lambda: self._bench.candidate(lib, args, options), self._name)
+
+    @_TWICE
+    def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> Outcome:
+        """Several tuning candidates in turns."""
+        return perform(lambda: self._bench.compare(candidates, options), self._name)
 
     @_ONCE
     def close(self) -> None:
@@ -131,11 +135,14 @@ class TunerActor:
         """A tune stage."""
         laboratory = FutureLaboratory(
             call.target,
-            build=lambda job, arguments, timeout_s: unwrapped(
+            submit=lambda job, arguments, timeout_s: unwrapped(
                 self._builder.candidate.remote(job, dict(arguments), timeout_s), errors.BuildFailed
             ),
-            measure=lambda candidates, options: unwrapped(
-                self._device.candidates.remote(list(candidates), dict(options)), errors.DeviceLost
+            measure=lambda lib, args, options: unwrapped(
+                self._device.candidate.remote(lib, args, dict(options)), errors.DeviceLost
+            ),
+            compare=lambda candidates, options: unwrapped(
+                self._device.compare.remote(list(candidates), dict(options)), errors.DeviceLost
             ),
             build_slots=self._build_slots,
         )
