@@ -1,0 +1,74 @@
+"""How much a pool may spend: the limits of its tuner, which all its members share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweep.toolchain.tuning.job import TuneJob, TuningTask
+    from sweep.toolchain.tuning.records import WorkloadHistory
+
+__all__ = ["Budget"]
+
+_NO_LIMIT = 10**9
+
+
+class Budget:
+    """Of a pool, from the moment its first member joins."""
+
+    def __init__(self, job: TuneJob) -> None:
+        """`job`: of the first member; all have its options."""
+        options = job.options
+        self.round_size = int(options.get("round") or 16)
+        self._per_task: int | None = options.get("trials_per_task")
+        self._total: int | None = options.get("trials_total")
+        self._hours: float | None = options.get("hours")
+        self._patience: int | None = options.get("early_stopping")
+        self._members = max(1, job.members)
+        self._joined = 0
+        self._begun = time.monotonic()
+
+    def join(self) -> None:
+        """One more member has come, with its share of the total."""
+        self._joined += 1
+
+    def limit_of(self, task: TuningTask) -> int:
+        """Trials that a task may have."""
+        if task.trivial:
+            return 1
+        return _NO_LIMIT if self._per_task is None else int(self._per_task)
+
+    def first_round_of(self, task: TuningTask) -> int:
+        """Trials with which a task begins."""
+        return min(self.limit_of(task), max(1, self.round_size // 2))
+
+    def trials_left(self, spent: int) -> int:
+        """Of the total, as far as its sharers have joined, when `spent` trials are given away; none when time is up."""
+        if self.is_out_of_time():
+            return 0
+        if self._total is None:
+            return _NO_LIMIT
+        share = min(1.0, self._joined / self._members)
+        return max(0, round(int(self._total) * share) - spent)
+
+    def is_out_of_time(self) -> bool:
+        """Whether the hours are over."""
+        return self._hours is not None and time.monotonic() - self._begun > float(self._hours) * 3600
+
+    def is_stuck(self, history: WorkloadHistory) -> bool:
+        """Whether early stopping ends a task: so many trials since its best one."""
+        return self._patience is not None and history.since_best >= int(self._patience)
+
+    def naive_trials(self, tasks: Sequence[TuningTask]) -> int | None:
+        """What a loop over models gives these tasks of one of them: the limit of each, or an even share of the total.
+
+        None where only time limits both.
+        """
+        if self._hours is not None:
+            return None
+        each = self._per_task
+        if each is None:
+            each = max(1, int(self._total or 0) // max(1, self._members * len(tasks)))
+        return sum(1 if task.trivial else int(each) for task in tasks)
