@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.analysis.wording import as_ms, as_percent, plural, significant
+from sweep.analysis.wording import as_duration, as_ms, as_percent, plural, significant
 
 __all__ = [
     "PARTS",
@@ -63,6 +63,8 @@ class PoolProgress:
     """By label, what each stage last said."""
     busy: Mapping[str, float] = field(default_factory=dict)
     """Shares of 1 of the last seconds: search, build, device."""
+    ends_t: float | None = None
+    """When its hours are over; None where it has none."""
     rate: Rate = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,12 +75,20 @@ class PoolProgress:
         gained = max(0, int(info.get("trials") or 0) - int(self.said.get(label, {}).get("trials") or 0))
         self.said[label] = dict(info)
         self.busy = dict(info.get("busy") or self.busy)
+        left_s = info.get("seconds_left")
+        self.ends_t = None if left_s is None else now + float(left_s)
         self.rate.add(now, gained)
         return gained
 
     def sum(self, key: str) -> int:
         """Of a count, over the stages."""
         return sum(int(info.get(key) or 0) for info in self.said.values())
+
+    def is_short_of_time(self, now: float) -> bool:
+        """Whether its hours will be over before its trials, at the rate of now."""
+        if self.ends_t is None:
+            return False
+        return self.sum("trials_total") - self.sum("trials") > self.rate.at(now) * max(0.0, self.ends_t - now)
 
     @property
     def failed(self) -> Counter[str]:
@@ -95,12 +105,15 @@ class PoolProgress:
 
 
 def spent_words(pool: PoolProgress, now: float) -> str:
-    """`xgb on local-1 for native, 2 models: 32/64 trials, 2.1 trials/s`."""
+    """`xgb on local-1 for native, 2 models: 32/64 trials, 2.1 trials/s`; with `, 20 min left` if time ends it."""
     models = max(len(pool.running), len(pool.said))
     name = pool.name if models < 2 else f"{pool.name}, {plural(models, 'model')}"
-    total, rate = pool.sum("trials_total"), pool.rate.at(now)
-    told = [f"{pool.sum('trials')}{f'/{total}' if total else ''} trials"] if pool.said else ["no trial yet"]
-    return f"{name}: {', '.join([*told, *([f'{significant(rate, 2)} trials/s'] if rate else [])])}"
+    is_timed, rate = pool.is_short_of_time(now), pool.rate.at(now)
+    total = 0 if is_timed else pool.sum("trials_total")
+    told = [f"{pool.sum('trials'):,}{f'/{total:,}' if total else ''} trials"] if pool.said else ["no trial yet"]
+    told += [f"{significant(rate, 2)} trials/s"] if rate else []
+    told += [f"{as_duration(max(0.0, pool.ends_t - now))} left"] if is_timed and pool.ends_t is not None else []
+    return f"{name}: {', '.join(told)}"
 
 
 def reached_words(pool: PoolProgress) -> str:

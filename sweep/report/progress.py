@@ -5,6 +5,7 @@ Pure: time arrives in the calls. What it looks like is the business of `live`.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,13 +145,17 @@ class SweepProgress:
     def _mean_s(self, kind: str, now: float) -> float | None:
         if self.stages_done[kind]:
             return self.stage_seconds[kind] / self.stages_done[kind]
-        # None of the kind has ended: tuners that say how many trials there will be are extrapolated, together.
+        # None of the kind has ended: tuners that say how many trials there will be are extrapolated, together, as far
+        # as their hours allow.
         runs = [run for run in self.running.values() if run.kind == kind and run.info.get("trials_total")]
         trials = sum(int(run.info.get("trials") or 0) for run in runs)
         if trials < _TRIALS_TO_EXTRAPOLATE:
             return None
         elapsed_s = max(now - run.started_t for run in runs)
-        return elapsed_s * sum(int(run.info["trials_total"]) for run in runs) / trials
+        by_trials_s = elapsed_s * sum(int(run.info["trials_total"]) for run in runs) / trials
+        left = [run.info.get("seconds_left") for run in runs]
+        by_time_s = math.inf if None in left else elapsed_s + max(float(each or 0.0) for each in left)
+        return min(by_trials_s, by_time_s)
 
     def _ended(self, label: str) -> None:
         """A pool is there for as long as one of its stages runs."""

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from sweep.report.live import LiveProgress, PlainProgress, ProgressView, open_progress
+from sweep.report.pools import spent_words
 from sweep.report.progress import SweepProgress
 
 
@@ -247,6 +248,24 @@ def test_a_first_tuner_that_says_its_trials_is_extrapolated() -> None:
     assert left is not None
     assert not left.is_lower_bound
     assert left.seconds == pytest.approx((40.0 - 10.0) / 1.1)
+
+
+@pytest.mark.parametrize(
+    ("total", "left_s", "words"),
+    [(100_000, 1200.0, "25 trials, 2.5 trials/s, 20 min 00 s left"), (100, 1200.0, "25/100 trials, 2.5 trials/s")],
+)
+def test_a_tuner_that_has_so_many_hours_ends_with_them_unless_its_trials_are_up_before(
+    total: int, left_s: float, words: str
+) -> None:
+    state = SweepProgress(0.0)
+    state.plan_ready(2, {"lower": 1, "tune": 1})
+    state.stage_done("l", "lower", 0.0)
+    state.attempt_started("t", "tune", 0.0, pool="pool")
+    state.progress({"label": "t", "trials": 25, "trials_total": total, "seconds_left": left_s}, 10.0)
+    left = state.time_left(10.0)
+    assert left is not None
+    assert left.seconds == pytest.approx(min(left_s, 30.0 * (total / 100)))
+    assert spent_words(state.pools["pool"], 10.0) == f"pool: {words}"
 
 
 def test_trials_per_second_looks_back_half_a_minute() -> None:

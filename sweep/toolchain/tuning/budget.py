@@ -55,7 +55,13 @@ class Budget:
 
     def is_out_of_time(self) -> bool:
         """Whether the hours are over."""
-        return self._hours is not None and time.monotonic() - self._begun > float(self._hours) * 3600
+        return self.seconds_left() == 0.0
+
+    def seconds_left(self) -> float | None:
+        """Of the hours; None where no time is set."""
+        if self._hours is None:
+            return None
+        return max(0.0, self._begun + float(self._hours) * 3600 - time.monotonic())
 
     def is_stuck(self, history: WorkloadHistory) -> bool:
         """Whether early stopping ends a task: so many trials since its best one."""

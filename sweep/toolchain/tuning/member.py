@@ -57,8 +57,8 @@ class Teller:
             since = round(time.monotonic() - member.joined, 3)
             member.curve.append((self._pipeline.accounts.trials, since, estimate))
 
-    def tell(self, member: Member, trials_left: int) -> None:
-        """How far it is."""
+    def tell(self, member: Member, trials_left: int, seconds_left: float | None) -> None:
+        """How far it is. The time that is left of the pool's hours is None where there are none."""
         tasks = [self._progress[task.workload] for task in member.job.tasks]
         accounts = self._pipeline.accounts
         mine = [accounts.of(workload) for workload in member.pays]
@@ -67,6 +67,7 @@ class Teller:
                 "label": member.job.label,
                 "trials": sum(one.trials for one in mine),
                 "trials_total": sum(one.trials for one in mine) + self._open_trials(member, trials_left),
+                "seconds_left": None if seconds_left is None else round(seconds_left, 1),
                 "valid": sum(one.valid for one in mine),
                 "best_estimate_s": member.reached_s,
                 "tasks": len(tasks),

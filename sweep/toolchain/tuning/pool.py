@@ -243,4 +243,4 @@ class Pool:
         if now >= self._next_report:
             self._next_report = now + _REPORT_EVERY_S
             for member in self._members:
-                self._teller.tell(member, self._trials_left(budget))
+                self._teller.tell(member, self._trials_left(budget), budget.seconds_left())

@@ -1,0 +1,58 @@
+"""What a pool may spend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.toolchain.tuning.budget import Budget
+from sweep.toolchain.tuning.job import TuneJob, TuningTask
+
+TASKS = [TuningTask(name, name, 1, name.islower(), Path(f"{name}.json")) for name in "ABc"]
+
+
+def budget(members: int = 1, **options: Any) -> Budget:
+    return Budget(TuneJob("tune", TASKS, "xgb", "d", 0, options, members))
+
+
+def test_a_trivial_task_has_one_trial_and_any_other_its_limit() -> None:
+    assert [budget(trials_per_task=64).limit_of(task) for task in TASKS] == [64, 64, 1]
+    assert [budget(trials_per_task=3, round=16).first_round_of(task) for task in TASKS] == [3, 3, 1]
+    assert budget(trials_per_task=64, round=16).first_round_of(TASKS[0]) == 8
+
+
+def test_a_total_opens_as_its_sharers_join() -> None:
+    shared = budget(members=4, trials_total=100)
+    shared.join()
+    assert shared.trials_left(spent=10) == 15
+    for _ in range(3):
+        shared.join()
+    assert shared.trials_left(spent=10) == 90
+    assert shared.trials_left(spent=120) == 0
+
+
+def test_time_ends_what_trials_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    timed = budget(hours=0.01)
+    timed.join()
+    assert timed.seconds_left() == pytest.approx(36.0)
+    assert timed.trials_left(spent=10**6) > 0
+    now[0] += 36.5
+    assert timed.is_out_of_time()
+    assert timed.trials_left(spent=0) == 0
+    assert budget(trials_total=5).seconds_left() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "naive"),
+    [
+        ({"trials_per_task": 64}, 64 + 64 + 1),
+        ({"trials_total": 120}, 20 + 20 + 1),
+        ({"hours": 1.0, "trials_per_task": 64}, None),
+    ],
+)
+def test_a_loop_over_models_would_spend(options: dict[str, Any], naive: int | None) -> None:
+    assert budget(members=2, **options).naive_trials(TASKS) == naive
