@@ -70,10 +70,6 @@ class CostModel:
         regressor = self._regressors.get(signature)
         return log_prior if regressor is None else log_prior + regressor.predict(rows)
 
-    def knows(self, signature: str) -> bool:
-        """Whether measurements stand behind its predictions."""
-        return signature in self._regressors
-
     def _train(self, signature: str) -> None:
         samples = self._samples.get(signature)
         if samples is None or len(samples.rows) < _ENOUGH or samples.untrained < self._retrain_every:

@@ -183,7 +183,6 @@ def test_the_model_learns_how_wrong_the_prior_is_whatever_the_level_of_a_workloa
     valid = features[100:, 2] != 3
     assert np.corrcoef(predicted[valid], features[100:][valid, 1])[0, 1] > 0.95
     assert predicted[~valid].mean() > predicted[valid].mean() + 1
-    assert not model.knows("t")
     assert (model.predict("t", features[:2], np.asarray([1.0, 2.0])) == [1.0, 2.0]).all()
 
 

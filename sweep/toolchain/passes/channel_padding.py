@@ -1,7 +1,7 @@
 """Output channels up to a multiple of the vector length, where what follows takes them to one number each.
 
 A classifier that is a convolution has 1,000 output channels. 1,000 is 8 x 125: no tile of it fills the vectors of
-AVX-512, and the convolution reaches 110 of 190 GFLOP/s (SqueezeNet's last, a third of the network's time). With 1,024
+AVX-512, and the convolution reaches 110 of 190 GFLOP/s (SqueezeNet's last, a quarter of the network's time). With 1,024
 channels, of which the last 24 have weights of zero, it tiles like any other. The padding is cut off after the mean over
 the image, where that costs nothing.
 """
