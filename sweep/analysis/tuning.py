@@ -15,7 +15,16 @@ from typing import Any
 from sweep.analysis.outcome import CellOutcome
 from sweep.study.spec import AXES
 
-__all__ = ["NEAR", "curve_rows", "pools", "task_rows", "trials_to_near_best", "tuning_columns", "tuning_curve"]
+__all__ = [
+    "NEAR",
+    "curve_rows",
+    "pools",
+    "task_rows",
+    "trials_to_near",
+    "trials_to_near_best",
+    "tuning_columns",
+    "tuning_curve",
+]
 
 NEAR = 0.02
 """An estimate is near its last value within this share of it."""
@@ -74,6 +83,15 @@ def trials_to_near_best(tune: Tune) -> int | None:
     if not curve or curve[0][0] == 0:
         return None
     return next(trial for trial, _, best_s in curve if best_s <= (1 + NEAR) * curve[-1][2])
+
+
+def trials_to_near(medians_s: Sequence[float | None]) -> int | None:
+    """Trials of one workload, in order, until one was within NEAR of the best of all; None where none is valid."""
+    valid = [median_s for median_s in medians_s if median_s is not None]
+    if not valid:
+        return None
+    enough = (1 + NEAR) * min(valid)
+    return 1 + next(index for index, median_s in enumerate(medians_s) if median_s is not None and median_s <= enough)
 
 
 def curve_rows(outcome: CellOutcome) -> Iterator[Row]:
@@ -138,6 +156,8 @@ def _pool(members: Sequence[CellOutcome]) -> Row:
     # Those of earlier runs count among what was spent; they tell nothing of how long a trial takes.
     in_all = max(trials, sum(int(task["trials"]) for task in tasks.values()))
     naive = [tune.get("naive_trials") for tune in tunes]
+    # Those that a warm start knew, with the trials to near their best here and in the sweep it comes from
+    known = [task for task in tasks.values() if task.get("near_elsewhere") and task.get("near_here")]
     cell = members[0].cell
     return {
         "target": cell.target,
@@ -157,13 +177,11 @@ def _pool(members: Sequence[CellOutcome]) -> Row:
         "seconds_per_trial": wall_s / trials if 2 * trials >= in_all and trials and wall_s else None,
         "busy": dict(longest.get("utilisation") or {}),
         "gap_median": _median(task.get("gap") for task in tasks.values()),
-        "near_warm": [n for n in map(trials_to_near_best, filter(_is_warm, tunes)) if n is not None],
-        "near_cold": [n for tune in tunes if not _is_warm(tune) and (n := trials_to_near_best(tune)) is not None],
+        "near_best": [n for n in map(trials_to_near_best, tunes) if n is not None],
+        "known_tasks": len(known),
+        "near_here": sum(task["near_here"] for task in known),
+        "near_elsewhere": sum(task["near_elsewhere"] for task in known),
     }
-
-
-def _is_warm(tune: Tune) -> bool:
-    return bool(tune.get("warm_started"))
 
 
 def _identity(outcome: CellOutcome) -> Row:

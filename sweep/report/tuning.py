@@ -111,10 +111,12 @@ def _warm_start(pools: Sequence[Row]) -> str:
     if not warm:
         return ""
     told = f"{plural(warm, 'trial')} of {sum(pool['trials'] for pool in pools):,} came from a warm start"
-    near = {kind: [n for pool in pools for n in pool[f"near_{kind}"]] for kind in ("warm", "cold")}
-    if near["warm"]:
-        told += f"; within {NEAR:.0%} of the last estimate after {_typical(near['warm'])} trials with it"
-        told += f", {_typical(near['cold'])} without (medians)" if near["cold"] else " (median)"
+    known, here, elsewhere = (
+        sum(pool[name] for pool in pools) for name in ("known_tasks", "near_here", "near_elsewhere")
+    )
+    if known:
+        told += f": {plural(known, 'task')} that it knew came within {NEAR:.0%} of their best after"
+        told += f" {plural(here, 'trial')} in all, and after {elsewhere:,} in the sweeps it comes from"
     return f"{told}."
 
 
@@ -123,7 +125,6 @@ def _typical(values: Sequence[int]) -> str:
 
 
 def _pool_cells(pool: Row) -> list[str]:
-    near = [*pool["near_warm"], *pool["near_cold"]]
     return [
         pool_name(pool),
         str(pool["members"]),
@@ -137,7 +138,7 @@ def _pool_cells(pool: Row) -> list[str]:
         " + ".join(_seconds(pool[f"{part}_s"]) for part in ("measure", "validate") if pool[f"{part}_s"]) or "-",
         " ".join(f"{pool['busy'].get(part, 0.0):.0%}" for part in PARTS) if pool["busy"] else "-",
         share_words(pool["gap_median"]),
-        _typical(near) if near else "-",
+        _typical(pool["near_best"]) if pool["near_best"] else "-",
         str(pool["warm_started"]),
     ]
 

@@ -7,7 +7,7 @@ import pytest
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import derive
-from sweep.analysis.tuning import pools, task_rows, trials_to_near_best, tuning_columns, tuning_curve
+from sweep.analysis.tuning import pools, task_rows, trials_to_near, trials_to_near_best, tuning_columns, tuning_curve
 from tests.record.fixtures import sweep_outcome, task_result, with_untuned_task
 
 
@@ -92,12 +92,22 @@ def test_trials_of_earlier_runs_count_as_spent_but_time_nothing(cells: list[Cell
     assert (pool["trials"], pool["trials_in_all"], pool["seconds_per_trial"]) == (4, 64, None)
 
 
-def test_trials_to_near_the_best_are_kept_apart_by_warm_start(cells: list[CellOutcome]) -> None:
-    curves = ([[8, 1.0, 1e-3]], [[40, 1.0, 1e-3]])
-    [pool] = pools(
-        told(cell, curve=curve, warm_started=warm) for cell, curve, warm in zip(cells, curves, (6, 0), strict=True)
-    )
-    assert (pool["warm_started"], pool["near_warm"], pool["near_cold"]) == (6, [8], [40])
+def test_tasks_that_a_warm_start_knew_say_what_they_took_here_and_elsewhere(cells: list[CellOutcome]) -> None:
+    tasks = [
+        {"workload": "a", "trials": 8, "valid": 8, "near_here": 2, "near_elsewhere": 50},
+        {"workload": "b", "trials": 8, "valid": 8, "near_here": 3, "near_elsewhere": 7},
+        {"workload": "new", "trials": 8, "valid": 8, "near_here": 6, "near_elsewhere": None},
+    ]
+    [pool] = pools([told(cells[0], tasks=tasks, warm_started=6, curve=[[8, 1.0, 1e-3]])])
+    assert (pool["known_tasks"], pool["near_here"], pool["near_elsewhere"]) == (2, 5, 57)
+    assert (pool["warm_started"], pool["near_best"]) == (6, [8])
+
+
+@pytest.mark.parametrize(
+    ("medians_s", "trials"), [([], None), ([None, None], None), ([None, 1.019, 1.0], 2), ([2.0, 1.03, None, 1.0], 4)]
+)
+def test_trials_until_near_the_best(medians_s: list[float | None], trials: int | None) -> None:
+    assert trials_to_near(medians_s) == trials
 
 
 def test_task_rows_have_share_speed_and_failures(cells: list[CellOutcome]) -> None:

@@ -55,8 +55,10 @@ def pool(**changes: Any) -> dict[str, Any]:
         "seconds_per_trial": 1.0,
         "busy": {"search": 0.76, "build": 0.58, "device": 0.45},
         "gap_median": 0.031,
-        "near_warm": [],
-        "near_cold": [300],
+        "near_best": [300],
+        "known_tasks": 0,
+        "near_here": 0,
+        "near_elsewhere": 0,
     }
     return given | changes
 
@@ -77,13 +79,13 @@ def test_what_pooling_spared(changes: dict[str, Any], expected: str | None) -> N
     assert sentences([pool(**changes)]) == ([expected] if expected else [])
 
 
-def test_a_warm_start_is_compared_where_the_sweep_has_both() -> None:
-    both = sentences([pool(warm_started=12, near_warm=[80, 120]), pool(near_cold=[300])])[1]
-    assert both == (
-        "12 trials of 800 came from a warm start; within 2% of the last estimate after 100 trials with it, "
-        "300 without (medians)."
+def test_a_warm_start_is_compared_with_the_sweeps_it_comes_from() -> None:
+    known = {"warm_started": 12, "known_tasks": 4, "near_here": 9, "near_elsewhere": 1300}
+    assert sentences([pool(**known), pool()])[1] == (
+        "12 trials of 800 came from a warm start: 4 tasks that it knew came within 2% of their best after 9 trials "
+        "in all, and after 1,300 in the sweeps it comes from."
     )
-    assert "without" not in sentences([pool(warm_started=12, near_warm=[80], near_cold=[])])[1]
+    assert sentences([pool(warm_started=12)])[1] == "12 trials of 400 came from a warm start."
 
 
 def test_a_row_a_pool() -> None:
@@ -93,7 +95,7 @@ def test_a_row_a_pool() -> None:
     assert (row["failed"], row["busy"], row["gap"]) == ("5 %", "76% 58% 45%", "3.1 %")
     assert (row["search"], row["measure"]) == ("1 min 30 s", "1 min 00 s + 10 s")
     assert [row[-1] for row in pool_table([pool(), pool(warm_started=5)]).rows] == ["0", "5"]
-    bare = pool_table([pool(failed={}, naive_trials=None, busy={}, gap_median=None, near_cold=[], search_s=0.0)])
+    bare = pool_table([pool(failed={}, naive_trials=None, busy={}, gap_median=None, near_best=[], search_s=0.0)])
     assert [text for text in bare.rows[0] if text in ("-", "0")] == ["-", "-", "-", "-", "-"]
 
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.tuning import trials_to_near
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 
 if TYPE_CHECKING:
     from sweep.search.allocation import TaskProgress
     from sweep.toolchain.tuning.budget import Budget
     from sweep.toolchain.tuning.pipeline import Pipeline
-    from sweep.toolchain.tuning.records import RecordStore
+    from sweep.toolchain.tuning.tuner import Tuner
 
 __all__ = ["Member", "Report", "Teller"]
 
@@ -46,8 +47,8 @@ class Member:
 class Teller:
     """Tells members what the pool has reached. `progress` is the pool's own, by workload."""
 
-    def __init__(self, store: RecordStore, pipeline: Pipeline, progress: Mapping[str, TaskProgress]) -> None:
-        self._store, self._pipeline, self._progress = store, pipeline, progress
+    def __init__(self, tuner: Tuner, pipeline: Pipeline, progress: Mapping[str, TaskProgress]) -> None:
+        self._tuner, self._store, self._pipeline, self._progress = tuner, tuner.store, pipeline, progress
 
     def extend_curve(self, member: Member) -> None:
         """Note a better estimate, the sum of best times by weight as first measured, once every task has one."""
@@ -118,6 +119,8 @@ class Teller:
             "best_s": history.expected_s,
             "screening_s": history.best_s if history.valid else None,
             "gap": None if validation is None else round(validation.gap, 5),
+            "near_here": trials_to_near([trial.median_s for trial in history.all]),
+            "near_elsewhere": self._tuner.trials_elsewhere(task.workload),
             "reused": task.workload not in member.owns or (had > 0 and history.trials == had),
             "failed": self._pipeline.accounts.failures_of({task.workload}),
         }

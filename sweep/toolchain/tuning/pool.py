@@ -49,7 +49,7 @@ class Pool:
         self._searches: dict[str, WorkloadSearch] = {}
         self._budget: Budget | None = None
         """From the first member's coming to the last one's end."""
-        self._teller = Teller(tuner.store, self._pipeline, self._progress)
+        self._teller = Teller(tuner, self._pipeline, self._progress)
         self._next_report = 0.0
 
     def join(self, job: TuneJob, laboratory: Laboratory, report: Report) -> dict[str, Any]:

@@ -66,6 +66,10 @@ class Tuner:
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise TuneFailed(f"{task.name}: no search is possible: {last_line(error)}") from error
 
+    def trials_elsewhere(self, workload: str) -> int | None:
+        """What a sweep that a warm start comes from needed to come near its best; None where none knew the workload."""
+        return None if self._warm_start is None else self._warm_start.trials_to_near.get(workload)
+
     def search_for(self, task: TuningTask, job: TuneJob) -> WorkloadSearch:
         """A search for one task.
 

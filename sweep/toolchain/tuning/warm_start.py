@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.tuning import trials_to_near
 from sweep.search.tuner import Observation
 from sweep.toolchain.tuning.records import read_trials
 from sweep.toolchain.workload_id import workload_id
@@ -41,12 +42,19 @@ class _Known:
     traces: list[tuple[Any, float]] = field(default_factory=list)
     """(native trace as JSON, median in seconds), for sources without trials."""
 
+    @property
+    def medians_s(self) -> list[float | None]:
+        """In the order in which they were measured; a native database leaves out those that failed."""
+        return [median_s for _, _, median_s in self.trials] + [seconds for _, seconds in self.traces]
+
 
 class WarmStart:
     """Several sources, the nearest relative first."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._sources = [_read(folder) for folder in folders]
+        self.trials_to_near: dict[str, int] = {}
+        """By workload: what the nearest source that knows it had to measure until it was near its best."""
 
     def apply(self, search: WorkloadSearch) -> None:
         """Seed one search with the best of each source that knows its workload, nearest first; teach it the rest."""
@@ -57,6 +65,9 @@ class WarmStart:
                 continue
             observations = list(self._observations(search, known))
             search.learn(observations)
+            needed = trials_to_near(known.medians_s)
+            if needed is not None:
+                self.trials_to_near.setdefault(search.workload, needed)
             valid = sorted((o for o in observations if o.seconds is not None), key=lambda o: o.seconds or 0.0)
             seeds += [o.point for o in valid[:_SEEDS]]
         search.seed(list(dict.fromkeys(seeds))[:_ALL_SEEDS])

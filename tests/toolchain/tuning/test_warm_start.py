@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sweep.analysis.tuning import trials_to_near
 from sweep.toolchain.tuning.job import TuningTask
 from sweep.toolchain.tuning.records import Trial, read_trials
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
@@ -82,6 +83,8 @@ def test_the_best_of_another_sweep_are_measured_first_and_anew(name: str, task: 
     assert {trial.trace_hash for trial in seeded} == {trial.trace_hash for trial in best}
     assert all(trial.run_secs == [1e-3] * 3 for trial in trials)
     assert (result["warm_started"], result["trials"]) == (3, 6)
+    [told] = result["tasks"]
+    assert (told["near_here"], told["near_elsewhere"]) == (1, trials_to_near([trial.median_s for trial in known]))
     assert len({trial.trace_hash for trial in trials}) == 6
 
 
