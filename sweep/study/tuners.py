@@ -68,7 +68,7 @@ class SearchForm(TunerForm):
     )
     builder_timeout_s: float = Field(30.0, gt=0, le=3600, description="A candidate that builds longer has failed.")
     runner_timeout_s: float = Field(10.0, gt=0, le=3600, description="A candidate that is measured longer has failed.")
-    number: int = Field(3, ge=1, le=10_000, description="Calls a repeat of a candidate's measurement.")
+    number: int = Field(1, ge=1, le=10_000, description="Calls a repeat of a candidate's measurement.")
     repeat: int = Field(3, ge=1, le=1_000, description="Repeats of a candidate's measurement.")
     min_repeat_ms: int = Field(10, ge=0, le=60_000, description="`number` is raised until a repeat takes this long.")
 

@@ -47,7 +47,7 @@ def test_tuner_options_are_complete_and_labels_are_names_by_default(study_of: Ca
     ]
     assert study.tuners[0].options == {}
     assert study.tuners[0].is_untuned
-    shared = {"builder_timeout_s": 30.0, "runner_timeout_s": 10.0, "number": 3, "repeat": 3, "min_repeat_ms": 10}
+    shared = {"builder_timeout_s": 30.0, "runner_timeout_s": 10.0, "number": 1, "repeat": 3, "min_repeat_ms": 10}
     limits = {"trials_per_task": 32, "trials_total": None, "hours": None, "early_stopping": None}
     searched = {**limits, "round": 16, **shared}
     assert study.tuners[1].options == searched

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Pipeline", "last_line"]
 
 _LOST_IN_A_ROW = 4  # candidates that find no device before the pool gives up and leaves the retry to the policy
-_OUT_OF_THE_RUNNING = 2.5  # times the best so far: one call says enough of such a candidate
+# One call says enough of a candidate that takes longer than this: it will not be among those that are measured again
+# (1.25 times the best). A single call of a kernel of microseconds may be late by some tens of them.
+_OUT_OF_THE_RUNNING = 1.4
+_LATE_S = 50e-6
 _IN_TURNS: Mapping[str, Any] = {"rounds": 10, "number": 1, "repeat": 1}
 _KEPT_LIBS = 4  # built candidates of a workload that are kept for the re-validation of its best
 
@@ -235,7 +238,7 @@ class Pipeline:
 
     def _slow_s(self, workload: str) -> float | None:
         best_s = self._tuner.store.of(workload).best_s
-        return _OUT_OF_THE_RUNNING * best_s if math.isfinite(best_s) else None
+        return _OUT_OF_THE_RUNNING * best_s + _LATE_S if math.isfinite(best_s) else None
 
     def _arrive(self, generation: int, answer: Answer) -> None:
         self._arrivals.append((generation, answer))
