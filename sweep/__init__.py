@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweep.api import (
         SweepRun,
+        compare,
         default_sweep_dir,
         load_cluster,
         load_study,
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SweepRun",
     "__version__",
+    "compare",
     "default_sweep_dir",
     "load_cluster",
     "load_study",

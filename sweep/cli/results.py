@@ -1,4 +1,4 @@
-"""Commands that read a sweep directory: status, report, ui."""
+"""Commands that read a sweep directory: status, report, compare, ui."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report
 
-__all__ = ["report_command", "status_command", "ui_command"]
+__all__ = ["compare_command", "report_command", "status_command", "ui_command"]
 
 
 def status_command(folder: SweepDirArgument, as_json: JsonOption = False) -> int:
@@ -37,6 +37,27 @@ def report_command(
     """
     for name in ["json"] if as_json else formats.split(","):
         show_report(folder, name.strip())
+    return EXIT_DONE
+
+
+def compare_command(
+    folder: SweepDirArgument,
+    first: Annotated[str, typer.Argument(metavar="CELL", help="Name, id, or words that one cell alone has.")],
+    second: Annotated[str, typer.Argument(metavar="CELL", help="The other.")],
+    across_hosts: Annotated[
+        bool, typer.Option("--across-hosts", help="Compare although different machines measured them.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Say which of two cells is faster: their ratio with its interval, and FASTER, SLOWER, SAME or AMBIGUOUS.
+
+    Example: sweep compare sweeps/cpu-quickstart "xgb O3 local-native" "onnxruntime local-native"
+    """
+    from sweep.api.comparing import compare
+
+    require_sweep(folder)
+    found = compare(folder, first, second, across_hosts=across_hosts)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.as_text())
     return EXIT_DONE
 
 

@@ -155,3 +155,34 @@ def test_the_schema_of_clusters_takes_the_clusters(cluster: Path, sweep: Sweep) 
     schema = json.loads(sweep("schema", "cluster").out)
 
     jsonschema.validate(yaml.safe_load(cluster.read_text()), schema)
+
+
+def test_compare_two_cells(finished: Path, sweep: Sweep) -> None:
+    names = pd.read_parquet(finished / "out" / "results.parquet").cell_name.tolist()
+
+    said = sweep("compare", finished / "out", names[0], names[1], "--across-hosts", "--json")
+
+    assert (said.code, said.err) == (0, "")
+    found = json.loads(said.out)
+    assert [cell["name"] for cell in found["cells"]] == names[:2]
+    medians = [cell["latency_ms_median"] for cell in found["cells"]]
+    assert found["ratio"] == pytest.approx(medians[0] / medians[1])
+    assert found["verdict"] in ("FASTER", "SLOWER", "SAME", "AMBIGUOUS")
+    text = sweep("compare", finished / "out", names[0], names[1], "--across-hosts")
+    assert text.out.splitlines()[3].startswith(found["verdict"])
+
+
+@pytest.mark.parametrize(
+    ("first", "said"), [("nowhere", "is no cell of this sweep"), ("random", "means several cells")]
+)
+def test_compare_refuses_what_is_no_single_cell(finished: Path, sweep: Sweep, first: str, said: str) -> None:
+    answer = sweep("compare", finished / "out", first, "none")
+
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("sweep: CELL: ")
+    assert said in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_compare_wants_a_sweep(tmp_path: Path, sweep: Sweep) -> None:
+    assert sweep("compare", tmp_path, "a", "b").code == 2
