@@ -16,10 +16,10 @@ from tests.page import code, table
 def test_study_keys_and_their_defaults() -> None:
     keys = {key: row for row in table("key", 0) for key in code(row[0])}
     assert {"study", *keys} == {field.alias or name for name, field in StudyForm.model_fields.items()}
-    measure = dict(re.findall(r"`(\w+)` (\w+)", keys["measure"][2]))
+    measure = dict(re.findall(r"`(\w+)` ([\w.]+)", keys["measure"][2]))
     measure.pop("number")
     fields = MeasureForm.model_fields
-    assert measure == {name: f"{fields[name].default:g}" for name in fields if name != "number"}
+    assert measure == {name: _as_yaml(fields[name].default) for name in fields if name != "number"}
     for key in ("targets", "tuners", "opt_levels", "reference", "seed"):
         default = StudyForm.model_fields[key].default
         assert keys[key][1].strip("`").strip("[]") == str(default).strip("[]").replace("'", "")
@@ -50,6 +50,10 @@ def test_error_classes() -> None:
     named = {code(row[0])[0] for row in table("class")}
     roots = {"SweepError", "ToolchainError", "DeviceError"}
     assert named == {*errors.__all__, "Bug"} - {*roots, "PlanError"}  # a plan that contradicts itself is a bug
+
+
+def _as_yaml(value: float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
 def _light_folder() -> Path:

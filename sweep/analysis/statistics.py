@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Comparison", "LatencySummary", "Ratio", "Verdict", "compare", "ratio", "summarise"]
+__all__ = ["Comparison", "LatencySummary", "Ratio", "Verdict", "compare", "ratio", "relative_interval", "summarise"]
 
 RESAMPLES = 2000
 """Draws of a bootstrap. The end points of a 95 % interval then rest on 50 draws each."""
@@ -103,6 +103,18 @@ def summarise(run_secs: Sequence[float], *, seed: int = 0) -> LatencySummary:
         repeats=count,
         is_stable=count >= STABLE_REPEATS and half_width is not None and half_width < STABLE_HALF_WIDTH * median,
     )
+
+
+def relative_interval(run_secs: Sequence[float], *, seed: int = 0) -> float | None:
+    """Full width of the 95 % interval of the median, over the median; None for a single repeat.
+
+    What sampling goes on to narrow; tables show half of it as ±. Raises ValueError as `summarise` does.
+    """
+    values = _latencies(run_secs)
+    if len(values) < 2:
+        return None
+    ci_low, ci_high = _interval(_median_draws(values, seed))
+    return (ci_high - ci_low) / float(np.median(values))
 
 
 def ratio(numerator: Sequence[float], denominator: Sequence[float], *, seed: int = 0) -> Ratio:

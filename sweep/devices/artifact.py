@@ -88,6 +88,7 @@ def measure_on(
         "run_secs": timing.run_secs,
         "number": timing.number,
         "warmup_secs": timing.warmup_secs,
+        "stopped_by": timing.stopped_by,
         "output_max_abs_diff": None if agreement is None else agreement.max_abs_diff,
         "output_cosine_distance": None if agreement is None else agreement.cosine_distance,
         "conditions": conditions.merge(before, _observe(remote), threads),

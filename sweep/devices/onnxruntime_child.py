@@ -62,6 +62,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
         "run_secs": timing.run_secs,
         "number": timing.number,
         "warmup_secs": timing.warmup_secs,
+        "stopped_by": timing.stopped_by,
         "output_max_abs_diff": None if agreement is None else agreement.max_abs_diff,
         "output_cosine_distance": None if agreement is None else agreement.cosine_distance,
         "conditions": conditions.merge(before, conditions.observe(), orders["threads"]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable
+from dataclasses import asdict
 from typing import Any
 
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
@@ -69,13 +70,7 @@ class _Work:
             for kind in KINDS
             for runtime in ("tvm", *study.references)
         }
-        self._measure = {
-            "repeat": study.measure.repeat,
-            "min_repeat_ms": study.measure.min_repeat_ms,
-            "warmup": study.measure.warmup,
-            "number": study.measure.number,
-            "timeout_s": study.measure.timeout_s,
-        }
+        self._measure = asdict(study.measure)
         self.stages: dict[str, Stage] = {}
 
     def rank(self, cell: Cell) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from sweep.study.cluster_form import ClusterForm
 from sweep.study.complaint import fill_in
 from sweep.study.model_file import read_model
 from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target
-from sweep.study.study_form import RuleForm, StudyForm
+from sweep.study.study_form import MeasureForm, RuleForm, StudyForm
 from sweep.study.suggest import hint, listed
 from sweep.study.targets import read_target
 from sweep.study.tuner_entry import read_tuner
@@ -53,7 +53,7 @@ def load_study(path: Path) -> Study:
         devices=None if form.devices is None else _distinct("devices", form.devices, path),
         exclude=tuple(_rule(rule) for rule in form.exclude),
         include=tuple(_rule(rule) for rule in form.include),
-        measure=Measure(**form.measure.model_dump()),
+        measure=_measure(form.measure),
         budget=Budget(hours=form.budget.hours),
         seed=form.seed,
         references=tuple(form.reference),
@@ -61,6 +61,11 @@ def load_study(path: Path) -> Study:
     )
     _check_rules(study)
     return study
+
+
+def _measure(form: MeasureForm) -> Measure:
+    """A study that asks for more values than the usual most, and gives no most of its own, gets what it asks for."""
+    return Measure(**form.model_dump() | {"max_repeat": max(form.repeat, form.max_repeat)})
 
 
 def load_cluster(path: Path) -> Cluster:

@@ -92,13 +92,21 @@ class Measure:
     """How a cell is measured."""
 
     repeat: int = 10
-    """Values kept, each a mean over `number` calls."""
+    """Values at least, each a mean over `number` calls."""
+    max_repeat: int = 50
+    """Values at most."""
+    relative_interval: float = 0.02
+    """Enough values once the 95 % interval of their median, end to end, is narrower than this share of it."""
+    time_limit_s: float = 30.0
+    """For the timed calls of the values; three are taken whatever it says."""
     min_repeat_ms: int = 100
     """`number` is raised until one repeat takes this long."""
     warmup: int = 1
     """Single calls before the repeats that count; kept, but apart."""
     number: int | None = None
     """Calls a repeat; none: found from `min_repeat_ms`."""
+    cache_flush: bool = False
+    """Whether the caches are emptied before each value, which is then a single call."""
     timeout_s: float = 600.0
     """For the whole measurement of a cell."""
 

@@ -95,11 +95,44 @@ class RuleForm(Form):
 class MeasureForm(Form):
     """How a cell is measured."""
 
-    repeat: int = Field(10, ge=1, le=10_000, description="Values kept of a cell, each a mean over `number` calls.")
+    repeat: int = Field(10, ge=1, le=10_000, description="Values of a cell at least, each a mean over `number` calls.")
+    max_repeat: int = Field(
+        50, ge=1, le=10_000, description="Values of a cell at most; by default no less than repeat."
+    )
+    relative_interval: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Enough once the 95 % interval of their median is narrower, end to end, than this share of it.",
+    )
+    time_limit_s: float = Field(
+        30.0,
+        gt=0,
+        le=86_400,
+        description="No further value once the timed calls take this long; three are always taken.",
+    )
     min_repeat_ms: int = Field(100, ge=0, le=60_000, description="`number` is raised until a repeat takes this long.")
     warmup: int = Field(1, ge=0, le=1_000, description="Single calls before the repeats that count.")
     number: int | None = Field(None, ge=1, le=1_000_000, description="Calls a repeat; null: from min_repeat_ms.")
+    cache_flush: bool = Field(
+        False, description="Empty the CPU's caches before each value, which is then a single call."
+    )
     timeout_s: float = Field(600.0, gt=0, le=86_400, description="Time limit of a cell's measurement.")
+
+    @model_validator(mode="after")
+    def _go_together(self) -> MeasureForm:
+        if "max_repeat" in self.model_fields_set and self.max_repeat < self.repeat:
+            raise refuse(
+                "is less than repeat", key="max_repeat", value=self.max_repeat, allowed=f"from {self.repeat} to 10000"
+            )
+        if self.cache_flush and self.number not in (None, 1):
+            raise refuse(
+                "does not go with cache_flush: only the first call after a flush finds empty caches",
+                key="number",
+                value=self.number,
+                allowed="1, or null",
+            )
+        return self
 
 
 class BudgetForm(Form):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.analysis.statistics import Verdict, compare, ratio, summarise
+from sweep.analysis.statistics import Verdict, compare, ratio, relative_interval, summarise
 
 latencies = st.lists(st.floats(1e-7, 1e3), min_size=1, max_size=120)
 
@@ -116,3 +116,12 @@ def test_the_same_repeats_give_the_same_interval() -> None:
     values = np.random.default_rng(1).normal(1, 0.1, 10).tolist()
     assert summarise(values) == summarise(values)
     assert summarise(values) != summarise(values, seed=1)
+
+
+@given(latencies)
+def test_the_relative_interval_is_that_of_the_summary(run_secs: list[float]) -> None:
+    summary, width = summarise(run_secs), relative_interval(run_secs)
+    if summary.ci_low is None or summary.ci_high is None:
+        assert width is None
+    else:
+        assert width == pytest.approx((summary.ci_high - summary.ci_low) / summary.median)

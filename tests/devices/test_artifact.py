@@ -31,7 +31,7 @@ def measure(session: DeviceSession, runtime: str, network: tuple[Path, Path], **
 def test_both_runtimes_give_the_same_payload(runtime: str, session: DeviceSession, network: tuple[Path, Path]) -> None:
     result = measure(session, runtime, network)
     assert set(result) == {
-        "run_secs", "number", "warmup_secs", "output_max_abs_diff", "output_cosine_distance", "conditions",
+        "run_secs", "number", "warmup_secs", "stopped_by", "output_max_abs_diff", "output_cosine_distance", "conditions",
         "peak_memory_bytes", "runtime_version",
     }  # fmt: skip
     assert len(result["run_secs"]) == 4

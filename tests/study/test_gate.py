@@ -25,7 +25,17 @@ def test_every_default_is_filled_in(study_of: Callable[[str], Study]) -> None:
     assert [target.attrs for target in study.targets] == [{"kind": "native"}]
     assert [tuner.label for tuner in study.tuners] == ["none"]
     assert (study.opt_levels, study.layouts, study.precisions, study.batches) == ((3,), ("NCHW",), ("float32",), (1,))
-    assert study.measure == Measure(repeat=10, min_repeat_ms=100, warmup=1, number=None, timeout_s=600.0)
+    assert study.measure == Measure(
+        repeat=10,
+        max_repeat=50,
+        relative_interval=0.02,
+        time_limit_s=30.0,
+        min_repeat_ms=100,
+        warmup=1,
+        number=None,
+        cache_flush=False,
+        timeout_s=600.0,
+    )
     assert study.budget == Budget(hours=None)
     assert (study.devices, study.exclude, study.include, study.seed) == (None, (), (), 0)
     assert study.references == ("onnxruntime",)
@@ -33,6 +43,11 @@ def test_every_default_is_filled_in(study_of: Callable[[str], Study]) -> None:
 
 def test_sections_left_empty_keep_their_defaults(study_of: Callable[[str], Study]) -> None:
     assert study_of(BASE + "axes:\nmeasure:\nbudget:\n").measure == Measure()
+
+
+def test_more_repeats_than_the_usual_most_are_asked_for_by_repeat_alone(study_of: Callable[[str], Study]) -> None:
+    assert study_of(BASE + "measure: {repeat: 200}").measure.max_repeat == 200
+    assert study_of(BASE + "measure: {repeat: 20, max_repeat: 20}").measure.max_repeat == 20
 
 
 def test_tuner_options_are_complete_and_labels_are_names_by_default(study_of: Callable[[str], Study]) -> None:
