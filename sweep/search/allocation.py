@@ -1,24 +1,28 @@
-"""How a budget of trials is shared out over many tasks: to where the next trials should gain most.
+"""How a budget is shared out over many tasks: to where the next trials should gain most.
 
 First every task gets a few, so that every model is complete, the costly ones first; then each next round goes to the
 task with the largest expected gain: weight x time of one call x the share of it that a round is expected to save. That
 share is what its latest rounds have saved, and what is left to the best efficiency seen on the device, less with each
-round.
+round. Where time is the budget and not trials, it is the gain for each second that a trial of the task takes.
+
+The weight of a task in one model is how often the model calls it. Over several models (`weights`) it is relative to the
+time of the model: a hundredth of a small network is worth as much as one of a network that takes fifty times as long.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["TaskProgress", "next_round", "next_task"]
+__all__ = ["TaskProgress", "next_round", "next_task", "weights"]
 
 _MEMORY = 0.5  # what a round has saved counts half as much after the next
 _OPTIMISM = 0.5  # of the gap to the best efficiency, what a first round is expected to close
 _FLOOR = 0.02  # of a task's time; keeps an estimate from shutting a task out for good
 _PATIENCE = 4  # first rounds in which every candidate may fail before other tasks come first
 _ROUND = 8.0  # trials after which optimism has halved
+_ASSUMED_RATE = 1e10  # flops a second, of a task that has no time yet
 
 
 @dataclass(slots=True)
@@ -39,6 +43,8 @@ class TaskProgress:
     in_flight: int = 0
     is_settled: bool = False
     """Used up, stopped early or given up: it gets no more."""
+    cost_s: float = 1.0
+    """Seconds that one more trial takes, where time is the budget; the same for all tasks where trials are."""
 
     @property
     def room(self) -> int:
@@ -68,7 +74,7 @@ class TaskProgress:
         self.best_s = seconds
 
     def gain(self, best_rate: float) -> float:
-        """Seconds that the next round is expected to save over all calls; `best_rate` is in flops a second."""
+        """What the next round is expected to save, in weighted seconds; `best_rate` is in flops a second."""
         if not math.isfinite(self.best_s):
             return 0.0
         rate = self.flops / self.best_s
@@ -104,4 +110,22 @@ def next_task(tasks: Iterable[TaskProgress], round_size: int) -> TaskProgress | 
         return min(uncovered, key=lambda task: (task.rounds, -task.weight * task.flops, -task.weight, task.workload))
     ready = [task for task in ready if task.trials > 0]
     best_rate = max((task.flops / task.best_s for task in tasks if math.isfinite(task.best_s)), default=0.0)
-    return max(ready, key=lambda task: (task.gain(best_rate), task.workload), default=None)
+    return max(ready, key=lambda task: (task.gain(best_rate) / task.cost_s, task.workload), default=None)
+
+
+def weights(models: Iterable[Mapping[str, float]], tasks: Mapping[str, TaskProgress]) -> dict[str, float]:
+    """What a second of each task is worth: its calls over the present time of the model, summed over the models.
+
+    models: of each, workload -> how often it is called. A saved second then counts as the share that it is of the
+    model, so that the sum of gains is what the mean of the models' relative times loses.
+    """
+    found: dict[str, float] = {}
+    for calls in models:
+        total_s = sum(count * _expected_s(tasks[workload]) for workload, count in calls.items())
+        for workload, count in calls.items():
+            found[workload] = found.get(workload, 0.0) + count / (total_s or 1.0)
+    return found
+
+
+def _expected_s(task: TaskProgress) -> float:
+    return task.best_s if math.isfinite(task.best_s) else task.flops / _ASSUMED_RATE

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.search.allocation import TaskProgress, next_round, next_task
+from sweep.search.allocation import TaskProgress, next_round, next_task, weights
 
 ROUND, FIRST = 16, 8
 Curve = Callable[[int], float | None]
@@ -133,6 +133,27 @@ def test_tasks_that_all_fail_use_their_caps_up_and_no_more() -> None:
     tasks = [task("a", cap=40), task("b", cap=40)]
     list(spend(tasks, {"a": lambda n: None, "b": lambda n: None}, 1000))
     assert [one.trials for one in tasks] == [40, 40]
+
+
+def test_a_share_of_a_small_model_is_worth_as_much_as_one_of_a_large_one() -> None:
+    small, large, both = (
+        TaskProgress(name, 1.0, 0.0, 100, FIRST, 8, best) for name, best in zip("slb", (1, 50, 9), strict=True)
+    )
+    found = weights([{"s": 1.0, "b": 1.0}, {"l": 1.0, "b": 2.0}], {one.workload: one for one in (small, large, both)})
+    assert found == pytest.approx({"s": 1 / 10, "l": 1 / 68, "b": 1 / 10 + 2 / 68})
+
+
+def test_a_task_without_a_time_counts_by_its_operations() -> None:
+    one = task("one", flops=1e10)
+    assert weights([{"one": 3.0}], {"one": one}) == pytest.approx({"one": 1.0})
+    assert weights([{"none": 2.0}], {"none": task("none", flops=0.0)}) == {"none": 2.0}
+
+
+def test_where_time_is_the_budget_cheap_trials_come_first() -> None:
+    slow, quick = task("slow"), task("quick")
+    slow.cost_s, quick.cost_s = 1.0, 0.1
+    list(spend([slow, quick], {"slow": falling(1.0), "quick": falling(1.0)}, 128))
+    assert quick.trials > slow.trials
 
 
 # -- the whole --------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 __all__ = ["Accounts", "Spent"]
 
 _WINDOW_S = 20.0
+_LEAST_COST_S = 1e-3
 
 
 @dataclass(slots=True)
@@ -79,6 +80,18 @@ class Accounts:
         spent.warm += origin != "search"
         if error_class is not None:
             spent.failures[error_class] += 1
+
+    def cost_s(self, workload: str, build_slots: int) -> float:
+        """Seconds that one more trial holds up the pool: of the builders or the device, whichever is slower. The mean
+        of all trials for a workload that has none; 1 before the first.
+        """
+        spent = self._by_workload.get(workload)
+        if spent is not None and spent.trials:
+            slower_s, trials = max(spent.build_s / build_slots, spent.measure_s), spent.trials
+        else:
+            slower_s = max(self._worked.get("build", 0.0) / build_slots, self._worked.get("device", 0.0))
+            trials = self.trials
+        return max(_LEAST_COST_S, slower_s / trials) if trials else 1.0
 
     def failures_of(self, workloads: Collection[str]) -> dict[str, int]:
         """Failures by class."""

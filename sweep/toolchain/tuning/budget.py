@@ -53,6 +53,11 @@ class Budget:
         share = min(1.0, self._joined / self._members)
         return max(0, round(int(self._total) * share) - spent)
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether hours limit it."""
+        return self._hours is not None
+
     def is_out_of_time(self) -> bool:
         """Whether the hours are over."""
         return self.seconds_left() == 0.0

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import TuneFailed
-from sweep.search.allocation import TaskProgress, next_round
+from sweep.search.allocation import TaskProgress, next_round, weights
 from sweep.toolchain.tuning.budget import Budget
 from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
 from sweep.toolchain.tuning.member import Member, Report, Teller
@@ -121,7 +121,6 @@ class Pool:
             member.had[task.workload] = history.trials
             known = self._progress.get(task.workload)
             if known is not None:
-                known.weight += task.weight
                 if not any(task.workload in other.pays for other in self._members):
                     member.pays.add(task.workload)
                 continue
@@ -145,6 +144,7 @@ class Pool:
         if not self._members:
             return
         job = self._members[0].job
+        self._weigh(budget)
         while self._pipeline.in_flight < _AHEAD * max(budget.round_size, 8 * self._pipeline.build_slots):
             given = next_round(self._wanted_tasks(), budget.round_size, self._trials_left(budget))
             if given is None:
@@ -159,6 +159,14 @@ class Pool:
                 self._pipeline.send(search, candidate, job)
             for answer in self._pipeline.answers(0.0):
                 self._take(answer, budget)
+
+    def _weigh(self, budget: Budget) -> None:
+        """What a second of each task is worth by now, and what a trial of it costs."""
+        calls = [{task.workload: float(task.weight) for task in member.job.tasks} for member in self._members]
+        for workload, weight in weights(calls, self._progress).items():
+            self._progress[workload].weight = weight
+            if budget.is_timed:
+                self._progress[workload].cost_s = self._pipeline.accounts.cost_s(workload, self._pipeline.build_slots)
 
     def _wanted_tasks(self) -> list[TaskProgress]:
         """Of the members that are still here: trials on what only others had would come too late for them."""
