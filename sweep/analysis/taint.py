@@ -1,0 +1,118 @@
+"""Whether something disturbed a block of repeats: judged from a reference kernel timed around it and from its conditions.
+
+Pure. The bounds are wide enough for a quiet machine to pass: what they catch would change which cell is fastest. What
+was not observed (TVM's stock server tells no conditions) accuses nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from sweep.analysis.wording import as_ms, as_percent, plural
+
+__all__ = ["Circumstances", "block_median", "least_tainted", "taints"]
+
+SLOWED = 0.10
+"""Share by which the reference kernel may be slower than the best seen on the device."""
+DRIFTED = 0.05
+"""Share by which it may differ before and after."""
+CLOCK_CHANGED = 0.10
+"""Share by which the CPU's clock may differ before and after."""
+FOREIGN = 0.05
+"""Share of the cores' time that others may take, and so may the hypervisor."""
+SHORTEST_S = 0.5
+"""Of a shorter block such a share says nothing: the kernel counts in hundredths of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is known of one block of repeats."""
+
+    reference_before_s: Sequence[float]
+    """Times of the reference kernel right before; empty where it was not timed."""
+    reference_after_s: Sequence[float]
+    reference_best_s: float | None
+    """The least median of such times on the device so far, these included."""
+    conditions: Mapping[str, Any]
+    """Merged, as `sweep.devices.conditions.merge` gives them."""
+    cores: Sequence[int]
+    """On which it should run; empty: not known."""
+    threads: int
+    """With how many it should."""
+
+
+def block_median(values: Sequence[float]) -> float | None:
+    """Median; None for no value."""
+    return median(values) if values else None
+
+
+def taints(seen: Circumstances) -> list[str]:
+    """Reasons not to trust a block of repeats, each a short sentence; none for a clean one."""
+    return [*_reference(seen), *_others(seen.conditions), *_clock(seen.conditions), *_place(seen)]
+
+
+def least_tainted(blocks: Sequence[Circumstances]) -> int:
+    """Index of the block to keep: fewest reasons, then the fastest reference kernel around it; not its own latency,
+    since taking the least of several would flatter a cell that was measured more often.
+    """
+
+    def order(index: int) -> tuple[int, float, int]:
+        seen = blocks[index]
+        around = [one for one in (block_median(seen.reference_before_s), block_median(seen.reference_after_s)) if one]
+        return len(taints(seen)), max(around, default=0.0), index
+
+    return min(range(len(blocks)), key=order)
+
+
+def _reference(seen: Circumstances) -> Iterator[str]:
+    before, after = block_median(seen.reference_before_s), block_median(seen.reference_after_s)
+    if before is None or after is None:
+        return
+    slowest = max(before, after)
+    if seen.reference_best_s is not None and slowest > (1 + SLOWED) * seen.reference_best_s:
+        by = as_percent(slowest / seen.reference_best_s - 1)
+        yield f"the reference kernel was {by} slower than its best on this device (contention or throttling)"
+    if slowest > (1 + DRIFTED) * min(before, after):
+        yield f"the reference kernel went from {as_ms(before * 1e3)} to {as_ms(after * 1e3)} ms"
+
+
+def _others(conditions: Mapping[str, Any]) -> Iterator[str]:
+    competitors = max(conditions.get("competitors_before") or 0, conditions.get("competitors_after") or 0)
+    if competitors:
+        yield f"{plural(competitors, 'foreign thread')} wanted the cores"
+    took_s = _grown(conditions, "at")
+    cores = len(conditions.get("cores") or ())
+    if not cores or took_s is None or took_s < SHORTEST_S:
+        return
+    busy_s, own_s, stolen_s = (_grown(conditions, name) for name in ("busy_s", "own_s", "stolen_s"))
+    if busy_s is not None and own_s is not None and busy_s - own_s > FOREIGN * took_s * cores:
+        yield f"others took {as_percent((busy_s - own_s) / (took_s * cores))} of the cores' time"
+    if stolen_s is not None and stolen_s > FOREIGN * took_s * cores:
+        yield f"the hypervisor took {as_percent(stolen_s / (took_s * cores))} of the cores' time"
+
+
+def _clock(conditions: Mapping[str, Any]) -> Iterator[str]:
+    before, after = conditions.get("cpu_mhz_before"), conditions.get("cpu_mhz_after")
+    if before and after and max(before, after) > (1 + CLOCK_CHANGED) * min(before, after):
+        yield f"the CPU's clock went from {before:.0f} to {after:.0f} MHz"
+
+
+def _place(seen: Circumstances) -> Iterator[str]:
+    found = seen.conditions.get("thread_cores") or seen.conditions.get("cores")
+    if seen.cores and found is not None and sorted(found) != sorted(seen.cores):
+        yield f"it ran on {_cores(found)} instead of {_cores(seen.cores)}"
+    threads = seen.conditions.get("runtime_threads")
+    if threads is not None and threads != seen.threads:
+        yield f"it ran with {plural(threads, 'thread')} instead of {seen.threads}"
+
+
+def _grown(conditions: Mapping[str, Any], name: str) -> float | None:
+    before, after = conditions.get(f"{name}_before"), conditions.get(f"{name}_after")
+    return None if before is None or after is None else float(after - before)
+
+
+def _cores(cores: Sequence[int]) -> str:
+    return f"core{'' if len(cores) == 1 else 's'} {', '.join(str(core) for core in sorted(cores))}"
