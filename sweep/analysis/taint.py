@@ -1,4 +1,4 @@
-"""Whether something disturbed a block of repeats: judged from a reference kernel timed around it and from its conditions.
+"""Whether something disturbed a block of repeats: judged from a reference kernel timed around it and its conditions.
 
 Pure. The bounds are wide enough for a quiet machine to pass: what they catch would change which cell is fastest. What
 was not observed (TVM's stock server tells no conditions) accuses nobody.

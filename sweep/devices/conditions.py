@@ -10,6 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,42 @@ __all__ = ["merge", "observe", "peak_bytes", "reset_peak"]
 
 CPU = Path("/sys/devices/system/cpu")
 
+CHANGING = ("cpu_mhz", "load1", "competitors", "busy_s", "own_s", "stolen_s", "at")
+"""What is told of before and after; the rest stays what it is during a measurement."""
+LOOKS = 3
+"""A thread that is runnable in each of so many looks wants the core; in one look, a kernel's worker may be by chance."""
+LOOK_INTERVAL_S = 0.005
+TICKS_S = os.sysconf("SC_CLK_TCK")
+
 
 def observe() -> dict[str, Any]:
     """This machine now: names, clocks, load, and who else wants the cores that this process is pinned to."""
     cores = sorted(os.sched_getaffinity(0))
+    busy_s, stolen_s = _taken(cores)
     return {
         "host": platform.node(),
         "cpu_model": _cpu_field("model name"),
         "architecture": platform.machine(),
         "cores": cores,
+        "thread_cores": _thread_cores(),
+        "cache_bytes": _cache_bytes(cores[0]),
         "governor": _read(CPU / f"cpu{cores[0]}/cpufreq/scaling_governor"),
         "cpu_mhz": _cpu_mhz(cores[0]),
         "load1": os.getloadavg()[0],
         "competitors": _competitors(cores),
+        "busy_s": busy_s,
+        "own_s": time.process_time(),
+        "stolen_s": stolen_s,
         "at": time.time(),
     }
 
 
 def merge(before: Mapping[str, Any], after: Mapping[str, Any], threads: int) -> dict[str, Any]:
     """Two observations around a measurement as one table: what stays once, what changes as _before and _after."""
-    changing = ("cpu_mhz", "load1", "competitors", "at")
-    merged = {name: value for name, value in before.items() if name not in changing}
+    # From the later one: a runtime starts its threads when it first runs.
+    merged = {name: value for name, value in (after or before).items() if name not in CHANGING}
     merged["threads"] = threads
-    for name in changing:
+    for name in CHANGING:
         merged[f"{name}_before"], merged[f"{name}_after"] = before.get(name), after.get(name)
     return merged
 
@@ -66,17 +80,56 @@ def _status_bytes(name: str) -> int | None:
 
 
 def _competitors(cores: list[int]) -> int:
-    """Runnable threads' leaders, other than this process, last seen on one of `cores`."""
-    found = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        stat = _read(entry / "stat")
-        if stat is None:
-            continue
-        fields = stat.rpartition(")")[2].split()
-        found += fields[0] == "R" and int(fields[36]) in cores
-    return found
+    """Threads of other processes that are runnable on one of `cores` whenever one looks."""
+    own = str(os.getpid())
+    processes = [entry for entry in Path("/proc").iterdir() if entry.name.isdigit() and entry.name != own]
+    found = [thread for process in processes for thread in _threads(process) if _is_runnable(thread, cores)]
+    for _ in range(LOOKS - 1):
+        if found:
+            time.sleep(LOOK_INTERVAL_S)
+            found = [thread for thread in found if _is_runnable(thread, cores)]
+    return len(found)
+
+
+def _threads(process: Path) -> list[Path]:
+    try:
+        return list((process / "task").iterdir())
+    except OSError:  # it has ended
+        return []
+
+
+def _is_runnable(thread: Path, cores: list[int]) -> bool:
+    """Whether a thread runs or waits to run, and was last seen on one of `cores`."""
+    fields = (_read(thread / "stat") or "").rpartition(")")[2].split()
+    return bool(fields) and fields[0] == "R" and int(fields[36]) in cores
+
+
+def _thread_cores() -> list[int]:
+    """All cores that any thread of this process may run on."""
+    found: set[int] = set()
+    for thread in _threads(Path("/proc/self")):
+        with suppress(OSError):  # it has ended
+            found |= os.sched_getaffinity(int(thread.name))
+    return sorted(found)
+
+
+def _taken(cores: list[int]) -> tuple[float | None, float | None]:
+    """Seconds since boot that `cores` worked, for whomever, and that the hypervisor kept them from it."""
+    wanted = {f"cpu{core}" for core in cores}
+    lines = [line.split() for line in (_read(Path("/proc/stat")) or "").splitlines()]
+    # user nice system idle iowait irq softirq steal
+    ticks = [[int(field) for field in line[1:9]] for line in lines if line and line[0] in wanted]
+    if not ticks or any(len(fields) < 8 for fields in ticks):
+        return None, None
+    busy = sum(user + nice + system + irq + soft for user, nice, system, _, _, irq, soft, _ in ticks)
+    return busy / TICKS_S, sum(fields[7] for fields in ticks) / TICKS_S
+
+
+def _cache_bytes(core: int) -> int | None:
+    """Size of the core's largest cache, its own or shared."""
+    texts = [_read(place / "size") for place in (CPU / f"cpu{core}/cache").glob("index*")]
+    sizes = [int(text[:-1]) << {"K": 10, "M": 20, "G": 30}[text[-1]] for text in texts if text and text[-1] in "KMG"]
+    return max(sizes, default=None)
 
 
 def _cpu_mhz(core: int) -> float | None:

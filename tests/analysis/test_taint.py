@@ -49,7 +49,7 @@ def under(**changed: Any) -> Circumstances:
         replace(CLEAN, reference_before_s=[7e-3, 7e-3, 70e-3]),  # one interrupt is no contention
         replace(CLEAN, reference_before_s=[], reference_after_s=[], reference_best_s=None),
         replace(CLEAN, conditions={}),  # TVM's stock server tells nothing
-        replace(CLEAN, conditions={name: None for name in QUIET}),
+        replace(CLEAN, conditions=dict.fromkeys(QUIET)),
         replace(CLEAN, cores=()),
         under(at_after=100.1, own_s_after=3.02, busy_s_after=50.1),  # too short to say who had the core
         under(thread_cores=None),

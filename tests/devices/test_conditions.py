@@ -6,6 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -34,13 +37,70 @@ def test_another_runnable_process_on_the_core_is_seen() -> None:
         process.kill()
 
 
+@pytest.mark.parametrize("spins", [False, True])
+def test_a_thread_that_is_not_its_process_s_first_is_seen(spins: bool) -> None:
+    core = max(os.sched_getaffinity(0))
+    code = f"""
+import os, threading, time
+os.sched_setaffinity(0, {{{core}}})
+def spin():
+    while {spins}: pass
+threading.Thread(target=spin, daemon=True).start()
+print(flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        tasks = conditions._threads(Path(f"/proc/{process.pid}"))
+        assert any(any(conditions._is_runnable(task, [core]) for task in tasks) for _ in range(50)) is spins
+        process.kill()
+
+
+def test_work_of_this_process_is_its_own_and_the_cores() -> None:
+    before = conditions.observe()
+    began = time.process_time()
+    while time.process_time() - began < 0.3:
+        pass
+    after = conditions.observe()
+    assert after["own_s"] - before["own_s"] >= 0.3
+    # The cores count in hundredths of a second, or coarser
+    assert after["busy_s"] - before["busy_s"] > 0.2
+    assert after["stolen_s"] >= before["stolen_s"]
+
+
+def test_cores_of_all_threads_are_told() -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    release, pinned = threading.Event(), threading.Event()
+
+    def elsewhere() -> None:
+        os.sched_setaffinity(0, cores[:1])
+        pinned.set()
+        release.wait()
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    pinned.wait()
+    try:
+        assert conditions.observe()["thread_cores"] == cores
+        assert os.sched_getaffinity(thread.native_id or 0) == {cores[0]}
+    finally:
+        release.set()
+        thread.join()
+
+
+def test_the_largest_cache_is_found() -> None:
+    cache_bytes = conditions.observe()["cache_bytes"]
+    assert cache_bytes is None or 2**15 <= cache_bytes <= 2**31
+
+
 def test_merge_keeps_what_stays_and_both_of_what_changes() -> None:
     before, after = conditions.observe(), conditions.observe()
     merged = conditions.merge(before, after, threads=2)
     assert merged["host"] == before["host"]
     assert merged["threads"] == 2
     assert (merged["at_before"], merged["at_after"]) == (before["at"], after["at"])
-    assert not {"at", "load1", "cpu_mhz", "competitors"} & set(merged)
+    assert not set(conditions.CHANGING) & set(merged)
 
 
 def test_merge_of_nothing_has_the_same_changing_fields() -> None:
