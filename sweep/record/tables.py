@@ -28,6 +28,8 @@ __all__ = [
     "read_saved",
     "read_tuning_records",
     "read_tuning_tasks",
+    "record_rows",
+    "write_records",
     "write_tables",
 ]
 
@@ -47,6 +49,16 @@ def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
         "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
     }
     return [_write(table, sweep_dir / TABLES[name]) for name, table in tables.items()]
+
+
+def record_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """A part of tuning_records.parquet: some of its rows. Raises RecordError for a value that no column takes."""
+    return _table(rows, TUNING_RECORDS)
+
+
+def write_records(records: pa.Table, folder: Path) -> Path:
+    """Write tuning_records.parquet alone, for records that no sweep has made. Raises RecordError."""
+    return _write(records, folder / TABLES["records"])
 
 
 def read_results(sweep_dir: Path) -> pa.Table:

@@ -1,0 +1,33 @@
+"""The command that takes the logs of older tuners: import."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import EXIT_DONE, JsonOption
+
+__all__ = ["import_command"]
+
+
+def import_command(
+    logs: Annotated[
+        list[str],
+        typer.Argument(metavar="LOG...", help="AutoTVM or Ansor logs; KEY=LOG names a device.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder of the table and the logs; an earlier import's is extended.")],
+    device: Annotated[str | None, typer.Option(help="Key of the device that logs without KEY= are of.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Turn old AutoTVM and Ansor logs into a table of tuning records.
+
+    Example: sweep import rasp4=rasp4.log tx2=tx2.log --out sweeps/published
+    """
+    from sweep.api.importing import import_logs, sources_of
+
+    done = import_logs(sources_of(logs, device), out)
+    typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
+    return EXIT_DONE
