@@ -19,7 +19,7 @@ from typing import Any
 from sweep.errors import LowerFailed
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
-__all__ = ["build_artifact", "build_candidate", "import_model", "lower_model", "preload"]
+__all__ = ["build_artifact", "build_candidate", "build_reference_kernel", "import_model", "lower_model", "preload"]
 
 _MODULE, _LOWERING = "module.json", "lowering.json"
 
@@ -70,9 +70,16 @@ def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> di
 
 
 def build_artifact(
-    options: Mapping[str, Any], lower_dir: str, out_dir: str, records_dir: str | None = None
+    options: Mapping[str, Any],
+    lower_dir: str,
+    out_dir: str,
+    records_dir: str | None = None,
+    linker: str | None = None,
 ) -> dict[str, Any]:
-    """Build a lowered model, with the best of its tuning records if a folder of them is given. Raises BuildFailed."""
+    """Build a lowered model, with the best of its tuning records if a folder of them is given. Raises BuildFailed.
+
+    linker: links for another architecture than this host's.
+    """
     from sweep.toolchain.artifacts import build_library
 
     target = resolve_target(options["target"])
@@ -80,22 +87,37 @@ def build_artifact(
     module = load_tvm(()).ir.load_json((lowered / _MODULE).read_text(encoding="utf-8"))
     lowering = json.loads((lowered / _LOWERING).read_text(encoding="utf-8"))
     with _whole(Path(out_dir)) as folder:
-        result = build_library(module, lowering, target, None if records_dir is None else Path(records_dir), folder)
+        records = None if records_dir is None else Path(records_dir)
+        result = build_library(module, lowering, target, records, folder, linker)
     return {"dir": _relative(out_dir), **result}
 
 
 def build_candidate(
-    target: Mapping[str, Any], out_path: str, module_json: str | None = None, module_path: str | None = None
+    target: Mapping[str, Any],
+    out_path: str,
+    module_json: str | None = None,
+    module_path: str | None = None,
+    linker: str | None = None,
 ) -> dict[str, Any]:
     """Compile one scheduled workload, given as JSON or as a file of it, into `out_path`. Returns {artifact_bytes,
-    build_s}.
+    build_s}. `linker` links for another architecture than this host's.
     """
     from sweep.toolchain.artifacts import compile_candidate
 
     resolved = resolve_target(target, intrinsics=False)  # tensorised already: 1 s saved for another architecture
     text = Path(str(module_path)).read_text(encoding="utf-8") if module_json is None else module_json
     module = load_tvm(()).ir.load_json(text)
-    return compile_candidate(module, resolved, Path(out_path))
+    return compile_candidate(module, resolved, Path(out_path), linker)
+
+
+def build_reference_kernel(target: Mapping[str, Any], threads: int, out_path: str) -> dict[str, Any]:
+    """Compile the reference kernel for a device into `out_path`. Returns {lib, args}. Raises BuildFailed."""
+    from sweep.toolchain.reference_kernel import compile_reference_kernel
+
+    library = Path(out_path)
+    library.parent.mkdir(parents=True, exist_ok=True)
+    args = compile_reference_kernel(resolve_target(target, intrinsics=False), threads, library)
+    return {"lib": out_path, "args": args}
 
 
 def _compile_once(target: Any) -> None:

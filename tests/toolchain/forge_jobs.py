@@ -251,3 +251,23 @@ def calls_of(lower_dir: str, level: int, target: dict[str, Any]) -> dict[str, An
     blocks = re.findall(r'T\.sblock\("(\w+)"\)', module.script(show_meta=False))
     finished = finish(module, level, resolve_target(target))
     return {"lowered": called(module), "finished": called(finished), "blocks": sorted(set(blocks))}
+
+
+def run_reference_kernel(lib: str, args: list[dict[str, Any]]) -> dict[str, Any]:
+    """How often the product is summed up, and its and the stream's largest distance from numpy's."""
+    import numpy as np
+    import tvm
+
+    generator = np.random.default_rng(0)
+    values = [generator.standard_normal(arg["shape"]).astype(arg["dtype"]) for arg in args]
+    tensors = [tvm.runtime.tensor(value, tvm.cpu()) for value in values]
+    module = tvm.runtime.load_module(lib)
+    module[module.entry_name](*tensors)
+    left, right, source, *_ = values
+    product, stream = (tensor.numpy() for tensor in tensors[3:])
+    rounds = float(np.round(np.median(product / (left @ right))))
+    return {
+        "rounds": rounds,
+        "product": float(np.abs(product - rounds * (left @ right)).max()),
+        "stream": float(np.abs(stream - source - 1).max()),
+    }
