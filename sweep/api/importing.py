@@ -26,6 +26,7 @@ __all__ = ["Import", "ImportedLog", "Source", "import_logs", "sources_of"]
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 """What a cluster file takes as a key."""
+_LOGS = "an AutoTVM or Ansor log"
 _LOCK = "import.lock"
 _WAIT_S = 600.0
 """For another import into the same folder."""
@@ -59,8 +60,10 @@ class ImportedLog:
 
     def as_text(self) -> str:
         """One line, and one more for what was left out."""
-        new = f"{self.records:,} new records" + (f" of {self.workloads:,} workloads" if self.records else "")
-        text = f"{self.path}: {FORMATS[self.tuner]} on {self.device}, {self.lines:,} lines, {new}"
+        new = _number(self.records, "new record") + (
+            f" of {_number(self.workloads, 'workload')}" if self.records else ""
+        )
+        text = f"{self.path}: {FORMATS[self.tuner]} on {self.device}, {_number(self.lines, 'line')}, {new}"
         text += f", of these failed: {_counted(self.failed)}" if self.failed else ""
         return text + (f"\n  left out: {_counted(self.left_out)}" if self.left_out else "")
 
@@ -83,7 +86,9 @@ class Import:
 
     def as_text(self) -> str:
         """A line or two for each log, and one for the table."""
-        held = f"{self.records:,} records of {self.workloads:,} workloads on {', '.join(self.devices)}"
+        held = (
+            f"{_number(self.records, 'record')} of {_number(self.workloads, 'workload')} on {', '.join(self.devices)}"
+        )
         shared = f"; {self.shared_workloads:,} with a time on two devices or more" if len(self.devices) > 1 else ""
         return "\n".join([*(log.as_text() for log in self.logs), f"{self.table}: {held}{shared}"])
 
@@ -93,7 +98,7 @@ def sources_of(arguments: Sequence[str], device: str | None) -> list[Source]:
     sources = []
     for argument in arguments:
         key, mark, path = argument.partition("=")
-        if mark and not Path(argument).exists():
+        if mark and not _is_there(Path(argument)):
             sources.append(Source(Path(path), _checked(key, "KEY=LOG")))
         elif device is None:
             allowed = "--device KEY, or KEY=LOG for each log"
@@ -148,7 +153,8 @@ def _read(source: Source, kept: KeptLogs) -> ImportedLog:
                 if record.result.error_class is not None:
                     failed[record.result.error_class] += 1
     except OSError as error:
-        raise _unreadable(source.path, error) from error
+        problem = f"cannot be read: {error.strerror or error}"
+        raise StudyError(problem, file=source.path, allowed=_LOGS) from error
     return ImportedLog(
         path=str(source.path),
         device=source.device,
@@ -164,8 +170,9 @@ def _read(source: Source, kept: KeptLogs) -> ImportedLog:
 @contextmanager
 def _claimed(out: Path) -> Iterator[None]:
     """The folder, for this import alone. Where the import is refused, nothing of it stays."""
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    made: list[Path] = []
     try:
+        made = [folder for folder in (out, *out.parents) if not folder.exists()]
         _check_folder(out)
         out.mkdir(parents=True, exist_ok=True)
         with FileLock(out / _LOCK, timeout=_WAIT_S):
@@ -198,11 +205,17 @@ def _check_folder(out: Path) -> None:
 
 
 def _check_file(path: Path) -> None:
-    allowed = "an AutoTVM or Ansor log"
-    if not path.exists():
-        raise StudyError("does not exist", file=path, allowed=allowed)
+    if not _is_there(path):
+        raise StudyError("does not exist", file=path, allowed=_LOGS)
     if not path.is_file():
-        raise StudyError("is a directory" if path.is_dir() else "is not a file", file=path, allowed=allowed)
+        raise StudyError("is a directory" if path.is_dir() else "is not a file", file=path, allowed=_LOGS)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _checked(device: str, key: str) -> str:
@@ -211,9 +224,9 @@ def _checked(device: str, key: str) -> str:
     return device
 
 
-def _unreadable(path: Path, error: OSError) -> StudyError:
-    return StudyError(f"cannot be read: {error.strerror or error}", file=path, allowed="an AutoTVM or Ansor log")
-
-
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count:,} {of}" + ("" if count == 1 else "s")
