@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.devices import conditions
 from sweep.devices.agreement import check_outputs
-from sweep.devices.timing import Sampling, sample
+from sweep.devices.blocks import Apparatus, Place, measure_blocks
+from sweep.devices.flush import flush_bytes
+from sweep.devices.kernel import Kernel, remote_timer
+from sweep.devices.timing import Sampling
 from sweep.errors import MeasureFailed
 
 if TYPE_CHECKING:
@@ -63,12 +66,12 @@ def load_reference(import_dir: Path) -> list[NDArray[Any]] | None:
 
 
 def measure_on(
-    remote: Remote, artifact: Artifact, sampling: Sampling, threshold: float, threads: int
+    remote: Remote, artifact: Artifact, sampling: Sampling, threshold: float, place: Place, kernel: Kernel | None
 ) -> dict[str, Any]:
     """The result of a measure stage. Raises OutputMismatch, and what the remote calls raise."""
     import tvm
 
-    before = _observe(remote)
+    end_t = time.monotonic() + sampling.timeout_s
     memory = _Memory(remote)
     idle_bytes = memory.reset()
     machine = _load(remote, artifact)
@@ -79,19 +82,25 @@ def measure_on(
     peak_bytes = memory.peak()
     agreement = None if artifact.reference is None else check_outputs(outputs, artifact.reference, threshold)
 
+    flushed = flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
+
     def clock(number: int, repeat: int) -> list[float]:
-        evaluator = machine.time_evaluator("invoke_stateful", remote.device, number=number, repeat=repeat)
+        # Not the machine's own: it does not hand on how much to flush.
+        evaluator = machine.module.time_evaluator(
+            "invoke_stateful", remote.device, number=number, repeat=repeat, cache_flush_bytes=flushed
+        )
         return [float(value) for value in evaluator(ENTRY).results]
 
-    timing = sample(clock, sampling)
+    apparatus = Apparatus(
+        clock=clock,
+        time_kernel=remote_timer(remote, kernel),
+        observe=lambda: _observe(remote),
+        extra={"runtime_threads": _threads(remote), "cache_flush_bytes": flushed},
+    )
     return {
-        "run_secs": timing.run_secs,
-        "number": timing.number,
-        "warmup_secs": timing.warmup_secs,
-        "stopped_by": timing.stopped_by,
+        **measure_blocks(apparatus, sampling, place, lambda: end_t - time.monotonic()),
         "output_max_abs_diff": None if agreement is None else agreement.max_abs_diff,
         "output_cosine_distance": None if agreement is None else agreement.cosine_distance,
-        "conditions": conditions.merge(before, _observe(remote), threads),
         "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,
         "runtime_version": str(tvm.__version__),
     }
@@ -122,6 +131,12 @@ def _flatten(outputs: Any) -> Sequence[Any]:
     if isinstance(outputs, tuple | list):
         return [tensor for field in outputs for tensor in _flatten(field)]
     return [outputs]
+
+
+def _threads(remote: Remote) -> int | None:
+    """With how many threads the runtime there runs a parallel loop."""
+    count = remote.function("runtime.NumThreads")
+    return None if count is None else int(count())
 
 
 def _observe(remote: Remote) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from sweep.errors import MeasureFailed
 if TYPE_CHECKING:
     from sweep.devices.remote import Remote
 
-__all__ = ["time_candidate", "time_in_turns"]
+__all__ = ["RANDOM_FILL", "arguments", "time_candidate", "time_in_turns", "timed"]
 
 RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
 
@@ -30,12 +30,12 @@ def time_candidate(
     A candidate whose second call takes longer than `slow_s` is out of the running: that call is all that is measured.
     """
     module = remote.load(lib)
-    tensors = _arguments(remote, args)
+    tensors = arguments(remote, args)
     if slow_s is not None:
-        first = _timed(remote, module, tensors, 1, 1, 0)
+        first = timed(remote, module, tensors, 1, 1, 0)
         if first[0] > slow_s:
             return first
-    return _timed(remote, module, tensors, number, repeat, min_repeat_ms)
+    return timed(remote, module, tensors, number, repeat, min_repeat_ms)
 
 
 def time_in_turns(
@@ -47,16 +47,16 @@ def time_in_turns(
     min_repeat_ms: float,
 ) -> list[list[float]]:
     """For each candidate `rounds * repeat` means in seconds; every other round goes backwards."""
-    loaded = [(remote.load(lib), _arguments(remote, args)) for lib, args in candidates]
+    loaded = [(remote.load(lib), arguments(remote, args)) for lib, args in candidates]
     values: list[list[float]] = [[] for _ in loaded]
     for turn in range(rounds):
         order = range(len(loaded)) if turn % 2 == 0 else reversed(range(len(loaded)))
         for index in order:
-            values[index] += _timed(remote, *loaded[index], number, repeat, min_repeat_ms)
+            values[index] += timed(remote, *loaded[index], number, repeat, min_repeat_ms)
     return values
 
 
-def _arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
+def arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Tensors on the device with random values: zeros and denormals would flatter or slow a kernel."""
     import tvm
 
@@ -70,9 +70,10 @@ def _arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
     return tensors
 
 
-def _timed(
+def timed(
     remote: Remote, module: Any, tensors: Sequence[Any], number: int, repeat: int, min_repeat_ms: float
 ) -> list[float]:
+    """`repeat` means over at least `number` calls of the entry function, in seconds; one call before is not timed."""
     evaluator = module.time_evaluator(
         module.entry_name, remote.device, number=number, repeat=repeat, min_repeat_ms=min_repeat_ms
     )

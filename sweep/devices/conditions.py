@@ -21,7 +21,7 @@ CPU = Path("/sys/devices/system/cpu")
 CHANGING = ("cpu_mhz", "load1", "competitors", "busy_s", "own_s", "stolen_s", "at")
 """What is told of before and after; the rest stays what it is during a measurement."""
 LOOKS = 3
-"""A thread that is runnable in each of so many looks wants the core; in one, a worker of the kernel may be by chance."""
+"""A thread that is runnable in each of so many looks wants the core; in one, the kernel's own may be by chance."""
 LOOK_INTERVAL_S = 0.005
 TICKS_S = os.sysconf("SC_CLK_TCK")
 

@@ -17,8 +17,11 @@ from typing import Any
 from sweep.devices import conditions
 from sweep.devices.agreement import check_outputs
 from sweep.devices.artifact import load_reference
+from sweep.devices.blocks import Apparatus, Place, measure_blocks
+from sweep.devices.flush import flush_bytes, flusher
+from sweep.devices.kernel import Kernel, local_timer
 from sweep.devices.processes import die_with_parent
-from sweep.devices.timing import Sampling, sample
+from sweep.devices.timing import Clock, Sampling
 from sweep.errors import MeasureFailed, SweepError
 
 
@@ -27,7 +30,7 @@ def main() -> None:
     orders = json.load(sys.stdin)
     die_with_parent(orders["parent_pid"])
     # Before ONNX Runtime starts its threads: they inherit it.
-    os.sched_setaffinity(0, orders["cores"])
+    os.sched_setaffinity(0, orders["place"]["cores"])
     # The answer alone goes to standard output; what libraries print there goes to standard error.
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
@@ -45,11 +48,14 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     import onnxruntime
 
     import_dir, sampling = Path(orders["import_dir"]), Sampling.of(orders["measure"])
+    place = Place(**orders["place"] | {"cores": tuple(orders["place"]["cores"])})
+    kernel = orders["kernel"] and Kernel(Path(orders["kernel"]["lib"]), orders["kernel"]["args"])
+    end_t = time.monotonic() + sampling.timeout_s
     with np.load(import_dir / "inputs.npz") as stored:
         inputs = {name: stored[name] for name in stored.files}
-    before, idle_bytes = conditions.observe(), conditions.reset_peak()
+    idle_bytes = conditions.reset_peak()
     try:
-        session = _session(import_dir / "model.onnx", orders["threads"], len(orders["cores"]))
+        session = _session(import_dir / "model.onnx", place.threads, len(place.cores))
         conditions.reset_peak()
         outputs = session.run(None, inputs)
     except Exception as error:  # its exceptions have no common class but this one
@@ -57,15 +63,20 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     peak_bytes = conditions.peak_bytes()
     reference = load_reference(import_dir)
     agreement = None if reference is None else check_outputs(outputs, reference, orders["threshold"])
-    timing = sample(_clock(lambda: session.run(None, inputs)), sampling)
+    flushed = flush_bytes(conditions.observe()["cache_bytes"]) if sampling.cache_flush else 0
+    apparatus = Apparatus(
+        clock=_clock(lambda: session.run(None, inputs), flusher(flushed)),
+        time_kernel=local_timer(kernel),
+        observe=conditions.observe,
+        extra={
+            "runtime_threads": session.get_session_options().intra_op_num_threads,
+            "cache_flush_bytes": flushed,
+        },
+    )
     return {
-        "run_secs": timing.run_secs,
-        "number": timing.number,
-        "warmup_secs": timing.warmup_secs,
-        "stopped_by": timing.stopped_by,
+        **measure_blocks(apparatus, sampling, place, lambda: end_t - time.monotonic()),
         "output_max_abs_diff": None if agreement is None else agreement.max_abs_diff,
         "output_cosine_distance": None if agreement is None else agreement.cosine_distance,
-        "conditions": conditions.merge(before, conditions.observe(), orders["threads"]),
         "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,
         "runtime_version": str(onnxruntime.__version__),
     }
@@ -85,10 +96,14 @@ def _session(model: Path, threads: int, cores: int) -> Any:
     return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
-def _clock(call: Callable[[], object]) -> Callable[[int, int], list[float]]:
+def _clock(call: Callable[[], object], flush: Callable[[], None]) -> Clock:
+    """As TVM's evaluator does it: a call that is not timed, then the repeats, the caches flushed before each."""
+
     def clock(number: int, repeat: int) -> list[float]:
+        call()
         means = []
         for _ in range(repeat):
+            flush()
             began = time.perf_counter()
             for _ in range(number):
                 call()

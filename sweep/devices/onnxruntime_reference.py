@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import sweep
 from sweep import errors
+from sweep.devices.blocks import Place
+from sweep.devices.kernel import Kernel
 from sweep.errors import MeasureFailed, MeasureTimeout
 
 __all__ = ["measure_onnxruntime"]
@@ -21,21 +24,23 @@ START_S = 10.0
 
 
 def measure_onnxruntime(
-    import_dir: Path, measure: Mapping[str, Any], threads: int, cores: Sequence[int], threshold: float
+    import_dir: Path, measure: Mapping[str, Any], place: Place, threshold: float, kernel: Kernel | None = None
 ) -> dict[str, Any]:
     """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout."""
     orders = {
         "parent_pid": os.getpid(),
         "import_dir": str(import_dir.resolve()),
         "measure": dict(measure),
-        "threads": threads,
-        "cores": list(cores),
+        "place": asdict(place),
         "threshold": threshold,
+        "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
     }
     limit_s = float(measure["timeout_s"]) + START_S
     package_root = str(Path(sweep.__file__).parent.parent)
     search_path = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
     settings = {
+        "TVM_NUM_THREADS": str(place.threads),  # the reference kernel's
+        "TVM_BIND_THREADS": "0",
         "OMP_NUM_THREADS": "1",  # numpy's, idle beside ONNX Runtime's own
         "OPENBLAS_NUM_THREADS": "1",
         "ORT_DISABLE_TELEMETRY": "1",  # else, from 1.29 on, it calls home and leaves a file in the temporary folder

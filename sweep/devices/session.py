@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.devices.artifact import load_artifact, measure_on
+from sweep.devices.blocks import Place
 from sweep.devices.candidate import time_candidate, time_in_turns
 from sweep.devices.cores import core_lock
+from sweep.devices.kernel import Kernel
 from sweep.devices.onnxruntime_reference import measure_onnxruntime
 from sweep.devices.remote import remote_session
 from sweep.devices.timing import Sampling
@@ -49,6 +51,8 @@ class DeviceSession:
         self.tracker = TrackerClient(tracker_host, tracker_port)
         self.lock_dir = lock_dir
         self.free_timeout_s = free_timeout_s
+        self.best_kernel_s: float | None = None
+        """Least median of the reference kernel in this session; later measurements are judged by it."""
         self._is_open = False
 
     def __enter__(self) -> DeviceSession:
@@ -114,20 +118,32 @@ class DeviceSession:
             return {"run_secs": run_secs, "seconds": time.monotonic() - began}
 
     def measure_artifact(
-        self, artifact_dir: Path, import_dir: Path, measure: Mapping[str, Any], threshold: float = THRESHOLD
+        self,
+        artifact_dir: Path,
+        import_dir: Path,
+        measure: Mapping[str, Any],
+        threshold: float = THRESHOLD,
+        kernel: Kernel | None = None,
     ) -> dict[str, Any]:
         """The measure stage of a built model: its output is checked against the reference first, then it is timed.
 
         artifact_dir: lib.so, metadata.json. import_dir: inputs.npz and, unless the reference runtime failed on the
-        model, reference.npz. measure: the options of a study. See `agreement.check_outputs` for the threshold.
+        model, reference.npz. measure: the options of a study. See `agreement.check_outputs` for the threshold. kernel:
+        the reference kernel for this device, whose times tell a disturbed measurement.
         Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
         """
         artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
+        place = self._place(self.device.threads)
         with self._cores(), self._remote(sampling.timeout_s) as remote:
-            return measure_on(remote, artifact, sampling, threshold, self.device.threads)
+            return self._noted(measure_on(remote, artifact, sampling, threshold, place, kernel))
 
     def measure_reference(
-        self, import_dir: Path, measure: Mapping[str, Any], threads: int, threshold: float = THRESHOLD
+        self,
+        import_dir: Path,
+        measure: Mapping[str, Any],
+        threads: int,
+        threshold: float = THRESHOLD,
+        kernel: Kernel | None = None,
     ) -> dict[str, Any]:
         """The measure stage of ONNX Runtime on the imported network, on this device's cores and with `threads`.
 
@@ -136,7 +152,14 @@ class DeviceSession:
         if not self.device.managed:
             raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not served from this host")
         with self._cores():
-            return measure_onnxruntime(import_dir, measure, threads, self.device.cores, threshold)
+            return self._noted(measure_onnxruntime(import_dir, measure, self._place(threads), threshold, kernel))
+
+    def _place(self, threads: int) -> Place:
+        return Place(self.device.cores if self.device.managed else (), threads, self.best_kernel_s)
+
+    def _noted(self, result: dict[str, Any]) -> dict[str, Any]:
+        self.best_kernel_s = result["reference_best_s"]
+        return result
 
     def _cores(self) -> AbstractContextManager[None]:
         if not self._is_open:

@@ -21,6 +21,8 @@ Clock = Callable[[int, int], list[float]]
 
 CALIBRATION_SHARE = 0.1
 """A sample of a tenth of the wanted time predicts the time of a call well enough."""
+CALIBRATION_LOOKS = 3
+"""Of each sample the fastest counts: one that was interrupted would give far too few calls a repeat."""
 MARGIN = 1.05
 """Calls become a little faster once caches are warm; the repeats must still be long enough."""
 MAX_NUMBER = 10_000_000
@@ -179,7 +181,7 @@ def _calibrate(clock: Clock, min_repeat_s: float, call_s: float | None) -> tuple
         # At most tenfold at once: the first samples of something short are mostly overhead.
         wanted = math.ceil(min_repeat_s * CALIBRATION_SHARE / call_s) if call_s > 0 else MAX_NUMBER
         number = min(max(number + 1, wanted), number * 10, MAX_NUMBER)
-        (call_s,) = clock(number, 1)
+        call_s = min(clock(number, CALIBRATION_LOOKS))
     if call_s <= 0:
         return MAX_NUMBER, call_s
     return min(MAX_NUMBER, max(1, math.ceil(MARGIN * min_repeat_s / call_s))), call_s

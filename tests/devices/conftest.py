@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from sweep.devices.farm import Farm
+from sweep.devices.kernel import Kernel
 from sweep.devices.session import DeviceSession
 from sweep.study.cluster import Device
+from sweep.toolchain.jobs import build_reference_kernel
 from tests.devices.parts import ALL_CORES, make_cluster, make_device
 
 
@@ -99,6 +101,13 @@ def parallel_add(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[d
     path = tmp_path_factory.mktemp("parallel") / "candidate.so"
     tvm.compile(schedule.mod, tvm.target.Target({"kind": "llvm"})).export_library(str(path))
     return path, [{"shape": [1024], "dtype": "float32"}] * 2
+
+
+@pytest.fixture(scope="session")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+    """The reference kernel for one thread."""
+    made = build_reference_kernel({"kind": "llvm"}, 1, str(tmp_path_factory.mktemp("kernel") / "kernel.so"))
+    return Kernel(Path(made["lib"]), made["args"])
 
 
 @pytest.fixture(scope="session")

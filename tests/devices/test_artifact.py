@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
+from sweep.devices.kernel import Kernel
 from sweep.devices.session import DeviceSession
 from sweep.errors import MeasureFailed, MeasureTimeout, OutputMismatch
 from tests.devices.parts import LAST_CORE, make_device
@@ -20,19 +23,24 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 MEASURE = {"repeat": 4, "min_repeat_ms": 5.0, "warmup": 2, "number": None, "timeout_s": 60.0}
 
 
-def measure(session: DeviceSession, runtime: str, network: tuple[Path, Path], **changed: Any) -> dict[str, Any]:
+def measure(
+    session: DeviceSession, runtime: str, network: tuple[Path, Path], kernel: Kernel | None = None, **changed: Any
+) -> dict[str, Any]:
     artifact_dir, import_dir = network
     if runtime == "tvm":
-        return session.measure_artifact(artifact_dir, import_dir, MEASURE | changed, 1e-3)
-    return session.measure_reference(import_dir, MEASURE | changed, 1, 1e-3)
+        return session.measure_artifact(artifact_dir, import_dir, MEASURE | changed, 1e-3, kernel)
+    return session.measure_reference(import_dir, MEASURE | changed, 1, 1e-3, kernel)
 
 
 @pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
-def test_both_runtimes_give_the_same_payload(runtime: str, session: DeviceSession, network: tuple[Path, Path]) -> None:
-    result = measure(session, runtime, network)
+def test_both_runtimes_give_the_same_payload(
+    runtime: str, session: DeviceSession, network: tuple[Path, Path], kernel: Kernel
+) -> None:
+    result = measure(session, runtime, network, kernel)
     assert set(result) == {
-        "run_secs", "number", "warmup_secs", "stopped_by", "output_max_abs_diff", "output_cosine_distance", "conditions",
-        "peak_memory_bytes", "runtime_version",
+        "run_secs", "number", "warmup_secs", "stopped_by", "output_max_abs_diff", "output_cosine_distance",
+        "conditions", "peak_memory_bytes", "runtime_version", "reference_before_s", "reference_after_s",
+        "reference_best_s", "tainted", "block", "set_aside",
     }  # fmt: skip
     assert len(result["run_secs"]) == 4
     assert len(result["warmup_secs"]) == 2
@@ -41,10 +49,44 @@ def test_both_runtimes_give_the_same_payload(runtime: str, session: DeviceSessio
     assert 0 <= result["output_cosine_distance"] < 1e-6
     assert 0 <= result["output_max_abs_diff"] < 1e-3
     assert result["conditions"]["cores"] == [LAST_CORE]
-    assert result["conditions"]["threads"] == 1
+    assert result["conditions"]["thread_cores"] == [LAST_CORE]
+    assert (result["conditions"]["threads"], result["conditions"]["runtime_threads"]) == (1, 1)
+    assert result["conditions"]["cache_flush_bytes"] == 0
+    assert len(result["reference_before_s"]) == len(result["reference_after_s"]) == 7
+    assert all(1e-4 < value < 1 for value in result["reference_before_s"] + result["reference_after_s"])
+    assert session.best_kernel_s == result["reference_best_s"] <= np.median(result["reference_before_s"])
+    assert len(result["set_aside"]) <= 2
+    assert not any("instead of" in reason for reason in result["tainted"])
     assert result["conditions"]["at_before"] < result["conditions"]["at_after"]
     assert 0 < result["peak_memory_bytes"] < 1 << 30
     assert result["runtime_version"][0].isdigit()
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_flushed_caches_slow_a_call(runtime: str, session: DeviceSession, network: tuple[Path, Path]) -> None:
+    warm = measure(session, runtime, network, number=1, repeat=15)
+    cold = measure(session, runtime, network, repeat=15, cache_flush=True)
+    assert cold["number"] == 1
+    assert cold["conditions"]["cache_flush_bytes"] >= 64 << 20
+    assert min(cold["run_secs"]) > min(warm["run_secs"])
+
+
+@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+def test_a_disturbed_measurement_is_told_and_taken_again(
+    runtime: str, session: DeviceSession, network: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process spins on the device's core all the while."""
+    spin = f"import os; os.sched_setaffinity(0, {{{LAST_CORE}}}); print(flush=True)\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", spin], stdout=subprocess.PIPE) as busy:
+        try:
+            assert busy.stdout is not None
+            busy.stdout.readline()
+            result = measure(session, runtime, network)
+        finally:
+            busy.kill()
+    assert any("wanted the cores" in reason for reason in result["tainted"])
+    assert [len(one["run_secs"]) for one in result["set_aside"]] == [4, 4]
+    assert all(one["tainted"] for one in result["set_aside"])
 
 
 @pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])

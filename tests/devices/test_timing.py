@@ -69,6 +69,19 @@ def test_overhead_of_a_sample_does_not_deceive() -> None:
     assert timing.number * 1e-6 >= 0.09
 
 
+def test_an_interruption_does_not_deceive() -> None:
+    """20 ms that something else had the core must not look like the time of a call."""
+    clock, interrupted = FakeClock(1e-5), iter([False, True, False, True])
+
+    def disturbed(number: int, repeat: int) -> list[float]:
+        values = clock(number, repeat)
+        if number > 1 and next(interrupted, False):
+            values[0] += 0.02 / number
+        return values
+
+    assert sample(disturbed, sampling()).number == pytest.approx(10_500, rel=0.01)
+
+
 def test_long_calls_are_not_calibrated_apart() -> None:
     clock = FakeClock(0.2)
     timing = sample(clock, sampling())
