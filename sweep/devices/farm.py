@@ -169,6 +169,8 @@ class Farm:
                 "name": f"{re.sub('[^A-Za-z0-9._-]', '_', device.key)}-{position}-{number}",
                 "cores": list(device.cores),
                 "threads": device.threads,
+                "python": device.server.python,
+                "env": dict(device.server.env),
             }
             for position, device in enumerate(self.cluster.devices)
             if device.managed
@@ -200,8 +202,11 @@ class Farm:
         self._remove_state()
 
     def _start_warden(self, servers: list[dict[str, Any]]) -> None:
-        for name in ("logs", "tmp"):
+        for name in ("logs", "tmp", "tmp/import"):
             (self.state_dir / name).mkdir(exist_ok=True)
+        package = Path(sweep.__file__).parent
+        # For servers under an interpreter of their own: what else lies beside this package is made for this one.
+        (self.state_dir / "tmp" / "import" / package.name).symlink_to(package)
         owner = identify(os.getpid())
         assert owner is not None
         tracker = self.cluster.tracker
@@ -211,8 +216,7 @@ class Farm:
             "tracker": {"host": tracker.host, "port": tracker.port or 0, "managed": tracker.managed},
             "servers": servers,
         }
-        package_root = str(Path(sweep.__file__).parent.parent)
-        search_path = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        search_path = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         with (self.state_dir / "logs" / "warden.log").open("ab") as log:
             self._warden = subprocess.Popen(
                 [sys.executable, "-m", "sweep.devices.warden"],

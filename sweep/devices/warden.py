@@ -46,7 +46,7 @@ class Ward:
     key: str | None
     """The tracker key; None for the tracker."""
     command: list[str]
-    """What follows the interpreter; `{fd}` stands for the listening socket."""
+    """`{fd}` stands for the listening socket."""
     environment: dict[str, str]
     listening: socket.socket
     process: subprocess.Popen[bytes] | None = None
@@ -95,7 +95,7 @@ class Warden:
         file_number = ward.listening.fileno()
         with (self.state_dir / "logs" / f"{ward.name}.log").open("ab") as log:
             ward.process = subprocess.Popen(
-                [sys.executable, *(part.replace("{fd}", str(file_number)) for part in ward.command)],
+                [part.replace("{fd}", str(file_number)) for part in ward.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -173,16 +173,19 @@ def _take_orders(orders: dict[str, Any]) -> Warden:
     if orders["tracker"]["managed"]:
         listening = _listen(port)
         host, port = LOOPBACK, listening.getsockname()[1]
-        command = ["-m", "sweep.devices.tracker_server", "{fd}", str(os.getpid())]
+        command = [sys.executable, "-m", "sweep.devices.tracker_server", "{fd}", str(os.getpid())]
         wards.append(Ward("tracker", None, command, environment, listening))
     for server in orders["servers"]:
-        command = ["-m", "sweep.devices.server", "--key", server["key"], "--listen-fd", "{fd}"]
+        command = [server["python"] or sys.executable, "-m", "sweep.devices.server"]
+        command += ["--key", server["key"], "--listen-fd", "{fd}"]
         command += ["--warden-pid", str(os.getpid())]
         command += ["--tracker", f"{host}:{port}", "--cores", ",".join(map(str, server["cores"]))]
         # Else TVM sets the main thread free to every core once its pool has more threads than the process has cores.
         threads = {"TVM_NUM_THREADS": str(server["threads"]), "OMP_NUM_THREADS": str(server["threads"])}
-        unbound = {"TVM_BIND_THREADS": "0"}
-        wards.append(Ward(server["name"], server["key"], command, environment | threads | unbound, _listen(0)))
+        own = {**environment, **server["env"], **threads, "TVM_BIND_THREADS": "0"}
+        if server["python"] is not None:
+            own["PYTHONPATH"] = str(Path(orders["state_dir"]) / "tmp" / "import")
+        wards.append(Ward(server["name"], server["key"], command, own, _listen(0)))
     return Warden(Path(orders["state_dir"]), ProcessId(**orders["owner"]), host, port, wards)
 
 

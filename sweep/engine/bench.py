@@ -52,10 +52,12 @@ class FutureLaboratory:
     compare: CandidateComparer
     """Times candidates in turns on the tuning device."""
     build_slots: int
+    linker: str | None = None
 
     def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a candidate in a killable child of the forge."""
-        arguments = {"module_json": module_json, "target": dict(self.target), "out_path": str(lib)}
+        target = dict(self.target)
+        arguments = {"module_json": module_json, "target": target, "out_path": str(lib), "linker": self.linker}
         return self.submit("build_candidate", arguments, timeout_s)
 
 
@@ -84,6 +86,7 @@ class TunerBench:
                 weight=int(task["weight"]),
                 trivial=bool(task["trivial"]),
                 module=self._sweep_dir / call.lower_dir / "tasks" / f"{task['workload']}.json",
+                family=task["family"],
             )
             for task in call.tasks
         ]

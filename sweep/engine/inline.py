@@ -89,6 +89,7 @@ class InlineEngine:
             measure=partial(lane.submit, device.candidate),
             compare=partial(lane.submit, device.compare),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
+            linker=call.linker,
         )
         return self._tuners[call.key].tune(
             call, laboratory, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))

@@ -145,6 +145,7 @@ class TunerActor:
                 self._device.compare.remote(list(candidates), dict(options)), errors.DeviceLost
             ),
             build_slots=self._build_slots,
+            linker=call.linker,
         )
         return perform(
             lambda: self._open().tune(call, laboratory, lambda info: self._note(call.lower_dir, info)), self._name

@@ -67,6 +67,8 @@ class TuneCall:
     """Lowered modules in this tuner's pool."""
     warm_start: tuple[str, ...]
     """Records folders of other sweeps, the nearest relative first."""
+    linker: str | None
+    """The device's own, for candidates of another architecture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
     else:
         tune = inputs.get("tune")
         arguments["lower_dir"] = str(sweep_dir / inputs["lower"]["dir"])
+        arguments["linker"] = stage.hints.get("linker")
         arguments["records_dir"] = None if tune is None else str(sweep_dir / tune["records_dir"])
         job = "build_artifact"
     return CompileCall(job, arguments, _TIME_LIMIT_S[stage.kind], folder)
@@ -161,6 +164,7 @@ def tune_call(attempt: Attempt) -> TuneCall:
         lower_dir=lower["dir"],
         members=int(stage.hints["members"]),
         warm_start=tuple(stage.hints.get("warm_start", ())),
+        linker=stage.hints.get("linker"),
     )
 
 

@@ -150,6 +150,7 @@ class _Work:
                 "tuner_key": f"{target.hash}/{tuner.label}-{cell.device}",
                 "records": f"records/{target.hash}/{tuner.label}-{cell.device}",
                 "members": 0,
+                "linker": self._devices[cell.device].linker,
             },
         )
         hints.data["members"] += 1
@@ -163,7 +164,8 @@ class _Work:
         target = self._full_target(cell)
         options = self._once(("build", target.text), lambda: {"target": target.data})
         label = f"build {_compiled(cell)} {cell.tuner}{self._where(cell)}"
-        return self._add(key, Stage("", "build", options.data, {}, inputs, label), options)
+        hints = {"linker": self._devices[cell.device].linker}
+        return self._add(key, Stage("", "build", options.data, hints, inputs, label), options)
 
     def _measured(self, cell: Cell, inputs: tuple[str, ...]) -> str:
         key = ("measure", *inputs, cell.device, cell.runtime, cell.precision)

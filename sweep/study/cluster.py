@@ -7,7 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cluster", "Device", "RayOptions", "Simulate", "Tracker"]
+__all__ = ["Cluster", "Device", "RayOptions", "Server", "Simulate", "Tracker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server of a managed device runs under, where that is not simply this interpreter."""
+
+    python: str | None = None
+    """A program of this host that is started as Python is and sees this host's files: another environment's
+    interpreter, or an emulator that runs another architecture's. None: the interpreter of this process."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Set for it beside what sweep sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,15 @@ class Device:
     """For people: what the key does not say."""
     lend: bool = False
     """Whether builds may use its cores between its measurements."""
+    server: Server = Server()
+    linker: str | None = None
+    """A compiler that links for its target where that is not this host's architecture. None: one that is named as GCC's
+    cross compilers are."""
+
+    @property
+    def is_this_host(self) -> bool:
+        """Whether it runs what this process could run: on this host, under no interpreter of its own."""
+        return self.managed and self.server.python is None
 
 
 @dataclass(frozen=True, slots=True)

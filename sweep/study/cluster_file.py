@@ -9,10 +9,11 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.study import host
-from sweep.study.cluster import Cluster, Device, RayOptions, Simulate, Tracker
+from sweep.study.cluster import Cluster, Device, RayOptions, Server, Simulate, Tracker
 from sweep.study.cluster_form import ClusterForm, DeviceForm, SimulateForm, TrackerForm
 from sweep.study.complaint import fill_in
 from sweep.study.fit import fit
+from sweep.study.programs import read_program, read_server
 from sweep.study.spec import NATIVE, Target
 from sweep.study.suggest import listed
 from sweep.study.targets import read_target
@@ -109,6 +110,14 @@ def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
         raise StudyError(
             "does not apply to a device elsewhere", file=file, key=f"{key}.lend", value=True, allowed=allowed
         )
+    if not form.managed and "server" in form.model_fields_set:
+        allowed = "managed devices only; the server of this one is started by others"
+        raise StudyError("does not apply to a device elsewhere", file=file, key=f"{key}.server", allowed=allowed)
+    if form.target is None and form.server.python is not None:
+        allowed = "what that interpreter runs on, such as {kind: llvm, mtriple: aarch64-linux-gnu}, or native"
+        raise StudyError(
+            "is missing for a device with an interpreter of its own", file=file, key=f"{key}.target", allowed=allowed
+        )
     target = _own_target(form, file, key)
     cores_of_tag = target.pop("num-cores", None)
     threads = form.threads or (cores_of_tag if not form.managed and cores_of_tag else 1)
@@ -117,8 +126,13 @@ def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
         allowed = f"up to {len(cores)}, the number of its cores"
         raise StudyError("is more than it has cores", file=file, key=f"{key}.threads", value=threads, allowed=allowed)
     labels = dict(sorted(form.labels.items()))
-    device = Device(form.key, target, threads, cores, managed, form.count, labels, lend=managed and form.lend)
-    if managed:
+    server = read_server(form.server, file, f"{key}.server") if managed else Server()
+    linker = None
+    if form.linker is not None and engine != "simulated":
+        linker = read_program(form.linker, file, f"{key}.linker")
+    lend = managed and form.lend
+    device = Device(form.key, target, threads, cores, managed, form.count, labels, lend, server, linker)
+    if device.is_this_host:
         _check_host(device, file, key)
     return device
 
@@ -129,10 +143,10 @@ def _own_target(form: DeviceForm, file: Path, key: str) -> dict[str, Any]:
 
 
 def _check_host(device: Device, file: Path, key: str) -> None:
-    """A managed device runs on this machine, so this machine must be able to execute its code."""
+    """Such a device runs on this machine's own processor, which must be able to execute its code."""
     this = Device("this machine", _this_cpu(), 1 << 20, (), managed=False)
     if NATIVE not in device.target and (reason := fit(Target(_shown(device.target), device.target), this)):
-        allowed = "native, or what this machine can execute; a board elsewhere is managed: false"
+        allowed = "native, or what this machine executes; a board elsewhere is managed: false; an emulator: server.python"
         reason = reason.replace("the device", "this machine")
         raise StudyError(
             f"cannot run here: {reason}",

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag
 from sweep.study.form import Form, Name, Slug
 from sweep.study.study_form import TargetForm
 
-__all__ = ["ClusterForm", "DeviceForm", "MlflowForm", "RayForm", "SimulateForm", "TrackerForm"]
+__all__ = ["ClusterForm", "DeviceForm", "MlflowForm", "RayForm", "ServerForm", "SimulateForm", "TrackerForm"]
 
 
 class TrackerForm(Form):
@@ -20,6 +20,23 @@ class TrackerForm(Form):
     )
     port: int | None = Field(None, ge=0, le=65_535, description="0: a free one; unmanaged: TVM_TRACKER_PORT.")
     managed: bool = Field(True, description="Whether sweep starts and ends it.")
+
+
+Program = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class ServerForm(Form):
+    """What a managed device's server runs under."""
+
+    python: Program | None = Field(
+        None,
+        description="Started as Python is: a name on PATH, or a path from the cluster file's folder, with ~ and "
+        "$VARIABLES. Default: the interpreter that runs sweep.",
+        examples=["${SWEEP_ARM64_ROOT}/bin/python"],
+    )
+    env: dict[str, str] = Field(
+        {}, description="Environment variables for it, with $VARIABLES.", examples=[{"QEMU_CPU": "cortex-a53"}]
+    )
 
 
 class DeviceForm(Form):
@@ -41,6 +58,12 @@ class DeviceForm(Form):
     )
     lend: bool = Field(True, description="Whether builds may use its cores between its measurements.")
     managed: bool = Field(True, description="Whether sweep starts and ends its server, on this host.")
+    server: ServerForm = Field(ServerForm(), description="What that server runs under.")
+    linker: Program | None = Field(
+        None,
+        description="Links what is built for it on another architecture: a name on PATH, or a path as in `server`.",
+        examples=["aarch64-linux-gnu-g++"],
+    )
     count: int = Field(1, ge=1, le=10_000, description="Equal boards that share the key.")
     labels: dict[str, str] = Field({}, description="For people.")
 

@@ -82,11 +82,12 @@ class _Grid:
         return reason is None
 
     def _references_on(self, device: Device) -> tuple[str, ...]:
-        """Reference runtimes run on this host, beside the server of a managed device."""
-        if device.managed or self._is_simulated:
+        """Reference runtimes run on this host, beside the server of a managed device that is of this host too."""
+        if device.is_this_host or self._is_simulated:
             return self._study.references
+        where = "under an interpreter of its own" if device.managed else "elsewhere"
         for name in self._study.references:
-            self.left_out.append(LeftOut(name, device.key, "it runs on this host, the device is elsewhere"))
+            self.left_out.append(LeftOut(name, device.key, f"it runs on this host, the device is {where}"))
         return ()
 
     # -- checks -------------------------------------------------------------------------------------------------------

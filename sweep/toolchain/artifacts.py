@@ -30,13 +30,18 @@ ms)."""
 
 
 def build_library(
-    module: Any, lowering: Mapping[str, Any], target: Any, records_dir: Path | None, folder: Path
+    module: Any,
+    lowering: Mapping[str, Any],
+    target: Any,
+    records_dir: Path | None,
+    folder: Path,
+    linker: str | None = None,
 ) -> dict[str, Any]:
     """Write lib.so and metadata.json into `folder`; return the build result but for its directory.
 
     lowering: `lowering.json` of the lowered module (its opt level and tasks). records_dir: a native MetaSchedule
     database; the record with the least median of each workload is applied, and a workload with none keeps its untuned
-    schedule.
+    schedule. linker: for a target of another architecture than this host's.
     Raises BuildFailed.
     """
     tvm = load_tvm(())
@@ -50,7 +55,7 @@ def build_library(
     try:
         with target, tvm.transform.PassContext(opt_level=3):
             executable = tvm.relax.build(module, target)
-        executable.export_library(str(folder / LIBRARY), **_linker(target))
+        executable.export_library(str(folder / LIBRARY), **_linking(target, linker))
     except Exception as error:
         raise BuildFailed(" ".join(str(error).split())[:400]) from error
     library = folder / LIBRARY
@@ -76,7 +81,7 @@ def build_library(
     return result
 
 
-def compile_candidate(module: Any, target: Any, out_path: Path) -> dict[str, Any]:
+def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | None = None) -> dict[str, Any]:
     """Compile one scheduled workload into a shared library. Returns {artifact_bytes, build_s}. Raises BuildFailed."""
     tvm = load_tvm(())
     remove_rewrite = importlib.import_module("tvm.s_tir.transform").RemoveWeightLayoutRewriteBlock
@@ -85,7 +90,7 @@ def compile_candidate(module: Any, target: Any, out_path: Path) -> dict[str, Any
     try:
         with target, tvm.transform.PassContext(opt_level=3):
             library = tvm.compile(remove_rewrite(skip_tensor_rewrite=True)(module), target)
-        library.export_library(str(part), **_linker(target))
+        library.export_library(str(part), **_linking(target, linker))
     except Exception as error:
         part.unlink(missing_ok=True)
         raise BuildFailed(" ".join(str(error).split())[:400]) from error
@@ -93,14 +98,14 @@ def compile_candidate(module: Any, target: Any, out_path: Path) -> dict[str, Any
     return {"artifact_bytes": out_path.stat().st_size, "build_s": time.perf_counter() - start}
 
 
-def _linker(target: Any) -> dict[str, Any]:
-    """Keyword arguments for `export_library`: how to link for this target."""
+def _linking(target: Any, linker: str | None) -> dict[str, Any]:
+    """Keyword arguments for `export_library`: how to link for this target, with `linker` where it is foreign."""
     triple = str(target.attrs.get("mtriple", "") or "")
+    if triple and triple.split("-")[0] != os.uname().machine:
+        return {"fcompile": _fcompile((linker or _cross_linker(triple), "-shared", "-fPIC"))}
     compiler = importlib.import_module("tvm.support.cc").get_cc()
     if compiler is None:
         raise BuildFailed("no C compiler to link with: install gcc or clang")
-    if triple and triple.split("-")[0] != os.uname().machine:
-        return {"fcompile": _fcompile((_cross_linker(triple), "-shared", "-fPIC"))}
     return {"fcompile": _fcompile((compiler, *_LINK_HOST), ("-lm", "-lgcc"))}
 
 
@@ -115,7 +120,8 @@ def _cross_linker(triple: str) -> str:
     ]
     found = next((name for name in names if which(name)), None)
     if found is None:
-        raise BuildFailed(f"no linker for {triple}: install one of {', '.join(names[:4])}")
+        wanted = ", ".join(names[:4])
+        raise BuildFailed(f"no linker for {triple}: install one of {wanted}, or name the device's `linker`")
     return found
 
 
