@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sweep.engine.site import Site
 from sweep.engine.work import MeasureCall, TuneCall
+from sweep.errors import SweepError
 from sweep.study.cluster import Device
 from sweep.toolchain.tuning.job import Arguments
 
 if TYPE_CHECKING:
+    from sweep.devices.kernel import Kernel
     from sweep.devices.session import DeviceSession
 
 __all__ = ["DeviceBench", "FutureLaboratory", "TunerBench"]
+
+
+KERNEL_TIME_LIMIT_S = 300.0
+"""It compiles in half a second, and may wait for a builder behind a whole network."""
 
 
 class CandidateBuilder(Protocol):
@@ -104,12 +111,16 @@ class TunerBench:
 class DeviceBench:
     """Holds the session to one device; calls are performed one at a time."""
 
-    def __init__(self, device: Device, tracker_host: str, tracker_port: int, sweep_dir: Path, lock_dir: Path) -> None:
+    def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
+        """`submit`: to the forge, which builds the reference kernel: the process that measures does not compile."""
         from sweep.devices.session import DeviceSession
 
-        self._sweep_dir = sweep_dir
-        self._session = DeviceSession(device, tracker_host, tracker_port, lock_dir)
+        self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
+        self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir)
         self._is_open = False
+        self._kernel: Kernel | None = None
+        self._no_kernel: str | None = None
+        """Why there is none, once it was tried."""
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
@@ -121,16 +132,39 @@ class DeviceBench:
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
         """Perform a measure stage."""
-        import_dir = self._sweep_dir / call.import_dir
+        import_dir, kernel, session = self._sweep_dir / call.import_dir, self._reference_kernel(), self._open()
         if call.artifact_dir is None:
-            return self._open().measure_reference(import_dir, call.measure, call.threads, call.threshold)
-        artifact_dir = self._sweep_dir / call.artifact_dir
-        return self._open().measure_artifact(artifact_dir, import_dir, call.measure, call.threshold)
+            result = session.measure_reference(import_dir, call.measure, call.threads, call.threshold, kernel)
+        else:
+            artifact_dir = self._sweep_dir / call.artifact_dir
+            result = session.measure_artifact(artifact_dir, import_dir, call.measure, call.threshold, kernel)
+        if kernel is None:
+            result["conditions"]["no_reference_kernel"] = self._no_kernel
+        return result
 
     def close(self) -> None:
         """Give the device back."""
         self._session.close()
         self._is_open = False
+
+    def _reference_kernel(self) -> Kernel | None:
+        """Built on first use, before the device's cores are held. A device that cannot have one is measured without."""
+        from sweep.devices.kernel import Kernel
+
+        if self._kernel is None and self._no_kernel is None:
+            device = self._device
+            arguments = {
+                "target": dict(device.target),
+                "threads": device.threads,
+                "linker": device.linker,
+                "out_path": str(self._sweep_dir / "artifacts" / "kernel" / f"{device.key}.so"),
+            }
+            try:
+                made = self._submit("build_reference_kernel", arguments, KERNEL_TIME_LIMIT_S).result()
+                self._kernel = Kernel(Path(made["lib"]), made["args"])
+            except SweepError as error:
+                self._no_kernel = f"{type(error).__name__}: {error}"
+        return self._kernel
 
     def _open(self) -> DeviceSession:
         if not self._is_open:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
@@ -83,9 +84,7 @@ class InlineEngine:
         lane = self._lanes.setdefault(call.device, Lane(call.device))
         laboratory = FutureLaboratory(
             call.target,
-            submit=lambda job, arguments, timeout_s: self._forge.submit(
-                job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES
-            ),
+            submit=self._build,
             measure=partial(lane.submit, device.candidate),
             compare=partial(lane.submit, device.compare),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
@@ -94,6 +93,9 @@ class InlineEngine:
         return self._tuners[call.key].tune(
             call, laboratory, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))
         )
+
+    def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
+        return self._forge.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
     def _measure(self, call: MeasureCall) -> Mapping[str, Any]:
         lane = self._lanes.setdefault(call.device, Lane(call.device))
@@ -104,7 +106,5 @@ class InlineEngine:
             site = self._site
             if key not in site.devices:
                 raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(site.devices)}")
-            self._devices[key] = DeviceBench(
-                site.devices[key], site.tracker_host, site.tracker_port, site.sweep_dir, site.lock_dir
-            )
+            self._devices[key] = DeviceBench(site.devices[key], site, self._build)
         return self._devices[key]

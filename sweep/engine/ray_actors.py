@@ -88,9 +88,7 @@ class DeviceActor:
     """Holds the RPC session to one device. One call at a time: the queue of this actor is the queue for the board."""
 
     def __init__(self, key: str, site: Site) -> None:
-        self._bench = DeviceBench(
-            site.devices[key], site.tracker_host, site.tracker_port, site.sweep_dir, site.lock_dir
-        )
+        self._bench = DeviceBench(site.devices[key], site, self._build)
         self._name = _worker_name(f"device {key}")
 
     @_ONCE
@@ -112,6 +110,10 @@ class DeviceActor:
     def close(self) -> None:
         """Give the device back."""
         self._bench.close()
+
+    def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
+        builder = ray.get_actor(BUILDER)
+        return unwrapped(builder.candidate.remote(job, dict(arguments), timeout_s), errors.BuildFailed)
 
 
 class TunerActor:

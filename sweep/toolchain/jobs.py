@@ -110,13 +110,15 @@ def build_candidate(
     return compile_candidate(module, resolved, Path(out_path), linker)
 
 
-def build_reference_kernel(target: Mapping[str, Any], threads: int, out_path: str) -> dict[str, Any]:
+def build_reference_kernel(
+    target: Mapping[str, Any], threads: int, out_path: str, linker: str | None = None
+) -> dict[str, Any]:
     """Compile the reference kernel for a device into `out_path`. Returns {lib, args}. Raises BuildFailed."""
     from sweep.toolchain.reference_kernel import compile_reference_kernel
 
     library = Path(out_path)
     library.parent.mkdir(parents=True, exist_ok=True)
-    args = compile_reference_kernel(resolve_target(target, intrinsics=False), threads, library)
+    args = compile_reference_kernel(resolve_target(target, intrinsics=False), threads, library, linker)
     return {"lib": out_path, "args": args}
 
 

@@ -23,7 +23,9 @@ STREAM = 1 << 21
 """Elements of the vectors: 8 MB read, 8 MB written."""
 
 
-def compile_reference_kernel(target: Any, threads: int, out_path: Path) -> list[dict[str, Any]]:
+def compile_reference_kernel(
+    target: Any, threads: int, out_path: Path, linker: str | None = None
+) -> list[dict[str, Any]]:
     """Write the kernel for a resolved target into the shared library `out_path`; gives the shapes and dtypes of its
     arguments. Raises BuildFailed.
     """
@@ -45,5 +47,5 @@ def compile_reference_kernel(target: Any, threads: int, out_path: Path) -> list[
             outermost = schedule.get_loops(block)[0]
             schedule.parallel(schedule.split(outermost, [threads, None])[0])
     function = schedule.mod["main"].with_attr("global_symbol", "main")
-    compile_candidate(tvm.IRModule({"main": function}), target, out_path)
+    compile_candidate(tvm.IRModule({"main": function}), target, out_path, linker)
     return [{"shape": [int(size) for size in tensor.shape], "dtype": str(tensor.dtype)} for tensor in arguments]

@@ -17,7 +17,10 @@ RESULT_KEYS = {
     "lower": {"functions", "tasks", "target_json", "lower_s"},
     "tune": {"records_dir", "trials", "valid", "failed", "tasks", "tuning_s", "curve"},
     "build": {"lib", "artifact_bytes", "build_s", "target_json"},
-    "measure": {"run_secs", "number", "warmup_secs", "output_max_abs_diff", "output_cosine_distance", "conditions"},
+    "measure": {
+        *("run_secs", "number", "warmup_secs", "stopped_by", "conditions", "output_max_abs_diff"),
+        *("output_cosine_distance", "reference_before_s", "reference_after_s", "tainted", "block", "set_aside"),
+    },
 }
 
 
@@ -43,6 +46,17 @@ def test_a_reference_runtime_is_measured(shop: Shop) -> None:
     result = shop.finish(stage)
 
     assert len(result["run_secs"]) == 3
+
+
+def test_the_reference_kernel_is_built_once_and_timed_around_each_measurement(shop: Shop) -> None:
+    if shop.name == "simulated":
+        pytest.skip("it has no device")
+    results = [shop.finish(stage) for stage in shop.stages("measure")]
+
+    assert all(len(one["reference_before_s"]) == len(one["reference_after_s"]) == 7 for one in results)
+    assert len({one["conditions"].get("no_reference_kernel") for one in results}) == 1
+    (kernel,) = (shop.sweep_dir / "artifacts" / "kernel").iterdir()
+    assert kernel.name == "here.so"
 
 
 def test_attempts_at_once_each_end_once(shop: Shop) -> None:

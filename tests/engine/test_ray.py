@@ -19,6 +19,9 @@ from tests.engine.shop import LIMIT_S, Shop, changed, ends
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray]
 
+_UNSTOPPED = {"max_repeat": 10_000, "relative_interval": 0.0, "time_limit_s": 86_400.0, "min_repeat_ms": 1_000}
+"""A measurement that goes on for hours."""
+
 
 def test_a_builder_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
     stage = ray.stages("lower")[0]
@@ -35,7 +38,7 @@ def test_a_builder_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop)
 def test_a_device_actor_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
     plain = ray.stages("measure")[1]
     attempt = ray.attempt(plain, number=21)
-    endless = changed(plain, "endless", measure={**plain.options["measure"], "repeat": 10_000, "min_repeat_ms": 1_000})
+    endless = changed(plain, "endless", measure={**plain.options["measure"], "repeat": 10_000, **_UNSTOPPED})
     ray.engine.start(replace(attempt, stage=endless))
     _kill("ray::DeviceActor.measure")
 
