@@ -1,0 +1,38 @@
+"""Which configuration of each layer is best for several devices at once. Pure; takes times, measures nothing.
+
+`times` holds what was measured, `records` makes it from the table of tuning records, `metric` chooses, `merged` puts a
+model's choices together, `left_out` asks what they cost a device that had no say, `few` how few configurations are
+enough, `tables` writes it down.
+"""
+
+from __future__ import annotations
+
+from sweep.analysis.overlay.few import Few, FewOfModel, few_for_layer, few_for_model
+from sweep.analysis.overlay.left_out import LeftOut, ModelLeftOut, leave_one_out, leave_one_out_of_model
+from sweep.analysis.overlay.merged import Merged, merge
+from sweep.analysis.overlay.metric import Criterion, Judgement, judge
+from sweep.analysis.overlay.records import layers_of
+from sweep.analysis.overlay.tables import detail_rows, reasons_in_words, write_details, write_overlay
+from sweep.analysis.overlay.times import LayerTimes
+
+__all__ = [
+    "Criterion",
+    "Few",
+    "FewOfModel",
+    "Judgement",
+    "LayerTimes",
+    "LeftOut",
+    "Merged",
+    "ModelLeftOut",
+    "detail_rows",
+    "few_for_layer",
+    "few_for_model",
+    "judge",
+    "layers_of",
+    "leave_one_out",
+    "leave_one_out_of_model",
+    "merge",
+    "reasons_in_words",
+    "write_details",
+    "write_overlay",
+]
