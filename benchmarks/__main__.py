@@ -22,6 +22,7 @@ python -m benchmarks latency --points 3,10,20            whole models from the n
 python -m benchmarks time --out DIR                      where the time of the runs in DIR went
 python -m benchmarks zoo --minutes 120                   nine networks against ONNX Runtime
 python -m benchmarks plan                                trials of the pooled plan against the naive loop
+python -m benchmarks overlay                             the overlay's metric against a loop over rows
 
 With make: make bench ARGS="tuning --minutes 20". An option of the tuner: --set population=64.
 """
@@ -60,7 +61,7 @@ def _run(asked: argparse.Namespace) -> int:
     elif asked.name == "plan":
         folder = new_folder("plan", asked.out or RESULTS / "plan")  # the same each time: lowerings are kept
     else:
-        folder = new_folder("zoo" if asked.name == "zoo" else "tuning", asked.out)
+        folder = new_folder(asked.name if asked.name in ("zoo", "overlay") else "tuning", asked.out)
     print(f"results: {folder}", flush=True)
     options = dict(asked.set or [])
     if asked.name == "zoo":
@@ -71,6 +72,10 @@ def _run(asked: argparse.Namespace) -> int:
         from benchmarks.tuning.pooled_plan import bench_plan
 
         bench_plan(folder)
+    elif asked.name == "overlay":
+        from benchmarks.overlay import bench_overlay
+
+        bench_overlay(folder)
     else:
         _tuning(asked, folder, options)
     return 0
@@ -98,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, epilog=EXAMPLES, formatter_class=shape
     )
-    names = ("planner", "tuning", "throughput", "latency", "time", "zoo", "plan")
+    names = ("planner", "tuning", "throughput", "latency", "time", "zoo", "plan", "overlay")
     parser.add_argument("name", nargs="?", choices=names, help="one of them; by default the short ones")
     parser.add_argument("--out", type=Path, help="folder of results; by default a new one under bench-results")
     parser.add_argument("--minutes", type=float, help="of tuning: of each run, in `zoo` of all models together")
