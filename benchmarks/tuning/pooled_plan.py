@@ -1,8 +1,9 @@
 """Trials of the pooled plan against the naive loop: nine networks x two targets x opt levels 1 to 3. Nothing is tuned.
 
 The naive loop tunes every task of every model, target and level anew, and gives each its trials, as MetaSchedule does.
-The pooled plan tunes a workload once for each target, and a trivial one (no block reduces) with one trial. What the
-sharing alone saves is printed too.
+The pooled plan tunes a workload once for each target, a trivial one (no block reduces) with one trial, and of workloads
+of one family (the same heavy block, with something else around it) one, the others with a few trials. What the sharing
+alone saves is printed too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from benchmarks.tuning.zoo import MODELS
 from sweep.engine.work import compile_call, folder_of
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Stage
+from sweep.planning.trials import trials_together
 from sweep.running.contract import Attempt
 from sweep.study.gate import load_cluster, load_study
 from sweep.toolchain.forge import Forge
@@ -40,26 +42,34 @@ class Budget:
     """Different ones, for each target."""
     trivial: int
     """Of those, workloads with nothing to decide."""
+    families: int
+    """Of those that are left, different heavy blocks, for each target."""
     naive: int
     """Every task gets its trials."""
     naive_trivial_once: int
     """Every task gets its trials, a trivial one a single one."""
     pooled: int
-    """Each workload once, a trivial one a single trial."""
+    """Each workload once, a trivial one a single trial, a relative of another a few."""
 
 
 def count_trials(lowerings: Iterable[tuple[str, Sequence[Mapping[str, Any]]]], trials_per_task: int) -> Budget:
     """Of lowered models, each (full target, tasks)."""
-    seen: dict[tuple[str, str], bool] = {}
-    tasks = naive_trivial_once = 0
+    by_target: dict[str, list[Mapping[str, Any]]] = {}
     for target, found in lowerings:
-        for task in found:
-            tasks += 1
-            naive_trivial_once += 1 if task["trivial"] else trials_per_task
-            seen[target, task["workload"]] = bool(task["trivial"])
-    trivial = sum(seen.values())
-    pooled = trivial + (len(seen) - trivial) * trials_per_task
-    return Budget(tasks, len(seen), trivial, tasks * trials_per_task, naive_trivial_once, pooled)
+        by_target.setdefault(target, []).extend(found)
+    tasks = [task for found in by_target.values() for task in found]
+    different = {(target, task["workload"]): task for target, found in by_target.items() for task in found}
+    trivial = sum(bool(task["trivial"]) for task in different.values())
+    families = {(target, task["family"]) for (target, _), task in different.items() if not task["trivial"]}
+    return Budget(
+        tasks=len(tasks),
+        workloads=len(different),
+        trivial=trivial,
+        families=len(families),
+        naive=len(tasks) * trials_per_task,
+        naive_trivial_once=sum(1 if task["trivial"] else trials_per_task for task in tasks),
+        pooled=sum(trials_together(found, trials_per_task) for found in by_target.values()),
+    )
 
 
 def bench_plan(folder: Path, models: Sequence[str] = MODELS) -> None:
@@ -75,6 +85,7 @@ def bench_plan(folder: Path, models: Sequence[str] = MODELS) -> None:
             one.tasks,
             one.workloads,
             one.trivial,
+            one.families,
             f"{one.naive:,}",
             f"{one.pooled:,}",
             one.pooled / one.naive,
@@ -83,8 +94,9 @@ def bench_plan(folder: Path, models: Sequence[str] = MODELS) -> None:
         for name, one in budgets.items()
     ]
     found = {name: {field: getattr(one, field) for field in Budget.__slots__} for name, one in budgets.items()}
-    save(folder, "plan", {"conditions": before, "budgets": found, "ratio": rows[0][6]})
-    header = ["models", "tasks", "workloads", "trivial", "naive trials", "pooled trials", "ratio", "by sharing alone"]
+    save(folder, "plan", {"conditions": before, "budgets": found, "ratio": rows[0][7]})
+    header = ["models", "tasks", "workloads", "trivial", "families", "naive trials", "pooled trials"]
+    header += ["ratio", "by sharing alone"]
     print_table(f"plan: trials at {TRIALS_PER_TASK} a task, {len(TARGETS)} targets, levels {LEVELS}", header, rows)
 
 

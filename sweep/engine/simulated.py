@@ -88,7 +88,7 @@ def _result(stage: Stage, seconds: float, seed: int) -> dict[str, Any]:
         return {"inputs": {}, "outputs": [], "params_bytes": 0, "operators": {}, "reference": True, "import_s": seconds}
     if stage.kind == "lower":
         workload = hashlib.sha256(stage.id.encode()).hexdigest()[:16]
-        tasks = [{"workload": workload, "name": "simulated", "weight": 1, "trivial": False}]
+        tasks = [{"workload": workload, "name": "simulated", "weight": 1, "trivial": False, "family": workload}]
         return {"functions": 1, "tasks": tasks, "target_json": "{}", "lower_s": seconds}
     if stage.kind == "tune":
         return {

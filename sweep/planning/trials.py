@@ -1,8 +1,9 @@
 """How many candidates a plan may measure, and how many a loop over its cells would.
 
 Stages of one tuner, target and device tune as one pool: a workload that several networks have is tuned once, a trivial
-one (nothing in it to decide) gets one trial. Which tasks a network has is known once it is lowered; until then it is
-taken to have `ASSUMED_TASKS`, none of them shared.
+one (nothing in it to decide) gets one trial. Of workloads of one family (the same heavy block, with something else
+around it) one gets its trials, and the others a few for what it has found. Which tasks a network has is known once it
+is lowered; until then it is taken to have `ASSUMED_TASKS`, none of them shared.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning.stage import Plan, Stage
+from sweep.study.spec import RELATIVE_TRIALS
 
-__all__ = ["ASSUMED_TASKS", "TRIAL_S", "TrialCount", "count_trials", "trials_at_most"]
+__all__ = ["ASSUMED_TASKS", "TRIAL_S", "TrialCount", "count_trials", "trials_at_most", "trials_together"]
 
 ASSUMED_TASKS = 25
 """Tasks of a network whose tasks are not known yet: 20 to 40 in networks between SqueezeNet and ResNet-50."""
@@ -24,7 +26,7 @@ TRIAL_S = 0.4
 """Seconds for one trial, roughly, on two cores."""
 
 Tasks = Sequence[Mapping[str, Any]]
-"""Of a lowered network: `workload` and `trivial` of each."""
+"""Of a lowered network: `workload`, `family` and `trivial` of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ def count_trials(plan: Plan, done: Container[str] = (), lowered: Mapping[str, Ta
     cells = Counter(stage for planned in plan.cells for stage in planned.stages)
     to_do = 0
     for stages in pools.values():
-        tuned = {task["workload"] for stage in stages if stage.id in done for task in _tasks(stage, lowered) or ()}
+        tuned = [task for stage in stages if stage.id in done for task in _tasks(stage, lowered) or ()]
         to_do += _of_pool([stage for stage in stages if stage.id not in done], lowered, tuned)
     return TrialCount(
         to_do=to_do,
@@ -76,21 +78,37 @@ def trials_at_most(stage: Stage, tasks: Tasks | None = None) -> int:
     limits = _shared_limits(stage, 1)
     per_task = stage.options["tuner"]["options"].get("trials_per_task")
     if per_task is not None:
-        limits.append(_trials_of_tasks(tasks, int(per_task)))
+        limits.append(_trials_alone(tasks, int(per_task)))
     return min(limits)
 
 
-def _of_pool(stages: Sequence[Stage], lowered: Mapping[str, Tasks], tuned: Container[str] = ()) -> int:
-    """For what these stages of one pool have between them, but for workloads that are tuned."""
+def trials_together(tasks: Iterable[Mapping[str, Any]], per_task: int, tuned: Tasks = ()) -> int:
+    """Of tasks that are tuned as one pool, without those that are tuned already."""
+    workloads, led = {task["workload"] for task in tuned}, {_family(task) for task in tuned}
+    trials = 0
+    for task in tasks:
+        if task["workload"] in workloads:
+            continue
+        workloads.add(task["workload"])
+        if task["trivial"]:
+            trials += 1
+        else:
+            trials += min(per_task, RELATIVE_TRIALS) if _family(task) in led else per_task
+            led.add(_family(task))
+    return trials
+
+
+def _of_pool(stages: Sequence[Stage], lowered: Mapping[str, Tasks], tuned: Tasks = ()) -> int:
+    """For what these stages of one pool have between them, but for tasks that are tuned."""
     if not stages:
         return 0
     limits = _shared_limits(stages[0], len(stages))
     per_task = stages[0].options["tuner"]["options"].get("trials_per_task")
     if per_task is not None:
         found = [_tasks(stage, lowered) for stage in stages]
-        unknown = sum(_trials_of_tasks(None, int(per_task)) for tasks in found if tasks is None)
-        once = {task["workload"]: task for tasks in found for task in tasks or () if task["workload"] not in tuned}
-        limits.append(unknown + _trials_of_tasks(list(once.values()), int(per_task)))
+        unknown = sum(_trials_alone(None, int(per_task)) for tasks in found if tasks is None)
+        known = (task for tasks in found for task in tasks or ())
+        limits.append(unknown + trials_together(known, int(per_task), tuned))
     return min(limits)
 
 
@@ -106,7 +124,11 @@ def _shared_limits(stage: Stage, sharers: int) -> list[int]:
     return limits
 
 
-def _trials_of_tasks(tasks: Tasks | None, per_task: int) -> int:
+def _family(task: Mapping[str, Any]) -> str:
+    return str(task.get("family") or task["workload"])
+
+
+def _trials_alone(tasks: Tasks | None, per_task: int) -> int:
     if tasks is None:
         return ASSUMED_TASKS * per_task
     return sum(1 if task["trivial"] else per_task for task in tasks)

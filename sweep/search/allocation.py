@@ -43,13 +43,36 @@ class TaskProgress:
     in_flight: int = 0
     is_settled: bool = False
     """Used up, stopped early or given up: it gets no more."""
+    leader: TaskProgress | None = None
+    """A relative whose trials serve this one too: it waits for what the leader finds."""
+    led_cap: int = 0
+    """Trials it may have beside the leader's; the full `cap` again where the leader has found nothing."""
     cost_s: float = 1.0
     """Seconds that one more trial takes, where time is the budget; the same for all tasks where trials are."""
 
     @property
     def room(self) -> int:
         """Trials it may still be given."""
-        return 0 if self.is_settled else max(0, self.cap - self.trials - self.in_flight)
+        is_led = self.leader is not None and (math.isfinite(self.leader.best_s) or not self.leader.is_over)
+        return 0 if self.is_settled else max(0, (self.led_cap if is_led else self.cap) - self.trials - self.in_flight)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return not (self.room or self.in_flight)
+
+    @property
+    def is_waiting(self) -> bool:
+        """For its leader: to have a schedule first, and to be done before the last trial goes to what it has found."""
+        if self.leader is None or self.leader.is_over:
+            return False
+        if not self.trials + self.in_flight:
+            return not math.isfinite(self.leader.best_s)
+        return self.room == 1
+
+    def follow(self, leader: TaskProgress, cap: int) -> None:
+        """From now on the trials of a relative serve this one too, and it has few of its own."""
+        self.leader, self.led_cap, self.first = leader, cap, 1
 
     @property
     def rounds(self) -> int:
@@ -104,7 +127,7 @@ def next_task(tasks: Iterable[TaskProgress], round_size: int) -> TaskProgress | 
     A task that has a full round out waits for its results, since its next round would not know them.
     """
     tasks = list(tasks)
-    ready = [task for task in tasks if task.room > 0 and task.in_flight < round_size]
+    ready = [task for task in tasks if task.room > 0 and task.in_flight < round_size and not task.is_waiting]
     uncovered = [task for task in ready if not task.is_covered]
     if uncovered:
         return min(uncovered, key=lambda task: (task.rounds, -task.weight * task.flops, -task.weight, task.workload))

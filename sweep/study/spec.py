@@ -16,6 +16,7 @@ __all__ = [
     "AXES",
     "NATIVE",
     "NO_CHOICE",
+    "RELATIVE_TRIALS",
     "Budget",
     "Cell",
     "Measure",
@@ -34,6 +35,10 @@ NATIVE = "native"
 
 NO_CHOICE = "-"
 """Target and tuner of a reference cell: another runtime makes these choices itself."""
+
+RELATIVE_TRIALS = 2
+"""Trials of a workload whose relative (the same heavy block, with something else around it) has all the trials that a
+task may have: the relative's best schedule when there is one, and when it is done."""
 
 Rule = Mapping[str, tuple[Any, ...]]
 """Axis -> the values a rule speaks of; a cell matches when every named axis has one of them."""

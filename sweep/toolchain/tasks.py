@@ -6,14 +6,14 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from sweep.toolchain.workload_id import workload_id
+from sweep.toolchain.workload_id import family_id, workload_id
 
 __all__ = ["extract_tasks", "is_trivial"]
 
 
 def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]]:
-    """Write each distinct workload to `folder/<workload>.json`; return [{workload, name, weight, trivial}], heaviest
-    first.
+    """Write each distinct workload to `folder/<workload>.json`; return [{workload, family, name, weight,
+    trivial}], heaviest first.
     """
     tvm = importlib.import_module("tvm")
     meta_schedule = importlib.import_module("tvm.s_tir.meta_schedule")
@@ -29,6 +29,7 @@ def extract_tasks(module: Any, target: Any, folder: Path) -> list[dict[str, Any]
         (folder / f"{workload}.json").write_text(text, encoding="utf-8")
         found[workload] = {
             "workload": workload,
+            "family": family_id(dispatched),
             "name": str(task.task_name),
             "weight": int(task.weight),
             "trivial": is_trivial(dispatched),

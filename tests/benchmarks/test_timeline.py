@@ -89,15 +89,16 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 
 def test_a_pooled_plan_gives_each_workload_its_trials_once_a_target_and_a_trivial_one_a_single_one() -> None:
     def task(workload: str, trivial: bool = False) -> dict[str, object]:
-        return {"workload": workload, "trivial": trivial}
+        return {"workload": workload, "family": workload.rstrip("+"), "trivial": trivial}
 
     lowerings = [
         ("x", [task("a"), task("b", trivial=True)]),
-        ("x", [task("a"), task("c")]),
+        ("x", [task("a"), task("c"), task("c+")]),
         ("y", [task("a")]),
     ]
     budget = count_trials(lowerings, 64)
-    assert (budget.tasks, budget.workloads, budget.trivial) == (5, 4, 1)
-    assert budget.naive == 5 * 64
-    assert budget.naive_trivial_once == 4 * 64 + 1
-    assert budget.pooled == 3 * 64 + 1
+    assert (budget.tasks, budget.workloads, budget.trivial) == (6, 5, 1)
+    assert budget.families == 3
+    assert budget.naive == 6 * 64
+    assert budget.naive_trivial_once == 5 * 64 + 1
+    assert budget.pooled == 3 * 64 + 2 + 1

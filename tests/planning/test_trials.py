@@ -10,7 +10,7 @@ from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
 from sweep.planning.summary import explain
 from sweep.planning.trials import ASSUMED_TASKS, count_trials
-from sweep.study.spec import Tuner
+from sweep.study.spec import RELATIVE_TRIALS, Tuner
 from tests.planning.grids import cluster, device, model, study
 
 
@@ -45,6 +45,20 @@ def test_a_workload_of_several_networks_is_counted_once_and_a_trivial_one_as_one
     assert count.pooled == count.to_do == 3 * 10 + 1
     assert count.naive == 2 * (10 + 10 + 1) + 2 * (10 + 10)
     assert count.networks_known == 4
+
+
+def test_relatives_are_counted_with_the_few_trials_that_they_have() -> None:
+    plan = planned({"trials_per_task": 10})
+    first, second, *others = lower_stages(plan)
+    families = {"A": "f", "A with relu": "f", "B": "g"}
+    given = [{**task, "family": families[task["workload"]]} for task in tasks("A", "A with relu", "B")]
+    lowered = {first: given[:1], second: given, **{key: [] for key in others}}
+    count = count_trials(plan, lowered=lowered)
+    assert (count.pooled, count.naive) == (10 + RELATIVE_TRIALS + 10, 10 + 30)
+    tuned = {stage.id for stage in plan.stages.values() if stage.kind == "tune" and first in stage.inputs}
+    assert count_trials(plan, tuned, lowered).to_do == RELATIVE_TRIALS + 10
+    few = planned({"trials_per_task": 1})
+    assert count_trials(few, lowered=dict(zip(lower_stages(few), lowered.values(), strict=True))).pooled == 3
 
 
 def test_what_is_lowered_is_exact_and_the_rest_assumed() -> None:

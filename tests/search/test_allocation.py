@@ -156,6 +156,51 @@ def test_where_time_is_the_budget_cheap_trials_come_first() -> None:
     assert quick.trials > slow.trials
 
 
+# -- relatives --------------------------------------------------------------------------------------------------------
+
+
+def led(leader: TaskProgress, name: str = "led", cap: int = 2) -> TaskProgress:
+    one = task(name, cap=leader.cap)
+    one.follow(leader, cap)
+    return one
+
+
+def test_a_relative_has_one_trial_when_its_leader_has_a_schedule_and_one_when_it_is_done() -> None:
+    leader = task("leader", cap=40)
+    one = led(leader)
+    order = [chosen.workload for chosen in spend([leader, one], {"leader": falling(1.0), "led": falling(1.0)}, 1000)]
+    assert order[:2] == ["leader", "led"]
+    assert order[-1] == "led"
+    assert (leader.trials, one.trials) == (40, 2)
+
+
+def test_a_relative_waits_while_its_leader_has_no_result() -> None:
+    leader = task("leader", cap=40)
+    one = led(leader)
+    assert next_round([leader, one], ROUND, 100) == (leader, FIRST)
+    leader.in_flight = FIRST
+    assert next_round([leader, one], ROUND, 100) is None
+    assert one.room  # it is not done: its model must not end without it
+    leader.add(1.0)
+    leader.in_flight -= 1
+    assert next_round([leader, one], ROUND, 1) == (one, 1)
+
+
+def test_a_relative_of_one_that_always_fails_is_searched_itself() -> None:
+    leader = task("leader", cap=12)
+    one = led(leader)
+    list(spend([leader, one], {"leader": lambda n: None, "led": falling(1.0)}, 1000))
+    assert (leader.trials, one.trials) == (12, 12)
+
+
+def test_a_relative_without_a_limit_begins_with_what_its_leader_found_and_goes_on() -> None:
+    leader = task("leader")
+    one = led(leader, cap=10**6)
+    assert one.first == 1
+    list(spend([leader, one], {"leader": falling(1.0), "led": falling(1.0)}, 400))
+    assert one.trials > 50
+
+
 # -- the whole --------------------------------------------------------------------------------------------------------
 
 

@@ -70,6 +70,17 @@ def test_tasks(lowered: Lowered) -> None:
     assert max(task["weight"] for task in result["tasks"]) > 1
 
 
+def test_levels_that_differ_in_what_they_fuse_share_families(lowered: Lowered) -> None:
+    """A convolution alone at level 0 and one with bias and relu at level 1 are different workloads of one family."""
+    heavy = {
+        level: {task["family"]: task["workload"] for task in lowered[level][1]["tasks"] if "conv2d" in task["name"]}
+        for level in (0, 1)
+    }
+    assert heavy[0].keys() == heavy[1].keys()
+    assert not set(heavy[0].values()) & set(heavy[1].values())
+    assert len(heavy[0]) > 10
+
+
 def test_equal_workloads_have_one_id_in_every_level(run: Run, lowered: Lowered) -> None:
     """Folding adds nothing to SqueezeNet's kernels: what was tuned at level 1 serves at level 2, under other names."""
     assert workloads(lowered[2][1]) <= workloads(lowered[1][1])

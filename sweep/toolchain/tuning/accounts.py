@@ -77,7 +77,7 @@ class Accounts:
         self.trials += 1
         spent.trials += 1
         spent.valid += error_class is None
-        spent.warm += origin != "search"
+        spent.warm += origin == "warm start"
         if error_class is not None:
             spent.failures[error_class] += 1
 

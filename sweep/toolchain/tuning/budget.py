@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sweep.study.spec import RELATIVE_TRIALS
+
 if TYPE_CHECKING:
     from sweep.toolchain.tuning.job import TuneJob, TuningTask
     from sweep.toolchain.tuning.records import WorkloadHistory
@@ -39,6 +41,10 @@ class Budget:
         if task.trivial:
             return 1
         return _NO_LIMIT if self._per_task is None else int(self._per_task)
+
+    def led_limit_of(self, task: TuningTask) -> int:
+        """Trials that a task may have whose relative has the full number."""
+        return self.limit_of(task) if self._per_task is None else min(self.limit_of(task), RELATIVE_TRIALS)
 
     def first_round_of(self, task: TuningTask) -> int:
         """Trials with which a task begins."""

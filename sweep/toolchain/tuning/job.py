@@ -44,6 +44,8 @@ class TuningTask:
     """One trial is enough: there is no decision to take."""
     module: Path
     """The task's IRModule, serialised."""
+    family: str = ""
+    """Of workloads that differ only in what surrounds the block that does the work; empty for one without relatives."""
 
 
 @dataclass(frozen=True, slots=True)

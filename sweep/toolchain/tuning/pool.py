@@ -19,6 +19,7 @@ from sweep.toolchain.tuning.budget import Budget
 from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
 from sweep.toolchain.tuning.member import Member, Report, Teller
 from sweep.toolchain.tuning.pipeline import Answer, Pipeline
+from sweep.toolchain.tuning.relatives import Relatives
 from sweep.toolchain.tuning.revalidation import Revalidation
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Pool:
         self._tuner, self._store = tuner, tuner.store
         self._pipeline = Pipeline(tuner)
         self._revalidation = Revalidation(tuner.store, self._pipeline)
+        self._relatives = Relatives(tuner.store)
         self._lock = threading.Lock()
         self._members: list[Member] = []
         self._arriving: list[Member] = []
@@ -127,7 +129,7 @@ class Pool:
             member.owns.add(task.workload)
             member.pays.add(task.workload)
             self._tasks[task.workload] = task
-            self._progress[task.workload] = TaskProgress(
+            progress = self._progress[task.workload] = TaskProgress(
                 task.workload,
                 task.weight,
                 # The costly ones come first, so their operations are to be known before the first round is given away
@@ -138,6 +140,8 @@ class Pool:
                 best_s=history.best_s,
                 is_settled=budget.is_stuck(history),
             )
+            if not task.trivial and task.family:
+                self._relatives.join(task, progress, budget)
 
     def _fill(self, budget: Budget) -> None:
         """Send rounds out until enough are under way."""
@@ -151,6 +155,7 @@ class Pool:
                 return
             task, wanted = given
             search = self._search_of(task.workload, job)
+            self._relatives.seed(search, lambda workload: self._search_of(workload, job))
             with self._pipeline.accounts.searching(task.workload):
                 candidates = search.ask(wanted)
             task.is_settled = task.is_settled or search.is_exhausted
@@ -232,6 +237,7 @@ class Pool:
         self._searches.clear()
         self._progress.clear()
         self._tasks.clear()
+        self._relatives.forget()
         self._revalidation.forget()
         self._budget = None
 

@@ -65,7 +65,9 @@ class Trial:
     record: int | None = None
     """The line of the native database that holds its schedule, counted from 0; None for a failure."""
     origin: str = "search"
-    """search, or warm start: a schedule that another sweep had found, measured here."""
+    """search; warm start: a schedule that another sweep had found, measured here; relative: one of a workload of the
+    same family.
+    """
 
     @property
     def median_s(self) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +57,15 @@ class WorkloadSearch:
         self._store, self._target = store, target
         self._native_workload = store.database.commit_workload(module)
         self._search = tuner.search(workload, self.designs.space)
-        self._seeds: deque[Point] = deque()
+        self._seeds: deque[tuple[Point, str]] = deque()
+        """With where each comes from."""
         self._search.observe(
             [Observation(point, trial.median_s) for trial in store.of(workload).all if (point := self._point_of(trial))]
         )
 
-    def seed(self, points: Sequence[Point]) -> None:
-        """Points that another sweep found good: they are measured before the tuner's own."""
-        self._seeds.extend(points)
+    def seed(self, points: Iterable[Point], origin: str) -> None:
+        """Points that were found good elsewhere: they are measured before the tuner's own."""
+        self._seeds.extend((point, origin) for point in points)
 
     def learn(self, observations: Sequence[Observation]) -> None:
         """What another sweep measured, for a tuner that can use it."""
@@ -81,11 +82,10 @@ class WorkloadSearch:
                 break
             if self._seeds:
                 points = [self._seeds.popleft() for _ in range(min(missing, len(self._seeds)))]
-                origin = "warm start"
             else:
-                points, origin = list(self._search.propose(missing)), "search"
+                points = [(point, "search") for point in self._search.propose(missing)]
                 self.is_exhausted = not points
-            for point in points:
+            for point, origin in points:
                 candidate = self._candidate(point, origin, chosen)
                 if candidate is not None:
                     chosen[candidate.trace_hash] = candidate

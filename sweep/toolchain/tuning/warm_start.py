@@ -70,7 +70,7 @@ class WarmStart:
                 self.trials_to_near.setdefault(search.workload, needed)
             valid = sorted((o for o in observations if o.seconds is not None), key=lambda o: o.seconds or 0.0)
             seeds += [o.point for o in valid[:_SEEDS]]
-        search.seed(list(dict.fromkeys(seeds))[:_ALL_SEEDS])
+        search.seed(list(dict.fromkeys(seeds))[:_ALL_SEEDS], "warm start")
 
     @staticmethod
     def _observations(search: WorkloadSearch, known: _Known) -> Iterator[Observation]:

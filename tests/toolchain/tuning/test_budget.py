@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sweep.study.spec import RELATIVE_TRIALS
 from sweep.toolchain.tuning.budget import Budget
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 
@@ -21,6 +22,13 @@ def test_a_trivial_task_has_one_trial_and_any_other_its_limit() -> None:
     assert [budget(trials_per_task=64).limit_of(task) for task in TASKS] == [64, 64, 1]
     assert [budget(trials_per_task=3, round=16).first_round_of(task) for task in TASKS] == [3, 3, 1]
     assert budget(trials_per_task=64, round=16).first_round_of(TASKS[0]) == 8
+
+
+def test_a_task_whose_relative_has_its_limit_has_a_few_unless_there_is_no_limit() -> None:
+    assert budget(trials_per_task=64).led_limit_of(TASKS[0]) == RELATIVE_TRIALS
+    assert budget(trials_per_task=1).led_limit_of(TASKS[0]) == 1
+    unlimited = budget(trials_total=100)
+    assert unlimited.led_limit_of(TASKS[0]) == unlimited.limit_of(TASKS[0])
 
 
 def test_a_total_opens_as_its_sharers_join() -> None:
