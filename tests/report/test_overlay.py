@@ -42,7 +42,7 @@ def test_times_by_the_metric_with_the_metric_dashed(conv: Judgement) -> None:
     assert metric["y"] == [2.5, 3.0, 7.0]
     assert metric["line"]["dash"] == "dash"
     assert (metric["yaxis"], by_metric.layout["yaxis2"]["side"]) == ("y2", "right")
-    assert "1 configuration without a time on every device have no M" in by_metric.about
+    assert "and so without M: 1 configuration." in by_metric.about
 
 
 def test_an_undecided_layer_shows_its_times_and_says_why_and_one_without_times_shows_nothing() -> None:

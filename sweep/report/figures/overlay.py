@@ -142,7 +142,7 @@ def _by_metric(layer: Judgement) -> Figure:
     layout["yaxis2"] |= {"showgrid": False, "zeroline": False}
     out = len(times.configurations) - layer.candidates
     about = "The further left, the better for all devices; M is dashed, on the right."
-    about += f" {plural(out, 'configuration')} without a time on every device have no M." if out else ""
+    about += f" Without a time on every device, and so without M: {plural(out, 'configuration')}." if out else ""
     return Figure(_SECTION, f"{times.layer}: by M", about, 420, [*_lines(layer, rank, shown), metric], layout)
 
 
