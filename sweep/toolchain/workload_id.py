@@ -1,10 +1,11 @@
-"""The identity of a workload, and of the family that it belongs to: a hash of its program that does not depend on the names of its parameters.
+"""The identity of a workload, and of the family that it belongs to.
 
-TVM's structural hash differs between platforms (apache/tvm#14188), and the serialised form of a module depends on
-whether two equal numbers in it are one object: the same matrix product of two versions of a model had two ids, and was
-tuned twice. So the program's own text is hashed, with its parameters, whose names (`lv115`) come from the rest of the
-model, named by their position: the same tensor program has the same id in whatever model, opt level or machine it
-occurs. Block names stay: schedule traces refer to them.
+A workload's is a hash of its program that does not depend on the names of its parameters. TVM's structural hash differs
+between platforms (apache/tvm#14188), and the serialised form of a module depends on whether two equal numbers in it are
+one object: the same matrix product of two versions of a model had two ids, and was tuned twice. So the program's own
+text is hashed, with its parameters, whose names (`lv115`) come from the rest of the model, named by their position: the
+same tensor program has the same id in whatever model, opt level or machine it occurs. Block names stay: schedule traces
+refer to them.
 
 Workloads are of one family when the block that does the work (TVM's anchor block) is the same in them: a convolution
 alone, and with the bias and activation of another opt level.
