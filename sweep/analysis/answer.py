@@ -33,10 +33,10 @@ class Best:
 
 
 def best_cells(rows: Iterable[Row]) -> list[Best]:
-    """One for each (model, batch, device) that has a latency, in the order of the rows."""
+    """One for each (model, batch, device) with a latency that nothing disturbed, in the order of the rows."""
     groups: dict[tuple[str, int, str], list[Row]] = {}
     for row in rows:
-        if row["latency_ms_median"] is not None and row["runtime"] != REFERENCE:
+        if row["status"] == "done" and row["latency_ms_median"] is not None and row["runtime"] != REFERENCE:
             groups.setdefault((row["model"], row["batch"], row["device"]), []).append(row)
     found = []
     for (model, batch, device), group in groups.items():

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from sweep.study.spec import Cell
 
-__all__ = ["CellOutcome", "CellStatus", "SweepOutcome"]
+__all__ = ["MEASURED", "CellOutcome", "CellStatus", "SweepOutcome"]
 
-CellStatus = Literal["done", "failed", "skipped", "pending"]
+CellStatus = Literal["done", "tainted", "failed", "skipped", "pending"]
+MEASURED: tuple[CellStatus, ...] = ("done", "tainted")
+"""Of a cell with such a status there is a latency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class CellOutcome:
 
     cell: Cell
     status: CellStatus
-    """`skipped`: never tried, for the reason in `error`. `pending`: neither done nor given up."""
+    """`tainted`: measured, disturbed each time, as `error` tells. `skipped`: never tried, for the reason in `error`.
+    `pending`: neither done nor given up."""
     error_class: str | None = None
     error: str | None = None
     failed_stage: str | None = None

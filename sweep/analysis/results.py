@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
+from statistics import median
 from typing import Any
 
-from sweep.analysis.outcome import CellOutcome, SweepOutcome
+from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning import curve_rows, pools, task_rows, tuning_columns
 from sweep.study.spec import AXES
@@ -60,7 +61,7 @@ class Results:
     cells: Sequence[Row]
     """One a cell, in the order of the plan; keys as the columns of results.parquet."""
     measurements: Sequence[Row] = field(default_factory=tuple)
-    """One a repeat, warm-ups included."""
+    """One a repeat, warm-ups and blocks that were set aside included."""
     curves: Sequence[Row] = field(default_factory=tuple)
     """One a point of a tuning curve: best latency estimate so far, against trials and seconds."""
     tasks: Sequence[Row] = field(default_factory=tuple)
@@ -109,8 +110,11 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
         "error": outcome.error,
         "failed_stage": outcome.failed_stage,
         "attempts": outcome.attempts,
-        **_latency_columns(measure.get("run_secs") if outcome.status == "done" else None),
+        **_latency_columns(measure.get("run_secs") if outcome.status in MEASURED else None),
         "number": measure.get("number"),
+        "stopped_by": measure.get("stopped_by"),
+        "blocks": len(measure.get("set_aside", ())) + 1 if measure else None,
+        "reference_kernel_ms": _kernel_ms(measure),
         "speedup_vs_untuned": None,
         "ratio_to_onnxruntime": None,
         "artifact_bytes": build.get("artifact_bytes"),
@@ -139,6 +143,11 @@ def _latency_columns(run_secs: Sequence[float] | None) -> Row:
     return in_ms | {"repeats": summary.repeats, "is_stable": summary.is_stable}
 
 
+def _kernel_ms(measure: Mapping[str, Any]) -> float | None:
+    times = [*measure.get("reference_before_s", ()), *measure.get("reference_after_s", ())]
+    return median(times) * 1e3 if times else None
+
+
 def _is_untuned(outcome: CellOutcome) -> bool:
     # By what was done and not by the tuner's label, which a study may choose.
     return "build" in outcome.stages and "tune" not in outcome.stages
@@ -147,8 +156,9 @@ def _is_untuned(outcome: CellOutcome) -> bool:
 def _set_ratios(rows: Iterable[Row], untuned: Set[str]) -> None:
     """Fill the two columns that take other cells to know."""
     measured = [row for row in rows if row["latency_ms_median"] is not None]
-    bases = {_untuned_key(row): row for row in measured if row["cell_id"] in untuned}
-    references = {_reference_key(row): row for row in measured if row["runtime"] == REFERENCE}
+    clean = [row for row in measured if row["status"] == "done"]  # nothing is compared with a disturbed measurement
+    bases = {_untuned_key(row): row for row in clean if row["cell_id"] in untuned}
+    references = {_reference_key(row): row for row in clean if row["runtime"] == REFERENCE}
     for row in measured:
         if row["runtime"] != REFERENCE and (base := bases.get(_untuned_key(row))):
             row["speedup_vs_untuned"] = base["latency_ms_median"] / row["latency_ms_median"]
@@ -168,16 +178,20 @@ def _reference_key(row: Row) -> tuple[Any, ...]:
 def _measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     measure = outcome.stages.get("measure", {})
     shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
-    t = measure.get("conditions", {}).get("at_before")
-    for kind, key in (("warm-up", "warmup_secs"), ("repeat", "run_secs")):
-        for index, seconds in enumerate(measure.get(key) or ()):
+    kept = {**measure, "kind": "repeat"}
+    aside = [{**block, "kind": "set aside"} for block in measure.get("set_aside", ())]
+    warmup = {**measure, "kind": "warm-up", "run_secs": measure.get("warmup_secs"), "tainted": ()}
+    for block in (warmup, kept, *aside):
+        for index, seconds in enumerate(block.get("run_secs") or ()):
             yield {
                 **shared,
-                "kind": kind,
+                "kind": block["kind"],
+                "block": None if block is warmup else block.get("block", 0),
+                "tainted": bool(block.get("tainted")),
                 "repeat": index,
                 "seconds": seconds,
-                "number": measure.get("number"),
-                "t": t,
+                "number": 1 if block is warmup else measure.get("number"),
+                "t": block.get("conditions", {}).get("at_before"),
             }
 
 

@@ -21,7 +21,7 @@ DRIFTED = 0.05
 """Share by which it may differ before and after."""
 CLOCK_CHANGED = 0.10
 """Share by which the CPU's clock may differ before and after."""
-FOREIGN = 0.05
+FOREIGN = 0.10
 """Share of the cores' time that others may take, and so may the hypervisor."""
 SHORTEST_S = 0.5
 """Of a shorter block such a share says nothing: the kernel counts in hundredths of a second."""

@@ -43,7 +43,9 @@ class Shown:
 
     def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
         outcome = cell_outcome(self._plan, self._plan.cells[cell], self._ledger.state)
-        reason = f"{outcome.failed_stage}: {outcome.error_class}: {outcome.error}" if outcome.error_class else None
+        reason = (
+            f"{outcome.failed_stage}: {outcome.error_class}: {outcome.error}" if outcome.error_class else outcome.error
+        )
         status = "skipped" if outcome.status == "pending" else outcome.status
         self._view.cell_finished(
             outcome.cell.name,

@@ -149,8 +149,8 @@ def standing(sweep_dir: Path) -> Standing:
         stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state)] += 1
     cells: Counter[str] = Counter()
     for cell in plan["cells"]:
-        if cell["stages"][-1] in state.done:
-            cells["done"] += 1
+        if (measured := state.done.get(cell["stages"][-1])) is not None:
+            cells["tainted" if measured.result.get("tainted") else "done"] += 1
         else:
             cells["failed" if any(s in state.failed for s in cell["stages"]) else "pending"] += 1
     return Standing(

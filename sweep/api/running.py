@@ -112,7 +112,7 @@ def run(
 
 def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
     """Whether any cell lacks an answer that another run could give."""
-    done = usable_results(ledger, sweep_dir)
+    done = usable_results(ledger, sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
     return any(cell.stages[-1] not in done and not failed.intersection(cell.stages) for cell in plan.cells)
 
@@ -126,7 +126,8 @@ def _is_reported(sweep_dir: Path) -> bool:
 
 
 def _status_of(outcome: SweepOutcome) -> str:
-    return "done" if all(cell.status == "done" for cell in outcome.cells) else "failed"
+    """A tainted cell has not failed: it was measured, and says what it is worth."""
+    return "done" if all(cell.status in ("done", "tainted") for cell in outcome.cells) else "failed"
 
 
 def _saved_or_derived(outcome: SweepOutcome) -> Results:

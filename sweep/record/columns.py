@@ -34,7 +34,7 @@ _AXES = [
 
 
 def _latency(name: str, meaning: str) -> pa.Field:
-    return _column(f"latency_ms_{name}", pa.float64(), f"{meaning}; null unless status is done", "ms")
+    return _column(f"latency_ms_{name}", pa.float64(), f"{meaning}; null unless status is done or tainted", "ms")
 
 
 RESULTS = pa.schema(
@@ -42,9 +42,9 @@ RESULTS = pa.schema(
         _column("study", pa.string(), "name of the study"),
         *_IDENTITY,
         *_AXES,
-        _column("status", pa.string(), "done, failed, skipped, tainted or pending"),
+        _column("status", pa.string(), "done, tainted (measured, but disturbed each time), failed, skipped or pending"),
         _column("error_class", pa.string(), "class of the error that ended a failed cell"),
-        _column("error", pa.string(), "its message; the reason of a skipped cell"),
+        _column("error", pa.string(), "its message; the reason of a skipped cell; the disturbances of a tainted one"),
         _column("failed_stage", pa.string(), "kind of the stage that failed"),
         _column("attempts", pa.int32(), "attempts of all stages of the cell", "attempts"),
         _latency("mean", "mean of the repeats"),
@@ -59,6 +59,9 @@ RESULTS = pa.schema(
         _column("repeats", pa.int32(), "repeats measured", "repeats"),
         _column("is_stable", pa.bool_(), "at least 6 repeats, and half the interval under 5 % of the median"),
         _column("number", pa.int64(), "calls that one repeat is the mean of", "calls"),
+        _column("stopped_by", pa.string(), "why no more repeats were taken: interval, repeats or time"),
+        _column("blocks", pa.int32(), "blocks of repeats measured; more than one where something disturbed the first"),
+        _column("reference_kernel_ms", pa.float64(), "median of the reference kernel around the repeats", "ms"),
         _column(
             "speedup_vs_untuned", pa.float64(), "median of tuner none at the same other axes over this median", "x"
         ),
@@ -113,7 +116,11 @@ MEASUREMENTS = pa.schema(
     [
         *_IDENTITY,
         *_AXES,
-        _column("kind", pa.string(), "warm-up or repeat"),
+        _column(
+            "kind", pa.string(), "warm-up, repeat, or set aside: a repeat of a disturbed block, which no latency uses"
+        ),
+        _column("block", pa.int32(), "index of the block of repeats, from 0; null for a warm-up"),
+        _column("tainted", pa.bool_(), "whether something disturbed its block"),
         _column("repeat", pa.int32(), "index within its kind, from 0"),
         _column("seconds", pa.float64(), "seconds of one call, mean over `number` calls", "s"),
         _column("number", pa.int64(), "calls the value is the mean of", "calls"),

@@ -207,7 +207,9 @@ class MlflowMirror:
 
 def _parent_points(results: Results, now_ms: int) -> list[Point]:
     counts = Counter(row["status"] for row in results.cells)
-    points = [Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "failed", "skipped")]
+    points = [
+        Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "tainted", "failed", "skipped")
+    ]
     return points + [
         Point(f"sweep/best_ms {_allowed(best.model)} {_allowed(best.device)}", best.row["latency_ms_median"], now_ms)
         for best in best_cells(results.cells)

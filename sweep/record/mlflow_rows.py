@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
-from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning import tuning_columns, tuning_curve
 from sweep.study.spec import AXES
@@ -29,7 +29,7 @@ __all__ = [
     "span",
 ]
 
-STATUS = {"done": "FINISHED", "failed": "FAILED", "skipped": "KILLED"}
+STATUS = {"done": "FINISHED", "tainted": "FINISHED", "failed": "FAILED", "skipped": "KILLED"}
 """MLflow's word for a settled cell."""
 CONTENT_TAG = "sweep.content"
 """Hash of what a run mirrors: the same content is not written twice."""
@@ -51,7 +51,7 @@ _TUNING = {
 }
 """Metrics of a tuned cell, by column of results.parquet."""
 _TEXT_LIMIT = 4000
-_FORMAT = 3
+_FORMAT = 4
 """Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
 
 
@@ -106,7 +106,7 @@ def metrics(outcome: CellOutcome, now: float) -> list[Point]:
     start_ms, end_ms = span(outcome, now)
     points = [Point(name, float(value), end_ms) for name, value in _numbers(outcome) if value is not None]
     measure, tune = outcome.stages.get("measure", {}), outcome.stages.get("tune", {})
-    if outcome.status == "done":
+    if outcome.status in MEASURED:
         points += _repeats("repeats/latency_ms", measure.get("run_secs") or (), measure.get("number") or 1, end_ms)
         points += _repeats("repeats/warmup_latency_ms", measure.get("warmup_secs") or (), 1, end_ms)
     return points + list(_curve(tune, start_ms))
@@ -116,7 +116,7 @@ def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     # The UI plots the first names in the alphabet first, and makes a section of what has the same word before a slash:
     # the names that answer a study have no slash, and `latency...` comes before every section.
     measure, build = outcome.stages.get("measure", {}), outcome.stages.get("build", {})
-    if outcome.status == "done" and measure.get("run_secs"):
+    if outcome.status in MEASURED and measure.get("run_secs"):
         summary = summarise(measure["run_secs"])
         yield "latency_ms_median", summary.median * 1e3
         for part in ("ci_low", "ci_high", "min", "max", "mean", "std"):

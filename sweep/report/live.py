@@ -28,7 +28,7 @@ _POOLS_EVERY_S = 30.0
 _LINES_UP_TO_CELLS = 200
 """Larger sweeps tell of single stages and done cells in the summary alone; failures are always told."""
 _SAME_REASON_SHOWN = 3
-_STYLES = {"done": "green", "failed": "bold red", "skipped": "yellow"}
+_STYLES = {"done": "green", "tainted": "magenta", "failed": "bold red", "skipped": "yellow"}
 
 
 def open_progress(
@@ -99,7 +99,9 @@ class ProgressView:
         why = _one_line(reason or "no reason recorded")
         self._reasons[why] += 1
         if self._reasons[why] <= _SAME_REASON_SHOWN:
-            self._say(self._cell_line(cell_name, status, why))
+            self._say(
+                self._cell_line(cell_name, status, why if median_s is None else f"{as_ms(median_s * 1e3)} ms; {why}")
+            )
         elif self._reasons[why] == _SAME_REASON_SHOWN + 1:
             self._say(Text("        further cells that end for this reason are counted only", style="dim"))
 
@@ -137,7 +139,9 @@ class ProgressView:
     def _counts(self) -> list[str]:
         state = self.state
         told = [f"{state.settled}/{state.total_cells} cells"]
-        told += [f"{state.cells[status]} {status}" for status in ("failed", "skipped") if state.cells[status]]
+        told += [
+            f"{state.cells[status]} {status}" for status in ("tainted", "failed", "skipped") if state.cells[status]
+        ]
         told += [f"{state.cells_earlier} from an earlier run"] if state.cells_earlier else []
         return told + ([plural(state.retries, "retry")] if state.retries else [])
 

@@ -85,7 +85,7 @@ def render_page(results: Results, run_link: str | None = None) -> str:
 
 
 def failures(rows: Sequence[Row]) -> list[Mapping[str, Any]]:
-    """Cells that gave no result, grouped by class and stage, most first; each with a few reasons and cells."""
+    """Cells with no result or with a tainted one by class and stage, most first; each with a few reasons and cells."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         if row["status"] in ("failed", "skipped", "tainted"):

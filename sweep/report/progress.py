@@ -105,7 +105,11 @@ class SweepProgress:
         """A cell is settled. `group`: model and device, among which a best is kept."""
         self.cells[status] += 1
         self.cells_earlier += is_earlier
-        if median_s is not None and (group not in self.best or median_s < self.best[group].median_s):
+        if (
+            status == "done"
+            and median_s is not None
+            and (group not in self.best or median_s < self.best[group].median_s)
+        ):
             self.best[group] = CellBest(cell_name, median_s)
 
     def progress(self, info: Mapping[str, Any], now: float) -> None:

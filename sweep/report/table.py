@@ -43,7 +43,7 @@ def _rendered(results: Results, console: Console) -> Group:
     parts.append(Text(answer(results), style="bold"))
     failures = failure_lines(results.cells)
     if failures:
-        parts += ["", Text("Failed or skipped", style="bold red")]
+        parts += ["", Text("Failed, skipped or tainted", style="bold red")]
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in failures]
     notes = untuned_notes(results)
     if notes:
@@ -107,7 +107,7 @@ def _table(title: Text, columns: Sequence[Column], rows: Sequence[Row]) -> Table
 
 
 def failure_lines(rows: Sequence[Row], shown: int = _FAILURES_SHOWN) -> list[str]:
-    """A line a failed or skipped cell with its reason; cells of one reason share a line."""
+    """A line a failed, skipped or tainted cell with its reason; cells of one reason share a line."""
     reasons: Counter[str] = Counter()
     names: dict[str, str] = {}
     for row in rows:

@@ -57,7 +57,7 @@ def as_markdown(results: Results) -> str:
         parts += [f"## {_escaped(model)}", _table(main_columns(rows), rows)]
     lines = failure_lines(results.cells)
     if lines:
-        parts += ["## Failed or skipped", "\n".join(f"- {_escaped(line)}" for line in lines)]
+        parts += ["## Failed, skipped or tainted", "\n".join(f"- {_escaped(line)}" for line in lines)]
     if notes := untuned_notes(results):
         parts += ["## Tasks without a valid trial", "\n".join(f"- {_escaped(line)}" for line in notes)]
     if pools := results.summary.tuning:

@@ -30,7 +30,7 @@ class RunOptions:
     max_seconds: float | None = None
     fail_fast: bool = False
     retry_failed: bool = False
-    """Try stages again that failed for a reason that cannot have changed."""
+    """Try stages again that failed for a reason that cannot have changed, and measure again what stayed tainted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +54,12 @@ class Observer(Protocol):
     def tick(self, now: float) -> None: ...
 
 
-def usable_results(ledger: Ledger, sweep_dir: Path) -> set[str]:
-    """Ids of the stages that are done and whose files are still there."""
+def usable_results(ledger: Ledger, sweep_dir: Path, options: RunOptions) -> set[str]:
+    """Ids of the stages that are done, whose files are still there, and which this run is not to do again."""
     done = set()
     for stage_id, finished in ledger.state.done.items():
+        if options.retry_failed and finished.result.get("tainted"):
+            continue
         folder = finished.result.get("dir")
         if folder is None or (sweep_dir / folder).is_dir():
             done.add(stage_id)
@@ -187,7 +189,7 @@ def drive(
         needs=needs_of,
         capacity=engine.capacity,
         policy=policy,
-        done=usable_results(ledger, sweep_dir),
+        done=usable_results(ledger, sweep_dir, options),
         failed=settled_failures(ledger, policy, options),
         fail_fast=options.fail_fast,
     )

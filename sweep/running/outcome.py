@@ -18,7 +18,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
     """One cell as the ledger has it.
 
     A cell whose stage failed for good is `failed`, by the first such stage in its own order; one that lacks stages is
-    `pending`.
+    `pending`; one whose measurement stayed disturbed is `tainted`.
     """
     results, seconds = {}, {}
     attempts = 0
@@ -38,11 +38,14 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
             status = "pending"
     if plan.stages[planned.stages[-1]].kind in results:
         status, failed = "done", None  # what is measured stays measured, also when something before it is missing now
+    reasons = results.get("measure", {}).get("tainted") or ()
+    if reasons and status == "done":
+        status = "tainted"
     return CellOutcome(
         cell=planned.cell,
         status=status,
         error_class=failed.error_class if failed else None,
-        error=failed.error if failed else None,
+        error=failed.error if failed else "; ".join(reasons) or None,
         failed_stage=failed.kind if failed else None,
         stages=results,
         stage_seconds=seconds,

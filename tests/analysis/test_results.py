@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from sweep.analysis.answer import answer, best_cells
 from sweep.analysis.results import REFERENCE, Row, SweepSummary, derive
 from sweep.study.spec import AXES
-from tests.record.fixtures import sweep_outcome
+from tests.record.fixtures import TAINT, sweep_outcome, tainted
 
 
 def row_of(rows: list[Row], **axes: object) -> Row:
@@ -90,6 +91,42 @@ def test_measurements_keep_every_repeat_and_warmup(tmp_path: Path) -> None:
     assert [row["kind"] for row in first] == ["warm-up"] + ["repeat"] * 10
     assert [row["seconds"] for row in first[1:]] == outcome.cells[0].stages["measure"]["run_secs"]
     assert len(results.measurements) == 12 * 11
+    assert {row["tainted"] for row in first} == {False}
+    assert [row["block"] for row in first] == [None] + [0] * 10
+
+
+def test_a_tainted_cell_has_its_numbers_and_nothing_is_compared_with_it(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    before = derive(outcome).cells
+    for index, cell in enumerate(outcome.cells):
+        if cell.status != "done":
+            continue
+        disturbed = [tainted(one) if one is cell else one for one in outcome.cells]
+        after = derive(replace(outcome, cells=disturbed)).cells
+        row = after[index]
+        assert (row["status"], row["error"], row["blocks"]) == ("tainted", TAINT, 2)
+        assert row["latency_ms_median"] == pytest.approx(before[index]["latency_ms_median"] / 2)
+        assert cell.cell.id not in {best.row["cell_id"] for best in best_cells(after)}
+        for old, new in zip(before, after, strict=True):
+            for ratio in ("speedup_vs_untuned", "ratio_to_onnxruntime"):
+                assert new is row or new[ratio] in (old[ratio], None)
+
+
+def test_blocks_that_were_set_aside_are_kept_apart(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    cell = tainted(outcome.cells[0])
+    rows = derive(replace(outcome, cells=[cell])).measurements
+    kinds = Counter((row["kind"], row["block"], row["tainted"]) for row in rows)
+    assert kinds == {("warm-up", None, False): 1, ("repeat", 1, True): 10, ("set aside", 0, True): 3}
+    assert [row["seconds"] for row in rows if row["kind"] == "repeat"] == cell.stages["measure"]["run_secs"]
+
+
+def test_why_sampling_stopped_and_the_reference_kernel_are_told(rows: list[Row]) -> None:
+    done = rows[0]
+    assert (done["stopped_by"], done["blocks"]) == ("interval", 1)
+    assert done["reference_kernel_ms"] == pytest.approx(8.0)
+    failed = row_of(rows, status="failed")
+    assert (failed["stopped_by"], failed["blocks"], failed["reference_kernel_ms"]) == (None, None, None)
 
 
 def test_a_tuning_curve_never_rises_and_ends_where_tuning_ended(tmp_path: Path) -> None:

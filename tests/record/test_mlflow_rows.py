@@ -8,7 +8,7 @@ import pytest
 from sweep.record import mlflow_rows as rows
 from sweep.record.outcome import CellOutcome
 from sweep.study.spec import AXES
-from tests.record.fixtures import STARTED_T, sweep_outcome
+from tests.record.fixtures import STARTED_T, TAINT, sweep_outcome, tainted
 
 
 @pytest.fixture
@@ -31,6 +31,16 @@ def test_each_repeat_is_a_step(tuned: CellOutcome) -> None:
     run_secs = tuned.stages["measure"]["run_secs"]
     assert values(tuned, "repeats/latency_ms") == [(step, value * 1e3) for step, value in enumerate(run_secs)]
     assert len(values(tuned, "repeats/warmup_latency_ms")) == 1
+
+
+def test_a_tainted_cell_is_mirrored_with_its_numbers_and_reasons(tuned: CellOutcome) -> None:
+    disturbed = tainted(tuned)
+    assert rows.STATUS[disturbed.status] == "FINISHED"
+    (median,) = values(disturbed, "latency_ms_median")
+    assert median[1] == pytest.approx(values(tuned, "latency_ms_median")[0][1] / 2)
+    assert len(values(disturbed, "repeats/latency_ms")) == 10
+    tags = rows.cell_tags(disturbed, "sweeps/x")
+    assert (tags["sweep.status"], tags["sweep.error"]) == ("tainted", TAINT)
 
 
 def test_the_tuning_curve_is_a_falling_staircase_against_trials_and_milliseconds(tuned: CellOutcome) -> None:

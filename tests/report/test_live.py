@@ -55,6 +55,17 @@ def play(view: ProgressView, clock: Clock) -> None:
     view.cell_finished("squeezenet random O3", "done", 4e-3, None, group="squeezenet on local-1")
 
 
+def test_a_tainted_cell_tells_its_time_and_why_and_is_no_best(clock: Clock) -> None:
+    view, stream = plain(clock)
+    play(view, clock)
+    view.cell_finished(
+        "squeezenet none O0", "tainted", 1e-3, "1 foreign thread wanted the cores", group="squeezenet on local-1"
+    )
+    assert "tainted squeezenet none O0: 1.00 ms; 1 foreign thread wanted the cores" in stream.getvalue()
+    assert view.state.best["squeezenet on local-1"].median_s == 4e-3
+    assert "4/4 cells, 1 tainted, 1 failed" in view.summary(clock.now)
+
+
 def test_plain_lines_tell_each_stage_cell_and_failure(clock: Clock) -> None:
     view, stream = plain(clock)
     play(view, clock)

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sweep.analysis.results import derive
 from sweep.report.table import failure_lines, render_results, time_line
-from tests.record.fixtures import sweep_outcome
+from tests.record.fixtures import TAINT, sweep_outcome, tainted
 
 
 def shown(path: Path, width: int = 120, **options: object) -> str:
@@ -34,6 +34,21 @@ def test_rows_are_sorted_by_device_then_median_and_the_best_is_marked(tmp_path: 
     assert lines[3].split() == ["local-1", "xgb", "O3", "2.16", "0.3", "%", "7.41x", "2.11x", "best"]
     assert lines[7].split()[:4] == ["local-1", "untuned", "O0", "21.6"]
     assert lines[8].endswith("failed in tune")
+
+
+def test_a_tainted_cell_shows_its_numbers_its_mark_and_why(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    best = next(cell for cell in outcome.cells if cell.cell.tuner == "xgb" and cell.status == "done")
+    cells = [tainted(cell) if cell is best else cell for cell in outcome.cells]
+    stream = io.StringIO()
+    render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=120))
+    row = next(line for line in stream.getvalue().splitlines() if line.rstrip().endswith(" tainted") and "xgb" in line)
+    assert row.split()[:4] == [best.cell.device, "xgb", f"O{best.cell.opt_level}", "1.08"]
+    assert f"{best.cell.name}: tainted: {TAINT}" in stream.getvalue()
+    assert not any(
+        "xgb" in line and line.rstrip().endswith("best") and best.cell.device in line
+        for line in stream.getvalue().splitlines()
+    )
 
 
 def test_axes_that_vary_become_columns(tmp_path: Path) -> None:

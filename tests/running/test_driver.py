@@ -13,6 +13,7 @@ from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.running.driver import RunOptions, drive
 from sweep.running.ledger import Ledger, read_ledger
+from sweep.running.outcome import cell_outcome
 from sweep.running.policy import RetryPolicy
 from tests.running.plans import diamond, plan_of, stage
 
@@ -141,6 +142,27 @@ def test_a_passing_failure_that_stayed_is_tried_by_the_next_run(tmp_path: Path) 
     engine = ChosenEngine(done)
     assert run(tmp_path, engine, plan)[0] == "done"
     assert engine.started == [("m", 4)]
+
+
+def test_a_tainted_measurement_stands_until_it_is_asked_for_again(tmp_path: Path) -> None:
+    plan = plan_of([stage("i", "import"), stage("m", "measure", "i", device="d0")], ["m"])
+
+    def disturbed(attempt: Attempt) -> Report:
+        reasons = ["others took 20 % of the cores' time", "1 foreign thread wanted the cores"]
+        result = {"tainted": reasons} if attempt.stage.kind == "measure" else {}
+        return Done(attempt.stage.id, attempt.number, result, 1.0, "w")
+
+    assert run(tmp_path, ChosenEngine(disturbed), plan)[0] == "done"
+    outcome = cell_outcome(plan, plan.cells[0], read_ledger(tmp_path))
+    assert (outcome.status, outcome.error_class, outcome.failed_stage) == ("tainted", None, None)
+    assert outcome.error == "others took 20 % of the cores' time; 1 foreign thread wanted the cores"
+    unasked = ChosenEngine(done)
+    run(tmp_path, unasked, plan)
+    assert unasked.started == []
+    asked = ChosenEngine(done)
+    assert run(tmp_path, asked, plan, retry_failed=True)[0] == "done"
+    assert asked.started == [("m", 2)]
+    assert cell_outcome(plan, plan.cells[0], read_ledger(tmp_path)).status == "done"
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> None:
