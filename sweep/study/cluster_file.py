@@ -146,7 +146,9 @@ def _check_host(device: Device, file: Path, key: str) -> None:
     """Such a device runs on this machine's own processor, which must be able to execute its code."""
     this = Device("this machine", _this_cpu(), 1 << 20, (), managed=False)
     if NATIVE not in device.target and (reason := fit(Target(_shown(device.target), device.target), this)):
-        allowed = "native, or what this machine executes; a board elsewhere is managed: false; an emulator: server.python"
+        allowed = (
+            "native, or what this machine executes; a board elsewhere is managed: false; an emulator: server.python"
+        )
         reason = reason.replace("the device", "this machine")
         raise StudyError(
             f"cannot run here: {reason}",

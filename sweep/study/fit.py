@@ -47,7 +47,15 @@ def missing_features(attrs: Mapping[str, Any], own: Mapping[str, Any]) -> list[s
 
 
 def _with_triple(attrs: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
-    return attrs if "mtriple" in attrs or "mtriple" not in own else {**attrs, "mtriple": own["mtriple"]}
+    """A target that names no triple is for the device's, if its CPU and its features are of that architecture."""
+    if "mtriple" in attrs or "mtriple" not in own:
+        return attrs
+    (arch,) = architectures_of(own)
+    if "mcpu" in attrs and attrs["mcpu"] not in known_targets.cpus(arch):
+        return attrs
+    if not known_targets.feature_names(arch).issuperset(feature[1:] for feature in attrs.get("mattr", ())):
+        return attrs
+    return {**attrs, "mtriple": own["mtriple"]}
 
 
 def _threads(count: int) -> str:

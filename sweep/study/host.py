@@ -46,6 +46,7 @@ _LLVM_NAMES = {
         "atomics": "lse",
         "crc32": "crc",
         "lrcpc": "rcpc",
+        "fcma": "complxnum",
     },
     "arm": {"vfpv4": "vfp4", "idiva": "hwdiv-arm", "asimddp": "dotprod", "asimdhp": "fullfp16", "crc32": "crc"},
 }

@@ -67,7 +67,7 @@ def feature_names(arch: str) -> frozenset[str]:
 @cache
 def decisive_features(arch: str) -> frozenset[str]:
     """Those without which code that was built for them dies of an illegal instruction."""
-    return frozenset(_known()["implied"].get(arch, {}))
+    return frozenset(_known()["decisive"].get(arch, "").split())
 
 
 def features_of(arch: str, mcpu: str | None, mattr: Iterable[str]) -> frozenset[str]:
@@ -80,5 +80,5 @@ def features_of(arch: str, mcpu: str | None, mattr: Iterable[str]) -> frozenset[
             found.update(known["implied"][arch].get(name, "").split())
         else:
             # What needs the feature goes with it
-            found -= {other for other, needs in known["implied"][arch].items() if name in needs.split()}
+            found -= {name, *(other for other, needs in known["implied"][arch].items() if name in needs.split())}
     return frozenset(found)

@@ -25,7 +25,7 @@ DECISIVE = {
         avx512f avx512cd avx512bw avx512dq avx512vl avx512ifma avx512vbmi avx512vbmi2 avx512vnni avx512bitalg
         avx512vpopcntdq avx512bf16 avx512fp16 avxvnni avxvnniint8 avxifma gfni amx-tile amx-int8 amx-bf16 amx-fp16
     """,
-    "aarch64": "neon crc lse rdm rcpc dotprod fullfp16 fp16fml bf16 i8mm sve sve2 sme sme2",
+    "aarch64": "neon crc lse rdm rcpc complxnum dotprod fullfp16 fp16fml bf16 i8mm sve sve2 sme sme2 mops cssc",
     "arm": "neon vfp4 hwdiv-arm crc dotprod fullfp16 bf16 i8mm",
     "riscv64": "m a f d c v zba zbb zbs zfh zvfh",
 }
@@ -63,13 +63,13 @@ def known_targets() -> dict[str, Any]:
         known |= {name for name in FURTHER[arch].split() if name in features(triple, mattr=[f"+{name}"])}
         cpus[arch] = {"": decisive(arch, base)} | {cpu: decisive(arch, has) for cpu, has in by_cpu.items()}
         names[arch] = " ".join(sorted(known))
-        implied[arch] = {
-            name: decisive(arch, features(triple, mattr=[f"+{name}"]) - base) for name in DECISIVE[arch].split()
-        }
+        by_feature = {name: decisive(arch, features(triple, mattr=[f"+{name}"]) - base) for name in sorted(known)}
+        implied[arch] = {name: implies for name, implies in by_feature.items() if implies}
     return {
         "tvm": version("apache-tvm"),
         "tags": {str(tag): _plain(target) for tag, target in sorted(_tags().items(), key=lambda item: str(item[0]))},
         "cpus": cpus,
+        "decisive": {arch: " ".join(DECISIVE[arch].split()) for arch in TRIPLES},
         "features": names,
         "implied": implied,
     }

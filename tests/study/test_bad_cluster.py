@@ -12,6 +12,7 @@ from sweep.study.cluster import Cluster
 
 BASE = "name: c\ndevices: [{key: a}]\n"
 DEVICE = "name: c\ndevices: [%s]\n"
+ARM = DEVICE % "{key: a, target: llvm -mtriple=aarch64-linux-gnu, %s}"
 
 CASES: list[tuple[str, str, str, str]] = [
     ("devices: [{key: a}]", "name", "is missing", "small letters, digits and dashes"),
@@ -54,6 +55,42 @@ CASES: list[tuple[str, str, str, str]] = [
     (DEVICE % "{key: a, target: {kind: llvm, mcpu: znver5}}", "devices[0].target", "this machine lacks", "native"),
     (DEVICE % "{key: a, target: {kind: llvm, mcpu: zen5}}", "devices[0].target.mcpu", "not a CPU", "more"),
     (DEVICE % "{key: a, target: 3}", "devices[0].target", "wrong type (got 3)", "text"),
+    (DEVICE % "{key: a, server: {pyton: x}}", "devices[0].server.pyton", "did you mean 'python'?", "python, env"),
+    (
+        DEVICE % "{key: a, server: {python: no-such-python, target: native}}",
+        "devices[0].server.target",
+        "not a key",
+        "",
+    ),
+    (ARM % "server: {python: no-such-python}", "devices[0].server.python", "is not on PATH", "or its path"),
+    (ARM % "server: {python: ./absent}", "devices[0].server.python", "is not a file", "a program"),
+    (ARM % "server: {python: ./cluster.yaml}", "devices[0].server.python", "cannot be executed", "a program"),
+    (
+        ARM % "server: {python: $SWEEP_NO/x}",
+        "devices[0].server.python",
+        "not set, SWEEP_NO (got '$SWEEP_NO/x')",
+        "export",
+    ),
+    (ARM % "server: {python: []}", "devices[0].server.python", "wrong type", "text"),
+    (ARM % "server: {env: {a b: x}}", "devices[0].server.env", "(got 'a b')", "letters, digits and _"),
+    (
+        ARM % "server: {env: {TMPDIR: x}}",
+        "devices[0].server.env.TMPDIR",
+        "is set by sweep (got 'x')",
+        "PYTHONPATH, TMPDIR",
+    ),
+    (ARM % "server: {env: {A: 3}}", "devices[0].server.env.A", "wrong type (got 3)", "text"),
+    (
+        ARM % "server: {env: {A: '${SWEEP_NO}'}}",
+        "devices[0].server.env.A",
+        "not set, SWEEP_NO",
+        "export SWEEP_NO first",
+    ),
+    (ARM % "server: {env: {A: x}}", "devices[0].target", "for aarch64, this machine is x86-64", "server.python"),
+    (DEVICE % "{key: a, server: {python: sh}}", "devices[0].target", "interpreter of its own", "or native"),
+    (ARM % "managed: false, server: {env: {A: x}}", "devices[0].server", "does not apply", "managed devices only"),
+    (ARM % "server: {python: sh}, linker: no-such-g++", "devices[0].linker", "is not on PATH", "a program's name"),
+    (ARM % "server: {python: sh}, linker: ''", "devices[0].linker", "is empty", "text"),
     (DEVICE % "{key: a, labels: {x: 3}}", "devices[0].labels.x", "wrong type (got 3)", "text"),
     (BASE + "tracker: {host: 0.0.0.0}", "tracker.host", "not loopback (got '0.0.0.0')", "managed: false"),
     (BASE + "tracker: {port: 70000}", "tracker.port", "out of range (got 70000)", "to 65535"),

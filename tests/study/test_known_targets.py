@@ -53,3 +53,26 @@ def test_features_follow_the_cpu_and_the_attributes() -> None:
     assert not {"avx2", "fma", "avx"} & features("core-avx2", "-avx")
     assert "sse4.2" in features("core-avx2", "-avx")
     assert features("nehalem") < features("core-avx2") < features("skylake-avx512") < features("sapphirerapids")
+
+
+def test_features_of_arm_cpus_and_of_versions_of_the_architecture() -> None:
+    def features(mcpu: str | None, *mattr: str) -> frozenset[str]:
+        return known_targets.features_of("aarch64", mcpu, mattr)
+
+    assert features(None) == {"neon"}
+    assert features(None, "+neon") == {"neon"}
+    assert features(None, "-neon") == frozenset()
+    assert features("cortex-a53") == {"neon", "crc"}
+    assert features("cortex-a53") == features("cortex-a72") < features("cortex-a76") < features("neoverse-v1")
+    assert features("cortex-a72", "+dotprod") - features("cortex-a72") == {"dotprod"}
+    assert {"dotprod", "fullfp16"} <= features("cortex-a76")
+    assert "fullfp16" not in features("cortex-a76", "-fullfp16")
+    assert not {"fullfp16", "fp16fml", "sve"} & features("neoverse-v1", "-fullfp16")
+    assert {"crc", "lse", "rdm"} <= features(None, "+v8.2a")
+    assert "dotprod" not in features(None, "+v8.2a")
+    assert {"dotprod", "i8mm", "bf16"} <= features(None, "+v8.6a")
+
+
+def test_versions_of_avx_imply_what_they_need() -> None:
+    assert {"avx512f", "avx512fp16", "avx2"} <= known_targets.features_of("x86-64", None, ["+avx10.1"])
+    assert "avx2" in known_targets.features_of("x86-64", "nehalem", ["+vaes"])
