@@ -83,7 +83,7 @@ def overlay_page(figures: Sequence[Figure], title: str) -> str:
             {"data": list(figure.data), "layout": {**figure.layout, "height": figure.height}},
             include_plotlyjs=index == 0,
             full_html=False,
-            config={"displaylogo": False, "responsive": True},
+            config={"displayModeBar": False, "responsive": True},
         )
         for index, figure in enumerate(figures)
     ]
@@ -139,7 +139,8 @@ def _by_metric(layer: Judgement) -> Figure:
     }
     layout = _layout(layer, "configurations, by M")
     layout["yaxis2"] = {"overlaying": "y", "side": "right", "title": {"text": "M"}, "rangemode": "tozero"}
-    layout["yaxis2"] |= {"showgrid": False, "zeroline": False}
+    # Ticks of its own: those of the logarithmic axis are uneven numbers of M
+    layout["yaxis2"] |= {"showgrid": False, "zeroline": False, "tickmode": "auto"}
     out = len(times.configurations) - layer.candidates
     about = "The further left, the better for all devices; M is dashed, on the right."
     about += f" Without a time on every device, and so without M: {plural(out, 'configuration')}." if out else ""
