@@ -147,10 +147,10 @@ class DeviceSession:
     ) -> dict[str, Any]:
         """The measure stage of ONNX Runtime on the imported network, on this device's cores and with `threads`.
 
-        Raises OutputMismatch, MeasureTimeout, MeasureFailed (also where the device is not on this host).
+        Raises OutputMismatch, MeasureTimeout, MeasureFailed (also where the device is not this host).
         """
-        if not self.device.managed:
-            raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not served from this host")
+        if not self.device.is_this_host:
+            raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not this host")
         with self._cores():
             return self._noted(measure_onnxruntime(import_dir, measure, self._place(threads), threshold, kernel))
 

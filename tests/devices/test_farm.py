@@ -25,7 +25,7 @@ from sweep.devices.remote import remote_session
 from sweep.devices.session import DeviceSession
 from sweep.devices.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost, MeasureTimeout
-from sweep.study.cluster import Tracker
+from sweep.study.cluster import Server, Tracker
 from tests.devices.parts import HANG, LAST_CORE, make_cluster, make_device, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
@@ -290,6 +290,21 @@ def test_a_caller_that_says_nothing_does_not_hold_the_device(farm: Farm) -> None
             make_device("one"), state.address.tracker_host, state.address.tracker_port, farm.state_dir / "locks"
         )
         session.open()
+
+
+def test_a_server_runs_under_the_interpreter_and_variables_of_its_device(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nenv >"{seen}"\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    device = make_device("own", server=Server(str(python), {"SMALL": "yes"}))
+    with Farm(make_cluster(device), tmp_path / "farm") as farm:
+        variables = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
+        assert (variables["SMALL"], variables["TVM_NUM_THREADS"]) == ("yes", "1")
+        assert [path.name for path in Path(variables["PYTHONPATH"]).iterdir()] == ["sweep"], "nothing made for another"
+        assert farm.status().keys["own"].free == 1
+    assert not Path(variables["PYTHONPATH"]).exists()
+    assert (ROOT / "sweep" / "devices" / "server.py").exists(), "what was a link has not been followed"
 
 
 def test_threads_of_the_runtime_stay_on_the_cores(

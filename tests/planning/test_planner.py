@@ -83,6 +83,15 @@ def test_what_each_stage_is_told() -> None:
     assert stages["measureonnxruntime"].inputs == (imported.id,)
 
 
+def test_a_linker_is_told_to_what_links_and_changes_no_stage() -> None:
+    asked = study(tuners=(TUNERS["none"], TUNERS["random"]))
+    plain = make_plan(asked, cluster(device("one")))
+    linked = make_plan(asked, cluster(dataclasses.replace(device("one"), linker="/bin/linker")))
+    assert list(linked.stages) == list(plain.stages)
+    found = {stage.kind: stage.hints.get("linker") for stage in linked.stages.values()}
+    assert found == {"import": None, "lower": None, "tune": "/bin/linker", "build": "/bin/linker", "measure": None}
+
+
 def test_networks_of_the_onnx_package_get_random_weights() -> None:
     light = dataclasses.replace(model("a"), source="onnx-light:squeezenet")
     plan = make_plan(study(models=(light,)), cluster())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -131,6 +132,23 @@ def test_another_architecture_without_its_linker_says_what_to_install(
         return
     with pytest.raises(BuildFailed, match="no linker for riscv64-linux-gnu: install one of riscv64-linux-gnu-g"):
         run("build_candidate", module_path=str(heavy_task(lowered)), target=target, out_path=str(out))
+
+
+@pytest.mark.parametrize(
+    ("triple", "is_foreign"), [("riscv64-linux-gnu", True), (f"{os.uname().machine}-linux-gnu", False)]
+)
+def test_the_linker_of_a_device_links_what_is_for_another_architecture(
+    run: Run, lowered: Lowered, tmp_path: Path, triple: str, is_foreign: bool
+) -> None:
+    linker, said, out = tmp_path / "link", tmp_path / "said", tmp_path / "c.so"
+    linker.write_text(f'#!/bin/sh\necho "$@" >"{said}"\ntouch "$4"\n')
+    linker.chmod(0o755)
+    target = {"kind": "llvm", "mtriple": triple, "num-cores": 1}
+    run("build_candidate", module_path=str(heavy_task(lowered)), target=target, out_path=str(out), linker=str(linker))
+    assert out.exists()
+    assert said.exists() == is_foreign
+    if is_foreign:
+        assert said.read_text().startswith("-shared -fPIC -o ")
 
 
 def test_a_directory_is_whole_or_absent(run: Run, lowered: Lowered, tmp_path: Path) -> None:
