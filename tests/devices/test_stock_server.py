@@ -41,7 +41,7 @@ def stock(farm: Farm, tmp_path: Path) -> Iterator[DeviceSession]:
         board = make_device("stock", (), threads=1, managed=False)
         session = DeviceSession(board, address.tracker_host, address.tracker_port, tmp_path / "locks")
         try:
-            until(lambda: "stock" in session.tracker.keys(), "the server registered", 60.0)
+            until(lambda: session.tracker.keys().get("stock"), "the server registered", 60.0)
             session.open()
             yield session
         finally:
