@@ -17,8 +17,8 @@ __all__ = ["Circumstances", "block_median", "least_tainted", "taints"]
 
 SLOWED = 0.25
 """Share by which the reference kernel may be slower than the best seen on the device. Builds on a core that shares
-caches with the measured one cost it up to 20 % on a virtual machine, and are the usual state of a sweep; a process on the
-measured core costs 100 %."""
+caches with the measured one cost it up to 20 % on a virtual machine, and are the usual state of a sweep; a process on
+the measured core costs 100 %."""
 DRIFTED = 0.20
 """Share by which it may differ before and after."""
 CLOCK_CHANGED = 0.10
