@@ -56,7 +56,7 @@ def run_command(
     max_hours: Annotated[float | None, typer.Option(min=0.0, help="Start nothing more after this long.")] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what failed for good, and measure again what stayed tainted.")
+        bool, typer.Option("--retry-failed", help="Try again what failed for good, and what stayed tainted.")
     ] = False,
     warm_start: Annotated[
         list[Path] | None,

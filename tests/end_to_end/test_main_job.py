@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from sweep.analysis.outcome import MEASURED
 from tests.end_to_end.conftest import STUDY, Finished
 from tests.end_to_end.place import CLUSTER_ONE, Place
 
@@ -35,7 +36,7 @@ def rows(finished: Finished) -> pd.DataFrame:
 def test_every_cell_has_its_row_once(rows: pd.DataFrame) -> None:
     assert len(rows) == CELLS
     assert not rows.duplicated(AXES).any()
-    assert set(rows.status) == {"done"}
+    assert set(rows.status) <= {*MEASURED}
     assert {*AXES, *COLUMNS} <= set(rows.columns)
 
 
@@ -68,8 +69,9 @@ def test_tuned_cells_were_tuned_and_the_others_not(rows: pd.DataFrame) -> None:
     assert (tuned.groupby(["tuner", "device"]).tuning_trials.sum() > 0).all()
     assert (tuned.tuned_tasks > 0).all()
     assert (untuned.tuning_trials == 0).all()
-    assert (untuned.speedup_vs_untuned == 1).all()
-    assert tuned.speedup_vs_untuned.notna().all()
+    clean = untuned[untuned.status == "done"]
+    assert (clean.speedup_vs_untuned == 1).all()
+    assert tuned.speedup_vs_untuned.notna().all() or len(clean) < len(untuned)
 
 
 def test_artifacts_say_what_they_were_built_for(rows: pd.DataFrame) -> None:
@@ -232,7 +234,7 @@ def test_a_value_more_is_the_difference_alone_also_in_a_copy_of_the_folder(
     assert Counter(event["kind"] for event in started) == {"lower": 1, "tune": 1, "build": 2, "measure": 2}
     rows = pd.read_parquet(place.out / "results.parquet")
     assert len(rows) == 8
-    assert set(rows.status) == {"done"}
+    assert set(rows.status) <= {*MEASURED}
     assert sorted(finished_inline.out.rglob("*")) == files_before, "nothing is written where the folder was before"
     runs = runs_of(place.out)
     assert len(runs) == 1 + 8
@@ -244,7 +246,7 @@ def test_without_ray_it_is_the_same(finished: Finished, finished_inline: Finishe
     without = pd.read_parquet(finished_inline.out / "results.parquet")
 
     assert list(without.columns) == list(with_ray.columns)
-    assert set(without.status) == {"done"}
+    assert set(without.status) <= {*MEASURED}
     assert set(without.cell_id) == set(with_ray[with_ray.device == "here"].cell_id)
     assert (without[without.tuner == "random"].tuned_tasks > 0).all()
     assert without.output_max_abs_diff.max() < 1e-3
