@@ -54,6 +54,11 @@ class TargetForm(Form):
         None, alias="mfloat-abi", description="ABI for floats on 32-bit ARM."
     )
     vector_width: int | None = Field(None, alias="vector-width", ge=32, le=4096, description="Bits of a vector.")
+    host: str | None = Field(
+        None,
+        description="TVM's host target: for a CPU the target itself, as a string. May be left out.",
+        examples=["llvm -mtriple=aarch64-linux-gnu"],
+    )
     device: str | None = Field(None, description="TVM's schedule family.", examples=["arm_cpu"])
     model: str | None = Field(None, description="The chip, for people.")
     keys: list[str] | None = Field(None, description="TVM's schedule keys.", examples=[["arm_cpu", "cpu"]])

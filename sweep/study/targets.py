@@ -28,6 +28,8 @@ KINDS = ("llvm", NATIVE)
 
 _FORMS = "native, a tag such as arm/rasp4b64, a string such as 'llvm -mcpu=core-avx2', or a mapping with kind"
 _INTEGERS = ("num-cores", "vector-width")
+_CODE = ("mtriple", "mcpu", "mattr", "mabi", "mfloat-abi")
+"""What decides which instructions are generated."""
 
 
 def read_target(written: str | TargetForm, file: Path, key: str) -> Target:
@@ -148,6 +150,7 @@ def _checked(attrs: dict[str, Any]) -> dict[str, Any]:
         raise _Impossible("names no architecture known here", allowed, option="mtriple", value=attrs["mtriple"])
     _check_cpu(attrs)
     _check_features(attrs)
+    _check_host(attrs, attrs.pop("host", None))
     if not attrs.get("mattr", True):
         del attrs["mattr"]
     return dict(sorted(attrs.items()))
@@ -200,6 +203,24 @@ def _check_features(attrs: Mapping[str, Any]) -> None:
             raise _Impossible(
                 f"mattr has both +{name} and -{name}", "one of them", option="mattr", value=attrs["mattr"]
             )
+
+
+def _check_host(attrs: Mapping[str, Any], text: str | None) -> None:
+    """TVM generates a CPU's code for its host target alone, so that another one would override the target unsaid."""
+    if text is None:
+        return
+    try:
+        host_attrs = _checked(_from_text(text)[1])
+    except _Impossible as problem:
+        raise _Impossible(f"host {problem.problem}", problem.allowed, option="host", value=text) from None
+    code, host_code = ({key: part[key] for key in _CODE if part.get(key)} for part in (attrs, host_attrs))
+    if code != host_code:
+        itself = " ".join(["llvm", *(f"-{key}={_written(value)}" for key, value in code.items())])
+        raise _Impossible("host is not the target itself", f"{itself}, or no host", option="host", value=text)
+
+
+def _written(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ",".join(value)
 
 
 def _is_listed(arch: str) -> bool:

@@ -12,6 +12,7 @@ from sweep.study.cluster import Cluster
 
 BASE = "name: c\ndevices: [{key: a}]\n"
 DEVICE = "name: c\ndevices: [%s]\n"
+ARM_HOST = DEVICE % "{key: a, managed: false, target: {kind: llvm, mtriple: aarch64-linux-gnu, host: %s}}"
 ARM = DEVICE % "{key: a, target: llvm -mtriple=aarch64-linux-gnu, %s}"
 
 CASES: list[tuple[str, str, str, str]] = [
@@ -54,6 +55,14 @@ CASES: list[tuple[str, str, str, str]] = [
     (DEVICE % "{key: a, target: arm/rasp4b64}", "devices[0].target", "for aarch64, this machine is x86-64", "native"),
     (DEVICE % "{key: a, target: {kind: llvm, mcpu: znver5}}", "devices[0].target", "this machine lacks", "native"),
     (DEVICE % "{key: a, target: {kind: llvm, mcpu: zen5}}", "devices[0].target.mcpu", "not a CPU", "more"),
+    (
+        ARM_HOST % "llvm",
+        "devices[0].target.host",
+        "is not the target itself",
+        "llvm -mtriple=aarch64-linux-gnu, or no host",
+    ),
+    (ARM_HOST % "llvm -mcpu=zen5", "devices[0].target.host", "host mcpu 'zen5' is not a CPU", "more"),
+    (ARM_HOST % "cuda", "devices[0].target.host", "host kind 'cuda' cannot be built here", "llvm, native"),
     (DEVICE % "{key: a, target: 3}", "devices[0].target", "wrong type (got 3)", "text"),
     (DEVICE % "{key: a, server: {pyton: x}}", "devices[0].server.pyton", "did you mean 'python'?", "python, env"),
     (

@@ -110,6 +110,11 @@ def test_a_task_needs_no_limit_of_its_own_where_the_whole_has_one(limit: str, st
         ("{kind: llvm, mattr: '+avx2, +fma'}", "llvm+avx2+fma", {"kind": "llvm", "mattr": ["+avx2", "+fma"]}),
         ("{kind: native}", "native", {"kind": "native"}),
         ("{kind: native, name: here}", "here", {"kind": "native"}),
+        (
+            "{kind: llvm, mtriple: aarch64-linux, mattr: [+neon], host: llvm -mtriple=aarch64-linux -mattr=+neon}",
+            "aarch64-linux+neon",
+            {"kind": "llvm", "mattr": ["+neon"], "mtriple": "aarch64-linux"},
+        ),
         ("aws/cpu/c5.large", "aws/cpu/c5.large", {"keys": ["x86", "cpu"], "kind": "llvm", "mcpu": "skylake-avx512"}),
     ],
 )
