@@ -182,7 +182,7 @@ TUNING_RECORDS = pa.schema(
             pa.int64(),
             "its line, from 0, in database_tuning_record.json, or in `log` where it is imported; null for a failure",
         ),
-        _column("origin", pa.string(), "search; warm start: found by another sweep; relative: found for one of its family"),
+        _column("origin", pa.string(), "search, warm start (from another sweep), or relative (of its family)"),
         _column("validated_s", pa.float64(), "median when it was last measured again among the best", "s"),
         _column("log", pa.string(), "file the record comes from, relative to the sweep directory"),
     ]
