@@ -16,9 +16,9 @@ from sweep.analysis.wording import as_ms, as_percent, plural
 __all__ = ["Circumstances", "block_median", "least_tainted", "taints"]
 
 SLOWED = 0.25
-"""Share by which the reference kernel may be slower than the best seen on the device. Builds on a core that shares
-caches with the measured one cost it up to 20 % on a virtual machine, and are the usual state of a sweep; a process on
-the measured core costs 100 %."""
+"""Share by which the reference kernel may be slower than the best seen on the device. Chosen from a few rough samples on
+a shared machine of two virtual cores, with other work on the other one: mostly 13 to 24 % slower, at times 29 or 69 %,
+the causes not told apart; with 10 % most blocks there were tainted."""
 DRIFTED = 0.20
 """Share by which it may differ before and after."""
 CLOCK_CHANGED = 0.10

@@ -152,7 +152,7 @@ def test_damaged_network_is_one_line(session: DeviceSession, network: tuple[Path
 
 def test_no_reference_runtime_on_a_board_elsewhere(tmp_path: Path) -> None:
     board = DeviceSession(make_device("board", (), threads=4, managed=False), "127.0.0.1", 1, tmp_path)
-    with pytest.raises(MeasureFailed, match="not served from this host"):
+    with pytest.raises(MeasureFailed, match="the device is not this host"):
         board.measure_reference(tmp_path, MEASURE, 4)
 
 
