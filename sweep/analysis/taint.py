@@ -16,7 +16,7 @@ from sweep.analysis.wording import as_ms, as_percent, plural
 __all__ = ["Circumstances", "block_median", "least_tainted", "taints"]
 
 SLOWED = 0.25
-"""Share by which the reference kernel may be slower than the best seen on the device. Chosen from a few rough samples on
+"""Share by which the reference kernel may be slower than the best seen on the device. Chosen from few rough samples on
 a shared machine of two virtual cores, with other work on the other one: mostly 13 to 24 % slower, at times 29 or 69 %,
 the causes not told apart; with 10 % most blocks there were tainted."""
 DRIFTED = 0.20
