@@ -116,7 +116,8 @@ def test_nothing_is_left_on_the_device(
     with pytest.raises(MeasureFailed):
         measure(session, (c_candidate(CRASH), []))
     measure(session, matmul)
-    until(lambda: not list((farm.state_dir / "tmp").glob("*/*")), "temporary files are gone")
+    assert list((farm.state_dir / "tmp").glob("one-*"))
+    until(lambda: not list((farm.state_dir / "tmp").glob("one-*/*")), "temporary files are gone")
 
 
 def test_server_killed_in_mid_measurement(
