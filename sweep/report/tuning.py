@@ -93,7 +93,7 @@ def share_words(value: float | None) -> str:
 def _spared(pools: Sequence[Row]) -> str:
     known = [pool for pool in pools if pool["naive_trials"] is not None]
     naive, spent = sum(pool["naive_trials"] for pool in known), sum(pool["trials_in_all"] for pool in known)
-    if not naive:
+    if not naive or spent == naive:
         return ""
     told = f"Tuning spent {plural(spent, 'trial')} where a loop over models would have spent {naive:,}"
     seconds = sum(

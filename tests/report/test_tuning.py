@@ -72,6 +72,7 @@ def pool(**changes: Any) -> dict[str, Any]:
         ),
         ({"seconds_per_trial": None}, f"{SPENT}."),
         ({"naive_trials": 300}, "Tuning spent 400 trials where a loop over models would have spent 300."),
+        ({"naive_trials": 400, "trials": 400, "trials_in_all": 400}, None),
         ({"naive_trials": None}, None),
     ],
 )
