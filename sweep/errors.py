@@ -113,6 +113,10 @@ class EngineError(SweepError):
     """The engine lost a worker: an actor died, a node left."""
 
 
+class NotRecorded(EngineError):
+    """The sweep that is replayed never ended such a stage."""
+
+
 class RecordError(SweepError):
     """Results could not be recorded or read."""
 

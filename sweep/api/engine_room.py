@@ -39,6 +39,10 @@ class EngineRoom:
             from sweep.engine.simulated import SimulatedEngine
 
             return SimulatedEngine(cluster)
+        if cluster.replay is not None:
+            from sweep.engine.replay import ReplayEngine
+
+            return ReplayEngine(cluster, cluster.replay)
         from sweep.devices.farm import Farm
         from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
 

@@ -1,1 +1,1 @@
-"""Engines perform attempts: in this process, on Ray, or simulated. The only room that imports ray."""
+"""Engines perform attempts: in this process, on Ray, simulated, or replayed. The only room that imports ray."""

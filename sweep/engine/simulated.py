@@ -7,14 +7,12 @@ times, failures and latencies are drawn from the study's content and the cluster
 from __future__ import annotations
 
 import hashlib
-import heapq
-import itertools
 import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sweep.engine.agenda import Agenda
 from sweep.engine.work import perform
 from sweep.errors import MeasureFailed
 from sweep.planning.stage import Stage
@@ -37,37 +35,19 @@ class SimulatedEngine:
             "tune": slots,
             **{f"device:{device.key}": slots * device.count for device in cluster.devices},
         }
-        self._clock_s = 0.0
-        self._due: list[tuple[float, int, Attempt, float]] = []
-        self._order = itertools.count()
+        self._agenda = Agenda(self._options.speed)
 
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt; its end is known at once."""
-        seconds = float(self._options.stage_s.get(attempt.stage.kind, 0.0))
-        heapq.heappush(self._due, (self._now() + seconds, next(self._order), attempt, seconds))
+        self._agenda.add(attempt, float(self._options.stage_s.get(attempt.stage.kind, 0.0)))
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Attempts whose simulated end has come; with `speed: 0` the clock jumps to the next one."""
-        if not self._due:
-            return []
-        next_due_s = self._due[0][0]
-        if self._options.speed == 0:
-            self._clock_s = max(self._clock_s, next_due_s)
-        elif next_due_s > self._now():
-            time.sleep(min(timeout_s, (next_due_s - self._now()) / self._options.speed))
-        reports: list[Report] = []
-        now = self._now()
-        while self._due and self._due[0][0] <= now:
-            _, _, attempt, seconds = heapq.heappop(self._due)
-            reports.append(self._report(attempt, seconds))
-        return reports
+        return [self._report(attempt, seconds) for attempt, seconds in self._agenda.ended(timeout_s)]
 
     def close(self) -> None:
         """Nothing is held."""
-        self._due.clear()
-
-    def _now(self) -> float:
-        return self._clock_s if self._options.speed == 0 else time.monotonic() * self._options.speed
+        self._agenda.clear()
 
     def _report(self, attempt: Attempt, seconds: float) -> Report:
         stage = attempt.stage

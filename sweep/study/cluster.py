@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Cluster", "Device", "RayOptions", "Server", "Simulate", "Tracker"]
+__all__ = ["PRETENDED", "Cluster", "Device", "RayOptions", "Replay", "Server", "Simulate", "Tracker"]
+
+PRETENDED = ("simulated", "replay")
+"""Engines that touch no device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,24 @@ class Simulate:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """What the replay engine answers from; it does no TVM work."""
+
+    sweep: Path
+    """Directory of a sweep that was run."""
+    slots: int
+    """Stages at once that are not measurements."""
+    speed: float
+    """Recorded seconds a second; 0: as fast as it goes."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cluster:
     """One cluster file, checked."""
 
     name: str
     engine: str
-    """`ray`, `inline` or `simulated`."""
+    """`ray`, `inline`, `simulated` or `replay`."""
     tracker: Tracker
     devices: tuple[Device, ...]
     ray: RayOptions
@@ -104,6 +119,13 @@ class Cluster:
     """None: a store inside the sweep directory."""
     simulate: Simulate
     path: Path
+    replay: Replay | None = None
+    """Only where the engine is `replay`."""
+
+    @property
+    def is_pretended(self) -> bool:
+        """Whether its engine touches no device, so that any device can be listed."""
+        return self.engine in PRETENDED
 
     def device(self, key: str) -> Device:
         """The device with this key; KeyError where there is none."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.study import host
-from sweep.study.cluster import Cluster, Device, RayOptions, Server, Simulate, Tracker
+from sweep.study.cluster import PRETENDED, Cluster, Device, RayOptions, Replay, Server, Simulate, Tracker
 from sweep.study.cluster_form import ClusterForm, DeviceForm, SimulateForm, TrackerForm
 from sweep.study.complaint import fill_in
 from sweep.study.fit import fit
@@ -48,7 +48,23 @@ def read_cluster(path: Path) -> Cluster:
         mlflow_uri=form.mlflow.tracking_uri,
         simulate=simulate,
         path=path,
+        replay=_replay(form, path),
     )
+
+
+def _replay(form: ClusterForm, file: Path) -> Replay | None:
+    if form.engine != "replay":
+        return None
+    allowed = "sweep: the directory of a sweep that was run"
+    if form.replay is None:
+        raise StudyError("is missing", file=file, key="replay", allowed=allowed)
+    folder = Path(os.path.normpath(file.resolve().parent / Path(form.replay.sweep).expanduser()))
+    if not (folder / "ledger.jsonl").is_file():
+        allowed = "the directory of a sweep that was run"
+        raise StudyError(
+            "is no sweep directory", file=file, key="replay.sweep", value=form.replay.sweep, allowed=allowed
+        )
+    return Replay(sweep=folder, slots=form.replay.slots, speed=form.replay.speed)
 
 
 def _simulate(form: SimulateForm) -> Simulate:
@@ -75,7 +91,7 @@ def _tracker(form: TrackerForm, file: Path, engine: str) -> Tracker:
         return Tracker(host=name, port=form.port or 0, managed=True)
     name = form.host or os.environ.get("TVM_TRACKER_HOST") or "127.0.0.1"
     port = form.port if form.port is not None else _port_of_environment()
-    if engine != "simulated" and not port:
+    if engine not in PRETENDED and not port:
         allowed = "1 to 65535, here or in TVM_TRACKER_PORT, for a tracker that is not managed"
         raise StudyError("is missing", file=file, key="tracker.port", value=form.port, allowed=allowed)
     return Tracker(host=name, port=port or 0, managed=False)
@@ -91,7 +107,7 @@ def _port_of_environment() -> int | None:
 
 
 def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
-    managed = form.managed and engine != "simulated"
+    managed = form.managed and engine not in PRETENDED
     if form.target is None and not form.managed:
         allowed = "its target: a tag, a string or a mapping; native if it is this very host"
         raise StudyError("is missing for a device that is not managed", file=file, key=f"{key}.target", allowed=allowed)
@@ -128,7 +144,7 @@ def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
     labels = dict(sorted(form.labels.items()))
     server = read_server(form.server, file, f"{key}.server") if managed else Server()
     linker = None
-    if form.linker is not None and engine != "simulated":
+    if form.linker is not None and engine not in PRETENDED:
         linker = read_program(form.linker, file, f"{key}.linker")
     lend = managed and form.lend
     device = Device(form.key, target, threads, cores, managed, form.count, labels, lend, server, linker)

@@ -9,7 +9,16 @@ from pydantic import Discriminator, Field, Tag
 from sweep.study.form import Form, Name, Slug
 from sweep.study.study_form import TargetForm
 
-__all__ = ["ClusterForm", "DeviceForm", "MlflowForm", "RayForm", "ServerForm", "SimulateForm", "TrackerForm"]
+__all__ = [
+    "ClusterForm",
+    "DeviceForm",
+    "MlflowForm",
+    "RayForm",
+    "ReplayForm",
+    "ServerForm",
+    "SimulateForm",
+    "TrackerForm",
+]
 
 
 class TrackerForm(Form):
@@ -107,13 +116,27 @@ class SimulateForm(Form):
     speed: float = Field(0.0, ge=0, le=1e9, description="Simulated seconds a second; 0: as fast as it goes.")
 
 
+class ReplayForm(Form):
+    """What the replay engine answers from."""
+
+    sweep: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="Directory of a sweep that was run, from the cluster file's folder.",
+        examples=["../sweeps/cpu-quickstart"],
+    )
+    slots: int = Field(1, ge=1, le=10_000, description="Stages at once that are not measurements.")
+    speed: float = Field(0.0, ge=0, le=1e9, description="Recorded seconds a second; 0: as fast as it goes.")
+
+
 class ClusterForm(Form):
     """A cluster: devices, and what carries out the work."""
 
     name: Slug = Field(description="Its name: small letters, digits and dashes.", examples=["local"])
-    engine: Literal["ray", "inline", "simulated"] = Field("ray", description="What carries out the work.")
+    engine: Literal["ray", "inline", "simulated", "replay"] = Field("ray", description="What carries out the work.")
     tracker: TrackerForm = Field(TrackerForm(), description="Where devices register.")
     devices: list[DeviceForm] = Field([], description="Boards and hosts.")
     ray: RayForm = Field(RayForm(), description="How Ray is reached.")
     mlflow: MlflowForm = Field(MlflowForm(), description="Where results are mirrored.")
     simulate: SimulateForm | None = Field(None, description="What the simulated engine pretends.")
+    replay: ReplayForm | None = Field(None, description="What the replay engine answers from.")

@@ -52,7 +52,7 @@ def left_out(study: Study, cluster: Cluster) -> list[LeftOut]:
 class _Grid:
     def __init__(self, study: Study, cluster: Cluster) -> None:
         self._study = study
-        self._is_simulated = cluster.engine == "simulated"
+        self._is_pretended = cluster.is_pretended
         self._devices = _chosen_devices(study, cluster)
         self.left_out: list[LeftOut] = []
         self._fitting = {
@@ -83,7 +83,7 @@ class _Grid:
 
     def _references_on(self, device: Device) -> tuple[str, ...]:
         """Reference runtimes run on this host, beside the server of a managed device that is of this host too."""
-        if device.is_this_host or self._is_simulated:
+        if device.is_this_host or self._is_pretended:
             return self._study.references
         where = "under an interpreter of its own" if device.managed else "elsewhere"
         for name in self._study.references:

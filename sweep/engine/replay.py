@@ -1,0 +1,86 @@
+"""The replay engine: a finished sweep answers for its devices, with no TVM, no Ray and no device.
+
+For trying plans, schedulers and recorders against real durations, failures and latencies. A stage is known by its id,
+or by its label where another machine or another version has given it another id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweep.engine.agenda import Agenda
+from sweep.errors import LedgerError, NotRecorded
+from sweep.planning.stage import Stage
+from sweep.running.contract import Attempt, Done, Failed, Report
+from sweep.running.ledger import FailedStage, FinishedStage, read_ledger
+from sweep.study.cluster import Cluster, Replay
+
+__all__ = ["ReplayEngine"]
+
+_WORKER = "replay"
+
+
+class ReplayEngine:
+    """Performs attempts by telling how they ended before."""
+
+    def __init__(self, cluster: Cluster, replay: Replay) -> None:
+        """Raises LedgerError where the folder is no sweep."""
+        self._folder = replay.sweep
+        self._agenda = Agenda(replay.speed)
+        self._recording = _Recording(replay.sweep)
+        self.capacity: Mapping[str, int] = {
+            "compile": replay.slots,
+            "tune": replay.slots,
+            **{f"device:{device.key}": device.count for device in cluster.devices},
+        }
+
+    def start(self, attempt: Attempt) -> None:
+        """Begin an attempt; its end is known at once."""
+        known = self._recording.of(attempt.stage)
+        self._agenda.add(attempt, known.seconds if isinstance(known, FinishedStage) else 0.0)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        """Attempts whose end has come."""
+        return [self._report(attempt, seconds) for attempt, seconds in self._agenda.ended(timeout_s)]
+
+    def close(self) -> None:
+        """Nothing is held."""
+        self._agenda.clear()
+
+    def _report(self, attempt: Attempt, seconds: float) -> Report:
+        stage, number = attempt.stage, attempt.number
+        known = self._recording.of(stage)
+        if isinstance(known, FinishedStage):
+            return Done(stage.id, number, self._told(known.result), seconds, _WORKER)
+        if isinstance(known, FailedStage):
+            return Failed(stage.id, number, known.error_class, known.error, seconds, _WORKER)
+        error = f"{self._folder} has no result of `{stage.label}`"
+        return Failed(stage.id, number, NotRecorded.__name__, error, seconds, _WORKER)
+
+    def _told(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """The result, and in its conditions where it comes from: nothing was measured now."""
+        if "conditions" not in result:
+            return dict(result)
+        return {**result, "conditions": {**result["conditions"], "replayed_from": str(self._folder)}}
+
+
+class _Recording:
+    """What a sweep's stages have come to."""
+
+    def __init__(self, folder: Path) -> None:
+        state = read_ledger(folder)
+        self._ends: Mapping[str, FinishedStage | FailedStage] = {**state.failed, **state.done}
+        self._by_label: dict[str, FinishedStage | FailedStage] = {}
+        try:
+            stages = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["stages"]
+        except (OSError, ValueError, KeyError) as error:
+            raise LedgerError(f"{folder} has no readable plan.json: {error}") from error
+        for stage_id, stage in stages.items():
+            if stage_id in self._ends:
+                self._by_label[stage["label"]] = self._ends[stage_id]
+
+    def of(self, stage: Stage) -> FinishedStage | FailedStage | None:
+        return self._ends.get(stage.id) or self._by_label.get(stage.label)
