@@ -18,6 +18,7 @@ __all__ = [
     "LowerFailed",
     "MeasureFailed",
     "MeasureTimeout",
+    "NotRecorded",
     "OutputMismatch",
     "PlanError",
     "RecordError",
