@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweep.api import (
         SweepRun,
-        compare,
         default_sweep_dir,
         load_cluster,
         load_study,
         open_results,
+        open_table,
         outcome_of,
         plan,
         run,
     )
+    from sweep.api.comparing import compare
+    from sweep.api.overlaying import overlay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -31,13 +33,18 @@ __all__ = [
     "load_cluster",
     "load_study",
     "open_results",
+    "open_table",
     "outcome_of",
+    "overlay",
     "plan",
     "run",
 ]
 
+_HOMES = {"compare": "sweep.api.comparing", "overlay": "sweep.api.overlaying"}
+"""Of what needs numpy, which the rest does without."""
+
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module("sweep.api"), name)
+        return getattr(importlib.import_module(_HOMES.get(name, "sweep.api")), name)
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")

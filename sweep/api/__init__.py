@@ -10,17 +10,16 @@
 This room puts the others together: it alone knows farm, engine, ledger, MLflow and report at once.
 """
 
-from sweep.api.comparing import compare
-from sweep.api.reading import load_cluster, load_study, open_results, outcome_of, plan
+from sweep.api.reading import load_cluster, load_study, open_results, open_table, outcome_of, plan
 from sweep.api.running import SweepRun, default_sweep_dir, run
 
 __all__ = [
     "SweepRun",
-    "compare",
     "default_sweep_dir",
     "load_cluster",
     "load_study",
     "open_results",
+    "open_table",
     "outcome_of",
     "plan",
     "run",

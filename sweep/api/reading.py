@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import SweepOutcome
-from sweep.errors import LedgerError
+from sweep.errors import LedgerError, StudyError
 from sweep.planning.planner import Plan, make_plan
 from sweep.planning.summary import PlanSummary, explain
 from sweep.running.ledger import FinishedStage, LedgerState, is_held, read_ledger
@@ -30,6 +30,7 @@ __all__ = [
     "load_cluster",
     "load_study",
     "open_results",
+    "open_table",
     "outcome_of",
     "plan",
     "standing",
@@ -101,6 +102,20 @@ def explain_plan(plan: Plan, sweep_dir: Path) -> PlanSummary:
         done={stage_id: stage.seconds for stage_id, stage in finished.items()},
         lowered={stage_id: stage.result["tasks"] for stage_id, stage in finished.items() if stage.kind == "lower"},
     )
+
+
+def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
+    """One of the tables of a sweep: results, measurements, curves, tasks or records.
+
+    Raises:
+        StudyError: there is no table of that name.
+        RecordError: the sweep does not have it.
+    """
+    from sweep.analysis.saved import TABLES, read_table
+
+    if table not in TABLES:
+        raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))
+    return read_table(Path(sweep_dir), table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,90 @@
+"""Every notebook runs from top to bottom on a real sweep, and on logs that were imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.networks import write_tiny
+from tests.old_logs import autotvm, write_log
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+STUDY = """
+study: small
+models: [tiny.onnx]
+tuners: [none, {name: random, trials_per_task: 8}, {name: xgb, trials_per_task: 8}]
+opt_levels: [3]
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+"""
+CLUSTER = "{name: here, engine: inline, devices: [{key: here, cores: [-1]}]}"
+LIMIT_S = 300
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("swept")
+    write_tiny(folder / "tiny.onnx")
+    (folder / "study.yaml").write_text(STUDY)
+    (folder / "cluster.yaml").write_text(CLUSTER)
+    command = [sys.executable, "-m", "sweep", "run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from sweep.cli import main
+
+    folder = tmp_path_factory.mktemp("published")
+    for key, factor in (("one", 1.0), ("two", 3.0)):
+        lines = [autotvm(tile, costs=(factor * 1e-3 * (1 + (tile * 7 % 5)),)) for tile in range(1, 9)]
+        write_log(folder / f"{key}.log", *lines)
+    logs = [f"{key}={folder}/{key}.log" for key in ("one", "two")]
+    assert main(["import", *logs, "--out", str(folder / "out")]) == 0
+    return folder
+
+
+def printed(notebook: str, environment: dict[str, Path]) -> str:
+    """Execute it; what its cells have printed."""
+    document = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4)
+    before = dict(os.environ)
+    os.environ.update({name: str(path) for name, path in environment.items()})
+    try:
+        NotebookClient(document, timeout=LIMIT_S, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    return "".join(output.get("text", "") for cell in document.cells for output in cell.get("outputs", ()))
+
+
+@pytest.mark.slow
+def test_explore_a_sweep(swept: Path) -> None:
+    text = printed("explore_a_sweep", {"SWEEP_DIR": swept / "out"})
+    assert "4 cells: {'done': 4}" in text or "'tainted'" in text
+    assert any(verdict in text for verdict in ("FASTER", "SLOWER", "SAME", "AMBIGUOUS"))
+
+
+@pytest.mark.slow
+def test_overlay_over_devices(published: Path) -> None:
+    assert "the same choice in every layer" in printed("overlay_over_devices", {"SWEEP_DIR": published / "out"})
+
+
+@pytest.mark.slow
+def test_tuners_by_replay(swept: Path) -> None:
+    environment = {"SWEEP_DIR": swept / "out", "SWEEP_STUDY": swept / "study.yaml"}
+    assert "done: 11 attempts in" in printed("tuners_by_replay", environment)
+
+
+@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_kept_without_outputs(path: Path) -> None:
+    cells = json.loads(path.read_text())["cells"]
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
+    assert cells[0]["cell_type"] == "markdown"
