@@ -1,26 +1,94 @@
-"""Commands that read a sweep directory: status, report, compare, ui."""
+"""Commands that read a sweep directory: status, where, report, compare, ui."""
 
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report
+from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report, shown
+from sweep.errors import StudyError
 
-__all__ = ["compare_command", "report_command", "status_command", "ui_command"]
+if TYPE_CHECKING:
+    from sweep.api.reading import Standing
+
+__all__ = ["compare_command", "report_command", "status_command", "ui_command", "where_command"]
 
 
-def status_command(folder: SweepDirArgument, as_json: JsonOption = False) -> int:
-    """Show where a sweep stands, also while it runs.
+def status_command(
+    folder: SweepDirArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again until the run has ended.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, max=3600.0, help="Seconds between two looks.")] = 2.0,
+    as_json: JsonOption = False,
+) -> int:
+    """Show where a sweep stands, also while it runs, from any machine that sees its folder.
 
-    Example: sweep status sweeps/cpu-quickstart
+    Example: sweep status sweeps/cpu-quickstart --watch
     """
     from sweep.api.reading import standing
 
     now = standing(folder)
-    typer.echo(json.dumps(now.as_dict(), indent=2) if as_json else now.as_text())
+    if watch and not as_json:
+        now = _watched(folder, every)
+    elif watch:
+        while now.status == "running":
+            typer.echo(json.dumps(now.as_dict()))
+            time.sleep(every)
+            now = standing(folder)
+    typer.echo(json.dumps(now.as_dict(), indent=None if watch else 2) if as_json else now.as_text())
+    return EXIT_DONE
+
+
+def _watched(folder: Path, every_s: float) -> Standing:
+    """Look again and again; drawn in place in a terminal, where a pipe gets the last look alone."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    from sweep.api.reading import standing
+
+    console = Console()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while (now := standing(folder)).status == "running":
+            if console.is_terminal:
+                live.update(Text(now.as_text()), refresh=True)
+            time.sleep(every_s)
+    return now
+
+
+def where_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A sweep directory, or a folder of sweeps.", show_default="sweeps")
+    ] = Path("sweeps"),
+    as_json: JsonOption = False,
+) -> int:
+    """Say where networks, lowered modules, tuning records and libraries are.
+
+    Example: sweep where sweeps/cpu-quickstart
+    """
+    from sweep.api.places import cells_of, sweeps_below
+
+    if (folder / "ledger.jsonl").is_file():
+        cells = cells_of(folder)
+        if as_json:
+            typer.echo(json.dumps([cell.as_dict() for cell in cells], indent=2))
+        for cell in () if as_json else cells:
+            typer.echo(cell.name)
+            for part, path in cell.files.items():
+                typer.echo(f"  {part:<8} {shown(path.absolute())}")
+        return EXIT_DONE
+    found = sweeps_below(folder) if folder.is_dir() else []
+    if not found:
+        allowed = "a sweep directory, or a folder with some"
+        raise StudyError("holds no sweep", key="DIR", value=str(folder), allowed=allowed)
+    if as_json:
+        rows = [{"folder": str(one.folder), "study": one.study, "status": one.status} for one in found]
+        typer.echo(json.dumps(rows, indent=2))
+    for one in () if as_json else found:
+        typer.echo(f"{shown(one.folder.absolute())}  {one.study}  {one.status}")
     return EXIT_DONE
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import threading
 from pathlib import Path
 
 import jsonschema
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from sweep.cli import main
+from sweep.running.ledger import Ledger
 from tests.cli.conftest import CLUSTER, STUDY, Sweep
 
 ROOT = Path(__file__).parents[2]
@@ -186,3 +188,47 @@ def test_compare_refuses_what_is_no_single_cell(finished: Path, sweep: Sweep, fi
 
 def test_compare_wants_a_sweep(tmp_path: Path, sweep: Sweep) -> None:
     assert sweep("compare", tmp_path, "a", "b").code == 2
+
+
+def test_where_the_sweeps_are(finished: Path, sweep: Sweep) -> None:
+    said = sweep("where", finished, "--json")
+
+    assert said.code == 0
+    assert [(row["study"], row["status"]) for row in json.loads(said.out)] == [("good", "done")]
+    cells = json.loads(sweep("where", finished / "out", "--json").out)
+    assert len(cells) == CELLS
+    assert sweep("where", finished / "out").out.splitlines()[0] == cells[0]["cell"]
+
+
+def test_where_no_sweep_is(tmp_path: Path, sweep: Sweep) -> None:
+    said = sweep("where", tmp_path)
+
+    assert (said.code, said.out) == (2, "")
+    assert "holds no sweep" in said.err
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_run_is_watched_to_its_end(form: list[str], tmp_path: Path, sweep: Sweep) -> None:
+    (tmp_path / "plan.json").write_text(json.dumps({"study": "s", "cells": [], "stages": {}}))
+    ledger = Ledger(tmp_path)
+    ledger.append("run_started", conditions={})
+
+    def end() -> None:
+        ledger.append("run_ended", status="done")
+        ledger.close()
+
+    timer = threading.Timer(0.5, end)
+    timer.start()
+    try:
+        said = sweep("status", tmp_path, "--watch", "--every", "0.1", *form)
+    finally:
+        timer.join()
+
+    assert said.code == 0
+    lines = said.out.splitlines()
+    if form:
+        told = [json.loads(line)["status"] for line in lines]
+        assert told[-1] == "done"
+        assert set(told[:-1]) == {"running"}
+    else:
+        assert lines[0].startswith("s: done")
