@@ -33,6 +33,7 @@ farm_app = typer.Typer(
 )
 app.command("plan")(sweeping.plan_command)
 app.command("run")(sweeping.run_command)
+app.command("tune")(sweeping.tune_command)
 app.command("status")(results.status_command)
 app.command("where")(results.where_command)
 app.command("report")(results.report_command)

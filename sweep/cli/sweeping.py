@@ -1,11 +1,12 @@
-"""Commands that take a study: plan, run, schema."""
+"""Commands that take a study, or make one: plan, run, tune, schema."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +24,12 @@ from sweep.cli.arguments import (
 )
 from sweep.errors import StudyError
 
-__all__ = ["plan_command", "run_command", "schema_command"]
+if TYPE_CHECKING:
+    from sweep.running.driver import RunOptions
+    from sweep.study.cluster import Cluster
+    from sweep.study.spec import Study
+
+__all__ = ["plan_command", "run_command", "schema_command", "tune_command"]
 
 
 def plan_command(
@@ -76,12 +82,7 @@ def run_command(
 
     Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml --out sweeps/first
     """
-    from rich.console import Console
-
-    from sweep.api.running import run
-    from sweep.report.live import open_progress
     from sweep.running.driver import RunOptions
-    from sweep.running.signals import OrderlyEnd
 
     spec, place = load_both(study, cluster)
     if address is not None:
@@ -90,8 +91,57 @@ def run_command(
     options = RunOptions(
         max_seconds=None if hours is None else hours * 3600.0, fail_fast=fail_fast, retry_failed=retry_failed
     )
+    return _run(spec, place, out=out, fresh=fresh, options=options, warm_start=warm_start or (), as_json=as_json)
+
+
+def tune_command(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="onnx-light:NAME, or an ONNX file.", show_default=False)
+    ],
+    key: Annotated[str, typer.Option(help="Device of the cluster file, by its key.", show_default=False)],
+    target: Annotated[str, typer.Option(help="What code is generated for: native is the device's own.")] = "native",
+    tuner: Annotated[str, typer.Option(help="Name of a tuner, or module:attribute.")] = "xgb",
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials a task; default: the tuner's own.")] = None,
+    opt_level: Annotated[int, typer.Option(min=0, max=4, help="Opt level.")] = 3,
+    precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/tune-MODEL-KEY.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Tune one network for one device, compile and measure it there, with no study file.
+
+    The study that this is is written beside the sweep directory: add to it, and `sweep run` does the difference.
+
+    Example: sweep tune onnx-light:squeezenet --key local-native --tuner xgb --trials 32
+    """
+    from sweep.api.one_off import OneOff, write_study
+    from sweep.running.driver import RunOptions
+
+    asked = OneOff(model, target, tuner, key, trials, opt_level, precision)
+    folder = out or Path("sweeps") / asked.name
+    spec, place = load_both(write_study(asked, folder.absolute()), cluster)
+    return _run(spec, place, out=folder, fresh=False, options=RunOptions(), warm_start=(), as_json=as_json)
+
+
+def _run(
+    spec: Study,
+    place: Cluster,
+    *,
+    out: Path | None,
+    fresh: bool,
+    options: RunOptions,
+    warm_start: Sequence[Path],
+    as_json: bool,
+) -> int:
+    """Run what is missing, with progress, and show what came of it."""
+    from rich.console import Console
+
+    from sweep.api.running import run
+    from sweep.report.live import open_progress
+    from sweep.running.signals import OrderlyEnd
+
     with OrderlyEnd(), open_progress(Console(stderr=True), spec.name) as view:
-        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view, warm_start=warm_start or ())
+        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view, warm_start=warm_start)
         view.close(interrupted=ended.status == "interrupted")
     folder = ended.outcome.sweep_dir
     if as_json:
