@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from sweep.cli import importing, overlaying, place, results, sweeping
+from sweep.cli import executing, importing, overlaying, place, results, sweeping
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
@@ -39,6 +39,7 @@ app.command("where")(results.where_command)
 app.command("report")(results.report_command)
 app.command("compare")(results.compare_command)
 app.command("ui")(results.ui_command)
+app.command("exec")(executing.exec_command)
 app.command("overlay")(overlaying.overlay_command)
 app.command("import")(importing.import_command)
 app.command("schema")(sweeping.schema_command)

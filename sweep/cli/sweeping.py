@@ -110,7 +110,7 @@ def tune_command(
 ) -> int:
     """Tune one network for one device, compile and measure it there, with no study file.
 
-    The study that this is is written beside the sweep directory: add to it, and `sweep run` does the difference.
+    It writes the study that it runs beside the sweep directory: add to it, and `sweep run` does the difference.
 
     Example: sweep tune onnx-light:squeezenet --key local-native --tuner xgb --trials 32
     """

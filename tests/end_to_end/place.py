@@ -71,6 +71,15 @@ class Place:
 
     def start(self, *options: str) -> subprocess.Popen[str]:
         """`sweep run` in a process group of its own, as a terminal starts it."""
+        return self._start(*self.command, *options)
+
+    def call(self, *arguments: str) -> Ended:
+        """Another command, to its end."""
+        running = self._start(*arguments)
+        out, err = running.communicate(timeout=LIMIT_S)
+        return Ended(running.returncode, out, err)
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
         environment = os.environ | {
             MARK: self.mark,
             "PYTHONPATH": str(ROOT),
@@ -79,7 +88,7 @@ class Place:
             "HOME": str(self.folder / "home"),
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "sweep", *self.command, *options],
+            [sys.executable, "-m", "sweep", *arguments],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

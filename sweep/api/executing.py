@@ -1,0 +1,187 @@
+"""A compiled cell, or a tuning log that is compiled first, measured on another device than it was made for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sweep import errors
+from sweep.analysis.statistics import summarise
+from sweep.analysis.wording import as_bytes, as_ms
+from sweep.api.engine_room import EngineRoom
+from sweep.errors import StudyError, SweepError
+from sweep.planning.fingerprint import fingerprint
+from sweep.planning.stage import Stage
+from sweep.running.contract import Attempt, Done, Engine, Failed
+from sweep.running.ledger import FinishedStage, read_ledger
+from sweep.study.cluster import Cluster, Device
+from sweep.study.fit import fit
+from sweep.study.spec import NATIVE, Measure, Target
+from sweep.study.suggest import hint, listed
+
+__all__ = ["Executed", "execute"]
+
+_POLL_S = 0.5
+_LOG = "exec.jsonl"
+_THRESHOLDS = {"float16": 1e-2}
+_ALLOWED = "a folder of artifacts/build or of records below a sweep directory"
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """What came of it."""
+
+    what: str
+    device: str
+    cell: str
+    """The cell that it was made for."""
+    result: Mapping[str, Any]
+    """Of the measurement, as a measure stage has it."""
+    artifact: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        summary = summarise(self.result["run_secs"])
+        return {
+            "what": self.what,
+            "device": self.device,
+            "cell": self.cell,
+            "artifact": str(self.artifact),
+            "latency_ms_median": summary.median * 1e3,
+            **{name: self.result.get(name) for name in ("run_secs", "number", "output_max_abs_diff", "conditions")},
+            "tainted": self.result.get("tainted"),
+        }
+
+    def as_text(self) -> str:
+        """For people."""
+        summary = summarise(self.result["run_secs"])
+        interval = ""
+        if summary.ci_low is not None and summary.ci_high is not None:
+            interval = f" [{as_ms(summary.ci_low * 1e3)}, {as_ms(summary.ci_high * 1e3)}]"
+        difference = self.result.get("output_max_abs_diff")
+        lines = [
+            f"{self.cell}, on {self.device}: {as_ms(summary.median * 1e3)} ms{interval}, {summary.repeats} repeats",
+            f"output: {'no reference' if difference is None else f'differs by at most {difference:.2g}'}",
+            f"peak memory: {as_bytes(self.result.get('peak_memory_bytes'))}",
+            f"library: {self.artifact}",
+        ]
+        return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.get("tainted") or ())])
+
+
+def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | None = None) -> Executed:
+    """Measure an artifact, or compile a log for the device and measure that; kept in `exec.jsonl` of its sweep.
+
+    what: `artifacts/build/ID`, or `records/TARGET/TUNER-DEVICE`, of a sweep directory. The output is compared with the
+    reference of the sweep's own import.
+
+    Raises:
+        StudyError: there is no such thing or device, or the code cannot run on it.
+        SweepError: compiling or measuring failed.
+    """
+    device = _device(cluster, key)
+    place = _Place(Path(what))
+    alone = replace(cluster, devices=(device,), engine="inline")
+    with EngineRoom(alone, place.sweep_dir) as engine:
+        if place.kind == "build":
+            built: Mapping[str, Any] = place.result
+            _check_fit(json.loads(built["target_json"]), device)
+        else:
+            built = _compile(engine, place, device)
+        measured = _measure(engine, place, device, built, measure or Measure())
+    done = Executed(str(what), key, place.cell["name"], measured, place.sweep_dir / built["dir"] / "lib.so")
+    with (place.sweep_dir / _LOG).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"t": time.time(), **done.as_dict()}) + "\n")
+    return done
+
+
+class _Place:
+    """Where in which sweep a thing lies, and the first cell that it is of."""
+
+    def __init__(self, what: Path) -> None:
+        folder = (what.parent if what.name == "lib.so" else what).resolve()
+        self.sweep_dir = folder.parent.parent.parent
+        if not (self.sweep_dir / "ledger.jsonl").is_file() or not folder.is_dir():
+            raise StudyError("is nothing that can be measured", key="WHAT", value=str(what), allowed=_ALLOWED)
+        relative = folder.relative_to(self.sweep_dir).as_posix()
+        self._done = read_ledger(self.sweep_dir).done
+        plan = json.loads((self.sweep_dir / "plan.json").read_text(encoding="utf-8"))
+        for cell in plan["cells"]:
+            self.parts = {self._done[stage].kind: self._done[stage] for stage in cell["stages"] if stage in self._done}
+            for kind, name in (("build", "dir"), ("tune", "records_dir")):
+                if kind in self.parts and self.parts[kind].result.get(name) == relative:
+                    self.kind, self.cell = kind, cell
+                    self.axes = _axes(self.sweep_dir, cell["id"])
+                    return
+        raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        return self.parts[self.kind].result
+
+    def dir_of(self, kind: str) -> Mapping[str, Any]:
+        part: FinishedStage = self.parts[kind]
+        return part.result
+
+
+def _compile(engine: Engine, place: _Place, device: Device) -> Mapping[str, Any]:
+    """Lower the network for the device's own target and build it with the log's schedules."""
+    target = Target(NATIVE, {"kind": NATIVE}).on(device)
+    options = {name: place.axes[name] for name in ("opt_level", "layout", "precision")} | {"target": target}
+    lowered = _perform(engine, "lower", options, {"import": place.dir_of("import")}, device)
+    inputs = {"lower": lowered, "tune": place.result}
+    return _perform(engine, "build", {"target": target, "records": place.result["records_dir"]}, inputs, device)
+
+
+def _measure(
+    engine: Engine, place: _Place, device: Device, built: Mapping[str, Any], measure: Measure
+) -> Mapping[str, Any]:
+    options = {
+        "runtime": "tvm",
+        "device": device.key,
+        "device_target": dict(device.target),
+        "threads": device.threads,
+        "measure": asdict(measure),
+        "threshold": _THRESHOLDS.get(str(place.axes["precision"]), 1e-3),
+    }
+    return _perform(engine, "measure", options, {"import": place.dir_of("import"), "build": built}, device)
+
+
+def _perform(
+    engine: Engine, kind: str, options: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]], device: Device
+) -> Mapping[str, Any]:
+    """One stage, to its end. Raises the error that it ended in."""
+    sources = sorted(str(one.get("dir", "")) for one in inputs.values())
+    name = fingerprint({"kind": kind, "options": dict(options), "inputs": sources})
+    stage = Stage(f"exec-{name[:16]}", kind, options, {"linker": device.linker}, (), f"{kind} on {device.key}")
+    engine.start(Attempt(stage, 1, inputs))
+    while True:
+        for report in engine.poll(_POLL_S):
+            if isinstance(report, Done):
+                return report.result
+            if isinstance(report, Failed):
+                raise getattr(errors, report.error_class, SweepError)(report.error)
+
+
+def _axes(sweep_dir: Path, cell_id: str) -> Mapping[str, Any]:
+    from sweep.record.tables import read_results
+
+    rows = read_results(sweep_dir).to_pylist()
+    return next(row for row in rows if row["cell_id"] == cell_id)
+
+
+def _device(cluster: Cluster, key: str) -> Device:
+    keys = [device.key for device in cluster.devices]
+    if key not in keys:
+        problem = f"is no device of the cluster file{hint(key, keys)}"
+        raise StudyError(problem, file=cluster.path, key="--key", value=key, allowed=listed(keys))
+    return cluster.device(key)
+
+
+def _check_fit(target: Mapping[str, Any], device: Device) -> None:
+    reason = fit(Target("the artifact's target", dict(target)), device)
+    if reason is not None:
+        raise StudyError(f"cannot run there: {reason}", key="--key", value=device.key, allowed="a device that it fits")
