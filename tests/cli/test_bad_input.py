@@ -105,7 +105,7 @@ CLUSTER_FILES = {
 }
 
 ARGUMENTS = {
-    "an unknown command": ("rnu study.yaml", ["'rnu'", "plan, run, status"]),
+    "an unknown command": ("rnu study.yaml", ["'rnu'", "plan, run, tune, status"]),
     "no study": ("run", ["STUDY", "sweep run"]),
     "one study too many": ("plan study.yaml study.yaml", ["study.yaml", "sweep plan"]),
     "an unknown option": ("run study.yaml --output x", ["--output", "--out"]),
