@@ -17,7 +17,7 @@ from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
-from sweep.running.ledger import FinishedStage, read_ledger
+from sweep.running.ledger import read_ledger
 from sweep.study.cluster import Cluster, Device
 from sweep.study.fit import fit
 from sweep.study.spec import NATIVE, Measure, Target
@@ -83,61 +83,61 @@ def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | 
         SweepError: compiling or measuring failed.
     """
     device = _device(cluster, key)
-    place = _Place(Path(what))
+    made = _find(Path(what))
     alone = replace(cluster, devices=(device,), engine="inline")
-    with EngineRoom(alone, place.sweep_dir) as engine:
-        if place.kind == "build":
-            built: Mapping[str, Any] = place.result
-            _check_fit(json.loads(built["target_json"]), device)
-        else:
-            built = _compile(engine, place, device)
-        measured = _measure(engine, place, device, built, measure or Measure())
-    done = Executed(str(what), key, place.cell["name"], measured, place.sweep_dir / built["dir"] / "lib.so")
-    with (place.sweep_dir / _LOG).open("a", encoding="utf-8") as file:
+    if made.kind == "build":
+        _check_fit(json.loads(made.results["build"]["target_json"]), device)
+    with EngineRoom(alone, made.sweep_dir) as engine:
+        built = made.results["build"] if made.kind == "build" else _compile(engine, made, device)
+        measured = _measure(engine, made, device, built, measure or Measure())
+    done = Executed(str(what), key, made.cell, measured, made.sweep_dir / built["dir"] / "lib.so")
+    with (made.sweep_dir / _LOG).open("a", encoding="utf-8") as file:
         file.write(json.dumps({"t": time.time(), **done.as_dict()}) + "\n")
     return done
 
 
-class _Place:
-    """Where in which sweep a thing lies, and the first cell that it is of."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Something that a sweep has made, with the first cell that it is of."""
 
-    def __init__(self, what: Path) -> None:
-        folder = (what.parent if what.name == "lib.so" else what).resolve()
-        self.sweep_dir = folder.parent.parent.parent
-        if not (self.sweep_dir / "ledger.jsonl").is_file() or not folder.is_dir():
-            raise StudyError("is nothing that can be measured", key="WHAT", value=str(what), allowed=_ALLOWED)
-        relative = folder.relative_to(self.sweep_dir).as_posix()
-        self._done = read_ledger(self.sweep_dir).done
-        plan = json.loads((self.sweep_dir / "plan.json").read_text(encoding="utf-8"))
-        for cell in plan["cells"]:
-            self.parts = {self._done[stage].kind: self._done[stage] for stage in cell["stages"] if stage in self._done}
-            for kind, name in (("build", "dir"), ("tune", "records_dir")):
-                if kind in self.parts and self.parts[kind].result.get(name) == relative:
-                    self.kind, self.cell = kind, cell
-                    self.axes = _axes(self.sweep_dir, cell["id"])
-                    return
-        raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
-
-    @property
-    def result(self) -> Mapping[str, Any]:
-        return self.parts[self.kind].result
-
-    def dir_of(self, kind: str) -> Mapping[str, Any]:
-        part: FinishedStage = self.parts[kind]
-        return part.result
+    sweep_dir: Path
+    kind: str
+    """build or tune."""
+    cell: str
+    axes: Mapping[str, Any]
+    """Of the cell: its row of the results."""
+    results: Mapping[str, Mapping[str, Any]]
+    """Of the cell's stages, by kind."""
 
 
-def _compile(engine: Engine, place: _Place, device: Device) -> Mapping[str, Any]:
+def _find(what: Path) -> _Made:
+    folder = (what.parent if what.name == "lib.so" else what).resolve()
+    sweep_dir = folder.parent.parent.parent
+    if not (sweep_dir / "ledger.jsonl").is_file() or not folder.is_dir():
+        raise StudyError("is nothing that can be measured", key="WHAT", value=str(what), allowed=_ALLOWED)
+    relative = folder.relative_to(sweep_dir).as_posix()
+    done = read_ledger(sweep_dir).done
+    plan = json.loads((sweep_dir / "plan.json").read_text(encoding="utf-8"))
+    for cell in plan["cells"]:
+        results = {done[stage].kind: done[stage].result for stage in cell["stages"] if stage in done}
+        for kind, name in (("build", "dir"), ("tune", "records_dir")):
+            if kind in results and results[kind].get(name) == relative:
+                return _Made(sweep_dir, kind, cell["name"], _axes(sweep_dir, cell["id"]), results)
+    raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
+
+
+def _compile(engine: Engine, made: _Made, device: Device) -> Mapping[str, Any]:
     """Lower the network for the device's own target and build it with the log's schedules."""
     target = Target(NATIVE, {"kind": NATIVE}).on(device)
-    options = {name: place.axes[name] for name in ("opt_level", "layout", "precision")} | {"target": target}
-    lowered = _perform(engine, "lower", options, {"import": place.dir_of("import")}, device)
-    inputs = {"lower": lowered, "tune": place.result}
-    return _perform(engine, "build", {"target": target, "records": place.result["records_dir"]}, inputs, device)
+    options = {name: made.axes[name] for name in ("opt_level", "layout", "precision")} | {"target": target}
+    lowered = _perform(engine, "lower", options, {"import": made.results["import"]}, device)
+    records = made.results["tune"]
+    inputs = {"lower": lowered, "tune": records}
+    return _perform(engine, "build", {"target": target, "records": records["records_dir"]}, inputs, device)
 
 
 def _measure(
-    engine: Engine, place: _Place, device: Device, built: Mapping[str, Any], measure: Measure
+    engine: Engine, made: _Made, device: Device, built: Mapping[str, Any], measure: Measure
 ) -> Mapping[str, Any]:
     options = {
         "runtime": "tvm",
@@ -145,9 +145,9 @@ def _measure(
         "device_target": dict(device.target),
         "threads": device.threads,
         "measure": asdict(measure),
-        "threshold": _THRESHOLDS.get(str(place.axes["precision"]), 1e-3),
+        "threshold": _THRESHOLDS.get(str(made.axes["precision"]), 1e-3),
     }
-    return _perform(engine, "measure", options, {"import": place.dir_of("import"), "build": built}, device)
+    return _perform(engine, "measure", options, {"import": made.results["import"], "build": built}, device)
 
 
 def _perform(
