@@ -15,9 +15,11 @@ from sweep.analysis.wording import as_bytes, as_ms
 from sweep.api.engine_room import EngineRoom
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
+from sweep.planning.planner import THRESHOLDS
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
 from sweep.running.ledger import read_ledger
+from sweep.running.saved_plan import read_plan
 from sweep.study.cluster import Cluster, Device
 from sweep.study.fit import fit
 from sweep.study.spec import NATIVE, Measure, Target
@@ -27,7 +29,6 @@ __all__ = ["Executed", "execute"]
 
 _POLL_S = 0.5
 _LOG = "exec.jsonl"
-_THRESHOLDS = {"float16": 1e-2}
 _ALLOWED = "a folder of artifacts/build or of records below a sweep directory"
 
 
@@ -117,8 +118,7 @@ def _find(what: Path) -> _Made:
         raise StudyError("is nothing that can be measured", key="WHAT", value=str(what), allowed=_ALLOWED)
     relative = folder.relative_to(sweep_dir).as_posix()
     done = read_ledger(sweep_dir).done
-    plan = json.loads((sweep_dir / "plan.json").read_text(encoding="utf-8"))
-    for cell in plan["cells"]:
+    for cell in read_plan(sweep_dir)["cells"]:
         results = {done[stage].kind: done[stage].result for stage in cell["stages"] if stage in done}
         for kind, name in (("build", "dir"), ("tune", "records_dir")):
             if kind in results and results[kind].get(name) == relative:
@@ -145,7 +145,7 @@ def _measure(
         "device_target": dict(device.target),
         "threads": device.threads,
         "measure": asdict(measure),
-        "threshold": _THRESHOLDS.get(str(made.axes["precision"]), 1e-3),
+        "threshold": THRESHOLDS[str(made.axes["precision"])],
     }
     return _perform(engine, "measure", options, {"import": made.results["import"], "build": built}, device)
 

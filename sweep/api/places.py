@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
 from sweep.running.ledger import FinishedStage, read_ledger
+from sweep.running.saved_plan import read_plan
 
 __all__ = ["CellFiles", "SweepPlace", "cells_of", "sweeps_below"]
 
@@ -53,7 +53,7 @@ def cells_of(sweep_dir: Path) -> list[CellFiles]:
     done = read_ledger(sweep_dir).done
     return [
         CellFiles(cell["name"], dict(_files(sweep_dir, [done[stage] for stage in cell["stages"] if stage in done])))
-        for cell in _plan(sweep_dir)["cells"]
+        for cell in read_plan(sweep_dir)["cells"]
     ]
 
 
@@ -62,7 +62,7 @@ def sweeps_below(folder: Path) -> list[SweepPlace]:
     found = []
     for ledger in sorted(folder.glob("*/ledger.jsonl")):
         try:
-            state, plan = read_ledger(ledger.parent), _plan(ledger.parent)
+            state, plan = read_ledger(ledger.parent), read_plan(ledger.parent)
         except LedgerError:
             continue
         found.append(SweepPlace(ledger.parent, plan["study"], state.last_status or "running or lost"))
@@ -79,11 +79,3 @@ def _files(sweep_dir: Path, stages: list[FinishedStage]) -> list[tuple[str, Path
             if path.exists():
                 found.append((part, path))
     return found
-
-
-def _plan(sweep_dir: Path) -> dict[str, Any]:
-    try:
-        plan: dict[str, Any] = json.loads((sweep_dir / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}") from error
-    return plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from sweep.planning.planner import Plan, make_plan
 from sweep.planning.summary import PlanSummary, explain
 from sweep.running.ledger import FinishedStage, LedgerState, is_held, read_ledger
 from sweep.running.outcome import sweep_outcome
+from sweep.running.saved_plan import read_plan
 from sweep.study import gate
 from sweep.study.cluster import Cluster
 from sweep.study.spec import Study
@@ -155,10 +155,7 @@ def standing(sweep_dir: Path) -> Standing:
         LedgerError: the folder is not a sweep directory.
     """
     state = read_ledger(sweep_dir)
-    try:
-        plan = json.loads((sweep_dir / "plan.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}") from error
+    plan = read_plan(sweep_dir)
     stages: dict[str, Counter[str]] = {}
     for stage_id, stage in plan["stages"].items():
         stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state)] += 1

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.outcome import SweepOutcome
+from sweep.analysis.outcome import MEASURED, SweepOutcome
 from sweep.analysis.results import Results, derive
 from sweep.api.engine_room import EngineRoom
 from sweep.api.folder import claim, write_inputs
@@ -127,7 +127,7 @@ def _is_reported(sweep_dir: Path) -> bool:
 
 def _status_of(outcome: SweepOutcome) -> str:
     """A tainted cell has not failed: it was measured, and says what it is worth."""
-    return "done" if all(cell.status in ("done", "tainted") for cell in outcome.cells) else "failed"
+    return "done" if all(cell.status in MEASURED for cell in outcome.cells) else "failed"
 
 
 def _saved_or_derived(outcome: SweepOutcome) -> Results:

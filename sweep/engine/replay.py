@@ -6,16 +6,16 @@ or by its label where another machine or another version has given it another id
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sweep.engine.agenda import Agenda
-from sweep.errors import LedgerError, NotRecorded
+from sweep.errors import NotRecorded
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.running.ledger import FailedStage, FinishedStage, read_ledger
+from sweep.running.saved_plan import read_plan
 from sweep.study.cluster import Cluster, Replay
 
 __all__ = ["ReplayEngine"]
@@ -74,11 +74,7 @@ class _Recording:
         state = read_ledger(folder)
         self._ends: Mapping[str, FinishedStage | FailedStage] = {**state.failed, **state.done}
         self._by_label: dict[str, FinishedStage | FailedStage] = {}
-        try:
-            stages = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["stages"]
-        except (OSError, ValueError, KeyError) as error:
-            raise LedgerError(f"{folder} has no readable plan.json: {error}") from error
-        for stage_id, stage in stages.items():
+        for stage_id, stage in read_plan(folder)["stages"].items():
             if stage_id in self._ends:
                 self._by_label[stage["label"]] = self._ends[stage_id]
 

@@ -21,9 +21,9 @@ from sweep.study.grid import cells, left_out
 from sweep.study.model_file import LIGHT
 from sweep.study.spec import NATIVE, NO_CHOICE, Cell, Study
 
-__all__ = ["Plan", "PlannedCell", "make_plan"]
+__all__ = ["THRESHOLDS", "Plan", "PlannedCell", "make_plan"]
 
-_THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
+THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
 """Largest difference from the reference output; float16 keeps 11 bits of a number."""
 
 
@@ -180,7 +180,7 @@ class _Work:
                 "device_target": dict(device.target),
                 "threads": device.threads,
                 "measure": self._measure,
-                "threshold": _THRESHOLDS[cell.precision],
+                "threshold": THRESHOLDS[cell.precision],
             },
         )
         what = f"{_network(cell)} {cell.runtime}" if cell.target == NO_CHOICE else f"{_compiled(cell)} {cell.tuner}"
