@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.analysis.statistics import Comparison, Verdict, compare, summarise
-from sweep.analysis.wording import as_ms, as_times, significant
+from sweep.analysis.statistics import SAME_WITHIN, Comparison, Verdict, compare, summarise
+from sweep.analysis.wording import as_latency, as_percent, as_times, significant
 from sweep.errors import StudyError
 
 __all__ = ["CellComparison", "MeasuredCell", "compare_cells", "find_cell"]
@@ -23,7 +23,7 @@ _LISTED = 12
 _WORDS = {
     Verdict.FASTER: "{first} is faster",
     Verdict.SLOWER: "{first} is slower",
-    Verdict.SAME: "they are the same within 2 %",
+    Verdict.SAME: f"they are the same within {as_percent(SAME_WITHIN)}",
     Verdict.AMBIGUOUS: "these repeats do not tell which is faster",
 }
 
@@ -152,11 +152,7 @@ def compare_cells(first: MeasuredCell, second: MeasuredCell, across_hosts: bool 
 
 
 def _line(cell: MeasuredCell, width: int) -> str:
-    summary = summarise(cell.run_secs)
-    interval = ""
-    if summary.ci_low is not None and summary.ci_high is not None:
-        interval = f" [{as_ms(summary.ci_low * 1e3)}, {as_ms(summary.ci_high * 1e3)}]"
-    return f"{cell.name:<{width}}  {as_ms(summary.median * 1e3)} ms{interval}, {summary.repeats} repeats"
+    return f"{cell.name:<{width}}  {as_latency(summarise(cell.run_secs))}"
 
 
 def _listed(rows: Sequence[Row]) -> str:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["as_bytes", "as_duration", "as_ms", "as_percent", "as_times", "plural", "significant"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweep.analysis.statistics import LatencySummary
+
+__all__ = ["as_bytes", "as_duration", "as_latency", "as_ms", "as_percent", "as_times", "plural", "significant"]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -17,6 +22,14 @@ def significant(value: float, digits: int = 3) -> str:
 def as_ms(ms: float | None) -> str:
     """A latency in milliseconds, without its unit; `-` for none."""
     return "-" if ms is None else significant(ms)
+
+
+def as_latency(summary: LatencySummary) -> str:
+    """A measured latency with the interval of its median: `6.76 ms [6.74, 6.80], 10 repeats`."""
+    interval = ""
+    if summary.ci_low is not None and summary.ci_high is not None:
+        interval = f" [{as_ms(summary.ci_low * 1e3)}, {as_ms(summary.ci_high * 1e3)}]"
+    return f"{as_ms(summary.median * 1e3)} ms{interval}, {plural(summary.repeats, 'repeat')}"
 
 
 def as_times(factor: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep import errors
 from sweep.analysis.statistics import summarise
-from sweep.analysis.wording import as_bytes, as_ms
+from sweep.analysis.wording import as_bytes, as_latency
 from sweep.api.engine_room import EngineRoom
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
@@ -60,12 +60,9 @@ class Executed:
     def as_text(self) -> str:
         """For people."""
         summary = summarise(self.result["run_secs"])
-        interval = ""
-        if summary.ci_low is not None and summary.ci_high is not None:
-            interval = f" [{as_ms(summary.ci_low * 1e3)}, {as_ms(summary.ci_high * 1e3)}]"
         difference = self.result.get("output_max_abs_diff")
         lines = [
-            f"{self.cell}, on {self.device}: {as_ms(summary.median * 1e3)} ms{interval}, {summary.repeats} repeats",
+            f"{self.cell}, on {self.device}: {as_latency(summary)}",
             f"output: {'no reference' if difference is None else f'differs by at most {difference:.2g}'}",
             f"peak memory: {as_bytes(self.result.get('peak_memory_bytes'))}",
             f"library: {self.artifact}",

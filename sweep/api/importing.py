@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from sweep.analysis.old_logs import FORMATS, LogReader
 from sweep.analysis.saved import TABLES
+from sweep.analysis.wording import plural
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
@@ -60,10 +61,8 @@ class ImportedLog:
 
     def as_text(self) -> str:
         """One line, and one more for what was left out."""
-        new = _number(self.records, "new record") + (
-            f" of {_number(self.workloads, 'workload')}" if self.records else ""
-        )
-        text = f"{self.path}: {FORMATS[self.tuner]} on {self.device}, {_number(self.lines, 'line')}, {new}"
+        new = plural(self.records, "new record") + (f" of {plural(self.workloads, 'workload')}" if self.records else "")
+        text = f"{self.path}: {FORMATS[self.tuner]} on {self.device}, {plural(self.lines, 'line')}, {new}"
         text += f", of these failed: {_counted(self.failed)}" if self.failed else ""
         return text + (f"\n  left out: {_counted(self.left_out)}" if self.left_out else "")
 
@@ -86,9 +85,7 @@ class Import:
 
     def as_text(self) -> str:
         """A line or two for each log, and one for the table."""
-        held = (
-            f"{_number(self.records, 'record')} of {_number(self.workloads, 'workload')} on {', '.join(self.devices)}"
-        )
+        held = f"{plural(self.records, 'record')} of {plural(self.workloads, 'workload')} on {', '.join(self.devices)}"
         shared = f"; {self.shared_workloads:,} with a time on two devices or more" if len(self.devices) > 1 else ""
         return "\n".join([*(log.as_text() for log in self.logs), f"{self.table}: {held}{shared}"])
 
@@ -226,7 +223,3 @@ def _checked(device: str, key: str) -> str:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-
-
-def _number(count: int, of: str) -> str:
-    return f"{count:,} {of}" + ("" if count == 1 else "s")
