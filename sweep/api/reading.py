@@ -156,9 +156,10 @@ def standing(sweep_dir: Path) -> Standing:
     """
     state = read_ledger(sweep_dir)
     plan = read_plan(sweep_dir)
+    status = state.last_status or ("running" if is_held(sweep_dir) else "lost")
     stages: dict[str, Counter[str]] = {}
     for stage_id, stage in plan["stages"].items():
-        stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state)] += 1
+        stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state, status)] += 1
     cells: Counter[str] = Counter()
     for cell in plan["cells"]:
         if (measured := state.done.get(cell["stages"][-1])) is not None:
@@ -167,7 +168,7 @@ def standing(sweep_dir: Path) -> Standing:
             cells["failed" if any(s in state.failed for s in cell["stages"]) else "pending"] += 1
     return Standing(
         study=plan["study"],
-        status=state.last_status or ("running" if is_held(sweep_dir) else "lost"),
+        status=status,
         cells=dict(cells),
         stages={kind: dict(counts) for kind, counts in stages.items()},
         failures={
@@ -179,9 +180,9 @@ def standing(sweep_dir: Path) -> Standing:
     )
 
 
-def _stage_status(stage_id: str, state: LedgerState) -> str:
+def _stage_status(stage_id: str, state: LedgerState, status: str) -> str:
     if stage_id in state.done:
         return "done"
     if stage_id in state.failed:
         return "failed"
-    return "running" if stage_id in state.started and state.last_status is None else "pending"
+    return "running" if stage_id in state.started and status == "running" else "pending"
