@@ -4,18 +4,15 @@ It is single-threaded, because a fork copies only the thread that called it and 
 locked for ever. It reads jobs as JSON lines from a socket and answers on it. A child leads a process group of its own
 and has its own TMPDIR; both end with it. The server ends at the end of file on its socket or when its parent is
 another one, and takes all children along. Children on cores that a device has lent are frozen while it measures; see
-`loan`. (PR_SET_PDEATHSIG would not do for the server itself: it fires when the
+`loan`; what a child does is `forge_child`'s. (PR_SET_PDEATHSIG would not do for the server itself: it fires when the
 *thread* that started the server ends.)
 """
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import importlib
 import json
 import os
-import resource
 import selectors
 import shutil
 import signal
@@ -23,30 +20,24 @@ import socket
 import sys
 import tempfile
 import time
-import traceback
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sweep import errors
-from sweep.errors import SweepError
+from sweep.toolchain.forge_answer import error_class, how_it_died, job_name, log_tail
+from sweep.toolchain.forge_child import live
 from sweep.toolchain.loan import Loan, take
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG = 1
 _POLL_S = 1.0
 _FROZEN_POLL_S = 0.25
 """How often a frozen child is looked at: the measurer that froze it may have been killed."""
-_LOG_TAIL_BYTES = 4000
 
 _CANDIDATE_JOBS = "build_candidate"
 """Jobs of this name give way to all others: tuning has dozens of them waiting, and a stage would queue behind them."""
-
-_ERROR_OF_JOB = {"import": "ImportFailed", "lower": "LowerFailed", "build": "BuildFailed", "tune": "TuneFailed"}
 
 
 @dataclass(slots=True)
@@ -136,7 +127,7 @@ class ForgeServer:
                 self._cancel(request["id"])
             else:
                 stages, candidates = self._waiting
-                (candidates if _name(request["job"]).startswith(_CANDIDATE_JOBS) else stages).append(request)
+                (candidates if job_name(request["job"]).startswith(_CANDIDATE_JOBS) else stages).append(request)
 
     def _cancel(self, job_id: int) -> None:
         for queue in self._waiting:
@@ -177,7 +168,7 @@ class ForgeServer:
         if pid == 0:
             enter_core = None if lent_core is None else partial(take, self._lock_dir, lent_core, self._own_cores)
             memory_limit_bytes = request.get("memory_limit_bytes", self._memory_limit_bytes)
-            _be_child(request, writing, folder, self._control, memory_limit_bytes, enter_core)
+            live(request, writing, folder, self._control, memory_limit_bytes, enter_core)
         os.close(writing)
         loan = None if lent_core is None else Loan(pid, lent_core, self._lock_dir, self._own_cores)
         timeout_s = request["timeout_s"]
@@ -195,7 +186,7 @@ class ForgeServer:
             self._end(child, None)
 
     def _end(self, child: _Child, verdict: str | None) -> None:
-        log = _tail(child.folder / "log")
+        log = log_tail(child.folder / "log")
         status = self._reap(child)
         message: dict[str, Any]
         try:
@@ -205,8 +196,8 @@ class ForgeServer:
         except ValueError:
             message = {
                 "error": {
-                    "class": _error_class(child.job),
-                    "message": verdict or _how_it_died(status, log),
+                    "class": error_class(child.job),
+                    "message": verdict or how_it_died(status, log),
                     "traceback": log,
                 }
             }
@@ -284,105 +275,12 @@ def _is_frozen(child: _Child) -> bool:
     return child.loan is not None and child.loan.is_frozen
 
 
-def _be_child(
-    request: dict[str, Any],
-    pipe: int,
-    folder: Path,
-    control: socket.socket,
-    memory_limit_bytes: int | None,
-    enter_core: Callable[[], None] | None,
-) -> None:
-    """The life of a child; never returns."""
-    code = 1
-    try:
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-        os.setsid()
-        signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        control.close()
-        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
-        if memory_limit_bytes is not None:
-            limit = _mapped_bytes() + memory_limit_bytes
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        answer = _run(request["job"], request["kwargs"], memory_limit_bytes, enter_core)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        unsent = memoryview(answer)
-        while unsent:
-            unsent = unsent[os.write(pipe, unsent) :]
-        code = 0
-    finally:
-        os._exit(code)  # no atexit handlers, no destructors: they belong to the server
-
-
-def _run(
-    job: str, kwargs: dict[str, Any], memory_limit_bytes: int | None, enter_core: Callable[[], None] | None
-) -> bytes:
-    try:
-        if enter_core is not None:
-            enter_core()
-        module, _, function = job.rpartition(":")
-        result = getattr(importlib.import_module(module or "sweep.toolchain.jobs"), function)(**kwargs)
-        return json.dumps({"result": result}).encode()
-    except MemoryError:
-        limit = "" if memory_limit_bytes is None else f" (limit {memory_limit_bytes / 1e6:.0f} MB)"
-        return _error(_error_class(job), f"ran out of memory{limit}", traceback.format_exc())
-    except SweepError as error:
-        return _error(type(error).__name__, str(error), traceback.format_exc())
-    except Exception as error:  # noqa: BLE001  (a job's bug is its owner's to see, not the server's end)
-        message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:400]}"
-        return _error(_error_class(job), message, traceback.format_exc())
-
-
-def _error(kind: str, message: str, trace: str) -> bytes:
-    return json.dumps({"error": {"class": kind, "message": message, "traceback": trace}}).encode()
-
-
-def _name(job: str) -> str:
-    return job.rpartition(":")[2]
-
-
-def _error_class(job: str) -> str:
-    kind = _ERROR_OF_JOB.get(_name(job).split("_")[0], "ToolchainError")
-    return kind if hasattr(errors, kind) else "ToolchainError"
-
-
-def _how_it_died(status: int, log: str) -> str:
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        memory = " (out of memory)" if "bad_alloc" in log or "out of memory" in log.lower() else ""
-        return f"crashed with {name}{memory}"
-    return f"ended with exit code {os.WEXITSTATUS(status)} and no answer"
-
-
 def _kill_group(pid: int) -> None:
     for kill in (os.killpg, os.kill):  # the group too: a linker that a killed child had started lives on in it
         try:
             kill(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             continue
-
-
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
-            return stream.read().decode(errors="replace")
-    except OSError:
-        return ""
-
-
-def _mapped_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

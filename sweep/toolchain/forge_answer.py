@@ -1,0 +1,51 @@
+"""What a forge answers of a job that gave no result, in the words of the error tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from sweep import errors
+
+__all__ = ["error_answer", "error_class", "how_it_died", "job_name", "log_tail"]
+
+_LOG_TAIL_BYTES = 4000
+_ERROR_OF_JOB = {"import": "ImportFailed", "lower": "LowerFailed", "build": "BuildFailed", "tune": "TuneFailed"}
+
+
+def error_answer(kind: str, message: str, trace: str) -> bytes:
+    """An error as a child writes it to its pipe."""
+    return json.dumps({"error": {"class": kind, "message": message, "traceback": trace}}).encode()
+
+
+def job_name(job: str) -> str:
+    """`build_model` of `some.module:build_model`."""
+    return job.rpartition(":")[2]
+
+
+def error_class(job: str) -> str:
+    """The class of the error tree that a job's own failures have, by the first word of its name."""
+    kind = _ERROR_OF_JOB.get(job_name(job).split("_")[0], "ToolchainError")
+    return kind if hasattr(errors, kind) else "ToolchainError"
+
+
+def how_it_died(status: int, log: str) -> str:
+    """In words, by the status that `waitpid` gives and the end of the child's output."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        memory = " (out of memory)" if "bad_alloc" in log or "out of memory" in log.lower() else ""
+        return f"crashed with {name}{memory}"
+    return f"ended with exit code {os.WEXITSTATUS(status)} and no answer"
+
+
+def log_tail(path: Path) -> str:
+    """The end of a child's output; empty where there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
+            return stream.read().decode(errors="replace")
+    except OSError:
+        return ""
