@@ -7,13 +7,13 @@ take seconds.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import asdict
 from typing import Any
 
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
+from sweep.planning.order import by_information
 from sweep.planning.stage import KINDS, Plan, PlannedCell, Stage
 from sweep.planning.versions import versions_of
 from sweep.study.cluster import Cluster
@@ -30,17 +30,14 @@ THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
 def make_plan(study: Study, cluster: Cluster) -> Plan:
     """All the work of a study on a cluster.
 
-    Stages are ordered so that inputs come first, and answers come early: reference and untuned cells, then tuners by
-    the trials they spend. Raises StudyError when the study does not go with the cluster.
+    Inputs come before what takes them, and the most informative cells before the rest (`sweep.planning.order`).
+    Raises StudyError when the study does not go with the cluster.
     """
     grid = list(cells(study, cluster))
     work = _Work(study, cluster)
     planned: list[PlannedCell | None] = [None] * len(grid)
     naive: Counter[str] = Counter()
-    by_rank: dict[tuple[int, int], list[int]] = {}
-    for index, cell in enumerate(grid):
-        by_rank.setdefault(work.rank(cell), []).append(index)
-    for index in itertools.chain.from_iterable(by_rank[rank] for rank in sorted(by_rank)):
+    for index in by_information(study, grid):
         stages = work.stages_of(grid[index])
         planned[index] = PlannedCell(grid[index], stages)
         naive.update(work.stages[stage].kind for stage in stages)
@@ -72,13 +69,6 @@ class _Work:
         }
         self._measure = asdict(study.measure)
         self.stages: dict[str, Stage] = {}
-
-    def rank(self, cell: Cell) -> tuple[int, int]:
-        """Sorts cells by when they should be answered: cheap ones first."""
-        if cell.runtime != "tvm":
-            return 0, 0
-        tuner = self._tuners[cell.tuner]
-        return (1, 0) if tuner.is_untuned else (2, int(tuner.options.get("trials_per_task") or 0))
 
     def stages_of(self, cell: Cell) -> tuple[str, ...]:
         """Ids of the stages that a cell takes, the stages made where they are new."""
