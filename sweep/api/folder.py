@@ -11,6 +11,7 @@ from pathlib import Path
 from sweep.errors import StudyError
 from sweep.planning.stage import Plan
 from sweep.running.ledger import Ledger
+from sweep.running.saved_plan import saved
 from sweep.study.spec import Study
 
 __all__ = ["claim", "write_inputs"]
@@ -75,12 +76,7 @@ def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
     copy = sweep_dir / _STUDY
     if study.path.is_file() and study.path.resolve() != copy.resolve():
         shutil.copyfile(study.path, copy)
-    cells = [{"id": c.cell.id, "name": c.cell.name, "stages": list(c.stages)} for c in plan.cells]
-    stages = {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()}
-    left_out = [str(reason) for reason in plan.left_out]
-    text = json.dumps(
-        {"study": study.name, "cells": cells, "stages": stages, "naive_stages": plan.naive, "left_out": left_out}
-    )
+    text = json.dumps(saved(study, plan))
     temporary = sweep_dir / f"{_PLAN}.part"
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(sweep_dir / _PLAN)

@@ -24,7 +24,7 @@ import filelock
 from sweep.errors import LedgerError, LedgerUnwritable
 from sweep.running.signals import uninterrupted
 
-__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
+__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "decode_line", "is_held", "read_ledger"]
 
 _NAME = "ledger.jsonl"
 _LOCK = "ledger.lock"
@@ -210,7 +210,7 @@ def _read(path: Path) -> tuple[LedgerState, int]:
     if not path.exists():
         return state, good_bytes
     for number, raw, is_last in _lines(path):
-        line = _decode(raw)
+        line = decode_line(raw)
         if line is None or line["seq"] != state.seq + 1:
             if is_last:
                 break
@@ -242,7 +242,8 @@ def _encode(line: Mapping[str, Any]) -> bytes:
     return f'{body[:-1]},"crc":"{crc:08x}"}}\n'.encode()
 
 
-def _decode(raw: bytes) -> dict[str, Any] | None:
+def decode_line(raw: bytes) -> dict[str, Any] | None:
+    """The event of a line; None where the line is torn or damaged."""
     if not raw.endswith(b"\n"):
         return None
     try:

@@ -3,16 +3,47 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
+from sweep.planning.stage import Plan, PlannedCell, Stage
+from sweep.study.spec import AXES, Cell, Study
 
-__all__ = ["read_plan"]
+__all__ = ["SavedSweep", "read_plan", "restore", "saved"]
+
+
+@dataclass(frozen=True, slots=True)
+class SavedSweep:
+    """What a sweep directory knows of its study."""
+
+    study: str
+    question: str
+    models: Mapping[str, Mapping[str, str]]
+    """By name: `source` and `sha256` of the file."""
+    plan: Plan
+    """Its stages have id, kind, label and inputs alone: enough to say what came of them, not to perform them."""
+
+
+def saved(study: Study, plan: Plan) -> dict[str, Any]:
+    """The content of plan.json."""
+    return {
+        "study": study.name,
+        "question": study.question,
+        "models": {model.name: {"source": model.source, "sha256": model.sha256} for model in study.models},
+        "cells": [
+            {"id": c.cell.id, "name": c.cell.name, **asdict(c.cell), "stages": list(c.stages)} for c in plan.cells
+        ],
+        "stages": {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()},
+        "naive_stages": plan.naive,
+        "left_out": [str(reason) for reason in plan.left_out],
+    }
 
 
 def read_plan(sweep_dir: Path) -> dict[str, Any]:
-    """plan.json: `study`, `cells` (id, name, stages) and `stages` (kind, label and inputs by id).
+    """plan.json: `study`, `cells` (id, name, axes, stages) and `stages` (kind, label and inputs by id).
 
     Raises:
         LedgerError: there is none, or none that can be read.
@@ -22,3 +53,26 @@ def read_plan(sweep_dir: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}") from error
     return plan
+
+
+def restore(sweep_dir: Path) -> SavedSweep:
+    """The sweep of a folder, from the folder alone.
+
+    Raises:
+        LedgerError: its plan cannot be read, or an earlier version wrote it without the axes of its cells.
+    """
+    told = read_plan(sweep_dir)
+    try:
+        cells = [
+            PlannedCell(Cell(**{axis: cell[axis] for axis in AXES}), tuple(cell["stages"])) for cell in told["cells"]
+        ]
+        stages = {
+            stage_id: Stage(stage_id, stage["kind"], {}, {}, tuple(stage["inputs"]), stage["label"])
+            for stage_id, stage in told["stages"].items()
+        }
+        plan = Plan(told["study"], cells, stages, told["naive_stages"])
+        return SavedSweep(told["study"], told["question"], told["models"], plan)
+    except (KeyError, TypeError) as error:
+        raise LedgerError(
+            f"{sweep_dir}/plan.json is of an earlier version; the same `sweep run` again writes it anew"
+        ) from error
