@@ -53,9 +53,7 @@ class _Ranking:
         self._untuned = {tuner.label for tuner in study.tuners if tuner.is_untuned}
         self._trials = {tuner.label: int(tuner.options.get("trials_per_task") or 0) for tuner in study.tuners}
         names = {name: place for place, name in enumerate(_TUNERS)}
-        self._tuners = {
-            tuner.label: (names.get(tuner.name, -1), -self._trials[tuner.label]) for tuner in study.tuners
-        }
+        self._tuners = {tuner.label: (names.get(tuner.name, -1), -self._trials[tuner.label]) for tuner in study.tuners}
         native_first = sorted(study.targets, key=lambda target: target.attrs["kind"] != NATIVE)
         self._places: dict[Hashable, int] = {
             **{("target", target.name): place for place, target in enumerate(native_first)},
