@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.api.workplace import workplace
 from sweep.errors import StudyError
 from sweep.running.contract import Engine
 from sweep.study.cluster import Cluster
@@ -43,28 +43,7 @@ class EngineRoom:
             from sweep.engine.replay import ReplayEngine
 
             return ReplayEngine(cluster, cluster.replay)
-        from sweep.devices.farm import Farm
-        from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
-
-        compile_cores, shares_cores = compile_cores_of(cluster)
-        lent_cores = lent_cores_of(cluster)
-        farm = Farm(cluster, self._sweep_dir / "farm")
-        closing.callback(farm.down)
-        address = farm.up()
-        # From here on the driver and all it starts leave the devices' cores alone; builds alone may borrow them
-        affinity = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, compile_cores)
-        closing.callback(os.sched_setaffinity, 0, affinity)
-        site = Site(
-            sweep_dir=self._sweep_dir,
-            lock_dir=host_lock_dir(),
-            tracker_host=address.tracker_host,
-            tracker_port=address.tracker_port,
-            devices={device.key: device for device in cluster.devices},
-            compile_cores=compile_cores,
-            shares_cores=shares_cores,
-            lent_cores=lent_cores,
-        )
+        site = closing.enter_context(workplace(cluster, self._sweep_dir))
         if cluster.engine == "inline":
             from sweep.engine.inline import InlineEngine
 
