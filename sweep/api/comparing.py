@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweep.analysis.comparison import CellComparison, MeasuredCell, compare_cells, find_cell
+from sweep.api.deriving import refresh
 
 __all__ = ["compare"]
 
@@ -23,6 +24,7 @@ def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: boo
     from sweep.record.tables import read_measurements, read_results
 
     folder = Path(sweep_dir)
+    refresh(folder)
     rows = read_results(folder).to_pylist()
     measurements = read_measurements(folder)
 

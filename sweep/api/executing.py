@@ -12,6 +12,7 @@ from typing import Any
 from sweep import errors
 from sweep.analysis.statistics import summarise
 from sweep.analysis.wording import as_bytes, as_latency
+from sweep.api.deriving import refresh
 from sweep.api.engine_room import EngineRoom
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
@@ -166,6 +167,7 @@ def _perform(
 def _axes(sweep_dir: Path, cell_id: str) -> Mapping[str, Any]:
     from sweep.record.tables import read_results
 
+    refresh(sweep_dir)
     rows = read_results(sweep_dir).to_pylist()
     return next(row for row in rows if row["cell_id"] == cell_id)
 

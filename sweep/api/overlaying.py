@@ -11,6 +11,7 @@ from sweep.analysis.overlay import LayerTimes, layers_of, write_details, write_o
 from sweep.analysis.overlay.metric import Criterion
 from sweep.analysis.overlay.outcome import Overlay, overlay_of
 from sweep.analysis.saved import TABLES, read_table
+from sweep.api.deriving import refresh
 from sweep.errors import RecordError, StudyError
 from sweep.study.suggest import hint, listed
 
@@ -43,6 +44,7 @@ def overlay(
         RecordError: the folder has no tuning records, or they cannot be told apart.
     """
     place = Path(folder)
+    refresh(place)
     if not (place / TABLES["records"]).is_file():
         allowed = "a folder that `sweep run` or `sweep import` made"
         raise StudyError("has no tuning records", key="DIR", value=str(folder), allowed=allowed)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import SweepOutcome
+from sweep.api.deriving import refresh
 from sweep.errors import LedgerError, StudyError
 from sweep.planning.planner import Plan, make_plan
 from sweep.planning.summary import PlanSummary, explain
@@ -70,18 +71,17 @@ def outcome_of(sweep_dir: Path, study: Study, cluster: Cluster) -> SweepOutcome:
     Raises:
         LedgerError: the folder is not a sweep directory.
     """
-    return sweep_outcome(study, make_plan(study, cluster), read_ledger(sweep_dir), sweep_dir)
+    return sweep_outcome(make_plan(study, cluster), study.question, read_ledger(sweep_dir), sweep_dir)
 
 
 def open_results(sweep_dir: Path | str) -> pyarrow.Table:
-    """The results table of a sweep, one row a cell.
+    """The results table of a sweep, one row a cell; made anew where it is not of what the ledger holds now.
 
     Raises:
-        RecordError: there is none.
+        RecordError: there is none, and none can be made.
+        LedgerError: the ledger is damaged.
     """
-    from sweep.record.tables import read_results
-
-    return read_results(Path(sweep_dir))
+    return open_table(sweep_dir, "results")
 
 
 def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
@@ -105,16 +105,18 @@ def explain_plan(plan: Plan, sweep_dir: Path) -> PlanSummary:
 
 
 def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
-    """One of the tables of a sweep: results, measurements, curves, tasks or records.
+    """One of the tables of a sweep: results, measurements, curves, tasks or records; made anew as `open_results` does.
 
     Raises:
         StudyError: there is no table of that name.
         RecordError: the sweep does not have it.
+        LedgerError: the ledger is damaged.
     """
     from sweep.analysis.saved import TABLES, read_table
 
     if table not in TABLES:
         raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))
+    refresh(sweep_dir)
     return read_table(Path(sweep_dir), table)
 
 

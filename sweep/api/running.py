@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["SweepRun", "default_sweep_dir", "run"]
 
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
+_REPORTED = Path("report") / ".source"
+"""What the report was made from, as `sweep.record.source` says; written after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +101,11 @@ def run(
                 )
             status, executed = ended.status, ended.executed
         elif _is_reported(sweep_dir):
-            outcome = sweep_outcome(study, plan, ledger.state, sweep_dir)
+            outcome = sweep_outcome(plan, study.question, ledger.state, sweep_dir)
             return SweepRun(_status_of(outcome), 0, outcome, _saved_or_derived(outcome))
         else:
             mirror = _open_mirror(study, cluster, ledger, sweep_dir)
-        outcome = sweep_outcome(study, plan, ledger.state, sweep_dir)
+        outcome = sweep_outcome(plan, study.question, ledger.state, sweep_dir)
         if status in ("done", "failed"):
             status = _status_of(outcome)
         results = _record(outcome, plan, ledger, mirror, status)
@@ -118,11 +120,14 @@ def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: 
 
 
 def _is_reported(sweep_dir: Path) -> bool:
-    """Whether the report is of the ledger's last line, and of this plan."""
-    report = sweep_dir / "report" / "index.html"
-    if not report.is_file() or not (sweep_dir / "results.parquet").is_file():
+    """Whether tables and report are of the ledger's last line, and of this plan."""
+    from sweep.record.source import is_current, source_of
+
+    try:
+        reported = (sweep_dir / _REPORTED).read_text(encoding="utf-8")
+    except OSError:
         return False
-    return report.stat().st_mtime_ns >= (sweep_dir / "ledger.jsonl").stat().st_mtime_ns
+    return reported == source_of(sweep_dir) and is_current(sweep_dir)
 
 
 def _status_of(outcome: SweepOutcome) -> str:
@@ -167,14 +172,18 @@ def _open_mirror(study: Study, cluster: Cluster, ledger: Ledger, sweep_dir: Path
 
 def _record(outcome: SweepOutcome, plan: Plan, ledger: Ledger, mirror: MlflowMirror | None, status: str) -> Results:
     """Tables, report, then MLflow."""
+    from sweep.record.source import source_of
     from sweep.record.tables import write_tables
     from sweep.report.writing import write_report
 
     if mirror is not None:
         _mirror_cells(plan, ledger, mirror)
     results = derive(outcome, mirror.run_ids if mirror is not None else None)
-    tables = write_tables(results, outcome.sweep_dir)
+    source = source_of(outcome.sweep_dir)
+    tables = write_tables(results, outcome.sweep_dir, source)
     report = write_report(results, outcome.sweep_dir)
+    with suppress(OSError):  # the next run writes the report once more
+        (outcome.sweep_dir / _REPORTED).write_text(source, encoding="utf-8")
     if mirror is not None:
         files = {"results": tables, "report": report, "tuning_logs": _tuning_logs(outcome.sweep_dir)}
         try:

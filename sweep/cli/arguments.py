@@ -62,12 +62,13 @@ def require_sweep(folder: Path) -> None:
 
 
 def show_report(folder: Path, name: str) -> None:
+    from sweep.api.deriving import current_results
     from sweep.report.writing import FORMATS, print_report
 
     require_sweep(folder)
     if name not in FORMATS:
         raise StudyError("no such format", key="--format", value=name, allowed=", ".join(FORMATS))
-    print_report(folder, name)
+    print_report(folder, name, results=current_results(folder))
 
 
 def shown(path: Path) -> str:

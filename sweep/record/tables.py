@@ -20,6 +20,7 @@ from sweep.analysis.results import Results
 from sweep.analysis.saved import SUMMARY_KEY, TABLES, read_saved, read_table
 from sweep.errors import RecordError
 from sweep.record.columns import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS
+from sweep.record.source import SOURCE_KEY
 
 __all__ = [
     "read_curves",
@@ -34,8 +35,8 @@ __all__ = [
 ]
 
 
-def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
-    """Write all tables of a sweep and return their paths.
+def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Path]:
+    """Write all tables of a sweep and return their paths. `source`: what they were made from, as `source_of` says.
 
     Each appears under its name complete: a reader, or a kill in mid-write, sees the former file or the new one.
     Raises RecordError where the directory cannot be written.
@@ -48,7 +49,7 @@ def write_tables(results: Results, sweep_dir: Path) -> list[Path]:
         "tasks": _table(results.tasks, TUNING_TASKS),
         "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
     }
-    return [_write(table, sweep_dir / TABLES[name]) for name, table in tables.items()]
+    return [_write(_with_source(table, source), sweep_dir / TABLES[name]) for name, table in tables.items()]
 
 
 def record_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -93,6 +94,10 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
         raise RecordError(f"rows have values that no column takes: {', '.join(sorted(unknown))}")
     arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _with_source(table: pa.Table, source: str) -> pa.Table:
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), SOURCE_KEY: source.encode()})
 
 
 def _write(table: pa.Table, path: Path) -> Path:

@@ -40,10 +40,11 @@ def write_report(results: Results, sweep_dir: Path, formats: Sequence[str] = tup
     return written
 
 
-def print_report(sweep_dir: Path, name: str, console: Console | None = None) -> None:
-    """Print the saved results of a sweep directory in one of FORMATS. Raises RecordError."""
-    console = console or Console()
-    results = read_saved(sweep_dir)
+def print_report(
+    sweep_dir: Path, name: str, console: Console | None = None, *, results: Results | None = None
+) -> None:
+    """Print results of a sweep directory in one of FORMATS, by default what its tables hold. Raises RecordError."""
+    console, results = console or Console(), results or read_saved(sweep_dir)
     if name == "table":
         render_results(results, console)
     elif name == "parquet":

@@ -9,7 +9,6 @@ from pathlib import Path
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.planner import Plan, PlannedCell
 from sweep.running.ledger import LedgerState
-from sweep.study.spec import Study
 
 __all__ = ["cell_outcome", "sweep_outcome"]
 
@@ -53,11 +52,11 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
     )
 
 
-def sweep_outcome(study: Study, plan: Plan, state: LedgerState, sweep_dir: Path) -> SweepOutcome:
-    """The whole sweep as the ledger has it."""
+def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path) -> SweepOutcome:
+    """The whole sweep as the ledger has it. `question`: the study's."""
     return SweepOutcome(
-        study=study.name,
-        question=study.question,
+        study=plan.study_name,
+        question=question,
         cells=[cell_outcome(plan, planned, state) for planned in plan.cells],
         started_t=state.first_t or 0.0,
         ended_t=state.last_t or 0.0,

@@ -1,0 +1,57 @@
+"""What the tables of a sweep directory were made from, so that a reader sees whether they are still whole.
+
+A table keeps the text of its source in its metadata. Contents and sizes decide, not a file's time: clocks are set back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweep.analysis.saved import TABLES
+
+__all__ = ["SOURCE_KEY", "is_current", "source_of"]
+
+SOURCE_KEY = b"sweep.source"
+"""Where the metadata of each table keeps it."""
+_TAIL_BYTES = 4096
+
+
+def source_of(sweep_dir: Path) -> str:
+    """16 hex digits of the plan, the ledger and the logs of trials as they are now; to be asked before they are read.
+
+    Ledger and logs only grow, so of them the sizes are enough, and the ledger's end with its checksum.
+    """
+    found = hashlib.sha256(_bytes(sweep_dir / "plan.json"))
+    ledger = sweep_dir / "ledger.jsonl"
+    if ledger.is_file():
+        with ledger.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _TAIL_BYTES))
+            found.update(f"{size}:".encode() + file.read())
+    for log in sorted((sweep_dir / "records").glob("**/*.jsonl")):
+        found.update(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n".encode())
+    return found.hexdigest()[:16]
+
+
+def is_current(sweep_dir: Path) -> bool:
+    """Whether all tables are there, and of what plan, ledger and logs hold now."""
+    now = source_of(sweep_dir).encode()
+    return all(_source(sweep_dir / name) == now for name in TABLES.values())
+
+
+def _source(path: Path) -> bytes | None:
+    try:
+        return (pq.read_schema(path).metadata or {}).get(SOURCE_KEY)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
