@@ -1,25 +1,39 @@
-"""What a handful of repeats says about a latency: summary, interval, ratio, verdict. Pure numpy; knows no cells.
+"""What repeats say about a latency, and about two: summary, interval, ratio, verdict. Pure numpy; knows no cells.
 
-Intervals are 95 % percentile bootstraps of the median (Efron and Tibshirani, An Introduction to the Bootstrap, 1993,
-ch. 13), seeded, so the same repeats always give the same interval. The median of a resample depends on the ranks drawn
-alone, and those on the number of repeats alone: the draws are made once for each number of repeats, and a summary then
-costs a fraction of a millisecond, which is what lets ten thousand cells be summarised while a person waits.
+Seconds come as one flat list, or as a list of blocks, each taken in one go (`sweep.analysis.repeats`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["Comparison", "LatencySummary", "Ratio", "Verdict", "compare", "ratio", "relative_interval", "summarise"]
+from sweep.analysis.repeats import Block, blocks_of, interval_of, log_medians, median_draws, middle, student_t
 
-RESAMPLES = 2000
-"""Draws of a bootstrap. The end points of a 95 % interval then rest on 50 draws each."""
+__all__ = [
+    "SAME_WITHIN",
+    "VERDICT_LEVEL",
+    "Comparison",
+    "LatencySummary",
+    "Ratio",
+    "RunSecs",
+    "Verdict",
+    "compare",
+    "judge",
+    "ratio",
+    "relative_interval",
+    "summarise",
+]
+
+LEVEL = 0.95
+"""How sure the interval of a latency is."""
+VERDICT_LEVEL = 0.99
+"""How sure the interval of a ratio is. Cells are compared by the dozen: at 95 %, one of twenty equal pairs would be
+called FASTER or SLOWER."""
 STABLE_HALF_WIDTH = 0.05
 """A measurement is stable when half its interval is less than this share of its median."""
 STABLE_REPEATS = 6
@@ -28,6 +42,9 @@ P90_REPEATS, P99_REPEATS = 10, 100
 """Fewest repeats for which a percentile is more than the largest value under another name."""
 SAME_WITHIN = 0.02
 """Two latencies are the same when their ratio's interval lies within this of 1: less does not change what one ships."""
+
+RunSecs = Sequence[float] | Sequence[Sequence[float]]
+"""Seconds of repeats: of one block, or of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +58,7 @@ class LatencySummary:
     std: float | None
     """Sample deviation (ddof 1); None for a single repeat."""
     p90: float | None
-    """None under 10 repeats."""
+    """Of the repeats, each of which is a mean over calls; None under 10 repeats."""
     p99: float | None
     """None under 100 repeats."""
     ci_low: float | None
@@ -54,7 +71,7 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median of one sample over the median of another, with its 95 % interval (None where a sample has one repeat)."""
+    """Median of one sample over the median of another, with its 99 % interval (None where a sample has one repeat)."""
 
     value: float
     ci_low: float | None
@@ -78,16 +95,17 @@ class Comparison:
     verdict: Verdict
 
 
-def summarise(run_secs: Sequence[float], *, seed: int = 0) -> LatencySummary:
+def summarise(run_secs: RunSecs, *, seed: int = 0) -> LatencySummary:
     """Summary of the repeats of one measurement.
 
     run_secs: n >= 1 values in seconds, each positive and finite.
     Raises ValueError for none, or for a value that is no latency: an error is never carried as a number.
     """
-    values = _latencies(run_secs)
+    blocks = blocks_of(run_secs)
+    values = np.concatenate(blocks)
     count = len(values)
     median = float(np.median(values))
-    ci_low, ci_high = _interval(_median_draws(values, seed)) if count > 1 else (None, None)
+    ci_low, ci_high = interval_of(blocks, LEVEL, seed=seed) if count > 1 else (None, None)
     half_width = None if ci_low is None or ci_high is None else (ci_high - ci_low) / 2
     return LatencySummary(
         # Summation rounds: the mean of equal values may leave their range by one unit in the last place.
@@ -105,76 +123,77 @@ def summarise(run_secs: Sequence[float], *, seed: int = 0) -> LatencySummary:
     )
 
 
-def relative_interval(run_secs: Sequence[float], *, seed: int = 0) -> float | None:
+def relative_interval(run_secs: RunSecs, *, seed: int = 0) -> float | None:
     """Full width of the 95 % interval of the median, over the median; None for a single repeat.
 
     What sampling goes on to narrow; tables show half of it as ±. Raises ValueError as `summarise` does.
     """
-    values = _latencies(run_secs)
+    blocks = blocks_of(run_secs)
+    values = np.concatenate(blocks)
     if len(values) < 2:
         return None
-    ci_low, ci_high = _interval(_median_draws(values, seed))
+    ci_low, ci_high = interval_of(blocks, LEVEL, seed=seed)
     return (ci_high - ci_low) / float(np.median(values))
 
 
-def ratio(numerator: Sequence[float], denominator: Sequence[float], *, seed: int = 0) -> Ratio:
-    """Median of `numerator` over median of `denominator`, both n >= 1 values in seconds, drawn independently.
+def ratio(numerator: RunSecs, denominator: RunSecs, *, level: float = VERDICT_LEVEL, seed: int = 0) -> Ratio:
+    """Median of `numerator` over median of `denominator`, both n >= 1 values in seconds, taken independently.
 
+    The interval is Welch's for the mean logarithms of the blocks' medians, and no narrower than the bootstrap of the
+    repeats. A single block counts as a few consecutive parts (batch means): repeats that follow each other are alike.
     Raises ValueError as `summarise` does.
     """
-    above, below = _latencies(numerator), _latencies(denominator)
-    value = float(np.median(above) / np.median(below))
-    if len(above) < 2 or len(below) < 2:
+    above, below = blocks_of(numerator), blocks_of(denominator)
+    all_above, all_below = np.concatenate(above), np.concatenate(below)
+    value = float(np.median(all_above) / np.median(all_below))
+    if len(all_above) < 2 or len(all_below) < 2:
         return Ratio(value, None, None)
     # A second seed: with one, samples of equal length would be resampled in step, and the interval come out too narrow.
-    ci_low, ci_high = _interval(_median_draws(above, seed) / _median_draws(below, seed + 1))
-    return Ratio(value, ci_low, ci_high)
+    low, high = middle(median_draws(all_above, seed) / median_draws(all_below, seed + 1), level)
+    reach = _welch(_parts(above), _parts(below), level)
+    return Ratio(value, min(low, value / reach), max(high, value * reach))
 
 
-def compare(
-    first: Sequence[float], second: Sequence[float], *, same_within: float = SAME_WITHIN, seed: int = 0
-) -> Comparison:
+def compare(first: RunSecs, second: RunSecs, *, same_within: float = SAME_WITHIN, seed: int = 0) -> Comparison:
     """Is `first` faster than `second`?
 
     SAME when the whole interval is within `same_within` of 1, FASTER or SLOWER when it does not hold 1, else AMBIGUOUS;
     AMBIGUOUS too where there is no interval.
     """
-    found = ratio(first, second, seed=seed)
-    return Comparison(found, _verdict(found, same_within))
+    return judge(ratio(first, second, seed=seed), same_within)
 
 
-def _verdict(found: Ratio, same_within: float) -> Verdict:
-    if found.ci_low is None or found.ci_high is None:
-        return Verdict.AMBIGUOUS
-    if 1 / (1 + same_within) <= found.ci_low and found.ci_high <= 1 + same_within:
-        return Verdict.SAME
-    if found.ci_high < 1:
-        return Verdict.FASTER
-    return Verdict.SLOWER if found.ci_low > 1 else Verdict.AMBIGUOUS
+def judge(found: Ratio, same_within: float = SAME_WITHIN) -> Comparison:
+    """What a ratio's interval allows to be said."""
+    verdict = Verdict.AMBIGUOUS
+    if found.ci_low is not None and found.ci_high is not None:
+        if 1 / (1 + same_within) <= found.ci_low and found.ci_high <= 1 + same_within:
+            verdict = Verdict.SAME
+        elif found.ci_high < 1:
+            verdict = Verdict.FASTER
+        elif found.ci_low > 1:
+            verdict = Verdict.SLOWER
+    return Comparison(found, verdict)
 
 
-def _latencies(run_secs: Sequence[float]) -> NDArray[np.float64]:
-    values = np.asarray(run_secs, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"a measurement has a flat list of at least one repeat, not shape {values.shape}")
-    if not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError("a repeat is a positive number of seconds; an error has to be recorded as an error")
-    return values
+def _parts(blocks: Sequence[Block]) -> list[Block]:
+    """What counts as one value: a block; of a single one, as many parts as each has repeats, at least two."""
+    if len(blocks) > 1:
+        return list(blocks)
+    (block,) = blocks
+    return np.array_split(block, max(2, math.isqrt(len(block))))
 
 
-@lru_cache(maxsize=64)
-def _median_ranks(count: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Ranks of the two middle values of each of RESAMPLES draws of `count` out of `count` with replacement."""
-    draws = np.sort(np.random.default_rng((seed, count)).integers(0, count, (RESAMPLES, count)), axis=1)
-    return draws[:, (count - 1) // 2], draws[:, count // 2]
+def _welch(above: Sequence[Block], below: Sequence[Block], level: float) -> float:
+    """The factor by which a ratio may be wrong, for the spread of the parts' medians on either side."""
+    sides = [log_medians(above), log_medians(below)]
+    shares = [float(side.var(ddof=1)) / len(side) for side in sides]
+    variance = sum(shares)
+    if variance == 0:
+        return 1.0
+    freedom = variance**2 / sum(share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True))
+    return math.exp(min(student_t(level, freedom) * math.sqrt(variance), _UNKNOWN))
 
 
-def _median_draws(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    ordered = np.sort(values)
-    low, high = _median_ranks(len(values), seed)
-    return (ordered[low] + ordered[high]) / 2
-
-
-def _interval(draws: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.percentile(draws, (2.5, 97.5))
-    return float(low), float(high)
+_UNKNOWN = 50.0
+"""Logarithm of a factor that says nothing, and can still be calculated with."""

@@ -1,0 +1,82 @@
+"""Two things measured in turns until one can say which is faster: when to look, and how sure one has to be each time.
+
+Whoever looks at the same test again and again, and stops when it says something, is told of differences that are not
+there more often than the test admits. So one looks after fixed numbers of pairs alone, and look k may be wrong with
+probability alpha / (k (k + 1)), which sums to alpha over all looks there could ever be. The bound holds however long
+one goes on, and whenever one stops. (Alpha spent over looks: Lan and DeMets, Biometrika 1983.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweep.analysis.repeats import blocks_of, log_medians, student_t
+from sweep.analysis.statistics import VERDICT_LEVEL, Comparison, Ratio, RunSecs, Verdict, judge
+
+__all__ = ["FIRST_LOOK", "PairedComparison", "compare_pairs"]
+
+FIRST_LOOK = 5
+"""Pairs before the first look: a deviation of fewer is known too badly."""
+GROWTH = 1.5
+"""From one look to the next."""
+
+Pair = tuple[Sequence[float], Sequence[float]]
+"""Seconds of a block of the first and of one of the second, taken right after each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedComparison:
+    """What pairs of blocks say of each other."""
+
+    found: Comparison
+    """At the last look; its interval is as wide as that look needs."""
+    used: int
+    """Pairs up to the last look; those after it wait for the next."""
+    looks: int
+    wanted: int
+    """Pairs for the next look; as many as were used where there is a verdict."""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is a verdict, which no further pair changes."""
+        return self.found.verdict is not Verdict.AMBIGUOUS
+
+
+def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison | None:
+    """Is the first of each pair faster than the second? None before the first look.
+
+    Student's interval of the mean logarithm of the ratios of medians: what hits both blocks of a pair is not in it.
+    Raises ValueError for a value that is no latency.
+    """
+    logs = _log_ratios(pairs)
+    latest = None
+    for look, count in enumerate(_looks(), start=1):
+        if latest is not None and latest.is_decided:
+            break
+        if count > len(logs):
+            return latest and PairedComparison(latest.found, latest.used, latest.looks, count)
+        level = 1 - (1 - VERDICT_LEVEL) / (look * (look + 1))
+        taken = logs[:count]
+        value = math.exp(float(taken.mean()))
+        reach = math.exp(student_t(level, count - 1) * float(taken.std(ddof=1)) / math.sqrt(count))
+        latest = PairedComparison(judge(Ratio(value, value / reach, value * reach)), count, look, count)
+    return latest
+
+
+def _looks() -> Iterator[int]:
+    count = FIRST_LOOK
+    while True:
+        yield count
+        count = math.ceil(GROWTH * count)
+
+
+def _log_ratios(pairs: Sequence[Pair]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def logs(blocks: list[Sequence[float]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        together: RunSecs = blocks
+        return log_medians(blocks_of(together)) if blocks else np.empty(0)
+
+    return logs([first for first, _ in pairs]) - logs([second for _, second in pairs])
