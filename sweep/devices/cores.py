@@ -1,6 +1,7 @@
-"""Cores are measured on by one session at a time, whoever shares them: a file lock per core of this host.
+"""Cores are measured on by one session at a time, whoever shares them: a lease and a file lock per core of this host.
 
-Whoever compiles on them between measurements stands still meanwhile.
+The lease says whose turn it is; a holder that was stopped loses it. The lock tells those who compile on lent cores that
+somebody measures: they stand still meanwhile.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import monotonic
 
 from filelock import FileLock, Timeout
 
+from sweep.devices.entry import Holder
+from sweep.devices.lease import Lease, myself, take
+from sweep.devices.register import cores_of
 from sweep.errors import DeviceLost
 from sweep.lending import let_borrowers_go, lock_file, stop_borrowers
 
@@ -23,32 +26,63 @@ POLL_INTERVAL_S = 0.005
 STOP_TIMEOUT_S = 10.0
 """For what compiles on a lent core to stand still; it takes microseconds, where the core is overloaded milliseconds."""
 
+STALE_LOCK_S = 1.0
+"""Whoever has the lease gets the lock at once, or when a compilation that just looked is gone; else its holder is one
+that was stopped and has lost the lease."""
+
 
 @contextmanager
-def core_lock(lock_dir: Path, cores: Iterable[int], timeout_s: float = 600.0) -> Iterator[None]:
+def core_lock(
+    lock_dir: Path, cores: Iterable[int], timeout_s: float = 600.0, holder: Holder | None = None
+) -> Iterator[None]:
     """Hold every one of `cores` while the block runs; nobody else with the same `lock_dir` measures on them then.
 
     Process groups that were lent a core (`sweep.lending`) are stopped for the time of the block.
 
     Cores are taken in ascending order, so two devices that share some of them cannot wait for each other in a circle.
-    A holder that dies loses its locks with its file descriptors. No cores (a board of its own): nothing to lock.
+    A holder that dies loses them at once, one that is stopped after the time of a lease. No cores (a board of its own):
+    nothing to lock.
 
-    Raises DeviceLost when they are not free within `timeout_s`, or what was lent them does not stop.
+    Raises DeviceLost when they are not free within `timeout_s`, when what was lent them does not stop, and at the end of
+    the block when they were lost within it.
     """
     wanted = sorted(set(cores))
-    lock_dir.mkdir(parents=True, exist_ok=True)
-    deadline = monotonic() + timeout_s
+    if not wanted:
+        yield
+        return
+    lease = take(cores_of(lock_dir), [f"core-{core}" for core in wanted], holder or myself(), timeout_s)
+    try:
+        with _locked(lock_dir, wanted, lease):
+            yield
+    except BaseException:
+        lease.give_up(None)
+        raise
+    lease.release()
+
+
+@contextmanager
+def _locked(lock_dir: Path, wanted: list[int], lease: Lease) -> Iterator[None]:
+    """The locks of cores whose lease is ours, with all borrowers stopped."""
+
+    def let_go() -> None:
+        if lease.is_mine():  # else somebody measures there now
+            let_borrowers_go(lock_dir, wanted)
+
     with ExitStack() as held:
         for core in wanted:
-            lock = FileLock(lock_file(lock_dir, core), thread_local=False)
-            try:
-                lock.acquire(timeout=max(0.0, deadline - monotonic()), poll_interval=POLL_INTERVAL_S)
-            except Timeout as error:
-                raise DeviceLost(
-                    f"core {core} was not free within {timeout_s:g} s: {lock.lock_file} is held"
-                ) from error
-            held.callback(lock.release)
-        held.callback(let_borrowers_go, lock_dir, wanted)  # before the locks are released: afterwards others measure
+            held.callback(_lock(lock_file(lock_dir, core)).release)
+        held.callback(let_go)  # before the locks are released: afterwards others measure
         if not stop_borrowers(lock_dir, wanted, STOP_TIMEOUT_S):
             raise DeviceLost(f"what compiles on the lent cores {wanted} did not stop within {STOP_TIMEOUT_S:g} s")
         yield
+
+
+def _lock(path: Path) -> FileLock:
+    """The file's lock. A stale one stays with its holder, on a file that nobody finds any more."""
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(timeout=STALE_LOCK_S, poll_interval=POLL_INTERVAL_S)
+    except Timeout:
+        path.unlink(missing_ok=True)
+        lock.acquire(timeout=STALE_LOCK_S, poll_interval=POLL_INTERVAL_S)
+    return lock

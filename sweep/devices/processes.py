@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-__all__ = ["ProcessId", "die_with_parent", "end_groups", "identify", "is_alive"]
+__all__ = ["ProcessId", "boot_id", "die_with_parent", "end_groups", "identify", "is_alive"]
 
 PR_SET_PDEATHSIG = 1
 POLL_INTERVAL_S = 0.02
@@ -38,7 +39,7 @@ def identify(pid: int) -> ProcessId | None:
     fields = stat.rpartition(")")[2].split()
     if fields[0] in "ZX":
         return None
-    return ProcessId(pid, int(fields[19]), _boot_id())
+    return ProcessId(pid, int(fields[19]), boot_id())
 
 
 def is_alive(process: ProcessId) -> bool:
@@ -75,5 +76,7 @@ def _signal_group(leader: ProcessId, number: signal.Signals) -> None:
         os.killpg(leader.pid, number)
 
 
-def _boot_id() -> str:
+@cache
+def boot_id() -> str:
+    """The kernel's name for this boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
