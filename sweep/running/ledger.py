@@ -2,18 +2,19 @@
 
 It is the truth about a sweep; tables, MLflow and the report are made from it and can be made again. A line holds
 `seq` (counts from 1 without a gap), `t` (Unix seconds), `event`, the event's own fields and `crc` (CRC-32 of the line's
-canonical JSON without it, eight hex digits). A last line cut short by a crash or a full disk is set aside on opening.
+canonical JSON without it, eight hex digits). A last line cut short by a crash or a full disk is set aside on opening;
+one wrong byte in a line is put right.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import time
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,12 +23,17 @@ from typing import Any
 import filelock
 
 from sweep.errors import LedgerError, LedgerUnwritable
+from sweep.running.ledger_lines import LineReader, encode_line
 from sweep.running.signals import uninterrupted
 
-__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "decode_line", "is_held", "read_ledger"]
+__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
+
+_log = logging.getLogger(__name__)
 
 _NAME = "ledger.jsonl"
 _LOCK = "ledger.lock"
+_LOCK_WAIT_S = 1.0
+"""Who only looks whether a driver has the folder holds the lock for an instant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,10 @@ class FinishedStage:
     seconds: float
     attempt: int
     t: float
+    seq: int = 0
+    """Of its line: tells which of two stages ended later, also where the clock was set back."""
+    is_cut_short: bool = False
+    """A tuner ended for want of the run's time: a later run goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,8 @@ class FailedStage:
     error: str
     attempt: int
     t: float
+    limit_s: float | None = None
+    """For a cell that had no more time: the limit that it had."""
 
 
 @dataclass(slots=True)
@@ -66,6 +78,10 @@ class LedgerState:
     last_t: float | None = None
     last_status: str | None = None
     """How the last run ended; None while it runs, or when it was killed."""
+    stopped: str | None = None
+    """Why the last run ended before all of its cells had an answer, other than by a person's will."""
+    only: str | None = None
+    """The selection of cells that the last run was for; None: all."""
     seq: int = 0
     conditions: dict[str, Any] = field(default_factory=dict)
 
@@ -76,11 +92,13 @@ class LedgerState:
         match line["event"]:
             case "run_started":
                 self.runs += 1
-                self.last_status = None
+                self.last_status = self.stopped = None
+                self.only = line.get("only")
                 self.started.clear()
                 self.conditions = dict(line.get("conditions", {}))
             case "run_ended":
                 self.last_status = line["status"]
+                self.stopped = line.get("reason")
             case "attempt_started":
                 self.attempts[line["stage"]] = line["attempt"]
                 self.started.add(line["stage"])
@@ -88,13 +106,21 @@ class LedgerState:
                 stage = line["stage"]
                 self.started.discard(stage)
                 self.failed.pop(stage, None)
-                self.done[stage] = FinishedStage(line["kind"], line["result"], line["seconds"], line["attempt"], t)
+                self.done[stage] = FinishedStage(
+                    line["kind"],
+                    line["result"],
+                    line["seconds"],
+                    line["attempt"],
+                    t,
+                    self.seq,
+                    line.get("cut_short", False),
+                )
             case "attempt_failed":
                 stage = line["stage"]
                 self.started.discard(stage)
                 if not line["retry"]:
                     self.failed[stage] = FailedStage(
-                        line["kind"], line["error_class"], line["error"], line["attempt"], t
+                        line["kind"], line["error_class"], line["error"], line["attempt"], t, line.get("limit_s")
                     )
 
 
@@ -105,22 +131,24 @@ class Ledger:
         """Open for writing.
 
         Raises:
-            LedgerError: another run holds the directory, or a line before the last is damaged.
+            LedgerError: another run holds the directory, or lines were taken out.
+            LedgerUnwritable: the disk refuses.
         """
-        self._path = sweep_dir / _NAME
+        self._dir, self._path = sweep_dir, sweep_dir / _NAME
         self._holder = sweep_dir / "ledger.holder.json"
-        self._lock = filelock.FileLock(sweep_dir / _LOCK, timeout=0)
-        sweep_dir.mkdir(parents=True, exist_ok=True)
+        self._is_broken = False
+        self._lock = self._take_lock()
         try:
-            self._lock.acquire()
-        except filelock.Timeout as error:
-            raise LedgerError(f"{sweep_dir} is in use by another `sweep run`{self._describe_holder()}") from error
-        try:
-            self.state, good_bytes = _read(self._path)
-            self._set_torn_tail_aside(good_bytes)
+            self.state, lines = _read(self._path)
+            self._put_right(lines)
+            self._set_torn_tail_aside(lines.good_bytes)
             self._file = self._path.open("ab", buffering=0)
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
-            self._holder.write_text(json.dumps(holder), encoding="utf-8")
+            with contextlib.suppress(OSError):  # for people alone
+                self._holder.write_text(json.dumps(holder), encoding="utf-8")
+        except OSError as error:
+            self._lock.release()
+            raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
         except BaseException:
             self._lock.release()
             raise
@@ -135,7 +163,9 @@ class Ledger:
             self._append({"seq": self.state.seq + 1, "t": time.time() if t is None else t, "event": event, **fields})
 
     def _append(self, line: dict[str, Any]) -> None:
-        data = _encode(line)
+        data = encode_line(line)
+        if self._is_broken:
+            raise LedgerUnwritable(f"{self._path}: cannot be written: the end of it could not be taken back")
         size = self._file.tell() if self._file.seekable() else None
         try:
             written = self._file.write(data)
@@ -144,15 +174,18 @@ class Ledger:
             os.fsync(self._file.fileno())
         except OSError as error:
             if size is not None:
-                with contextlib.suppress(OSError):
+                try:
                     self._file.truncate(size)
+                except OSError:  # a line after half a line would be damaged
+                    self._is_broken = True
             raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
         self.state.apply(line)
 
     def close(self) -> None:
         """Give the directory back."""
         self._file.close()
-        self._holder.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._holder.unlink(missing_ok=True)
         self._lock.release()
 
     def __enter__(self) -> Ledger:
@@ -163,12 +196,37 @@ class Ledger:
     ) -> None:
         self.close()
 
+    def _take_lock(self) -> filelock.BaseFileLock:
+        while True:
+            lock = filelock.FileLock(self._dir / _LOCK, timeout=_LOCK_WAIT_S)
+            try:
+                self._dir.mkdir(parents=True, exist_ok=True)
+                lock.acquire()
+            except filelock.Timeout as error:
+                raise LedgerError(f"{self._dir} is in use by another `sweep run`{self._describe_holder()}") from error
+            except FileNotFoundError:
+                continue
+            if is_held(self._dir):
+                return lock
+            lock.release()  # `--fresh` has moved the folder, with the lock that was waited for
+
     def _describe_holder(self) -> str:
         try:
             holder = json.loads(self._holder.read_text(encoding="utf-8"))
             return f" (process {holder['pid']} on {holder['host']})"
         except (OSError, ValueError, KeyError):
             return ""
+
+    def _put_right(self, lines: LineReader) -> None:
+        """In place and by as many bytes, so that a kill leaves one or the other; what was there is kept beside it."""
+        for one in lines.mended:
+            _log.warning("%s: a wrong byte after byte %d was put right", self._path, one.offset)
+            self._path.with_name(f"ledger.damaged-{one.offset}").write_bytes(one.before)
+            with self._path.open("r+b") as file:
+                file.seek(one.offset)
+                file.write(one.after)
+                file.flush()
+                os.fsync(file.fileno())
 
     def _set_torn_tail_aside(self, good_bytes: int) -> None:
         if not self._path.exists() or self._path.stat().st_size == good_bytes:
@@ -185,7 +243,7 @@ def read_ledger(sweep_dir: Path) -> LedgerState:
     """The state as a reader sees it, also while a driver writes.
 
     Raises:
-        LedgerError: there is no ledger, or a line before the last is damaged.
+        LedgerError: there is no ledger, or lines were taken out of it.
     """
     path = sweep_dir / _NAME
     if not path.is_file():
@@ -203,53 +261,16 @@ def is_held(sweep_dir: Path) -> bool:
         return True
 
 
-def _read(path: Path) -> tuple[LedgerState, int]:
-    """Fold all whole lines; also how many bytes they take."""
-    state = LedgerState()
-    good_bytes = 0
-    if not path.exists():
-        return state, good_bytes
-    for number, raw, is_last in _lines(path):
-        line = decode_line(raw)
-        if line is None or line["seq"] != state.seq + 1:
-            if is_last:
-                break
-            raise LedgerError(f"{path}: line {number} is damaged (checksum or sequence); restore it from a copy")
-        state.apply(line)
-        good_bytes += len(raw)
-    return state, good_bytes
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
-    with path.open("rb") as file:
-        number, previous = 0, b""
-        for raw in file:
-            if previous:
-                number += 1
-                yield number, previous, False
-            previous = raw
-        if previous:
-            yield number + 1, previous, True
-
-
-def _canonical(line: Mapping[str, Any]) -> str:
-    return json.dumps(line, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-
-
-def _encode(line: Mapping[str, Any]) -> bytes:
-    body = _canonical(line)
-    crc = zlib.crc32(body.encode()) & 0xFFFFFFFF
-    return f'{body[:-1]},"crc":"{crc:08x}"}}\n'.encode()
-
-
-def decode_line(raw: bytes) -> dict[str, Any] | None:
-    """The event of a line; None where the line is torn or damaged."""
-    if not raw.endswith(b"\n"):
-        return None
-    try:
-        line = json.loads(raw)
-        crc = line.pop("crc")
-        body = _canonical(line)
-    except (ValueError, KeyError, AttributeError):
-        return None
-    return line if f"{zlib.crc32(body.encode()) & 0xFFFFFFFF:08x}" == crc else None
+def _read(path: Path) -> tuple[LedgerState, LineReader]:
+    """Fold all lines; also what is damaged."""
+    state, lines = LedgerState(), LineReader(path)
+    if path.exists():
+        with path.open("rb") as file:
+            for raw in file:
+                for event in lines.take(raw):
+                    state.apply(event)
+        for event in lines.end():
+            state.apply(event)
+    if lines.lost:
+        _log.warning("%s: %d damaged lines are left out, and what they told is done again", path, lines.lost)
+    return state, lines

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
-from sweep.running.ledger import LedgerState, decode_line
+from sweep.running.ledger import LedgerState
+from sweep.running.ledger_lines import LineReader
 
 __all__ = ["LedgerTail"]
 
@@ -17,7 +19,7 @@ class LedgerTail:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._offset = 0
+        self._lines, self._offset = LineReader(path), 0
         self.state = LedgerState()
         """The fold of all that was read."""
 
@@ -25,7 +27,7 @@ class LedgerTail:
         """Events since the last call, in order. A line that is still being written waits for the next call.
 
         Raises:
-            LedgerError: there is no ledger, or a line of it is damaged.
+            LedgerError: there is no ledger, or lines were taken out of it.
         """
         try:
             with self._path.open("rb") as file:
@@ -36,12 +38,10 @@ class LedgerTail:
         except OSError as error:
             raise LedgerError(f"{self._path}: cannot be read: {error}") from error
         whole = read[: read.rfind(b"\n") + 1]
-        found = []
-        for raw in whole.splitlines(keepends=True):
-            line = decode_line(raw)
-            if line is None or line["seq"] != self.state.seq + 1:
-                raise LedgerError(f"{self._path}: the line after {self.state.seq} is damaged (checksum or sequence)")
-            self.state.apply(line)
+        found: list[Mapping[str, Any]] = []
+        for raw in io.BytesIO(whole):
             self._offset += len(raw)
-            found.append(line)
+            found += self._lines.take(raw)
+        for event in found:
+            self.state.apply(event)
         return found

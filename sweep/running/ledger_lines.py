@@ -1,0 +1,121 @@
+"""The lines of a ledger: an event each, as canonical JSON with its CRC-32.
+
+Disks and people change bytes. One wrong byte is put right; a line that is damaged beyond that is left out, and what it
+told is done again. What goes on after the last whole line is the torn end of a writer that was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import LedgerError
+from sweep.running.mending import mended
+
+__all__ = ["LineReader", "Mended", "decode_line", "encode_line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """Bytes of the file that are to be replaced by as many."""
+
+    offset: int
+    before: bytes
+    after: bytes
+
+
+class LineReader:
+    """Takes the lines of a ledger one by one, and gives their events in order."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = self._seq = 0
+        self._held: list[bytes] = []
+        self._lost: list[bytes] = []
+        """Of those, what could not be put right when the last good line came."""
+        self.good_bytes = 0
+        """Length of the file up to the end of the last whole line."""
+        self.mended: list[Mended] = []
+        self.lost = 0
+        """Damaged lines between whole ones."""
+
+    def take(self, raw: bytes) -> list[Mapping[str, Any]]:
+        """The events that this line brings: none while it is damaged and nothing whole has come after it.
+
+        Raises:
+            LedgerError: lines are missing, or are there twice.
+        """
+        self._number += 1
+        event = decode_line(raw)
+        if event is None:
+            self._held.append(raw)
+            return []
+        events = self._settle(is_end=False)
+        self._check(event, may_skip=bool(self._lost))
+        self._lost.clear()
+        self.good_bytes += len(raw)
+        return [*events, event]
+
+    def end(self) -> list[Mapping[str, Any]]:
+        """The events of damaged last lines that could be put right; what is left after `good_bytes` is torn."""
+        return self._settle(is_end=True)
+
+    def _settle(self, *, is_end: bool) -> list[Mapping[str, Any]]:
+        events: list[Mapping[str, Any]] = []
+        while self._held:
+            for take in (1, 2):
+                before = b"".join(self._held[:take])
+                if found := mended(before, decode_line):
+                    break
+            if found and found[0][1]["seq"] > self._seq:
+                for _, event in found:
+                    self._check(event, may_skip=bool(self._lost))
+                    self._lost.clear()
+                    events.append(event)
+                self.mended.append(Mended(self.good_bytes, before, b"".join(line for line, _ in found)))
+                self.good_bytes += len(before)
+                del self._held[:take]
+            elif is_end:
+                self._held.clear()
+            else:
+                lost = self._held.pop(0)
+                self._lost.append(lost)
+                self.lost += 1
+                self.good_bytes += len(lost)
+        return events
+
+    def _check(self, event: Mapping[str, Any], *, may_skip: bool) -> None:
+        seq = event["seq"]
+        if seq <= self._seq or (seq > self._seq + 1 and not may_skip):
+            raise LedgerError(
+                f"{self._path}: line {self._number} is damaged (event {seq} follows {self._seq});"
+                " lines were taken out or put in: restore it from a copy"
+            )
+        self._seq = seq
+
+
+def encode_line(event: Mapping[str, Any]) -> bytes:
+    """Raises ValueError for a value that JSON cannot hold."""
+    body = _canonical(event)
+    return f'{body[:-1]},"crc":"{zlib.crc32(body.encode()):08x}"}}\n'.encode()
+
+
+def decode_line(raw: bytes) -> dict[str, Any] | None:
+    """The event of a line; None where the line is torn or damaged."""
+    if not raw.endswith(b"\n"):
+        return None
+    try:
+        line = json.loads(raw)
+        crc = line.pop("crc")
+        body = _canonical(line)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return line if f"{zlib.crc32(body.encode()):08x}" == crc and isinstance(line.get("seq"), int) else None
+
+
+def _canonical(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)

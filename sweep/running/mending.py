@@ -1,0 +1,85 @@
+"""One wrong byte in a line of the ledger, found and put right by the line's own checksum.
+
+CRC-32 is linear: what it says of a line with one wrong byte differs from what it says of the right one by a value that
+depends on the place and on the difference alone. So the place is found by going back through the line once. That
+another single byte fits by chance has a probability of 255 x length / 2^32; what is found must be an event besides.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+__all__ = ["mended"]
+
+Decode = Callable[[bytes], "dict[str, Any] | None"]
+
+_SUFFIX = b',"crc":"00000000"}\n'
+"""How each line ends, with its checksum in place of the zeros."""
+
+
+def mended(raw: bytes, decode: Decode) -> list[tuple[bytes, Mapping[str, Any]]]:
+    """The line, or two lines, that `raw` was before one byte of it changed, with their events; empty if there is none.
+
+    `raw` may hold a line break in its middle: a byte can have become one, as a line break can have become another byte.
+    """
+    for lines in (*([one] for one in _single(raw)), *_pairs(raw)):
+        events = [decode(line) for line in lines]
+        found = [(line, event) for line, event in zip(lines, events, strict=True) if event is not None]
+        if len(found) == len(lines):
+            return found
+    return []
+
+
+def _single(raw: bytes) -> Iterator[bytes]:
+    """Candidates for one whole line."""
+    if len(raw) <= len(_SUFFIX):
+        return
+    body, suffix = raw[: -len(_SUFFIX)] + b"}", raw[-len(_SUFFIX) :]
+    right = _suffix(zlib.crc32(body))
+    if sum(a != b for a, b in zip(suffix, right, strict=True)) == 1:
+        yield raw[: -len(_SUFFIX)] + right
+        return
+    try:
+        stated = int(suffix[8:16], 16)
+    except ValueError:
+        return
+    if suffix == _suffix(stated):
+        for place, difference in _wrong_bytes(zlib.crc32(body) ^ stated, len(body)):
+            if place < len(body) - 1:  # the last one is not in the file
+                yield raw[:place] + bytes([raw[place] ^ difference]) + raw[place + 1 :]
+
+
+def _pairs(raw: bytes) -> Iterator[list[bytes]]:
+    """Candidates for two lines whose line break is another byte now."""
+    place = raw.find(b'"}')
+    while 0 <= place < len(raw) - 4:
+        if raw[place + 3 : place + 4] == b"{" and raw[place + 2 : place + 3] != b"\n":
+            yield [raw[: place + 2] + b"\n", raw[place + 3 :]]
+        place = raw.find(b'"}', place + 1)
+
+
+def _suffix(crc: int) -> bytes:
+    return f',"crc":"{crc:08x}"}}\n'.encode()
+
+
+def _wrong_bytes(syndrome: int, length: int) -> Iterator[tuple[int, int]]:
+    """Places and differences of single bytes that change the checksum of a text of this length by `syndrome`."""
+    differences = {value: difference for difference, value in enumerate(_TABLE) if difference}
+    for place in range(length - 1, -1, -1):
+        if syndrome in differences:
+            yield place, differences[syndrome]
+        index = _BY_TOP[syndrome >> 24]
+        syndrome = ((syndrome ^ _TABLE[index]) << 8 | index) & 0xFFFFFFFF
+
+
+def _entry(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ (0xEDB88320 if byte & 1 else 0)
+    return byte
+
+
+_TABLE = [_entry(byte) for byte in range(256)]
+_BY_TOP = {value >> 24: byte for byte, value in enumerate(_TABLE)}
+"""The highest byte of an entry names it, which is what lets the checksum be run backwards."""
