@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweep.api import (
+        RunOptions,
         SweepRun,
         default_sweep_dir,
         load_cluster,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "RunOptions",
     "SweepRun",
     "__version__",
     "compare",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 __all__ = [
     "BuildFailed",
+    "CellTimeout",
     "DeviceError",
     "DeviceLost",
     "EngineError",
@@ -60,6 +61,10 @@ class StudyError(SweepError):
 
 class PlanError(SweepError):
     """The plan cannot be made, or contradicts itself."""
+
+
+class CellTimeout(SweepError):
+    """A cell has used up its time, `budget: {cell_minutes}` of the study."""
 
 
 class ToolchainError(SweepError):

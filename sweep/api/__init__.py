@@ -10,10 +10,13 @@
 This room puts the others together: it alone knows farm, engine, ledger, MLflow and report at once.
 """
 
+from sweep.api.folder import default_sweep_dir
 from sweep.api.reading import load_cluster, load_study, open_results, open_table, outcome_of, plan
-from sweep.api.running import SweepRun, default_sweep_dir, run
+from sweep.api.running import SweepRun, run
+from sweep.running.options import RunOptions
 
 __all__ = [
+    "RunOptions",
     "SweepRun",
     "default_sweep_dir",
     "load_cluster",

@@ -14,10 +14,15 @@ from sweep.running.ledger import Ledger
 from sweep.running.saved_plan import saved
 from sweep.study.spec import Study
 
-__all__ = ["claim", "write_inputs"]
+__all__ = ["claim", "default_sweep_dir", "write_inputs"]
 
 _ALLOWED = "a new, an empty or a sweep's folder"
 _LEDGER, _PLAN, _STUDY = "ledger.jsonl", "plan.json", "study.yaml"
+
+
+def default_sweep_dir(study: Study) -> Path:
+    """`sweeps/<study>` in the current folder."""
+    return Path("sweeps") / study.name
 
 
 def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:

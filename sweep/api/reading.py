@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.outcome import SweepOutcome
 from sweep.api.deriving import refresh
 from sweep.errors import LedgerError, StudyError
+from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import Plan, make_plan
 from sweep.planning.summary import PlanSummary, explain
 from sweep.running.ledger import FinishedStage, LedgerState, is_held, read_ledger
@@ -19,6 +20,7 @@ from sweep.running.outcome import sweep_outcome
 from sweep.running.saved_plan import read_plan
 from sweep.study import gate
 from sweep.study.cluster import Cluster
+from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
 
 if TYPE_CHECKING:
@@ -56,13 +58,14 @@ def load_cluster(path: Path | str) -> Cluster:
     return gate.load_cluster(Path(path))
 
 
-def plan(study: Study, cluster: Cluster) -> Plan:
-    """The stages of a study on a cluster, shared ones merged.
+def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:
+    """The stages of a study on a cluster, shared ones merged. `only`: those of some cells, as `tuner=xgb,model=res*`.
 
     Raises:
-        StudyError: the study does not go with the cluster.
+        StudyError: the study does not go with the cluster, or `only` fits no cell.
     """
-    return make_plan(study, cluster)
+    whole = make_plan(study, cluster)
+    return whole if only is None else narrowed(whole, parse_selection(only))
 
 
 def outcome_of(sweep_dir: Path, study: Study, cluster: Cluster) -> SweepOutcome:
@@ -167,7 +170,8 @@ def standing(sweep_dir: Path) -> Standing:
         if (measured := state.done.get(cell["stages"][-1])) is not None:
             cells["tainted" if measured.result.get("tainted") else "done"] += 1
         else:
-            cells["failed" if any(s in state.failed for s in cell["stages"]) else "pending"] += 1
+            open_as = "pending" if state.stopped is None or state.only is not None else "skipped"
+            cells["failed" if any(s in state.failed for s in cell["stages"]) else open_as] += 1
     return Standing(
         study=plan["study"],
         status=status,

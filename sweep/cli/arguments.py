@@ -22,6 +22,7 @@ __all__ = [
     "ClusterArgument",
     "ClusterOption",
     "JsonOption",
+    "OnlyOption",
     "StudyArgument",
     "SweepDirArgument",
     "load_both",
@@ -39,6 +40,10 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 SweepDirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Sweep directory.", show_default=False)]
 ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="Cluster file (YAML).")]
 ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
+OnlyOption = Annotated[
+    str | None,
+    typer.Option("--only", metavar="CELLS", help="Some cells: tuner=xgb|ga,model=res*; the others stay as they are."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 

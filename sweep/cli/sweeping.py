@@ -17,6 +17,7 @@ from sweep.cli.arguments import (
     EXIT_INTERRUPTED,
     ClusterOption,
     JsonOption,
+    OnlyOption,
     StudyArgument,
     load_both,
     show_report,
@@ -25,7 +26,7 @@ from sweep.cli.arguments import (
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
-    from sweep.running.driver import RunOptions
+    from sweep.running.options import RunOptions
     from sweep.study.cluster import Cluster
     from sweep.study.spec import Study
 
@@ -36,18 +37,18 @@ def plan_command(
     study: StudyArgument,
     cluster: ClusterOption = DEFAULT_CLUSTER,
     out: Annotated[Path | None, typer.Option(help="Sweep directory whose finished stages count as cached.")] = None,
+    only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Show what a run would do, and start nothing.
 
     Example: sweep plan experiments/quickstart.yaml --json
     """
-    from sweep.api.reading import explain_plan
-    from sweep.api.running import default_sweep_dir
-    from sweep.planning.planner import make_plan
+    from sweep.api.folder import default_sweep_dir
+    from sweep.api.reading import explain_plan, plan
 
     spec, place = load_both(study, cluster)
-    summary = explain_plan(make_plan(spec, place), out or default_sweep_dir(spec))
+    summary = explain_plan(plan(spec, place, only=only), out or default_sweep_dir(spec))
     typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
     return EXIT_DONE
 
@@ -59,7 +60,10 @@ def run_command(
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Start again (what there is moves aside), or do what is missing.")
     ] = False,
-    max_hours: Annotated[float | None, typer.Option(min=0.0, help="Start nothing more after this long.")] = None,
+    only: OnlyOption = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0.0, help="End after this long: tuners share what there is of it.")
+    ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed for good, and what stayed tainted.")
@@ -82,15 +86,13 @@ def run_command(
 
     Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml --out sweeps/first
     """
-    from sweep.running.driver import RunOptions
+    from sweep.running.options import RunOptions
 
     spec, place = load_both(study, cluster)
     if address is not None:
         place = replace(place, ray=replace(place.ray, address=address))
-    hours = max_hours if max_hours is not None else spec.budget.hours
-    options = RunOptions(
-        max_seconds=None if hours is None else hours * 3600.0, fail_fast=fail_fast, retry_failed=retry_failed
-    )
+    budget = spec.budget if max_hours is None else replace(spec.budget, hours=max_hours)
+    options = RunOptions.within(budget, fail_fast=fail_fast, retry_failed=retry_failed, only=only)
     return _run(spec, place, out=out, fresh=fresh, options=options, warm_start=warm_start or (), as_json=as_json)
 
 
@@ -115,7 +117,7 @@ def tune_command(
     Example: sweep tune onnx-light:squeezenet --key local-native --tuner xgb --trials 32
     """
     from sweep.api.one_off import OneOff, write_study
-    from sweep.running.driver import RunOptions
+    from sweep.running.options import RunOptions
 
     asked = OneOff(model, target, tuner, key, trials, opt_level, precision)
     folder = out or Path("sweeps") / asked.name

@@ -14,7 +14,7 @@ from typing import Any
 
 from sweep.engine.agenda import Agenda
 from sweep.engine.work import perform
-from sweep.errors import MeasureFailed
+from sweep.errors import MeasureFailed, MeasureTimeout
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Report
 from sweep.study.cluster import Cluster
@@ -39,7 +39,8 @@ class SimulatedEngine:
 
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt; its end is known at once."""
-        self._agenda.add(attempt, float(self._options.stage_s.get(attempt.stage.kind, 0.0)))
+        seconds = self._seconds(attempt)
+        self._agenda.add(attempt, seconds if attempt.limit_s is None else min(seconds, attempt.limit_s))
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Attempts whose simulated end has come; with `speed: 0` the clock jumps to the next one."""
@@ -49,6 +50,9 @@ class SimulatedEngine:
         """Nothing is held."""
         self._agenda.clear()
 
+    def _seconds(self, attempt: Attempt) -> float:
+        return float(self._options.stage_s.get(attempt.stage.kind, 0.0))
+
     def _report(self, attempt: Attempt, seconds: float) -> Report:
         stage = attempt.stage
         draw = random.Random(f"{self._options.seed}/{stage.id}/{attempt.number}")
@@ -56,7 +60,11 @@ class SimulatedEngine:
         def work() -> dict[str, Any]:
             if draw.random() < self._options.failure_rate:
                 raise MeasureFailed("simulated failure")
-            return _result(stage, seconds, self._options.seed)
+            is_cut_short = seconds < self._seconds(attempt)
+            if is_cut_short and stage.kind != "tune":
+                raise MeasureTimeout("simulated: no answer in time")
+            result = _result(stage, seconds, self._options.seed)
+            return {**result, "is_cut_short": True} if is_cut_short else result
 
         return replace(perform(work, worker="simulated"), seconds=seconds).report(attempt)
 

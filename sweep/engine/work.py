@@ -69,6 +69,8 @@ class TuneCall:
     """Records folders of other sweeps, the nearest relative first."""
     linker: str | None
     """The device's own, for candidates of another architecture."""
+    limit_s: float | None = None
+    """What is left to it of its run's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
         arguments["linker"] = stage.hints.get("linker")
         arguments["records_dir"] = None if tune is None else str(sweep_dir / tune["records_dir"])
         job = "build_artifact"
-    return CompileCall(job, arguments, _TIME_LIMIT_S[stage.kind], folder)
+    return CompileCall(job, arguments, _at_most(attempt, _TIME_LIMIT_S[stage.kind]), folder)
 
 
 def tune_call(attempt: Attempt) -> TuneCall:
@@ -165,6 +167,7 @@ def tune_call(attempt: Attempt) -> TuneCall:
         members=int(stage.hints["members"]),
         warm_start=tuple(stage.hints.get("warm_start", ())),
         linker=stage.hints.get("linker"),
+        limit_s=attempt.limit_s,
     )
 
 
@@ -172,15 +175,21 @@ def measure_call(attempt: Attempt) -> MeasureCall:
     """The device's job for a measure stage."""
     options, inputs = attempt.stage.options, attempt.inputs
     build = inputs.get("build")
+    measure = _plain(options["measure"])
+    measure["timeout_s"] = _at_most(attempt, float(measure["timeout_s"]))
     return MeasureCall(
         device=str(options["device"]),
         runtime=str(options["runtime"]),
         artifact_dir=None if build is None else build["dir"],
         import_dir=inputs["import"]["dir"],
-        measure=_plain(options["measure"]),
+        measure=measure,
         threads=int(options["threads"]),
         threshold=float(options["threshold"]),
     )
+
+
+def _at_most(attempt: Attempt, timeout_s: float) -> float:
+    return timeout_s if attempt.limit_s is None else min(timeout_s, attempt.limit_s)
 
 
 def _plain(value: Any) -> Any:

@@ -33,6 +33,9 @@ class Attempt:
     """Counts from 1 over the life of the sweep directory, resumed runs included."""
     inputs: Mapping[str, Mapping[str, Any]]
     """Results of the stage's inputs, by kind."""
+    limit_s: float | None = None
+    """What it may take, where that is less than its kind of stage ever may. A tuner ends well by then, with what it
+    has, and says `is_cut_short`; other attempts fail."""
 
 
 @dataclass(frozen=True, slots=True)

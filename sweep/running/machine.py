@@ -26,6 +26,7 @@ from sweep.running.slots import Need, Slots
 __all__ = [
     "AttemptFailed",
     "CellSettled",
+    "Drop",
     "Event",
     "Finish",
     "Instruction",
@@ -86,7 +87,16 @@ class Stop:
     t: float
 
 
-Event = StageDone | AttemptFailed | Tick | Stop
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """An attempt that was to start was not made, and will not be in this run."""
+
+    stage_id: str
+    reason: str
+    t: float
+
+
+Event = StageDone | AttemptFailed | Tick | Stop | Drop
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +212,7 @@ class Machine:
         return self._nodes[stage_id].state
 
     def root_cause(self, stage_id: str) -> str | None:
-        """For a failed or skipped stage: the stage whose failure is the reason."""
+        """For a failed or skipped stage: the stage whose failure is the reason, or why the run stopped."""
         return self._nodes[stage_id].root_cause
 
     @property
@@ -243,6 +253,9 @@ class Machine:
                 pass
             case Stop(reason):
                 self._stop(reason)
+            case Drop(stage_id, reason):
+                self._leave_running(stage_id, event)
+                self._settle(self._nodes[stage_id], StageState.SKIPPED, reason)
         while self._delayed and self._delayed[0][0] <= event.t and self._stopped is None:
             self._make_ready(self._nodes[heapq.heappop(self._delayed)[2]])
         self._start_ready()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.planner import Plan, PlannedCell
 from sweep.running.ledger import LedgerState
+from sweep.study.selection import parse_selection
 
 __all__ = ["cell_outcome", "sweep_outcome"]
 
@@ -17,7 +19,8 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
     """One cell as the ledger has it.
 
     A cell whose stage failed for good is `failed`, by the first such stage in its own order; one that lacks stages is
-    `pending`; one whose measurement stayed disturbed is `tainted`.
+    `pending`, or `skipped` where the last run was for it and has stopped before it; one whose measurement stayed
+    disturbed is `tainted`.
     """
     results, seconds = {}, {}
     attempts = 0
@@ -40,6 +43,8 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
     reasons = results.get("measure", {}).get("tainted") or ()
     if reasons and status == "done":
         status = "tainted"
+    if status == "pending" and state.stopped is not None and _was_asked_for(planned, state):
+        status, reasons = "skipped", [state.stopped]
     return CellOutcome(
         cell=planned.cell,
         status=status,
@@ -65,6 +70,13 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         sweep_dir=sweep_dir,
         conditions=state.conditions,
     )
+
+
+def _was_asked_for(planned: PlannedCell, state: LedgerState) -> bool:
+    return state.only is None or _selection(state.only).matches(planned.cell)
+
+
+_selection = lru_cache(maxsize=8)(parse_selection)
 
 
 def _stage_counts(plan: Plan, state: LedgerState) -> Mapping[str, Mapping[str, int]]:

@@ -54,7 +54,7 @@ def load_study(path: Path) -> Study:
         exclude=tuple(_rule(rule) for rule in form.exclude),
         include=tuple(_rule(rule) for rule in form.include),
         measure=_measure(form.measure),
-        budget=Budget(hours=form.budget.hours),
+        budget=Budget(hours=form.budget.hours, cell_minutes=form.budget.cell_minutes),
         seed=form.seed,
         references=tuple(form.reference),
         path=path,

@@ -100,6 +100,8 @@ class Measure:
     """Values at least, each a mean over `number` calls."""
     max_repeat: int = 50
     """Values at most."""
+    rounds: int = 5
+    """Visits to the device over which the values are spread; others' visits come in between. 1: all in one go."""
     relative_interval: float = 0.02
     """Enough values once the 95 % interval of their median, end to end, is narrower than this share of it."""
     time_limit_s: float = 30.0
@@ -122,6 +124,8 @@ class Budget:
 
     hours: float | None = None
     """Wall clock; none: no limit."""
+    cell_minutes: float | None = None
+    """Work on one cell, each stage in full, tuning apart; what tunes together may take it for each of its modules."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,13 @@ class MeasureForm(Form):
     max_repeat: int = Field(
         50, ge=1, le=10_000, description="Values of a cell at most; by default no less than repeat."
     )
+    rounds: int = Field(
+        5,
+        ge=1,
+        le=100,
+        description="Visits to the device, in turns with other cells, over which the values are spread, three at least "
+        "in each; 1: all values in one go.",
+    )
     relative_interval: float = Field(
         0.02,
         ge=0,
@@ -144,6 +151,14 @@ class BudgetForm(Form):
     """What a run may cost."""
 
     hours: float | None = Field(None, gt=0, le=10_000, description="Wall clock; null: no limit.")
+    cell_minutes: float | None = Field(
+        None,
+        gt=0,
+        le=600_000,
+        description="Work on one cell: importing, lowering, building and measuring it; tuning may take it for each "
+        "lowered module that is tuned together. A cell that takes longer fails, a tuner ends with what it has; "
+        "null: no limit.",
+    )
 
 
 def _text_or_mapping(value: object) -> str | None:

@@ -198,6 +198,107 @@ def test_no_time_left_starts_nothing_more(tmp_path: Path) -> None:
     assert engine.started == [("i", 1)]
 
 
+def test_what_was_skipped_says_why_until_another_run_begins(tmp_path: Path) -> None:
+    assert run(tmp_path, ChosenEngine(done), max_seconds=0.0)[0] == "stopped"
+    plan, state = diamond(), read_ledger(tmp_path)
+    outcome = cell_outcome(plan, plan.cells[0], state)
+    assert (outcome.status, outcome.error, outcome.error_class) == ("skipped", "no time left", None)
+    state.apply({"seq": state.seq + 1, "t": 0.0, "event": "run_started"})
+    assert cell_outcome(plan, plan.cells[0], state).status == "pending"
+
+
+def test_who_was_not_asked_for_is_pending_and_not_skipped(tmp_path: Path) -> None:
+    run(tmp_path, ChosenEngine(done), max_seconds=0.0, only="model=m0")
+    plan, state = diamond(), read_ledger(tmp_path)
+    assert [cell_outcome(plan, cell, state).status for cell in plan.cells] == ["skipped"] + 3 * ["pending"]
+
+
+class Slow(ChosenEngine):
+    """An attempt takes a second of a clock that a test turns; one that `hangs` never ends."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: Answer = done, hangs: str = "") -> None:
+        super().__init__(answer)
+        self.now_s, self.limits, self._hangs = 0.0, {}, hangs
+        monkeypatch.setattr("sweep.running.driver.time.monotonic", lambda: self.now_s)
+
+    def start(self, attempt: Attempt) -> None:
+        self.limits[attempt.stage.id] = attempt.limit_s
+        super().start(attempt)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        self.now_s += 1.0
+        self._queue = [attempt for attempt in self._queue if attempt.stage.id != self._hangs]
+        return super().poll(timeout_s)
+
+
+def cut(attempt: Attempt) -> Done:
+    return Done(attempt.stage.id, attempt.number, {"is_cut_short": attempt.stage.kind == "tune"}, 1.0, "w")
+
+
+def test_a_tuner_cut_short_by_the_run_goes_on_in_the_next_and_its_cells_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Slow(monkeypatch, cut)
+    assert run(tmp_path, first, max_seconds=100.0)[0] == "done"
+    assert [stage_id for stage_id, limit in first.limits.items() if limit is not None] == ["t2"]
+    again = Slow(monkeypatch, done)
+    status, watcher = run(tmp_path, again)
+    assert (status, again.started) == ("done", [("t2", 2), ("b2", 2), ("m2", 2)])
+    assert sorted(watcher.settled) == [(0, True), (1, False), (2, True), (3, True)]
+    third = Slow(monkeypatch, done)
+    assert run(tmp_path, third)[0] == "done"
+    assert third.started == []
+
+
+def test_a_build_older_than_its_tuning_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second run is killed between tuning and building."""
+    run(tmp_path, Slow(monkeypatch, cut), max_seconds=100.0)
+    killed = Slow(monkeypatch, lambda a: KeyboardInterrupt() if a.stage.kind == "build" else done(a))
+    assert run(tmp_path, killed)[0] == "interrupted"
+    last = Slow(monkeypatch, done)
+    assert run(tmp_path, last)[0] == "done"
+    assert last.started == [("b2", 3), ("m2", 2)]
+
+
+def test_what_hangs_is_given_up_soon_after_the_time_is_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Slow(monkeypatch, hangs="m1")
+    assert run(tmp_path, engine, max_seconds=60.0)[0] == "stopped"
+    assert 70.0 <= engine.now_s <= 75.0
+    state = read_ledger(tmp_path)
+    assert state.started == {"m1"}
+    assert {"m4"} <= set(state.done)
+
+
+def test_a_cell_that_takes_longer_than_its_minutes_fails_and_the_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow_build(attempt: Attempt) -> Report:
+        stage = attempt.stage.id
+        if stage == "b1":
+            return Failed(stage, attempt.number, "BuildFailed", "took longer than 58 s", 58.0, "w")
+        return Done(stage, attempt.number, {}, 59.5 if stage == "b3" else 1.0, "w")
+
+    engine = Slow(monkeypatch, slow_build)
+    status, watcher = run(tmp_path, engine, cell_seconds=60.0)
+    assert (status, engine.limits["b1"], engine.limits["t2"]) == ("failed", 58.0, 60.0)
+    assert ("b1", False) in watcher.failures
+    failed_stages = read_ledger(tmp_path).failed
+    assert {stage: one.error_class for stage, one in failed_stages.items()} == dict.fromkeys(
+        ("b1", "m3", "m4"), "CellTimeout"
+    )
+    assert (
+        failed_stages["b1"].error
+        == "build took longer than the 58 s left of budget.cell_minutes: took longer than 58 s"
+    )
+    assert not {"m3", "m4"} & {stage_id for stage_id, _ in engine.started}
+    same = Slow(monkeypatch, done)
+    run(tmp_path, same, cell_seconds=60.0)
+    assert same.started == []
+    more = Slow(monkeypatch, done)
+    assert run(tmp_path, more, cell_seconds=90.0)[0] == "done"
+    assert {stage_id for stage_id, _ in more.started} == {"b1", "m1", "m3", "m4"}
+
+
 def test_fail_fast(tmp_path: Path) -> None:
     engine = ChosenEngine(lambda a: failed(a) if a.stage.id == "l1" else done(a))
     status, _ = run(tmp_path, engine, fail_fast=True)

@@ -13,6 +13,7 @@ from sweep.running.contract import needs_of
 from sweep.running.machine import (
     AttemptFailed,
     CellSettled,
+    Drop,
     Finish,
     Machine,
     Skip,
@@ -125,6 +126,16 @@ def test_fail_fast_stops_at_the_first_failure() -> None:
     m.handle(AttemptFailed("l1", "LowerFailed", 1.0))
     assert m.stopped is not None
     assert started(m.handle(StageDone("l2", 2.0))) == []
+
+
+def test_what_is_dropped_takes_what_needs_it_and_leaves_its_slot() -> None:
+    m = machine(diamond(), done={"i", "l1", "l2"})
+    assert "t2" in started(m.handle(Tick(0.0)))
+    instructions = m.handle(Drop("t2", "no time left", 1.0))
+    assert CellSettled(1, StageState.SKIPPED) in instructions
+    assert (m.root_cause("m2"), m.stopped) == ("no time left", None)
+    assert "t2" not in m.running
+    assert m.state("b3") is not StageState.SKIPPED
 
 
 def test_failures_of_an_earlier_run_stand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,10 +32,15 @@ class Budget:
         self._members = max(1, job.members)
         self._joined = 0
         self._begun = time.monotonic()
+        self._run_ends: float | None = None if job.limit_s is None else self._begun + job.limit_s
 
-    def join(self) -> None:
-        """One more member has come, with its share of the total."""
+    def join(self, limit_s: float | None = None) -> None:
+        """One more member has come, with its share of the total. `limit_s`: what its run leaves to it from now on."""
         self._joined += 1
+        if limit_s is None or self._run_ends is None:
+            self._run_ends = None
+        else:
+            self._run_ends = max(self._run_ends, time.monotonic() + limit_s)
 
     def limit_of(self, task: TuningTask) -> int:
         """Trials that a task may have."""
@@ -61,18 +67,27 @@ class Budget:
 
     @property
     def is_timed(self) -> bool:
-        """Whether hours limit it."""
-        return self._hours is not None
+        """Whether time limits it."""
+        return self._hours is not None or self._run_ends is not None
 
     def is_out_of_time(self) -> bool:
-        """Whether the hours are over."""
+        """Whether the hours are over, or the run's time for it."""
         return self.seconds_left() == 0.0
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the run has no more time for it, though its own hours are not over."""
+        return self._run_left_s() == 0.0 and self._hours_left_s() > 0.0
+
     def seconds_left(self) -> float | None:
-        """Of the hours; None where no time is set."""
-        if self._hours is None:
-            return None
-        return max(0.0, self._begun + float(self._hours) * 3600 - time.monotonic())
+        """Of the hours or of the run's time, whichever is less; None where no time is set."""
+        return min(self._hours_left_s(), self._run_left_s()) if self.is_timed else None
+
+    def _hours_left_s(self) -> float:
+        return math.inf if self._hours is None else _until(self._begun + float(self._hours) * 3600)
+
+    def _run_left_s(self) -> float:
+        return math.inf if self._run_ends is None else _until(self._run_ends)
 
     def is_stuck(self, history: WorkloadHistory) -> bool:
         """Whether early stopping ends a task: so many trials since its best one."""
@@ -89,3 +104,7 @@ class Budget:
         if each is None:
             each = max(1, int(self._total or 0) // max(1, self._members * len(tasks)))
         return sum(1 if task.trivial else int(each) for task in tasks)
+
+
+def _until(end: float) -> float:
+    return max(0.0, end - time.monotonic())

@@ -63,3 +63,5 @@ class TuneJob:
     """Lowered modules of the study in this tuner's pool, this one included; they share `trials_total`."""
     warm_start: Sequence[Path] = ()
     """Records folders of other sweeps, the nearest relative first."""
+    limit_s: float | None = None
+    """What is left to it of its run's time; None: no limit."""

@@ -95,6 +95,7 @@ class Teller:
             "failed": accounts.failures_of(member.pays),
             "tasks": [self._task_result(member, task) for task in member.job.tasks],
             "naive_trials": budget.naive_trials(member.job.tasks),
+            "is_cut_short": budget.is_cut_short and any(self._progress[t.workload].room for t in member.job.tasks),
             "warm_started": sum(one.warm for one in mine),
             "search_s": round(sum(one.search_s for one in mine), 3),
             "build_s": round(sum(one.build_s for one in mine), 3),

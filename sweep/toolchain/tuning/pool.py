@@ -117,7 +117,7 @@ class Pool:
         if self._budget is None:
             self._budget = Budget(member.job)
         budget = self._budget
-        budget.join()
+        budget.join(member.job.limit_s)
         for task in member.job.tasks:
             history = self._store.of(task.workload)
             member.had[task.workload] = history.trials

@@ -54,6 +54,28 @@ def test_time_ends_what_trials_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert budget(trials_total=5).seconds_left() is None
 
 
+def test_a_run_without_time_cuts_a_tuner_short_and_its_own_hours_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+
+    def limited(limit_s: float, **options: Any) -> Budget:
+        return Budget(TuneJob("tune", TASKS, "xgb", "d", 0, options, 2, limit_s=limit_s))
+
+    run, own = limited(10.0, trials_per_task=64), limited(60.0, hours=10.0 / 3600)
+    for shared, left_s in ((run, 10.0), (own, 60.0)):
+        shared.join(left_s)
+        assert shared.is_timed
+        assert shared.seconds_left() == pytest.approx(10.0)
+    now[0] += 8.0
+    run.join(4.0)  # the last one's share is the pool's
+    now[0] += 3.0
+    assert (run.is_out_of_time(), own.is_out_of_time()) == (False, True)
+    now[0] += 2.0
+    assert run.trials_left(spent=0) == 0
+    assert (run.is_cut_short, own.is_cut_short) == (True, False)
+    assert run.naive_trials(TASKS) == 64 + 64 + 1
+
+
 @pytest.mark.parametrize(
     ("options", "naive"),
     [

@@ -1,0 +1,131 @@
+"""How long an attempt may take, where a run or a cell has a limit.
+
+A run that must end in time shares what is left among the tuners that still wait for their turn, and keeps back what
+building and measuring with their schedules will take, so that each of them comes to an answer. Time is seconds since
+the run began; nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sweep.planning.stage import Plan, Stage
+from sweep.planning.summary import UNIT_COSTS_S
+from sweep.running.contract import tuner_key
+from sweep.running.ledger import FinishedStage
+
+__all__ = ["Allowance", "Allowed", "grace_s"]
+
+_SLACK = 0.95
+"""Of a tuner's share: what it has under way when its time is over takes the rest."""
+_LEAST_TUNING_S = 2.0
+"""A tuner that has less measures nothing."""
+_MOST_KEPT_BACK = 0.5
+"""Of the time that is left, however long builds and measurements have taken so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What one attempt may take."""
+
+    seconds: float | None
+    """None: as long as its kind of stage ever may. Not above 0: there is no time for it."""
+    by_run: bool = False
+    """Whether it is the run that has no more time. What was cut short for that, a later run takes up again."""
+
+
+def grace_s(max_seconds: float) -> float:
+    """How long what is under way may go on once a run's time is over: a twentieth of it, 10 s to 2 min."""
+    return min(120.0, max(10.0, max_seconds / 20))
+
+
+class Allowance:
+    """Of one run. `tuners_at_once`: how many pools of an engine tune side by side."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        done: Mapping[str, FinishedStage],
+        *,
+        run_s: float | None = None,
+        cell_s: float | None = None,
+        tuners_at_once: int = 1,
+    ) -> None:
+        self._plan, self._done, self._run_s, self.cell_s = plan, done, run_s, cell_s
+        self._at_once = max(1, tuners_at_once)
+        self._begun: dict[str, float] = {}
+        """Pool -> the end of its share."""
+        self._waiting: dict[str, set[str]] = {}
+        """Pool -> its tune stages that have not ended."""
+        if run_s is not None or cell_s is not None:
+            for stage in plan.stages.values():
+                if stage.kind == "tune":
+                    self._waiting.setdefault(tuner_key(stage), set()).add(stage.id)
+        self._members = {pool: len(stages) for pool, stages in self._waiting.items()}
+
+    def of(self, stage: Stage, now_s: float) -> Allowed:
+        """What an attempt that begins now may take."""
+        if stage.kind != "tune":
+            return Allowed(self._of_cell(stage))
+        by_cell = None if self.cell_s is None else self.cell_s * self._members[tuner_key(stage)]
+        if self._run_s is None:
+            return Allowed(by_cell)
+        by_run = self._share_end_s(stage, now_s) - now_s
+        if by_run < _LEAST_TUNING_S:
+            return Allowed(0.0, by_run=True)
+        return Allowed(by_cell) if by_cell is not None and by_cell <= by_run else Allowed(by_run, by_run=True)
+
+    def ended(self, stage: Stage) -> None:
+        """A tune stage is over, one way or the other: its pool may no longer need its share."""
+        pool = self._waiting.get(tuner_key(stage)) if stage.kind == "tune" else None
+        if pool is not None:
+            pool.discard(stage.id)
+
+    def _of_cell(self, stage: Stage) -> float | None:
+        """What is left of a cell's time after the work that this stage rests on, tuning apart."""
+        if self.cell_s is None:
+            return None
+        spent, seen, work = 0.0, set(), list(stage.inputs)
+        while work:
+            stage_id = work.pop()
+            if stage_id in seen:
+                continue
+            seen.add(stage_id)
+            below = self._plan.stages[stage_id]
+            work.extend(below.inputs)
+            if stage_id in self._done and below.kind != "tune":
+                spent += self._done[stage_id].seconds
+        return self.cell_s - spent
+
+    def _share_end_s(self, stage: Stage, now_s: float) -> float:
+        """When the time of a stage's pool is over. All that tune together have one share, set when the first begins."""
+        assert self._run_s is not None
+        key = tuner_key(stage)
+        if key not in self._begun:
+            waiting = [pool for pool, stages in self._waiting.items() if stages and pool not in self._begun]
+            turns = math.ceil(max(1, len(waiting)) / self._at_once)
+            left_s = max(0.0, self._run_s - now_s)
+            kept_s = min(_MOST_KEPT_BACK * left_s, self._afterwards_s() / turns)
+            self._begun[key] = now_s + _SLACK * (left_s - kept_s) / turns
+        return self._begun[key]
+
+    def _afterwards_s(self) -> float:
+        """Seconds of the builds and measurements that wait for tuning, by what such stages have taken so far."""
+        done: dict[str, list[float]] = {"build": [], "measure": []}
+        devices: dict[str, int] = {}
+        builds = 0
+        for stage in self._plan.stages.values():
+            finished = self._done.get(stage.id)
+            if stage.kind not in done:
+                continue
+            if finished is not None:
+                done[stage.kind].append(finished.seconds)
+            elif stage.kind == "build":
+                builds += 1
+            else:
+                device = str(stage.options.get("device"))
+                devices[device] = devices.get(device, 0) + 1
+        mean_s = {kind: sum(took) / len(took) if took else UNIT_COSTS_S[kind] for kind, took in done.items()}
+        return builds * mean_s["build"] + max(devices.values(), default=0) * mean_s["measure"]

@@ -1,0 +1,34 @@
+"""How far a run may go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.study.spec import Budget
+
+__all__ = ["RunOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How far a run may go."""
+
+    max_seconds: float | None = None
+    """Nothing is started after this long, and what still runs is given up soon after; tuners are told in time."""
+    cell_seconds: float | None = None
+    """The work of one cell may take so long; tuning may take it for each lowered module that is tuned together."""
+    only: str | None = None
+    """The cells to run, as in `tuner=xgb,model=res*`; None: all."""
+    fail_fast: bool = False
+    retry_failed: bool = False
+    """Try stages again that failed for a reason that cannot have changed, and measure again what stayed tainted."""
+
+    @classmethod
+    def within(cls, budget: Budget, **others: Any) -> RunOptions:
+        """With the limits of a budget."""
+        return cls(
+            max_seconds=None if budget.hours is None else budget.hours * 3600.0,
+            cell_seconds=None if budget.cell_minutes is None else budget.cell_minutes * 60.0,
+            **others,
+        )
