@@ -18,6 +18,7 @@ import ray
 
 from sweep import errors
 from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
+from sweep.engine.ray_builders import Builders, settle
 from sweep.engine.site import Site
 from sweep.engine.work import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
 from sweep.toolchain.tuning.job import Arguments
@@ -30,7 +31,7 @@ RESTARTED: Mapping[str, int] = {"max_restarts": -1, "max_task_retries": -1}
 _ONCE, _TWICE = ray.method(max_task_retries=0), ray.method(max_task_retries=1)
 
 BUILDER = "builder"
-"""The builder's name, in the namespace of this run."""
+"""What the names of builders begin with, in the namespace of this run."""
 
 
 def device_name(key: str) -> str:
@@ -49,12 +50,17 @@ def _worker_name(role: str) -> str:
     return f"{role}@{ray.get_runtime_context().get_node_id()[:8]}:{os.getpid()}"
 
 
+def _seen_from_here(site: Site) -> Site:
+    return site.seen_from(ray.get_runtime_context().get_node_id())
+
+
 class BuilderActor:
     """Holds a forge: TVM loaded once, each job in a killable child."""
 
     def __init__(self, slots: int, site: Site) -> None:
         from sweep.toolchain.forge import Forge
 
+        site = _seen_from_here(site)
         _take_cores(site.compile_cores)
         self._forge = Forge(
             site.own_slots(slots), site.compile_cores or None, lent_cores=site.lent_cores, lock_dir=site.lock_dir
@@ -87,8 +93,9 @@ class BuilderActor:
 class DeviceActor:
     """Holds the RPC session to one device. One call at a time: the queue of this actor is the queue for the board."""
 
-    def __init__(self, key: str, site: Site) -> None:
-        self._bench = DeviceBench(site.devices[key], site, self._build)
+    def __init__(self, key: str, site: Site, builders: Mapping[str, int]) -> None:
+        self._builders = Builders(builders)
+        self._bench = DeviceBench(site.devices[key], site, self._builders.candidate)
         self._name = _worker_name(f"device {key}")
 
     @_ONCE
@@ -111,23 +118,19 @@ class DeviceActor:
         """Give the device back."""
         self._bench.close()
 
-    def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
-        builder = ray.get_actor(BUILDER)
-        return unwrapped(builder.candidate.remote(job, dict(arguments), timeout_s), errors.BuildFailed)
-
 
 class TunerActor:
     """Holds one tuner for one full target and device. Each `tune` waits in a thread of its own while the tuner's pool
     works for all of them; `progress` answers in another.
 
-    It finds builder and device by name: handles among its arguments would have to outlive every restart of it.
+    It finds builders and device by name: handles among its arguments would have to outlive every restart of it.
     """
 
-    def __init__(self, site: Site, call: TuneCall, build_slots: int) -> None:
-        _take_cores(site.compile_cores)
+    def __init__(self, site: Site, call: TuneCall, builders: Mapping[str, int], build_slots: int) -> None:
+        _take_cores(_seen_from_here(site).compile_cores)
         self._site, self._for, self._build_slots = site, call, build_slots
         self._bench: TunerBench | None = None
-        self._builder, self._device = ray.get_actor(BUILDER), ray.get_actor(device_name(call.device))
+        self._builders, self._device = Builders(builders), ray.get_actor(device_name(call.device))
         self._name = _worker_name("tuner")
         self._latest: dict[str, Mapping[str, Any]] = {}
         self._lock, self._opening = threading.Lock(), threading.Lock()
@@ -137,9 +140,7 @@ class TunerActor:
         """A tune stage."""
         laboratory = FutureLaboratory(
             call.target,
-            submit=lambda job, arguments, timeout_s: unwrapped(
-                self._builder.candidate.remote(job, dict(arguments), timeout_s), errors.BuildFailed
-            ),
+            submit=self._builders.candidate,
             measure=lambda lib, args, options: unwrapped(
                 self._device.candidate.remote(lib, args, dict(options)), errors.DeviceLost
             ),
@@ -158,6 +159,12 @@ class TunerActor:
         """What the `tune` of a lowered module has reached."""
         with self._lock:
             return dict(self._latest.get(lower_dir, {}))
+
+    @_ONCE
+    def use(self, builders: Mapping[str, int], build_slots: int) -> None:
+        """From now on there are these builders; the search asks for more from its next stage on."""
+        self._builders.change(builders)
+        self._build_slots = build_slots
 
     @_ONCE
     def close(self) -> None:
@@ -180,18 +187,5 @@ class TunerActor:
 def unwrapped(ref: ray.ObjectRef[Outcome], if_dead: type[errors.SweepError]) -> Future[dict[str, Any]]:
     """A future of the result itself; a dead actor becomes an error of class `if_dead`, a bug a RuntimeError."""
     answer: Future[dict[str, Any]] = Future()
-
-    def settle(done: Future[Outcome]) -> None:
-        try:
-            outcome = done.result()
-        except ray.exceptions.RayError as error:
-            answer.set_exception(if_dead(f"the worker is gone: {type(error).__name__}"))
-            return
-        if outcome.result is not None:
-            answer.set_result(dict(outcome.result))
-            return
-        kind = getattr(errors, outcome.error_class, None)
-        answer.set_exception(RuntimeError(outcome.traceback) if kind is None else kind(outcome.error))
-
-    ref.future().add_done_callback(settle)
+    ref.future().add_done_callback(lambda done: settle(answer, done, if_dead))
     return answer

@@ -90,6 +90,11 @@ class RaySession:
         )
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether Ray was started here, on this one node."""
+        return self._temp is not None
+
+    @property
     def temp_dir(self) -> Path | None:
         """For temporary files of workers, until the session closes; None on a cluster that was there before."""
         if self._temp is None:

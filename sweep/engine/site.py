@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.study.cluster import Cluster, Device
@@ -28,6 +28,19 @@ class Site:
     """True when devices own every core, so that search has to disturb them; and builds, unless the cores are lent."""
     lent_cores: tuple[int, ...] = ()
     """Devices' cores that builds may use between measurements."""
+    home: str = ""
+    """The engine's name for the driver's node, whose cores these are; empty where there is one node alone."""
+
+    @property
+    def generates_for_this_cpu(self) -> bool:
+        """Whether code is generated for a CPU that only the node that does it can name."""
+        return any("native" in device.target for device in self.devices.values())
+
+    def seen_from(self, node: str) -> Site:
+        """As a process on this node is to take it: cores are the driver's node's alone."""
+        if node == self.home:
+            return self
+        return replace(self, compile_cores=(), shares_cores=False, lent_cores=())
 
     def own_slots(self, wanted: int) -> int:
         """How many builds may run beside measurements: none where all cores are devices', and lent."""
