@@ -1,23 +1,20 @@
-"""Observers of a run: the view that people watch, and the MLflow mirror."""
+"""The observer of a run that people watch."""
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.errors import RecordError
 from sweep.planning.stage import KINDS, Plan, Stage
 from sweep.running.ledger import Ledger
 from sweep.running.outcome import cell_outcome
 
 if TYPE_CHECKING:
-    from sweep.record.mlflow_mirror import MlflowMirror
     from sweep.report.live import ProgressView
 
-__all__ = ["Mirrored", "Shown"]
+__all__ = ["Shown"]
 
 
 class Shown:
@@ -58,30 +55,6 @@ class Shown:
 
     def tick(self, now: float) -> None:
         self._view.tick(now)
-
-
-class Mirrored:
-    """Writes settled cells to MLflow. A store that is away does not stop the sweep: the ledger has everything."""
-
-    def __init__(self, mirror: MlflowMirror, plan: Plan, ledger: Ledger) -> None:
-        self._mirror, self._plan, self._ledger = mirror, plan, ledger
-        self._trouble: str | None = None
-
-    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
-        outcome = cell_outcome(self._plan, self._plan.cells[cell], self._ledger.state)
-        if outcome.status == "pending" or self._trouble is not None:
-            return
-        try:
-            self._mirror.record_cell(outcome)
-        except RecordError as error:
-            self._trouble = str(error)
-            logging.getLogger(__name__).warning("MLflow is written at the end only: %s", error)
-
-    def attempt_started(self, stage: Stage, attempt: int) -> None: ...
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None: ...
-    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None: ...
-    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None: ...
-    def tick(self, now: float) -> None: ...
 
 
 def _pool_names(plan: Plan) -> dict[str, str]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,28 +17,38 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.outcome import MEASURED, SweepOutcome
 from sweep.analysis.results import Results, derive
 from sweep.api.engine_room import EngineRoom
-from sweep.api.folder import claim, write_inputs
-from sweep.api.observing import Mirrored, Shown
+from sweep.api.folder import claim, default_sweep_dir, write_inputs
+from sweep.api.mirroring import MirrorProcess, order_for, write_results
+from sweep.api.observing import Shown
 from sweep.api.warm_start import with_warm_start
-from sweep.errors import RecordError
+from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
-from sweep.running.driver import Observer, RunOptions, drive, settled_failures, usable_results
+from sweep.running.driver import Observer, RunResult, drive
 from sweep.running.ledger import Ledger
+from sweep.running.options import RunOptions
 from sweep.running.outcome import cell_outcome, sweep_outcome
 from sweep.running.policy import RetryPolicy
+from sweep.running.resuming import settled_failures, usable_results
 from sweep.study.cluster import Cluster
+from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
 
 if TYPE_CHECKING:
-    from sweep.record.mlflow_mirror import MlflowMirror
     from sweep.report.live import ProgressView
 
-__all__ = ["SweepRun", "default_sweep_dir", "run"]
+__all__ = ["SweepRun", "Watcher", "run"]
+
+Watcher = Callable[[Plan, Ledger], Observer]
+"""Makes an observer for a run of these cells."""
 
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
 _REPORTED = Path("report") / ".source"
 """What the report was made from, as `sweep.record.source` says; written after it."""
+
+
+_PATIENCE_S = {"": 20.0, "interrupted": 5.0}
+"""How long MLflow may make no progress at the end of a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +61,10 @@ class SweepRun:
     """Attempts that ended in this run; 0 when nothing was missing."""
     outcome: SweepOutcome
     results: Results
-
-
-def default_sweep_dir(study: Study) -> Path:
-    """`sweeps/<study>` in the current folder."""
-    return Path("sweeps") / study.name
+    stopped: str | None = None
+    """Why cells were skipped."""
+    cut_short: int = 0
+    """Tune stages that ended for want of the run's time; the same again goes on with them."""
 
 
 def run(
@@ -67,54 +76,65 @@ def run(
     options: RunOptions | None = None,
     view: ProgressView | None = None,
     warm_start: Sequence[Path] = (),
+    watchers: Sequence[Watcher] = (),
 ) -> SweepRun:
     """Run what is missing of a study, and write its tables, MLflow runs and report.
 
     `out`: the sweep directory, `sweeps/<study>` where it is not given; `fresh` moves what is there aside first.
     `view` shows progress. `warm_start`: sweep directories, stores of records or native MetaSchedule databases whose
-    schedules the tuners begin with.
+    schedules the tuners begin with. `options`: how far it may go, by default the study's budget; cells that are not
+    among its `only` stay as they are. `watchers` make observers, which are told of everything that happens.
 
     Raises:
-        StudyError: the folder holds something else, or the study does not go with the cluster.
+        StudyError: the folder holds something else, the study does not go with the cluster, `only` fits no cell.
         LedgerError: another run has the folder, or the disk refuses.
         DeviceLost: the tracker or a local server does not come up.
         EngineError: Ray cannot be started or reached.
     """
     sweep_dir = Path(out or default_sweep_dir(study)).absolute()
-    options = options or RunOptions()
-    plan = make_plan(study, cluster)
+    begun = time.monotonic()
+    whole = make_plan(study, cluster)
     if warm_start:
-        plan = with_warm_start(plan, warm_start, sweep_dir)
+        whole = with_warm_start(whole, warm_start, sweep_dir)
+    options = options or RunOptions.within(study.budget)
+    plan = whole if options.only is None else narrowed(whole, parse_selection(options.only))
     claim(sweep_dir, study, fresh=fresh)
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(sweep_dir))
-        write_inputs(sweep_dir, study, plan)
-        status, executed = "done", 0
+        write_inputs(sweep_dir, study, whole)
+        order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
+        mirror = closing.enter_context(MirrorProcess(order, say=None if view is None else view.console.print))
+        ended = RunResult("done", 0)
         if _is_missing_something(plan, ledger, sweep_dir, options):
-            mirror = _open_mirror(study, cluster, ledger, sweep_dir)
-            observers: list[Observer] = [Mirrored(mirror, plan, ledger)] if mirror is not None else []
-            if view is not None:
-                observers.append(Shown(view, plan, ledger))
+            observers: list[Observer] = [] if view is None else [Shown(view, plan, ledger)]
+            observers += [watch(plan, ledger) for watch in watchers]
             with EngineRoom(cluster, sweep_dir) as engine:
+                mirror.start()  # here: on the cores that no device owns
+                left = _less(options, time.monotonic() - begun)
                 ended = drive(
-                    plan, engine, ledger, sweep_dir, observers=observers, options=options, conditions=_conditions()
+                    plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=_conditions()
                 )
-            status, executed = ended.status, ended.executed
         elif _is_reported(sweep_dir):
-            outcome = sweep_outcome(plan, study.question, ledger.state, sweep_dir)
-            return SweepRun(_status_of(outcome), 0, outcome, _saved_or_derived(outcome))
+            outcome = sweep_outcome(whole, study.question, ledger.state, sweep_dir)
+            return SweepRun(_status_of(plan, ledger), 0, outcome, _saved_or_derived(outcome))
         else:
-            mirror = _open_mirror(study, cluster, ledger, sweep_dir)
-        outcome = sweep_outcome(plan, study.question, ledger.state, sweep_dir)
-        if status in ("done", "failed"):
-            status = _status_of(outcome)
-        results = _record(outcome, plan, ledger, mirror, status)
-        return SweepRun(status, executed, outcome, results)
+            mirror.start()
+        outcome = sweep_outcome(whole, study.question, ledger.state, sweep_dir)
+        status = _status_of(plan, ledger) if ended.status in ("done", "failed") else ended.status
+        results = _record(outcome, mirror, status)
+        return SweepRun(status, ended.executed, outcome, results, ended.stopped, ended.cut_short)
+
+
+def _less(options: RunOptions, spent_s: float) -> RunOptions:
+    """A run's time begins with its command, and not when farm and engine are up."""
+    if options.max_seconds is None:
+        return options
+    return replace(options, max_seconds=max(0.0, options.max_seconds - spent_s))
 
 
 def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
     """Whether any cell lacks an answer that another run could give."""
-    done = usable_results(ledger, sweep_dir, options)
+    done = usable_results(plan, ledger, sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
     return any(cell.stages[-1] not in done and not failed.intersection(cell.stages) for cell in plan.cells)
 
@@ -130,9 +150,9 @@ def _is_reported(sweep_dir: Path) -> bool:
     return reported == source_of(sweep_dir) and is_current(sweep_dir)
 
 
-def _status_of(outcome: SweepOutcome) -> str:
+def _status_of(plan: Plan, ledger: Ledger) -> str:
     """A tainted cell has not failed: it was measured, and says what it is worth."""
-    return "done" if all(cell.status in MEASURED for cell in outcome.cells) else "failed"
+    return "done" if all(cell_outcome(plan, each, ledger.state).status in MEASURED for each in plan.cells) else "failed"
 
 
 def _saved_or_derived(outcome: SweepOutcome) -> Results:
@@ -144,80 +164,23 @@ def _saved_or_derived(outcome: SweepOutcome) -> Results:
     return derive(outcome)
 
 
-def _open_mirror(study: Study, cluster: Cluster, ledger: Ledger, sweep_dir: Path) -> MlflowMirror | None:
-    """The mirror, or None (with a warning) when its store is away: the sweep goes on, the ledger has everything."""
-    from sweep.record.mlflow_mirror import MlflowMirror, SweepIdentity
-
-    uri = cluster.mlflow_uri
-    mirror = (
-        MlflowMirror.embedded(sweep_dir, study.name, study.question)
-        if uri is None
-        else MlflowMirror(uri, None, study.name, study.question)
-    )
-    identity = SweepIdentity(
-        # The embedded store is this sweep's alone and moves with it
-        id=_sweep_id(sweep_dir) if uri is not None else study.name,
-        name=sweep_dir.name,
-        sweep_dir=sweep_dir,
-        started_t=ledger.state.first_t or _now(),
-        tags=_conditions()["versions"],
-    )
-    try:
-        mirror.open(identity)
-    except RecordError as error:
-        logging.getLogger(__name__).warning("nothing is written to MLflow in this run: %s", error)
-        return None
-    return mirror
-
-
-def _record(outcome: SweepOutcome, plan: Plan, ledger: Ledger, mirror: MlflowMirror | None, status: str) -> Results:
-    """Tables, report, then MLflow."""
+def _record(outcome: SweepOutcome, mirror: MirrorProcess, status: str) -> Results:
+    """Cells into MLflow, then tables and report with the names of their runs, then these into MLflow."""
     from sweep.record.source import source_of
-    from sweep.record.tables import write_tables
-    from sweep.report.writing import write_report
 
-    if mirror is not None:
-        _mirror_cells(plan, ledger, mirror)
-    results = derive(outcome, mirror.run_ids if mirror is not None else None)
     source = source_of(outcome.sweep_dir)
-    tables = write_tables(results, outcome.sweep_dir, source)
-    report = write_report(results, outcome.sweep_dir)
+    mirror.patience_s = _PATIENCE_S["interrupted" if status == "interrupted" else ""]
+    is_in = False
+    with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
+        is_in = mirror.settle()
+    results = write_results(outcome, mirror.run_ids)
     with suppress(OSError):  # the next run writes the report once more
         (outcome.sweep_dir / _REPORTED).write_text(source, encoding="utf-8")
-    if mirror is not None:
-        files = {"results": tables, "report": report, "tuning_logs": _tuning_logs(outcome.sweep_dir)}
-        try:
-            mirror.record_results(results, files)
-            mirror.close(status)
-        except RecordError as error:
-            logging.getLogger(__name__).warning("MLflow has not taken everything: %s", error)
+    if not (is_in and mirror.finish(status)):
+        logging.getLogger(__name__).warning(
+            "MLflow lacks some of this sweep: %s; `sweep mirror %s` writes it", mirror.trouble, outcome.sweep_dir
+        )
     return results
-
-
-def _mirror_cells(plan: Plan, ledger: Ledger, mirror: MlflowMirror) -> None:
-    """Whatever the mirror missed while the run went on."""
-    try:
-        for planned in plan.cells:
-            outcome = cell_outcome(plan, planned, ledger.state)
-            if outcome.status != "pending":
-                mirror.record_cell(outcome)
-    except RecordError as error:
-        logging.getLogger(__name__).warning("MLflow has not taken all cells: %s", error)
-
-
-def _tuning_logs(sweep_dir: Path) -> list[Path]:
-    return sorted(path for path in (sweep_dir / "records").glob("*/*") if path.is_dir())
-
-
-def _sweep_id(sweep_dir: Path) -> str:
-    """The same for all runs of one sweep directory, another for another."""
-    return hashlib.sha256(f"{platform.node()}:{sweep_dir}".encode()).hexdigest()[:16]
-
-
-def _now() -> float:
-    import time
-
-    return time.time()
 
 
 def _conditions() -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from sweep.cli import executing, importing, overlaying, place, results, sweeping
+from sweep.cli import executing, importing, mirroring, overlaying, place, results, sweeping
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
@@ -38,6 +38,7 @@ app.command("status")(results.status_command)
 app.command("where")(results.where_command)
 app.command("report")(results.report_command)
 app.command("compare")(results.compare_command)
+app.command("mirror")(mirroring.mirror_command)
 app.command("ui")(results.ui_command)
 app.command("exec")(executing.exec_command)
 app.command("overlay")(overlaying.overlay_command)

@@ -1,8 +1,9 @@
-"""A sweep mirrored in MLflow: experiment = study, parent run = sweep, child run = cell.
+"""A sweep mirrored in MLflow: experiment = study, parent run = sweep, child run = cell, dataset = network.
 
 The ledger is the truth; this can be thrown away and written anew from it. Each settled cell is written as it settles,
 and a cell whose content is there already is left alone, so a resumed sweep adds what is missing and nothing twice.
-A run is complete once it has ended: one that a kill left half written is replaced.
+A run is complete once it has ended: one that a kill or a lost connection left half written is taken away, and so is a
+second run of one cell (a server had carried out a call whose answer was lost).
 """
 
 from __future__ import annotations
@@ -10,21 +11,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from sweep.analysis.answer import answer, best_cells
-from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import Results
 from sweep.record import mlflow_rows as rows
+from sweep.record.mlflow_bulk import writer_for
 from sweep.record.mlflow_rows import Point
-from sweep.record.mlflow_store import bring_home, embedded_store, open_client, settle, translated
+from sweep.record.mlflow_runs import RunDraft
+from sweep.record.mlflow_store import bring_home, embedded_store, home_of, open_client, settle, translated
+from sweep.record.mlflow_writer import ClientWriter, Writer
 
 __all__ = ["MlflowMirror", "SweepIdentity"]
 
-_BATCH = 1000
-"""Metrics that one call of log_batch takes."""
 _ENDED = {"done": "FINISHED", "failed": "FINISHED", "interrupted": "KILLED", "stopped": "KILLED"}
 
 
@@ -45,17 +46,18 @@ class SweepIdentity:
 @dataclass(slots=True)
 class _Mirrored:
     run_id: str
-    content: str | None
-    """None: its run never ended."""
+    content: str
     metrics: dict[str, float]
 
 
 class MlflowMirror:
-    """Writes one sweep to one store. Not for several threads."""
+    """Writes one sweep to one store. Not for several threads. After a RecordError, `open` comes first again."""
 
     def __init__(self, tracking_uri: str, artifact_root: str | None, study: str, question: str = "") -> None:
+        """`artifact_root`: where the artifacts of a new experiment lie; None: where the store's server keeps them."""
         self.tracking_uri, self.artifact_root, self.study, self.question = tracking_uri, artifact_root, study, question
         self._client: Any = None
+        self._writer: Writer | None = None
         self._experiment_id = ""
         self._parent_id = ""
         self._sweep: SweepIdentity | None = None
@@ -66,6 +68,13 @@ class MlflowMirror:
         """In the sweep directory itself: mlflow.db and mlartifacts/."""
         sweep_dir.mkdir(parents=True, exist_ok=True)
         return cls(*embedded_store(sweep_dir), study, question)
+
+    @classmethod
+    def at(cls, tracking_uri: str | None, sweep_dir: Path, study: str, question: str = "") -> Self:
+        """In a tracking server or database; None: in the sweep directory."""
+        if tracking_uri is None or tracking_uri == embedded_store(sweep_dir)[0]:
+            return cls.embedded(sweep_dir, study, question)
+        return cls(tracking_uri, home_of(tracking_uri, sweep_dir), study, question)
 
     @property
     def run_ids(self) -> Mapping[str, str]:
@@ -78,37 +87,40 @@ class MlflowMirror:
         Raises RecordError where the store cannot be reached.
         """
         self._sweep = sweep
-        if self.artifact_root is not None:
+        if self.tracking_uri == embedded_store(sweep.sweep_dir)[0] and self.artifact_root is not None:
             bring_home(self.tracking_uri, self.artifact_root)
         self._client = open_client(self.tracking_uri)
+        self._writer = writer_for(self._client)
         with translated(self.tracking_uri):
             self._experiment_id = self._experiment()
-            found = self._search(f"tags.`sweep.id` = '{sweep.id}'")
-            if found:
-                self._parent_id = found[0].info.run_id
+            first, *others = self._search(f"tags.`sweep.id` = '{sweep.id}'") or [None]
+            for other in others:
+                self._client.delete_run(other.info.run_id)
+            tags = rows.as_text({"sweep.id": sweep.id, "sweep.dir": sweep.sweep_dir, **sweep.tags})
+            if first is not None:
+                self._parent_id = first.info.run_id
                 self._client.update_run(self._parent_id, status="RUNNING")
-                self._client.set_tag(self._parent_id, "sweep.dir", str(sweep.sweep_dir))
-                self._cells = dict(self._mirrored())
+                ClientWriter(self._client).tag(self._parent_id, tags)
+                self._cells = self._found()
             else:
-                tags = rows.as_text({"sweep.id": sweep.id, "sweep.dir": sweep.sweep_dir, **sweep.tags})
-                self._parent_id = self._create_run(sweep.name, round(sweep.started_t * 1e3), tags)
+                start_ms = round(sweep.started_t * 1e3)
+                self._parent_id = ClientWriter(self._client).create(self._experiment_id, sweep.name, start_ms, tags)
+                self._cells = {}
         return self._parent_id
 
-    def record_cell(self, outcome: CellOutcome, now: float | None = None) -> str:
-        """Write a settled cell and return its run id. Raises RecordError; ValueError for a pending cell."""
-        if outcome.status not in rows.STATUS:
-            raise ValueError(f"{outcome.cell.name} is {outcome.status}: only a settled cell is mirrored")
-        assert self._sweep is not None, "open() comes first"
-        known, content = self._cells.get(outcome.cell.id), rows.content_hash(outcome)
-        if known is not None and known.content == content:
-            return known.run_id
-        at = time.time() if now is None else now
+    def record_cells(self, drafts: Iterable[RunDraft]) -> dict[str, str]:
+        """Write settled cells, and return the run of each by the cell's id. Raises RecordError."""
+        assert self._writer is not None, "open() comes first"
+        wanted = list(drafts)
+        new = [draft for draft in wanted if self._content_of(draft.cell_id) != draft.content]
         with translated(self.tracking_uri):
-            if known is not None:  # metrics of a run cannot be taken back, so another run takes its place
-                self._client.delete_run(known.run_id)
-            run_id = self._write_cell(outcome, at)
-        self._cells[outcome.cell.id] = _Mirrored(run_id, content, {})
-        return run_id
+            for draft in new:  # metrics of a run cannot be taken back, so another run takes its place
+                if draft.cell_id in self._cells:
+                    self._client.delete_run(self._cells.pop(draft.cell_id).run_id)
+            run_ids = self._writer.write(self._experiment_id, self._parent_id, new) if new else []
+        for draft, run_id in zip(new, run_ids, strict=True):
+            self._cells[draft.cell_id] = _Mirrored(run_id, draft.content, {})
+        return {draft.cell_id: self._cells[draft.cell_id].run_id for draft in wanted}
 
     def record_results(self, results: Results, files: Mapping[str, Sequence[Path]] | None = None) -> None:
         """Add what takes the whole sweep to know: ratios to each cell; counts, answer and files to the parent.
@@ -116,13 +128,11 @@ class MlflowMirror:
         files: by folder among the parent's artifacts ("" for its root), where they keep the place they have below a
         folder of the sweep directory; folders are taken with all they hold.
         """
+        assert self._writer is not None, "open() comes first"
         with translated(self.tracking_uri):
             now_ms = round(results.summary.ended_t * 1e3)
-            for row in results.cells:
-                mirrored = self._cells.get(row["cell_id"])
-                if mirrored is not None:
-                    self._add_metrics(mirrored, {name: row[name] for name in rows.DERIVED_METRICS}, now_ms)
-            self._log(self._parent_id, _parent_points(results, now_ms))
+            self._writer.add_points(dict(self._new_ratios(results, now_ms)))
+            self._writer.add_points({self._parent_id: _parent_points(results, now_ms)})
             note = f"{results.summary.question}\n\n**{answer(results)}**"
             self._client.set_tag(self._parent_id, "mlflow.note.content", note)
             for folder, paths in (files or {}).items():
@@ -131,11 +141,41 @@ class MlflowMirror:
 
     def close(self, status: str, now: float | None = None) -> None:
         """End the parent run. status: done, failed (some cells), stopped or interrupted."""
-        if self._client is not None:
+        if self._client is not None and self._writer is not None:
             with translated(self.tracking_uri):
+                if not self._writer.is_atomic:
+                    self._cells = self._found()
                 self._client.set_terminated(self._parent_id, _ENDED[status], _ms(now))
                 settle(self.tracking_uri)
-            self._client = None
+            self._client = self._writer = None
+
+    def _content_of(self, cell_id: str) -> str | None:
+        known = self._cells.get(cell_id)
+        return None if known is None else known.content
+
+    def _new_ratios(self, results: Results, now_ms: int) -> Iterable[tuple[str, list[Point]]]:
+        for row in results.cells:
+            mirrored = self._cells.get(row["cell_id"])
+            if mirrored is None:
+                continue
+            values = {name: row[name] for name in rows.DERIVED_METRICS if row[name] is not None}
+            changed = {name: value for name, value in values.items() if mirrored.metrics.get(name) != value}
+            if changed:
+                mirrored.metrics.update(changed)
+                yield mirrored.run_id, [Point(name, value, now_ms) for name, value in changed.items()]
+
+    def _found(self) -> dict[str, _Mirrored]:
+        """The whole runs that are there, one a cell; others are taken away."""
+        found: dict[str, _Mirrored] = {}
+        for run in self._search(f"tags.`mlflow.parentRunId` = '{self._parent_id}'"):
+            cell_id, content = run.data.tags.get("sweep.cell_id"), run.data.tags.get(rows.CONTENT_TAG)
+            if cell_id is None:
+                continue  # somebody else's, below this parent
+            if content is None or cell_id in found or run.info.status not in rows.STATUS.values():
+                self._client.delete_run(run.info.run_id)
+            else:
+                found[cell_id] = _Mirrored(run.info.run_id, content, dict(run.data.metrics))
+        return found
 
     def _experiment(self) -> str:
         existing = self._client.get_experiment_by_name(self.study)
@@ -148,12 +188,6 @@ class MlflowMirror:
         tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": self.question}
         return str(self._client.create_experiment(self.study, artifact_location=self.artifact_root, tags=tags))
 
-    def _mirrored(self) -> Iterable[tuple[str, _Mirrored]]:
-        for run in self._search(f"tags.`mlflow.parentRunId` = '{self._parent_id}'"):
-            has_ended = run.info.status in rows.STATUS.values()
-            content = run.data.tags.get(rows.CONTENT_TAG) if has_ended else None
-            yield run.data.tags["sweep.cell_id"], _Mirrored(run.info.run_id, content, dict(run.data.metrics))
-
     def _search(self, condition: str) -> list[Any]:
         found: list[Any] = []
         token = None
@@ -163,27 +197,6 @@ class MlflowMirror:
             token = page.token
             if not token:
                 return found
-
-    def _create_run(self, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
-        known = {"mlflow.source.name": "sweep", "mlflow.source.type": "JOB", "mlflow.user": "sweep"}
-        run = self._client.create_run(self._experiment_id, start_ms, {**known, **tags}, run_name=name)
-        return str(run.info.run_id)
-
-    def _write_cell(self, outcome: CellOutcome, now: float) -> str:
-        assert self._sweep is not None
-        start_ms, end_ms = rows.span(outcome, now)
-        tags = rows.cell_tags(outcome, str(self._sweep.sweep_dir)) | {"mlflow.parentRunId": self._parent_id}
-        run_id = self._create_run(outcome.cell.name, start_ms, tags)
-        self._log(run_id, rows.metrics(outcome, now), rows.params(outcome))
-        self._client.log_dict(run_id, _as_artifact(outcome), "cell.json")
-        self._client.set_terminated(run_id, rows.STATUS[outcome.status], end_ms)
-        return run_id
-
-    def _add_metrics(self, mirrored: _Mirrored, values: Mapping[str, float | None], now_ms: int) -> None:
-        changed = {n: v for n, v in values.items() if v is not None and mirrored.metrics.get(n) != v}
-        if changed:
-            self._log(mirrored.run_id, [Point(name, value, now_ms) for name, value in changed.items()])
-            mirrored.metrics.update(changed)
 
     def _log_file(self, path: Path, folder: str) -> None:
         assert self._sweep is not None
@@ -195,14 +208,6 @@ class MlflowMirror:
             self._client.log_artifacts(self._parent_id, str(path), "/".join(filter(None, parts)))
         else:
             self._client.log_artifact(self._parent_id, str(path), "/".join(filter(None, parts[:-1])) or None)
-
-    def _log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str] | None = None) -> None:
-        from mlflow.entities import Metric, Param
-
-        given = [Param(key, value) for key, value in (params or {}).items()]
-        for start in range(0, max(1, len(points)), _BATCH):
-            batch = [Metric(one.name, one.value, one.t_ms, one.step) for one in points[start : start + _BATCH]]
-            self._client.log_batch(run_id, metrics=batch, params=given if start == 0 else [])
 
 
 def _parent_points(results: Results, now_ms: int) -> list[Point]:
@@ -219,15 +224,6 @@ def _parent_points(results: Results, now_ms: int) -> list[Point]:
 def _allowed(name: str) -> str:
     """With the characters that MLflow takes in the name of a metric."""
     return "".join(character if character.isalnum() or character in "_-. :" else "_" for character in name)
-
-
-def _as_artifact(outcome: CellOutcome) -> dict[str, Any]:
-    """The whole of a cell, but for its tuning curve, which is among the metrics."""
-    told = asdict(outcome)
-    told["stages"] = {
-        kind: {key: value for key, value in result.items() if key != "curve"} for kind, result in told["stages"].items()
-    }
-    return told
 
 
 def _ms(now: float | None) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -18,12 +19,23 @@ from typing import Any
 
 from sweep.errors import RecordError
 
-__all__ = ["bring_home", "embedded_store", "open_client", "settle", "translated", "ui_command", "ui_environment"]
+__all__ = [
+    "bring_home",
+    "embedded_store",
+    "home_of",
+    "open_client",
+    "settle",
+    "translated",
+    "ui_command",
+    "ui_environment",
+    "without_password",
+]
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # The client retries a server that is away for minutes by default; a sweep must not stand still for its mirror.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    # The client would send a call again whose answer was lost, and the server would make a second run: whoever writes
+    # tries again by itself, and looks first at what is there.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
@@ -34,6 +46,12 @@ def embedded_store(sweep_dir: Path) -> tuple[str, str]:
     """Tracking URI and artifact root of a sweep's own store, both inside its directory."""
     home = sweep_dir.resolve()
     return f"sqlite:///{home / 'mlflow.db'}", (home / _ARTIFACTS).as_uri()
+
+
+def home_of(tracking_uri: str, sweep_dir: Path) -> str | None:
+    """Where the artifacts lie that go with a store: beside the sweep for a database, the server's own business else."""
+    is_server = tracking_uri.startswith(("http:", "https:")) or "://" not in tracking_uri
+    return None if is_server else (sweep_dir.resolve() / _ARTIFACTS).as_uri()
 
 
 def open_client(tracking_uri: str) -> Any:
@@ -91,9 +109,11 @@ def translated(tracking_uri: str) -> Iterator[None]:
             "mlflow",
             "sqlalchemy",
             "sqlite3",
+            "psycopg2",
             "requests",
         ):
-            raise RecordError(f"MLflow store {tracking_uri}: {_first_line(error)}") from error
+            shown = without_password(tracking_uri)
+            raise RecordError(f"MLflow store {shown}: {_first_line(error).replace(tracking_uri, shown)}") from error
         raise
 
 
@@ -128,6 +148,11 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def without_password(uri: str) -> str:
+    """For people and logs."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
 def _sqlite_path(tracking_uri: str) -> Path | None:

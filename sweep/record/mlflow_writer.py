@@ -1,0 +1,98 @@
+"""Writing runs to a store through MLflow's own client: works with every store, with some calls for each run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from sweep.record.mlflow_rows import Point
+from sweep.record.mlflow_runs import ModelFile, RunDraft
+
+__all__ = ["CONTEXT", "KNOWN_TAGS", "ClientWriter", "Writer", "dataset_source"]
+
+_BATCH = 1000
+"""Metrics that one call of log_batch takes."""
+_AT_ONCE = 4
+"""Runs written side by side: each waits for the server most of the time."""
+CONTEXT = "network"
+"""What a dataset is to its run."""
+KNOWN_TAGS = {"mlflow.source.name": "sweep", "mlflow.source.type": "JOB", "mlflow.user": "sweep"}
+
+
+class Writer(Protocol):
+    """Writes runs; `tests/record/test_mlflow_writers.py` is the contract.
+
+    A run that was written has ended, and is found by its tags. Where a call raises, any part of what it was to write
+    may be there.
+    """
+
+    is_atomic: bool
+    """Whether no part is there, or all of it."""
+
+    def write(self, experiment_id: str, parent_id: str, drafts: Sequence[RunDraft]) -> list[str]:
+        """Write runs below a parent; their ids, in order."""
+
+    def add_points(self, points: Mapping[str, Sequence[Point]]) -> None:
+        """Add metrics to runs, by their ids."""
+
+
+class ClientWriter:
+    """By `mlflow.MlflowClient`."""
+
+    is_atomic = False
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
+        """A run that has begun."""
+        run = self._client.create_run(experiment_id, start_ms, {**KNOWN_TAGS, **tags}, run_name=name)
+        return str(run.info.run_id)
+
+    def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run."""
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def write(self, experiment_id: str, parent_id: str, drafts: Sequence[RunDraft]) -> list[str]:
+        """Several side by side."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(lambda draft: self._write(experiment_id, parent_id, draft), drafts))
+
+    def add_points(self, points: Mapping[str, Sequence[Point]]) -> None:
+        """A call or more for each run."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            list(threads.map(lambda run_id: self._log(run_id, points[run_id], {}), points))
+
+    def _write(self, experiment_id: str, parent_id: str, draft: RunDraft) -> str:
+        tags = {**draft.tags, "mlflow.parentRunId": parent_id}
+        run_id = self.create(experiment_id, draft.name, draft.start_ms, tags)
+        self._log(run_id, draft.points, draft.params)
+        if draft.model is not None:
+            self._client.log_inputs(run_id, datasets=[_dataset_input(draft.model)])
+        self._client.log_dict(run_id, draft.artifact, "cell.json")
+        self._client.set_terminated(run_id, draft.status, draft.end_ms)
+        return run_id
+
+    def _log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str]) -> None:
+        from mlflow.entities import Metric, Param
+
+        given = [Param(key, value) for key, value in params.items()]
+        for start in range(0, max(1, len(points)), _BATCH):
+            batch = [Metric(one.name, one.value, one.t_ms, one.step) for one in points[start : start + _BATCH]]
+            self._client.log_batch(run_id, metrics=batch, params=given if start == 0 else [])
+
+
+def dataset_source(model: ModelFile) -> tuple[str, str]:
+    """Type and content of a dataset's source, as MLflow has them."""
+    return "local", json.dumps({"uri": model.source})
+
+
+def _dataset_input(model: ModelFile) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    kind, source = dataset_source(model)
+    return DatasetInput(Dataset(model.name, model.digest, kind, source), [InputTag("mlflow.data.context", CONTEXT)])
