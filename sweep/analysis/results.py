@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
+from sweep.analysis.measurements import measurement_rows, repeats_of
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning import curve_rows, pools, task_rows, tuning_columns
 from sweep.study.spec import AXES
@@ -86,7 +87,7 @@ def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = Non
             tuning=pools(outcome.cells),
         ),
         cells=cells,
-        measurements=[row for cell in outcome.cells for row in _measurement_rows(cell)],
+        measurements=[row for cell in outcome.cells for row in measurement_rows(cell)],
         curves=[row for cell in outcome.cells for row in curve_rows(cell)],
         tasks=[row for cell in outcome.cells for row in task_rows(cell)],
     )
@@ -110,10 +111,11 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
         "error": outcome.error,
         "failed_stage": outcome.failed_stage,
         "attempts": outcome.attempts,
-        **_latency_columns(measure.get("run_secs") if outcome.status in MEASURED else None),
+        **_latency_columns(repeats_of(measure) if outcome.status in MEASURED else None),
         "number": measure.get("number"),
         "stopped_by": measure.get("stopped_by"),
-        "blocks": len(measure.get("set_aside", ())) + 1 if measure else None,
+        "rounds": len(repeats_of(measure)) if measure else None,
+        "blocks": len(repeats_of(measure)) + len(measure.get("set_aside", ())) if measure else None,
         "reference_kernel_ms": _kernel_ms(measure),
         "speedup_vs_untuned": None,
         "ratio_to_onnxruntime": None,
@@ -133,11 +135,11 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
     }
 
 
-def _latency_columns(run_secs: Sequence[float] | None) -> Row:
+def _latency_columns(blocks: Sequence[Sequence[float]] | None) -> Row:
     names = ("mean", "median", "min", "max", "std", "p90", "p99", "ci_low", "ci_high")
-    if not run_secs:
+    if not blocks:
         return {f"latency_ms_{name}": None for name in names} | {"repeats": None, "is_stable": None}
-    summary = summarise(run_secs)
+    summary = summarise(blocks)
     seconds = {name: getattr(summary, name) for name in names}
     in_ms = {f"latency_ms_{name}": None if value is None else value * 1e3 for name, value in seconds.items()}
     return in_ms | {"repeats": summary.repeats, "is_stable": summary.is_stable}
@@ -173,26 +175,6 @@ def _untuned_key(row: Row) -> tuple[Any, ...]:
 def _reference_key(row: Row) -> tuple[Any, ...]:
     # Not layout and precision: the reference runs the network as it came, whatever this project makes of it.
     return row["model"], row["batch"], row["device"]
-
-
-def _measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
-    measure = outcome.stages.get("measure", {})
-    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **_axes(outcome)}
-    kept = {**measure, "kind": "repeat"}
-    aside = [{**block, "kind": "set aside"} for block in measure.get("set_aside", ())]
-    warmup = {**measure, "kind": "warm-up", "run_secs": measure.get("warmup_secs"), "tainted": ()}
-    for block in (warmup, kept, *aside):
-        for index, seconds in enumerate(block.get("run_secs") or ()):
-            yield {
-                **shared,
-                "kind": block["kind"],
-                "block": None if block is warmup else block.get("block", 0),
-                "tainted": bool(block.get("tainted")),
-                "repeat": index,
-                "seconds": seconds,
-                "number": 1 if block is warmup else measure.get("number"),
-                "t": block.get("conditions", {}).get("at_before"),
-            }
 
 
 def _stage_seconds(cells: Iterable[CellOutcome]) -> dict[str, float]:

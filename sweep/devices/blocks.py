@@ -19,7 +19,7 @@ from sweep.devices.timing import Clock, Ready, Repeats, Sampling, get_ready, tak
 __all__ = ["Apparatus", "Bystander", "Place", "measure_blocks"]
 
 WAITS_S = (1.0, 4.0)
-"""Before a tainted block is measured again: what disturbs is often gone in a moment. Two more blocks at most."""
+"""Before a tainted block is measured again, the first time and later: what disturbs is often gone in a moment."""
 FIT = 1.5
 """A further block is begun where so many times the seconds of the last one are left: it may take as many repeats as
 are allowed."""
@@ -80,7 +80,7 @@ def measure_blocks(
     left_s: Callable[[], float],
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Warm up, then take blocks until one is clean, or there have been three, or `left_s` says that no other fits.
+    """Warm up, then take blocks until one is clean, or there are no retakes, or `left_s` says that no other fits.
 
     The result of a measure stage as far as times go: the kept block's, its index `block` and why it is `tainted` (a
     list, empty for a clean one), and the others under `set_aside`.
@@ -88,9 +88,9 @@ def measure_blocks(
     ready = get_ready(apparatus.clock, sampling)
     blocks: list[_Block] = []
     best_s = place.best_kernel_s
-    for wait_s in (0.0, *WAITS_S):
+    for take in range(1 + sampling.retakes):
         if blocks:
-            sleep(wait_s)
+            sleep(WAITS_S[min(take, len(WAITS_S)) - 1])
         left_before_s = left_s()
         blocks.append(_take(apparatus, ready, sampling, place))
         best_s = _best(best_s, blocks[-1])

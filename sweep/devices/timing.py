@@ -33,6 +33,10 @@ BATCH, BATCH_SHARE = 5, 4
 each further one is a further chance to stop while it is narrow by luck."""
 
 
+RETAKES = 2
+"""Of a tainted block, right after it."""
+
+
 class StoppedBy(StrEnum):
     """Why no more repeats were taken."""
 
@@ -41,7 +45,9 @@ class StoppedBy(StrEnum):
     REPEATS = "repeats"
     """`max_repeat` is reached."""
     TIME = "time"
-    """Another repeat would go beyond `time_limit_s`."""
+    """Another repeat would go beyond `time_limit_s`, or another visit beyond `timeout_s`."""
+    DISTURBED = "disturbed"
+    """More blocks were tainted than there are rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,8 @@ class Sampling:
     """For the timed calls of the repeats."""
     cache_flush: bool
     """Empty the caches before each repeat, which is then a single call."""
+    retakes: int
+    """How often a tainted block may be measured again right away; a measurement in rounds comes back to it instead."""
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Sampling:
@@ -79,6 +87,7 @@ class Sampling:
             relative_interval=float(options.get("relative_interval", 0.0)),
             time_limit_s=float(options.get("time_limit_s", math.inf)),
             cache_flush=bool(options.get("cache_flush", False)),
+            retakes=int(options.get("retakes", RETAKES)),
         )
 
 

@@ -5,11 +5,13 @@ They turn a call into work on the toolchain and the device. An engine decides in
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sweep.engine.site import Site
 from sweep.engine.work import MeasureCall, TuneCall
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from sweep.devices.kernel import Kernel
     from sweep.devices.session import DeviceSession
 
-__all__ = ["DeviceBench", "FutureLaboratory", "TunerBench"]
+__all__ = ["TURNS", "DeviceBench", "FutureLaboratory", "Lane", "TunerBench"]
 
+T = TypeVar("T")
 
 KERNEL_TIME_LIMIT_S = 300.0
 """It compiles in half a second, and may wait for a builder behind a whole network."""
@@ -116,6 +119,11 @@ class DeviceBench:
         from sweep.devices.session import DeviceSession
 
         self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
+TURNS = 8
+"""Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
+more of them to measure again."""
+
+
         self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir)
         self._is_open = False
         self._kernel: Kernel | None = None
@@ -124,20 +132,26 @@ class DeviceBench:
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
-        return self._open().measure_candidate(lib, args, **options)
+        return self._queue.submit(lambda: self._open().measure_candidate(lib, args, **options)).result()
 
     def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
         """Time several tuning candidates in turns."""
-        return self._open().compare_candidates(candidates, **options)
+        return self._queue.submit(lambda: self._open().compare_candidates(candidates, **options)).result()
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
-        """Perform a measure stage."""
-        import_dir, kernel, session = self._sweep_dir / call.import_dir, self._reference_kernel(), self._open()
-        if call.artifact_dir is None:
-            result = session.measure_reference(import_dir, call.measure, call.threads, call.threshold, kernel)
-        else:
-            artifact_dir = self._sweep_dir / call.artifact_dir
-            result = session.measure_artifact(artifact_dir, import_dir, call.measure, call.threshold, kernel)
+        self._building = Lock()
+        self._queue = Lane(device.key)
+        """Perform a measure stage. Between its visits to the device others come to theirs."""
+        from sweep.devices.rounds import Rounds
+
+        kernel = self._reference_kernel()
+        rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
+        while (options := rounds.next_visit()) is not None:
+            if self._queue.is_idle:
+                time.sleep(rounds.pause_s)
+            told, seconds = self._queue.submit(self._visit, call, options, kernel).result()
+            rounds.take(told, seconds)
+        result = rounds.result()
         if kernel is None:
             result["conditions"]["no_reference_kernel"] = self._no_kernel
         return result
@@ -154,6 +168,7 @@ class DeviceBench:
         if self._kernel is None and self._no_kernel is None:
             device = self._device
             arguments = {
+        self._queue.close()
                 "target": dict(device.target),
                 "threads": device.threads,
                 "linker": device.linker,
@@ -170,6 +185,10 @@ class DeviceBench:
         if not self._is_open:
             self._session.open()
             self._is_open = True
+        with self._building:
+            return self._built_kernel()
+
+    def _built_kernel(self) -> Kernel | None:
         return self._session
 
 
@@ -179,10 +198,17 @@ class Lane:
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
-    def submit(self, call: Callable[..., dict[str, Any]], *args: Any) -> Future[dict[str, Any]]:
+    def submit(self, call: Callable[..., T], *args: Any) -> Future[T]:
         """Queue a call."""
-        return self._pool.submit(call, *args)
+        self._latest = answer = self._pool.submit(call, *args)
+        return answer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self._latest is None or self._latest.done()
 
     def close(self) -> None:
         """Let the running call end and drop the rest."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._latest: Future[Any] | None = None

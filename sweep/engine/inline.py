@@ -1,19 +1,21 @@
-"""The inline engine: everything from this process, one attempt at a time. For debugging, and where Ray is not."""
+"""The inline engine: everything from this process, one attempt at a time, but for measurements that wait for a device,
+which are performed together, in turns. For debugging, and where Ray is not.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from threading import Lock
 from typing import Any
 
-from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench
+from sweep.engine.bench import TURNS, DeviceBench, FutureLaboratory, Lane, TunerBench
 from sweep.engine.site import Site
 from sweep.engine.work import (
     CANDIDATE_MEMORY_BYTES,
-    MeasureCall,
     TuneCall,
     compile_call,
     measure_call,
@@ -28,7 +30,9 @@ __all__ = ["InlineEngine"]
 
 
 class InlineEngine:
-    """Performs one attempt in each `poll`. Compilation happens in the forge's children: a crash costs one stage."""
+    """Performs one attempt, or the waiting measurements of one device, in each `poll`. Compilation happens in the
+    forge's children: a crash costs one stage.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -38,19 +42,25 @@ class InlineEngine:
         self._tuners: dict[str, TunerBench] = {}
         self._queue: deque[Attempt] = deque()
         self._progress: deque[Progress] = deque()
-        self.capacity: Mapping[str, int] = {"compile": 1, "tune": 1}
+        self._opening = Lock()
+        self.capacity: Mapping[str, int] = {
+            "compile": 1,
+            "tune": 1,
+            **{f"device:{key}": TURNS for key in site.devices},
+        }
 
     def start(self, attempt: Attempt) -> None:
         """Queue an attempt."""
         self._queue.append(attempt)
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
-        """Perform the next attempt, however long it takes; `timeout_s` is not used."""
-        if not self._queue:
-            return []
-        attempt = self._queue.popleft()
-        outcome = perform(lambda: self._perform(attempt), worker="inline")
-        reports: list[Report] = [*self._progress, outcome.report(attempt)]
+        """Perform what is next, however long it takes; `timeout_s` is not used."""
+        attempts = self._next()
+        if len(attempts) > 1:
+            ended = self._in_turns(attempts)
+        else:
+            ended = [self._perform_one(attempt) for attempt in attempts]
+        reports: list[Report] = [*self._progress, *ended]
         self._progress.clear()
         return reports
 
@@ -68,11 +78,41 @@ class InlineEngine:
         self._lanes.clear()
         self._forge.close()
 
+    def _next(self) -> list[Attempt]:
+        """One attempt; or all measurements that wait for a device, once what is compiled soon has joined them."""
+        if not self._queue:
+            return []
+        chosen = self._queue[0]
+        if chosen.stage.kind == "measure":
+            compiling = [attempt for attempt in self._queue if attempt.stage.kind not in ("measure", "tune")]
+            chosen = compiling[0] if compiling else chosen
+        together = [chosen]
+        if chosen.stage.kind == "measure":
+            place = chosen.stage.options.get("device")
+            waiting = (attempt for attempt in self._queue if attempt.stage.kind == "measure")
+            together = [attempt for attempt in waiting if attempt.stage.options.get("device") == place]
+        for attempt in together:
+            self._queue.remove(attempt)
+        return together
+
+    def _in_turns(self, attempts: Sequence[Attempt]) -> list[Report]:
+        with ThreadPoolExecutor(len(attempts)) as threads:
+            try:
+                return list(threads.map(self._perform_one, attempts))
+            except BaseException:  # the threads end when the device takes nothing more
+                for device in self._devices.values():
+                    device.close()
+                raise
+
+    def _perform_one(self, attempt: Attempt) -> Report:
+        return perform(lambda: self._perform(attempt), worker="inline").report(attempt)
+
     def _perform(self, attempt: Attempt) -> Mapping[str, Any]:
         if attempt.stage.kind == "tune":
             return self._tune(attempt, tune_call(attempt))
         if attempt.stage.kind == "measure":
-            return self._measure(measure_call(attempt))
+            measuring = measure_call(attempt)
+            return self._device(measuring.device).measure(measuring)
         call = compile_call(attempt, self._site.sweep_dir)
         result = self._forge.submit(call.job, dict(call.arguments), call.timeout_s).result()
         return {**result, "dir": call.folder}
@@ -97,14 +137,11 @@ class InlineEngine:
     def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
         return self._forge.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
-    def _measure(self, call: MeasureCall) -> Mapping[str, Any]:
-        lane = self._lanes.setdefault(call.device, Lane(call.device))
-        return lane.submit(self._device(call.device).measure, call).result()
-
     def _device(self, key: str) -> DeviceBench:
-        if key not in self._devices:
-            site = self._site
-            if key not in site.devices:
-                raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(site.devices)}")
-            self._devices[key] = DeviceBench(site.devices[key], site, self._build)
-        return self._devices[key]
+        with self._opening:
+            if key not in self._devices:
+                site = self._site
+                if key not in site.devices:
+                    raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(site.devices)}")
+                self._devices[key] = DeviceBench(site.devices[key], site, self._build)
+            return self._devices[key]

@@ -59,8 +59,9 @@ RESULTS = pa.schema(
         _column("repeats", pa.int32(), "repeats measured", "repeats"),
         _column("is_stable", pa.bool_(), "at least 6 repeats, and half the interval under 5 % of the median"),
         _column("number", pa.int64(), "calls that one repeat is the mean of", "calls"),
-        _column("stopped_by", pa.string(), "why no more repeats were taken: interval, repeats or time"),
-        _column("blocks", pa.int32(), "blocks of repeats measured; more than one where something disturbed the first"),
+        _column("stopped_by", pa.string(), "why no more repeats were taken: interval, repeats, time or disturbed"),
+        _column("rounds", pa.int32(), "blocks that its repeats are from, each of a visit to the device", "blocks"),
+        _column("blocks", pa.int32(), "blocks measured, those set aside because something disturbed them included"),
         _column("reference_kernel_ms", pa.float64(), "median of the reference kernel around the repeats", "ms"),
         _column(
             "speedup_vs_untuned", pa.float64(), "median of tuner none at the same other axes over this median", "x"
@@ -119,7 +120,7 @@ MEASUREMENTS = pa.schema(
         _column(
             "kind", pa.string(), "warm-up, repeat, or set aside: a repeat of a disturbed block, which no latency uses"
         ),
-        _column("block", pa.int32(), "index of the block of repeats, from 0; null for a warm-up"),
+        _column("block", pa.int32(), "index of the block of repeats, in the order in which they were taken"),
         _column("tainted", pa.bool_(), "whether something disturbed its block"),
         _column("repeat", pa.int32(), "index within its kind, from 0"),
         _column("seconds", pa.float64(), "seconds of one call, mean over `number` calls", "s"),

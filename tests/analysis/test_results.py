@@ -92,7 +92,7 @@ def test_measurements_keep_every_repeat_and_warmup(tmp_path: Path) -> None:
     assert [row["seconds"] for row in first[1:]] == outcome.cells[0].stages["measure"]["run_secs"]
     assert len(results.measurements) == 12 * 11
     assert {row["tainted"] for row in first} == {False}
-    assert [row["block"] for row in first] == [None] + [0] * 10
+    assert [row["block"] for row in first] == [0] * 11
 
 
 def test_a_tainted_cell_has_its_numbers_and_nothing_is_compared_with_it(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_blocks_that_were_set_aside_are_kept_apart(tmp_path: Path) -> None:
     cell = tainted(outcome.cells[0])
     rows = derive(replace(outcome, cells=[cell])).measurements
     kinds = Counter((row["kind"], row["block"], row["tainted"]) for row in rows)
-    assert kinds == {("warm-up", None, False): 1, ("repeat", 1, True): 10, ("set aside", 0, True): 3}
+    assert kinds == {("warm-up", 1, False): 1, ("repeat", 1, True): 10, ("set aside", 0, True): 3}
     assert [row["seconds"] for row in rows if row["kind"] == "repeat"] == cell.stages["measure"]["run_secs"]
 
 

@@ -59,6 +59,28 @@ def test_the_reference_kernel_is_built_once_and_timed_around_each_measurement(sh
     assert kernel.name == "here.so"
 
 
+@pytest.mark.parametrize("name", ["inline", "ray"])
+def test_cells_that_are_measured_at_once_take_turns(name: str, request: pytest.FixtureRequest) -> None:
+    shop: Shop = request.getfixturevalue(name)
+    attempts = []
+    for number, stage in enumerate(shop.stages("measure")[:3]):
+        attempt = shop.attempt(stage)
+        measure = {**stage.options["measure"], "rounds": 3, "max_repeat": 9, "relative_interval": 1.0}
+        attempts.append(replace(attempt, stage=changed(stage, f"turn{number}", measure=measure)))
+
+    reports = ends(shop.perform(*attempts))
+
+    visits = []
+    for report in reports:
+        assert isinstance(report, Done), report
+        assert len(report.result["blocks"]) + len(report.result["set_aside"]) >= 3
+        usual = report.result["conditions"]
+        blocks = [*report.result["blocks"], *report.result["set_aside"]]
+        visits += [({**usual, **block["conditions"]}["at_before"], report.stage_id) for block in blocks]
+    assert len({stage for _, stage in sorted(visits)[:3]}) == 3, sorted(visits)
+    assert len({stage for _, stage in sorted(visits)[3:6]}) == 3, sorted(visits)
+
+
 def test_attempts_at_once_each_end_once(shop: Shop) -> None:
     first, second = shop.stages("lower")
     (reference,) = (stage for stage in shop.stages("measure") if stage.options["runtime"] == "onnxruntime")
