@@ -182,7 +182,7 @@ def standing(sweep_dir: Path) -> Standing:
             for stage_id, failed in state.failed.items()
             if stage_id in plan["stages"]
         },
-        since_last_event_s=time.time() - (state.last_t or time.time()),
+        since_last_event_s=max(0.0, time.time() - (state.last_t or time.time())),
     )
 
 

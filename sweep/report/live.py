@@ -32,7 +32,7 @@ _STYLES = {"done": "green", "tainted": "magenta", "failed": "bold red", "skipped
 
 
 def open_progress(
-    console: Console, title: str = "", clock: Callable[[], float] = time.time
+    console: Console, title: str = "", clock: Callable[[], float] = time.monotonic
 ) -> LiveProgress | PlainProgress:
     """The view that fits the console: live where it is a terminal, else plain."""
     return (LiveProgress if console.is_terminal else PlainProgress)(console, title, clock)
@@ -41,7 +41,7 @@ def open_progress(
 class ProgressView:
     """What both views have in common: they keep the state, and say what is worth a line of its own."""
 
-    def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self.console, self.title, self.clock = console, title, clock
         self.state = SweepProgress(clock())
         self._reasons: Counter[str] = Counter()
@@ -156,7 +156,7 @@ class ProgressView:
 class PlainProgress(ProgressView):
     """A line a finished stage and cell, and a summary now and then: for logs and pipes."""
 
-    def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console, title, clock)
         self._summary_t = self._pools_t = self.state.started_t
         self._is_closed = False
@@ -189,7 +189,7 @@ class PlainProgress(ProgressView):
 class LiveProgress(ProgressView):
     """A panel that is drawn anew at each tick, below the lines that stay."""
 
-    def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console, title, clock)
         self._live = Live(self._panel(clock()), console=console, auto_refresh=False, transient=True)
         self._live.start()

@@ -78,7 +78,7 @@ class _Driver:
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Since the run began: the machine's time, which nobody sets back."""
         return time.monotonic() - self.begun
 
     def tell(self, event: m.Event, engine: Engine) -> None:
@@ -135,7 +135,7 @@ class _Driver:
         self.executed += 1
         for observer in self.observers:
             observer.stage_done(stage, report.result, report.seconds)
-        self.tell(m.StageDone(stage.id, now), engine)
+        self.tell(m.StageDone(stage.id, self.seconds), engine)
 
     def _take_failure(self, report: Failed, stage: Stage, now: float, engine: Engine) -> None:
         limit_s = self._limit_of(stage)
@@ -147,7 +147,7 @@ class _Driver:
         if not will_retry:
             self.allowance.ended(stage)
         self._append_failure(report, stage, now, will_retry)
-        self.tell(m.AttemptFailed(stage.id, report.error_class, now), engine)
+        self.tell(m.AttemptFailed(stage.id, report.error_class, self.seconds), engine)
 
     def _append_failure(self, report: Failed, stage: Stage, now: float, will_retry: bool) -> None:
         cell_s = self.allowance.cell_s if report.error_class == CellTimeout.__name__ else None
@@ -177,10 +177,10 @@ class _Driver:
         if allowed.seconds is not None and allowed.seconds <= 0:
             self.allowance.ended(stage)
             if allowed.by_run:
-                return m.Drop(stage_id, NO_TIME, now)
+                return m.Drop(stage_id, NO_TIME, self.seconds)
             error = "the work before it took all of budget.cell_minutes"
             self._append_failure(Failed(stage_id, number, CellTimeout.__name__, error, 0.0, ""), stage, now, False)
-            return m.AttemptFailed(stage_id, CellTimeout.__name__, now)
+            return m.AttemptFailed(stage_id, CellTimeout.__name__, self.seconds)
         self._allowed[stage_id] = allowed
         done = self.ledger.state.done
         inputs = {self.plan.stages[need].kind: done[need].result for need in stage.inputs}
@@ -219,7 +219,7 @@ def drive(
     """Run all that is missing of a plan.
 
     A KeyboardInterrupt ends the run: what is in the ledger stays, attempts under way are given up and made again by the
-    next run. The engine is not closed here.
+    next run. The engine is not closed here. `clock`: Unix seconds, for the ledger; nothing is decided by it.
 
     Raises:
         LedgerError: the ledger cannot be written.
@@ -246,17 +246,17 @@ def drive(
     ledger.append("run_started", t=clock(), conditions=dict(conditions or {}), **only)
     status = "interrupted"
     try:
-        driver.tell(m.Tick(clock()), engine)
+        driver.tell(m.Tick(driver.seconds), engine)
         while not driver.finished:
             _watch_the_time(driver, options.max_seconds, engine)
-            wait_s = _wait_s(machine, clock())
+            wait_s = _wait_s(machine, driver.seconds)
             if not machine.running:
                 time.sleep(wait_s)  # everything that is left waits for its retry
             for report in engine.poll(wait_s):
                 driver.take(report, engine)
-            driver.tell(m.Tick(clock()), engine)
+            driver.tell(m.Tick(driver.seconds), engine)
             for observer in observers:
-                observer.tick(clock())
+                observer.tick(time.monotonic())
         status = "stopped" if driver.skipped else "failed" if driver.any_failed else "done"
     except KeyboardInterrupt:
         status = "interrupted"
@@ -270,7 +270,7 @@ def _watch_the_time(driver: _Driver, max_seconds: float | None, engine: Engine) 
     if max_seconds is None or driver.seconds <= max_seconds:
         return
     if driver.machine.stopped is None:
-        driver.tell(m.Stop(NO_TIME, driver.clock()), engine)
+        driver.tell(m.Stop(NO_TIME, driver.seconds), engine)
     elif driver.machine.running and driver.seconds > max_seconds + grace_s(max_seconds):
         driver.give_up_what_runs()
 

@@ -64,7 +64,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         question=question,
         cells=[cell_outcome(plan, planned, state) for planned in plan.cells],
         started_t=state.first_t or 0.0,
-        ended_t=state.last_t or 0.0,
+        ended_t=max(state.first_t or 0.0, state.last_t or 0.0),  # a clock may have been set back
         interrupted=state.last_status == "interrupted",
         stage_counts=_stage_counts(plan, state),
         sweep_dir=sweep_dir,

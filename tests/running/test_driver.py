@@ -320,3 +320,24 @@ def test_an_unknown_report_is_a_bug_and_is_not_swallowed(tmp_path: Path) -> None
     with pytest.raises(KeyError):
         run(tmp_path, engine)
     assert read_ledger(tmp_path).last_status == "interrupted"
+
+
+def test_a_clock_that_is_set_back_delays_no_retry(tmp_path: Path) -> None:
+    wall_t = iter([1e9, 1e9 + 1, *(1e9 - 3600 * n for n in range(1000))])
+    engine = ChosenEngine(lambda a: failed(a, "DeviceLost") if a.number == 1 else done(a))
+    begun = time.monotonic()
+    with Ledger(tmp_path) as ledger:
+        ended = drive(
+            plan_of([stage("i", "import")], ["i"]),
+            engine,
+            ledger,
+            tmp_path,
+            policy=RetryPolicy(first_delay_s=0.2),
+            clock=lambda: next(wall_t),
+        )
+    assert (ended.status, engine.started) == ("done", [("i", 1), ("i", 2)])
+    assert time.monotonic() - begun < 60
+    state = read_ledger(tmp_path)
+    assert state.last_t is not None
+    assert state.first_t is not None
+    assert state.last_t < state.first_t
