@@ -43,14 +43,14 @@ def core_lock(
     A holder that dies loses them at once, one that is stopped after the time of a lease. No cores (a board of its own):
     nothing to lock.
 
-    Raises DeviceLost when they are not free within `timeout_s`, when what was lent them does not stop, and at the end of
-    the block when they were lost within it.
+    Raises DeviceLost when they are not free within `timeout_s`, when what was lent them does not stop, and at the end
+    of the block when they were lost within it.
     """
     wanted = sorted(set(cores))
     if not wanted:
         yield
         return
-    lease = take(cores_of(lock_dir), [f"core-{core}" for core in wanted], holder or myself(), timeout_s)
+    lease = take(cores_of(lock_dir), [f"core {core}" for core in wanted], holder or myself(), timeout_s)
     try:
         with _locked(lock_dir, wanted, lease):
             yield

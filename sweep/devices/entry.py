@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.devices.processes import ProcessId
 
-__all__ = ["LEASE_S", "Entry", "Holder", "entry_from", "failed", "held_by", "renewed", "well"]
+__all__ = ["LEASE_S", "Entry", "Holder", "as_json", "entry_from", "failed", "held_by", "renewed", "well"]
 
 LEASE_S = 10.0
 """A lease ends so long after its holder last said that it lives. Holders say so four times in that time."""
@@ -38,7 +38,7 @@ class Entry:
     """One board or core."""
 
     name: str
-    """host:port of a board's server; core-N."""
+    """host:port of a board's server, or `core 3`."""
     token: int = 0
     """Of the latest lease: each one's is greater than all before, so a late holder is told from the present one."""
     holder: Holder | None = None

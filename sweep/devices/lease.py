@@ -66,7 +66,7 @@ class Lease:
                     entries[name] = replace(judged(entry) if name not in lost else entry, holder=None)
         if lost:
             names = ", ".join(lost)
-            raise DeviceLost(f"the lease of {names} ran out: its holder was stopped for more than {LEASE_S:g} s")
+            raise DeviceLost(f"the lease of {names} ran out: its holder gave no sign of life for {LEASE_S:g} s")
 
     def _renew(self) -> None:
         """A lease that ran out stays lost: somebody may have used the board in between."""
@@ -101,7 +101,7 @@ def take(register: Register, names: Sequence[str], holder: Holder, timeout_s: fl
         if time.monotonic() >= deadline:
             Lease(register, taken).give_up(None)
             who = "somebody" if busy.holder is None else f"process {busy.holder.process.pid}"
-            raise DeviceLost(f"{busy.name.replace('-', ' ')} was not free within {timeout_s:g} s: {who} holds it")
+            raise DeviceLost(f"{busy.name} was not free within {timeout_s:g} s: {who} holds it")
         time.sleep(POLL_S)
 
 

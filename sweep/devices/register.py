@@ -1,8 +1,8 @@
 """Registers: files in which all processes of this host agree who holds a board or a core, and which boards are well.
 
-One file for the boards of a tracker key, one for all cores of the host; each is read and changed under its lock, in a few
-tenths of a millisecond. A lease in it counts for as long as it has not run out and its holder lives, so a
-holder that was killed holds nothing any more, and one that was stopped soon does not. Processes on other hosts have other
+One file for the boards of a tracker key, one for all cores of the host; each is read and changed under its lock, in a
+few tenths of a millisecond. A lease in it counts for as long as it has not run out and its holder lives, so a holder
+that was killed holds nothing any more, and one that was stopped soon does not. Processes on other hosts have other
 registers: there a tracker's session with a board is what keeps others off it.
 """
 

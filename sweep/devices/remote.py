@@ -16,20 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.devices.tracker_client import TrackerClient
 from sweep.devices.wire import WORKER_CRASHED
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError
 
 if TYPE_CHECKING:
+    from sweep.devices.tracker_client import Board
     from sweep.study.cluster import Device
 
-__all__ = ["Remote", "remote_session"]
+__all__ = ["Connection", "Remote"]
 
 SERVER_GRACE_S = 3.0
 """The server ends a session at its limit and says so; the client cuts the line this much later if it said nothing."""
 HANDSHAKE_TIMEOUT_S = 10.0
 """A server that the tracker calls free answers within milliseconds, one that is emulated within a second."""
 PROBE_TIMEOUT_S = 2.0
+ALIVE_IDLE_S, ALIVE_INTERVAL_S, ALIVE_PROBES = 10, 5, 4
+"""The kernel of a board answers its probes while the board computes; where none does for 30 s, it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Remote:
     """tvm.runtime.Device on the other side."""
     shares_files: bool
     """Whether the other side sees this host's files: an upload takes a second per 32 MB, even on loopback."""
+    board: str
+    """The server's address, host:port."""
 
     def load(self, lib: Path) -> Any:
         """The shared library as a module of the other side, where no file of ours stays behind."""
@@ -60,34 +64,73 @@ class Remote:
             return None
 
 
-@contextmanager
-def remote_session(tracker: TrackerClient, device: Device, timeout_s: float, free_timeout_s: float) -> Iterator[Remote]:
-    """A session with the next free board of the device's key, which both sides end after `timeout_s`.
+class Connection:
+    """A session that a board has taken."""
 
-    Raises DeviceLost (no tracker, no such key, none free within `free_timeout_s`, connection broken), MeasureTimeout
-    (the session's time was over), MeasureFailed (the code crashed or raised on the board).
-    """
-    from tvm import rpc
+    def __init__(self, board: Board, device: Device, timeout_s: float) -> None:
+        """Shake hands; both sides end the session after `timeout_s`. Raises DeviceLost where the board does not."""
+        from tvm import rpc
 
-    board = tracker.request(device.key, free_timeout_s)
-    peer = (_resolve(board.host), board.port)
-    line = _Line(peer)
-    remote = None
-    try:
-        with line.cut_after(HANDSHAKE_TIMEOUT_S):
-            session = rpc.connect(*peer, board.match_key, session_timeout=timeout_s)
-        line.claim()
-        with line.cut_after(timeout_s + SERVER_GRACE_S):
-            remote = Remote(session, session.device(_device_type(device.target)), shares_files=device.managed)
-            yield remote
-    except Exception as error:
-        # TVM raises whatever class the other side named; this mark tells its errors from a bug of ours.
-        if not hasattr(error, "__tvm_ffi_error__"):
-            raise
-        raise _translate(error, device.key, line, remote, timeout_s) from error
-    finally:
-        # Handles that a traceback still holds would keep the session, and with it the board.
-        line.cut()
+        self._board, self._device, self._timeout_s = board, device, timeout_s
+        self._line = _Line((_resolve(board.host), board.port))
+        try:
+            with self._line.cut_after(HANDSHAKE_TIMEOUT_S):
+                self._session = rpc.connect(*self._line.peer, board.match_key, session_timeout=timeout_s)
+            self._line.claim()
+        except Exception as error:
+            self._line.cut()
+            if not hasattr(error, "__tvm_ffi_error__"):
+                raise
+            raise DeviceLost(f"{self._where} did not take the session: {one_line(error)}") from error
+
+    @contextmanager
+    def serving(self) -> Iterator[Remote]:
+        """The other side, for the time of the block; the session ends with it.
+
+        Raises MeasureTimeout (the board says that the session's time is over), MeasureFailed (the code crashed or
+        raised there), DeviceLost (the connection broke, or the board said nothing when the time was over).
+        """
+        remote = None
+        try:
+            with self._line.cut_after(self._timeout_s + SERVER_GRACE_S):
+                device = self._session.device(_device_type(self._device.target))
+                remote = Remote(self._session, device, self._device.managed, self._board.address)
+                yield remote
+        except Exception as error:
+            # TVM raises whatever class the other side named; this mark tells its errors from a bug of ours.
+            if not hasattr(error, "__tvm_ffi_error__"):
+                raise
+            raise self._translate(error, remote) from error
+        finally:
+            # Handles that a traceback still holds would keep the session, and with it the board.
+            self._line.cut()
+
+    @property
+    def _where(self) -> str:
+        return f"{self._device.key} at {self._line.peer[0]}:{self._line.peer[1]}"
+
+    def _translate(self, error: Exception, remote: Remote | None) -> SweepError:
+        text = str(error)
+        if self._line.was_cut:
+            # A server ends a session at its limit and says so, whatever the code does: this one hangs.
+            return DeviceLost(
+                f"{self._where} said nothing for {SERVER_GRACE_S:g} s after {self._timeout_s:g} s were over"
+            )
+        if "RPCSessionTimeoutError" in text:
+            return MeasureTimeout(f"{self._where} did not finish within {self._timeout_s:g} s")
+        if WORKER_CRASHED in text:
+            return MeasureFailed(f"{self._where}: {text.partition(WORKER_CRASHED + ': ')[2].splitlines()[0]}")
+        if remote is None or not self._answers():
+            return DeviceLost(f"the connection to {self._where} broke: {one_line(error)}")
+        return MeasureFailed(f"{self._where}: {one_line(error)}")
+
+    def _answers(self) -> bool:
+        try:
+            with self._line.cut_after(PROBE_TIMEOUT_S):
+                self._session.get_function("tvm.rpc.server.remove")
+        except Exception:  # noqa: BLE001  whatever it is: no answer
+            return False
+        return True
 
 
 class _Line:
@@ -104,7 +147,7 @@ class _Line:
 
     def claim(self) -> None:
         """Know this connection from a later one to the same server, by another session of this process."""
-        self._own_ends = {found.getsockname() for found in self._sockets()}
+        self._own_ends = {_kept_alive(found).getsockname() for found in self._sockets()}
 
     @contextmanager
     def cut_after(self, limit_s: float) -> Iterator[None]:
@@ -137,27 +180,13 @@ class _Line:
                         yield found
 
 
-def _translate(error: Exception, key: str, line: _Line, remote: Remote | None, timeout_s: float) -> SweepError:
-    text = str(error)
-    where = f"{key} at {line.peer[0]}:{line.peer[1]}"
-    if remote is None:
-        return DeviceLost(f"{where} did not take the session: {one_line(error)}")
-    if line.was_cut or "RPCSessionTimeoutError" in text:
-        return MeasureTimeout(f"{where} did not finish within {timeout_s:g} s")
-    if WORKER_CRASHED in text:
-        return MeasureFailed(f"{where}: {text.partition(WORKER_CRASHED + ': ')[2].splitlines()[0]}")
-    if not _answers(remote, line):
-        return DeviceLost(f"the connection to {where} broke: {one_line(error)}")
-    return MeasureFailed(f"{where}: {one_line(error)}")
-
-
-def _answers(remote: Remote, line: _Line) -> bool:
-    try:
-        with line.cut_after(PROBE_TIMEOUT_S):
-            remote.rpc.get_function("tvm.rpc.server.remove")
-    except Exception:  # noqa: BLE001  whatever it is: no answer
-        return False
-    return True
+def _kept_alive(connection: socket.socket) -> socket.socket:
+    """A board that lost its power or its network ends the session in this many seconds, not at the session's limit."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ALIVE_IDLE_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ALIVE_INTERVAL_S)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, ALIVE_PROBES)
+    return connection
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:

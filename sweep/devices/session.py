@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.devices.artifact import load_artifact, measure_on
 from sweep.devices.blocks import Place
+from sweep.devices.boards import Boards
 from sweep.devices.candidate import time_candidate, time_in_turns
 from sweep.devices.cores import core_lock
 from sweep.devices.kernel import Kernel
+from sweep.devices.lease import myself
 from sweep.devices.onnxruntime_reference import measure_onnxruntime
-from sweep.devices.remote import remote_session
+from sweep.devices.register import boards_of
 from sweep.devices.timing import Sampling
 from sweep.devices.tracker_client import TrackerClient
 from sweep.errors import DeviceLost, MeasureFailed
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import TracebackType
 
-    from sweep.devices.remote import Remote
     from sweep.study.cluster import Device
 
 __all__ = ["DeviceSession"]
@@ -32,12 +33,14 @@ OPEN_TIMEOUT_S = 30.0
 FREE_TIMEOUT_S = 60.0
 """How long another holder of the device may keep us waiting for it."""
 THRESHOLD = 1e-3
+THIS_HOST = "this host"
+"""In place of a board: no server had a part in it."""
 CORE_TIMEOUT_S = 1800.0
 """How long devices with a core in common may keep us waiting: the longest measurement of theirs."""
 
 
 class DeviceSession:
-    """Measures on one device, one thing at a time. Not for several threads at once."""
+    """Measures on one device; on each of its boards one thing at a time. For as many threads as there are boards."""
 
     def __init__(
         self,
@@ -46,13 +49,18 @@ class DeviceSession:
         tracker_port: int,
         lock_dir: Path,
         free_timeout_s: float = FREE_TIMEOUT_S,
+        sweep: Path | None = None,
     ) -> None:
+        """`lock_dir`: where all processes of this host agree who uses what. `sweep`: on behalf of which directory."""
         self.device = device
         self.tracker = TrackerClient(tracker_host, tracker_port)
         self.lock_dir = lock_dir
-        self.free_timeout_s = free_timeout_s
-        self.best_kernel_s: float | None = None
-        """Least median of the reference kernel in this session; later measurements are judged by it."""
+        self.best_kernel_s: dict[str, float] = {}
+        """Least median of the reference kernel in this session, by board, or by key where all boards are this host;
+        later measurements are judged by it."""
+        self._sweep = sweep
+        register = boards_of(lock_dir, f"{tracker_host}:{tracker_port}", device.key)
+        self._boards = Boards(device, self.tracker, register, sweep, free_timeout_s)
         self._is_open = False
 
     def __enter__(self) -> DeviceSession:
@@ -66,7 +74,7 @@ class DeviceSession:
 
     def open(self) -> None:
         """Prove with a first session that the device is there and answers. Raises DeviceLost."""
-        with self._remote(OPEN_TIMEOUT_S) as remote:
+        with self._boards.session(OPEN_TIMEOUT_S) as remote:
             remote.device.sync()
         self._is_open = True
 
@@ -92,7 +100,7 @@ class DeviceSession:
         """
         with self._cores():
             began = time.monotonic()
-            with self._remote(timeout_s) as remote:
+            with self._boards.session(timeout_s) as remote:
                 run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms, slow_s)
             return {"run_secs": run_secs, "seconds": time.monotonic() - began}
 
@@ -113,7 +121,7 @@ class DeviceSession:
         """
         with self._cores():
             began = time.monotonic()
-            with self._remote(timeout_s) as remote:
+            with self._boards.session(timeout_s) as remote:
                 run_secs = time_in_turns(remote, candidates, rounds, number, repeat, min_repeat_ms)
             return {"run_secs": run_secs, "seconds": time.monotonic() - began}
 
@@ -133,9 +141,10 @@ class DeviceSession:
         Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
         """
         artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
-        place = self._place(self.device.threads)
-        with self._cores(), self._remote(sampling.timeout_s) as remote:
-            return self._noted(measure_on(remote, artifact, sampling, threshold, place, kernel))
+        with self._cores(), self._boards.session(sampling.timeout_s) as remote:
+            place = self._place(self.device.threads, remote.board)
+            result = measure_on(remote, artifact, sampling, threshold, place, kernel)
+        return self._noted(result, remote.board)
 
     def measure_reference(
         self,
@@ -152,20 +161,25 @@ class DeviceSession:
         if not self.device.is_this_host:
             raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not this host")
         with self._cores():
-            return self._noted(measure_onnxruntime(import_dir, measure, self._place(threads), threshold, kernel))
+            result = measure_onnxruntime(import_dir, measure, self._place(threads, THIS_HOST), threshold, kernel)
+        return self._noted(result, THIS_HOST)
 
-    def _place(self, threads: int) -> Place:
-        return Place(self.device.cores if self.device.managed else (), threads, self.best_kernel_s)
+    def _place(self, threads: int, board: str) -> Place:
+        cores = self.device.cores if self.device.managed else ()
+        return Place(cores, threads, self.best_kernel_s.get(self._where(board)))
 
-    def _noted(self, result: dict[str, Any]) -> dict[str, Any]:
-        self.best_kernel_s = result["reference_best_s"]
+    def _noted(self, result: dict[str, Any], board: str) -> dict[str, Any]:
+        if result["reference_best_s"] is not None:
+            self.best_kernel_s[self._where(board)] = result["reference_best_s"]
+        result["conditions"]["board"] = board
         return result
+
+    def _where(self, board: str) -> str:
+        return self.device.key if self.device.managed else board
 
     def _cores(self) -> AbstractContextManager[None]:
         if not self._is_open:
             raise DeviceLost(f"the session with {self.device.key} is not open")
         # The cores of a board that we do not serve are not this host's: the tracker alone keeps others off it.
-        return core_lock(self.lock_dir, self.device.cores if self.device.managed else (), CORE_TIMEOUT_S)
-
-    def _remote(self, timeout_s: float) -> AbstractContextManager[Remote]:
-        return remote_session(self.tracker, self.device, timeout_s, self.free_timeout_s)
+        cores = self.device.cores if self.device.managed else ()
+        return core_lock(self.lock_dir, cores, CORE_TIMEOUT_S, myself(self._sweep))

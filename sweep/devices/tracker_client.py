@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ __all__ = ["Board", "KeyState", "TrackerClient"]
 
 ANSWER_TIMEOUT_S = 5.0
 """A tracker answers within milliseconds; one that is being restarted within a second."""
-APPEAR_TIMEOUT_S = 6.0
-"""How long a key may be missing: a server that died is back in about a second, twice that on a loaded machine."""
 POLL_INTERVAL_S = 0.05
 
 
@@ -34,6 +31,11 @@ class Board:
     match_key: str
     """Proves to the server that the tracker sent us; good once."""
 
+    @property
+    def address(self) -> str:
+        """host:port, by which boards of one key are told apart."""
+        return f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
@@ -45,6 +47,8 @@ class KeyState:
     waiting: int
     """Requests in the queue."""
     ports: tuple[int, ...]
+    boards: tuple[str, ...] = ()
+    """Their addresses, host:port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,46 +64,50 @@ class TrackerClient:
             code, summary = ask(connection, [Code.SUMMARY])
         if code != Code.SUCCESS:
             raise DeviceLost(f"the tracker at {self.host}:{self.port} refused to sum up its devices")
-        ports: dict[str, list[int]] = {}
+        servers: dict[str, list[tuple[int, str]]] = {}
         for server in summary["server_info"]:
-            ports.setdefault(server["key"].removeprefix("server:"), []).append(int(server["addr"][1]))
-        totals = Counter({key: len(of_key) for key, of_key in ports.items()})
+            host, port = server["addr"]
+            servers.setdefault(server["key"].removeprefix("server:"), []).append((int(port), str(host)))
         queues = summary["queue_info"]
         return {
             key: KeyState(
-                total=totals[key],
+                total=len(of_key),
                 free=queues.get(key, {}).get("free", 0),
                 waiting=queues.get(key, {}).get("pending", 0),
-                ports=tuple(sorted(ports[key])),
+                ports=tuple(port for port, _ in sorted(of_key)),
+                boards=tuple(f"{host}:{port}" for port, host in sorted(of_key)),
             )
-            for key in sorted(totals)
+            for key, of_key in sorted(servers.items())
         }
 
-    def request(self, key: str, timeout_s: float) -> Board:
-        """The next free server of `key`, waiting at most `timeout_s` for one that is busy.
+    def wait_for(self, key: str, timeout_s: float) -> KeyState:
+        """The state of a key that may appear only now.
 
-        Raises DeviceLost when no tracker answers, when the key is not there (with those that are), or when no server of
-        it became free in time.
+        Raises DeviceLost when no tracker answers, or the key is not there in time (with those that are).
         """
         deadline = time.monotonic() + timeout_s
-        self._wait_for_key(key, min(deadline, time.monotonic() + APPEAR_TIMEOUT_S))
-        with self._connection(max(0.1, deadline - time.monotonic())) as connection:
-            # Closing the connection withdraws the request: the tracker offers the server to the next in the queue.
-            try:
-                code, answer = ask(connection, [Code.REQUEST, key, "", 1])
-            except TimeoutError as error:
-                raise DeviceLost(f"no device with key {key!r} became free within {timeout_s:g} s") from error
-        if code != Code.SUCCESS:
-            raise DeviceLost(f"the tracker at {self.host}:{self.port} refused the request for {key!r}")
-        host, port, match_key = answer
-        return Board(host, int(port), match_key)
-
-    def _wait_for_key(self, key: str, deadline: float) -> None:
         while key not in (there := self.keys()):
             if time.monotonic() >= deadline:
                 known = ", ".join(there) or "none"
                 raise DeviceLost(f"the tracker at {self.host}:{self.port} has no device {key!r}; keys there: {known}")
             time.sleep(POLL_INTERVAL_S)
+        return there[key]
+
+    def request(self, key: str, timeout_s: float) -> Board | None:
+        """The next free server of `key`; None when all were busy for `timeout_s`. Raises DeviceLost.
+
+        A server that is not connected to then offers itself again after 8 s.
+        """
+        with self._connection(max(0.1, timeout_s)) as connection:
+            # Closing the connection withdraws the request: the tracker offers the server to the next in the queue.
+            try:
+                code, answer = ask(connection, [Code.REQUEST, key, "", 1])
+            except TimeoutError:
+                return None
+        if code != Code.SUCCESS:
+            raise DeviceLost(f"the tracker at {self.host}:{self.port} refused the request for {key!r}")
+        host, port, match_key = answer
+        return Board(host, int(port), match_key)
 
     @contextmanager
     def _connection(self, timeout_s: float) -> Iterator[socket.socket]:

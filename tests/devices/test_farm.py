@@ -21,7 +21,7 @@ import pytest
 from sweep.devices.candidate import time_candidate
 from sweep.devices.farm import Farm, FarmAddress
 from sweep.devices.processes import identify
-from sweep.devices.remote import remote_session
+from sweep.devices.remote import Connection
 from sweep.devices.session import DeviceSession
 from sweep.devices.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost, MeasureTimeout
@@ -315,7 +315,9 @@ def test_threads_of_the_runtime_stay_on_the_cores(
         address = farm.status().address
         assert address is not None
         tracker = TrackerClient(address.tracker_host, address.tracker_port)
-        with remote_session(tracker, device, 10.0, 10.0) as remote:
+        board = tracker.request("narrow", 10.0)
+        assert board is not None
+        with Connection(board, device, 10.0).serving() as remote:
             time_candidate(remote, *parallel_add, 1, 1, 0)
             assert json.loads(remote.function("sweep.observe")())["cores"] == [LAST_CORE]
 

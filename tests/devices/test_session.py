@@ -145,7 +145,7 @@ def test_server_that_is_stopped_costs_a_limit_and_no_more(
     monkeypatch.setattr("sweep.devices.remote.SERVER_GRACE_S", 0.5)
     (pid,) = farm.status().keys["one"].pids
     try:
-        with _after(0.3, lambda: os.kill(pid, signal.SIGSTOP)), pytest.raises(MeasureTimeout):
+        with _after(0.3, lambda: os.kill(pid, signal.SIGSTOP)), pytest.raises(DeviceLost, match="said nothing"):
             measure(session, (c_candidate(HANG), []), timeout_s=1.0)
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -56,7 +56,9 @@ def test_the_reference_kernel_runs_and_caches_are_flushed(
     assert len(result["run_secs"]) == 4
     assert result["number"] == 1
     assert len(result["reference_before_s"]) == len(result["reference_after_s"]) == 7
-    assert stock.best_kernel_s == result["reference_best_s"]
+    board = result["conditions"]["board"]
+    assert stock.tracker.keys()["stock"].boards == (board,)
+    assert stock.best_kernel_s == {board: result["reference_best_s"]}
     told = result["conditions"]
     assert (told["runtime_threads"], told["cache_flush_bytes"]) == (1, 64 << 20)
     assert told["competitors_before"] is None

@@ -1,0 +1,154 @@
+"""The boards that share a tracker key, as a measurer uses them: one under a lease at a time, the well ones first.
+
+The tracker chooses which server it hands out. One that is not to be used yet is left alone, and offers itself again
+after 8 s; its siblings are asked for meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.devices.entry import Entry, failed
+from sweep.devices.lease import Lease, myself, take
+from sweep.devices.register import Register, is_held, now_s
+from sweep.devices.remote import Connection, Remote
+from sweep.errors import DeviceLost, SweepError
+
+if TYPE_CHECKING:
+    from sweep.devices.tracker_client import Board, TrackerClient
+    from sweep.study.cluster import Device
+
+__all__ = ["Boards"]
+
+APPEAR_TIMEOUT_S = 6.0
+"""How long a key may be missing: a server that died is back in about a second, twice that on a loaded machine. Once:
+a key that was waited for in vain is looked for and no more."""
+TRIAL_WAIT_S = 5.0
+"""For boards that all have failed to be offered again: a server that lives offers itself within moments."""
+
+
+@dataclass(slots=True)
+class Boards:
+    """All boards with the key of `device`. For any number of threads."""
+
+    device: Device
+    tracker: TrackerClient
+    register: Register
+    sweep: Path | None
+    """On whose behalf."""
+    free_timeout_s: float
+    """How long other holders may keep us waiting."""
+    _was_absent: bool = field(default=False, init=False)
+
+    @contextmanager
+    def session(self, timeout_s: float) -> Iterator[Remote]:
+        """A session with one board, which both sides end after `timeout_s`; the board is leased as long.
+
+        A board that does not take the session rests, and another one is asked. Raises DeviceLost (no tracker, no such
+        key, none free, all set aside, connection broken, or the lease ran out within the block: what was measured must
+        not be used), MeasureTimeout, MeasureFailed.
+        """
+        connection, lease = self._connect(timeout_s)
+        try:
+            with connection.serving() as remote:
+                yield remote
+                lease.release()
+        except DeviceLost as error:
+            lease.give_up(str(error))
+            raise
+        except SweepError:
+            lease.release()  # the board has done its part; but nobody is to be blamed by one who lost it
+            raise
+        except BaseException:
+            lease.give_up(None)
+            raise
+
+    def _connect(self, timeout_s: float) -> tuple[Connection, Lease]:
+        deadline = time.monotonic() + self.free_timeout_s
+        while True:
+            board = self._next(deadline)
+            lease = take(self.register, [board.address], myself(self.sweep), max(0.0, deadline - time.monotonic()))
+            try:
+                return Connection(board, self.device, timeout_s), lease
+            except DeviceLost as error:
+                lease.give_up(str(error))
+                if not self._has_others(board.address, deadline):
+                    raise
+            except BaseException:
+                lease.give_up(None)
+                raise
+
+    def _next(self, deadline: float) -> Board:
+        """The next board that may be used."""
+        while True:
+            ready = self._wait_for_ready(deadline)
+            are_tried = all(entry.failures for entry in ready)
+            left_s = deadline - time.monotonic()
+            board = self.tracker.request(self.device.key, min(left_s, TRIAL_WAIT_S) if are_tried else left_s)
+            if board is not None:
+                entry = self.register.read().get(board.address)
+                if entry is None or not entry.rests(now_s()):
+                    return board
+            elif are_tried:
+                self._did_not_come(ready)
+            if board is None or time.monotonic() >= deadline:
+                raise DeviceLost(self._why_none(ready))
+
+    def _wait_for_ready(self, deadline: float) -> list[Entry]:
+        """Boards at the tracker that do not rest; where all do, after the first rest. Raises DeviceLost."""
+        while True:
+            known, at_s = self._known(deadline), now_s()
+            ready = [entry for entry in known if not entry.rests(at_s)]
+            if ready:
+                return ready
+            resting = [entry.rests_until_s for entry in known if not entry.is_set_aside]
+            if not resting or time.monotonic() + (min(resting) - at_s) > deadline:
+                raise DeviceLost(_why_all_rest(self.device.key, known, at_s))
+            time.sleep(max(0.0, min(resting) - at_s))
+
+    def _known(self, deadline: float) -> list[Entry]:
+        """What is known of each board that is at the tracker."""
+        try:
+            appear_s = 0.0 if self._was_absent else min(APPEAR_TIMEOUT_S, deadline - time.monotonic())
+            there = self.tracker.wait_for(self.device.key, appear_s)
+        except DeviceLost:
+            self._was_absent = True
+            raise
+        self._was_absent = False
+        entries = self.register.read()
+        return [entries.get(address, Entry(address)) for address in there.boards]
+
+    def _has_others(self, address: str, deadline: float) -> bool:
+        at_s = now_s()
+        return any(entry.name != address and not entry.rests(at_s) for entry in self._known(deadline))
+
+    def _did_not_come(self, boards: Sequence[Entry]) -> None:
+        with self.register.changing() as entries:
+            at_s = now_s()
+            for board in boards:
+                entry = entries.get(board.name, board)
+                if not is_held(entry, at_s):
+                    entries[board.name] = failed(entry, entry.reason or "it did not come free", at_s)
+
+    def _why_none(self, boards: Sequence[Entry]) -> str:
+        at_s, entries = now_s(), self.register.read()
+        held = [entry for board in boards if (entry := entries.get(board.name)) is not None and is_held(entry, at_s)]
+        text = f"no device with key {self.device.key!r} became free within {self.free_timeout_s:g} s"
+        for entry in held:
+            assert entry.holder is not None
+            text += f"; {entry.name} is leased by process {entry.holder.process.pid}"
+        for entry in boards:
+            text += f"; {entry.name} had failed before: {entry.reason}" if entry.reason else ""
+        return text
+
+
+def _why_all_rest(key: str, boards: Sequence[Entry], at_s: float) -> str:
+    soonest_s = min(entry.rests_until_s for entry in boards) - at_s
+    reasons = "; ".join(f"{entry.name} failed {entry.failures} times, lastly: {entry.reason}" for entry in boards)
+    which = "the board" if len(boards) == 1 else f"all {len(boards)} boards"
+    return f"{which} of {key!r} set aside, tried again in {max(0.0, soonest_s):.0f} s: {reasons}"
