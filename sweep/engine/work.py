@@ -69,8 +69,12 @@ class TuneCall:
     """Records folders of other sweeps, the nearest relative first."""
     linker: str | None
     """The device's own, for candidates of another architecture."""
-    limit_s: float | None = None
-    """What is left to it of its run's time."""
+    ends_t: float | None = None
+    """When what its run leaves to it is over, in Unix seconds."""
+
+    def left_s(self) -> float | None:
+        """Until then: less than at its start where the tuner's process took time to come up. None: no limit."""
+        return None if self.ends_t is None else max(0.0, self.ends_t - time.time())
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +171,7 @@ def tune_call(attempt: Attempt) -> TuneCall:
         members=int(stage.hints["members"]),
         warm_start=tuple(stage.hints.get("warm_start", ())),
         linker=stage.hints.get("linker"),
-        limit_s=attempt.limit_s,
+        ends_t=None if attempt.limit_s is None else time.time() + attempt.limit_s,
     )
 
 

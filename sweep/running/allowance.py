@@ -20,8 +20,10 @@ __all__ = ["Allowance", "Allowed", "grace_s"]
 
 _SLACK = 0.95
 """Of a tuner's share: what it has under way when its time is over takes the rest."""
-_LEAST_TUNING_S = 2.0
-"""A tuner that has less measures nothing."""
+_LEAST_S = 2.0
+"""A tuner that has less measures nothing, and is not started."""
+_USEFUL_S = 20.0
+"""Where shares would be less than this, the first tuners get so much and the last ones nothing."""
 _MOST_KEPT_BACK = 0.5
 """Of the time that is left, however long builds and measurements have taken so far."""
 
@@ -73,7 +75,7 @@ class Allowance:
         if self._run_s is None:
             return Allowed(by_cell)
         by_run = self._share_end_s(stage, now_s) - now_s
-        if by_run < _LEAST_TUNING_S:
+        if by_run < _LEAST_S:
             return Allowed(0.0, by_run=True)
         return Allowed(by_cell) if by_cell is not None and by_cell <= by_run else Allowed(by_run, by_run=True)
 
@@ -108,7 +110,8 @@ class Allowance:
             turns = math.ceil(max(1, len(waiting)) / self._at_once)
             left_s = max(0.0, self._run_s - now_s)
             kept_s = min(_MOST_KEPT_BACK * left_s, self._afterwards_s() / turns)
-            self._begun[key] = now_s + _SLACK * (left_s - kept_s) / turns
+            share_s = max((left_s - kept_s) / turns, min(_USEFUL_S, left_s - kept_s))
+            self._begun[key] = now_s + _SLACK * share_s
         return self._begun[key]
 
     def _afterwards_s(self) -> float:

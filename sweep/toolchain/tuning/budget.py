@@ -83,6 +83,11 @@ class Budget:
         """Of the hours or of the run's time, whichever is less; None where no time is set."""
         return min(self._hours_left_s(), self._run_left_s()) if self.is_timed else None
 
+    def answers_in_time(self, trials: int) -> float:
+        """How many candidates will be answered before the time is over, at the pace of these trials so far."""
+        left_s = self.seconds_left()
+        return math.inf if left_s is None else left_s * trials / max(1e-3, time.monotonic() - self._begun)
+
     def _hours_left_s(self) -> float:
         return math.inf if self._hours is None else _until(self._begun + float(self._hours) * 3600)
 

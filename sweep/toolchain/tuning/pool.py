@@ -9,6 +9,7 @@ The loop runs in a thread of its own; builds and measurements are futures, and t
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -149,11 +150,11 @@ class Pool:
             return
         job = self._members[0].job
         self._weigh(budget)
-        while self._pipeline.in_flight < _AHEAD * max(budget.round_size, 8 * self._pipeline.build_slots):
+        while (room := self._room(budget)) > 0:
             given = next_round(self._wanted_tasks(), budget.round_size, self._trials_left(budget))
             if given is None:
                 return
-            task, wanted = given
+            task, wanted = given[0], given[1] if math.isinf(room) else min(given[1], math.ceil(room))
             search = self._search_of(task.workload, job)
             self._relatives.seed(search, lambda workload: self._search_of(workload, job))
             with self._pipeline.accounts.searching(task.workload):
@@ -164,6 +165,15 @@ class Pool:
                 self._pipeline.send(search, candidate, job)
             for answer in self._pipeline.answers(0.0):
                 self._take(answer, budget)
+
+    def _room(self, budget: Budget) -> float:
+        """Candidates that may still be sent out; a round is not cut but for time that ends."""
+        slots = self._pipeline.build_slots
+        under_way = self._pipeline.in_flight
+        in_time = budget.answers_in_time(self._pipeline.accounts.trials)
+        if under_way >= _AHEAD * max(budget.round_size, 8 * slots):
+            return 0.0
+        return max(2.0 * slots, in_time) - under_way
 
     def _weigh(self, budget: Budget) -> None:
         """What a second of each task is worth by now, and what a trial of it costs."""

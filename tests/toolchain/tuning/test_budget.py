@@ -76,6 +76,17 @@ def test_a_run_without_time_cuts_a_tuner_short_and_its_own_hours_do_not(monkeypa
     assert run.naive_trials(TASKS) == 64 + 64 + 1
 
 
+def test_towards_its_end_no_more_is_under_way_than_will_be_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    timed = budget(hours=1 / 60)
+    now[0] += 20.0
+    assert timed.answers_in_time(trials=10) == pytest.approx(40.0 * 10 / 20)
+    now[0] += 40.0
+    assert timed.answers_in_time(trials=90) == 0.0
+    assert budget(trials_total=5).answers_in_time(trials=1) == float("inf")
+
+
 @pytest.mark.parametrize(
     ("options", "naive"),
     [
