@@ -111,24 +111,28 @@ class TunerBench:
         self._tuner.close()
 
 
+TURNS = 8
+"""Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
+more of them to measure again."""
+
+
 class DeviceBench:
-    """Holds the session to one device; calls are performed one at a time."""
+    """Holds the session to one device. May be called from several threads: one thing at a time is on the device, first
+    come, first served; cells that are measured at the time take turns, a block of repeats each.
+    """
 
     def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
         """`submit`: to the forge, which builds the reference kernel: the process that measures does not compile."""
         from sweep.devices.session import DeviceSession
 
         self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
-TURNS = 8
-"""Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
-more of them to measure again."""
-
-
         self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir)
         self._is_open = False
         self._kernel: Kernel | None = None
         self._no_kernel: str | None = None
         """Why there is none, once it was tried."""
+        self._building = Lock()
+        self._queue = Lane(device.key)
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
@@ -139,8 +143,6 @@ more of them to measure again."""
         return self._queue.submit(lambda: self._open().compare_candidates(candidates, **options)).result()
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
-        self._building = Lock()
-        self._queue = Lane(device.key)
         """Perform a measure stage. Between its visits to the device others come to theirs."""
         from sweep.devices.rounds import Rounds
 
@@ -158,17 +160,32 @@ more of them to measure again."""
 
     def close(self) -> None:
         """Give the device back."""
+        self._queue.close()
         self._session.close()
         self._is_open = False
 
+    def _visit(
+        self, call: MeasureCall, options: Mapping[str, Any], kernel: Kernel | None
+    ) -> tuple[dict[str, Any], float]:
+        begun, import_dir, session = time.monotonic(), self._sweep_dir / call.import_dir, self._open()
+        if call.artifact_dir is None:
+            told = session.measure_reference(import_dir, options, call.threads, call.threshold, kernel)
+        else:
+            artifact_dir = self._sweep_dir / call.artifact_dir
+            told = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel)
+        return told, time.monotonic() - begun
+
     def _reference_kernel(self) -> Kernel | None:
         """Built on first use, before the device's cores are held. A device that cannot have one is measured without."""
+        with self._building:
+            return self._built_kernel()
+
+    def _built_kernel(self) -> Kernel | None:
         from sweep.devices.kernel import Kernel
 
         if self._kernel is None and self._no_kernel is None:
             device = self._device
             arguments = {
-        self._queue.close()
                 "target": dict(device.target),
                 "threads": device.threads,
                 "linker": device.linker,
@@ -185,10 +202,6 @@ more of them to measure again."""
         if not self._is_open:
             self._session.open()
             self._is_open = True
-        with self._building:
-            return self._built_kernel()
-
-    def _built_kernel(self) -> Kernel | None:
         return self._session
 
 
@@ -197,6 +210,7 @@ class Lane:
 
     def __init__(self, name: str) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self._latest: Future[Any] | None = None
 
     def submit(self, call: Callable[..., T], *args: Any) -> Future[T]:
         """Queue a call."""
@@ -211,4 +225,3 @@ class Lane:
     def close(self) -> None:
         """Let the running call end and drop the rest."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._latest: Future[Any] | None = None
