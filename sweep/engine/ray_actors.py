@@ -91,14 +91,16 @@ class BuilderActor:
 
 
 class DeviceActor:
-    """Holds the RPC session to one device. One call at a time: the queue of this actor is the queue for the board."""
+    """Holds the RPC session to one device. Calls wait in threads; its bench lets one at a time on the board, and cells
+    that are measured at the time in turns.
+    """
 
     def __init__(self, key: str, site: Site, builders: Mapping[str, int]) -> None:
         self._builders = Builders(builders)
         self._bench = DeviceBench(site.devices[key], site, self._builders.candidate)
         self._name = _worker_name(f"device {key}")
 
-    @_ONCE
+    @ray.method(max_task_retries=0, concurrency_group="measure")
     def measure(self, call: MeasureCall) -> Outcome:
         """A measure stage."""
         return perform(lambda: self._bench.measure(call), self._name)

@@ -16,6 +16,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
+from sweep.engine.bench import TURNS
 from sweep.engine.ray_actors import BUILDER, RESTARTED, BuilderActor, DeviceActor, TunerActor, device_name
 from sweep.engine.ray_builders import Builders
 from sweep.engine.ray_nodes import Node, Nodes, home_node, pinned_to
@@ -32,6 +33,7 @@ _CLOSE_S = 5.0
 _PROGRESS_EVERY_S = 1.0
 _NODES_EVERY_S = 5.0
 _SPREAD = 64  # nodes among which Ray may choose for one actor; a list of a thousand would go along with each
+_CANDIDATES = 8  # of tuning that wait in a device's own queue, in turns with the cells; more wait in its actor's
 _POOL_THREADS = 256  # tune stages of one tuner that wait for their pool at a time; more wait in its queue
 
 
@@ -64,7 +66,11 @@ class RayEngine:
         self._builders: dict[str, ActorHandle] = {}
         self._slots: dict[str, int] = {}
         self._sending = Builders({})
-        self.capacity: dict[str, int] = {"compile": 0, "tune": 0}
+        self.capacity: dict[str, int] = {
+            "compile": 0,
+            "tune": 0,
+            **{device_name(key): TURNS for key in site.devices},
+        }
         self._members: dict[str, Node] = {}
         self._nodes: Nodes | None = None
         if session.is_embedded:
@@ -204,9 +210,10 @@ class RayEngine:
             resource = device_name(key)
             known = resource in ray.cluster_resources()
             self._devices[key] = (
-                ray.remote(DeviceActor)
+                ray.remote(concurrency_groups={"measure": TURNS})(DeviceActor)
                 .options(
                     name=resource,
+                    max_concurrency=_CANDIDATES,
                     num_cpus=0,
                     resources={resource: 1.0} if known else None,
                     **RESTARTED,

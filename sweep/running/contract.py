@@ -94,7 +94,7 @@ def needs_of(stage: Stage) -> tuple[Need, ...]:
     """Slots that an attempt of this stage holds while it runs.
 
     Import, lower and build share the cores given to compilation. All lowered modules of one tuner are tuned together,
-    as a pool, and hold one slot; its records have one writer, the tuner. A measurement holds its device.
+    as a pool, and hold one slot; its records have one writer, the tuner. A measurement holds one of its device's turns.
     """
     if stage.kind == "tune":
         return (Need("tune", party=tuner_key(stage)),)
