@@ -45,6 +45,8 @@ class ClientWriter:
 
     def __init__(self, client: Any) -> None:
         self._client = client
+        self._models: set[ModelFile] = set()
+        """Known to be in the store."""
 
     def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
         """A run that has begun."""
@@ -59,8 +61,18 @@ class ClientWriter:
 
     def write(self, experiment_id: str, parent_id: str, drafts: Sequence[RunDraft]) -> list[str]:
         """Several side by side."""
+
+        def write(draft: RunDraft) -> str:
+            return self._write(experiment_id, parent_id, draft)
+
+        # Two runs at once that bring the same new dataset are one too many for MLflow
+        first = {draft.model: draft for draft in reversed(drafts) if draft.model not in self._models}.values()
+        run_ids = {draft.cell_id: write(draft) for draft in first}
+        self._models |= {draft.model for draft in first if draft.model is not None}
+        others = [draft for draft in drafts if draft.cell_id not in run_ids]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return list(threads.map(lambda draft: self._write(experiment_id, parent_id, draft), drafts))
+            run_ids |= zip((draft.cell_id for draft in others), threads.map(write, others), strict=True)
+        return [run_ids[draft.cell_id] for draft in drafts]
 
     def add_points(self, points: Mapping[str, Sequence[Point]]) -> None:
         """A call or more for each run."""

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,25 @@ import pytest
 
 from sweep.analysis.results import derive
 from sweep.errors import RecordError
+from sweep.record.mlflow_bulk import BulkWriter
 from sweep.record.mlflow_mirror import MlflowMirror, SweepIdentity
-from sweep.record.mlflow_store import embedded_store, open_client, ui_command, ui_environment
-from sweep.record.outcome import SweepOutcome
+from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
+from sweep.record.mlflow_store import embedded_store, open_client, ui_command, ui_environment, without_password
+from sweep.record.mlflow_writer import ClientWriter
+from sweep.record.outcome import CellOutcome, SweepOutcome
 from tests.record.fixtures import STARTED_T, sweep_outcome
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.integration]
 
 NOW = STARTED_T + 500
+MODEL = ModelFile("squeezenet", "onnx-light:squeezenet", "0123456789abcdef" * 2)
 
 
 @pytest.fixture(scope="module")
-def sweep_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("sweep")
+def sweep_dir(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweep")
+    shutil.copy(empty_store, folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +54,7 @@ def mirrored(sweep_dir: Path, outcome: SweepOutcome) -> Iterator[MlflowMirror]:
     os.chdir(elsewhere)
     try:
         mirror = opened(sweep_dir, outcome)
-        for cell in outcome.cells:
-            mirror.record_cell(cell, NOW)
+        mirror.record_cells(drafts(outcome.cells))
         mirror.record_results(derive(outcome, mirror.run_ids), {"": [plot.parent], "report": [plot], "logs": logs})
         mirror.close("failed", NOW)
         yield mirror
@@ -65,6 +71,10 @@ def opened(sweep_dir: Path, outcome: SweepOutcome) -> MlflowMirror:
     mirror = MlflowMirror.embedded(sweep_dir, outcome.study, outcome.question)
     mirror.open(identity(sweep_dir))
     return mirror
+
+
+def drafts(cells: Sequence[CellOutcome]) -> list[RunDraft]:
+    return [draft_of(cell, MODEL, "sweeps/x", NOW) for cell in cells]
 
 
 def all_runs(sweep_dir: Path, study: str = "cpu-quickstart") -> tuple[Any, list[Any]]:
@@ -132,9 +142,7 @@ def test_the_store_is_one_file_with_no_empty_experiment(mirrored: MlflowMirror, 
 def test_resuming_writes_nothing_twice(mirrored: MlflowMirror, sweep_dir: Path, outcome: SweepOutcome) -> None:
     parent, children = all_runs(sweep_dir)
     again = opened(sweep_dir, outcome)
-    written = count_writes(again)
-    run_ids = {cell.cell.id: again.record_cell(cell) for cell in outcome.cells}
-    assert written == []
+    run_ids = again.record_cells(drafts(outcome.cells))
     again.record_results(derive(outcome, run_ids))
     again.close("failed", NOW)
     later_parent, later_children = all_runs(sweep_dir)
@@ -143,70 +151,57 @@ def test_resuming_writes_nothing_twice(mirrored: MlflowMirror, sweep_dir: Path, 
     client = open_client(mirrored.tracking_uri)
     done = next(run for run in later_children if run.info.status == "FINISHED")
     assert len(client.get_metric_history(done.info.run_id, "ratio_to_onnxruntime")) == 1
-
-
-def count_writes(mirror: MlflowMirror) -> list[str]:
-    """Names of the writing calls that its client gets from now on."""
-    calls: list[str] = []
-    for name in ("create_run", "log_batch", "log_dict", "set_terminated", "delete_run"):
-        original = getattr(mirror._client, name)
-
-        def counted(*args: Any, _name: str = name, _original: Any = original, **kwargs: Any) -> Any:
-            calls.append(_name)
-            return _original(*args, **kwargs)
-
-        setattr(mirror._client, name, counted)
-    return calls
+    assert len(client.get_metric_history(parent.info.run_id, "sweep/cells_done")) == 1
 
 
 def test_a_cell_that_comes_out_otherwise_replaces_its_run(sweep_dir: Path) -> None:
     outcome = sweep_outcome(sweep_dir, study="changed")
     failed = next(cell for cell in outcome.cells if cell.status == "failed")
     mirror = opened(sweep_dir, outcome)
-    first = mirror.record_cell(failed, NOW)
+    [first] = mirror.record_cells(drafts([failed])).values()
     good = replace(failed, status="done", error=None, error_class=None, failed_stage=None)
-    second = mirror.record_cell(good, NOW)
+    [second] = mirror.record_cells(drafts([good])).values()
     mirror.close("done", NOW)
     _, children = all_runs(sweep_dir, "changed")
     assert first != second
     assert [run.info.run_id for run in children] == [second]
 
 
-def test_a_run_that_a_kill_left_half_written_is_replaced(sweep_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    outcome = sweep_outcome(sweep_dir, study="killed")
+def test_a_run_that_has_not_ended_and_one_too_many_are_taken_away(sweep_dir: Path) -> None:
+    outcome = sweep_outcome(sweep_dir, study="lost")
     mirror = opened(sweep_dir, outcome)
-    monkeypatch.setattr(mirror._client, "set_terminated", interrupt)
+    [whole] = mirror.record_cells(drafts(outcome.cells[:1])).values()
+    client = open_client(mirror.tracking_uri)
+    half = ClientWriter(client)
+    client.set_terminated = interrupt  # as where the connection is lost before the last call
     with pytest.raises(KeyboardInterrupt):
-        mirror.record_cell(outcome.cells[0], NOW)
+        half.write(mirror._experiment_id, mirror._parent_id, drafts(outcome.cells[1:2]))
+    BulkWriter(client._tracking_client.store).write(mirror._experiment_id, mirror._parent_id, drafts(outcome.cells[:1]))
+    assert len(all_runs(sweep_dir, "lost")[1]) == 3
+
     again = opened(sweep_dir, outcome)
-    run_id = again.record_cell(outcome.cells[0], NOW)
+    [first, second] = again.record_cells(drafts(outcome.cells[:2])).values()
     again.close("done", NOW)
-    _, children = all_runs(sweep_dir, "killed")
-    assert [run.info.run_id for run in children] == [run_id]
-    assert children[0].info.status == "FINISHED"
+
+    _, children = all_runs(sweep_dir, "lost")
+    assert sorted(run.info.run_id for run in children) == sorted([first, second])
+    assert whole in {first, *(run.info.run_id for run in all_deleted(client, mirror._experiment_id))}
+    assert {run.info.status for run in children} == {"FINISHED"}
 
 
 def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_a_long_tuning_curve_goes_in_batches(sweep_dir: Path) -> None:
-    outcome = sweep_outcome(sweep_dir, study="long", troubles=False)
-    tuned = outcome.cells[2]
-    curve = [[3 * i, i * 0.3, 1.0 / (1 + i)] for i in range(1, 800)]
-    tuned = replace(tuned, stages={**tuned.stages, "tune": {**tuned.stages["tune"], "curve": curve, "trials": 2397}})
-    mirror = opened(sweep_dir, outcome)
-    calls = count_writes(mirror)
-    run_id = mirror.record_cell(tuned, NOW)
-    mirror.close("done", NOW)
-    assert calls.count("log_batch") == 4
-    client = open_client(mirror.tracking_uri)
-    assert len(client.get_metric_history(run_id, "tuning/best_ms")) == 799 + 798
+def all_deleted(client: Any, experiment_id: str) -> list[Any]:
+    from mlflow.entities import ViewType
+
+    return list(client.search_runs([experiment_id], run_view_type=ViewType.DELETED_ONLY))
 
 
 def test_a_pending_cell_is_not_mirrored(mirrored: MlflowMirror, outcome: SweepOutcome) -> None:
     with pytest.raises(ValueError, match="only a settled cell"):
-        mirrored.record_cell(replace(outcome.cells[0], status="pending"))
+        mirrored.record_cells(drafts([replace(outcome.cells[0], status="pending")]))
 
 
 def test_a_store_that_cannot_be_reached_is_one_error(tmp_path: Path) -> None:
@@ -223,6 +218,11 @@ def test_opening_a_store_says_nothing(
     with caplog.at_level(logging.INFO):
         open_client(embedded_store(tmp_path)[0])
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_password_is_not_told() -> None:
+    assert without_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+    assert without_password("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
 
 
 def test_the_ui_serves_loopback_only(tmp_path: Path) -> None:
