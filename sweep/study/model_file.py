@@ -12,7 +12,7 @@ from sweep.study.spec import Model
 from sweep.study.study_form import ModelForm
 from sweep.study.suggest import hint, listed
 
-__all__ = ["EXTENSIONS", "LIGHT", "read_model"]
+__all__ = ["EXTENSIONS", "LIGHT", "external_data", "read_model"]
 
 LIGHT = "onnx-light:"
 """Starts the name of a network that ships inside the onnx package."""
@@ -118,7 +118,7 @@ def _check_shapes(form: ModelForm, file: Path, key: str) -> None:
 def _sha256(path: Path, file: Path, key: str) -> str:
     """Of the file; where weights lie in a file of the same name beside it, of both."""
     try:
-        parts = [path, *(other for other in _external_data(path) if other.is_file())]
+        parts = [path, *(other for other in external_data(path) if other.is_file())]
         hashes = []
         for part in parts:
             with part.open("rb") as stream:
@@ -128,5 +128,6 @@ def _sha256(path: Path, file: Path, key: str) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
-def _external_data(path: Path) -> list[Path]:
+def external_data(path: Path) -> list[Path]:
+    """Where the weights of a network lie that are not in its own file; not each of them is there."""
     return [path.with_suffix(".data"), path.with_name(path.name + ".data"), path.with_name(path.name + "_data")]
