@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from sweep.cli import executing, importing, mirroring, overlaying, place, results, sweeping
+from sweep.cli import executing, importing, mirroring, overlaying, place, results, submitting, sweeping
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
@@ -33,6 +33,7 @@ farm_app = typer.Typer(
 )
 app.command("plan")(sweeping.plan_command)
 app.command("run")(sweeping.run_command)
+app.command("submit")(submitting.submit_command)
 app.command("tune")(sweeping.tune_command)
 app.command("status")(results.status_command)
 app.command("where")(results.where_command)
