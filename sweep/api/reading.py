@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -161,7 +163,7 @@ def standing(sweep_dir: Path) -> Standing:
     """
     state = read_ledger(sweep_dir)
     plan = read_plan(sweep_dir)
-    status = state.last_status or ("running" if is_held(sweep_dir) else "lost")
+    status = state.last_status or ("running" if _has_driver(sweep_dir) else "lost")
     stages: dict[str, Counter[str]] = {}
     for stage_id, stage in plan["stages"].items():
         stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state, status)] += 1
@@ -184,6 +186,20 @@ def standing(sweep_dir: Path) -> Standing:
         },
         since_last_event_s=max(0.0, time.time() - (state.last_t or time.time())),
     )
+
+
+def _has_driver(sweep_dir: Path) -> bool:
+    """Whether a driver is at work. Of one on another machine the lock is not seen everywhere: its word must do."""
+    try:
+        if is_held(sweep_dir):
+            return True
+    except OSError:
+        pass  # a folder that can only be read
+    try:
+        holder = json.loads((sweep_dir / "ledger.holder.json").read_text(encoding="utf-8"))
+        return bool(holder["host"] != socket.gethostname())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _stage_status(stage_id: str, state: LedgerState, status: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "ClusterArgument",
     "ClusterOption",
     "JsonOption",
+    "LogOption",
     "OnlyOption",
     "StudyArgument",
     "SweepDirArgument",
@@ -43,6 +44,12 @@ ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster fi
 OnlyOption = Annotated[
     str | None,
     typer.Option("--only", metavar="CELLS", help="Some cells: tuner=xgb|ga,model=res*; the others stay as they are."),
+]
+LogOption = Annotated[
+    str | None,
+    typer.Option(
+        "--log-json", metavar="FILE", help="Log as JSON lines to a file; - is standard error. SWEEP_LOG=json is -."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 

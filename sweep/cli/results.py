@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report, shown
 from sweep.errors import StudyError
 
-if TYPE_CHECKING:
-    from sweep.api.reading import Standing
-
-__all__ = ["compare_command", "report_command", "status_command", "ui_command", "where_command"]
+__all__ = ["report_command", "status_command", "ui_command", "where_command"]
 
 
 def status_command(
@@ -30,33 +29,29 @@ def status_command(
     """
     from sweep.api.reading import standing
 
-    now = standing(folder)
-    if watch and not as_json:
-        now = _watched(folder, every)
-    elif watch:
-        while now.status == "running":
-            typer.echo(json.dumps(now.as_dict()))
+    with _pane(is_live=watch and not as_json) as show:
+        while (now := standing(folder)).status == "running" and watch:
+            if as_json:
+                typer.echo(json.dumps(now.as_dict()))
+            show(now.as_text())
             time.sleep(every)
-            now = standing(folder)
     typer.echo(json.dumps(now.as_dict(), indent=None if watch else 2) if as_json else now.as_text())
     return EXIT_DONE
 
 
-def _watched(folder: Path, every_s: float) -> Standing:
-    """Look again and again; drawn in place in a terminal, where a pipe gets the last look alone."""
+@contextmanager
+def _pane(*, is_live: bool) -> Iterator[Callable[[str], None]]:
+    """Draws a text over the one before it; nothing where there is no terminal to draw on."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    from sweep.api.reading import standing
-
     console = Console()
+    if not (is_live and console.is_terminal):
+        yield lambda text: None
+        return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        while (now := standing(folder)).status == "running":
-            if console.is_terminal:
-                live.update(Text(now.as_text()), refresh=True)
-            time.sleep(every_s)
-    return now
+        yield lambda text: live.update(Text(text), refresh=True)
 
 
 def where_command(
@@ -105,27 +100,6 @@ def report_command(
     """
     for name in ["json"] if as_json else formats.split(","):
         show_report(folder, name.strip())
-    return EXIT_DONE
-
-
-def compare_command(
-    folder: SweepDirArgument,
-    first: Annotated[str, typer.Argument(metavar="CELL", help="Name, id, or words that one cell alone has.")],
-    second: Annotated[str, typer.Argument(metavar="CELL", help="The other.")],
-    across_hosts: Annotated[
-        bool, typer.Option("--across-hosts", help="Compare although different machines measured them.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> int:
-    """Say which of two cells is faster: their ratio with its interval, and FASTER, SLOWER, SAME or AMBIGUOUS.
-
-    Example: sweep compare sweeps/cpu-quickstart "xgb O3 local-native" "onnxruntime local-native"
-    """
-    from sweep.api.comparing import compare
-
-    require_sweep(folder)
-    found = compare(folder, first, second, across_hosts=across_hosts)
-    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.as_text())
     return EXIT_DONE
 
 

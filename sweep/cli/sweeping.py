@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ from sweep.cli.arguments import (
     EXIT_INTERRUPTED,
     ClusterOption,
     JsonOption,
+    LogOption,
     OnlyOption,
     StudyArgument,
     load_both,
@@ -26,6 +28,7 @@ from sweep.cli.arguments import (
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
+    from sweep.api.running import SweepRun
     from sweep.running.options import RunOptions
     from sweep.study.cluster import Cluster
     from sweep.study.spec import Study
@@ -80,6 +83,7 @@ def run_command(
         str | None,
         typer.Option(help="Ray cluster to use: auto or HOST:PORT; default: the cluster file's."),
     ] = None,
+    log_json: LogOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Run a study: what is missing of it, if it was run before.
@@ -93,7 +97,8 @@ def run_command(
         place = replace(place, ray=replace(place.ray, address=address))
     budget = spec.budget if max_hours is None else replace(spec.budget, hours=max_hours)
     options = RunOptions.within(budget, fail_fast=fail_fast, retry_failed=retry_failed, only=only)
-    return _run(spec, place, out=out, fresh=fresh, options=options, warm_start=warm_start or (), as_json=as_json)
+    how = _How(out, fresh, options, warm_start or (), log_json, as_json)
+    return _run(spec, place, how)
 
 
 def tune_command(
@@ -108,6 +113,7 @@ def tune_command(
     precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
     cluster: ClusterOption = DEFAULT_CLUSTER,
     out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/tune-MODEL-KEY.")] = None,
+    log_json: LogOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Tune one network for one device, compile and measure it there, with no study file.
@@ -122,39 +128,70 @@ def tune_command(
     asked = OneOff(model, target, tuner, key, trials, opt_level, precision)
     folder = out or Path("sweeps") / asked.name
     spec, place = load_both(write_study(asked, folder.absolute()), cluster)
-    return _run(spec, place, out=folder, fresh=False, options=RunOptions(), warm_start=(), as_json=as_json)
+    return _run(spec, place, _How(folder, False, RunOptions(), (), log_json, as_json))
 
 
-def _run(
-    spec: Study,
-    place: Cluster,
-    *,
-    out: Path | None,
-    fresh: bool,
-    options: RunOptions,
-    warm_start: Sequence[Path],
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a study is run, and what is shown of it."""
+
+    out: Path | None
+    fresh: bool
+    options: RunOptions
+    warm_start: Sequence[Path]
+    log_json: str | None
+    as_json: bool
+
+
+def _run(spec: Study, place: Cluster, how: _How) -> int:
     """Run what is missing, with progress, and show what came of it."""
     from rich.console import Console
 
+    from sweep.api.journal import STREAM, Journal, target_of_environment
     from sweep.api.running import run
     from sweep.report.live import open_progress
     from sweep.running.signals import OrderlyEnd
 
-    with OrderlyEnd(), open_progress(Console(stderr=True), spec.name) as view:
-        ended = run(spec, place, out=out, fresh=fresh, options=options, view=view, warm_start=warm_start)
-        view.close(interrupted=ended.status == "interrupted")
+    target = how.log_json or target_of_environment()
+    with OrderlyEnd(), ExitStack() as closing:
+        journal = None if target is None else closing.enter_context(Journal(target, spec.name))
+        view = None  # lines for machines and for people do not go to one place
+        if target != STREAM:
+            view = closing.enter_context(open_progress(Console(stderr=True), spec.name))
+        ended = run(
+            spec,
+            place,
+            out=how.out,
+            fresh=how.fresh,
+            options=how.options,
+            view=view,
+            warm_start=how.warm_start,
+            watchers=[] if journal is None else [journal.watch],
+        )
+        if view is not None:
+            view.close(interrupted=ended.status == "interrupted")
+        if journal is not None:
+            journal.run_ended(ended.status, executed=ended.executed, reason=ended.stopped)
+    _show(ended, place, as_json=how.as_json)
+    return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
+
+
+def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
+    from sweep.running.driver import NO_TIME
+
     folder = ended.outcome.sweep_dir
     if as_json:
         show_report(folder, "json")
-    else:
-        show_report(folder, "table")
-        if ended.executed == 0 and ended.status in ("done", "failed"):
-            typer.echo("nothing was missing: nothing was executed")
-        typer.echo(f"report: {folder / 'report' / 'index.html'}")
-        typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
-    return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
+        return
+    show_report(folder, "table")
+    if ended.executed == 0 and ended.status in ("done", "failed"):
+        typer.echo("nothing was missing: nothing was executed")
+    if ended.stopped is not None:
+        typer.echo(f"{ended.stopped}: the same command does what was skipped")
+    if ended.cut_short:
+        typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
+    typer.echo(f"report: {folder / 'report' / 'index.html'}")
+    typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
 
 
 def schema_command(

@@ -22,8 +22,9 @@ _SLACK = 0.95
 """Of a tuner's share: what it has under way when its time is over takes the rest."""
 _LEAST_S = 2.0
 """A tuner that has less measures nothing, and is not started."""
-_USEFUL_S = 20.0
-"""Where shares would be less than this, the first tuners get so much and the last ones nothing."""
+_USEFUL_S = 60.0
+"""Where shares would be less than this, the first tuners get so much and the last ones nothing. A tuner's process takes
+5 s to come up, and longer on a busy machine."""
 _MOST_KEPT_BACK = 0.5
 """Of the time that is left, however long builds and measurements have taken so far."""
 

@@ -119,6 +119,10 @@ class _Driver:
         if stage.kind == "tune":
             self.allowance.ended(stage)
             if allowed is not None and allowed.by_run and report.result.get("is_cut_short"):
+                if _has_tried_nothing(report.result):
+                    self.ledger.append("attempt_dropped", t=now, stage=stage.id, kind=stage.kind, reason=NO_TIME)
+                    self.tell(m.Drop(stage.id, NO_TIME, now), engine)
+                    return
                 cut_short["cut_short"] = True
                 self.cut_short += 1
         self.ledger.append(
@@ -264,6 +268,12 @@ def drive(
         reason = {} if status != "stopped" else {"reason": driver.skipped}
         ledger.append("run_ended", t=clock(), status=status, executed=driver.executed, **reason)
     return RunResult(status, driver.executed, driver.skipped, driver.cut_short)
+
+
+def _has_tried_nothing(result: Mapping[str, Any]) -> bool:
+    """Whether a tuner has no schedule at all: built with that, a cell would be an untuned one by another name."""
+    tasks = result.get("tasks") or ()
+    return bool(tasks) and not any(task["valid"] for task in tasks)
 
 
 def _watch_the_time(driver: _Driver, max_seconds: float | None, engine: Engine) -> None:

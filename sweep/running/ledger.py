@@ -84,6 +84,8 @@ class LedgerState:
     """The selection of cells that the last run was for; None: all."""
     seq: int = 0
     conditions: dict[str, Any] = field(default_factory=dict)
+    pairs: list[Mapping[str, Any]] = field(default_factory=list)
+    """Blocks of two cells that were measured in turns after the run, as `sweep.api.pairing` has told them."""
 
     def apply(self, line: Mapping[str, Any]) -> None:
         """Take one event."""
@@ -115,6 +117,8 @@ class LedgerState:
                     self.seq,
                     line.get("cut_short", False),
                 )
+            case "attempt_dropped":
+                self.started.discard(line["stage"])
             case "attempt_failed":
                 stage = line["stage"]
                 self.started.discard(stage)
@@ -122,6 +126,8 @@ class LedgerState:
                     self.failed[stage] = FailedStage(
                         line["kind"], line["error_class"], line["error"], line["attempt"], t, line.get("limit_s")
                     )
+            case "pair_measured":
+                self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})
 
 
 class Ledger:

@@ -56,11 +56,11 @@ def test_tuners_share_what_is_left_and_what_follows_them_is_kept_back() -> None:
 
 def test_where_there_is_too_little_for_all_the_first_have_enough() -> None:
     plan = grid("abcd")
-    allowance = Allowance(plan, BASELINE, run_s=60.0)
+    allowance = Allowance(plan, BASELINE, run_s=100.0)
     first, second, third = (
-        allowance.of(plan.stages[name], now_s).seconds for name, now_s in (("ta0", 10.0), ("tb0", 30.0), ("tc0", 59.5))
+        allowance.of(plan.stages[name], now_s).seconds for name, now_s in (("ta0", 10.0), ("tb0", 70.0), ("tc0", 99.5))
     )
-    assert (first, second, third) == (pytest.approx(0.95 * 20), pytest.approx(0.95 * (30 - 40 / 3)), 0.0)
+    assert (first, second, third) == (pytest.approx(0.95 * 60), pytest.approx(0.95 * (30 - 40 / 3)), 0.0)
 
 
 def test_what_tunes_together_ends_together() -> None:

@@ -250,6 +250,20 @@ def test_a_tuner_cut_short_by_the_run_goes_on_in_the_next_and_its_cells_follow(
     assert third.started == []
 
 
+def test_a_tuner_that_had_no_time_for_a_trial_has_no_cells_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing(attempt: Attempt) -> Done:
+        found = {"is_cut_short": True, "tasks": [{"valid": 0}]} if attempt.stage.kind == "tune" else {}
+        return Done(attempt.stage.id, attempt.number, found, 1.0, "w")
+
+    engine = Slow(monkeypatch, nothing)
+    assert run(tmp_path, engine, max_seconds=100.0)[0] == "stopped"
+    state = read_ledger(tmp_path)
+    assert (state.stopped, state.started) == ("no time left", set())
+    assert set(state.done) == set(diamond().stages) - {"t2", "b2", "m2"}
+
+
 def test_a_build_older_than_its_tuning_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second run is killed between tuning and building."""
     run(tmp_path, Slow(monkeypatch, cut), max_seconds=100.0)
