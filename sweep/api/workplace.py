@@ -23,6 +23,8 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
     Raises:
         DeviceLost: the tracker or a local server does not come up.
     """
+    from sweep.api.farming import running_farms_dir
+    from sweep.devices.announced import announced
     from sweep.devices.farm import Farm
     from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
 
@@ -32,6 +34,7 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
     with ExitStack() as closing:
         closing.callback(farm.down)
         address = farm.up()
+        closing.enter_context(announced(running_farms_dir(), cluster.path, farm.state_dir))
         # From here on the driver and all it starts leave the devices' cores alone; builds alone may borrow them
         affinity = os.sched_getaffinity(0)
         os.sched_setaffinity(0, compile_cores)

@@ -6,6 +6,7 @@ after 8 s; its siblings are asked for meanwhile.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from sweep.devices.entry import Entry, failed
 from sweep.devices.lease import Lease, myself, take
 from sweep.devices.register import Register, is_held, now_s
-from sweep.devices.remote import Connection, Remote
+from sweep.devices.remote import Connection, Remote, decline
 from sweep.errors import DeviceLost, SweepError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ __all__ = ["Boards"]
 APPEAR_TIMEOUT_S = 6.0
 """How long a key may be missing: a server that died is back in about a second, twice that on a loaded machine. Once:
 a key that was waited for in vain is looked for and no more."""
+SWAP_WAIT_S = 0.3
+"""For a thread's usual board, when another one was offered first: it is free, or somebody else has it for longer."""
 TRIAL_WAIT_S = 5.0
 """For boards that all have failed to be offered again: a server that lives offers itself within moments."""
 
@@ -44,6 +47,8 @@ class Boards:
     free_timeout_s: float
     """How long other holders may keep us waiting."""
     _was_absent: bool = field(default=False, init=False)
+    _usual: dict[int, str] = field(default_factory=dict, init=False)
+    """Thread -> the board that it keeps to: no two are quite alike, and the blocks of a cell are one thread's."""
 
     @contextmanager
     def session(self, timeout_s: float) -> Iterator[Remote]:
@@ -91,13 +96,37 @@ class Boards:
             left_s = deadline - time.monotonic()
             board = self.tracker.request(self.device.key, min(left_s, TRIAL_WAIT_S) if are_tried else left_s)
             if board is not None:
-                entry = self.register.read().get(board.address)
-                if entry is None or not entry.rests(now_s()):
-                    return board
+                if self._may_use(board):
+                    return self._kept_to(board)
             elif are_tried:
                 self._did_not_come(ready)
             if board is None or time.monotonic() >= deadline:
                 raise DeviceLost(self._why_none(ready))
+
+    def _may_use(self, board: Board) -> bool:
+        entry = self.register.read().get(board.address)
+        return entry is None or not entry.rests(now_s())
+
+    def _kept_to(self, board: Board) -> Board:
+        """This thread's usual board, where it is free too; else `board`, which then is the usual one.
+
+        Boards of our own farm are one and the same host: any will do.
+        """
+        if self.device.managed or self.device.count == 1:
+            return board
+        mine = threading.get_ident()
+        usual, others = self._usual.get(mine), {at for thread, at in self._usual.items() if thread != mine}
+        refused: list[Board] = []
+        chosen: Board | None = board
+        while chosen is not None and (chosen.address != usual if usual else chosen.address in others):
+            refused.append(chosen)
+            chosen = self.tracker.request(self.device.key, SWAP_WAIT_S)
+        if chosen is None or not self._may_use(chosen):
+            chosen = refused.pop(0)
+        for unused in refused:
+            decline(unused)
+        self._usual[mine] = chosen.address
+        return chosen
 
     def _wait_for_ready(self, deadline: float) -> list[Entry]:
         """Boards at the tracker that do not rest; where all do, after the first rest. Raises DeviceLost."""

@@ -15,14 +15,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 import sweep
+from sweep.devices.farm_status import FarmAddress, FarmStatus, KeyStatus, key_status
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
+from sweep.devices.register import boards_of, is_held, now_s
 from sweep.devices.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost
 
@@ -38,39 +39,6 @@ UP_TIMEOUT_S = 60.0
 DOWN_GRACE_S = 5.0
 POLL_INTERVAL_S = 0.02
 LOG_TAIL_LINES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class FarmAddress:
-    """Where the tracker of a farm answers."""
-
-    tracker_host: str
-    tracker_port: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeyStatus:
-    """The servers of one tracker key."""
-
-    total: int
-    """Servers that should be there: of the cluster file where this farm runs them, else those at the tracker."""
-    free: int
-    broken: int
-    """Of `total`, those that are not at the tracker."""
-    restarts: int
-    pids: tuple[int, ...]
-    ports: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FarmStatus:
-    """What is there at one moment."""
-
-    address: FarmAddress | None
-    """None when the farm is down."""
-    problem: str | None
-    """Why there is no tracker to ask, in one line."""
-    keys: dict[str, KeyStatus]
 
 
 class Farm:
@@ -118,8 +86,11 @@ class Farm:
                 self.down()
                 raise
 
-    def status(self) -> FarmStatus:
-        """What is there now, by `farm.json` and the tracker; from any process. What is broken is told, not raised."""
+    def status(self, lock_dir: Path | None = None) -> FarmStatus:
+        """What is there now, by `farm.json` and the tracker; from any process. What is broken is told, not raised.
+
+        `lock_dir`: where this host's registers are, which know who has leased a board and which are set aside.
+        """
         state = self._state()
         if state is None and self.cluster.tracker.managed:
             return FarmStatus(None, f"no farm is up in {self.state_dir}", {})
@@ -133,21 +104,28 @@ class Farm:
         except DeviceLost as error:
             at_tracker, problem = {}, str(error)
         processes = [] if state is None else state["processes"]
-        names = {process["key"] for process in processes if process["key"] is not None} | set(at_tracker)
+        tracker = f"{address.tracker_host}:{address.tracker_port}"
+        at_s = now_s()
         keys = {}
-        for key in sorted(names):
-            mine = [process for process in processes if process["key"] == key]
-            there = at_tracker.get(key)
-            present = there.total if there is not None else 0
-            keys[key] = KeyStatus(
-                total=max(len(mine), present),
-                free=there.free if there is not None else 0,
-                broken=max(0, len(mine) - present),
-                restarts=sum(process["restarts"] for process in mine),
-                pids=tuple(process["process"]["pid"] for process in mine if process["process"] is not None),
-                ports=tuple(process["port"] for process in mine) or (there.ports if there is not None else ()),
+        expected = self._expected(processes)
+        for key in sorted({*expected, *at_tracker}):
+            keys[key] = key_status(
+                expected.get(key, 0),
+                [process for process in processes if process["key"] == key],
+                at_tracker.get(key),
+                {} if lock_dir is None else boards_of(lock_dir, tracker, key).read(),
+                now_s=at_s,
+                is_held=is_held,
             )
         return FarmStatus(address, problem, keys)
+
+    def _expected(self, processes: list[dict[str, Any]]) -> dict[str, int]:
+        """How many boards a key should have: those that run here, and those that the file says are elsewhere."""
+        counts = {device.key: device.count for device in self.cluster.devices if not device.managed}
+        for process in processes:
+            if process["key"] is not None:
+                counts[process["key"]] = counts.get(process["key"], 0) + 1
+        return counts
 
     def down(self) -> None:
         """End everything that `up` started, here or in another process. Nothing there: nothing happens."""

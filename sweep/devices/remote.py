@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import struct
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,14 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.devices.wire import WORKER_CRASHED
+from sweep.devices.wire import RPC_MAGIC, WORKER_CRASHED
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError
 
 if TYPE_CHECKING:
     from sweep.devices.tracker_client import Board
     from sweep.study.cluster import Device
 
-__all__ = ["Connection", "Remote"]
+__all__ = ["Connection", "Remote", "decline"]
 
 SERVER_GRACE_S = 3.0
 """The server ends a session at its limit and says so; the client cuts the line this much later if it said nothing."""
@@ -131,6 +132,13 @@ class Connection:
         except Exception:  # noqa: BLE001  whatever it is: no answer
             return False
         return True
+
+
+def decline(board: Board) -> None:
+    """Let a board that was handed to us offer itself again at once, and not when it has waited for us."""
+    name = f"client:{board.match_key}".encode()
+    with suppress(OSError), socket.create_connection((board.host, board.port), timeout=PROBE_TIMEOUT_S) as caller:
+        caller.sendall(struct.pack("<ii", RPC_MAGIC, len(name)) + name)
 
 
 class _Line:

@@ -6,8 +6,9 @@ They turn a call into work on the toolchain and the device. An engine decides in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -102,7 +103,15 @@ class TunerBench:
         ]
         warm_start = [Path(folder) for folder in call.warm_start]
         job = TuneJob(
-            call.label, tasks, call.tuner_label, call.device, call.seed, call.options, call.members, warm_start
+            call.label,
+            tasks,
+            call.tuner_label,
+            call.device,
+            call.seed,
+            call.options,
+            call.members,
+            warm_start,
+            call.left_s(),
         )
         return {**self._tuner.tune(job, laboratory, report), "records_dir": call.key}
 
@@ -116,9 +125,24 @@ TURNS = 8
 more of them to measure again."""
 
 
+MOST_LANES = 16
+"""Boards of a key that are used at once: TVM's client has room for 32 sessions in a process."""
+
+
+def lanes_of(device: Device) -> int:
+    """How many of a device's boards are used at once."""
+    return min(device.count, MOST_LANES)
+
+
+def cells_at_once(device: Device) -> int:
+    """How many cells are measured at the time, in turns on each board."""
+    return TURNS * lanes_of(device)
+
+
 class DeviceBench:
-    """Holds the session to one device. May be called from several threads: one thing at a time is on the device, first
-    come, first served; cells that are measured at the time take turns, a block of repeats each.
+    """Holds the session to one device. May be called from several threads: one thing at a time is on a board, first
+    come, first served; cells that are measured at the time take turns, a block of repeats each. A cell keeps to one
+    lane, and a lane, as far as it can, to one board.
     """
 
     def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
@@ -126,21 +150,23 @@ class DeviceBench:
         from sweep.devices.session import DeviceSession
 
         self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
-        self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir)
+        self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir, sweep=site.sweep_dir)
         self._is_open = False
         self._kernel: Kernel | None = None
         self._no_kernel: str | None = None
         """Why there is none, once it was tried."""
-        self._building = Lock()
-        self._queue = Lane(device.key)
+        self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
+        self._lanes = [Lane(f"{device.key}-{number}") for number in range(lanes_of(device))]
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
-        return self._queue.submit(lambda: self._open().measure_candidate(lib, args, **options)).result()
+        with self._lane() as lane:
+            return lane.submit(lambda: self._open().measure_candidate(lib, args, **options)).result()
 
     def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
         """Time several tuning candidates in turns."""
-        return self._queue.submit(lambda: self._open().compare_candidates(candidates, **options)).result()
+        with self._lane() as lane:
+            return lane.submit(lambda: self._open().compare_candidates(candidates, **options)).result()
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
         """Perform a measure stage. Between its visits to the device others come to theirs."""
@@ -148,11 +174,12 @@ class DeviceBench:
 
         kernel = self._reference_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
-        while (options := rounds.next_visit()) is not None:
-            if self._queue.is_idle:
-                time.sleep(rounds.pause_s)
-            told, seconds = self._queue.submit(self._visit, call, options, kernel).result()
-            rounds.take(told, seconds)
+        with self._lane() as lane:
+            while (options := rounds.next_visit()) is not None:
+                if lane.is_idle:
+                    time.sleep(rounds.pause_s)
+                told, seconds = lane.submit(self._visit, call, options, kernel).result()
+                rounds.take(told, seconds)
         result = rounds.result()
         if kernel is None:
             result["conditions"]["no_reference_kernel"] = self._no_kernel
@@ -160,9 +187,22 @@ class DeviceBench:
 
     def close(self) -> None:
         """Give the device back."""
-        self._queue.close()
+        for lane in self._lanes:
+            lane.close()
         self._session.close()
         self._is_open = False
+
+    @contextmanager
+    def _lane(self) -> Iterator[Lane]:
+        """The lane that fewest use."""
+        with self._choosing:
+            lane = min(self._lanes, key=lambda lane: lane.users)
+            lane.users += 1
+        try:
+            yield lane
+        finally:
+            with self._choosing:
+                lane.users -= 1
 
     def _visit(
         self, call: MeasureCall, options: Mapping[str, Any], kernel: Kernel | None
@@ -199,17 +239,20 @@ class DeviceBench:
         return self._kernel
 
     def _open(self) -> DeviceSession:
-        if not self._is_open:
-            self._session.open()
-            self._is_open = True
+        with self._opening:
+            if not self._is_open:
+                self._session.open()
+                self._is_open = True
         return self._session
 
 
 class Lane:
-    """Runs calls one after the other in a thread of its own, as futures."""
+    """Runs calls one after the other in a thread of its own, as futures; in `width` threads where it is wider."""
 
-    def __init__(self, name: str) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    def __init__(self, name: str, width: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix=name)
+        self.users = 0
+        """For whoever has several lanes."""
         self._latest: Future[Any] | None = None
 
     def submit(self, call: Callable[..., T], *args: Any) -> Future[T]:

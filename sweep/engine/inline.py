@@ -12,7 +12,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from sweep.engine.bench import TURNS, DeviceBench, FutureLaboratory, Lane, TunerBench
+from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench, cells_at_once, lanes_of
 from sweep.engine.site import Site
 from sweep.engine.work import (
     CANDIDATE_MEMORY_BYTES,
@@ -46,7 +46,7 @@ class InlineEngine:
         self.capacity: Mapping[str, int] = {
             "compile": 1,
             "tune": 1,
-            **{f"device:{key}": TURNS for key in site.devices},
+            **{f"device:{key}": cells_at_once(device) for key, device in site.devices.items()},
         }
 
     def start(self, attempt: Attempt) -> None:
@@ -121,7 +121,7 @@ class InlineEngine:
         if call.key not in self._tuners:
             self._tuners[call.key] = TunerBench(self._site.sweep_dir, call)
         device = self._device(call.device)
-        lane = self._lanes.setdefault(call.device, Lane(call.device))
+        lane = self._lanes.setdefault(call.device, Lane(call.device, lanes_of(self._site.devices[call.device])))
         laboratory = FutureLaboratory(
             call.target,
             submit=self._build,

@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from sweep.engine.bench import TURNS
+from sweep.engine.bench import cells_at_once, lanes_of
 from sweep.engine.ray_actors import BUILDER, RESTARTED, BuilderActor, DeviceActor, TunerActor, device_name
 from sweep.engine.ray_builders import Builders
 from sweep.engine.ray_nodes import Node, Nodes, home_node, pinned_to
@@ -69,7 +69,7 @@ class RayEngine:
         self.capacity: dict[str, int] = {
             "compile": 0,
             "tune": 0,
-            **{device_name(key): TURNS for key in site.devices},
+            **{device_name(key): cells_at_once(device) for key, device in site.devices.items()},
         }
         self._members: dict[str, Node] = {}
         self._nodes: Nodes | None = None
@@ -210,10 +210,10 @@ class RayEngine:
             resource = device_name(key)
             known = resource in ray.cluster_resources()
             self._devices[key] = (
-                ray.remote(concurrency_groups={"measure": TURNS})(DeviceActor)
+                ray.remote(concurrency_groups={"measure": cells_at_once(self._site.devices[key])})(DeviceActor)
                 .options(
                     name=resource,
-                    max_concurrency=_CANDIDATES,
+                    max_concurrency=max(_CANDIDATES, 2 * lanes_of(self._site.devices[key])),
                     num_cpus=0,
                     resources={resource: 1.0} if known else None,
                     **RESTARTED,

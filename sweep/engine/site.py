@@ -18,7 +18,7 @@ class Site:
 
     sweep_dir: Path
     lock_dir: Path
-    """Holds the core locks; one folder for all sweeps of this host."""
+    """Where all sweeps of this host agree who uses which core and which board."""
     tracker_host: str
     tracker_port: int
     devices: Mapping[str, Device]
@@ -64,8 +64,8 @@ def lent_cores_of(cluster: Cluster) -> tuple[int, ...]:
 
 
 def host_lock_dir() -> Path:
-    """Where the core locks of this host, and the registers of who was lent a core, lie: in the user's cache folder, so
-    that all sweeps find the same ones.
+    """Where the locks of this host's cores lie, the register of who was lent one, and those of the boards: in the
+    user's cache folder, so that all sweeps find the same ones.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "tvm-sweep" / "cores"
+    return cache / "tvm-sweep" / "locks"

@@ -39,7 +39,7 @@ class Device:
     managed: bool
     """Whether its server is started, and ended, by the farm."""
     count: int = 1
-    """How many equal boards share the key."""
+    """How many equal boards share the key. Of a managed device so many servers, which take turns on its cores."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """For people: what the key does not say."""
     lend: bool = False
@@ -121,6 +121,8 @@ class Cluster:
     path: Path
     replay: Replay | None = None
     """Only where the engine is `replay`."""
+    is_mirrored: bool = True
+    """Whether a run writes to MLflow; `sweep mirror` does so at any time."""
 
     @property
     def is_pretended(self) -> bool:

@@ -49,6 +49,7 @@ def read_cluster(path: Path) -> Cluster:
         simulate=simulate,
         path=path,
         replay=_replay(form, path),
+        is_mirrored=form.mlflow.enabled,
     )
 
 
@@ -111,11 +112,6 @@ def _device(form: DeviceForm, file: Path, key: str, engine: str) -> Device:
     if form.target is None and not form.managed:
         allowed = "its target: a tag, a string or a mapping; native if it is this very host"
         raise StudyError("is missing for a device that is not managed", file=file, key=f"{key}.target", allowed=allowed)
-    if form.managed and form.count > 1 and managed:
-        allowed = "1; a managed device is one server, another one needs its own key and cores"
-        raise StudyError(
-            "is for boards that are not managed", file=file, key=f"{key}.count", value=form.count, allowed=allowed
-        )
     if not form.managed and form.cores is not None:
         allowed = "cores for managed devices only: these are this host's"
         raise StudyError(

@@ -73,7 +73,9 @@ class DeviceForm(Form):
         description="Links what is built for it on another architecture: a name on PATH, or a path as in `server`.",
         examples=["aarch64-linux-gnu-g++"],
     )
-    count: int = Field(1, ge=1, le=10_000, description="Equal boards that share the key.")
+    count: int = Field(
+        1, ge=1, le=10_000, description="Equal boards that share the key; managed: servers, which share the cores."
+    )
     labels: dict[str, str] = Field({}, description="For people.")
 
 
@@ -90,6 +92,7 @@ class MlflowForm(Form):
     """Where results are mirrored."""
 
     tracking_uri: str | None = Field(None, min_length=1, description="null: a store inside the sweep directory.")
+    enabled: bool = Field(True, description="false: no run is written to MLflow; `sweep mirror` can do so later.")
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]

@@ -34,7 +34,7 @@ CASES: list[tuple[str, str, str, str]] = [
     (DEVICE % "{key: a, cores: []}", "devices[0].cores", "is empty", "a list with a whole number"),
     (DEVICE % "{key: a, threads: 2}", "devices[0].threads", "more than it has cores (got 2)", "up to 1"),
     (DEVICE % "{key: a, threads: 0}", "devices[0].threads", "out of range (got 0)", "from 1"),
-    (DEVICE % "{key: a, count: 2}", "devices[0].count", "not managed (got 2)", "its own key and cores"),
+    (DEVICE % "{key: a, count: 0}", "devices[0].count", "out of range (got 0)", "from 1"),
     (DEVICE % "{key: a, managed: maybe}", "devices[0].managed", "wrong type (got 'maybe')", "true or false"),
     (DEVICE % "{key: a, managed: off}", "devices[0].managed", "wrong type (got 'off')", "true or false"),
     (DEVICE % "{key: a, managed: false}", "devices[0].target", "is missing", "a tag, a string or a mapping"),

@@ -1,0 +1,47 @@
+"""Farms that runs have up, announced in a folder, so that those who look at a cluster file find them.
+
+One file for each, named by its state directory. What a killed run has left is taken away by the next who looks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sweep.devices.processes import ProcessId, is_alive
+
+__all__ = ["announced", "farms_announced"]
+
+
+@contextmanager
+def announced(folder: Path, cluster_file: Path, state_dir: Path) -> Iterator[None]:
+    """Tell of a farm for the time of the block, and not of one that is not up."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(str(state_dir.resolve()).encode()).hexdigest()[:16]}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({"cluster": str(cluster_file.resolve()), "state_dir": str(state_dir.resolve())}))
+    partial.replace(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def farms_announced(folder: Path, cluster_file: Path) -> list[Path]:
+    """State directories of the farms that runs of this cluster file have up."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            told = json.loads(path.read_text())
+            state_dir = Path(told["state_dir"])
+            if not is_alive(ProcessId(**json.loads((state_dir / "farm.json").read_text())["warden"])):
+                raise FileNotFoundError(state_dir)
+        except (OSError, ValueError, KeyError, TypeError):
+            path.unlink(missing_ok=True)
+            continue
+        if told["cluster"] == str(cluster_file.resolve()):
+            found.append(state_dir)
+    return found
