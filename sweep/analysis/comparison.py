@@ -5,18 +5,22 @@ Rows are those of results.parquet and measurements.parquet. Knows no files.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.analysis.statistics import SAME_WITHIN, Comparison, Verdict, compare, summarise
-from sweep.analysis.wording import as_latency, as_percent, as_times, significant
+from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
+from sweep.analysis.pairs import FIRST_LOOK, PairedComparison, compare_pairs
+from sweep.analysis.statistics import SAME_WITHIN, Comparison, Ratio, Verdict, judge, ratio, summarise
+from sweep.analysis.wording import as_latency, as_percent, as_times, plural, significant
 from sweep.errors import StudyError
 
-__all__ = ["CellComparison", "MeasuredCell", "compare_cells", "find_cell"]
+__all__ = ["CellComparison", "compare_cells", "find_cell"]
 
 Row = Mapping[str, Any]
+
+DRIFT = 0.01
+"""What two measurements may differ by that did not take turns, even where the reference kernel did not."""
 
 _SHORTEST_ID = 4
 _LISTED = 12
@@ -29,47 +33,15 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredCell:
-    """A cell with the repeats of its measurement."""
-
-    cell_id: str
-    name: str
-    run_secs: tuple[float, ...]
-    device: str
-    host: str | None
-    """The machine that measured it, with its CPU; None where it did not say."""
-    is_stable: bool | None
-
-    @classmethod
-    def of(cls, row: Row, run_secs: Sequence[float]) -> MeasuredCell:
-        """From its row of results. Raises StudyError when it has no measurement."""
-        if row["status"] != "done" or not run_secs:
-            reason = f"{row['status']}: {row['error']}" if row.get("error") else str(row["status"])
-            raise StudyError(
-                "has no measurement to compare",
-                key="CELL",
-                value=row["cell_name"],
-                allowed=f"a done cell; it is {reason}",
-            )
-        conditions = json.loads(row.get("conditions_json") or "{}")
-        host = [conditions.get("host"), conditions.get("cpu_model")]
-        return cls(
-            cell_id=row["cell_id"],
-            name=row["cell_name"],
-            run_secs=tuple(run_secs),
-            device=row["device"],
-            host=", ".join(filter(None, host)) or None,
-            is_stable=row.get("is_stable"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class CellComparison:
     """What two measurements say of each other."""
 
     first: MeasuredCell
     second: MeasuredCell
     found: Comparison
+    measured_more: PairedBlocks
+    paired: PairedComparison | None
+    """Of what was measured more; where there is one, `found` is its."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON. The ratio is the first's median over the second's: below 1, the first is faster."""
@@ -79,10 +51,18 @@ class CellComparison:
             "ratio": ratio.value,
             "ratio_ci_low": ratio.ci_low,
             "ratio_ci_high": ratio.ci_high,
+            "took_turns": self.paired is not None or self.first.took_turns_with(self.second),
+            "pairs": {
+                "measured": len(self.measured_more.pairs),
+                "disturbed": self.measured_more.disturbed,
+                "used": self.paired.used if self.paired else 0,
+                "looks": self.paired.looks if self.paired else 0,
+            },
             "cells": [
                 {
-                    **asdict(cell),
-                    "run_secs": list(cell.run_secs),
+                    **{name: value for name, value in asdict(cell).items() if name != "blocks"},
+                    "run_secs": [seconds for block in cell.run_secs for seconds in block],
+                    "rounds": len(cell.blocks),
                     "latency_ms_median": summarise(cell.run_secs).median * 1e3,
                 }
                 for cell in (self.first, self.second)
@@ -105,6 +85,23 @@ class CellComparison:
         lines.append(f"{self.found.verdict}: {said}{by}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
 
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is an answer."""
+        return self.found.verdict is not Verdict.AMBIGUOUS
+
+    def as_look(self) -> str:
+        """What is known so far, in a line."""
+        ratio = self.found.ratio
+        interval = f"[{ratio.ci_low:.3f}, {ratio.ci_high:.3f}]" if ratio.ci_low and ratio.ci_high else ""
+        used = self.paired.used if self.paired else 0
+        return f"{plural(used, 'pair')}: ratio {significant(ratio.value, 4)} {interval} {self.found.verdict}"
+
+    @property
+    def pairs_wanted(self) -> int:
+        """Further pairs of blocks until the next look; a disturbed one is not among them."""
+        return max(1, (self.paired.wanted if self.paired else FIRST_LOOK) - len(self.measured_more.pairs))
+
     def notes(self) -> list[str]:
         """What a reader should know before believing it."""
         told = [
@@ -114,7 +111,22 @@ class CellComparison:
         ]
         if self.first.host != self.second.host:
             told.append(f"measured on two hosts: {self.first.host or 'unknown'} and {self.second.host or 'unknown'}")
-        return told
+        return [*told, *self._basis()]
+
+    def _basis(self) -> Iterator[str]:
+        """Which repeats the ratio is of."""
+        if self.measured_more.disturbed:
+            yield f"{plural(self.measured_more.disturbed, 'pair')} of blocks measured later did not count: disturbed"
+        if self.paired is not None:
+            yield (
+                f"the ratio is of {plural(self.paired.used, 'pair')} of blocks measured in turns after the sweep, "
+                f"looked at {plural(self.paired.looks, 'time')}, its interval widened for that"
+            )
+        elif self.found.ratio.ci_low is not None and not self.first.took_turns_with(self.second):
+            yield (
+                "they did not take turns: the interval allows for a drift of "
+                f"{as_percent(_drift(self.first, self.second)[0])} between them"
+            )
 
 
 def find_cell(rows: Iterable[Row], wanted: str) -> Row:
@@ -135,8 +147,10 @@ def find_cell(rows: Iterable[Row], wanted: str) -> Row:
     raise StudyError("is no cell of this sweep", key="CELL", value=wanted, allowed=_listed(cells))
 
 
-def compare_cells(first: MeasuredCell, second: MeasuredCell, across_hosts: bool = False) -> CellComparison:
-    """Is the first faster than the second?
+def compare_cells(
+    first: MeasuredCell, second: MeasuredCell, across_hosts: bool = False, more: PairedBlocks | None = None
+) -> CellComparison:
+    """Is the first faster than the second? By what was measured `more`, once that is enough for a first look.
 
     Raises StudyError when they were measured on different hosts, unless told `across_hosts`: the difference would be
     the machines' as much as the cells'.
@@ -148,7 +162,29 @@ def compare_cells(first: MeasuredCell, second: MeasuredCell, across_hosts: bool 
             value=f"{first.host or 'unknown'}; {second.host or 'unknown'}",
             allowed="cells of one host, or --across-hosts",
         )
-    return CellComparison(first, second, compare(first.run_secs, second.run_secs))
+    more = more or PairedBlocks()
+    paired = compare_pairs(more.pairs)
+    if paired is not None:
+        return CellComparison(first, second, paired.found, more, paired)
+    found = ratio(first.run_secs, second.run_secs)
+    if not first.took_turns_with(second):
+        found = _with_drift(found, first, second)
+    return CellComparison(first, second, judge(found), more, None)
+
+
+def _with_drift(found: Ratio, first: MeasuredCell, second: MeasuredCell) -> Ratio:
+    """The interval made to hold what the ratio would be had the device been as fast for the first as for the second."""
+    if found.ci_low is None or found.ci_high is None:
+        return found
+    _, factor = _drift(first, second)
+    low, high = min(found.ci_low, found.ci_low / factor), max(found.ci_high, found.ci_high / factor)
+    return Ratio(found.value, low / (1 + DRIFT), high * (1 + DRIFT))
+
+
+def _drift(first: MeasuredCell, second: MeasuredCell) -> tuple[float, float]:
+    """Between two measurements that did not take turns: the share, and by which factor the first had it slower."""
+    factor = first.kernel_ms / second.kernel_ms if first.kernel_ms and second.kernel_ms else 1.0
+    return max(factor, 1 / factor) * (1 + DRIFT) - 1, factor
 
 
 def _line(cell: MeasuredCell, width: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.study.spec import AXES
 
-__all__ = ["measurement_rows", "repeats_of"]
+__all__ = ["measurement_rows", "pair_rows", "repeats_of"]
 
 Row = dict[str, Any]
 
@@ -41,6 +41,28 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
                 "seconds": seconds,
                 "number": measure.get("number"),
             }
+
+
+def pair_rows(outcome: CellOutcome, pairs: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
+    """What was measured of a cell in turns with another, to compare the two; no latency of the tables is made of it."""
+    own = outcome.cell.id
+    axes = {axis: getattr(outcome.cell, axis) for axis in AXES}
+    for number, pair in enumerate(one for one in pairs if own in one["cells"]):
+        for cell, other, block in zip(pair["cells"], reversed(pair["cells"]), pair["blocks"], strict=True):
+            for index, seconds in enumerate(block["run_secs"] if cell == own else ()):
+                yield {
+                    "cell_id": own,
+                    "cell_name": outcome.cell.name,
+                    **axes,
+                    "kind": "compared",
+                    "compared_with": other,
+                    "block": number,
+                    "tainted": bool(block["tainted"]),
+                    "repeat": index,
+                    "seconds": seconds,
+                    "number": block["number"],
+                    "t": block["conditions"].get("at_before"),
+                }
 
 
 def _blocks(measure: Mapping[str, Any]) -> list[Mapping[str, Any]]:

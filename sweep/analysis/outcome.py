@@ -57,3 +57,5 @@ class SweepOutcome:
     sweep_dir: Path
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Of the host and the versions that hold for the whole sweep."""
+    pairs: Sequence[Mapping[str, Any]] = ()
+    """Blocks that were measured after the run, to compare two cells: `cells`, their ids, and `blocks`, one of each."""

@@ -7,13 +7,13 @@ Latencies leave here in milliseconds, everything else in the unit its name ends 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
+from sweep.analysis.measurements import measurement_rows, pair_rows, repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
-from sweep.analysis.measurements import measurement_rows, repeats_of
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning import curve_rows, pools, task_rows, tuning_columns
 from sweep.study.spec import AXES
@@ -87,7 +87,9 @@ def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = Non
             tuning=pools(outcome.cells),
         ),
         cells=cells,
-        measurements=[row for cell in outcome.cells for row in measurement_rows(cell)],
+        measurements=[
+            row for cell in outcome.cells for row in (*measurement_rows(cell), *pair_rows(cell, outcome.pairs))
+        ],
         curves=[row for cell in outcome.cells for row in curve_rows(cell)],
         tasks=[row for cell in outcome.cells for row in task_rows(cell)],
     )

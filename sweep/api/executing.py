@@ -5,30 +5,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweep import errors
+from sweep.analysis.measurements import repeats_of
 from sweep.analysis.statistics import summarise
 from sweep.analysis.wording import as_bytes, as_latency
 from sweep.api.deriving import refresh
 from sweep.api.engine_room import EngineRoom
-from sweep.errors import StudyError, SweepError
-from sweep.planning.fingerprint import fingerprint
-from sweep.planning.planner import THRESHOLDS
-from sweep.planning.stage import Stage
-from sweep.running.contract import Attempt, Done, Engine, Failed
+from sweep.api.single_stage import check_fit, device_of, measure_stage, perform_stage
+from sweep.errors import StudyError
+from sweep.running.contract import Engine
 from sweep.running.ledger import read_ledger
 from sweep.running.saved_plan import read_plan
 from sweep.study.cluster import Cluster, Device
-from sweep.study.fit import fit
 from sweep.study.spec import NATIVE, Measure, Target
-from sweep.study.suggest import hint, listed
 
 __all__ = ["Executed", "execute"]
 
-_POLL_S = 0.5
 _LOG = "exec.jsonl"
 _ALLOWED = "a folder of artifacts/build or of records below a sweep directory"
 
@@ -47,7 +42,7 @@ class Executed:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        summary = summarise(self.result["run_secs"])
+        summary = summarise(repeats_of(self.result))
         return {
             "what": self.what,
             "device": self.device,
@@ -60,7 +55,7 @@ class Executed:
 
     def as_text(self) -> str:
         """For people."""
-        summary = summarise(self.result["run_secs"])
+        summary = summarise(repeats_of(self.result))
         difference = self.result.get("output_max_abs_diff")
         lines = [
             f"{self.cell}, on {self.device}: {as_latency(summary)}",
@@ -81,11 +76,11 @@ def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | 
         StudyError: there is no such thing or device, or the code cannot run on it.
         SweepError: compiling or measuring failed.
     """
-    device = _device(cluster, key)
+    device = device_of(cluster, key, "--key")
     made = _find(Path(what))
     alone = replace(cluster, devices=(device,), engine="inline")
     if made.kind == "build":
-        _check_fit(json.loads(made.results["build"]["target_json"]), device)
+        check_fit(json.loads(made.results["build"]["target_json"]), device, "--key")
     with EngineRoom(alone, made.sweep_dir) as engine:
         built = made.results["build"] if made.kind == "build" else _compile(engine, made, device)
         measured = _measure(engine, made, device, built, measure or Measure())
@@ -128,40 +123,17 @@ def _compile(engine: Engine, made: _Made, device: Device) -> Mapping[str, Any]:
     """Lower the network for the device's own target and build it with the log's schedules."""
     target = Target(NATIVE, {"kind": NATIVE}).on(device)
     options = {name: made.axes[name] for name in ("opt_level", "layout", "precision")} | {"target": target}
-    lowered = _perform(engine, "lower", options, {"import": made.results["import"]}, device)
+    lowered = perform_stage(engine, "lower", options, {"import": made.results["import"]}, device)
     records = made.results["tune"]
     inputs = {"lower": lowered, "tune": records}
-    return _perform(engine, "build", {"target": target, "records": records["records_dir"]}, inputs, device)
+    return perform_stage(engine, "build", {"target": target, "records": records["records_dir"]}, inputs, device)
 
 
 def _measure(
     engine: Engine, made: _Made, device: Device, built: Mapping[str, Any], measure: Measure
 ) -> Mapping[str, Any]:
-    options = {
-        "runtime": "tvm",
-        "device": device.key,
-        "device_target": dict(device.target),
-        "threads": device.threads,
-        "measure": asdict(measure),
-        "threshold": THRESHOLDS[str(made.axes["precision"])],
-    }
-    return _perform(engine, "measure", options, {"import": made.results["import"], "build": built}, device)
-
-
-def _perform(
-    engine: Engine, kind: str, options: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]], device: Device
-) -> Mapping[str, Any]:
-    """One stage, to its end. Raises the error that it ended in."""
-    sources = sorted(str(one.get("dir", "")) for one in inputs.values())
-    name = fingerprint({"kind": kind, "options": dict(options), "inputs": sources})
-    stage = Stage(f"exec-{name[:16]}", kind, options, {"linker": device.linker}, (), f"{kind} on {device.key}")
-    engine.start(Attempt(stage, 1, inputs))
-    while True:
-        for report in engine.poll(_POLL_S):
-            if isinstance(report, Done):
-                return report.result
-            if isinstance(report, Failed):
-                raise getattr(errors, report.error_class, SweepError)(report.error)
+    options = measure_stage("tvm", str(made.axes["precision"]), device, measure)
+    return perform_stage(engine, "measure", options, {"import": made.results["import"], "build": built}, device)
 
 
 def _axes(sweep_dir: Path, cell_id: str) -> Mapping[str, Any]:
@@ -170,17 +142,3 @@ def _axes(sweep_dir: Path, cell_id: str) -> Mapping[str, Any]:
     refresh(sweep_dir)
     rows = read_results(sweep_dir).to_pylist()
     return next(row for row in rows if row["cell_id"] == cell_id)
-
-
-def _device(cluster: Cluster, key: str) -> Device:
-    keys = [device.key for device in cluster.devices]
-    if key not in keys:
-        problem = f"is no device of the cluster file{hint(key, keys)}"
-        raise StudyError(problem, file=cluster.path, key="--key", value=key, allowed=listed(keys))
-    return cluster.device(key)
-
-
-def _check_fit(target: Mapping[str, Any], device: Device) -> None:
-    reason = fit(Target("the artifact's target", dict(target)), device)
-    if reason is not None:
-        raise StudyError(f"cannot run there: {reason}", key="--key", value=device.key, allowed="a device that it fits")

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from sweep.cli import executing, importing, mirroring, overlaying, place, results, submitting, sweeping
+from sweep.cli import comparing, executing, importing, mirroring, overlaying, place, results, submitting, sweeping
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
@@ -38,7 +38,7 @@ app.command("tune")(sweeping.tune_command)
 app.command("status")(results.status_command)
 app.command("where")(results.where_command)
 app.command("report")(results.report_command)
-app.command("compare")(results.compare_command)
+app.command("compare")(comparing.compare_command)
 app.command("mirror")(mirroring.mirror_command)
 app.command("ui")(results.ui_command)
 app.command("exec")(executing.exec_command)

@@ -118,8 +118,12 @@ MEASUREMENTS = pa.schema(
         *_IDENTITY,
         *_AXES,
         _column(
-            "kind", pa.string(), "warm-up, repeat, or set aside: a repeat of a disturbed block, which no latency uses"
+            "kind",
+            pa.string(),
+            "warm-up, repeat, set aside (a repeat of a disturbed block) or compared (of a block that `sweep compare` "
+            "has measured later); latencies are made of repeats alone",
         ),
+        _column("compared_with", pa.string(), "cell_id of the cell that it was measured in turns with, where compared"),
         _column("block", pa.int32(), "index of the block of repeats, in the order in which they were taken"),
         _column("tainted", pa.bool_(), "whether something disturbed its block"),
         _column("repeat", pa.int32(), "index within its kind, from 0"),

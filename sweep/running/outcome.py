@@ -69,6 +69,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         stage_counts=_stage_counts(plan, state),
         sweep_dir=sweep_dir,
         conditions=state.conditions,
+        pairs=tuple(state.pairs),
     )
 
 

@@ -7,16 +7,21 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.comparison import MeasuredCell, compare_cells, find_cell
+from sweep.analysis.comparison import compare_cells, find_cell
+from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
+from sweep.analysis.statistics import Verdict
 from sweep.errors import StudyError
 
 NAMES = ("net native xgb O3 one", "net native none O3 one", "net native xgb O1 one", "net onnxruntime one")
 ROWS = [{"cell_id": f"{index}abcdef", "cell_name": name} for index, name in enumerate(NAMES)]
-FAST = (1.00e-3, 1.01e-3, 1.02e-3, 1.00e-3, 0.99e-3, 1.01e-3, 1.00e-3, 1.01e-3)
+FAST = (1.000e-3, 1.001e-3, 1.002e-3, 1.000e-3, 0.999e-3, 1.001e-3, 1.000e-3, 1.001e-3) * 3
 SLOW = tuple(1.2 * value for value in FAST)
 
 
-def cell(run_secs: tuple[float, ...] = FAST, name: str = "a", host: str | None = "box", **row: Any) -> MeasuredCell:
+def cell(
+    run_secs: tuple[float, ...] = FAST, name: str = "a", host: str | None = "box", at: float = 0.0, **row: Any
+) -> MeasuredCell:
+    """With blocks of four repeats, ten seconds apart, from the second `at` on."""
     conditions = {"host": host, "cpu_model": "cpu"} if host else {}
     given = {
         "cell_id": name,
@@ -26,8 +31,13 @@ def cell(run_secs: tuple[float, ...] = FAST, name: str = "a", host: str | None =
         "device": "d",
         "conditions_json": json.dumps(conditions),
         "is_stable": True,
+        "reference_kernel_ms": 7.0,
     }
-    return MeasuredCell.of(given | row, run_secs)
+    repeats = [
+        {"cell_id": name, "kind": "repeat", "block": index // 4, "seconds": seconds, "t": at + 10.0 * (index // 4)}
+        for index, seconds in enumerate(run_secs)
+    ]
+    return MeasuredCell.of(given | row, repeats)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +70,7 @@ def test_what_means_no_cell_or_several_is_refused_with_the_names(wanted: str, pr
 def test_verdicts_in_words_and_as_data(
     first: tuple[float, ...], second: tuple[float, ...], verdict: str, words: str
 ) -> None:
-    found = compare_cells(cell(first, "a"), cell(second, "b"))
+    found = compare_cells(cell(first, "a"), cell(second, "b", at=2.0))
     assert found.as_text().splitlines()[-1] == f"{verdict}: {words}"
     data = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert data["verdict"] == verdict
@@ -90,3 +100,50 @@ def test_a_cell_without_a_measurement_says_why(changes: dict[str, Any]) -> None:
     with pytest.raises(StudyError, match="has no measurement to compare") as caught:
         cell(**{"run_secs": FAST, **changes})
     assert ("out of memory" in str(caught.value)) == (changes["status"] == "failed")
+
+
+def test_drift_between_cells_that_did_not_take_turns_is_allowed_for() -> None:
+    """The same thing, 5 % slower minutes later, as the reference kernel was: nothing can be said."""
+    slower = tuple(1.05 * value for value in FAST)
+    apart = compare_cells(cell(), cell(slower, "b", at=600.0, reference_kernel_ms=7.35))
+    assert apart.found.verdict is Verdict.AMBIGUOUS
+    assert "note: they did not take turns: the interval allows for a drift of 6 % between them" in apart.as_text()
+    assert apart.as_dict()["took_turns"] is False
+
+    in_turns = compare_cells(cell(), cell(slower, "b", at=2.0, reference_kernel_ms=7.35))
+    assert in_turns.found.verdict is Verdict.FASTER
+    assert in_turns.as_dict()["took_turns"] is True
+    assert "did not take turns" not in in_turns.as_text()
+
+    steady = compare_cells(cell(), cell(slower, "b", at=600.0))
+    assert steady.found.verdict is Verdict.FASTER
+    assert steady.found.ratio.ci_high is not None
+    assert in_turns.found.ratio.ci_high is not None
+    assert steady.found.ratio.ci_high == pytest.approx(1.01 * in_turns.found.ratio.ci_high)
+
+
+def pair(first: float, second: float, cells: tuple[str, str] = ("a", "b"), tainted: bool = False) -> dict[str, Any]:
+    blocks = [{"run_secs": [seconds] * 3, "tainted": ["busy"] if tainted else []} for seconds in (first, second)]
+    return {"cells": list(cells), "blocks": blocks}
+
+
+def test_pairs_measured_later_decide_once_there_are_enough() -> None:
+    one, other = cell(), cell(FAST, "b", at=2.0)
+    noise = (0.999e-3, 1.000e-3, 1.001e-3)
+    told = [pair(noise[index % 3], 1.1 * noise[(index + 1) % 3]) for index in range(4)]
+    few = compare_cells(one, other, more=PairedBlocks.of(told, "a", "b"))
+    assert (few.found.verdict, few.paired, few.pairs_wanted) == (Verdict.SAME, None, 1)
+
+    told += [pair(1.1e-3, 1.0e-3, ("b", "a")), pair(5.0, 1.0, tainted=True), pair(9.0, 1.0, ("a", "c"))]
+    found = compare_cells(one, other, more=PairedBlocks.of(told, "a", "b"))
+    assert found.found.verdict is Verdict.FASTER
+    assert found.found.ratio.value == pytest.approx(1 / 1.1, rel=1e-3)
+    assert found.as_dict()["pairs"] == {"measured": 5, "disturbed": 1, "used": 5, "looks": 1}
+    assert "the ratio is of 5 pairs of blocks measured in turns after the sweep, looked at 1 time" in found.as_text()
+    assert "1 pair of blocks measured later did not count: disturbed" in found.as_text()
+    assert found.as_look() == f"5 pairs: {found.as_look().partition(': ')[2]}"
+    assert found.as_look().endswith("FASTER")
+
+    turned = compare_cells(other, one, more=PairedBlocks.of(told, "b", "a"))
+    assert turned.found.verdict is Verdict.SLOWER
+    assert turned.found.ratio.value == pytest.approx(1 / found.found.ratio.value)

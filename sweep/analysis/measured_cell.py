@@ -1,0 +1,104 @@
+"""A measured cell as a comparison sees it: its repeats by block, when and where they were taken. Knows no files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from sweep.errors import StudyError
+
+__all__ = ["Block", "MeasuredCell", "PairedBlocks"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Repeats that were taken in one go."""
+
+    run_secs: tuple[float, ...]
+    t: float | None
+    """Unix seconds at its beginning; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredCell:
+    """A cell with the repeats of its measurement."""
+
+    cell_id: str
+    name: str
+    blocks: tuple[Block, ...]
+    device: str
+    host: str | None
+    """The machine that measured it, with its CPU; None where it did not say."""
+    is_stable: bool | None
+    kernel_ms: float | None
+    """Median of the reference kernel around its repeats."""
+
+    @classmethod
+    def of(cls, row: Row, repeats: Iterable[Row]) -> MeasuredCell:
+        """From its row of results and its rows of measurements. Raises StudyError when it has no measurement."""
+        found: dict[int, list[Row]] = {}
+        for repeat in repeats:
+            if repeat["kind"] == "repeat" and repeat["cell_id"] == row["cell_id"]:
+                found.setdefault(repeat.get("block") or 0, []).append(repeat)
+        if row["status"] != "done" or not found:
+            reason = f"{row['status']}: {row['error']}" if row.get("error") else str(row["status"])
+            raise StudyError(
+                "has no measurement to compare",
+                key="CELL",
+                value=row["cell_name"],
+                allowed=f"a done cell; it is {reason}",
+            )
+        conditions = json.loads(row.get("conditions_json") or "{}")
+        host = [conditions.get("host"), conditions.get("cpu_model")]
+        return cls(
+            cell_id=row["cell_id"],
+            name=row["cell_name"],
+            blocks=tuple(Block(tuple(one["seconds"] for one in block), block[0].get("t")) for block in found.values()),
+            device=row["device"],
+            host=", ".join(filter(None, host)) or None,
+            is_stable=row.get("is_stable"),
+            kernel_ms=row.get("reference_kernel_ms"),
+        )
+
+    @property
+    def run_secs(self) -> tuple[tuple[float, ...], ...]:
+        """The repeats by block."""
+        return tuple(block.run_secs for block in self.blocks)
+
+    def took_turns_with(self, other: MeasuredCell) -> bool:
+        """Whether the middle of each one's measurement lies within the other's."""
+        mine, its = self._times(), other._times()
+        return bool(mine and its) and mine[0] <= median(its) <= mine[-1] and its[0] <= median(mine) <= its[-1]
+
+    def _times(self) -> list[float]:
+        times = [block.t for block in self.blocks if block.t is not None]
+        return sorted(times) if len(times) == len(self.blocks) > 1 else []
+
+
+@dataclass(frozen=True, slots=True)
+class PairedBlocks:
+    """What was measured of two cells in turns, after the sweep."""
+
+    pairs: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
+    """Seconds of a block of each, where neither was disturbed."""
+    disturbed: int = 0
+    """Pairs that were, and do not count."""
+
+    @classmethod
+    def of(cls, pairs: Iterable[Mapping[str, Any]], first: str, second: str) -> PairedBlocks:
+        """Those of two cells, by their ids, in whatever order they were named then."""
+        clean, disturbed = [], 0
+        for pair in pairs:
+            if list(pair["cells"]) not in ([first, second], [second, first]):
+                continue
+            if any(block["tainted"] for block in pair["blocks"]):
+                disturbed += 1
+                continue
+            one, other = (tuple(block["run_secs"]) for block in pair["blocks"])
+            clean.append((one, other) if pair["cells"][0] == first else (other, one))
+        return cls(tuple(clean), disturbed)
