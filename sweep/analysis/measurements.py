@@ -23,7 +23,7 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     measure = outcome.stages.get("measure", {})
     usual = measure.get("conditions", {})
     axes = {axis: getattr(outcome.cell, axis) for axis in AXES}
-    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **axes}
+    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **axes, "compared_with": None}
     rounds = [{**block, "kind": "repeat"} for block in _blocks(measure)]
     aside = [{**block, "kind": "set aside"} for block in measure.get("set_aside", ())]
     for block in (*rounds, *aside):
