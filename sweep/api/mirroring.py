@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["MirrorProcess", "Mirrored", "mirror", "order_for", "write_results"]
 
 _TELL_EVERY_S = 5.0
+_SILENCE_S = 120.0
+"""In which the mirror may say nothing at all, neither of cells nor of trouble: one large upload, a slow start."""
 _TRIES = 3
 Say = Callable[[str], None]
 
@@ -50,7 +52,7 @@ class MirrorProcess:
         """`say` is told how far it is while a run waits for it."""
         self._order, self._say = order, say or (lambda line: None)
         self.patience_s = 20.0
-        """`settle` and `finish` wait as long as it gets on, and this long where it does not."""
+        """`settle` and `finish` wait as long as cells are written, and this long where the store refuses."""
         self._child: subprocess.Popen[str] | None = None
         self._news = threading.Condition()
         self._runs: dict[str, str] = {}
@@ -135,7 +137,7 @@ class MirrorProcess:
         self._trouble = trouble
 
     def _wait(self, is_done: Callable[[], bool]) -> bool:
-        """Until it is done, or has not got on for a while."""
+        """Until it is done, or the store has taken nothing for a while."""
         seen, got_on = -1, time.monotonic()
         told = got_on
         with self._news:
@@ -143,7 +145,7 @@ class MirrorProcess:
                 now = time.monotonic()
                 if len(self._runs) != seen:
                     seen, got_on = len(self._runs), now
-                if now - got_on > self.patience_s:
+                if now - got_on > (_SILENCE_S if self._trouble is None else self.patience_s):
                     return False
                 if now - told > _TELL_EVERY_S:
                     told = now

@@ -21,12 +21,12 @@ import threading
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import filelock
 
 from sweep.analysis.saved import TABLES, read_saved
-from sweep.errors import LedgerError, RecordError
+from sweep.errors import SweepError
 from sweep.record.following import Following
 from sweep.record.mlflow_mirror import MlflowMirror
 from sweep.running.saved_plan import SavedSweep, restore
@@ -38,6 +38,10 @@ LOCK = "mlflow.lock"
 _IDLE_S = 0.5
 """Between two looks at the ledger."""
 _NICENESS = 5
+
+
+class _Answers:
+    file: TextIO = sys.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ def finish(following: Following, sweep_dir: Path, status: str) -> None:
 def main() -> int:
     """Follow a sweep until the input ends or the work is done."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's, which lets this one catch up
+    _keep_answers_apart()
     os.nice(_NICENESS)
     # What goes wrong is told by `trouble`; MLflow and SQLAlchemy would add pages
     logging.disable(logging.CRITICAL)
@@ -87,7 +92,7 @@ def main() -> int:
     except filelock.Timeout:
         _say(trouble="another process mirrors this sweep")
         return 1
-    except (LedgerError, OSError) as error:
+    except (SweepError, OSError) as error:
         _say(trouble=str(error))
         return 1
     return 0
@@ -134,14 +139,17 @@ def _listen(words: queue.Queue[str]) -> None:
     os._exit(1)  # also out of a call to a store that is away; half a run is replaced by whoever comes next
 
 
+def _keep_answers_apart() -> None:
+    """What a library prints is not an answer."""
+    _Answers.file = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+
+
 def _say(**told: Any) -> None:
-    sys.stdout.write(json.dumps(told) + "\n")
-    sys.stdout.flush()
+    _Answers.file.write(json.dumps(told) + "\n")
+    _Answers.file.flush()
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except RecordError as error:
-        _say(trouble=str(error))
-        sys.exit(1)
+    sys.exit(main())

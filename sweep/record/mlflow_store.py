@@ -37,6 +37,7 @@ _ENVIRONMENT = {
     # tries again by itself, and looks first at what is there.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 _ARTIFACTS = "mlartifacts"
