@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,11 @@ from sweep.study.cluster import Cluster
 
 if TYPE_CHECKING:
     from sweep.engine.site import Site
+    from sweep.planning.stage import Plan
+    from sweep.running.driver import Observer
+    from sweep.running.ledger import Ledger
 
-__all__ = ["EngineRoom"]
+__all__ = ["EngineRoom", "watchers_of"]
 
 
 class EngineRoom:
@@ -57,12 +61,23 @@ class EngineRoom:
         return _ray(cluster, site, closing)
 
 
+def watchers_of(
+    cluster: Cluster, say: Callable[[str], None] = lambda text: None
+) -> list[Callable[[Plan, Ledger], Observer]]:
+    """Who else is to be told of a run on this engine: on Ray, its metrics. `say` is told where they are."""
+    if cluster.engine != "ray":
+        return []
+    from sweep.engine.ray_metrics import RayMetrics
+
+    return [lambda plan, ledger: RayMetrics(plan, ledger, say)]
+
+
 def _ray(cluster: Cluster, site: Site, closing: ExitStack) -> Engine:
     from sweep.engine.ray_session import RaySession
 
     cpus = cluster.ray.num_cpus or len(site.compile_cores)
     resources = {f"device:{device.key}": float(device.count) for device in cluster.devices}
-    session = RaySession(cluster.ray.address, cpus, resources)
+    session = RaySession(cluster.ray.address, cpus, resources, metrics_port=cluster.ray.metrics_port)
     closing.callback(session.close)
     from sweep.engine.ray_engine import RayEngine  # imports ray, which reads what the session has set
 

@@ -1,6 +1,6 @@
 """The journal of a run for machines: one JSON object a line, for log collectors. People have the progress view.
 
-Every line has `time` (ISO 8601, UTC), `level` (info, warning, error), `event` and `study`, and what else there is to say
+Every line has `time` (ISO 8601, UTC), `level` (info, warning, error), `event` and `study`, and what else is to be said
 of the event. The ledger is the truth; this may be lost or switched off at any time.
 """
 

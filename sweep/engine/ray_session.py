@@ -35,8 +35,10 @@ _TEMP_DIR_CHARS = 40
 class RaySession:
     """A connection to Ray, embedded or not. One at a time in a process, any number one after the other."""
 
-    def __init__(self, address: str | None, num_cpus: int, resources: Mapping[str, float]) -> None:
-        """Join the cluster at `address`, or start one with `num_cpus` and `resources`.
+    def __init__(
+        self, address: str | None, num_cpus: int, resources: Mapping[str, float], *, metrics_port: int | None = None
+    ) -> None:
+        """Join the cluster at `address`, or start one with `num_cpus` and `resources`, and its metrics on a port.
 
         Raises:
             EngineError: Ray cannot be started or reached.
@@ -48,14 +50,14 @@ class RaySession:
         where = f"Ray at {address}" if address else "Ray"
         try:
             if address is None:
-                self._start(num_cpus, resources)
+                self._start(num_cpus, resources, metrics_port)
             else:
                 self._join(address)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.close()
             raise EngineError(f"{where} cannot be used: {' '.join(str(error).split())[:300]}") from error
 
-    def _start(self, num_cpus: int, resources: Mapping[str, float]) -> None:
+    def _start(self, num_cpus: int, resources: Mapping[str, float], metrics_port: int | None) -> None:
         import ray
 
         self._take_over()
@@ -83,6 +85,7 @@ class RaySession:
             resources=dict(resources),
             object_store_memory=_OBJECT_STORE_BYTES,
             include_dashboard=False,
+            _metrics_export_port=metrics_port,
             _temp_dir=str(self._temp / "r"),  # Ray opens its folder to everybody, the one around it is ours alone
             _node_ip_address="127.0.0.1",
             namespace=_namespace(),

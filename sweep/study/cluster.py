@@ -74,6 +74,8 @@ class RayOptions:
     """None: a Ray of its own on loopback."""
     num_cpus: int | None = None
     """None: what this machine has beside the cores that devices own."""
+    metrics_port: int | None = None
+    """On which a Ray of its own serves metrics; None: any that is free."""
 
 
 @dataclass(frozen=True, slots=True)

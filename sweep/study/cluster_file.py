@@ -44,7 +44,7 @@ def read_cluster(path: Path) -> Cluster:
         engine=form.engine,
         tracker=_tracker(form.tracker, path, form.engine),
         devices=devices or _made_up(simulate),
-        ray=RayOptions(address=form.ray.address, num_cpus=form.ray.num_cpus),
+        ray=RayOptions(**form.ray.model_dump()),
         mlflow_uri=form.mlflow.tracking_uri,
         simulate=simulate,
         path=path,

@@ -86,6 +86,9 @@ class RayForm(Form):
         None, min_length=1, description="An existing cluster; null: one of its own on loopback."
     )
     num_cpus: int | None = Field(None, ge=1, le=100_000, description="Cores it may use; null: those devices leave.")
+    metrics_port: int | None = Field(
+        None, ge=1, le=65_535, description="Where a Ray of its own serves metrics on loopback; null: any free port."
+    )
 
 
 class MlflowForm(Form):

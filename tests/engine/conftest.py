@@ -85,7 +85,9 @@ def ray(make_shop: Callable[..., Shop], site_of: Callable[..., object]) -> Itera
     from sweep.engine.ray_engine import RayEngine
     from sweep.engine.ray_session import RaySession
 
-    session = RaySession(None, 1, {"device:here": 1.0})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_metrics_report_interval_ms", "500")  # Ray's own 10 s are long to wait for
+        session = RaySession(None, 1, {"device:here": 1.0})
     try:
         shop = make_shop("ray", lambda cluster, sweep_dir: RayEngine(site_of(cluster, sweep_dir), session, num_cpus=1))
         yield shop
