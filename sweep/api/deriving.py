@@ -14,7 +14,7 @@ from sweep.errors import LedgerError, RecordError
 if TYPE_CHECKING:
     from sweep.analysis.results import Results
 
-__all__ = ["current_results", "refresh"]
+__all__ = ["current_results", "known_runs", "refresh"]
 
 
 def refresh(sweep_dir: Path | str) -> None:
@@ -61,7 +61,7 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
     except LedgerError as error:  # a run that was killed before it had one, or one of an earlier version
         logging.getLogger(__name__).warning("the tables stay as they are: %s", error)
         return None
-    results = derive(sweep_outcome(sweep.plan, sweep.question, state, sweep_dir), _known_runs(sweep_dir))
+    results = derive(sweep_outcome(sweep.plan, sweep.question, state, sweep_dir), known_runs(sweep_dir))
     try:
         write_tables(results, sweep_dir, source)
     except RecordError as error:
@@ -69,7 +69,7 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
     return results
 
 
-def _known_runs(sweep_dir: Path) -> dict[str, str]:
+def known_runs(sweep_dir: Path) -> dict[str, str]:
     """MLflow runs of cells, as far as earlier tables name them."""
     from sweep.analysis.saved import read_table
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 from pathlib import Path
 
-from sweep.errors import StudyError
+from sweep.errors import LedgerUnwritable, StudyError
 from sweep.planning.stage import Plan
 from sweep.running.ledger import Ledger
 from sweep.running.saved_plan import saved
@@ -77,14 +76,24 @@ def _study_of(sweep_dir: Path) -> str | None:
 
 
 def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
-    """The study as run, and the plan."""
+    """The study as run, and the plan, each whole or not at all.
+
+    Raises:
+        LedgerUnwritable: the disk refuses.
+    """
     copy = sweep_dir / _STUDY
-    if study.path.is_file() and study.path.resolve() != copy.resolve():
-        shutil.copyfile(study.path, copy)
-    text = json.dumps(saved(study, plan))
-    temporary = sweep_dir / f"{_PLAN}.part"
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(sweep_dir / _PLAN)
+    try:
+        if study.path.is_file() and study.path.resolve() != copy.resolve():
+            _put(copy, study.path.read_bytes())
+        _put(sweep_dir / _PLAN, json.dumps(saved(study, plan)).encode())
+    except OSError as error:
+        raise LedgerUnwritable(f"{sweep_dir}: cannot be written: {error}") from error
+
+
+def _put(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_bytes(content)
+    temporary.replace(path)
 
 
 def _free_name(folder: Path) -> Path:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import MEASURED, SweepOutcome
 from sweep.analysis.results import Results, derive
-from sweep.api.engine_room import EngineRoom
+from sweep.api.deriving import known_runs
+from sweep.api.engine_room import EngineRoom, watchers_of
 from sweep.api.folder import claim, default_sweep_dir, write_inputs
 from sweep.api.mirroring import MirrorProcess, order_for, write_results
 from sweep.api.observing import Shown
@@ -44,7 +45,7 @@ Watcher = Callable[[Plan, Ledger], Observer]
 
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
 _REPORTED = Path("report") / ".source"
-"""What the report was made from, as `sweep.record.source` says; written after it."""
+"""What report and MLflow were made from, as `sweep.record.source` says; written after them."""
 
 
 _PATIENCE_S = {"": 20.0, "interrupted": 5.0}
@@ -102,14 +103,15 @@ def run(
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(sweep_dir))
         write_inputs(sweep_dir, study, whole)
-        order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
-        mirror = closing.enter_context(MirrorProcess(order, say=None if view is None else view.console.print))
+        mirror = _mirror(study, cluster, sweep_dir, view, closing)
         ended = RunResult("done", 0)
         if _is_missing_something(plan, ledger, sweep_dir, options):
             observers: list[Observer] = [] if view is None else [Shown(view, plan, ledger)]
-            observers += [watch(plan, ledger) for watch in watchers]
+            say = (lambda text: None) if view is None else view.console.print
+            observers += [watch(plan, ledger) for watch in (*watchers, *watchers_of(cluster, say))]
             with EngineRoom(cluster, sweep_dir) as engine:
-                mirror.start()  # here: on the cores that no device owns
+                if mirror is not None:
+                    mirror.start()  # here: on the cores that no device owns
                 left = _less(options, time.monotonic() - begun)
                 ended = drive(
                     plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=_conditions()
@@ -117,12 +119,21 @@ def run(
         elif _is_reported(sweep_dir):
             outcome = sweep_outcome(whole, study.question, ledger.state, sweep_dir)
             return SweepRun(_status_of(plan, ledger), 0, outcome, _saved_or_derived(outcome))
-        else:
+        elif mirror is not None:
             mirror.start()
         outcome = sweep_outcome(whole, study.question, ledger.state, sweep_dir)
         status = _status_of(plan, ledger) if ended.status in ("done", "failed") else ended.status
         results = _record(outcome, mirror, status)
         return SweepRun(status, ended.executed, outcome, results, ended.stopped, ended.cut_short)
+
+
+def _mirror(
+    study: Study, cluster: Cluster, sweep_dir: Path, view: ProgressView | None, closing: ExitStack
+) -> MirrorProcess | None:
+    if not cluster.is_mirrored:
+        return None
+    order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
+    return closing.enter_context(MirrorProcess(order, say=None if view is None else view.console.print))
 
 
 def _less(options: RunOptions, spent_s: float) -> RunOptions:
@@ -164,23 +175,35 @@ def _saved_or_derived(outcome: SweepOutcome) -> Results:
     return derive(outcome)
 
 
-def _record(outcome: SweepOutcome, mirror: MirrorProcess, status: str) -> Results:
+def _record(outcome: SweepOutcome, mirror: MirrorProcess | None, status: str) -> Results:
     """Cells into MLflow, then tables and report with the names of their runs, then these into MLflow."""
     from sweep.record.source import source_of
 
     source = source_of(outcome.sweep_dir)
+    if mirror is None:
+        results = write_results(outcome, known_runs(outcome.sweep_dir))
+        _note_reported(outcome.sweep_dir, source)
+        return results
     mirror.patience_s = _PATIENCE_S["interrupted" if status == "interrupted" else ""]
     is_in = False
     with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
         is_in = mirror.settle()
     results = write_results(outcome, mirror.run_ids)
-    with suppress(OSError):  # the next run writes the report once more
-        (outcome.sweep_dir / _REPORTED).write_text(source, encoding="utf-8")
-    if not (is_in and mirror.finish(status)):
+    if is_in and mirror.finish(status):
+        _note_reported(outcome.sweep_dir, source)
+    else:
         logging.getLogger(__name__).warning(
-            "MLflow lacks some of this sweep: %s; `sweep mirror %s` writes it", mirror.trouble, outcome.sweep_dir
+            "MLflow lacks some of this sweep: %s; the same again, or `sweep mirror %s`, writes it",
+            mirror.trouble,
+            outcome.sweep_dir,
         )
     return results
+
+
+def _note_reported(sweep_dir: Path, source: str) -> None:
+    """Without the note, the next run writes tables, report and MLflow once more."""
+    with suppress(OSError):
+        (sweep_dir / _REPORTED).write_text(source, encoding="utf-8")
 
 
 def _conditions() -> Mapping[str, Any]:

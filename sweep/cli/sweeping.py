@@ -191,7 +191,8 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
     if ended.cut_short:
         typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
     typer.echo(f"report: {folder / 'report' / 'index.html'}")
-    typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
+    if place.is_mirrored:
+        typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
 
 
 def schema_command(

@@ -174,9 +174,8 @@ class Ledger:
             raise LedgerUnwritable(f"{self._path}: cannot be written: the end of it could not be taken back")
         size = self._file.tell() if self._file.seekable() else None
         try:
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(f"wrote {written} of {len(data)} bytes")
+            while data:  # a disk takes what there is room for, and says why only when asked for more
+                data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             if size is not None:
