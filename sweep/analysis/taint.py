@@ -6,6 +6,7 @@ the core, throttling. What was not observed (TVM's stock server tells no conditi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -13,7 +14,9 @@ from typing import Any
 
 from sweep.analysis.wording import as_ms, as_percent, plural
 
-__all__ = ["Circumstances", "block_median", "least_tainted", "taints"]
+__all__ = ["Circumstances", "block_median", "least_tainted", "summed_up", "taints"]
+
+_FIGURES = re.compile(r"\d+(?:\.\d+)?")
 
 SLOWED = 0.25
 """Share by which the reference kernel may be slower than the best seen on the device. Chosen from few rough samples on
@@ -54,6 +57,20 @@ def block_median(values: Sequence[float]) -> float | None:
 def taints(seen: Circumstances) -> list[str]:
     """Reasons not to trust a block of repeats, each a short sentence; none for a clean one."""
     return [*_reference(seen), *_others(seen.conditions), *_clock(seen.conditions), *_place(seen)]
+
+
+def summed_up(blocks: Sequence[Sequence[str]]) -> list[str]:
+    """The reasons of several blocks, each kind once: where it was worst, and in how many blocks it was found."""
+    found: dict[str, list[str]] = {}
+    for reasons in blocks:
+        for reason in reasons:
+            found.setdefault(_FIGURES.sub("", reason).replace("threads", "thread"), []).append(reason)
+    return [f"{max(alike, key=_first_figure)}; in {len(alike)} of {len(blocks)} blocks" for alike in found.values()]
+
+
+def _first_figure(reason: str) -> float:
+    figure = _FIGURES.search(reason)
+    return float(figure.group()) if figure else 0.0
 
 
 def least_tainted(blocks: Sequence[Circumstances]) -> int:

@@ -14,7 +14,7 @@ from itertools import chain
 from typing import Any
 
 from sweep.analysis.statistics import relative_interval
-from sweep.analysis.taint import Circumstances, least_tainted, taints
+from sweep.analysis.taint import Circumstances, least_tainted, summed_up, taints
 from sweep.devices.blocks import FIT, WAITS_S
 from sweep.devices.timing import FEWEST_REPEATS, Sampling, StoppedBy
 
@@ -98,7 +98,7 @@ class Rounds:
         those that were disturbed under `set_aside`.
         """
         if self._rounds == 1:
-            return dict(self._told[0])
+            return {**self._told[0], "device_s": self._spent_s}
         kept = self._kept()
         first = kept[0].told
         indices = {visit.index for visit in kept}
@@ -110,7 +110,8 @@ class Rounds:
             "reference_after_s": _joined(kept, "reference_after_s"),
             "reference_best_s": self._best_s,
             "stopped_by": str(self._stopped_by),
-            "tainted": sorted(set(chain.from_iterable(visit.reasons for visit in kept))),
+            "device_s": self._spent_s,
+            "tainted": summed_up([visit.reasons for visit in kept]),
             "block": kept[0].index,
             "blocks": [_block(visit, first["conditions"]) for visit in kept],
             "set_aside": [_block(visit, first["conditions"]) for visit in self._visits() if visit.index not in indices],

@@ -101,7 +101,7 @@ RESULTS = pa.schema(
         _column("tuned_tasks", pa.int32(), "tasks built from a tuning record", "tasks"),
         _column("untuned_tasks", pa.int32(), "tasks built with the untuned schedule: no valid record", "tasks"),
         _column("build_s", pa.float64(), "wall time of its build", "s"),
-        _column("measure_s", pa.float64(), "wall time of its measurement", "s"),
+        _column("measure_s", pa.float64(), "time of its visits to the device", "s"),
         _column("output_max_abs_diff", pa.float64(), "largest absolute difference from the reference output"),
         _column("output_cosine_distance", pa.float64(), "cosine distance from the reference output"),
         _column("tvm_version", pa.string(), "TVM that built it"),

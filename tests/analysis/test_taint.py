@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.taint import DRIFTED, SLOWED, Circumstances, block_median, least_tainted, taints
+from sweep.analysis.taint import DRIFTED, SLOWED, Circumstances, block_median, least_tainted, summed_up, taints
 
 QUIET: dict[str, Any] = {
     "cores": [1],
@@ -114,3 +114,18 @@ def test_the_least_disturbed_block_is_kept(blocks: list[Circumstances], kept: in
 def test_no_values_have_no_median() -> None:
     assert block_median([]) is None
     assert block_median([3.0, 1.0, 2.0]) == 2.0
+
+
+def test_reasons_of_several_blocks_are_told_once_with_the_worst_figure() -> None:
+    slow = "the reference kernel was {} % slower than its best on this device (contention or throttling)"
+    blocks = [
+        [slow.format(31), "1 foreign thread wanted the cores"],
+        [],
+        [slow.format(118)],
+        ["2 foreign threads wanted the cores"],
+    ]
+    assert summed_up(blocks) == [
+        f"{slow.format(118)}; in 2 of 4 blocks",
+        "2 foreign threads wanted the cores; in 2 of 4 blocks",
+    ]
+    assert summed_up([[], []]) == []

@@ -76,6 +76,7 @@ def test_repeats_are_spread_over_the_rounds_and_told_by_block() -> None:
     assert [value for block in repeats_of(result) for value in block] == result["run_secs"]
     assert [len(block) for block in repeats_of(result)] == [3] * 5
     assert (len(result["warmup_secs"]), len(result["reference_before_s"]), result["number"]) == (5, 35, 10)
+    assert result["device_s"] == 5.0
     assert (result["conditions"], result["peak_memory_bytes"]) == ({"host": "box", "at_before": 0.0}, 100)
     assert [block["conditions"] for block in result["blocks"]] == [
         {},
@@ -152,7 +153,7 @@ def test_what_stays_tainted_keeps_its_least_disturbed_blocks() -> None:
     assert [block["block"] for block in result["blocks"]] == [0, 4, 5, 6]
     assert [block["block"] for block in result["set_aside"]] == [1, 2, 3]
     assert result["tainted"] == [
-        "the reference kernel was 29 % slower than its best on this device (contention or throttling)"
+        "the reference kernel was 29 % slower than its best on this device (contention or throttling); in 3 of 4 blocks"
     ]
 
 
