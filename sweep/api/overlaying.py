@@ -3,24 +3,53 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from sweep.analysis.overlay import LayerTimes, layers_of, write_details, write_overlay
 from sweep.analysis.overlay.metric import Criterion
+from sweep.analysis.overlay.network import write_networks
 from sweep.analysis.overlay.outcome import Overlay, overlay_of
 from sweep.analysis.saved import TABLES, read_table
 from sweep.api.deriving import refresh
+from sweep.api.overlaying_choice import Asked, Choice, check_name, choose
 from sweep.errors import RecordError, StudyError
 from sweep.study.suggest import hint, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["overlay", "write"]
+__all__ = ["Known", "Question", "look", "overlay", "write"]
 
-_FILES = ("overlay.csv", "details.csv", "index.html")
+MERGED = "merged"
+"""Folder of the native log with the choices, among an overlay's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an overlay is of, and what is best."""
+
+    asked: Asked = field(default_factory=Asked)
+    layer: str | None = None
+    """One layer alone, by its name or its number from 1."""
+    best: int | None = None
+    """Candidates are the union of so many of each device's fastest; None: all."""
+    weights: Mapping[str, float] | None = None
+    """Of devices; None: equal."""
+    criterion: Criterion = Criterion.SUM
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the records of a folder answer."""
+
+    overlay: Overlay
+    choice: Choice
+    records: pa.Table
+    """Those that were meant."""
 
 
 def overlay(
@@ -28,6 +57,8 @@ def overlay(
     *,
     keys: Sequence[str] | None = None,
     model: str | None = None,
+    opt_level: int | None = None,
+    only: str | None = None,
     layer: str | None = None,
     best: int | None = None,
     weights: Mapping[str, float] | None = None,
@@ -35,72 +66,89 @@ def overlay(
 ) -> Overlay:
     """Overlay the records of a sweep, or of imported logs.
 
-    keys: devices, in the order in which they are shown; by default all that have records. model: whose layers, where
-    the folder has several. layer: one layer alone, by its name or its number from 1. best: candidates are the union of
-    so many of each device's fastest. weights: of devices, by default equal. minimax: choose by the largest regret.
+    keys: devices, in the order in which they are shown; by default all that have records. model, opt_level, only:
+    whose layers, where the folder has several; `only` takes cells by globs, as `sweep run --only`. layer: one layer
+    alone, by its name or its number from 1. best: candidates are the union of so many of each device's fastest.
+    weights: of devices, by default equal. minimax: choose by the largest regret.
 
     Raises:
         StudyError: what is asked for is not there.
         RecordError: the folder has no tuning records, or they cannot be told apart.
     """
-    place = Path(folder)
-    refresh(place)
-    if not (place / TABLES["records"]).is_file():
+    criterion = Criterion.WORST if minimax else Criterion.SUM
+    question = Question(Asked(keys, model, opt_level, only), layer, best, weights, criterion)
+    return look(Path(folder), question).overlay
+
+
+def look(folder: Path, question: Question, among: frozenset[str] | None = None) -> Known:
+    """What the records say by now. among: workloads that count; None: all.
+
+    Raises:
+        StudyError: what is asked for is not there.
+        RecordError: the folder has no tuning records, or they cannot be told apart.
+    """
+    refresh(folder)
+    if not (folder / TABLES["records"]).is_file():
         allowed = "a folder that `sweep run` or `sweep import` made"
         raise StudyError("has no tuning records", key="DIR", value=str(folder), allowed=allowed)
-    records = read_table(place, "records")
-    there = sorted({str(key) for key in records["device"].unique().to_pylist() if key is not None})
-    for key in keys if keys is not None else ():
-        _check(key, there, "--keys")
-    for key in weights or ():
-        _check(key, keys if keys is not None else there, "--weights")
-    chosen = list(keys if keys is not None else there)
-    layers = layers_of(records, keys=chosen, tasks=_tasks_of(place, model))
-    if layer is not None:
-        layers = [_layer(layers, layer)]
+    records = read_table(folder, "records")
+    choice = choose(folder, records, question.asked)
+    for key in question.weights or ():
+        check_name(key, choice.devices, "--weights")
+    records = choice.of(records)
+    layers = layers_of(records, keys=choice.devices, tasks=choice.tasks)
+    layers = [one for one in layers if among is None or one.workload in among]
+    if question.layer is not None:
+        layers = [_layer(layers, question.layer)]
     if not layers:
         raise StudyError("has no tuning records", key="DIR", value=str(folder), allowed="a folder with tuned layers")
-    every = None if weights is None else {key: float(weights.get(key, 1.0)) for key in chosen}
-    criterion = Criterion.WORST if minimax else Criterion.SUM
-    return overlay_of(layers, best=best, weights=every, criterion=criterion)
+    weights = question.weights
+    every = None if weights is None else {key: float(weights.get(key, 1.0)) for key in choice.devices}
+    found = overlay_of(layers, best=question.best, weights=every, criterion=question.criterion)
+    return Known(found, choice, records)
 
 
-def write(found: Overlay, folder: Path, title: str) -> list[Path]:
-    """Write overlay.csv (a row a layer), details.csv (a row a layer and device) and index.html with the pictures.
+def write(found: Overlay, folder: Path, title: str, source: Path | None = None) -> list[Path]:
+    """Write overlay.csv (a row a layer), details.csv (a row a layer and device) and index.html with the pictures;
+    model.csv (a row a device) where the network was measured; and the merged native log, of the schedules that
+    `source`, the folder with the records, has. Returns the paths.
 
     Raises:
         RecordError: the folder cannot be written.
     """
-    from sweep.report.figures.overlay import layer_figures, overlay_page, overview
+    from sweep.report.figures.overlay import layer_figures, network_figures, overlay_page, overview
 
-    paths = [folder / name for name in _FILES]
-    figures = [*overview(found.layers), *(figure for layer in found.layers for figure in layer_figures(layer))]
+    tables: dict[str, Callable[[TextIO], None]] = {
+        "overlay.csv": partial(write_overlay, found.layers),
+        "details.csv": partial(write_details, found.layers),
+    }
+    if found.networks:
+        tables["model.csv"] = partial(write_networks, found.networks)
+    figures = [*overview(found.layers), *network_figures(found.networks)]
+    figures += [figure for layer in found.layers for figure in layer_figures(layer)]
+    page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, put in zip(paths, (write_overlay, write_details), strict=False):
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                put(found.layers, stream)
-        paths[-1].write_text(overlay_page(figures, title), encoding="utf-8")
+        for name, put in tables.items():
+            with (folder / name).open("w", encoding="utf-8", newline="") as stream:
+                put(stream)
+        page.write_text(overlay_page(figures, title), encoding="utf-8")
+        logs = [] if source is None else _write_merged(found, folder / MERGED, source)
     except (OSError, csv.Error) as error:
         raise RecordError(f"{folder}: cannot be written: {error}") from error
-    return paths
+    return [*(folder / name for name in tables), page, *logs]
 
 
-def _tasks_of(folder: Path, model: str | None) -> pa.Table | None:
-    """Rows of tuning_tasks.parquet of one model; None where the folder has no such table, as after an import."""
-    import pyarrow.compute as pc
+def _write_merged(found: Overlay, folder: Path, source: Path) -> list[Path]:
+    """The native log; nothing where the records have no schedules, as those of imported logs."""
+    from sweep.api.overlaying_schedules import Schedules
+    from sweep.toolchain.native_log import RECORDS, WORKLOADS, write_log
 
-    if not (folder / TABLES["tasks"]).is_file():
-        if model is not None:
-            raise StudyError("names no model here", key="--model", value=model, allowed="a sweep's folder, not logs")
-        return None
-    tasks = read_table(folder, "tasks")
-    models = sorted({str(name) for name in tasks["model"].unique().to_pylist()})
-    if model is not None:
-        _check(model, models, "--model")
-    elif len(models) > 1:
-        raise StudyError("is needed: the sweep has several models", key="--model", allowed=listed(models))
-    return tasks if model is None else tasks.filter(pc.field("model") == model)
+    chosen = Schedules(source, read_table(source, "records")).chosen(found.layers)
+    if not chosen:
+        return []
+    write_log(chosen, folder)
+    return [folder / WORKLOADS, folder / RECORDS]
 
 
 def _layer(layers: Sequence[LayerTimes], wanted: str) -> LayerTimes:
@@ -111,9 +159,3 @@ def _layer(layers: Sequence[LayerTimes], wanted: str) -> LayerTimes:
         return layers[int(wanted) - 1]
     allowed = f"1 to {len(layers)}, or {listed(names)}"
     raise StudyError(f"is no layer here{hint(wanted, names)}", key="--layer", value=wanted, allowed=allowed)
-
-
-def _check(name: str, there: Iterable[str], key: str) -> None:
-    known = list(there)
-    if name not in known:
-        raise StudyError(f"is not there{hint(name, known)}", key=key, value=name, allowed=listed(known))

@@ -12,6 +12,7 @@ from sweep.analysis.overlay.few import FewOfModel, few_for_model
 from sweep.analysis.overlay.left_out import ModelLeftOut, leave_one_out_of_model
 from sweep.analysis.overlay.merged import Merged, merge
 from sweep.analysis.overlay.metric import Criterion, Judgement, judge
+from sweep.analysis.overlay.network import NetworkOnDevice
 from sweep.analysis.overlay.tables import detail_rows, reasons_in_words
 from sweep.analysis.overlay.times import LayerTimes
 from sweep.analysis.wording import as_ms, as_percent, significant
@@ -30,6 +31,8 @@ class Overlay:
     merged: Merged
     few: Sequence[FewOfModel]
     left_out: Sequence[ModelLeftOut]
+    networks: Sequence[NetworkOnDevice] = ()
+    """The whole network, measured; empty where it was not."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON: no number is NaN."""
@@ -54,6 +57,7 @@ class Overlay:
             "leave_one_out": [
                 {"device": one.device, "regret": one.regret, "undecided": dict(one.undecided)} for one in self.left_out
             ],
+            "networks": [one.as_row() for one in self.networks],
         }
 
     def as_text(self) -> str:
@@ -65,6 +69,9 @@ class Overlay:
         if len(self.layers) > _LAYERS_TOLD:
             lines.append(f"and {len(self.layers) - _LAYERS_TOLD} more: see overlay.csv")
         lines += ["", *self._model_lines()]
+        if self.networks:
+            lines += ["the network built from the merged log, measured in turns with each device's own best"]
+            lines += [f"  {one.as_text()}" for one in self.networks]
         return "\n".join(lines)
 
     def _model_lines(self) -> list[str]:

@@ -26,7 +26,8 @@ __all__ = ["layers_of"]
 _COLUMNS = ("workload", "task", "device", "target", "trace_hash", "t", "error_class", "error", "origin", "validated_s")
 _SENTINEL_S = 1e9
 """MetaSchedule stores a failed candidate as 1e10 seconds."""
-_OWN_ORIGIN = "search"
+_OWN_ORIGINS = ("search", "relative")
+"""What a device's own tuning found; a schedule of a warm start comes from elsewhere, as an overlay's does."""
 
 
 def layers_of(
@@ -76,7 +77,7 @@ def _rows(records: pa.Table) -> pd.DataFrame:
     rows["is_valid"] = median_s.notna() & rows["error_class"].isna()
     rows["is_again"] = rows["is_valid"] & _is_time(again_s)
     rows["seconds"] = again_s.where(rows["is_again"], median_s).where(rows["is_valid"])
-    rows["is_own"] = rows["origin"].fillna(_OWN_ORIGIN) == _OWN_ORIGIN
+    rows["is_own"] = rows["origin"].fillna(_OWN_ORIGINS[0]).isin(_OWN_ORIGINS)
     rows["t"] = rows["t"].fillna(-np.inf)
     rows["error_class"] = rows["error_class"].fillna("")
     rows["error"] = (

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweep.analysis.overlay.metric import Judgement
+from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.analysis.overlay.tables import reasons_in_words
 from sweep.analysis.wording import as_percent, plural, significant
 from sweep.report.figures.figure import COLOURS, Figure, plain_layout
 
-__all__ = ["layer_figures", "overlay_page", "overview"]
+__all__ = ["layer_figures", "network_figures", "overlay_page", "overview"]
 
 _SECTION = "One configuration for all devices"
 _POINTS_SHOWN = 2000
@@ -71,6 +72,26 @@ def layer_figures(layer: Judgement) -> Iterator[Figure]:
     yield _by_first_device(layer)
     if layer.chosen is not None:
         yield _by_metric(layer)
+
+
+def network_figures(networks: Sequence[NetworkOnDevice]) -> Iterator[Figure]:
+    """The whole network on each device: built from the merged log, and from the device's own best."""
+    measured = [one for one in networks if one.regret is not None]
+    if not measured:
+        return
+    keys = [one.device for one in measured]
+    bars = [
+        _bars("one configuration for all", keys, [one.merged for one in measured], COLOURS[0]),
+        _bars("the device's own best", keys, [one.own for one in measured], COLOURS[1]),
+    ]
+    layout = plain_layout(0, x="device") | {"barmode": "group"}
+    layout["xaxis"] |= {"type": "category", "showgrid": False}
+    layout["yaxis"] |= {"title": {"text": "latency (ms)"}, "rangemode": "tozero"}
+    layout["legend"] = {"orientation": "h", "y": -0.2, "font": {"size": 11}}
+    about = "Built from the merged log and from each device's own best, measured in turns. " + " ".join(
+        f"{one.as_text()}." for one in networks
+    )
+    yield Figure(_SECTION, "The whole network", about, 420, bars, layout)
 
 
 def overlay_page(figures: Sequence[Figure], title: str) -> str:
@@ -145,6 +166,26 @@ def _by_metric(layer: Judgement) -> Figure:
     about = "The further left, the better for all devices; M is dashed, on the right."
     about += f" Without a time on every device, and so without M: {plural(out, 'configuration')}." if out else ""
     return Figure(_SECTION, f"{times.layer}: by M", about, 420, [*_lines(layer, rank, shown), metric], layout)
+
+
+def _bars(name: str, keys: Sequence[str], times: Sequence[NetworkTimes], colour: str) -> dict[str, Any]:
+    """Medians in milliseconds, with the interval of each."""
+    found = [one.summary for one in times]
+    ms = [None if one is None else one.median * 1e3 for one in found]
+    above = [0.0 if one is None or one.ci_high is None else (one.ci_high - one.median) * 1e3 for one in found]
+    below = [0.0 if one is None or one.ci_low is None else (one.median - one.ci_low) * 1e3 for one in found]
+    return {
+        "type": "bar",
+        "name": name,
+        "x": list(keys),
+        "y": ms,
+        "error_y": {"type": "data", "array": above, "arrayminus": below, "color": "#222", "thickness": 1},
+        "marker": {"color": colour},
+        "text": ["" if value is None else significant(value) for value in ms],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "hovertemplate": "%{x}: %{y:.4g} ms<extra>" + name + "</extra>",
+    }
 
 
 def _lines(layer: Judgement, rank: Rows, shown: Rows) -> list[dict[str, Any]]:

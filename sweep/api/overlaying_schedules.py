@@ -1,0 +1,54 @@
+"""The native records of configurations: an overlay names a schedule by its hash, and a log has it as a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sweep.analysis.overlay.metric import Judgement
+from sweep.toolchain.native_log import NativeReader, NativeRecord
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Schedules"]
+
+
+class Schedules:
+    """Those in the records of a sweep."""
+
+    def __init__(self, sweep_dir: Path, records: pa.Table) -> None:
+        """records: as tuning_records.parquet."""
+        self._sweep_dir = sweep_dir
+        names = ("workload", "trace_hash", "log", "record")
+        self._places: dict[tuple[str, str], tuple[str, int]] = {}
+        self._readers: dict[str, NativeReader] = {}
+        for workload, trace_hash, log, record in zip(*(records[name].to_pylist() for name in names), strict=True):
+            if record is not None and trace_hash is not None:
+                self._places.setdefault((workload, trace_hash), (log, record))
+
+    def find(self, workload: str, trace_hash: str) -> NativeRecord | None:
+        """As whoever found it first wrote it; None where nobody has it whole."""
+        place = self._places.get((workload, trace_hash))
+        if place is None:
+            return None
+        log, line = place
+        if log not in self._readers:
+            self._readers[log] = NativeReader((self._sweep_dir / log).parent)
+        return self._readers[log].record(line)
+
+    def chosen(self, layers: Sequence[Judgement]) -> list[NativeRecord]:
+        """Of each layer's choice; layers without one are left out."""
+        return self._of([(layer, layer.chosen) for layer in layers if layer.chosen is not None])
+
+    def fastest(self, layers: Sequence[Judgement], column: int) -> list[NativeRecord]:
+        """Of what was fastest on one device, by layer; layers without a time there are left out."""
+        seconds = [(layer, layer.times.seconds[:, column]) for layer in layers]
+        return self._of([(layer, int(np.nanargmin(own))) for layer, own in seconds if not np.isnan(own).all()])
+
+    def _of(self, rows: Sequence[tuple[Judgement, int]]) -> list[NativeRecord]:
+        found = [self.find(layer.times.workload, layer.times.configurations[row]) for layer, row in rows]
+        return [one for one in found if one is not None]

@@ -1,0 +1,132 @@
+"""What an overlay has measured on one device: a store like a tuner's, of schedules that mostly others have found.
+
+`trials.jsonl` has a line for each candidate that was measured or failed, `validations.jsonl` one for each time that
+candidates of a workload were measured in turns, and the native database what was valid. So the table of tuning records
+has them, a warm start can begin with them, and MetaSchedule loads them. One writer; TVM is not needed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.analysis.statistics import summarise
+from sweep.errors import SweepError
+from sweep.toolchain.native_log import NativeLog, NativeRecord
+from sweep.toolchain.tuning.records import Trial, Validation, cut_torn_line, read_trials, read_validations
+
+__all__ = ["ORIGIN", "Configuration", "OverlayRecords", "folder_of"]
+
+ORIGIN = "overlay"
+_TRIALS, _VALIDATIONS = "trials.jsonl", "validations.jsonl"
+
+
+def folder_of(target_hash: str, device: str) -> str:
+    """Relative to the sweep directory. No tuner's label has the sign, so no tuner has the folder."""
+    return f"records/{target_hash}/{ORIGIN}@{device}"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A candidate of a layer: a schedule of its workload."""
+
+    workload: str
+    task: str
+    trace_hash: str
+    native: NativeRecord
+    """Of whoever found it."""
+
+
+class OverlayRecords:
+    """The records of one device for one full target."""
+
+    def __init__(self, folder: Path, device: str, target_json: str) -> None:
+        """Open the folder, making or mending it. target_json: as the device's other records have it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (_TRIALS, _VALIDATIONS):
+            cut_torn_line(folder / name)
+        self._folder, self._device, self._target_json = folder, device, target_json
+        self._native = NativeLog(folder)
+        self._trials = sum(1 for _ in read_trials(folder))
+        self._compared: dict[str, list[frozenset[str]]] = {}
+        for validation in read_validations(folder):
+            self._book(validation)
+
+    def compared(self, workload: str) -> Sequence[frozenset[str]]:
+        """Traces of a workload that were measured in turns, a set each time."""
+        return self._compared.get(workload, ())
+
+    def add(self, one: Configuration, measured: Mapping[str, Any], build_s: float) -> None:
+        """Keep a measurement: {run_secs, seconds}."""
+        run_secs = [float(value) for value in measured["run_secs"]]
+        self._write(one, run_secs, None, build_s, float(measured["seconds"]))
+
+    def add_failure(self, one: Configuration, error: SweepError, build_s: float | None = None) -> None:
+        """Keep why there is no measurement."""
+        self._write(one, None, error, build_s, None)
+
+    def add_comparison(self, contenders: Sequence[Configuration], compared: Mapping[str, Any]) -> None:
+        """Keep what contenders of one workload took in turns: {run_secs: a list for each, seconds}."""
+        told: list[dict[str, Any]] = []
+        for one, values in zip(contenders, compared["run_secs"], strict=True):
+            run_secs = [float(value) for value in values]
+            record = self._write(one, run_secs, None, None, float(compared["seconds"]) / len(contenders))
+            summary = summarise(run_secs)
+            told.append(
+                {
+                    "record": record,
+                    "trace_hash": one.trace_hash,
+                    "screening_s": summary.median,
+                    "run_secs": run_secs,
+                    "median_s": summary.median,
+                    "ci_low_s": summary.ci_low,
+                    "ci_high_s": summary.ci_high,
+                }
+            )
+        winner = min(told, key=lambda one: float(one["median_s"]))
+        validation = Validation(contenders[0].workload, time.time(), int(winner["record"]), told)
+        self._append(_VALIDATIONS, asdict(validation))
+        self._book(validation)
+
+    def _write(
+        self,
+        one: Configuration,
+        run_secs: Sequence[float] | None,
+        error: SweepError | None,
+        build_s: float | None,
+        measure_s: float | None,
+    ) -> int | None:
+        target = json.loads(self._target_json)
+        record = None if run_secs is None else self._native.add(one.native.measured(run_secs, target))
+        self._trials += 1
+        trial = Trial(
+            workload=one.workload,
+            task=one.task,
+            trial=self._trials,
+            tuner=ORIGIN,
+            device=self._device,
+            target=self._target_json,
+            t=time.time(),
+            run_secs=run_secs,
+            error_class=None if error is None else type(error).__name__,
+            error=None if error is None else " ".join(str(error).split())[:400],
+            build_s=build_s,
+            measure_s=measure_s,
+            trace_hash=one.trace_hash,
+            record=record,
+            origin=ORIGIN,
+        )
+        self._append(_TRIALS, asdict(trial))
+        return record
+
+    def _append(self, name: str, line: Mapping[str, Any]) -> None:
+        with (self._folder / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _book(self, validation: Validation) -> None:
+        traces = frozenset(str(one["trace_hash"]) for one in validation.contenders)
+        self._compared.setdefault(validation.workload, []).append(traces)
