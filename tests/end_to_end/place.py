@@ -110,6 +110,11 @@ class Place:
         events = [json.loads(line) for line in lines if line.endswith(b"\n")]
         return [event for event in events if not names or event["event"] in names]
 
+    def stages(self) -> int:
+        """How many stages the plan has; 0 before there is one."""
+        path = self.out / "plan.json"
+        return len(json.loads(path.read_text())["stages"]) if path.exists() else 0
+
     def trials(self) -> list[str]:
         """The whole lines of all trial logs."""
         lines: list[str] = []
