@@ -1,0 +1,109 @@
+"""From a store to a folder: the ledger, and the files that it speaks of."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sweep.errors import LedgerError
+from sweep.storage.commits import FOLDER, Chain, Commit, StoredFile, latest
+from sweep.storage.store import Store
+
+__all__ = ["LEDGER", "fetch_files", "read_chain", "sha256_of", "write_ledger"]
+
+LEDGER = "ledger.jsonl"
+_AT_ONCE = 8
+_PART = ".fetched"
+
+
+def read_chain(store: Store) -> Chain:
+    """What the store knows of the sweep. Raises LedgerError where it is damaged, RecordError where it is away."""
+    keys = [found.key for found in store.below(FOLDER)]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = dict(zip(keys, pool.map(store.get, keys), strict=True))
+    return latest({key: Commit.decode(key, data) for key, data in found.items() if data is not None})
+
+
+def write_ledger(chain: Chain, folder: Path) -> None:
+    """The ledger of a folder becomes the store's; what is there must be a beginning of it.
+
+    Raises:
+        LedgerError: the folder's ledger is another one.
+    """
+    path = folder / LEDGER
+    here = path.read_bytes() if path.is_file() else b""
+    if not chain.lines.startswith(here[: here.rfind(b"\n") + 1]):
+        raise LedgerError(f"{path} is not a beginning of the stored one")
+    part = path.with_name(LEDGER + _PART)
+    part.write_bytes(chain.lines)
+    part.replace(path)
+
+
+def fetch_files(store: Store, files: Mapping[str, StoredFile], folder: Path) -> None:
+    """Fetch what is missing or different in the folder.
+
+    Of a stage's folder all files come, or none: one that is not as it was when it was stored is left out, and its stage
+    is then done again.
+
+    Raises:
+        RecordError: the store is away, or the disk is full.
+    """
+    wanted = {path: about for path, about in files.items() if not _is_there(folder / path, about)}
+    stages = {_unit(path) for path in wanted}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(lambda unit: _fetch_unit(store, unit, wanted, folder), sorted(stages)))
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unit(path: str) -> str:
+    """What appears at once: the folder of a stage, or a file."""
+    parts = Path(path).parts
+    return str(Path(*parts[:3])) if parts[0] == "artifacts" and len(parts) > 3 else path
+
+
+def _fetch_unit(store: Store, unit: str, wanted: Mapping[str, StoredFile], folder: Path) -> None:
+    mine = [path for path in wanted if path == unit or path.startswith(f"{unit}/")]
+    part = folder / f"{unit}{_PART}"
+    is_folder = mine != [unit]
+    part.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for path in mine:
+            target = part / Path(path).relative_to(unit) if is_folder else part
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not store.fetch(wanted[path].key, target) or not _is_there(target, wanted[path]):
+                logging.getLogger(__name__).warning("%s: %s is not as it was stored: left out", store.name, path)
+                return
+        _put_in_place(part, folder / unit)
+    finally:
+        _remove([part])
+
+
+def _put_in_place(part: Path, target: Path) -> None:
+    if target.is_dir():  # some of its files were missing or different
+        for file in [path for path in part.rglob("*") if path.is_file()]:
+            place = target / file.relative_to(part)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(place)
+    else:
+        part.replace(target)
+
+
+def _remove(parts: Iterable[Path]) -> None:
+    for part in parts:
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
+
+
+def _is_there(path: Path, about: StoredFile) -> bool:
+    return path.is_file() and path.stat().st_size == about.size_bytes and sha256_of(path) == about.sha256

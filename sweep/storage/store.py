@@ -1,0 +1,138 @@
+"""The place behind a URI: objects by key, each there whole or not at all.
+
+Of `file://` each is synced to the disk and renamed into place; an object store does that itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+from pyarrow import fs
+
+from sweep.errors import RecordError, StudyError
+
+__all__ = ["Found", "Store"]
+
+_CHUNK_BYTES = 8 * 2**20
+_HIDDEN = re.compile(r"//[^/@]*@|\?.*$")
+"""Names, passwords and options of a URI, which are not for everybody to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object that is there."""
+
+    key: str
+    changed_t: float
+    """By the store's own clock, in Unix seconds."""
+
+
+class Store:
+    """One prefix of one store. Thread-safe."""
+
+    def __init__(self, uri: str) -> None:
+        """Raises StudyError for a URI that cannot be one."""
+        self.name = _HIDDEN.sub(lambda found: "//" if found[0].startswith("//") else "", uri)
+        try:
+            self._fs, base = fs.FileSystem.from_uri(uri)
+            self._base = base.rstrip("/")
+            if not self._base:
+                raise ValueError("it names no folder")
+        except (pa.ArrowException, ValueError, TypeError, OSError) as error:
+            allowed = "a folder, or a URI: file:///..., s3://..., gs://..., abfs://..., hdfs://..."
+            raise StudyError(f"is no place: {_line(error)}", key="--out", value=self.name, allowed=allowed) from error
+        self._is_local = isinstance(self._fs, fs.LocalFileSystem)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write an object. Raises RecordError."""
+        with self._translated(), self._writing(key) as stream:
+            stream.write(data)
+
+    def send(self, key: str, path: Path) -> None:
+        """Write an object from a file. Raises RecordError."""
+        with path.open("rb") as file, self._translated(), self._writing(key) as stream:
+            while chunk := file.read(_CHUNK_BYTES):
+                stream.write(chunk)
+
+    def get(self, key: str) -> bytes | None:
+        """An object; None where there is none. Raises RecordError."""
+        with self._translated():
+            try:
+                with self._fs.open_input_stream(self._path(key)) as stream:
+                    data: bytes = stream.read()
+                    return data
+            except FileNotFoundError:
+                return None
+
+    def fetch(self, key: str, path: Path) -> bool:
+        """Read an object into a file; False where there is none. Raises RecordError."""
+        with self._translated():
+            try:
+                with self._fs.open_input_stream(self._path(key)) as stream, path.open("wb") as file:
+                    while chunk := stream.read(_CHUNK_BYTES):
+                        file.write(chunk)
+            except FileNotFoundError:
+                return False
+        return True
+
+    def below(self, prefix: str) -> list[Found]:
+        """The objects whose keys begin with `prefix/`, by key. Raises RecordError."""
+        selector = fs.FileSelector(self._path(prefix), recursive=True, allow_not_found=True)
+        with self._translated():
+            infos = self._fs.get_file_info(selector)
+        return sorted(
+            (
+                Found(os.path.relpath(info.path, self._base), info.mtime.timestamp())
+                for info in infos
+                if info.type == fs.FileType.File and not info.base_name.startswith(".part-")
+            ),
+            key=lambda found: found.key,
+        )
+
+    def remove(self, key: str) -> None:
+        """Remove an object, if it is there. Raises RecordError."""
+        with self._translated():
+            try:
+                self._fs.delete_file(self._path(key))
+            except FileNotFoundError:
+                return
+
+    def _path(self, key: str) -> str:
+        return f"{self._base}/{key}"
+
+    @contextmanager
+    def _writing(self, key: str) -> Iterator[Any]:
+        if not self._is_local:
+            with self._fs.open_output_stream(self._path(key)) as stream:
+                yield stream
+            return
+        path = Path(self._path(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".part-{uuid4().hex}")
+        try:
+            with part.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, OSError) as error:
+            raise RecordError(f"{self.name}: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300]
