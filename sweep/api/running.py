@@ -21,6 +21,7 @@ from sweep.api.engine_room import EngineRoom, watchers_of
 from sweep.api.folder import claim, default_sweep_dir, write_inputs
 from sweep.api.mirroring import MirrorProcess, order_for, write_results
 from sweep.api.observing import Shown
+from sweep.api.storing import is_uri, stored
 from sweep.api.warm_start import with_warm_start
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
@@ -81,7 +82,8 @@ def run(
 ) -> SweepRun:
     """Run what is missing of a study, and write its tables, MLflow runs and report.
 
-    `out`: the sweep directory, `sweeps/<study>` where it is not given; `fresh` moves what is there aside first.
+    `out`: the sweep directory, `sweeps/<study>` where it is not given, or a URI at which it is kept: what is there
+    already is fetched, and what is finished is sent. `fresh` moves what is there aside first.
     `view` shows progress. `warm_start`: sweep directories, stores of records or native MetaSchedule databases whose
     schedules the tuners begin with. `options`: how far it may go, by default the study's budget; cells that are not
     among its `only` stay as they are. `watchers` make observers, which are told of everything that happens.
@@ -92,6 +94,9 @@ def run(
         DeviceLost: the tracker or a local server does not come up.
         EngineError: Ray cannot be started or reached.
     """
+    if out is not None and is_uri(out):
+        with stored(str(out), fresh=fresh) as folder:
+            return run(study, cluster, out=folder, options=options, view=view, warm_start=warm_start, watchers=watchers)
     sweep_dir = Path(out or default_sweep_dir(study)).absolute()
     begun = time.monotonic()
     whole = make_plan(study, cluster)

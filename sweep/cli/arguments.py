@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,7 @@ __all__ = [
     "JsonOption",
     "LogOption",
     "OnlyOption",
+    "OutOption",
     "StudyArgument",
     "SweepDirArgument",
     "load_both",
@@ -38,7 +39,34 @@ EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
 DEFAULT_CLUSTER = Path("clusters/local.yaml")
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).", show_default=False)]
-SweepDirArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Sweep directory.", show_default=False)]
+
+
+def _read_place(text: str) -> Path:
+    """A sweep directory; of a URI a copy of what is there now."""
+    from sweep.api.storing import fetched, is_uri
+
+    return fetched(text) if is_uri(text) else Path(text)
+
+
+def _run_place(text: str) -> Path | str:
+    from sweep.api.storing import is_uri
+
+    return text if is_uri(text) else Path(text)
+
+
+SweepDirArgument = Annotated[
+    Path,
+    typer.Argument(metavar="DIR", help="Sweep directory, or the URI of one.", show_default=False, parser=_read_place),
+]
+OutOption = Annotated[
+    Any,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        parser=_run_place,
+        help="Sweep directory, or a URI to keep it at; default sweeps/<study>.",
+    ),
+]
 ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="Cluster file (YAML).")]
 ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
 OnlyOption = Annotated[

@@ -20,6 +20,7 @@ from sweep.cli.arguments import (
     JsonOption,
     LogOption,
     OnlyOption,
+    OutOption,
     StudyArgument,
     load_both,
     show_report,
@@ -59,7 +60,7 @@ def plan_command(
 def run_command(
     study: StudyArgument,
     cluster: ClusterOption = DEFAULT_CLUSTER,
-    out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/<study>.")] = None,
+    out: OutOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Start again (what there is moves aside), or do what is missing.")
     ] = False,
@@ -135,7 +136,7 @@ def tune_command(
 class _How:
     """How a study is run, and what is shown of it."""
 
-    out: Path | None
+    out: Path | str | None
     fresh: bool
     options: RunOptions
     warm_start: Sequence[Path]
