@@ -57,9 +57,9 @@ def _follow(jobs: RayJobs, job_id: str) -> int:
     following.start()
     leave_s: float | None = None
     cancelled = False
-    while following.is_alive():
+    while not following.has_ended.is_set():
         try:
-            following.join(0.2)
+            following.has_ended.wait(0.2)
             if leave_s is not None and not cancelled and time.monotonic() > leave_s:
                 typer.echo(f"{job_id} goes on without this command", err=True)
                 return EXIT_INTERRUPTED
@@ -98,12 +98,16 @@ class _Following(threading.Thread):
         self._jobs, self._job_id = jobs, job_id
         self._end: JobEnd | None = None
         self._error: Exception | None = None
+        self.has_ended = threading.Event()
+        """Waited for in place of the thread: a Ctrl-C in `join` makes Python 3.11 take the thread for ended."""
 
     def run(self) -> None:
         try:
             self._end = self._jobs.follow(self._job_id, _show)
         except Exception as error:  # noqa: BLE001 - raised in the main thread
             self._error = error
+        finally:
+            self.has_ended.set()
 
     def end(self) -> JobEnd:
         if self._end is None:

@@ -22,6 +22,7 @@ __all__ = ["JobEnd", "RayJobs"]
 _LOOK_EVERY_S = 0.5
 _AWAY_S = 120.0
 """How long a head node may be silent before its job is no longer followed; the job itself goes on."""
+_CHATTY = ("ray.dashboard.modules.dashboard_sdk", "ray.dashboard.modules.job.sdk", "ray._private.runtime_env.packaging")
 _STOP_S = 60.0
 """For a run that is stopped, to close what it holds and write its tables; Ray's own 3 s are too short for that."""
 
@@ -69,7 +70,8 @@ class RayJobs:
         with self._translated():
             from ray.job_submission import JobSubmissionClient
 
-            logging.getLogger("ray.dashboard").setLevel(logging.ERROR)
+            for name in _CHATTY:
+                logging.getLogger(name).setLevel(logging.ERROR)
             self._client = JobSubmissionClient(address)
 
     def send(self, command: str, folder: Path, name: str, about: Mapping[str, str]) -> str:
