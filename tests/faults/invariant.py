@@ -50,7 +50,7 @@ class Witness:
         assert not self.place.out.exists() or not is_held(self.place.out)
 
     def assert_whole(self, *, lost_lines: int = 0) -> None:
-        """At the end, when a run has ended by itself. `lost_lines`: of the ledger, by a test that has destroyed them."""
+        """At the end, when a run has ended by itself. `lost_lines`: of the ledger, that a test has destroyed."""
         self.look()
         events = events_of(self.place.out)
         assert events[-1]["seq"] == len(events) + lost_lines
