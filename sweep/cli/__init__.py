@@ -68,14 +68,11 @@ def main(argv: list[str] | None = None) -> int:
         return int(end.exit_code)
     except _UsageError as error:
         return _complain(_usage_line(error))
-    except LedgerUnwritable as error:
-        _complain(f"{error}; all that was written before is kept, and the same command goes on from there")
-        return EXIT_FAILED
-    except (StudyError, LedgerError) as error:
-        return _complain(str(error))
     except SweepError as error:
-        _complain(f"{type(error).__name__}: {error}")
-        return EXIT_FAILED
+        kept = "; all that was written before is kept, and the same command goes on from there"
+        _complain(f"{type(error).__name__}: {error}{kept if isinstance(error, LedgerUnwritable) else ''}")
+        is_refused = isinstance(error, (StudyError, LedgerError)) and not isinstance(error, LedgerUnwritable)
+        return EXIT_BAD_INPUT if is_refused else EXIT_FAILED
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit):  # the second is what typer makes of the first

@@ -71,6 +71,7 @@ STUDY_FILES = {
     ),
     "no repeats": (STUDY + "measure: {repeat: 0}\n", ["measure.repeat", "from 1"]),
     "a budget of nothing": (STUDY + "budget: {hours: -1}\n", ["budget.hours", "above 0"]),
+    "no minutes for a cell": (STUDY + "budget: {cell_minutes: 0}\n", ["budget.cell_minutes", "above 0"]),
     "a seed as text": (STUDY + "seed: lucky\n", ["seed", "'lucky'", "a whole number"]),
 }
 
@@ -105,7 +106,7 @@ CLUSTER_FILES = {
 }
 
 ARGUMENTS = {
-    "an unknown command": ("rnu study.yaml", ["'rnu'", "plan, run, tune, status"]),
+    "an unknown command": ("rnu study.yaml", ["'rnu'", "plan, run, ", "status, where"]),
     "no study": ("run", ["STUDY", "sweep run"]),
     "one study too many": ("plan study.yaml study.yaml", ["study.yaml", "sweep plan"]),
     "an unknown option": ("run study.yaml --output x", ["--output", "--out"]),
@@ -116,6 +117,18 @@ ARGUMENTS = {
     "no default cluster": ("run study.yaml", ["clusters/local.yaml", "does not exist"]),
     "hours as text": ("run study.yaml -c cluster.yaml --max-hours two", ["--max-hours", "a valid number"]),
     "negative hours": ("run study.yaml -c cluster.yaml --max-hours -1", ["--max-hours", "greater than or equal to 0"]),
+    "cells of an unknown axis": (
+        "plan study.yaml -c cluster.yaml --only tunner=random",
+        ["--only", "'tunner'", "did you mean 'tuner'", "opt_level"],
+    ),
+    "cells that there are not": (
+        "run study.yaml -c cluster.yaml --only model=res*",
+        ["--only", "fits no model", "of model: tiny"],
+    ),
+    "a log in no folder": (
+        "run study.yaml -c cluster.yaml --log-json nowhere/log",
+        ["--log-json", "cannot be written", "a folder that is there"],
+    ),
     "a warm start from nowhere": (
         "run study.yaml -c cluster.yaml --out out --warm-start /nowhere",
         ["--warm-start", "'/nowhere'", "holds no tuning records", "a sweep directory"],
@@ -222,14 +235,11 @@ def test_out_is_in_use(here: Path, sweep: Sweep) -> None:
     assert_one_line(said, ["out is in use by another `sweep run`", "process"])
 
 
-def test_a_damaged_ledger(here: Path, sweep: Sweep) -> None:
-    assert sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "out").code == 0
-    ledger = here / "out" / "ledger.jsonl"
-    lines = ledger.read_bytes().splitlines(keepends=True)
-    ledger.write_bytes(b"".join([lines[0], lines[1].replace(b"attempt", b"attempd"), *lines[2:]]))
+def test_the_ledger_of_a_run_that_was_killed_at_once(here: Path, sweep: Sweep) -> None:
+    (here / "out").mkdir()
+    (here / "out" / "ledger.jsonl").write_bytes(b"")
 
-    for command in (["run", "study.yaml", "-c", "cluster.yaml", "--out", "out"], ["status", "out"]):
-        assert_one_line(sweep(*command), ["ledger.jsonl", "line 2 is damaged", "restore it from a copy"])
+    assert_one_line(sweep("status", "out"), ["LedgerError: out has no readable plan.json"])
 
 
 def test_an_unknown_format(here: Path, sweep: Sweep) -> None:

@@ -181,7 +181,7 @@ def test_compare_refuses_what_is_no_single_cell(finished: Path, sweep: Sweep, fi
     answer = sweep("compare", finished / "out", first, "none")
 
     assert (answer.code, answer.out) == (2, "")
-    assert answer.err.startswith("sweep: CELL: ")
+    assert answer.err.startswith("sweep: StudyError: CELL: ")
     assert said in answer.err
     assert answer.err.count("\n") == 1
 
