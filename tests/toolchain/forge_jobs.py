@@ -271,3 +271,59 @@ def run_reference_kernel(lib: str, args: list[dict[str, Any]]) -> dict[str, Any]
         "product": float(np.abs(product - rounds * (left @ right)).max()),
         "stream": float(np.abs(stream - source - 1).max()),
     }
+
+
+def stock_database(folder: str) -> dict[str, Any]:
+    """What MetaSchedule's own database finds in a folder, and that each workload has a valid best record there."""
+    from sweep.toolchain.tvm_loader import load_tvm
+    from sweep.toolchain.workload_id import workload_id
+
+    load_tvm(("x86",))
+    from tvm.s_tir import meta_schedule
+
+    database = meta_schedule.database.JSONDatabase(work_dir=folder)
+    records = database.get_all_tuning_records()
+    modules = [record.workload.mod for record in records]
+    assert all(database.query_tuning_record(module, records[0].target, "main") is not None for module in modules)
+    return {
+        "records": len(records),
+        "workloads": [workload_id(module) for module in modules],
+        "target_kinds": [str(record.target.kind.name) for record in records],
+    }
+
+
+def replay_record(workload: str, record: str, target: dict[str, Any]) -> dict[str, Any]:
+    """A recorded schedule for a target: its hash, its parallel and vector loops, and how far its output is from that of
+    the unscheduled program.
+    """
+    import hashlib
+
+    import numpy as np
+
+    from sweep.toolchain.artifacts import compile_candidate
+    from sweep.toolchain.replay import build_candidate_from_record, replay
+    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+
+    tvm = load_tvm(())
+    from tvm.s_tir.meta_schedule.database import Workload
+
+    resolved = resolve_target(target)
+    schedule = replay(workload, record, resolved)
+    text = str(schedule.mod.script())
+    with tempfile.TemporaryDirectory() as folder:
+        made = build_candidate_from_record(workload, record, target, f"{folder}/scheduled.so")
+        plain = Workload.from_json(json.loads(workload)).mod
+        compile_candidate(plain, resolve_target({"kind": "llvm"}), Path(folder) / "plain.so")
+        generator = np.random.default_rng(0)
+        values = [generator.standard_normal(arg["shape"]).astype(arg["dtype"]) for arg in made["args"]]
+        outputs = []
+        for name in ("scheduled", "plain"):
+            tensors = [tvm.runtime.tensor(value) for value in values]
+            tvm.runtime.load_module(f"{folder}/{name}.so")["main"](*tensors)
+            outputs.append(tensors[-1].numpy())
+    return {
+        "hash": hashlib.sha256(str(schedule.trace).encode()).hexdigest()[:16],
+        "parallel": [int(extent) for extent in re.findall(r"T\.parallel\((\d+)\)", text)],
+        "vectorized": [int(extent) for extent in re.findall(r"T\.vectorized\((\d+)\)", text)],
+        "difference": float(np.abs(outputs[0] - outputs[1]).max()),
+    }
