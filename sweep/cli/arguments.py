@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweep.cli.completing import device_keys, selections
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "ClusterArgument",
     "ClusterOption",
     "JsonOption",
+    "KeyOption",
     "LogOption",
     "OnlyOption",
     "OutOption",
@@ -69,9 +71,18 @@ OutOption = Annotated[
 ]
 ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="Cluster file (YAML).")]
 ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
+KeyOption = Annotated[
+    str,
+    typer.Option(help="Device of the cluster file, by its key.", show_default=False, autocompletion=device_keys),
+]
 OnlyOption = Annotated[
     str | None,
-    typer.Option("--only", metavar="CELLS", help="Some cells: tuner=xgb|ga,model=res*; the others stay as they are."),
+    typer.Option(
+        "--only",
+        metavar="CELLS",
+        help="Some cells: tuner=xgb|ga,model=res*; the others stay as they are.",
+        autocompletion=selections,
+    ),
 ]
 LogOption = Annotated[
     str | None,

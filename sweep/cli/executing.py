@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, load_place
+from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, KeyOption, load_place
 
 __all__ = ["exec_command"]
 
@@ -22,7 +22,7 @@ def exec_command(
             show_default=False,
         ),
     ],
-    key: Annotated[str, typer.Option(help="Device of the cluster file, by its key.", show_default=False)],
+    key: KeyOption,
     cluster: ClusterOption = DEFAULT_CLUSTER,
     as_json: JsonOption = False,
 ) -> int:

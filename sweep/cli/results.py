@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report, shown
+from sweep.cli.completing import formats
 from sweep.errors import StudyError
 
 __all__ = ["report_command", "status_command", "ui_command", "where_command"]
@@ -90,7 +91,13 @@ def where_command(
 def report_command(
     folder: SweepDirArgument,
     formats: Annotated[
-        str, typer.Option("--format", "-f", help="Of table, json, markdown, html, csv, parquet; several with commas.")
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Of table, json, markdown, html, csv, parquet; several with commas.",
+            autocompletion=formats,
+        ),
     ] = "table",
     as_json: JsonOption = False,
 ) -> int:

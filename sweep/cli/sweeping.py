@@ -18,6 +18,7 @@ from sweep.cli.arguments import (
     EXIT_INTERRUPTED,
     ClusterOption,
     JsonOption,
+    KeyOption,
     LogOption,
     OnlyOption,
     OutOption,
@@ -106,7 +107,7 @@ def tune_command(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="onnx-light:NAME, or an ONNX file.", show_default=False)
     ],
-    key: Annotated[str, typer.Option(help="Device of the cluster file, by its key.", show_default=False)],
+    key: KeyOption,
     target: Annotated[str, typer.Option(help="What code is generated for: native is the device's own.")] = "native",
     tuner: Annotated[str, typer.Option(help="Name of a tuner, or module:attribute.")] = "xgb",
     trials: Annotated[int | None, typer.Option(min=1, help="Trials a task; default: the tuner's own.")] = None,

@@ -1,0 +1,38 @@
+"""What the shell offers at the TAB key, beside commands, options and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from sweep.errors import SweepError
+
+__all__ = ["device_keys", "formats", "selections"]
+
+
+def device_keys(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Keys of the cluster file that the line names."""
+    from sweep.cli.arguments import DEFAULT_CLUSTER, load_place
+
+    try:
+        cluster = load_place(Path(ctx.params.get("cluster") or DEFAULT_CLUSTER))
+    except SweepError:
+        return []
+    return [device.key for device in cluster.devices if device.key.startswith(incomplete)]
+
+
+def formats(incomplete: str) -> list[str]:
+    """Forms of a report, after a comma too."""
+    from sweep.report.writing import FORMATS
+
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in FORMATS if name.startswith(last)]
+
+
+def selections(incomplete: str) -> list[str]:
+    """Axes of `--only`."""
+    from sweep.study.spec import AXES
+
+    before, comma, last = incomplete.rpartition(",")
+    return [] if "=" in last else [f"{before}{comma}{axis}=" for axis in AXES if axis.startswith(last)]
