@@ -22,15 +22,19 @@ python -m benchmarks latency --points 3,10,20            whole models from the n
 python -m benchmarks time --out DIR                      where the time of the runs in DIR went
 python -m benchmarks zoo --minutes 120                   nine networks against ONNX Runtime
 python -m benchmarks plan                                trials of the pooled plan against the naive loop
+python -m benchmarks driver --cells 10000                what the driver costs above the work, beside Ray Tune
 python -m benchmarks overlay                             the overlay's metric against a loop over rows
+python -m benchmarks comparison --minutes 60             how often equal cells are called different, and 5 % found
 
 With make: make bench ARGS="tuning --minutes 20". An option of the tuner: --set population=64.
 """
 SHORT_MINUTES = 3.0
 LONG_MINUTES = 20.0
 ZOO_MINUTES = 120.0
+COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
 ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
+OWN_FOLDERS = ("zoo", "overlay", "driver", "comparison")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,7 +65,7 @@ def _run(asked: argparse.Namespace) -> int:
     elif asked.name == "plan":
         folder = new_folder("plan", asked.out or RESULTS / "plan")  # the same each time: lowerings are kept
     else:
-        folder = new_folder(asked.name if asked.name in ("zoo", "overlay") else "tuning", asked.out)
+        folder = new_folder(asked.name if asked.name in OWN_FOLDERS else "tuning", asked.out)
     print(f"results: {folder}", flush=True)
     options = dict(asked.set or [])
     if asked.name == "zoo":
@@ -72,10 +76,18 @@ def _run(asked: argparse.Namespace) -> int:
         from benchmarks.tuning.pooled_plan import bench_plan
 
         bench_plan(folder)
+    elif asked.name == "driver":
+        from benchmarks.driver import bench_driver
+
+        bench_driver(folder, asked.cells, asked.tune_cells, asked.speed)
     elif asked.name == "overlay":
         from benchmarks.overlay import bench_overlay
 
         bench_overlay(folder)
+    elif asked.name == "comparison":
+        from benchmarks.comparison import bench_comparison
+
+        bench_comparison(folder, asked.minutes or COMPARISON_MINUTES)
     else:
         _tuning(asked, folder, options)
     return 0
@@ -103,15 +115,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, epilog=EXAMPLES, formatter_class=shape
     )
-    names = ("planner", "tuning", "throughput", "latency", "time", "zoo", "plan", "overlay")
+    names = ("planner", "tuning", "throughput", "latency", "time", "zoo", "plan", "overlay", "driver", "comparison")
     parser.add_argument("name", nargs="?", choices=names, help="one of them; by default the short ones")
     parser.add_argument("--out", type=Path, help="folder of results; by default a new one under bench-results")
-    parser.add_argument("--minutes", type=float, help="of tuning: of each run, in `zoo` of all models together")
+    parser.add_argument(
+        "--minutes", type=float, help="of tuning: of each run, in `zoo` of all models together; of `comparison`"
+    )
     parser.add_argument("--rounds", type=_numbers(int), help="candidates a round, such as 64,16")
     parser.add_argument("--points", type=_numbers(float), help="minutes at which the model is built, such as 3,10,20")
     parser.add_argument("--repeats", type=int, default=5, help="rounds in which all artifacts are timed in turn")
     parser.add_argument("--model", default="onnx-light:squeezenet", help="of throughput and latency")
     parser.add_argument("--models", type=lambda text: tuple(text.split(",")), help="of `zoo`, such as squeezenet,vgg19")
+    parser.add_argument("--cells", type=int, default=10_000, help="of `driver`, a multiple of 100")
+    parser.add_argument("--tune-cells", type=int, default=200, help="of Ray Tune in `driver`; 0: without it")
+    parser.add_argument("--speed", type=float, default=1.0, help="of `driver`: simulated seconds a second")
     parser.add_argument("--set", type=_option, action="append", metavar="KEY=VALUE", help="an option of sweep's tuner")
     return parser
 

@@ -110,7 +110,7 @@ def translated(tracking_uri: str) -> Iterator[None]:
             "mlflow",
             "sqlalchemy",
             "sqlite3",
-            "psycopg2",
+            "psycopg",
             "requests",
         ):
             shown = without_password(tracking_uri)

@@ -122,7 +122,7 @@ def _count(server: TrackingServer) -> int:
 
 @pytest.mark.slow
 def test_a_postgresql_database_has_the_same_runs(sweep_dir: Path, tmp_path: Path) -> None:
-    pytest.importorskip("psycopg2")
+    pytest.importorskip("psycopg")
     copy = tmp_path / "sweep"
     shutil.copytree(sweep_dir, copy)
     place = tmp_path / "postgresql"

@@ -97,12 +97,12 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 
 def _takes_connections(uri: str) -> bool:
-    import psycopg2
+    import psycopg
 
     try:
-        psycopg2.connect(uri).close()
+        psycopg.connect(uri).close()
         return True
-    except psycopg2.OperationalError:
+    except psycopg.OperationalError:
         return False
 
 
