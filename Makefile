@@ -38,6 +38,10 @@ test-all: lint ## The same with the slow tests
 	$(call phase,pytest with the slow tests)
 	@$(BIN)/python -m pytest -m '' $(ARGS)
 
+.PHONY: faults
+faults: $(READY) ## The fault campaign: ARGS="--times 20"
+	$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter
 	$(call phase,ruff)

@@ -66,7 +66,7 @@ def test_a_real_study(tmp_path: Path, chance: random.Random) -> None:
 
 
 def _kill(place: Place, chance: random.Random, kills: int, vary: Callable[[], None] = lambda: None) -> Witness:
-    witness = Witness(place, is_mirrored=True)
+    witness = Witness(place, store=place.out / "mlflow.db")
     for left in range(kills, 0, -1):
         vary()
         running = place.start()
