@@ -14,6 +14,7 @@ from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.analysis.overlay.outcome import Overlay
 from sweep.analysis.pairs import FIRST_LOOK
+from sweep.analysis.taint import summed_up
 from sweep.api.overlaying import MERGED
 from sweep.api.overlaying_layers import Watcher
 from sweep.api.overlaying_schedules import Schedules
@@ -59,7 +60,7 @@ class _Build:
             blocks=[[float(value) for value in one["run_secs"]] for one in self.results],
             untuned_tasks=self.untuned_tasks,
             output_max_abs_diff=self.results[0].get("output_max_abs_diff") if self.results else None,
-            disturbed=list(dict.fromkeys(reason for one in self.results for reason in one.get("tainted") or ())),
+            disturbed=summed_up([list(one.get("tainted") or ()) for one in self.results]),
             failure=self.failure,
         )
 

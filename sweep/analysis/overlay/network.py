@@ -93,6 +93,12 @@ class NetworkOnDevice:
         told = [f"{name}: {one.failure}" for name, one in (("merged", self.merged), ("own", self.own)) if one.failure]
         return "; ".join(told) or None
 
+    @property
+    def disturbed(self) -> str | None:
+        """What went on beside either build."""
+        sides = (("merged", self.merged.disturbed), ("own", self.own.disturbed))
+        return "; ".join(f"{name}: {', '.join(reasons)}" for name, reasons in sides if reasons) or None
+
     def as_row(self) -> Row:
         """Keys as COLUMNS; None for what is not known."""
         compared = self.compared
@@ -108,7 +114,7 @@ class NetworkOnDevice:
             "verdict": None if compared is None else str(compared.found.verdict),
             "merged_estimate_ms": self.merged_estimate_s * 1e3,
             "own_estimate_ms": self.own_estimate_s * 1e3,
-            "disturbed": "; ".join(dict.fromkeys([*self.merged.disturbed, *self.own.disturbed])) or None,
+            "disturbed": self.disturbed,
             "reason": self.reason,
         }
 
@@ -121,10 +127,12 @@ class NetworkOnDevice:
         more = f"{as_percent(abs(regret))} {'more' if regret >= 0 else 'less'}"
         interval = ""
         if row["regret_ci_low"] is not None:
-            interval = f" [{row['regret_ci_low'] * 100:+.1f}, {row['regret_ci_high'] * 100:+.1f}] {row['verdict']}"
+            low, high = row["regret_ci_low"] * 100, row["regret_ci_high"] * 100
+            interval = f" [{low:+.1f}, {high:+.1f} %], {row['verdict']}"
         text = f"{self.device}: {as_latency(merged)}; its own best {as_latency(own)}: {more}{interval}"
         untuned = f"; {self.merged.untuned_tasks} layers untuned" if self.merged.untuned_tasks else ""
-        return text + untuned + (f"; {self.reason}" if self.reason else "")
+        disturbed = "; disturbed" if self.disturbed else ""
+        return text + untuned + disturbed + (f"; {self.reason}" if self.reason else "")
 
 
 def write_networks(networks: Sequence[NetworkOnDevice], stream: TextIO) -> None:

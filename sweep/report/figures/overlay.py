@@ -182,8 +182,8 @@ def _bars(name: str, keys: Sequence[str], times: Sequence[NetworkTimes], colour:
         "error_y": {"type": "data", "array": above, "arrayminus": below, "color": "#222", "thickness": 1},
         "marker": {"color": colour},
         "text": ["" if value is None else significant(value) for value in ms],
-        "textposition": "outside",
-        "cliponaxis": False,
+        "textposition": "inside",
+        "insidetextanchor": "start",
         "hovertemplate": "%{x}: %{y:.4g} ms<extra>" + name + "</extra>",
     }
 

@@ -26,7 +26,7 @@ def test_the_regret_is_said_by_pairs_of_blocks() -> None:
     row = STEADY.as_row()
     assert row["regret"] == pytest.approx(0.1, rel=1e-3)
     assert row["regret_ci_low"] < 0.1 < row["regret_ci_high"]
-    assert (row["verdict"], row["disturbed"], row["reason"]) == ("SLOWER", "a neighbour", None)
+    assert (row["verdict"], row["disturbed"], row["reason"]) == ("SLOWER", "own: a neighbour", None)
     assert "a: 11.0 ms" in STEADY.as_text()
     assert "10 % more" in STEADY.as_text()
 

@@ -1,0 +1,162 @@
+"""`sweep overlay --measure` on a sweep that two devices were tuned in: nothing in common before, one log for both after."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import signal
+import statistics
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.end_to_end.conftest import STUDY, Finished
+from tests.end_to_end.place import CLUSTER_TWO, Ended, Place
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.mlflow, pytest.mark.timeout(900)]
+
+DEVICES = ("here", "there")
+ASKED = ("overlay", "out", "--measure", "--cluster", "cluster.yaml", "--opt-level", "3", "--best", "2")
+
+
+@pytest.fixture(scope="module")
+def place(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A copy of the finished sweep, to add to."""
+    made = Place(tmp_path_factory.mktemp("overlay"), STUDY, CLUSTER_TWO.format(engine="ray"))
+    shutil.copytree(finished.out, made.out)
+    return made
+
+
+@pytest.fixture(scope="module")
+def measured(place: Place) -> Ended:
+    ended = place.call(*ASKED)
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def table(place: Place, name: str) -> list[dict[str, str]]:
+    with (place.out / "overlay" / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def records(place: Place) -> list[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = pq.read_table(place.out / "tuning_records.parquet").to_pylist()
+    return rows
+
+
+def by_hand(rows: list[dict[str, Any]], workload: str) -> dict[str, float]:
+    """M of each configuration with a time on every device, by plain loops."""
+    times: dict[str, dict[str, float]] = {key: {} for key in DEVICES}
+    for row in sorted(rows, key=lambda row: (row["validated_s"] is not None, row["t"])):
+        if row["workload"] == workload and row["run_secs"]:
+            seconds = row["validated_s"] or statistics.median(row["run_secs"])
+            times[row["device"]][row["trace_hash"]] = seconds
+    theta = {key: min(known.values()) for key, known in times.items()}
+    both = set.intersection(*map(set, times.values()))
+    return {name: sum((times[key][name] - theta[key]) / theta[key] for key in DEVICES) for name in both}
+
+
+def test_every_layer_has_a_choice_and_it_is_the_one_of_least_metric(place: Place, measured: Ended) -> None:
+    rows = [row for row in records(place) if "O3" not in row["tuner"]]
+    workload_of = {row["layer"]: row["workload"] for row in table(place, "details.csv")}
+    layers = table(place, "overlay.csv")
+    assert len(layers) == len(workload_of) > 0
+    for layer in layers:
+        found = by_hand(rows, workload_of[layer["layer"]])
+        assert layer["config"] in found
+        assert float(layer["metric"]) == pytest.approx(found[layer["config"]], rel=1e-9, abs=1e-12)
+        assert found[layer["config"]] == pytest.approx(min(found.values()), rel=1e-9, abs=1e-12)
+
+
+def test_what_was_measured_elsewhere_is_among_the_tuning_records(place: Place, measured: Ended) -> None:
+    found = [row for row in records(place) if row["origin"] == "overlay"]
+    assert {row["device"] for row in found} == {*DEVICES}
+    own = {
+        key: {row["target"] for row in records(place) if row["device"] == key and row["origin"] == "search"}
+        for key in DEVICES
+    }
+    assert all({row["target"]} == own[row["device"]] for row in found)
+    assert any(row["validated_s"] is not None for row in found)
+
+
+def test_the_network_of_the_merged_log_is_right_on_both_devices(place: Place, measured: Ended) -> None:
+    networks = {row["device"]: row for row in table(place, "model.csv")}
+    assert {*networks} == {*DEVICES}
+    for row in networks.values():
+        assert row["reason"] == ""
+        assert (row["merged_untuned_tasks"], row["own_untuned_tasks"]) == ("0", "0")
+        assert float(row["merged_output_max_abs_diff"]) < 1e-3
+        assert float(row["merged_ms"]) > 0
+        assert row["verdict"] in ("FASTER", "SLOWER", "SAME", "AMBIGUOUS")
+    assert "The whole network" in (place.out / "overlay" / "index.html").read_text()
+    log = place.out / "overlay" / "merged" / "database_tuning_record.json"
+    assert len(log.read_text().splitlines()) == len(table(place, "overlay.csv"))
+
+
+def test_the_run_is_in_the_sweeps_own_mlflow(place: Place, measured: Ended) -> None:
+    from sweep.record.mlflow_store import embedded_store, open_client
+
+    client = open_client(embedded_store(place.out)[0])
+    experiment = client.get_experiment_by_name("main-job")
+    [run] = client.search_runs([experiment.experiment_id], "attributes.run_name = 'overlay'")
+    assert run.data.metrics["overlay/layers_undecided"] == 0
+    assert run.data.metrics["overlay/M_mean"] >= 0
+    assert run.data.metrics["overlay/network_ms here"] > 0
+    assert run.data.params["devices"] == "here, there"
+    assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {"overlay.csv", "model.csv", "merged"}
+
+
+def test_the_same_again_measures_nothing(place: Place, measured: Ended) -> None:
+    before, networks = place.trials(), (place.out / "overlay" / "networks.jsonl").read_text()
+    csv_before = (place.out / "overlay" / "overlay.csv").read_text()
+    again = place.call(*ASKED, "--json")
+    assert again.code == 0, again.err
+    assert place.trials() == before
+    assert (place.out / "overlay" / "networks.jsonl").read_text() == networks
+    assert (place.out / "overlay" / "overlay.csv").read_text() == csv_before
+    assert {row["device"] for row in json.loads(again.out)["networks"]} == {*DEVICES}
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_it_goes_on_from_what_it_had(finished: Finished, tmp_path: Path) -> None:
+    place = Place(tmp_path / "killed", STUDY, CLUSTER_TWO.format(engine="ray"))
+    shutil.copytree(finished.out, place.out)
+    before = len(place.trials())
+    running = place._start(*ASKED, "--no-network")
+    while len(place.trials()) < before + 3:
+        assert running.poll() is None, running.communicate()
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    kept = place.trials()
+    assert len(kept) >= before + 3
+    ended = place.call(*ASKED, "--no-network")
+    assert ended.code == 0, ended.err
+    after = Counter(place.trials())
+    assert not Counter(kept) - after
+    measured = [json.loads(line) for line in after if json.loads(line)["origin"] == "overlay"]
+    once = Counter((one["device"], one["trace_hash"]) for one in measured if len(one["run_secs"] or ()) == 3)
+    assert max(once.values()) == 1
+    assert all(row["config"] for row in table(place, "overlay.csv"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--measure"], "--opt-level: is needed: there are several opt levels; allowed: 1, 3"),
+        (["--opt-level", "2"], "--opt-level: is not there (got '2'); allowed: 1, 3"),
+        (["--opt-level", "3", "--keys", "her"], "did you mean 'here'?"),
+        (["--opt-level", "3", "--only", "tuner=ansor"], "fits no tuner of this grid"),
+        (["--opt-level", "3", "--measure", "--cluster", "one.yaml"], "has no device 'there', which was tuned"),
+    ],
+)
+def test_bad_input(place: Place, arguments: list[str], says: str) -> None:
+    place.write("one.yaml", "{name: one, engine: inline, devices: [{key: here, cores: [-1]}]}")
+    ended = place.call("overlay", "out", *arguments)
+    assert ended.code == 2, ended.err
+    assert says in ended.err
+    assert ended.err.count("\n") == 1
