@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import typer
+import typer.core
 
 from sweep.cli import comparing, executing, importing, mirroring, overlaying, place, results, submitting, sweeping
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
@@ -18,8 +19,21 @@ from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
 __all__ = ["app", "main"]
 
+
+class _Commands(typer.core.TyperGroup):
+    """Says of a Ctrl-C what typer makes an exit code of without a word."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _complain("interrupted")
+            raise
+
+
 app = typer.Typer(
     name="sweep",
+    cls=_Commands,
     help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\n"
     "Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml",
     add_completion=True,
