@@ -12,6 +12,7 @@ __all__ = [
     "CellTimeout",
     "DeviceError",
     "DeviceLost",
+    "DiskFull",
     "EngineError",
     "ImportFailed",
     "LedgerError",
@@ -113,6 +114,10 @@ class LedgerError(SweepError):
 
 class LedgerUnwritable(LedgerError):
     """The disk refuses: full, gone or read-only. What was written before stays."""
+
+
+class DiskFull(SweepError):
+    """A stage could not write: the disk is full, over quota or read-only. What was written before stays."""
 
 
 class EngineError(SweepError):

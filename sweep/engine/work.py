@@ -6,6 +6,8 @@ neither Ray nor processes.
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.errors import SweepError
+from sweep.errors import DiskFull, SweepError
 from sweep.running.contract import Attempt, Done, Failed
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ __all__ = [
     "tune_call",
 ]
 
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 CANDIDATE_MEMORY_BYTES = 4 * 2**30
 """What the build of one candidate may map: a schedule that unrolls without end fails alone."""
 
@@ -120,12 +123,19 @@ def perform(call: Callable[[], Mapping[str, Any]], worker: str) -> Outcome:
         result = call()
     except SweepError as error:
         text = getattr(error, "traceback_text", "") or traceback.format_exc()
-        return Outcome(None, type(error).__name__, str(error), text, time.monotonic() - begun, worker)
+        return Outcome(None, _class_of(error, text), str(error), text, time.monotonic() - begun, worker)
     except Exception as error:  # noqa: BLE001 - see above
-        message = f"{type(error).__name__}: {error}"
-        return Outcome(None, "Bug", message, traceback.format_exc(), time.monotonic() - begun, worker)
+        message, text = f"{type(error).__name__}: {error}", traceback.format_exc()
+        return Outcome(None, _class_of(error, text), message, text, time.monotonic() - begun, worker)
     # A cell that took turns has waited for the others': its own visits are what it cost
     return Outcome(result, seconds=float(result.get("device_s", time.monotonic() - begun)), worker=worker)
+
+
+def _class_of(error: Exception, traceback_text: str) -> str:
+    """A disk that refuses is no fault of the stage, whoever met it: Python, a linker or a library in another process."""
+    if any(os.strerror(number) in f"{error} {traceback_text}" for number in _REFUSALS):
+        return DiskFull.__name__
+    return type(error).__name__ if isinstance(error, SweepError) else "Bug"
 
 
 def folder_of(stage: Stage) -> str:

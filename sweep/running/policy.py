@@ -27,6 +27,7 @@ class GiveUp:
 _ATTEMPTS = {
     "DeviceLost": 4,  # the board may reboot, the farm restarts a dead server within seconds
     "MeasureTimeout": 2,  # a busy board gets one more chance
+    "DiskFull": 1,  # nobody makes room in seconds; the next run tries again
     "EngineError": 3,  # a worker died: another takes over
 }
 
@@ -35,7 +36,8 @@ _ATTEMPTS = {
 class RetryPolicy:
     """Decides by error class and by how often this run has tried.
 
-    `attempts` maps an error class to the most attempts in one run; a class that is not named gets one.
+    `attempts` maps an error class to the most attempts in one run, and what it names is tried again by the next run; a
+    class that is not named gets one attempt for good.
     Delays double from `first_delay_s` up to `longest_delay_s`.
     """
 

@@ -14,6 +14,14 @@ from tests.faults.invariant import Witness
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 ROOM_KIB = 64 * 1024
+REAL_STUDY = """
+study: no-room
+models: [tiny.onnx]
+tuners: [none, {name: random, trials_per_task: 4, number: 1, repeat: 1, min_repeat_ms: 0}]
+opt_levels: [1, 3]
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+"""
+REAL_CLUSTER = "{name: one, engine: inline, devices: [{key: here, cores: [-1]}], mlflow: {enabled: false}}"
 
 
 @pytest.fixture
@@ -38,6 +46,25 @@ def test_a_sweep_goes_on_when_there_is_room_again(disk: Place, chance: random.Ra
         assert "Traceback" not in ended.err, ended.err
         assert ended.code == 0 or "No space left on device" in ended.err, ended.err
         witness.look()
+    _resize(disk, ROOM_KIB)
+
+    ended = disk.run()
+    assert ended.code == 0, ended.err
+    witness.assert_whole()
+
+
+@pytest.mark.tvm
+def test_a_real_sweep_goes_on_too(disk: Place, chance: random.Random) -> None:
+    """Stages meet the full disk before the ledger does: what failed of it is tried again, and its cell is measured."""
+    disk.write("study.yaml", REAL_STUDY)
+    disk.write("cluster.yaml", REAL_CLUSTER)
+    witness = Witness(disk)
+    _resize(disk, round(16 * 2.0 ** chance.uniform(0, 7)))  # 16 kB to 2 MB
+
+    ended = disk.run()
+    assert ended.code in (0, 1), ended.err
+    assert "Traceback" not in ended.err, ended.err
+    witness.look()
     _resize(disk, ROOM_KIB)
 
     ended = disk.run()

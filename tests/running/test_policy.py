@@ -24,6 +24,11 @@ def test_what_may_pass_is_retried_and_not_for_ever(error_class: str) -> None:
     assert policy.decide(error_class, 100) == GiveUp()
 
 
+def test_a_full_disk_is_left_to_the_next_run() -> None:
+    assert RetryPolicy().decide("DiskFull", 1) == GiveUp()
+    assert RetryPolicy().is_transient("DiskFull")
+
+
 def test_delays_double_up_to_a_bound() -> None:
     policy = RetryPolicy({"DeviceLost": 10}, first_delay_s=1.0, longest_delay_s=5.0)
     assert [policy.decide("DeviceLost", n) for n in (1, 2, 3, 4)] == [Retry(1.0), Retry(2.0), Retry(4.0), Retry(5.0)]
