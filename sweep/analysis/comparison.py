@@ -115,6 +115,9 @@ class CellComparison:
 
     def _basis(self) -> Iterator[str]:
         """Which repeats the ratio is of."""
+        for cell in (self.first, self.second) if self.paired is None else ():
+            if cell.disturbed:
+                yield f"{cell.name} was disturbed, and is not compared by what the sweep measured: {cell.disturbed}"
         if self.measured_more.disturbed:
             yield f"{plural(self.measured_more.disturbed, 'pair')} of blocks measured later did not count: disturbed"
         if self.paired is not None:
@@ -150,7 +153,8 @@ def find_cell(rows: Iterable[Row], wanted: str) -> Row:
 def compare_cells(
     first: MeasuredCell, second: MeasuredCell, across_hosts: bool = False, more: PairedBlocks | None = None
 ) -> CellComparison:
-    """Is the first faster than the second? By what was measured `more`, once that is enough for a first look.
+    """Is the first faster than the second? By what was measured `more`, once that is enough for a first look; else by
+    the sweep's own repeats, unless something disturbed those.
 
     Raises StudyError when they were measured on different hosts, unless told `across_hosts`: the difference would be
     the machines' as much as the cells'.
@@ -167,7 +171,9 @@ def compare_cells(
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
     found = ratio(first.run_secs, second.run_secs)
-    if not first.took_turns_with(second):
+    if first.disturbed or second.disturbed:
+        found = Ratio(found.value, None, None)
+    elif not first.took_turns_with(second):
         found = _with_drift(found, first, second)
     return CellComparison(first, second, judge(found), more, None)
 

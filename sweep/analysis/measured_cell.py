@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from sweep.analysis.outcome import MEASURED
 from sweep.errors import StudyError
 
 __all__ = ["Block", "MeasuredCell", "PairedBlocks"]
@@ -37,6 +38,8 @@ class MeasuredCell:
     is_stable: bool | None
     kernel_ms: float | None
     """Median of the reference kernel around its repeats."""
+    disturbed: str | None = None
+    """What disturbed its repeats, which then are not compared."""
 
     @classmethod
     def of(cls, row: Row, repeats: Iterable[Row]) -> MeasuredCell:
@@ -45,13 +48,13 @@ class MeasuredCell:
         for repeat in repeats:
             if repeat["kind"] == "repeat" and repeat["cell_id"] == row["cell_id"]:
                 found.setdefault(repeat.get("block") or 0, []).append(repeat)
-        if row["status"] != "done" or not found:
+        if row["status"] not in MEASURED or not found:
             reason = f"{row['status']}: {row['error']}" if row.get("error") else str(row["status"])
             raise StudyError(
                 "has no measurement to compare",
                 key="CELL",
                 value=row["cell_name"],
-                allowed=f"a done cell; it is {reason}",
+                allowed=f"a measured cell; it is {reason}",
             )
         conditions = json.loads(row.get("conditions_json") or "{}")
         host = [conditions.get("host"), conditions.get("cpu_model")]
@@ -63,6 +66,7 @@ class MeasuredCell:
             host=", ".join(filter(None, host)) or None,
             is_stable=row.get("is_stable"),
             kernel_ms=row.get("reference_kernel_ms"),
+            disturbed=row["error"] if row["status"] == "tainted" else None,
         )
 
     @property

@@ -147,3 +147,16 @@ def test_pairs_measured_later_decide_once_there_are_enough() -> None:
     turned = compare_cells(other, one, more=PairedBlocks.of(told, "b", "a"))
     assert turned.found.verdict is Verdict.SLOWER
     assert turned.found.ratio.value == pytest.approx(1 / found.found.ratio.value)
+
+
+def test_what_was_disturbed_is_compared_by_later_pairs_alone() -> None:
+    disturbed = cell(SLOW, "b", at=2.0, status="tainted", error="3 foreign threads wanted the cores")
+    found = compare_cells(cell(), disturbed)
+    assert found.found.verdict is Verdict.AMBIGUOUS
+    assert found.as_dict()["ratio_ci_low"] is None
+    assert "note: b was disturbed, and is not compared by what the sweep measured: 3 foreign" in found.as_text()
+
+    told = [pair(1.0e-3 + index * 1e-7, 1.2e-3) for index in range(5)]
+    later = compare_cells(cell(), disturbed, more=PairedBlocks.of(told, "a", "b"))
+    assert later.found.verdict is Verdict.FASTER
+    assert "was disturbed" not in later.as_text()

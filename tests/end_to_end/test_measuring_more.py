@@ -1,0 +1,84 @@
+"""Two cells of a finished sweep, measured in turns until one can say which is faster."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas
+import pytest
+
+from sweep.api.comparing import compare
+from sweep.api.deriving import refresh
+from sweep.running.ledger import Ledger, read_ledger
+from tests.end_to_end.conftest import Finished
+from tests.end_to_end.place import Place
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+
+CELLS = ("none O1", "none O3")
+
+
+@pytest.fixture
+def copied(finished_inline: Finished, tmp_path: Path) -> Place:
+    place = Place(tmp_path / "place", "", "{name: one, engine: ray, devices: [{key: here, cores: [-1]}]}")
+    shutil.copytree(finished_inline.out, place.out)
+    return place
+
+
+def test_what_is_ambiguous_is_measured_on_and_all_of_it_is_kept(copied: Place) -> None:
+    before = compare(copied.out, *CELLS)
+    assert not before.is_decided
+    rows = pandas.read_parquet(copied.out / "results.parquet")
+
+    # No time for a second pair: what there was of the first is kept
+    command = ["compare", "out", *CELLS, "--measure-more", "--cluster", "cluster.yaml", "--json"]
+    ended = copied.call(*command, "--max-minutes", "0.0001")
+
+    assert ended.code == 0, ended.err
+    told = json.loads(ended.out)
+    assert told["verdict"] == "AMBIGUOUS"
+    assert told["pairs"]["used"] == 0
+    assert len(read_ledger(copied.out).pairs) == 1
+
+    ended = copied.call(*command, "--max-minutes", "0.2")
+
+    assert ended.code == 0, ended.err
+    pairs = read_ledger(copied.out).pairs
+    assert len(pairs) > 1
+    told = json.loads(ended.out)
+    assert told["pairs"]["measured"] + told["pairs"]["disturbed"] == len(pairs)
+    order = [
+        pair["blocks"][0]["conditions"]["at_before"] < pair["blocks"][1]["conditions"]["at_before"] for pair in pairs
+    ]
+    assert order[:2] == [True, False]
+    again = compare(copied.out, *CELLS)
+    assert (str(again.found.verdict), again.measured_more.disturbed) == (told["verdict"], told["pairs"]["disturbed"])
+
+    refresh(copied.out)
+    assert pandas.read_parquet(copied.out / "results.parquet").equals(rows)
+    measured = pandas.read_parquet(copied.out / "measurements.parquet").query("kind == 'compared'")
+    assert len(measured) == 3 * 2 * len(pairs)
+    assert set(measured.cell_id) == set(measured.compared_with) == {again.first.cell_id, again.second.cell_id}
+    assert measured.tainted.any() == bool(told["pairs"]["disturbed"])
+
+
+def test_it_says_in_a_line_why_it_cannot(copied: Place) -> None:
+    elsewhere = copied.write("elsewhere.yaml", "{name: two, engine: ray, devices: [{key: there, cores: [-1]}]}")
+    command = ["compare", "out", *CELLS, "--measure-more"]
+    ended = copied.call(*command, "--cluster", elsewhere.name)
+    assert (ended.code, ended.out) == (2, "")
+    assert "'here'" in ended.err
+    assert "allowed: there" in ended.err
+
+    with Ledger(copied.out):
+        ended = copied.call(*command, "--cluster", "cluster.yaml")
+    assert ended.code == 2
+    assert "is in use by another `sweep run`" in ended.err
+
+    shutil.rmtree(copied.out / "artifacts" / "build")
+    ended = copied.call(*command, "--cluster", "cluster.yaml")
+    assert ended.code == 2
+    assert "cannot be measured again" in ended.err
+    assert len(ended.err.splitlines()) == 1
