@@ -1,28 +1,20 @@
 """Measuring the candidates of an overlay, layer by layer, until nothing is missing.
 
-One thread decides and writes; builds and measurements are futures of the workshop. Each answer is on disk before the
-next one is looked at, so a kill loses what was under way and nothing else.
+Each answer is on disk before the next one is looked at, so a kill loses what was under way and nothing else.
 """
 
 from __future__ import annotations
 
-import queue
-import shutil
-import tempfile
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 from sweep.analysis.overlay.metric import Judgement
-from sweep.analysis.overlay.missing import contest, gaps
+from sweep.analysis.overlay.missing import Contest, Gap, contest, gaps
+from sweep.api.overlaying_line import AssemblyLine, Ended, Job
 from sweep.api.overlaying_schedules import Schedules
 from sweep.api.overlaying_seats import Seat
-from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, MeasureTimeout, SweepError
 from sweep.running.signals import uninterrupted
 from sweep.toolchain.tuning.overlay_records import Configuration, OverlayRecords, folder_of
 
@@ -32,17 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["LayerWork", "Watcher"]
 
 _PASSES = 6
-"""Of gaps and contests. Each measures what those before have brought to the top; three are the rule."""
-_LOST_IN_A_ROW = 3
-_TIMED: Mapping[str, Any] = {"number": 1, "repeat": 3, "min_repeat_ms": 10, "timeout_s": 30.0}
-"""As tuners time candidates by default."""
-_IN_TURNS: Mapping[str, Any] = {"rounds": 10, "number": 1, "repeat": 1, "min_repeat_ms": 10}
-_TURNS_TIMEOUT_S = 30.0
-"""For each contender."""
-_SCRATCH = "overlay-candidates-"
+"""Of gaps, then contests. Each measures what those before have brought to the top; three are the rule."""
 _LATE_S = 50e-6
 _OUT_OF_THE_RUNNING = 3.0
-"""One call says enough of a candidate that takes so many times the device's best."""
+"""One call says enough of a candidate that takes so many times the device's best, and some lateness."""
+
+Look = Callable[[], tuple[Sequence[Judgement], Schedules]]
 
 
 class Watcher(Protocol):
@@ -58,208 +45,96 @@ class Watcher(Protocol):
         """Time has passed."""
 
 
-@dataclass(slots=True)
-class _Running:
-    """A contest, or one candidate, on its way to a device."""
-
-    seat: Seat
-    configurations: Sequence[Configuration]
-    libs: list[Path] = field(default_factory=list)
-    args: list[Any] = field(default_factory=list)
-    build_s: float = 0.0
-    tries: int = 0
-
-
 class LayerWork:
-    """The measurements of one overlay's layers. A context manager: leaving it removes what was built."""
+    """The measurements of one overlay's layers."""
 
     def __init__(self, sweep_dir: Path, seats: Sequence[Seat], workshop: Workshop, watcher: Watcher) -> None:
         self._seats = {seat.key: seat for seat in seats}
         self._workshop, self._watcher = workshop, watcher
+        self._records = sweep_dir / "records"
         self._stores = {
             seat.key: OverlayRecords(sweep_dir / folder_of(seat.target_hash, seat.key), seat.key, seat.target_json)
             for seat in seats
         }
-        self._scratch = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=sweep_dir / "records"))
-        self._made = 0
-        self._lost: dict[str, int] = {}
-        self._answers: queue.SimpleQueue[tuple[Callable[[Future[Any]], None], Future[Any]]] = queue.SimpleQueue()
-        self._under_way = 0
-        self._uncontested: set[str] = set()
-        """Workloads whose contest could not be held."""
+        self._room = 2 * workshop.build_slots + 2 * len(seats)
+        self._out: set[tuple[str, str]] = set()
+        """Workload and trace of what has failed."""
+        self._given_up: set[tuple[str, str]] = set()
+        """Workload and device of contests that could not be held."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        shutil.rmtree(self._scratch, ignore_errors=True)
-
-    def run(self, look: Callable[[], tuple[Sequence[Judgement], Schedules]]) -> None:
+    def run(self, look: Look) -> None:
         """Measure until nothing is missing. look: what is known by now, with the choice of each layer.
 
         Raises:
             DeviceLost: a device stays away; what was measured is kept.
         """
-        for _ in range(_PASSES):
-            layers, schedules = look()
-            if self._fill(layers, schedules):
-                continue
-            if not self._hold_contests(layers, schedules):
-                return
+        with AssemblyLine(self._workshop, self._records, self._watcher.tick) as line:
+            for _ in range(_PASSES):
+                layers, schedules = look()
+                if not self._fill(line, layers, schedules) and not self._hold_contests(line, layers, schedules):
+                    return
 
-    # -- what there is to do ------------------------------------------------------------------------------------------
+    def _fill(self, line: AssemblyLine, layers: Sequence[Judgement], schedules: Schedules) -> bool:
+        """Time what has no time; whether there was anything."""
+        wanted = [(layer, gap) for layer in layers for gap in gaps(layer.times)]
+        self._begin("candidates", (layer.times.devices[gap.column] for layer, gap in wanted))
+        count = 0
+        for ended in line.perform(self._candidates(wanted, schedules), self._room):
+            count += 1
+            [one], key = ended.job.configurations, ended.job.seat.key
+            with uninterrupted():
+                if ended.result is not None:
+                    self._stores[key].add(one, ended.result, ended.build_s)
+                elif ended.error is not None:
+                    self._stores[key].add_failure(one, ended.error, ended.build_s or None)
+                    self._out.add((one.workload, one.trace_hash))
+            self._watcher.done(key, _told(ended))
+        return count > 0
 
-    def _fill(self, layers: Sequence[Judgement], schedules: Schedules) -> bool:
-        work = list(self._gaps(layers, schedules))
-        self._watcher.begin("candidates", self._counted(key for _, key, _ in work))
-        out: set[tuple[str, str]] = set()
-
-        def start(one: Configuration, key: str, slow_s: float | None) -> bool:
-            if (one.workload, one.trace_hash) in out:
+    def _candidates(self, wanted: Iterable[tuple[Judgement, Gap]], schedules: Schedules) -> Iterator[Job]:
+        for layer, gap in wanted:
+            key, best_s = layer.times.devices[gap.column], float(layer.best_s[gap.column])
+            one = _configuration(layer, gap.row, schedules)
+            if one is None or (one.workload, one.trace_hash) in self._out:
                 self._watcher.done(key)
-                return False
-            self._start(_Running(self._seats[key], [one]), partial(self._time, slow_s), out)
-            return True
+                continue
+            slow_s = None if best_s != best_s else _OUT_OF_THE_RUNNING * best_s + _LATE_S
+            yield Job(self._seats[key], [one], slow_s)
 
-        self._perform(deque(partial(start, *item) for item in work))
-        return bool(work)
+    def _hold_contests(self, line: AssemblyLine, layers: Sequence[Judgement], schedules: Schedules) -> bool:
+        """Measure in turns those that decide; whether there was anything."""
+        wanted = list(self._contests(layers))
+        self._begin("contests", (key for _, _, key in wanted))
+        for ended in line.perform(self._compared(wanted, schedules), self._room):
+            job, key = ended.job, ended.job.seat.key
+            if ended.result is not None:
+                with uninterrupted():
+                    self._stores[key].add_comparison(job.configurations, ended.result)
+            else:  # each has a time, and keeps it
+                self._given_up.add((job.configurations[0].workload, key))
+            self._watcher.done(key, _told(ended))
+        return bool(wanted)
 
-    def _gaps(
-        self, layers: Sequence[Judgement], schedules: Schedules
-    ) -> Iterator[tuple[Configuration, str, float | None]]:
-        for layer in layers:
-            times = layer.times
-            for gap in gaps(times):
-                one = _configuration(layer, gap.row, schedules)
-                if one is not None:
-                    best_s = float(layer.best_s[gap.column])
-                    slow_s = None if best_s != best_s else _OUT_OF_THE_RUNNING * best_s + _LATE_S
-                    yield one, times.devices[gap.column], slow_s
+    def _compared(self, wanted: Iterable[tuple[Judgement, Contest, str]], schedules: Schedules) -> Iterator[Job]:
+        for layer, found, key in wanted:
+            rows = [one for row in found.rows if (one := _configuration(layer, row, schedules)) is not None]
+            if len(rows) > 1:
+                yield Job(self._seats[key], rows)
+            else:
+                self._given_up.add((layer.times.workload, key))
+                self._watcher.done(key)
 
-    def _hold_contests(self, layers: Sequence[Judgement], schedules: Schedules) -> bool:
-        work: list[_Running] = []
+    def _contests(self, layers: Sequence[Judgement]) -> Iterator[tuple[Judgement, Contest, str]]:
         for layer in layers:
             workload, devices = layer.times.workload, layer.times.devices
             found = contest(layer, [self._stores[key].compared(workload) for key in devices])
-            if found is None or workload in self._uncontested:
-                continue
-            named = [_configuration(layer, row, schedules) for row in found.rows]
-            rows = [one for one in named if one is not None]
-            work += [_Running(self._seats[devices[column]], rows) for column in found.columns]
-        self._watcher.begin("contests", self._counted(one.seat.key for one in work))
+            for column in () if found is None else found.columns:
+                if found is not None and (workload, devices[column]) not in self._given_up:
+                    yield layer, found, devices[column]
 
-        def start(one: _Running) -> bool:
-            self._start(one, self._compare, set())
-            return True
-
-        self._perform(deque(partial(start, one) for one in work))
-        return bool(work)
-
-    def _counted(self, keys: Iterator[str] | Any) -> dict[str, int]:
-        found = dict.fromkeys(self._seats, 0)
-        for key in keys:
-            found[key] += 1
-        return found
-
-    # -- one after the other ------------------------------------------------------------------------------------------
-
-    def _perform(self, work: deque[Callable[[], bool]]) -> None:
-        """Start what fits, take answers, until all has ended."""
-        room = 2 * self._workshop.build_slots + 2 * len(self._seats)
-        while work or self._under_way:
-            while work and self._under_way < room:
-                work.popleft()()
-            if not self._under_way:
-                continue
-            try:
-                take, future = self._answers.get(timeout=0.5)
-            except queue.Empty:
-                self._watcher.tick()
-                continue
-            take(future)
-            self._watcher.tick()
-
-    def _start(self, one: _Running, then: Callable[[_Running], None], out: set[tuple[str, str]]) -> None:
-        """Build all of it, then measure it."""
-        self._under_way += 1
-        waiting = len(one.configurations)
-        failures: dict[int, SweepError] = {}
-        one.args = [None] * waiting
-        for index, configuration in enumerate(one.configurations):
-            self._made += 1
-            one.libs.append(self._scratch / f"{self._made}.so")
-
-            def built(future: Future[Any], index: int = index) -> None:
-                nonlocal waiting
-                waiting -= 1
-                error = future.exception()
-                if error is None:
-                    one.args[index] = future.result()["args"]
-                    one.build_s += float(future.result()["build_s"])
-                else:
-                    failures[index] = _failure(error)
-                if waiting == 0:
-                    if failures:
-                        self._end(one, failures, out)
-                    else:
-                        then(one)
-
-            self._follow(self._workshop.build(configuration.native, one.seat.key, one.seat.target, one.libs[-1]), built)
-
-    def _time(self, slow_s: float | None, one: _Running) -> None:
-        options = {**_TIMED, "slow_s": slow_s}
-        future = self._workshop.time(one.seat.key, one.libs[0], one.args[0], options)
-        self._follow(future, partial(self._timed, one, partial(self._time, slow_s)))
-
-    def _compare(self, one: _Running) -> None:
-        candidates = list(zip(one.libs, one.args, strict=True))
-        options = {**_IN_TURNS, "timeout_s": _TURNS_TIMEOUT_S * len(candidates)}
-        future = self._workshop.compare(one.seat.key, candidates, options)
-        self._follow(future, partial(self._timed, one, self._compare))
-
-    def _timed(self, one: _Running, again: Callable[[_Running], None], future: Future[Any]) -> None:
-        error = future.exception()
-        key = one.seat.key
-        if isinstance(error, DeviceLost):
-            self._lost[key] = self._lost.get(key, 0) + 1
-            one.tries += 1
-            if one.tries == 1 and self._lost[key] < _LOST_IN_A_ROW:
-                again(one)
-                return
-            raise error
-        self._lost[key] = 0
-        if error is not None:
-            self._end(one, {0: _failure(error)}, set())
-            return
-        with uninterrupted():
-            if len(one.configurations) > 1:
-                self._stores[key].add_comparison(one.configurations, future.result())
-            else:
-                self._stores[key].add(one.configurations[0], future.result(), one.build_s)
-        self._leave(one, None)
-
-    def _end(self, one: _Running, failures: Mapping[int, SweepError], out: set[tuple[str, str]]) -> None:
-        """A candidate that failed is out. A contest that failed leaves the times as they were: each had one before."""
-        first = next(iter(failures.values()))
-        if len(one.configurations) == 1:
-            [configuration] = one.configurations
-            self._stores[one.seat.key].add_failure(configuration, first, one.build_s or None)
-            out.add((configuration.workload, configuration.trace_hash))
-        else:
-            self._uncontested.add(one.configurations[0].workload)
-        self._leave(one, f"{type(first).__name__}: {first}")
-
-    def _leave(self, one: _Running, failed: str | None) -> None:
-        self._under_way -= 1
-        for lib in one.libs:
-            lib.unlink(missing_ok=True)
-        self._watcher.done(one.seat.key, failed)
-
-    def _follow(self, future: Future[Any], take: Callable[[Future[Any]], None]) -> None:
-        """Take the future's end in this thread, when it comes."""
-        future.add_done_callback(lambda done: self._answers.put((take, done)))
+    def _begin(self, what: str, keys: Iterable[str]) -> None:
+        counts = Counter(keys)
+        self._watcher.begin(what, {key: counts[key] for key in self._seats})
 
 
 def _configuration(layer: Judgement, row: int, schedules: Schedules) -> Configuration | None:
@@ -270,8 +145,5 @@ def _configuration(layer: Judgement, row: int, schedules: Schedules) -> Configur
     return Configuration(times.workload, times.layer, times.configurations[row], native)
 
 
-def _failure(error: BaseException) -> SweepError:
-    """The error of a candidate that is to blame for it; raises what is not its fault, such as a forge that ended."""
-    if isinstance(error, BuildFailed | MeasureFailed | MeasureTimeout):
-        return error
-    raise error
+def _told(ended: Ended) -> str | None:
+    return None if ended.error is None else f"{type(ended.error).__name__}: {ended.error}"

@@ -71,8 +71,7 @@ def _measure_layers(
     workshop: Workshop,
     watcher: Watcher,
 ) -> Known:
-    with LayerWork(home, seats, workshop, watcher) as work:
-        work.run(lambda: _layers_now(home, question, common))
+    LayerWork(home, seats, workshop, watcher).run(lambda: _layers_now(home, question, common))
     return look(home, question)
 
 

@@ -1,4 +1,4 @@
-"""`sweep overlay --measure` on a sweep that two devices were tuned in: nothing in common before, one log for both after."""
+"""`sweep overlay --measure` on a sweep that tuned for two devices: nothing in common before, one log for both after."""
 
 from __future__ import annotations
 

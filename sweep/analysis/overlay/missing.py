@@ -72,11 +72,12 @@ def contest(layer: Judgement, compared: Sequence[Sequence[AbstractSet[str]]]) ->
         for column, sets in enumerate(compared)
         if len(sets) < _MOST_CONTESTS and not (sets and wanted <= sets[-1])
     ]
-    if not columns or layer.candidates < 2:  # one alone decides itself
+    if not columns or layer.chosen is None:
         return None
     before = {name for sets in compared for name in (sets[-1] if sets else ())}
     again = [row for row, name in enumerate(names) if name in before and not np.isnan(layer.metric[row])]
-    return Contest(sorted({*decisive, *_close(layer), *again}), columns)
+    rows = sorted({*decisive, *_close(layer), *again})
+    return Contest(rows, columns) if len(rows) > 1 else None  # nobody comes close to one that is best everywhere
 
 
 def _close(layer: Judgement) -> list[int]:
