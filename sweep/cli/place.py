@@ -24,6 +24,8 @@ def doctor_command(as_json: JsonOption = False) -> int:
 def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
     """Start tracker and local servers, and keep them until Ctrl-C or `sweep farm down`.
 
+    Where both are others' (`managed: false`), say what is at the tracker.
+
     Example: sweep farm up clusters/local.yaml
     """
     from sweep.api.farming import keep_up
@@ -34,7 +36,7 @@ def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
 
 
 def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption = False) -> int:
-    """Show the devices at the tracker: total, free, broken.
+    """Show the boards of each key: total, free, leased and by whom, broken, last seen; those of runs too.
 
     Example: sweep farm status clusters/local.yaml
     """

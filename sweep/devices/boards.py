@@ -6,7 +6,6 @@ after 8 s; its siblings are asked for meanwhile.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING
 from sweep.devices.entry import Entry, failed
 from sweep.devices.lease import Lease, myself, take
 from sweep.devices.register import Register, is_held, now_s
-from sweep.devices.remote import Connection, Remote, decline
+from sweep.devices.remote import Connection, Remote
+from sweep.devices.usual_boards import UsualBoards
 from sweep.errors import DeviceLost, SweepError
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Boards"]
 
-APPEAR_TIMEOUT_S = 6.0
-"""How long a key may be missing: a server that died is back in about a second, twice that on a loaded machine. Once:
-a key that was waited for in vain is looked for and no more."""
-SWAP_WAIT_S = 0.3
-"""For a thread's usual board, when another one was offered first: it is free, or somebody else has it for longer."""
+RESTART_S = 6.0
+"""How long a key of our own farm may be missing: a server that died is back in about a second, in twice that on a
+loaded machine."""
+REBOOT_S = 30.0
+"""How long one of a board elsewhere may be. Both once: a key that was waited for in vain is looked for and no more."""
 TRIAL_WAIT_S = 5.0
 """For boards that all have failed to be offered again: a server that lives offers itself within moments."""
 
@@ -47,8 +47,10 @@ class Boards:
     free_timeout_s: float
     """How long other holders may keep us waiting."""
     _was_absent: bool = field(default=False, init=False)
-    _usual: dict[int, str] = field(default_factory=dict, init=False)
-    """Thread -> the board that it keeps to: no two are quite alike, and the blocks of a cell are one thread's."""
+    _usual: UsualBoards = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._usual = UsualBoards(self.tracker, self.device.key)
 
     @contextmanager
     def session(self, timeout_s: float) -> Iterator[Remote]:
@@ -65,6 +67,7 @@ class Boards:
                 lease.release()
         except DeviceLost as error:
             lease.give_up(str(error))
+            self._usual.forget_mine()
             raise
         except SweepError:
             lease.release()  # the board has done its part; but nobody is to be blamed by one who lost it
@@ -82,6 +85,7 @@ class Boards:
                 return Connection(board, self.device, timeout_s), lease
             except DeviceLost as error:
                 lease.give_up(str(error))
+                self._usual.forget_mine()
                 if not self._has_others(board.address, deadline):
                     raise
             except BaseException:
@@ -95,56 +99,49 @@ class Boards:
             are_tried = all(entry.failures for entry in ready)
             left_s = deadline - time.monotonic()
             board = self.tracker.request(self.device.key, min(left_s, TRIAL_WAIT_S) if are_tried else left_s)
-            if board is not None:
-                if self._may_use(board):
-                    return self._kept_to(board)
-            elif are_tried:
-                self._did_not_come(ready)
-            if board is None or time.monotonic() >= deadline:
+            if board is None:
+                if are_tried:
+                    self._did_not_come(ready)
                 raise DeviceLost(self._why_none(ready))
+            chosen = self._swapped(board) if self._may_use(board) else None
+            if chosen is not None:
+                return chosen
+            if time.monotonic() >= deadline:
+                raise DeviceLost(self._why_none(ready))
+
+    def _swapped(self, board: Board) -> Board | None:
+        """This thread's usual board instead. Those of our own farm are one and the same host: any of them will do."""
+        if self.device.managed or self.device.count == 1:
+            return board
+        usual = self._usual.swapped(board)
+        return usual if usual is not None and self._may_use(usual) else None
 
     def _may_use(self, board: Board) -> bool:
         entry = self.register.read().get(board.address)
         return entry is None or not entry.rests(now_s())
 
-    def _kept_to(self, board: Board) -> Board:
-        """This thread's usual board, where it is free too; else `board`, which then is the usual one.
-
-        Boards of our own farm are one and the same host: any will do.
-        """
-        if self.device.managed or self.device.count == 1:
-            return board
-        mine = threading.get_ident()
-        usual, others = self._usual.get(mine), {at for thread, at in self._usual.items() if thread != mine}
-        refused: list[Board] = []
-        chosen: Board | None = board
-        while chosen is not None and (chosen.address != usual if usual else chosen.address in others):
-            refused.append(chosen)
-            chosen = self.tracker.request(self.device.key, SWAP_WAIT_S)
-        if chosen is None or not self._may_use(chosen):
-            chosen = refused.pop(0)
-        for unused in refused:
-            decline(unused)
-        self._usual[mine] = chosen.address
-        return chosen
-
     def _wait_for_ready(self, deadline: float) -> list[Entry]:
-        """Boards at the tracker that do not rest; where all do, after the first rest. Raises DeviceLost."""
+        """Boards at the tracker that do not rest; where all do, after the first rest.
+
+        A board may take half a minute to start again. So the first time that all are set aside is waited for; later
+        ones are longer than `free_timeout_s`. Raises DeviceLost.
+        """
         while True:
             known, at_s = self._known(deadline), now_s()
             ready = [entry for entry in known if not entry.rests(at_s)]
             if ready:
                 return ready
-            resting = [entry.rests_until_s for entry in known if not entry.is_set_aside]
-            if not resting or time.monotonic() + (min(resting) - at_s) > deadline:
+            rest_s = min(entry.rests_until_s for entry in known) - at_s
+            if time.monotonic() + rest_s > deadline:
                 raise DeviceLost(_why_all_rest(self.device.key, known, at_s))
-            time.sleep(max(0.0, min(resting) - at_s))
+            time.sleep(max(0.0, rest_s))
 
     def _known(self, deadline: float) -> list[Entry]:
         """What is known of each board that is at the tracker."""
         try:
-            appear_s = 0.0 if self._was_absent else min(APPEAR_TIMEOUT_S, deadline - time.monotonic())
-            there = self.tracker.wait_for(self.device.key, appear_s)
+            patience_s = RESTART_S if self.device.managed else REBOOT_S
+            left_s = 0.0 if self._was_absent else min(patience_s, deadline - time.monotonic())
+            there = self.tracker.wait_for(self.device.key, left_s)
         except DeviceLost:
             self._was_absent = True
             raise

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,8 @@ from sweep.devices.farm import Farm
 from sweep.devices.register import Register, boards_of, now_s
 from sweep.devices.session import DeviceSession
 from sweep.devices.tracker_client import TrackerClient
+from sweep.engine.bench import DeviceBench
+from sweep.engine.site import Site
 from sweep.errors import DeviceLost, MeasureTimeout
 from sweep.study.cluster import Tracker
 from tests.devices.parts import LAST_CORE, make_cluster, make_device, until
@@ -97,6 +99,23 @@ def test_boards_of_one_key_work_at_the_same_time(session: DeviceSession, c_candi
     assert overlaps >= 3
 
 
+def test_a_bench_has_a_lane_for_each_board(session: DeviceSession, tmp_path: Path, c_candidate: Build) -> None:
+    site = Site(tmp_path, tmp_path, session.tracker.host, session.tracker.port, {}, (), False)
+    bench = DeviceBench(session.device, site, lambda *_: Future())
+    both = c_candidate(sleep_ms(300))
+    spans = []
+
+    def work(_: int) -> None:
+        bench.candidate(both, [], {**OPTIONS, "repeat": 3})
+        spans.append(time.monotonic())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    bench.close()
+    one, two, three, four = sorted(spans)
+    assert max(two - one, four - three) < three - two, "two at a time"
+
+
 def test_a_thread_keeps_to_its_board(session: DeviceSession, register: Register) -> None:
     seen: dict[int, list[str]] = {}
     boards = Boards(session.device, session.tracker, register, None, 20.0)
@@ -143,6 +162,7 @@ def test_a_board_that_hangs_rests_and_its_sibling_takes_the_work(
     monkeypatch.setattr("sweep.devices.remote.HANDSHAKE_TIMEOUT_S", 0.3)
     with stopped(pair_farm, 0) as (bad,):
         for _ in range(4):
+            session._boards._usual.forget_mine()  # else it keeps to the well one, and does not try
             assert session.measure_candidate(c_candidate(sleep_ms(1)), [], **OPTIONS)["run_secs"][0] < 0.1
         seen = register.read()[bad]
         assert seen.failures >= 1
@@ -154,7 +174,7 @@ def test_a_board_that_hangs_rests_and_its_sibling_takes_the_work(
 
 
 def _measured_on(session: DeviceSession, c_candidate: Build, register: Register, board: str) -> bool:
-    session._boards._usual.clear()
+    session._boards._usual.forget_mine()
     session.measure_candidate(c_candidate(sleep_ms(1)), [], **OPTIONS)
     return register.read()[board].failures == 0
 
