@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 some cells failed, 2 bad input, 130 interrupted with every
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Any
@@ -68,6 +69,9 @@ app.command("doctor")(place.doctor_command)
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the parser raises, of click or of the copy of it that newer typer brings along."""
 
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+"""Of the system, for a person to mend; any other is a bug."""
+
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -93,6 +97,10 @@ def main(argv: list[str] | None = None) -> int:
         # `sweep plan ... | head` has read enough; Python writes the rest when it ends, and would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except OSError as error:
+        if error.errno not in _REFUSALS or error.filename is None:
+            raise
+        return _complain(f"StudyError: {error.filename}: {error.strerror}; allowed: what can be read and written")
 
 
 def _complain(line: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -240,6 +241,24 @@ def test_the_ledger_of_a_run_that_was_killed_at_once(here: Path, sweep: Sweep) -
     (here / "out" / "ledger.jsonl").write_bytes(b"")
 
     assert_one_line(sweep("status", "out"), ["LedgerError: out has no readable plan.json"])
+
+
+@pytest.mark.parametrize("command", ["status", "report", "ui", "mirror"])
+def test_a_folder_that_cannot_be_looked_into(
+    command: str, here: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the root user nothing is closed, so the answer of the system is made up here."""
+    (here / "out").mkdir()
+    stat = Path.stat
+
+    def refusing(path: Path, **options: bool) -> os.stat_result:
+        if path.parent.name == "out":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+
+    assert_one_line(sweep(command, "out"), ["StudyError: out/ledger.jsonl: Permission denied"])
 
 
 def test_an_unknown_format(here: Path, sweep: Sweep) -> None:
