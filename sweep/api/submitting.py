@@ -99,8 +99,8 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     packed = folder / study_file.name
     packed.write_text(text, encoding="utf-8")
     _check_size(folder, study_file)
-    there = load_study(packed)
-    if [_content(model) for model in there.models] != [_content(model) for model in study.models]:
+    there = _loaded(packed)
+    if there is None or [_content(model) for model in there.models] != [_content(model) for model in study.models]:
         allowed = "paths of models written plainly, such as models/net.onnx"
         raise StudyError("cannot be sent as it is written", file=study_file, key="models", allowed=allowed)
     return there, engine
@@ -146,6 +146,13 @@ def _check_size(folder: Path, study_file: Path) -> None:
             key="models",
             allowed=f"{_MOST_BYTES / 2**20:.0f} MB; for larger ones, `sweep run --address auto` on the cluster itself",
         )
+
+
+def _loaded(packed: Path) -> Study | None:
+    try:
+        return load_study(packed)
+    except StudyError:  # it was well-formed a moment ago: something did not come along
+        return None
 
 
 def _content(model: Model) -> tuple[str, str, object]:

@@ -161,7 +161,7 @@ CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}], mlflow:
 @pytest.mark.tvm
 @pytest.mark.integration
 def test_the_script_runs_on_an_allocation_of_one_node(tmp_path: Path) -> None:
-    """`ray symmetric-run` ends by ending every Ray that it sees: it has a world of its own, of processes and network."""
+    """`ray symmetric-run` ends every Ray that it sees, so it has a world of its own: processes and network."""
     alone = ["unshare", "--pid", "--net", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no namespaces of one's own here")

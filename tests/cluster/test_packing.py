@@ -1,0 +1,109 @@
+"""What a job carries: the study as it was checked here, its networks wherever they lie, its own tuners."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.api import submitting
+from sweep.api.submitting import pack
+from sweep.errors import StudyError
+from sweep.study.gate import load_study
+from tests.networks import write_tiny
+
+CLUSTER = "{name: far, engine: ray, devices: [{key: board, cores: [900], threads: 1}]}"
+"""Of a host with more cores than this one."""
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A study in a folder of its own, with networks inside, beside and far from it."""
+    study = tmp_path / "work" / "studies"
+    for folder in (study / "nets", tmp_path / "work" / "beside", tmp_path / "far"):
+        folder.mkdir(parents=True)
+    for number, path in enumerate((study / "nets/in.onnx", tmp_path / "work/beside/b.onnx", tmp_path / "far/f.onnx")):
+        write_tiny(path, seed=number)
+    (study / "nets/in.onnx.data").write_text("weights")
+    (study / "study.yaml").write_text(
+        f"""
+# A comment stays
+study: packed
+models: [nets/in.onnx, ../beside/b.onnx, {{path: {tmp_path}/far/f.onnx, name: far}}, 'onnx-light:squeezenet']
+tuners: [none]
+"""
+    )
+    (study / "cluster.yaml").write_text(CLUSTER)
+    (tmp_path / "job").mkdir()
+    return tmp_path
+
+
+def test_networks_come_along_from_anywhere(place: Path) -> None:
+    here = load_study(place / "work/studies/study.yaml")
+
+    there, engine = pack(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", place / "job")
+
+    assert engine == "ray"
+    moved = shutil.move(place / "job", place / "elsewhere")
+    shutil.rmtree(place / "work")
+    shutil.rmtree(place / "far")
+    again = load_study(Path(moved) / there.path.name)
+    assert [(model.name, model.sha256) for model in again.models] == [
+        (model.name, model.sha256) for model in here.models
+    ]
+    assert _files(place / "elsewhere") == {
+        "study.yaml",
+        "cluster-of-the-job.yaml",
+        "nets/in.onnx",
+        "nets/in.onnx.data",
+        "models-of-the-job/1/b.onnx",
+        "models-of-the-job/2/f.onnx",
+    }
+    assert "# A comment stays" in (place / "elsewhere/study.yaml").read_text()
+
+
+def test_a_path_that_cannot_be_rewritten_is_refused(place: Path) -> None:
+    study = place / "work/studies/study.yaml"
+    study.write_text('{study: packed, models: ["..\\x2fbeside/b.onnx"], tuners: [none]}')
+
+    with pytest.raises(StudyError, match="models: cannot be sent as it is written"):
+        pack(study, place / "work/studies/cluster.yaml", place / "job")
+
+
+def test_a_tuner_of_ones_own_comes_along(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = place / "modules"
+    modules.mkdir()
+    source = """
+class Mine:
+    def __init__(self, options, seed): ...
+    def search(self, workload, space): ...
+"""
+    (modules / "mine_of_the_test.py").write_text(source)
+    monkeypatch.syspath_prepend(str(modules))
+    study = place / "work/studies/study.yaml"
+    study.write_text("{study: packed, models: [nets/in.onnx], tuners: ['mine_of_the_test:Mine']}")
+
+    pack(study, place / "work/studies/cluster.yaml", place / "job")
+
+    assert (place / "job/mine_of_the_test.py").read_text() == source
+    sys.modules.pop("mine_of_the_test", None)
+
+
+def test_more_than_a_job_carries_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submitting, "_MOST_BYTES", 100)
+
+    with pytest.raises(StudyError, match="models: come to 0 MB, more than a job can carry"):
+        pack(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", place / "job")
+
+
+def test_a_cluster_file_of_the_wrong_form_is_refused_here(place: Path) -> None:
+    (place / "work/studies/cluster.yaml").write_text("{name: far, engine: rays}")
+
+    with pytest.raises(StudyError, match="engine: 'rays' is not known here"):
+        pack(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", place / "job")
