@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sweep.devices.entry import Entry, failed
 from sweep.devices.lease import Lease, myself, take
 from sweep.devices.register import Register, is_held, now_s
-from sweep.devices.remote import Connection, Remote
+from sweep.devices.remote import Connection, Remote, load_client
 from sweep.devices.usual_boards import UsualBoards
 from sweep.errors import DeviceLost, SweepError
 
@@ -77,6 +77,7 @@ class Boards:
             raise
 
     def _connect(self, timeout_s: float) -> tuple[Connection, Lease]:
+        load_client()
         deadline = time.monotonic() + self.free_timeout_s
         while True:
             board = self._next(deadline)

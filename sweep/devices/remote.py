@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sweep.devices.tracker_client import Board
     from sweep.study.cluster import Device
 
-__all__ = ["Connection", "Remote", "decline"]
+__all__ = ["Connection", "Remote", "decline", "load_client"]
 
 SERVER_GRACE_S = 3.0
 """The server ends a session at its limit and says so; the client cuts the line this much later if it said nothing."""
@@ -132,6 +132,11 @@ class Connection:
         except Exception:  # noqa: BLE001  whatever it is: no answer
             return False
         return True
+
+
+def load_client() -> None:
+    """Load TVM, which takes seconds once: before a board is held, not while."""
+    from tvm import rpc  # noqa: F401
 
 
 def decline(board: Board) -> None:
