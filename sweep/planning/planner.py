@@ -8,7 +8,7 @@ take seconds.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ from sweep.study.spec import NATIVE, NO_CHOICE, Cell, Study
 
 __all__ = ["THRESHOLDS", "Plan", "PlannedCell", "make_plan"]
 
+_NO_HINTS: Mapping[str, Any] = {}  # plain: stages are pickled
 THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
 """Largest difference from the reference output; float16 keeps 11 bits of a number."""
 
@@ -96,7 +97,8 @@ class _Work:
             "weights": "random" if model.source.startswith(LIGHT) else "as-is",
         }
         hints = {"path": str(model.path), "name": model.name, "source": model.source}
-        return self._add(key, Stage("", "import", options, hints, (), f"import {_network(cell)}"))
+        stage = Stage("", "import", options, hints, (), f"import {_network(cell)}")
+        return self._keep(key, self._add(stage, canonical_json(options)))
 
     def _lower(self, cell: Cell, imported: str) -> str:
         target = self._full_target(cell)
@@ -112,17 +114,12 @@ class _Work:
                 "target": target.data,
             },
         )
-        return self._add(
-            key,
-            Stage("", "lower", options.data, {}, (imported,), f"lower {_compiled(cell)}{self._where(cell)}"),
-            options,
-        )
+        label = f"lower {self._compiled(cell)}{self._where(cell)}"
+        stage = Stage("", "lower", options.data, _NO_HINTS, (imported,), label)
+        return self._keep(key, self._add(stage, options.text))
 
     def _tune(self, cell: Cell, lowered: str) -> str:
         target = self._full_target(cell)
-        key = ("tune", lowered, cell.tuner, cell.device)
-        if key in self._ids:
-            return self._ids[key]
         tuner = self._tuners[cell.tuner]
         options = self._once(
             ("tune", cell.tuner, cell.device, target.text),
@@ -143,24 +140,20 @@ class _Work:
                 "linker": self._devices[cell.device].linker,
             },
         )
-        hints.data["members"] += 1
-        label = f"tune {_compiled(cell)} {cell.tuner} on {cell.device}"
-        return self._add(key, Stage("", "tune", options.data, hints.data, (lowered,), label), options)
+        label = f"tune {self._compiled(cell)} {cell.tuner} on {cell.device}"
+        before = len(self.stages)
+        stage_id = self._add(Stage("", "tune", options.data, hints.data, (lowered,), label), options.text)
+        hints.data["members"] += len(self.stages) - before
+        return stage_id
 
     def _build(self, cell: Cell, inputs: tuple[str, ...]) -> str:
-        key = ("build", *inputs)
-        if key in self._ids:
-            return self._ids[key]
         target = self._full_target(cell)
         options = self._once(("build", target.text), lambda: {"target": target.data})
-        label = f"build {_compiled(cell)} {cell.tuner}{self._where(cell)}"
-        hints = {"linker": self._devices[cell.device].linker}
-        return self._add(key, Stage("", "build", options.data, hints, inputs, label), options)
+        hints = self._once(("build hints", cell.device), lambda: {"linker": self._devices[cell.device].linker})
+        label = f"build {self._compiled(cell)} {cell.tuner}{self._where(cell)}"
+        return self._add(Stage("", "build", options.data, hints.data, inputs, label), options.text)
 
     def _measured(self, cell: Cell, inputs: tuple[str, ...]) -> str:
-        key = ("measure", *inputs, cell.device, cell.runtime, cell.precision)
-        if key in self._ids:
-            return self._ids[key]
         device = self._devices[cell.device]
         options = self._once(
             ("measure", cell.device, cell.runtime, cell.precision),
@@ -173,9 +166,10 @@ class _Work:
                 "threshold": THRESHOLDS[cell.precision],
             },
         )
-        what = f"{_network(cell)} {cell.runtime}" if cell.target == NO_CHOICE else f"{_compiled(cell)} {cell.tuner}"
-        stage = Stage("", "measure", options.data, {}, inputs, f"measure {what} on {cell.device}")
-        return self._add(key, stage, options, cell.runtime)
+        is_reference = cell.target == NO_CHOICE
+        what = f"{_network(cell)} {cell.runtime}" if is_reference else f"{self._compiled(cell)} {cell.tuner}"
+        stage = Stage("", "measure", options.data, _NO_HINTS, inputs, f"measure {what} on {cell.device}")
+        return self._add(stage, options.text, cell.runtime)
 
     # -- ids ----------------------------------------------------------------------------------------------------------
 
@@ -195,17 +189,28 @@ class _Work:
             self._options[key] = _Options(make())
         return self._options[key]
 
-    def _add(self, key: Hashable, draft: Stage, options: _Options | None = None, runtime: str = "tvm") -> str:
-        """Give a stage its id, and keep it unless there is one of the same content."""
-        text = canonical_json(draft.options) if options is None else options.text
+    def _compiled(self, cell: Cell) -> str:
+        """A network and what it is compiled with: of all tuners and devices one text."""
+        key = ("compiled", cell.model, cell.batch, cell.opt_level, cell.layout, cell.precision, cell.target)
+        if key not in self._ids:
+            self._ids[key] = _compiled(cell)
+        return self._ids[key]
+
+    def _keep(self, key: Hashable, stage_id: str) -> str:
+        """Remember the id of a stage that many cells share; that of others is as quickly made as looked up."""
+        self._ids[key] = stage_id
+        return stage_id
+
+    def _add(self, draft: Stage, options: str, runtime: str = "tvm") -> str:
+        """Give a stage its id, and keep it unless there is one of the same content. `options`: its own, encoded."""
+        inputs = '["' + '","'.join(draft.inputs) + '"]' if draft.inputs else "[]"
         # The canonical JSON of the whole, put together from parts that are canonical already
         stage_id = hashed(
-            f'{{"inputs":{canonical_json(draft.inputs)},"kind":"{draft.kind}","options":{text},'
+            f'{{"inputs":{inputs},"kind":"{draft.kind}","options":{options},'
             f'"versions":{self._versions[draft.kind, runtime]}}}'
         )
         if stage_id not in self.stages:
             self.stages[stage_id] = Stage(stage_id, draft.kind, draft.options, draft.hints, draft.inputs, draft.label)
-        self._ids[key] = stage_id
         return stage_id
 
 
