@@ -15,7 +15,7 @@ from typing import Any
 
 EXAMPLES = """\
 python -m benchmarks                                     the short ones: planner, 3 minutes of each tuner
-python -m benchmarks planner                             time of a plan
+python -m benchmarks planner --cells 1000000             time and memory of a plan
 python -m benchmarks tuning --minutes 20                 throughput, latency and time, in rounds of 64 and 16
 python -m benchmarks throughput --minutes 5 --rounds 16  candidates a minute against MetaSchedule as shipped
 python -m benchmarks latency --points 3,10,20            whole models from the newest throughput runs
@@ -30,6 +30,7 @@ With make: make bench ARGS="tuning --minutes 20". An option of the tuner: --set 
 """
 SHORT_MINUTES = 3.0
 LONG_MINUTES = 20.0
+DRIVER_CELLS = 10_000
 ZOO_MINUTES = 120.0
 COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
@@ -52,9 +53,9 @@ def _run(asked: argparse.Namespace) -> int:
     from benchmarks.results import RESULTS, latest_folder, new_folder
 
     if asked.name in (None, "planner"):
-        from benchmarks.planner import bench_planner
+        from benchmarks.planner import LARGEST, bench_planner
 
-        bench_planner()
+        bench_planner(asked.cells or LARGEST)
         if asked.name is not None:
             return 0
     if asked.name in ("latency", "time"):
@@ -79,7 +80,7 @@ def _run(asked: argparse.Namespace) -> int:
     elif asked.name == "driver":
         from benchmarks.driver import bench_driver
 
-        bench_driver(folder, asked.cells, asked.tune_cells, asked.speed)
+        bench_driver(folder, asked.cells or DRIVER_CELLS, asked.tune_cells, asked.speed)
     elif asked.name == "overlay":
         from benchmarks.overlay import bench_overlay
 
@@ -126,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=5, help="rounds in which all artifacts are timed in turn")
     parser.add_argument("--model", default="onnx-light:squeezenet", help="of throughput and latency")
     parser.add_argument("--models", type=lambda text: tuple(text.split(",")), help="of `zoo`, such as squeezenet,vgg19")
-    parser.add_argument("--cells", type=int, default=10_000, help="of `driver`, a multiple of 100")
+    parser.add_argument("--cells", type=int, help="of `driver`, a multiple of 100; of `planner`, such as 1000000")
     parser.add_argument("--tune-cells", type=int, default=200, help="of Ray Tune in `driver`; 0: without it")
     parser.add_argument("--speed", type=float, default=1.0, help="of `driver`: simulated seconds a second")
     parser.add_argument("--set", type=_option, action="append", metavar="KEY=VALUE", help="an option of sweep's tuner")

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sweep.planning.planner import Plan, make_plan
 from sweep.study.gate import load_cluster, load_study
+from sweep.study.grid import MAX_CELLS
 
 __all__ = ["Timing", "bench_planner", "time_planner"]
 
@@ -33,8 +34,10 @@ MODELS = (
 )
 CPUS = ("nehalem", "core-avx2", "x86-64-v3", "x86-64")
 TUNERS, LEVELS = 10, 5
-BATCHES_AND_DEVICES = {1_000: (1, 1), 10_000: (2, 3), 100_000: (5, 10)}
+BATCHES_AND_DEVICES = {1_000: (1, 1), 10_000: (2, 3), 100_000: (5, 10), 1_000_000: (25, 20)}
 """Cells asked for -> values of the two axes that make up the number; the other axes give 2,000 (500 for the first)."""
+LARGEST = 100_000
+"""Unless it is asked for: a million takes half a minute and more than a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ def _study(size: int, batches: int) -> dict[str, object]:
         + [{"name": "random", "label": f"random-{n}", "trials_per_task": n} for n in range(1, TUNERS)],
         "opt_levels": list(range(LEVELS)),
         "axes": {"batch": list(range(1, batches + 1))},
+        **({"reference": []} if size == MAX_CELLS else {}),
     }
 
 
@@ -96,13 +100,13 @@ def _peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def bench_planner() -> None:
-    """Print a table: one line a size."""
+def bench_planner(largest: int = LARGEST) -> None:
+    """Print a table: one line a size, up to the largest."""
     print("planner: time of a plan, and stages it saves over a nested loop")
     print(
         f"{'cells':>9} {'plan':>9} {'a cell':>9} {'/ hashing':>9} {'stages':>9} {'naive':>9} {'saved':>7} {'peak':>8}"
     )
-    for size in BATCHES_AND_DEVICES:
+    for size in (size for size in BATCHES_AND_DEVICES if size <= largest):
         timing = time_planner(size)
         print(
             f"{timing.cells:>9,} {timing.plan_s:>7.2f} s {timing.plan_s / timing.cells * 1e6:>6.1f} us"
