@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         outcome_of,
         plan,
         run,
+        standing,
     )
     from sweep.api.comparing import compare
     from sweep.api.overlaying import overlay
@@ -40,6 +41,7 @@ __all__ = [
     "overlay",
     "plan",
     "run",
+    "standing",
 ]
 
 _HOMES = {"compare": "sweep.api.comparing", "overlay": "sweep.api.overlaying"}

@@ -4,14 +4,16 @@
 
     study = sweep.load_study("experiments/quickstart.yaml")
     cluster = sweep.load_cluster("clusters/local.yaml")
-    ended = sweep.run(study, cluster)
+    ended = sweep.run(study, cluster, options=sweep.RunOptions(only="tuner=none|xgb", max_seconds=3600))
     sweep.open_results(ended.outcome.sweep_dir).to_pandas()
+
+Errors are of the tree in `sweep.errors`.
 
 This room puts the others together: it alone knows farm, engine, ledger, MLflow and report at once.
 """
 
 from sweep.api.folder import default_sweep_dir
-from sweep.api.reading import load_cluster, load_study, open_results, open_table, outcome_of, plan
+from sweep.api.reading import load_cluster, load_study, open_results, open_table, outcome_of, plan, standing
 from sweep.api.running import SweepRun, run
 from sweep.running.options import RunOptions
 
@@ -26,4 +28,5 @@ __all__ = [
     "outcome_of",
     "plan",
     "run",
+    "standing",
 ]
