@@ -27,6 +27,8 @@ __all__ = ["Known", "Question", "look", "overlay", "write"]
 MERGED = "merged"
 """Folder of the native log with the choices, among an overlay's files."""
 
+_NETWORKS = "model.csv"
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -123,7 +125,7 @@ def write(found: Overlay, folder: Path, title: str, source: Path | None = None) 
         "details.csv": partial(write_details, found.layers),
     }
     if found.networks:
-        tables["model.csv"] = partial(write_networks, found.networks)
+        tables[_NETWORKS] = partial(write_networks, found.networks)
     figures = [*overview(found.layers), *network_figures(found.networks)]
     figures += [figure for layer in found.layers for figure in layer_figures(layer)]
     page = folder / "index.html"
@@ -147,8 +149,12 @@ def _write_merged(found: Overlay, folder: Path, source: Path) -> list[Path]:
     chosen = Schedules(source, read_table(source, "records")).chosen(found.layers)
     if not chosen:
         return []
+    path = folder / RECORDS
+    before = path.read_bytes() if path.is_file() else b""
     write_log(chosen, folder)
-    return [folder / WORKLOADS, folder / RECORDS]
+    if not found.networks and path.read_bytes() != before:
+        (folder.parent / _NETWORKS).unlink(missing_ok=True)  # it is of another log
+    return [folder / WORKLOADS, path]
 
 
 def _layer(layers: Sequence[LayerTimes], wanted: str) -> LayerTimes:

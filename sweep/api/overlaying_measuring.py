@@ -18,6 +18,7 @@ from sweep.api.overlaying_seats import Seat, common_workloads, seats_of
 from sweep.api.workplace import workplace
 from sweep.errors import StudyError
 from sweep.running.ledger import Ledger
+from sweep.running.saved_plan import restore
 from sweep.study.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def measure_overlay(
 
     Raises:
         StudyError: what is asked for is not there, or cannot be measured.
-        LedgerError: a run has the folder.
+        LedgerError: a run has the folder, or an earlier version wrote its plan.
         DeviceLost: a device does not come up, or stays away; what was measured is kept.
     """
     from sweep.engine.workshop import Workshop
@@ -48,6 +49,7 @@ def measure_overlay(
         allowed = "a folder that `sweep run` made: imported logs have times and no schedules"
         raise StudyError("has nothing to measure", key="DIR", value=str(folder), allowed=allowed)
     home = folder.absolute()
+    restore(home)  # without its plan the tables would not follow what is measured
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(home))  # a run would write the same folder, and take the same devices
         seats = seats_of(home, look(home, question).choice, cluster, ledger.state)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, OnlyOption, load_place, shown
+from sweep.cli.arguments import (
+    DEFAULT_CLUSTER,
+    EXIT_DONE,
+    EXIT_FAILED,
+    ClusterOption,
+    JsonOption,
+    OnlyOption,
+    load_place,
+    shown,
+)
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
@@ -70,7 +79,7 @@ def overlay_command(
     told = record(found, folder, files, question, uri)
     if told is not None:
         typer.echo(told, err=as_json)
-    return EXIT_DONE
+    return EXIT_FAILED if any(one.reason for one in found.networks) else EXIT_DONE
 
 
 def _measured(folder: Path, cluster: Path, question: Question, files: Path, network: bool) -> Overlay:

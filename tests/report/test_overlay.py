@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from sweep.analysis.overlay.metric import Judgement, judge
+from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.report.figures import overlay
-from sweep.report.figures.overlay import layer_figures, overlay_page, overview
+from sweep.report.figures.overlay import layer_figures, network_figures, overlay_page, overview
 from tests.analysis.overlay.layers import NO, layer
 
 SECONDS = [[3.0, 1.0], [1.0, 4.0], [2.0, 1.25], [NO, 0.5]]
@@ -81,3 +82,15 @@ def test_the_page_fetches_nothing_and_figures_are_plain_data(conv: Judgement) ->
     assert page.count('class="plotly-graph-div"') == 3
     assert not re.search(r"<(script|link|img)[^>]+(src|href)=\"(?!data:)", page)
     assert len(page) > 1_000_000
+
+
+def test_the_network_is_shown_with_its_intervals_where_it_was_measured() -> None:
+    measured = NetworkOnDevice("a", NetworkTimes([[0.004, 0.005, 0.006]]), NetworkTimes([[0.002]]), 1.0, 1.0)
+    failed = NetworkOnDevice("b", NetworkTimes(failure="BuildFailed: no"), NetworkTimes(), 1.0, 1.0)
+    [figure] = network_figures([measured, failed])
+    merged, own = figure.data
+    assert (merged["x"], merged["y"], own["y"]) == (["a"], [5.0], [2.0])
+    assert merged["error_y"]["array"][0] == pytest.approx(1.0)
+    assert own["error_y"]["array"] == [0.0]
+    assert "b: not measured: merged: BuildFailed: no." in figure.about
+    assert list(network_figures([failed])) == []
