@@ -60,7 +60,7 @@ def overlay_command(
     Devices that were tuned apart have few configurations in common: --measure builds each device's candidates for the
     others and measures them there. What it has measured it does not measure again.
 
-    Example: sweep overlay sweeps/four-devices --measure --cluster clusters/four-devices.yaml --best 8
+    Example: sweep overlay sweeps/four-devices --measure --cluster clusters/four-devices.yaml --best 4
     """
     from sweep.analysis.overlay.metric import Criterion
     from sweep.api.overlaying import Question, look, write
