@@ -162,6 +162,12 @@ def test_local_devices_lend_their_cores_unless_they_say_no(cluster_of: Callable[
     assert not made_up.devices[0].lend
 
 
+def test_boards_may_share_a_key_here_and_elsewhere(cluster_of: Callable[[str], Cluster]) -> None:
+    devices = "devices:\n- {key: a, count: 2}\n- {key: pi, managed: false, target: arm/rasp4b64, count: 3}\n"
+    a, pi = cluster_of("name: c\n" + devices).devices
+    assert (a.count, len(a.cores), pi.count, pi.cores) == (2, 1, 3, ())
+
+
 def test_model_paths_start_at_the_study_file_and_the_hash_is_of_the_content(tmp_path: Path) -> None:
     for folder, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
         (tmp_path / folder / "models").mkdir(parents=True)
