@@ -132,7 +132,7 @@ def perform(call: Callable[[], Mapping[str, Any]], worker: str) -> Outcome:
 
 
 def _class_of(error: Exception, traceback_text: str) -> str:
-    """A disk that refuses is no fault of the stage, whoever met it: Python, a linker or a library in another process."""
+    """A disk that refuses is no fault of the stage, whoever met it: Python, a linker, a library in a child."""
     if any(os.strerror(number) in f"{error} {traceback_text}" for number in _REFUSALS):
         return DiskFull.__name__
     return type(error).__name__ if isinstance(error, SweepError) else "Bug"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,20 +34,27 @@ def test_in_mid_run_and_while_the_driver_is_killed(
     place = Place(tmp_path / "place", STUDY, slow)
     witness = Witness(place, store=server.database)
 
-    running = place.start()
-    for is_killed in (False, True):
+    def begin() -> subprocess.Popen[str]:
+        """A run, and a server that goes away soon after its beginning."""
+        running = place.start()
         enough = len(place.events("stage_done")) + chance.randrange(1, 5)
-        wait_until(lambda enough=enough: len(place.events("stage_done")) >= enough, running)  # type: ignore[misc]
+        wait_until(lambda: len(place.events("stage_done")) >= enough, running)
         server.stop()
-        wait_until(lambda enough=enough: len(place.events("stage_done")) > enough + 2, running)  # type: ignore[misc]
-        witness.look()
-        if is_killed:
-            running.kill()
-            running.communicate(timeout=LIMIT_S)
-            witness.pids.append(running.pid)
-            witness.assert_nothing_runs()
-        server.start()
-    ended = place.run()
+        wait_until(lambda: len(place.events("stage_done")) > enough + 2, running)
+        return running
+
+    running = begin()
+    running.kill()
+    running.communicate(timeout=LIMIT_S)
+    witness.pids.append(running.pid)
+    witness.look()
+    witness.assert_nothing_runs()
+    server.start()
+    running = begin()
+    server.start()
+    _, err = running.communicate(timeout=LIMIT_S)
+    assert running.returncode == 0, err
+    ended = place.run()  # where the server was back too late for that run
 
     assert ended.code == 0, ended.err
     assert "MLflow lacks" not in ended.err

@@ -9,14 +9,19 @@ MetaSchedule sees it, since it refuses the whole file otherwise.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sweep.toolchain.tuning.line_log import LineLog, check_whole, cut_torn_line
 
 if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
@@ -151,7 +156,7 @@ class RecordStore:
         from tvm.s_tir.meta_schedule.database import JSONDatabase
 
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (*_DATABASE, _TRIALS, _VALIDATIONS):
+        for name in _DATABASE:
             cut_torn_line(folder / name)
         for left in folder.glob(f"{SCRATCH_PREFIX}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -159,36 +164,48 @@ class RecordStore:
         self.database: JSONDatabase = JSONDatabase(work_dir=str(folder))
         self.history: dict[str, WorkloadHistory] = {}
         self.trials = 0
+        self._is_broken = False
+        self._log = LineLog(folder / _TRIALS)
         self._records = _lines(folder / _DATABASE[1])
         for trial in read_trials(folder):
             is_there = trial.record is not None and trial.record < self._records
             self._count(trial if is_there else replace(trial, record=None))
         for validation in read_validations(folder):
             self.of(validation.workload).validation = validation
-        self._file = (folder / _TRIALS).open("a", encoding="utf-8", buffering=1)
 
     def of(self, workload: str) -> WorkloadHistory:
         """History of a workload, empty when it has none."""
         return self.history.setdefault(workload, WorkloadHistory())
 
     def add(self, trial: Trial, record: TuningRecord | None) -> None:
-        """Keep one trial; `record` is its native form when it is valid."""
-        if record is not None:
-            self.database.commit_tuning_record(record)
-            trial = replace(trial, record=self._records)
-            self._records += 1
-        self._file.write(json.dumps(asdict(trial)) + "\n")
+        """Keep one trial; `record` is its native form when it is valid.
+
+        Raises OSError where the disk refuses; the folder takes nothing more then, until it is opened again.
+        """
+        if self._is_broken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
+        try:
+            if record is not None:
+                self.database.commit_tuning_record(record)
+                for name in _DATABASE:  # TVM does not look whether it could write
+                    check_whole(self.folder / name)
+                trial = replace(trial, record=self._records)
+                self._records += 1
+            self._log.append(json.dumps(asdict(trial)))
+        except OSError:
+            self._is_broken = True
+            raise
         self._count(trial)
 
     def add_validation(self, validation: Validation) -> None:
-        """Keep what the best candidates took when they were measured again."""
-        with (self.folder / _VALIDATIONS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(validation)) + "\n")
+        """Keep what the best candidates took when they were measured again. Raises OSError where the disk refuses."""
+        with closing(LineLog(self.folder / _VALIDATIONS)) as log:
+            log.append(json.dumps(asdict(validation)))
         self.of(validation.workload).validation = validation
 
     def close(self) -> None:
         """Close the trials file."""
-        self._file.close()
+        self._log.close()
 
     def _count(self, trial: Trial) -> None:
         self.trials += 1
@@ -196,27 +213,25 @@ class RecordStore:
 
 
 def read_trials(folder: Path) -> Iterator[Trial]:
-    """All trials of a folder, in order; a torn last line is left out."""
-    path = folder / _TRIALS
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if not line.endswith("\n"):
-                return
-            fields: Mapping[str, Any] = json.loads(line)
-            yield Trial(**fields)
+    """All trials of a folder, in order; a torn last line is left out, and so is a damaged one."""
+    for fields in _read(folder / _TRIALS):
+        yield Trial(**fields)
 
 
 def read_validations(folder: Path) -> Iterator[Validation]:
-    """All validations of a folder, in order; a torn last line is left out."""
-    path = folder / _VALIDATIONS
+    """All validations of a folder, in order; a torn last line is left out, and so is a damaged one."""
+    for fields in _read(folder / _VALIDATIONS):
+        yield Validation(**fields)
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
         for line in file:
-            if line.endswith("\n"):
-                yield Validation(**json.loads(line))
+            with suppress(ValueError):
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
 
 
 def _lines(path: Path) -> int:
@@ -224,16 +239,3 @@ def _lines(path: Path) -> int:
         return 0
     with path.open("rb") as file:
         return sum(1 for _ in file)
-
-
-def cut_torn_line(path: Path) -> int:
-    """Cut a last line that has no end off a file of lines; returns the number of bytes cut."""
-    if not path.is_file():
-        return 0
-    data = path.read_bytes()
-    keep = data.rfind(b"\n") + 1
-    if keep == len(data):
-        return 0
-    with path.open("r+b") as file:
-        file.truncate(keep)
-    return len(data) - keep
