@@ -26,11 +26,13 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
     from sweep.api.farming import running_farms_dir
     from sweep.devices.announced import announced
     from sweep.devices.farm import Farm
+    from sweep.devices.register import remove_idle
     from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
 
     compile_cores, shares_cores = compile_cores_of(cluster)
     lent_cores = lent_cores_of(cluster)
     farm = Farm(cluster, sweep_dir / "farm")
+    remove_idle(host_lock_dir())
     with ExitStack() as closing:
         closing.callback(farm.down)
         address = farm.up()

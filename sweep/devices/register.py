@@ -23,7 +23,7 @@ from sweep.devices.entry import Entry, as_json, entry_from
 from sweep.devices.processes import boot_id, is_alive
 from sweep.errors import DeviceLost
 
-__all__ = ["Register", "board_registers", "boards_of", "cores_of", "is_held", "now_s"]
+__all__ = ["Register", "boards_of", "cores_of", "is_held", "now_s", "remove_idle"]
 
 LOCK_TIMEOUT_S = 5.0
 """Whoever has the lock needs it for less than a millisecond."""
@@ -49,7 +49,7 @@ class Register:
     def changing(self) -> Iterator[dict[str, Entry]]:
         """The entries, to be changed in place while nobody else does; written when the block ends well.
 
-        Raises DeviceLost where the file stays locked.
+        Raises DeviceLost where the file stays locked, or the disk refuses.
         """
         with _locked(self.path, fcntl.LOCK_EX) as number:
             entries = _entries(number)
@@ -58,7 +58,8 @@ class Register:
             if entries != before:
                 stored = {**self._about, "entries": [as_json(entry) for entry in entries.values()]}
                 # In place, since a rename takes longer than all the rest; what is beyond the line is not read.
-                os.pwrite(number, json.dumps(stored).encode() + b"\n", 0)
+                with _told_of(self.path):
+                    os.pwrite(number, json.dumps(stored).encode() + b"\n", 0)
 
     def read(self) -> dict[str, Entry]:
         """The entries as they are now."""
@@ -72,11 +73,12 @@ class Register:
 def _locked(path: Path, how: int) -> Iterator[int]:
     # Not filelock's: the lock is the very file that is read and written.
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-    try:
-        number = os.open(path, flags, 0o644)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        number = os.open(path, flags, 0o644)
+    with _told_of(path):
+        try:
+            number = os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            number = os.open(path, flags, 0o644)
     try:
         deadline = time.monotonic() + LOCK_TIMEOUT_S
         while not _try_lock(number, how):
@@ -88,6 +90,14 @@ def _locked(path: Path, how: int) -> Iterator[int]:
         os.close(number)
 
 
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DeviceLost(f"{path}, in which leases are noted, cannot be used: {error.strerror}") from error
+
+
 def _try_lock(number: int, how: int) -> bool:
     try:
         fcntl.flock(number, how | fcntl.LOCK_NB)
@@ -96,9 +106,8 @@ def _try_lock(number: int, how: int) -> bool:
     return True
 
 
-def _stored(number: int) -> dict[str, Any]:
-    stored: dict[str, Any] = json.loads(os.pread(number, os.fstat(number).st_size, 0).partition(b"\n")[0] or b"{}")
-    return stored
+def _stored(number: int) -> Any:
+    return json.loads(os.pread(number, os.fstat(number).st_size, 0).partition(b"\n")[0] or b"{}")
 
 
 def _entries(number: int) -> dict[str, Entry]:
@@ -126,14 +135,9 @@ def boards_of(lock_dir: Path, tracker: str, key: str) -> Register:
     return Register(lock_dir / "boards" / f"{name}-{digest}.json", {"tracker": tracker, "key": key, "boot": boot_id()})
 
 
-def board_registers(lock_dir: Path) -> Iterator[tuple[str, str, Register]]:
-    """Tracker, key and register of all boards that this host knows of; what is long out of use is removed."""
-    for path in sorted((lock_dir / "boards").glob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
+def remove_idle(lock_dir: Path) -> None:
+    """Take away the registers of trackers that are long gone."""
+    for path in (lock_dir / "boards").glob("*.json"):
+        with suppress(OSError):
             if time.time() - path.stat().st_mtime > IDLE_S:
-                path.unlink(missing_ok=True)
-                continue
-            with _locked(path, fcntl.LOCK_SH) as number:
-                stored = _stored(number)
-            if stored["boot"] == boot_id():
-                yield stored["tracker"], stored["key"], boards_of(lock_dir, stored["tracker"], stored["key"])
+                path.unlink()

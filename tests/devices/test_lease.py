@@ -18,7 +18,7 @@ import pytest
 from sweep.devices import entry, lease, register
 from sweep.devices.cores import core_lock
 from sweep.devices.lease import Lease, myself, take
-from sweep.devices.register import Register, board_registers, boards_of, is_held, now_s
+from sweep.devices.register import Register, boards_of, is_held, now_s, remove_idle
 from sweep.errors import DeviceLost
 from sweep.lending import nobody_measures
 from tests.devices.parts import until
@@ -211,17 +211,21 @@ def test_changes_of_many_are_all_kept(boards: Register) -> None:
     assert {found.failures for found in boards.read().values()} == {20}
 
 
-def test_registers_are_found_by_tracker_and_key_and_old_ones_go(boards: Register, tmp_path: Path) -> None:
+def test_keys_and_trackers_have_registers_of_their_own_and_idle_ones_go(boards: Register, tmp_path: Path) -> None:
     try_for(boards).release()
-    other = boards_of(tmp_path, "tracker:2", "a/b c")
-    take(other, [BOARD], myself(), 0.0).release()
-    assert sorted((tracker, key) for tracker, key, _ in board_registers(tmp_path)) == [
-        ("tracker:1", "key"),
-        ("tracker:2", "a/b c"),
-    ]
-    os.utime(other.path, (0, 0))
-    assert [key for _, key, _ in board_registers(tmp_path)] == ["key"]
-    assert not other.path.exists()
+    others = [boards_of(tmp_path, "tracker:2", "key"), boards_of(tmp_path, "tracker:1", "a/b c")]
+    for other in others:
+        take(other, [BOARD], myself(), 0.0).release()
+    assert len({boards.path, *(other.path for other in others)}) == 3
+    os.utime(others[0].path, (0, 0))
+    remove_idle(tmp_path)
+    assert [register.path.exists() for register in (boards, *others)] == [True, False, True]
+
+
+def test_a_register_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DeviceLost, match="in which leases are noted, cannot be used: Not a directory"):
+        try_for(boards_of(tmp_path / "file", "tracker:1", "key"))
 
 
 @pytest.mark.benchmark
