@@ -23,6 +23,7 @@ python -m benchmarks time --out DIR                      where the time of the r
 python -m benchmarks zoo --minutes 120                   nine networks against ONNX Runtime
 python -m benchmarks plan                                trials of the pooled plan against the naive loop
 python -m benchmarks driver --cells 10000                what the driver costs above the work, beside Ray Tune
+python -m benchmarks costs                               what one event, cell, run and call costs
 python -m benchmarks overlay                             the overlay's metric against a loop over rows
 python -m benchmarks comparison --minutes 60             how often equal cells are called different, and 5 % found
 
@@ -35,7 +36,7 @@ ZOO_MINUTES = 120.0
 COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
 ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
-OWN_FOLDERS = ("zoo", "overlay", "driver", "comparison")
+OWN_FOLDERS = ("zoo", "overlay", "driver", "comparison", "costs")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -77,6 +78,10 @@ def _run(asked: argparse.Namespace) -> int:
         from benchmarks.tuning.pooled_plan import bench_plan
 
         bench_plan(folder)
+    elif asked.name == "costs":
+        from benchmarks.unit_costs import bench_costs
+
+        bench_costs(folder)
     elif asked.name == "driver":
         from benchmarks.driver import bench_driver
 
@@ -116,7 +121,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "python -m benchmarks", description=__doc__, epilog=EXAMPLES, formatter_class=shape
     )
-    names = ("planner", "tuning", "throughput", "latency", "time", "zoo", "plan", "overlay", "driver", "comparison")
+    names = (
+        "planner",
+        "tuning",
+        "throughput",
+        "latency",
+        "time",
+        "zoo",
+        "plan",
+        "overlay",
+        "driver",
+        "comparison",
+        "costs",
+    )
     parser.add_argument("name", nargs="?", choices=names, help="one of them; by default the short ones")
     parser.add_argument("--out", type=Path, help="folder of results; by default a new one under bench-results")
     parser.add_argument(

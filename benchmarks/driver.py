@@ -21,7 +21,7 @@ import psutil
 from benchmarks.results import conditions, print_table, save
 from sweep.running.ledger import read_ledger
 
-__all__ = ["Cost", "bench_driver"]
+__all__ = ["Cost", "bench_driver", "study_of"]
 
 WORKERS = 16
 SIZES = (1_000, 5_000, 10_000)
@@ -88,7 +88,7 @@ def _sweep(folder: Path, cells: int, speed: float) -> Cost:
     home = folder / f"sweep-{cells}-at-{speed:g}"
     home.mkdir()
     study, cluster, out = home / "study.yaml", home / "cluster.yaml", home / "sweep"
-    study.write_text(json.dumps(_study(cells)), encoding="utf-8")
+    study.write_text(json.dumps(study_of(cells)), encoding="utf-8")
     stage_s = {"import": 0, "lower": 0, "tune": 0, "build": 0, "measure": 1}
     simulate = {"devices": 1, "slots": WORKERS, "stage_s": stage_s, "speed": speed}
     cluster.write_text(json.dumps({"name": "bench", "engine": "simulated", "simulate": simulate}), encoding="utf-8")
@@ -127,7 +127,8 @@ def _tune(folder: Path, cells: int, speed: float, *, reuse: bool) -> Cost:
     return Cost(what, cells, cells / WORKERS / speed, told["wall_s"], told["peak_bytes"])
 
 
-def _study(cells: int) -> dict[str, object]:
+def study_of(cells: int) -> dict[str, object]:
+    """A study of so many cells, a multiple of 100, as a study file has it. Raises ValueError."""
     batches, rest = divmod(cells, len(_MODELS) * len(_LEVELS) * _TUNERS)
     if rest:
         raise ValueError(f"--cells {cells} is not a multiple of {len(_MODELS) * len(_LEVELS) * _TUNERS}")
