@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
+from urllib.parse import urlsplit
 
 from sweep.analysis.measurements import measurement_rows, pair_rows, repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
@@ -43,6 +44,8 @@ class SweepSummary:
     conditions: Mapping[str, Any]
     tuning: Sequence[Mapping[str, Any]] = ()
     """One a pool of tuning: its trials, failures, seconds, and how busy its parts were (`sweep.analysis.tuning`)."""
+    mlflow_url: str = ""
+    """Of the tracking server that mirrors it; empty where that is no server, which `sweep ui` then starts."""
 
     def to_json(self) -> str:
         """As text that `from_json` reads back equal."""
@@ -69,8 +72,10 @@ class Results:
     """One a tuning task of a tuned cell."""
 
 
-def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = None) -> Results:
-    """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror."""
+def derive(
+    outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = None, tracking_uri: str | None = None
+) -> Results:
+    """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
     cells = [_cell_row(outcome.study, cell, run_ids.get(cell.cell.id)) for cell in outcome.cells]
     _set_ratios(cells, untuned={cell.cell.id for cell in outcome.cells if _is_untuned(cell)})
@@ -85,6 +90,7 @@ def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = Non
             stage_seconds=_stage_seconds(outcome.cells),
             conditions=dict(outcome.conditions),
             tuning=pools(outcome.cells),
+            mlflow_url=_without_login(tracking_uri or ""),
         ),
         cells=cells,
         measurements=[
@@ -93,6 +99,14 @@ def derive(outcome: SweepOutcome, mlflow_run_ids: Mapping[str, str] | None = Non
         curves=[row for cell in outcome.cells for row in curve_rows(cell)],
         tasks=[row for cell in outcome.cells for row in task_rows(cell)],
     )
+
+
+def _without_login(tracking_uri: str) -> str:
+    """Address of a tracking server, without the name and password that it may hold; empty for other stores."""
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in ("http", "https"):
+        return ""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
 
 
 def _axes(outcome: CellOutcome) -> Row:

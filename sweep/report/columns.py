@@ -32,12 +32,15 @@ class Column:
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """By model in the order of the study, then device, then median; what has no latency last."""
-    models = {model: index for index, model in enumerate(dict.fromkeys(row["model"] for row in rows))}
+    """By model, then device, both in the order of the study, then median; what has no latency last."""
+    models, devices = (
+        {name: index for index, name in enumerate(dict.fromkeys(row[axis] for row in rows))}
+        for axis in ("model", "device")
+    )
 
     def key(row: Row) -> tuple[Any, ...]:
         median = row["latency_ms_median"]
-        return models[row["model"]], row["device"], row["batch"], median is None, median or 0.0
+        return models[row["model"]], devices[row["device"]], row["batch"], median is None, median or 0.0
 
     return sorted(rows, key=key)
 
@@ -67,7 +70,13 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
         Column("batch", lambda row: str(row["batch"]), axis="batch", value=lambda row: row["batch"], keep=6),
         _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
         Column("±", _spread, value=_half_width, keep=4, about="half the 95 % interval of the median, as a share of it"),
-        _number("vs untuned", "speedup_vs_untuned", as_times, keep=6, about="how many times faster than untuned"),
+        Column(
+            "vs untuned",
+            _against_untuned,
+            value=lambda row: row["speedup_vs_untuned"],
+            keep=6,
+            about="how many times as fast as untuned with the same other axes",
+        ),
         Column(
             "vs ORT",
             _against_reference,
@@ -83,9 +92,9 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
 def detail_columns(rows: Sequence[Row]) -> list[Column]:
     """More, where there is room: what it cost, and how sure it is."""
     columns = [
-        _number("trials", "tuning_trials", lambda value: f"{value:,}", about="trials of its tuning"),
-        _number("failed", "tuning_failed", lambda value: f"{value:,}", about="trials of its tuning that failed"),
-        _number("tuning", "tuning_s", as_duration, about="wall time of its tuning"),
+        _of_tuning("trials", "tuning_trials", lambda value: f"{value:,}", about="trials of its tuning"),
+        _of_tuning("failed trials", "tuning_failed", lambda value: f"{value:,}", about="of those, trials that failed"),
+        _of_tuning("tuning", "tuning_s", as_duration, about="wall time of its tuning"),
         _number("build", "build_s", as_duration, about="wall time of its build"),
         _number("size", "artifact_bytes", as_bytes, about="size of the built library"),
         _number("memory", "peak_memory_bytes", as_bytes, about="peak memory of the measurement above idle"),
@@ -122,6 +131,16 @@ def _number(title: str, key: str, show: Callable[[Any], str], keep: int = 0, abo
     )
 
 
+def _of_tuning(title: str, key: str, show: Callable[[Any], str], about: str) -> Column:
+    """Empty where nothing was tuned: a zero would read like a tuning that cost nothing."""
+    return Column(
+        title,
+        lambda row: show(row[key]) if row["tuning_s"] and row[key] is not None else "-",
+        value=lambda row: row[key] if row["tuning_s"] else None,
+        about=about,
+    )
+
+
 def _half_width(row: Row) -> float | None:
     low, high = row["latency_ms_ci_low"], row["latency_ms_ci_high"]
     return None if low is None or high is None else float((high - low) / 2 / row["latency_ms_median"])
@@ -130,6 +149,11 @@ def _half_width(row: Row) -> float | None:
 def _spread(row: Row) -> str:
     share = _half_width(row)
     return "-" if share is None else as_percent(share)
+
+
+def _against_untuned(row: Row) -> str:
+    is_measure = row["tuner"] == NO_TUNER and row["speedup_vs_untuned"] == 1
+    return "1x" if is_measure else as_times(row["speedup_vs_untuned"])
 
 
 def _against_reference(row: Row) -> str:

@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.analysis.answer import Best, answer, best_cells, configuration, untuned_note
-from sweep.analysis.results import NO_TUNER, REFERENCE, Results
-from sweep.analysis.wording import as_bytes, as_duration, as_ms, as_times, plural
-from sweep.report.columns import Column, best_ids, detail_columns, main_columns, ranked, varies
+from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.results import Results
+from sweep.analysis.wording import as_bytes, as_duration, plural
+from sweep.report.best import best_table, cards
+from sweep.report.columns import ranked
 from sweep.report.figures import Figure, figures
+from sweep.report.places import device_table
+from sweep.report.ranking import ranking
 from sweep.report.tasks import task_tables, untuned_notes
 from sweep.report.tuning import failure_table, pool_table, sentences
 
-__all__ = ["conditions", "failures", "render_page"]
+__all__ = ["OWN_UI", "conditions", "failures", "render_page"]
 
 Row = Mapping[str, Any]
-_ROWS_SHOWN = 2000
-"""A table of more rows makes a phone stand still; the CSV has them all."""
-_CARDS_SHOWN = 12
 _FIGURES_SHOWN = 40
 """In a section."""
+OWN_UI = "http://127.0.0.1:5000"
+"""Where `sweep ui DIR` serves when it is told nothing else."""
+_VERSIONS = "versions."
+_STAGES = ("import", "lower", "tune", "build", "measure")
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A row of the ranked table."""
-
-    css: str
-    filters: Mapping[str, str]
-    cells: Sequence[tuple[str, float | None]]
-    """Text, and what to sort by."""
-    link: str | None
-
-
-def render_page(results: Results, run_link: str | None = None) -> str:
-    """The page as text, a few MB of it the plotting library.
-
-    run_link: address of an MLflow run with `{run_id}` in it; the rows of the table then link to their runs.
-    """
+def render_page(results: Results) -> str:
+    """The page as text, a few MB of it the plotting library. Rows link to their MLflow runs, where they have one."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
@@ -56,30 +45,30 @@ def render_page(results: Results, run_link: str | None = None) -> str:
     drawn = figures(results)
     shown = _not_too_many(drawn)
     rows = ranked(results.cells)
-    best = best_ids(rows)
-    model = [Column("model", lambda row: str(row["model"]))] if varies(rows, "model") else []
-    columns = [*model, *main_columns(rows), *detail_columns(rows)]
+    best = best_cells(results.cells)
     summary = results.summary
+    told = list(conditions(summary.conditions))
     return environment.get_template("page.html.jinja").render(
         summary=summary,
         answer=answer(results).splitlines(),
         counts=_counts(results),
         started=datetime.fromtimestamp(summary.started_t, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         took=as_duration(summary.ended_t - summary.started_t),
-        cards=[_card(one) for one in best_cells(results.cells)[:_CARDS_SHOWN]],
-        columns=columns,
-        lines=[_line(row, columns, best, run_link) for row in rows[:_ROWS_SHOWN]],
-        left_out=max(0, len(rows) - _ROWS_SHOWN),
-        filters=_filters(rows),
+        cards=cards(best),
+        best=best_table(best),
+        # MLflow's own short address of a run, which leads to its experiment
+        ranking=ranking(rows, f"{summary.mlflow_url or OWN_UI}/#/runs/"),
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
         undrawn=Counter(one.section for one in drawn) - Counter(one.section for one in shown),
         figures=_script_json([{"data": one.data, "layout": one.layout} for one in shown]),
         failures=failures(rows),
-        stage_counts=summary.stage_counts,
+        stage_counts={kind: summary.stage_counts[kind] for kind in _in_order(summary.stage_counts)},
         stage_states=list(dict.fromkeys(state for counts in summary.stage_counts.values() for state in counts)),
         stage_seconds={kind: as_duration(seconds) for kind, seconds in summary.stage_seconds.items()},
-        conditions=list(conditions(summary.conditions)),
+        devices=device_table(results.cells),
+        conditions=[(name, text) for name, text in told if not name.startswith(_VERSIONS)],
+        versions=[(name.removeprefix(_VERSIONS), text) for name, text in told if name.startswith(_VERSIONS)],
         plotly=get_plotlyjs() if shown else "",
     )
 
@@ -121,51 +110,10 @@ def _counts(results: Results) -> str:
     return ", ".join([plural(len(results.cells), "cell"), f"{counts['done']} done", *told])
 
 
-def _card(best: Best) -> Mapping[str, Any]:
-    row, facts = best.row, []
-    if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
-        facts.append((f"{as_times(row['speedup_vs_untuned'])} faster than untuned", "good"))
-    ratio = row["ratio_to_onnxruntime"]
-    if ratio is not None and ratio <= 1:
-        facts.append((f"{as_times(1 / ratio)} faster than ONNX Runtime", "good"))
-    elif ratio is not None:
-        facts.append((f"still {as_times(ratio)} slower than ONNX Runtime", "bad"))
-    if note := untuned_note(row):
-        facts.append((note, "bad"))
-    if best.ties:
-        facts.append((f"{plural(best.ties, 'other cell')} cannot be told apart from it", ""))
-    batch = "" if best.batch == 1 else f", batch {best.batch}"
-    return {
-        "where": f"{best.model} on {best.device}{batch}",
-        "ms": as_ms(row["latency_ms_median"]),
-        "how": configuration(row),
-        "facts": facts,
-    }
-
-
-def _line(row: Row, columns: Sequence[Column], best: frozenset[str], run_link: str | None) -> _Line:
-    css = "best" if row["cell_id"] in best else "reference" if row["runtime"] == REFERENCE else str(row["status"])
-    run_id = row["mlflow_run_id"]
-    return _Line(
-        css=css,
-        filters=_filter_values(row),
-        cells=[(column.text(row), column.value(row) if column.value else None) for column in columns],
-        link=run_link.format(run_id=run_id) if run_link and run_id else None,
-    )
-
-
-def _filter_values(row: Row) -> dict[str, str]:
-    return {name: str(row[name]) for name in ("model", "device", "target", "tuner", "status")}
-
-
-def _filters(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Values to choose from, for what has more than one."""
-    values: dict[str, dict[str, None]] = {}
-    for row in rows:
-        for name, value in _filter_values(row).items():
-            if value != "-":
-                values.setdefault(name, {})[value] = None
-    return {name: list(found) for name, found in values.items() if len(found) > 1}
+def _in_order(kinds: Iterable[str]) -> list[str]:
+    """Kinds of stages in the order of the work, then what else there is."""
+    given = list(kinds)
+    return sorted(given, key=lambda kind: _STAGES.index(kind) if kind in _STAGES else len(_STAGES))
 
 
 def _tuning(results: Results) -> Mapping[str, Any]:

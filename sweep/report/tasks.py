@@ -63,11 +63,11 @@ def _task_table(rows: Sequence[Row]) -> TaskTable:
         ("task", "those without a valid trial first, then the heaviest"),
         ("weight", "how often the model calls it"),
         ("of the time", "its share of the sum over the model's tasks"),
-        ("µs", "one call, the median of the chosen schedule"),
+        ("µs a call", "the median of the chosen schedule"),
         ("GFLOP/s", "operations a second"),
         ("trials", "over the life of the records"),
-        ("failed", "trials of this run that failed, by class"),
-        ("gap", "share by which the winner's first time was too low"),
+        ("failed trials", "of this run, by class"),
+        ("winner's curse", "share by which the winner's first time was too low"),
     )
     cells = [
         [

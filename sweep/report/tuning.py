@@ -45,17 +45,20 @@ def pool_table(pools: Sequence[Row]) -> Table:
         ("models", "lowered modules tuned"),
         ("tasks", "different tensor programs among them"),
         ("trials", "candidates built and measured; in brackets with those of earlier runs"),
-        ("naive", "trials that a loop over models would have spent"),
+        ("trials of a loop", "trials that a loop over models would have spent"),
         ("failed", "share of the trials that failed"),
-        ("wall", "seconds that the pool took, at least"),
-        ("a trial", "wall time over trials"),
+        ("wall time", "that the pool took, at least"),
+        ("wall time a trial", "wall time over trials"),
         ("search", "time of proposing candidates"),
         ("build", "time of building them, all builders together"),
         ("measure", "time of measuring them, and the best of each task again"),
-        ("busy", f"share of the pool's life that each worked: {', '.join(PARTS)}"),
-        ("gap", "winner's curse: median over tasks of the share by which the winner's first time was too low"),
-        ("near", f"trials until the estimate was within {NEAR:.0%} of its last value: median over the models"),
-        ("warm", "trials of schedules that another sweep had found"),
+        (f"busy: {' / '.join(PARTS)}", "share of the pool's life that each of these worked"),
+        ("winner's curse", "median over tasks of the share by which the winner's first time was too low"),
+        (
+            f"trials until within {as_percent(NEAR)}",
+            f"until the estimate was within {as_percent(NEAR)} of its last value: median over the models",
+        ),
+        ("warm trials", "trials of schedules that another sweep had found"),
     )
     rows = [_pool_cells(pool) for pool in pools]
     if not any(pool["warm_started"] for pool in pools):
@@ -136,11 +139,15 @@ def _pool_cells(pool: Row) -> list[str]:
         "-" if pool["seconds_per_trial"] is None else f"{significant(pool['seconds_per_trial'], 2)} s",
         *(_seconds(pool[f"{part}_s"]) for part in ("search", "build")),
         " + ".join(_seconds(pool[f"{part}_s"]) for part in ("measure", "validate") if pool[f"{part}_s"]) or "-",
-        " ".join(f"{pool['busy'].get(part, 0.0):.0%}" for part in PARTS) if pool["busy"] else "-",
+        _busy(pool["busy"]),
         share_words(pool["gap_median"]),
         _typical(pool["near_best"]) if pool["near_best"] else "-",
         str(pool["warm_started"]),
     ]
+
+
+def _busy(shares: Mapping[str, float]) -> str:
+    return " / ".join(f"{shares.get(part, 0.0) * 100:.0f}" for part in PARTS) + " %" if shares else "-"
 
 
 def _rate(failed: int, trials: int) -> str:

@@ -40,9 +40,7 @@ def write_report(results: Results, sweep_dir: Path, formats: Sequence[str] = tup
     return written
 
 
-def print_report(
-    sweep_dir: Path, name: str, console: Console | None = None, *, results: Results | None = None
-) -> None:
+def print_report(sweep_dir: Path, name: str, console: Console | None = None, *, results: Results | None = None) -> None:
     """Print results of a sweep directory in one of FORMATS, by default what its tables hold. Raises RecordError."""
     console, results = console or Console(), results or read_saved(sweep_dir)
     if name == "table":

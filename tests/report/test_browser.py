@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sweep.analysis.outcome import SweepOutcome
 from sweep.analysis.results import derive
 from sweep.report.page import render_page
 from tests.devices.parts import until
@@ -15,6 +19,7 @@ from tests.record.fixtures import sweep_outcome
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
+PDFTOTEXT = shutil.which("pdftotext")
 
 pytestmark = [
     pytest.mark.browser,
@@ -26,6 +31,9 @@ READY = "return document.readyState === 'complete' && Boolean(document.getElemen
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage"""
+SIGNED = "return [...document.querySelectorAll('#cells th [role=button]')]"
+A4_PX = 794 - 2 * 45
+"""Between the margins, at 96 a inch."""
 
 
 @pytest.fixture(scope="module")
@@ -46,21 +54,40 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     home = tmp_path_factory.mktemp("sweep")
+    return written(home, sweep_outcome(home, models=("squeezenet", "shufflenet")))
+
+
+def written(home: Path, outcome: SweepOutcome) -> str:
     path = home / "index.html"
-    path.write_text(render_page(derive(sweep_outcome(home, models=("squeezenet", "shufflenet")))), encoding="utf-8")
+    path.write_text(render_page(derive(outcome)), encoding="utf-8")
     return path.as_uri()
+
+
+def shown(browser: Any, page: str) -> Any:
+    browser.get_log("browser")
+    browser.set_window_size(1280, 900)
+    # a second visit of the same page could be answered by the first, which is sorted already
+    browser.get("about:blank")
+    browser.get(page)
+    until(lambda: browser.execute_script(READY), "the page's script to be through", 20)
+    return browser
 
 
 @pytest.fixture
 def opened(browser: Any, page: str) -> Any:
-    browser.get_log("browser")
-    browser.set_window_size(1280, 900)
-    browser.get(
-        "about:blank"
-    )  # a second visit of the same page could be answered by the first, which is sorted already
-    browser.get(page)
-    until(lambda: browser.execute_script(READY), "the page's script to be through", 20)
-    return browser
+    return shown(browser, page)
+
+
+@pytest.fixture
+def on_paper(opened: Any) -> Iterator[Any]:
+    """The page as print lays it out, on a sheet of A4."""
+    opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    metrics = {"width": A4_PX, "height": 1000, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    yield opened
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def shown_rows(browser: Any) -> list[str]:
@@ -68,11 +95,20 @@ def shown_rows(browser: Any) -> list[str]:
     return [" ".join(text.split()) for text in browser.execute_script(script)]
 
 
+def choose(browser: Any, **values: str) -> None:
+    browser.execute_script(
+        """const form = document.getElementById('filters');
+        for (const [name, value] of Object.entries(arguments[0])) form.elements[name.replace('_', '-')].value = value;
+        form.dispatchEvent(new Event('input', {bubbles: true}));""",
+        values,
+    )
+
+
 def test_every_figure_is_drawn_and_the_console_stays_empty(opened: Any) -> None:
     opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     plots = opened.execute_script("return document.querySelectorAll('.plot').length")
     drawn = opened.execute_script("return document.querySelectorAll('.plot .main-svg').length")
-    assert plots == 16
+    assert plots == 18
     assert drawn >= plots
     assert opened.get_log("browser") == []
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
@@ -80,24 +116,35 @@ def test_every_figure_is_drawn_and_the_console_stays_empty(opened: Any) -> None:
 
 def test_filters_leave_the_cells_that_fit(opened: Any) -> None:
     assert len(shown_rows(opened)) == 28
-    opened.execute_script(
-        """const form = document.getElementById('filters');
-        form.elements.device.value = 'local-2'; form.elements.text.value = 'xgb SHUFF';
-        form.dispatchEvent(new Event('input', {bubbles: true}));"""
-    )
+    choose(opened, device="local-2", text="xgb SHUFF")
     rows = shown_rows(opened)
     assert len(rows) == 2
     assert all(row.startswith("shufflenet local-2 xgb") for row in rows)
     assert opened.execute_script("return document.getElementById('shown').value") == "2 of 28 cells"
+    choose(opened, opt_level="O3")
+    assert len(shown_rows(opened)) == 1
+    opened.execute_script("document.querySelector('#filters [type=reset]').click()")
+    until(lambda: len(shown_rows(opened)) == 28, "all rows to come back", 10)
 
 
-def test_a_click_sorts_by_number_and_a_second_one_turns_it_round(opened: Any) -> None:
-    heading = "[...document.querySelectorAll('#cells th button')].find(b => b.innerText.startsWith('median')).click()"
-    opened.execute_script(heading)
+def test_filters_of_model_and_device_hold_for_cards_and_pictures_too(opened: Any) -> None:
+    choose(opened, model="shufflenet", device="local-2", tuner="xgb")
+    script = "return [...document.querySelectorAll('figure, .card')].filter(e => !e.hidden).map(e => e.innerText)"
+    titles = [text.split("\n")[0] for text in opened.execute_script(script)]
+    assert "shufflenet on local-2" in titles
+    assert not [title for title in titles if "squeezenet" in title or "local-1" in title]
+
+
+def test_a_click_or_a_key_sorts_by_number_and_a_second_one_turns_it_round(opened: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    median = f"{SIGNED}.find(b => b.innerText.startsWith('median'))"
+    heading = opened.execute_script(median)
+    heading.click()
     first = shown_rows(opened)
     assert first[0].startswith("shufflenet local-2 ONNX Runtime")
     assert "failed" in first[-3] + first[-2] + first[-1]
-    opened.execute_script(heading)
+    heading.send_keys(Keys.ENTER)
     assert shown_rows(opened)[0].startswith("squeezenet local-1 untuned O0")
     assert opened.get_log("browser") == []
 
@@ -105,9 +152,10 @@ def test_a_click_sorts_by_number_and_a_second_one_turns_it_round(opened: Any) ->
 def test_the_log_switch_redraws(opened: Any) -> None:
     opened.execute_script("document.querySelector('button.log').scrollIntoView()")
     opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
-    kind = "return document.getElementById('figure-0').layout.xaxis.type"
+    switch = "document.querySelector('button.log')"
+    kind = f"return document.getElementById('figure-' + {switch}.dataset.figure).layout.xaxis.type"
     assert opened.execute_script(kind) != "log"
-    opened.execute_script("document.querySelector('button.log').click()")
+    opened.execute_script(f"{switch}.click()")
     assert opened.execute_script(kind) == "log"
     assert opened.get_log("browser") == []
 
@@ -116,9 +164,39 @@ def test_nothing_runs_off_the_side_of_a_phone(opened: Any) -> None:
     opened.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
     )
-    opened.refresh()
-    opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     try:
-        assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
+        opened.refresh()
+        until(lambda: opened.execute_script(READY), "the page's script to be through", 20)
+        for moment in ("beforeprint", "afterprint"):
+            opened.execute_script(f"window.dispatchEvent(new Event('{moment}'))")
+        width = "return document.documentElement.scrollWidth"
+        until(lambda: opened.execute_script(width) <= 390, "pictures to be as narrow as the phone", 20)
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert opened.get_log("browser") == []
+
+
+def test_print_cuts_no_table_and_no_picture(on_paper: Any) -> None:
+    over = on_paper.execute_script(
+        """const paper = document.querySelector('main').getBoundingClientRect().right + 1;
+        return [...document.querySelectorAll('table, .main-svg, pre, code, dl')]
+          .filter(e => e.getBoundingClientRect().right > paper).map(e => e.outerHTML.slice(0, 80))"""
+    )
+    assert over == []
+    hidden = "return getComputedStyle(document.querySelector(arguments[0])).display"
+    assert on_paper.execute_script(hidden, "#filters") == "none"
+    assert on_paper.execute_script(hidden, "#cells") == "table"
+
+
+@pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext on this machine")
+def test_print_repeats_the_headings_of_a_table_on_every_sheet(opened: Any, tmp_path: Path) -> None:
+    opened.execute_script("document.querySelectorAll('header, main > :not(#ranking)').forEach(e => e.remove())")
+    sheet = {"paperWidth": 8.27, "paperHeight": 4.0, "marginTop": 0.4, "marginBottom": 0.4}
+    printed = tmp_path / "page.pdf"
+    printed.write_bytes(base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", sheet)["data"]))
+    text = subprocess.run([str(PDFTOTEXT), "-layout", printed, "-"], capture_output=True, text=True, check=True).stdout
+    sheets = [one.splitlines() for one in text.split("\f") if one.strip()]
+    of_table = [lines for lines in sheets if any("xgb" in line for line in lines)]
+    assert len(of_table) >= 3
+    for lines in of_table:
+        assert any("device" in line and "tuner" in line for line in lines)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from dataclasses import replace
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.results import Results, derive
+from sweep.cli.results import ui_command
 from sweep.report.figures import figures
-from sweep.report.page import conditions, failures, render_page
+from sweep.report.page import OWN_UI, conditions, failures, render_page
 from tests.record.fixtures import sweep_outcome
 
 
@@ -83,12 +85,25 @@ def test_names_cannot_break_the_page(tmp_path: Path) -> None:
     Outline().feed(text)
 
 
-def test_rows_link_to_their_runs_where_there_is_a_server(tmp_path: Path) -> None:
+def test_rows_link_to_their_runs(tmp_path: Path) -> None:
     outcome = sweep_outcome(tmp_path)
     results = derive(outcome, {outcome.cells[0].cell.id: "run-1"})
-    linked = render_page(results, run_link="http://server/#/experiments/1/runs/{run_id}")
-    assert 'href="http://server/#/experiments/1/runs/run-1"' in linked
-    assert "run-1" not in without_library(render_page(results))
+    assert 'href="http://127.0.0.1:5000/#/runs/run-1"' in without_library(render_page(results))
+    served = derive(outcome, {outcome.cells[0].cell.id: "run-1"}, "https://me:secret@server/mlflow/")
+    linked = without_library(render_page(served))
+    assert 'href="https://server/mlflow/#/runs/run-1"' in linked
+    assert "secret" not in linked
+    assert "#/runs/" not in without_library(render_page(derive(outcome)))
+
+
+def test_runs_of_a_sweeps_own_store_are_where_its_ui_serves_by_default() -> None:
+    port = inspect.signature(ui_command).parameters["port"].default
+    assert f"http://127.0.0.1:{port}" == OWN_UI
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////a/mlflow.db", "postgresql://me:secret@server/mlflow", ""])
+def test_a_store_that_is_no_server_has_no_address(tmp_path: Path, uri: str) -> None:
+    assert derive(sweep_outcome(tmp_path), tracking_uri=uri).summary.mlflow_url == ""
 
 
 @pytest.mark.parametrize("kept", [0, 1])
@@ -105,6 +120,7 @@ def test_figures_are_strict_json_and_one_of_each_kind_there_is(results: Results)
     json.dumps([{"data": one.data, "layout": one.layout} for one in shown], allow_nan=False)
     sections = [one.section for one in shown]
     assert {section: sections.count(section) for section in sections} == {
+        "Speed-up": 2,
         "Latency": 4,
         "Opt level x tuner": 4,
         "How much the repeats differ": 2,

@@ -93,7 +93,8 @@ def test_a_row_a_pool() -> None:
     table = pool_table([pool()])
     row = dict(zip([title for title, _ in table.titles], table.rows[0], strict=True))
     assert row["pool"] == "xgb on local-1 for native"
-    assert (row["failed"], row["busy"], row["gap"]) == ("5 %", "76% 58% 45%", "3.1 %")
+    assert (row["failed"], row["winner's curse"]) == ("5 %", "3.1 %")
+    assert row["busy: search / build / device"] == "76 / 58 / 45 %"
     assert (row["search"], row["measure"]) == ("1 min 30 s", "1 min 00 s + 10 s")
     assert [row[-1] for row in pool_table([pool(), pool(warm_started=5)]).rows] == ["0", "5"]
     bare = pool_table([pool(failed={}, naive_trials=None, busy={}, gap_median=None, near_best=[], search_s=0.0)])

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from sweep.analysis.results import Results
 from sweep.report.columns import ranked
-from sweep.report.figures.figure import Figure, Row
+from sweep.report.figures.figure import Figure, Row, tuner_colours
 from sweep.report.figures.grid import heat_maps
 from sweep.report.figures.latency import distributions, latency_bars
+from sweep.report.figures.speedup import speedup_bars
 from sweep.report.figures.times import pool_times, stage_times
 from sweep.report.figures.tuning import tuning_curves
 
@@ -17,15 +18,17 @@ __all__ = ["Figure", "figures"]
 
 def figures(results: Results) -> list[Figure]:
     """All pictures there is data for, model by model."""
-    by_model = _grouped(ranked(results.cells), "model")
+    rows = ranked(results.cells)
+    colours = tuner_colours(results.cells)
+    by_model = _grouped(rows, "model")
     repeats = _grouped((row for row in results.measurements if row["kind"] == "repeat"), "cell_id")
     curves = _grouped(results.curves, "cell_id")
-    found: list[Figure] = []
-    for model, rows in by_model.items():
-        found += latency_bars(model, rows)
-        found += heat_maps(model, rows)
-        found += distributions(model, rows, repeats)
-        found += tuning_curves(model, rows, curves)
+    found = list(speedup_bars(rows, colours))
+    for model, of_model in by_model.items():
+        found += latency_bars(model, of_model, colours)
+        found += heat_maps(model, of_model)
+        found += distributions(model, of_model, repeats)
+        found += tuning_curves(model, of_model, curves, colours)
     return [*found, *stage_times(results.summary.stage_seconds), *pool_times(results.summary.tuning)]
 
 

@@ -9,11 +9,27 @@ from typing import Any
 from sweep.analysis.results import REFERENCE
 from sweep.report.columns import tuner_name, varies
 
-__all__ = ["COLOURS", "Figure", "Row", "by_device", "configuration_label", "height_of", "plain_layout"]
+__all__ = [
+    "COLOURS",
+    "HEAT",
+    "REFERENCE_COLOUR",
+    "Figure",
+    "Row",
+    "by_device",
+    "configuration_label",
+    "height_of",
+    "plain_layout",
+    "tuner_colours",
+    "values_beside",
+]
 
 Row = Mapping[str, Any]
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#555555")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00")
 """Those of Okabe and Ito, which people with any colour vision can tell apart."""
+REFERENCE_COLOUR = "#333333"
+_UNTUNED_COLOUR = "#A9B1BC"
+HEAT = ((0, "#74B5E0"), (0.12, "#BFDDF1"), (0.4, "#F5F1E4"), (1, "#F0B778"))
+"""From good to bad, on a map: blue and orange stay apart for any eyes, and dark letters are read on all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +46,12 @@ class Figure:
     layout: Mapping[str, Any]
     has_log_switch: bool = False
     """Whether its x axis can be changed between linear and logarithmic."""
+    model: str | None = None
+    """Where it shows one model only."""
+    device: str | None = None
+    """Where it shows one device only."""
+    note: str = ""
+    """What holds for this picture and not for its section."""
 
 
 def configuration_label(row: Row, rows: Sequence[Row]) -> str:
@@ -39,6 +61,28 @@ def configuration_label(row: Row, rows: Sequence[Row]) -> str:
     parts = [tuner_name(row), f"O{row['opt_level']}"]
     parts += [str(row[axis]) for axis in ("target", "layout", "precision") if varies(rows, axis)]
     return " ".join(parts + ([f"batch {row['batch']}"] if varies(rows, "batch") else []))
+
+
+def tuner_colours(rows: Sequence[Row]) -> dict[str, str]:
+    """A colour a tuner, by the name that people read, the same in all pictures of a page."""
+    fixed = {"untuned": _UNTUNED_COLOUR, "ONNX Runtime": REFERENCE_COLOUR}
+    names = [name for name in dict.fromkeys(tuner_name(row) for row in rows) if name not in fixed]
+    return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)} | fixed
+
+
+def values_beside(x: Sequence[float], y: Sequence[str], texts: Sequence[str]) -> Mapping[str, Any]:
+    """Numbers to the right of where bars and their whiskers end, which would strike them through."""
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": list(x),
+        "y": list(y),
+        "text": [f"\u00a0{text}" for text in texts],  # a gap, which the point itself would fill
+        "textposition": "middle right",
+        "cliponaxis": False,
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
 
 
 def by_device(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:

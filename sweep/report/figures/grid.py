@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from sweep.analysis.results import REFERENCE
 from sweep.analysis.wording import as_ms
 from sweep.report.columns import tuner_name
-from sweep.report.figures.figure import Figure, Row, by_device, plain_layout
+from sweep.report.figures.figure import HEAT, Figure, Row, by_device, plain_layout
 
 __all__ = ["heat_maps"]
 
@@ -37,7 +37,7 @@ def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
             "texttemplate": "%{text}",
             "textfont": {"size": 13, "color": "#1c2430"},
             "hovertemplate": "%{y} at %{x}: %{text}<extra></extra>",
-            "colorscale": [[0, "#74C9A5"], [0.12, "#C4E6C3"], [0.4, "#F8EBC0"], [1, "#EDB48A"]],
+            "colorscale": HEAT,
             "zmin": 1,
             "zmax": min(10.0, max(2.0, max(known) / min(known))),
             "showscale": False,
@@ -47,8 +47,17 @@ def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
         layout = plain_layout(len(tuners), x="opt level", left=True)
         layout["xaxis"] |= {"type": "category", "showgrid": False}
         layout["yaxis"] |= {"type": "category", "showgrid": False}
-        about = "Median in ms, the greener the nearer to the best of this map; where other axes vary, the best of them."
-        yield Figure("Opt level x tuner", f"{model} on {device}", about, 90 + 44 * len(tuners), [heat], layout)
+        about = "Median in ms: the bluer, the nearer to the best of this map. Where other axes vary, the best of them."
+        yield Figure(
+            "Opt level x tuner",
+            f"{model} on {device}",
+            about,
+            90 + 44 * len(tuners),
+            [heat],
+            layout,
+            model=model,
+            device=device,
+        )
 
 
 def _median(row: Row | None) -> float | None:

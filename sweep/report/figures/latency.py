@@ -8,7 +8,18 @@ from typing import Any
 
 from sweep.analysis.results import REFERENCE
 from sweep.analysis.wording import as_ms, as_times
-from sweep.report.figures.figure import COLOURS, Figure, Row, by_device, configuration_label, height_of, plain_layout
+from sweep.report.columns import tuner_name
+from sweep.report.figures.figure import (
+    COLOURS,
+    REFERENCE_COLOUR,
+    Figure,
+    Row,
+    by_device,
+    configuration_label,
+    height_of,
+    plain_layout,
+    values_beside,
+)
 
 __all__ = ["distributions", "latency_bars"]
 
@@ -17,8 +28,8 @@ _BARS_SHOWN = 24
 _CELLS_SHOWN = 16
 
 
-def latency_bars(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
-    """A picture a device: the fastest cells, and where ONNX Runtime stands."""
+def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Figure]:
+    """A picture a device: the fastest cells, and where ONNX Runtime stands. `colours`: by name of the tuner."""
     for device, of_device in by_device(rows):
         measured = [row for row in of_device if row["latency_ms_median"] is not None]
         shown = measured[:_BARS_SHOWN]
@@ -31,10 +42,7 @@ def latency_bars(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
             "orientation": "h",
             "y": labels,
             "x": medians,
-            "text": [as_ms(value) for value in medians],
-            "textposition": "outside",
-            "cliponaxis": False,
-            "marker": {"color": _bar_colours(shown)},
+            "marker": {"color": [colours[tuner_name(row)] for row in shown]},
             "error_x": _error_bars(shown),
             "customdata": [[row["cell_name"], as_times(row["speedup_vs_untuned"])] for row in shown],
             "hovertemplate": "%{customdata[0]}<br>%{x:.4g} ms<br>vs untuned %{customdata[1]}<extra></extra>",
@@ -44,15 +52,18 @@ def latency_bars(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
             "shapes": [_line(x) for x in reference]
         }
         layout["xaxis"] |= {"rangemode": "tozero", "range": [0, max(medians) * 1.15], "autorange": False}
-        more = f" The fastest {_BARS_SHOWN} of {len(measured)}." if len(measured) > len(shown) else ""
+        ends = [max(row["latency_ms_ci_high"] or 0.0, row["latency_ms_median"]) for row in shown]
         yield Figure(
             "Latency",
             f"{model} on {device}",
-            f"Shorter is faster; whiskers are 95 % intervals of the median; the dashed line is ONNX Runtime.{more}",
+            "Shorter is faster; whiskers are 95 % intervals of the median; the dashed line is ONNX Runtime.",
             height_of(len(shown)),
-            [bar],
+            [bar, values_beside(ends, labels, [as_ms(value) for value in medians])],
             layout,
             has_log_switch=max(medians) > 5 * min(medians),
+            model=model,
+            device=device,
+            note=f"The fastest {len(shown)} of {len(measured)}." if len(measured) > len(shown) else "",
         )
 
 
@@ -80,15 +91,12 @@ def distributions(model: str, rows: Sequence[Row], repeats: Mapping[str, Sequenc
                 "hovertemplate": "%{x:+.2f} %<extra>%{fullData.name}</extra>",
             }
         )
-    layout = plain_layout(len(shown), x="repeat against median (%)", left=True) | {"showlegend": False}
+    layout = plain_layout(len(shown), x="difference of a repeat from the median (%)", left=True) | {"showlegend": False}
     about = "A dot a repeat. Narrow is trustworthy; a tail to the right is other work on the device."
-    yield Figure("How much the repeats differ", model, about, height_of(len(shown)), boxes, layout)
-
-
-def _bar_colours(rows: Sequence[Row]) -> list[str]:
-    tuners = list(dict.fromkeys(row["tuner"] for row in sorted(rows, key=lambda row: str(row["tuner"]))))
-    colour = {tuner: COLOURS[index % len(COLOURS)] for index, tuner in enumerate(t for t in tuners if t != "-")}
-    return ["#555555" if row["runtime"] == REFERENCE else colour[row["tuner"]] for row in rows]
+    of = sum(len(of_device) for _, of_device in devices)
+    note = f"The fastest {len(shown)} of {of}." if of > len(shown) else ""
+    height = height_of(len(shown))
+    yield Figure("How much the repeats differ", model, about, height, boxes, layout, model=model, note=note)
 
 
 def _error_bars(rows: Sequence[Row]) -> Mapping[str, Any]:
@@ -109,4 +117,4 @@ def _error_bars(rows: Sequence[Row]) -> Mapping[str, Any]:
 
 def _line(x: float) -> Mapping[str, Any]:
     shape = {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
-    return shape | {"line": {"color": "#555555", "dash": "dash", "width": 1.5}}
+    return shape | {"line": {"color": REFERENCE_COLOUR, "dash": "dash", "width": 1.5}}

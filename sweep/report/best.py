@@ -1,0 +1,85 @@
+"""The best configuration of each model on each device: a card each where they are few, else a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.analysis.answer import Best, configuration, untuned_note
+from sweep.analysis.results import NO_TUNER
+from sweep.analysis.wording import as_ms, as_times, plural
+
+__all__ = ["BestTable", "Card", "best_table", "cards"]
+
+Row = Mapping[str, Any]
+_CARDS_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The best of one model on one device."""
+
+    model: str
+    device: str
+    where: str
+    ms: str
+    how: str
+    facts: Sequence[tuple[str, str]]
+    """Each with its mood: good, bad or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestTable:
+    """A row a model (and batch), a column a device; None where nothing was measured."""
+
+    devices: Sequence[str]
+    rows: Sequence[tuple[str, str, Sequence[Card | None]]]
+    """Model, its name with the batch, a card for each device."""
+
+
+def cards(best: Sequence[Best]) -> list[Card]:
+    """Empty where there are too many to be read as cards."""
+    return [_card(one) for one in best] if len(best) <= _CARDS_SHOWN else []
+
+
+def best_table(best: Sequence[Best]) -> BestTable | None:
+    """None where cards say it."""
+    if len(best) <= _CARDS_SHOWN:
+        return None
+    devices = list(dict.fromkeys(one.device for one in best))
+    places: dict[tuple[str, int], dict[str, Card]] = {}
+    for one in best:
+        places.setdefault((one.model, one.batch), {})[one.device] = _card(one)
+    rows = [
+        (model, f"{model}{_batch(batch)}", [found.get(device) for device in devices])
+        for (model, batch), found in places.items()
+    ]
+    return BestTable(devices, rows)
+
+
+def _card(best: Best) -> Card:
+    row, facts = best.row, []
+    if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
+        facts.append((f"{as_times(row['speedup_vs_untuned'])} faster than untuned", "good"))
+    ratio = row["ratio_to_onnxruntime"]
+    if ratio is not None and ratio <= 1:
+        facts.append((f"{as_times(1 / ratio)} faster than ONNX Runtime", "good"))
+    elif ratio is not None:
+        facts.append((f"still {as_times(ratio)} slower than ONNX Runtime", "bad"))
+    if note := untuned_note(row):
+        facts.append((note, "bad"))
+    if best.ties:
+        facts.append((f"{plural(best.ties, 'other cell')} cannot be told apart from it", ""))
+    return Card(
+        model=best.model,
+        device=best.device,
+        where=f"{best.model} on {best.device}{_batch(best.batch)}",
+        ms=as_ms(row["latency_ms_median"]),
+        how=configuration(row),
+        facts=facts,
+    )
+
+
+def _batch(batch: int) -> str:
+    return "" if batch == 1 else f", batch {batch}"

@@ -1,0 +1,43 @@
+"""Axes that say something whatever the range: ticks on a logarithmic one, a unit of time that fits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+__all__ = ["in_unit", "ticks_between"]
+
+_ENOUGH = 3
+_STEPS = ((1, 10), (1, 3, 10), (1, 2, 5, 10), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10))
+"""Within a power of ten, the finer the later."""
+
+
+def ticks_between(values: Sequence[float]) -> list[float]:
+    """Round numbers for a logarithmic axis over `values`, in steps as fine as it takes to have three among them.
+
+    Plotly's own can be a single one where the range is short.
+    """
+    low, high = min(values), max(values)
+    powers = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    for steps in _STEPS:
+        ticks = sorted({float(f"{step * 10.0**power:.3g}") for power in powers for step in steps})
+        if sum(low <= tick <= high for tick in ticks) >= _ENOUGH:
+            return ticks
+    return _even(low, high)
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 of some power of ten."""
+    third = (high - low) / _ENOUGH
+    if third == 0:
+        return [low]
+    power = 10.0 ** math.floor(math.log10(third))
+    step = max(factor * power for factor in (1, 2, 5) if factor * power <= third)
+    return [float(f"{count * step:.6g}") for count in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def in_unit(longest_s: float) -> tuple[float, str]:
+    """Seconds in the unit in which a time is read best, and its name: `(60.0, "minutes")`."""
+    if longest_s < 180:
+        return 1.0, "seconds"
+    return (60.0, "minutes") if longest_s < 3 * 3600 else (3600.0, "hours")

@@ -1,0 +1,118 @@
+"""What tuning bought: how many times faster than untuned, tuner by tuner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweep.analysis.results import NO_TUNER
+from sweep.analysis.wording import as_times
+from sweep.report.columns import tuner_name
+from sweep.report.figures.figure import REFERENCE_COLOUR, Figure, Row, plain_layout
+
+__all__ = ["speedup_bars"]
+
+_PLACES_SHOWN = 24
+"""Models or devices in a picture."""
+
+Place = tuple[str, str, int]
+"""Model, device, batch."""
+
+
+def speedup_bars(rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Figure]:
+    """A picture a device with a group of bars a model, or the other way round where models are the fewer.
+
+    The bar of a tuner is that of its fastest cell there; ONNX Runtime's is against the same untuned cell as the fastest
+    of all. `colours`: by name of the tuner.
+    """
+    factors = _factors(rows)
+    places = list(dict.fromkeys(place for of_tuner in factors.values() for place in of_tuner))
+    models = list(dict.fromkeys(model for model, _, _ in places))
+    devices = list(dict.fromkeys(device for _, device, _ in places))
+    by, names = (0, models) if len(models) < len(devices) else (1, devices)
+    for name in names:
+        here = [place for place in places if place[by] == name]
+        yield _figure(name, here[:_PLACES_SHOWN], 1 - by, factors, colours, len(here))
+
+
+def _factors(rows: Sequence[Row]) -> dict[str, dict[Place, float]]:
+    """By tuner and place: of the least median."""
+    best: dict[str, dict[Place, Row]] = {}
+    for row in rows:
+        if row["status"] == "done" and row["speedup_vs_untuned"] is not None and row["tuner"] != NO_TUNER:
+            place = row["model"], row["device"], row["batch"]
+            known = best.setdefault(tuner_name(row), {}).get(place)
+            if known is None or row["latency_ms_median"] < known["latency_ms_median"]:
+                best[tuner_name(row)][place] = row
+    fastest: dict[Place, Row] = {}
+    for of_tuner in best.values():
+        for place, row in of_tuner.items():
+            if place not in fastest or row["latency_ms_median"] < fastest[place]["latency_ms_median"]:
+                fastest[place] = row
+    factors = {
+        tuner: {place: float(row["speedup_vs_untuned"]) for place, row in of_tuner.items()}
+        for tuner, of_tuner in best.items()
+    }
+    reference = {
+        place: float(row["speedup_vs_untuned"] * row["ratio_to_onnxruntime"])
+        for place, row in fastest.items()
+        if row["ratio_to_onnxruntime"] is not None
+    }
+    return factors | ({"ONNX Runtime": reference} if reference else {})
+
+
+def _figure(
+    name: str,
+    places: Sequence[Place],
+    named_by: int,
+    factors: Mapping[str, Mapping[Place, float]],
+    colours: Mapping[str, str],
+    of: int,
+) -> Figure:
+    many_batches = len({place[2] for place in places}) > 1
+    labels = {place: f"{place[named_by]}{f', batch {place[2]}' if many_batches else ''}" for place in places}
+    bars: list[Mapping[str, Any]] = []
+    for tuner, of_tuner in factors.items():
+        shown = [place for place in places if place in of_tuner]
+        if not shown:
+            continue
+        bars.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": tuner,
+                "y": [labels[place] for place in shown],
+                "x": [of_tuner[place] for place in shown],
+                "text": [as_times(of_tuner[place]) for place in shown],
+                "textposition": "outside",
+                "cliponaxis": False,
+                "marker": {"color": colours[tuner]},
+                "hovertemplate": "%{y}<br>%{fullData.name}: %{text}<extra></extra>",
+            }
+        )
+    values = [value for bar in bars for value in bar["x"]]
+    layout = plain_layout(len(places), x="times as fast as untuned", left=True) | {
+        "barmode": "group",
+        "bargap": 0.25,
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "traceorder": "normal"},
+        "shapes": [_untuned_line()],
+    }
+    layout["margin"] = {**layout["margin"], "t": 36}
+    layout["xaxis"] |= {"range": [0, max(values) * 1.15], "autorange": False}
+    return Figure(
+        "Speed-up",
+        name,
+        "Longer is faster: the fastest cell of each tuner against the untuned cell at the same other axes, which is 1.",
+        132 + len(places) * (14 + 18 * len(bars)),
+        bars,
+        layout,
+        has_log_switch=max(values) > 5 * min(values),
+        **{("device" if named_by == 0 else "model"): name},
+        note=f"The first {len(places)} of {of}." if of > len(places) else "",
+    )
+
+
+def _untuned_line() -> Mapping[str, Any]:
+    shape = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1}
+    return shape | {"line": {"color": REFERENCE_COLOUR, "dash": "dot", "width": 1}}

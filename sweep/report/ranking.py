@@ -1,0 +1,104 @@
+"""The ranked table of the page: its columns, its rows, and what they can be filtered by. Knows no medium."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from sweep.analysis.results import REFERENCE
+from sweep.report.columns import Column, best_ids, detail_columns, main_columns, tuner_name, varies
+
+__all__ = ["Line", "Ranking", "ranking"]
+
+Row = Mapping[str, Any]
+_ROWS_SHOWN = 2000
+"""A table of more rows makes a phone stand still; the CSV has them all."""
+_FILTERED: Mapping[str, Callable[[Row], str]] = MappingProxyType(
+    {
+        "model": lambda row: str(row["model"]),
+        "device": lambda row: str(row["device"]),
+        "target": lambda row: str(row["target"]),
+        "tuner": tuner_name,
+        "opt level": lambda row: "-" if row["opt_level"] is None else f"O{row['opt_level']}",
+        "layout": lambda row: str(row["layout"]),
+        "precision": lambda row: str(row["precision"]),
+        "batch": lambda row: str(row["batch"]),
+        "status": lambda row: str(row["status"]),
+    }
+)
+_NOTHING = "-"
+_NOT_ON_PAPER = frozenset({"failed trials", "build", "memory", "output diff", "repeats"})
+"""Titles of columns that are not worth their width there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row."""
+
+    css: str
+    filters: Mapping[str, str]
+    cells: Sequence[tuple[str, float | None]]
+    """Text, and what to sort by."""
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """The whole table."""
+
+    columns: Sequence[Column]
+    css: Sequence[str]
+    """Of each column: `number` sorts by value, `aside` is not printed."""
+    main: int
+    """How many of the columns answer the study; the others tell more."""
+    lines: Sequence[Line]
+    left_out: int
+    filters: Mapping[str, Sequence[str]]
+    """Values to choose from, for what has more than one."""
+    has_links: bool
+
+
+def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
+    """Of rows that are ranked already. `runs_at`: address of an MLflow run but for its id."""
+    best = best_ids(rows)
+    model = [Column("model", lambda row: str(row["model"]))] if varies(rows, "model") else []
+    # One device alone is named elsewhere, and on a phone the latency takes its place
+    main = [*model, *(one for one in main_columns(rows) if one.title != "device" or varies(rows, "device"))]
+    columns = [*main, *detail_columns(rows)]
+    filters = _filters(rows)
+    lines = [_line(row, columns, filters, best, runs_at) for row in rows[:_ROWS_SHOWN]]
+    return Ranking(
+        columns=columns,
+        css=[_css(column) for column in columns],
+        main=len(main),
+        lines=lines,
+        left_out=max(0, len(rows) - _ROWS_SHOWN),
+        filters=filters,
+        has_links=any(line.link for line in lines),
+    )
+
+
+def _css(column: Column) -> str:
+    return " ".join(["number"] * bool(column.value) + ["aside"] * (column.title in _NOT_ON_PAPER))
+
+
+def _line(
+    row: Row, columns: Sequence[Column], filters: Mapping[str, object], best: frozenset[str], runs_at: str
+) -> Line:
+    css = "best" if row["cell_id"] in best else "reference" if row["runtime"] == REFERENCE else str(row["status"])
+    run_id = row["mlflow_run_id"]
+    return Line(
+        css=css,
+        filters={name: _FILTERED[name](row) for name in filters},
+        cells=[(column.text(row), column.value(row) if column.value else None) for column in columns],
+        link=f"{runs_at}{run_id}" if run_id else None,
+    )
+
+
+def _filters(rows: Sequence[Row]) -> dict[str, list[str]]:
+    found = {name: dict.fromkeys(value(row) for row in rows) for name, value in _FILTERED.items()}
+    chosen = {name: [value for value in values if value != _NOTHING] for name, values in found.items()}
+    chosen["opt level"].sort()
+    return {name: values for name, values in chosen.items() if len(values) > 1}

@@ -1,0 +1,80 @@
+"""What pictures say beyond being drawn: the same colours everywhere, speed-ups that are true, axes that can be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweep.analysis.results import Results, derive
+from sweep.report.figures import Figure, figures
+from sweep.report.figures.scale import in_unit, ticks_between
+from tests.record.fixtures import sweep_outcome
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return derive(sweep_outcome(tmp_path_factory.mktemp("sweep"), models=("squeezenet", "shufflenet")))
+
+
+def of_section(results: Results, section: str) -> list[Figure]:
+    return [one for one in figures(results) if one.section == section]
+
+
+def test_a_tuner_has_one_colour_on_the_whole_page(results: Results) -> None:
+    colours: dict[str, set[str]] = {}
+    for figure in of_section(results, "Latency"):
+        bar = figure.data[0]
+        for label, colour in zip(bar["y"], bar["marker"]["color"], strict=True):
+            colours.setdefault(label.rpartition(" ")[0], set()).add(colour)
+    for figure in of_section(results, "Speed-up"):
+        for bar in figure.data:
+            colours.setdefault(bar["name"].removesuffix(" Runtime"), set()).add(bar["marker"]["color"])
+    assert sorted(colours) == ["ONNX", "random", "untuned", "xgb"]
+    assert all(len(found) == 1 for found in colours.values())
+    assert len(set.union(*colours.values())) == 4
+
+
+def test_speed_ups_are_those_of_the_fastest_cell_of_each_tuner(results: Results) -> None:
+    here = next(one for one in of_section(results, "Speed-up") if one.device == "local-2")
+    bars = {bar["name"]: dict(zip(bar["y"], bar["x"], strict=True)) for bar in here.data}
+    rows = [row for row in results.cells if (row["model"], row["device"]) == ("squeezenet", "local-2")]
+    for tuner in ("random", "xgb"):
+        best = min(
+            (row for row in rows if row["tuner"] == tuner and row["status"] == "done"),
+            key=lambda row: float(row["latency_ms_median"]),
+        )
+        assert bars[tuner]["squeezenet"] == best["speedup_vs_untuned"]
+    untuned = next(row for row in rows if row["tuner"] == "none" and row["opt_level"] == 3)
+    reference = next(row for row in rows if row["runtime"] == "onnxruntime")
+    expected = untuned["latency_ms_median"] / reference["latency_ms_median"]
+    assert bars["ONNX Runtime"]["squeezenet"] == pytest.approx(expected)
+
+
+def test_speed_ups_stand_by_model_where_models_are_fewer_than_devices(tmp_path: Path) -> None:
+    [only] = of_section(derive(sweep_outcome(tmp_path, models=("squeezenet",))), "Speed-up")
+    assert (only.title, only.model, only.device) == ("squeezenet", "squeezenet", None)
+    assert list(only.data[0]["y"]) == ["local-1", "local-2"]
+
+
+def test_without_anything_tuned_there_is_no_speed_up(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, troubles=False)
+    cells = [cell for cell in outcome.cells if cell.cell.tuner in ("none", "-")]
+    assert of_section(derive(replace(outcome, cells=cells)), "Speed-up") == []
+
+
+@pytest.mark.parametrize(("low", "high"), [(6.5, 17.0), (1.0, 9.9), (0.02, 900.0), (95.0, 140.0)])
+def test_a_logarithmic_axis_has_ticks_within_its_range(low: float, high: float) -> None:
+    assert sum(low <= tick <= high for tick in ticks_between([low, high])) >= 3
+
+
+def test_a_logarithmic_axis_over_one_value_has_ticks_too() -> None:
+    assert ticks_between([3.0, 3.0]) == [3.0]
+
+
+@pytest.mark.parametrize(("seconds", "unit"), [(0.5, "seconds"), (600.0, "minutes"), (90_000.0, "hours")])
+def test_times_stand_in_a_unit_that_fits(seconds: float, unit: str) -> None:
+    per, name = in_unit(seconds)
+    assert name == unit
+    assert 0.5 <= seconds / per < 200
