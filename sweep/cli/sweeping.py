@@ -160,16 +160,22 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
         view = None  # lines for machines and for people do not go to one place
         if target != STREAM:
             view = closing.enter_context(open_progress(Console(stderr=True), spec.name))
-        ended = run(
-            spec,
-            place,
-            out=how.out,
-            fresh=how.fresh,
-            options=how.options,
-            view=view,
-            warm_start=how.warm_start,
-            watchers=[] if journal is None else [journal.watch],
-        )
+        try:
+            ended = run(
+                spec,
+                place,
+                out=how.out,
+                fresh=how.fresh,
+                options=how.options,
+                view=view,
+                warm_start=how.warm_start,
+                watchers=[] if journal is None else [journal.watch],
+            )
+        except KeyboardInterrupt:  # before the work began, or after it
+            if view is None:
+                raise
+            view.close(interrupted=True)
+            return EXIT_INTERRUPTED
         if view is not None:
             view.close(interrupted=ended.status == "interrupted")
         if journal is not None:

@@ -22,6 +22,7 @@ from sweep.running.ledger import Ledger
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
+from sweep.running.signals import is_honoured, raise_if_owed
 
 __all__ = ["NO_TIME", "Observer", "RunOptions", "RunResult", "drive"]
 
@@ -252,6 +253,7 @@ def drive(
     try:
         driver.tell(m.Tick(driver.seconds), engine)
         while not driver.finished:
+            raise_if_owed()
             _watch_the_time(driver, options.max_seconds, engine)
             wait_s = _wait_s(machine, driver.seconds)
             if not machine.running:
@@ -263,6 +265,7 @@ def drive(
                 observer.tick(time.monotonic())
         status = "stopped" if driver.skipped else "failed" if driver.any_failed else "done"
     except KeyboardInterrupt:
+        is_honoured()
         status = "interrupted"
     finally:
         reason = {} if status != "stopped" else {"reason": driver.skipped}

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
-__all__ = ["OrderlyEnd", "uninterrupted"]
+__all__ = ["OrderlyEnd", "is_honoured", "raise_if_owed", "uninterrupted"]
 
 
 class _Hold:
@@ -21,6 +21,9 @@ class _Hold:
 
     depth = 0
     waiting = False
+    is_owed = False
+    """Whether a Ctrl-C was not seen to have ended anything yet. One that strikes inside a callback of a C library may be
+    printed there and forgotten."""
 
 
 @contextmanager
@@ -37,6 +40,18 @@ def uninterrupted() -> Iterator[None]:
         if _Hold.waiting and not _Hold.depth:
             _Hold.waiting = False
             raise KeyboardInterrupt
+
+
+def raise_if_owed() -> None:
+    """Raise the KeyboardInterrupt of a Ctrl-C that somebody has swallowed; for a loop to call in each turn."""
+    if _Hold.is_owed:
+        _Hold.is_owed = False
+        raise KeyboardInterrupt
+
+
+def is_honoured() -> None:
+    """A KeyboardInterrupt has arrived where it was meant to."""
+    _Hold.is_owed = False
 
 
 class OrderlyEnd:
@@ -60,9 +75,11 @@ class OrderlyEnd:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
+        _Hold.is_owed = False
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
+        _Hold.is_owed = self.count == 1
         if self.count == 1 and _Hold.depth:
             _Hold.waiting = True
         elif self.count == 1:

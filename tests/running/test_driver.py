@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +18,7 @@ from sweep.running.driver import RunOptions, drive
 from sweep.running.ledger import Ledger, read_ledger
 from sweep.running.outcome import cell_outcome
 from sweep.running.policy import RetryPolicy
+from sweep.running.signals import OrderlyEnd
 from tests.running.plans import diamond, plan_of, stage
 
 Answer = Callable[[Attempt], Report | BaseException]
@@ -175,6 +179,20 @@ def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> N
     second = ChosenEngine(done)
     assert run(tmp_path, second)[0] == "done"
     assert not before & {stage_id for stage_id, _ in second.started}
+
+
+def test_a_ctrl_c_that_a_library_swallows_is_not_lost(tmp_path: Path) -> None:
+    def swallow(attempt: Attempt) -> Report:
+        if attempt.stage.id == "l1":
+            with contextlib.suppress(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGINT)
+        return done(attempt)
+
+    engine = ChosenEngine(swallow)
+    with OrderlyEnd():
+        assert run(tmp_path, engine)[0] == "interrupted"
+        assert run(tmp_path, ChosenEngine(done))[0] == "done"
+    assert not any(stage_id.startswith("m") for stage_id, _ in engine.started)
 
 
 def test_a_result_whose_files_are_gone_is_made_again(tmp_path: Path) -> None:
