@@ -63,12 +63,12 @@ def compare_more(
     if found.is_decided:
         return found
     with Pairing(folder, (found.first, found.second), cluster, minutes) as pairing:
-        while pairing.measure(found.pairs_wanted):
+        has_time = True
+        while has_time and not found.is_decided:
+            has_time = pairing.measure(found.pairs_wanted)
             found = compare(folder, first, second, across_hosts=across_hosts)
             if found.paired is not None:
                 say(found.as_look())
-            if found.is_decided:
-                break
     return found
 
 

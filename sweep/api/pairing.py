@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,9 +15,10 @@ from typing import Any
 from sweep.analysis.measured_cell import MeasuredCell
 from sweep.api.engine_room import EngineRoom
 from sweep.api.single_stage import check_fit, device_of, measure_stage, perform_stage
-from sweep.errors import StudyError
+from sweep.errors import StudyError, SweepError
 from sweep.running.contract import Engine
 from sweep.running.ledger import Ledger
+from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.saved_plan import restore
 from sweep.study.cluster import Cluster, Device
 from sweep.study.spec import Measure
@@ -85,10 +87,22 @@ class Pairing:
         told = {}
         for index in order:
             side = self._sides[index]
-            result = perform_stage(self._engine, "measure", side.options, side.inputs, side.device)
+            result = self._measure(side)
             told[index] = {name: result[name] for name in KEPT if name in result}
         self._ledger.append("pair_measured", cells=[side.cell_id for side in self._sides], blocks=[told[0], told[1]])
         self._count += 1
+
+    def _measure(self, side: _Side) -> Mapping[str, Any]:
+        """A block of one; what a run would try again is tried again."""
+        for failures in count(1):
+            try:
+                return perform_stage(self._engine, "measure", side.options, side.inputs, side.device)
+            except SweepError as error:
+                decision = RetryPolicy().decide(type(error).__name__, failures)
+                if isinstance(decision, GiveUp):
+                    raise
+                time.sleep(decision.delay_s)
+        raise AssertionError("counting ends nowhere")
 
     def _side(self, cell: MeasuredCell) -> _Side:
         plan, done = restore(self._sweep_dir).plan, self._ledger.state.done
