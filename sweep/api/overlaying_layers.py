@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,7 +49,10 @@ class Watcher(Protocol):
 class LayerWork:
     """The measurements of one overlay's layers."""
 
-    def __init__(self, sweep_dir: Path, seats: Sequence[Seat], workshop: Workshop, watcher: Watcher) -> None:
+    def __init__(
+        self, sweep_dir: Path, seats: Sequence[Seat], workshop: Callable[[], Workshop], watcher: Watcher
+    ) -> None:
+        """workshop: asked for once there is work."""
         self._seats = {seat.key: seat for seat in seats}
         self._workshop, self._watcher = workshop, watcher
         self._records = sweep_dir / "records"
@@ -56,7 +60,6 @@ class LayerWork:
             seat.key: OverlayRecords(sweep_dir / folder_of(seat.target_hash, seat.key), seat.key, seat.target_json)
             for seat in seats
         }
-        self._room = 2 * workshop.build_slots + 2 * len(seats)
         self._out: set[tuple[str, str]] = set()
         """Workload and trace of what has failed."""
         self._given_up: set[tuple[str, str]] = set()
@@ -68,18 +71,17 @@ class LayerWork:
         Raises:
             DeviceLost: a device stays away; what was measured is kept.
         """
-        with AssemblyLine(self._workshop, self._records, self._watcher.tick) as line:
-            for _ in range(_PASSES):
-                layers, schedules = look()
-                if not self._fill(line, layers, schedules) and not self._hold_contests(line, layers, schedules):
-                    return
+        for _ in range(_PASSES):
+            layers, schedules = look()
+            if not self._fill(layers, schedules) and not self._hold_contests(layers, schedules):
+                return
 
-    def _fill(self, line: AssemblyLine, layers: Sequence[Judgement], schedules: Schedules) -> bool:
+    def _fill(self, layers: Sequence[Judgement], schedules: Schedules) -> bool:
         """Time what has no time; whether there was anything."""
         wanted = [(layer, gap) for layer in layers for gap in gaps(layer.times)]
         self._begin("candidates", (layer.times.devices[gap.column] for layer, gap in wanted))
         count = 0
-        for ended in line.perform(self._candidates(wanted, schedules), self._room):
+        for ended in self._performed(self._candidates(wanted, schedules)):
             count += 1
             [one], key = ended.job.configurations, ended.job.seat.key
             with uninterrupted():
@@ -101,11 +103,11 @@ class LayerWork:
             slow_s = None if best_s != best_s else _OUT_OF_THE_RUNNING * best_s + _LATE_S
             yield Job(self._seats[key], [one], slow_s)
 
-    def _hold_contests(self, line: AssemblyLine, layers: Sequence[Judgement], schedules: Schedules) -> bool:
+    def _hold_contests(self, layers: Sequence[Judgement], schedules: Schedules) -> bool:
         """Measure in turns those that decide; whether there was anything."""
         wanted = list(self._contests(layers))
         self._begin("contests", (key for _, _, key in wanted))
-        for ended in line.perform(self._compared(wanted, schedules), self._room):
+        for ended in self._performed(self._compared(wanted, schedules)):
             job, key = ended.job, ended.job.seat.key
             if ended.result is not None:
                 with uninterrupted():
@@ -131,6 +133,14 @@ class LayerWork:
             for column in () if found is None else found.columns:
                 if found is not None and (workload, devices[column]) not in self._given_up:
                     yield layer, found, devices[column]
+
+    def _performed(self, jobs: Iterator[Job]) -> Iterator[Ended]:
+        first = next(jobs, None)
+        if first is None:
+            return
+        workshop = self._workshop()
+        with AssemblyLine(workshop, self._records, self._watcher.tick) as line:
+            yield from line.perform(chain([first], jobs), 2 * workshop.build_slots + 2 * len(self._seats))
 
     def _begin(self, what: str, keys: Iterable[str]) -> None:
         counts = Counter(keys)

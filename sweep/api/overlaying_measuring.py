@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,11 @@ def measure_overlay(
         seats = seats_of(home, look(home, question).choice, cluster, ledger.state)
         common = common_workloads(seats)
         alone = replace(cluster, devices=tuple(seat.device for seat in seats))
-        site = closing.enter_context(workplace(alone, home))
-        workshop = closing.enter_context(Workshop(site))
+
+        @cache
+        def workshop() -> Workshop:
+            return closing.enter_context(Workshop(closing.enter_context(workplace(alone, home))))
+
         known = _measure_layers(home, question, common, seats, workshop, watcher)
         if not network or question.layer is not None:
             return known.overlay
@@ -70,7 +74,7 @@ def _measure_layers(
     question: Question,
     common: frozenset[str],
     seats: Sequence[Seat],
-    workshop: Workshop,
+    workshop: Callable[[], Workshop],
     watcher: Watcher,
 ) -> Known:
     LayerWork(home, seats, workshop, watcher).run(lambda: _layers_now(home, question, common))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -68,8 +68,12 @@ class _Build:
 class NetworkWork:
     """Builds and measurements of whole networks for one overlay; `networks.jsonl` keeps each measurement."""
 
-    def __init__(self, sweep_dir: Path, out: Path, workshop: Workshop, watcher: Watcher, precision: str) -> None:
-        """out: where the overlay's files go; the logs that are built from go there too."""
+    def __init__(
+        self, sweep_dir: Path, out: Path, workshop: Callable[[], Workshop], watcher: Watcher, precision: str
+    ) -> None:
+        """out: where the overlay's files go; the logs that are built from go there too. workshop: asked for once there
+        is work.
+        """
         self._sweep_dir, self._out, self._workshop, self._watcher = sweep_dir, out, workshop, watcher
         self._threshold = THRESHOLDS[precision]
         out.mkdir(parents=True, exist_ok=True)
@@ -122,7 +126,7 @@ class NetworkWork:
 
     def _built(self, build: _Build, log: Path) -> Future[dict[str, Any]]:
         seat = build.seat
-        return self._workshop.build_network(seat.lower_dir, log, seat.key, seat.target, build.folder)
+        return self._workshop().build_network(seat.lower_dir, log, seat.key, seat.target, build.folder)
 
     def _untuned(self, build: _Build) -> int:
         metadata = json.loads((self._sweep_dir / build.folder / "metadata.json").read_text(encoding="utf-8"))
@@ -143,7 +147,7 @@ class NetworkWork:
         for number in range(_ROUNDS):
             order = ready if number % 2 == 0 else list(reversed(ready))
             wanted = [build for build in order if len(build.results) <= number and build.failure is None]
-            futures = [(build, self._workshop.measure(self._call(build))) for build in wanted]
+            futures = [(build, self._workshop().measure(self._call(build))) for build in wanted]
             for build, future in futures:
                 self._wait([future])
                 self._take(build, future)

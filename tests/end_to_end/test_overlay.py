@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sweep.cli import main
 from tests.end_to_end.conftest import STUDY, Finished
 from tests.end_to_end.place import CLUSTER_TWO, Ended, Place
 
@@ -20,6 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.mlflow, pyte
 
 DEVICES = ("here", "there")
 ASKED = ("overlay", "out", "--measure", "--cluster", "cluster.yaml", "--opt-level", "3", "--best", "2")
+LAYERS = (*ASKED, "--no-network")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,15 @@ def place(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Place
 
 @pytest.fixture(scope="module")
 def measured(place: Place) -> Ended:
-    ended = place.call(*ASKED)
+    ended = place.call(*LAYERS)
+    assert ended.code == 0, ended.err
+    return ended
+
+
+@pytest.fixture(scope="module")
+def with_network(place: Place, measured: Ended) -> Ended:
+    """After the layers, the network."""
+    ended = place.call(*ASKED, "--json")
     assert ended.code == 0, ended.err
     return ended
 
@@ -84,16 +94,16 @@ def test_what_was_measured_elsewhere_is_among_the_tuning_records(place: Place, m
     assert any(row["validated_s"] is not None for row in found)
 
 
-def test_the_network_of_the_merged_log_is_right_on_both_devices(place: Place, measured: Ended) -> None:
-    networks = {row["device"]: row for row in table(place, "model.csv")}
-    assert {*networks} == {*DEVICES}
-    for row in networks.values():
-        assert row["reason"] == ""
-        assert (row["merged_untuned_tasks"], row["own_untuned_tasks"]) == ("0", "0")
-        assert float(row["merged_output_max_abs_diff"]) < 1e-3
-        assert float(row["merged_ms"]) > 0
-        assert row["verdict"] in ("FASTER", "SLOWER", "SAME", "AMBIGUOUS")
-    assert "The whole network" in (place.out / "overlay" / "index.html").read_text()
+def test_the_same_again_starts_nothing(place: Place, measured: Ended) -> None:
+    before, text = place.trials(), (place.out / "overlay" / "overlay.csv").read_text()
+    again = place.call(*LAYERS)
+    assert again.code == 0, again.err
+    assert again.err == ""
+    assert place.trials() == before
+    assert (place.out / "overlay" / "overlay.csv").read_text() == text
+
+
+def test_the_merged_log_has_a_record_a_layer(place: Place, measured: Ended) -> None:
     log = place.out / "overlay" / "merged" / "database_tuning_record.json"
     assert len(log.read_text().splitlines()) == len(table(place, "overlay.csv"))
 
@@ -106,20 +116,37 @@ def test_the_run_is_in_the_sweeps_own_mlflow(place: Place, measured: Ended) -> N
     [run] = client.search_runs([experiment.experiment_id], "attributes.run_name = 'overlay'")
     assert run.data.metrics["overlay/layers_undecided"] == 0
     assert run.data.metrics["overlay/M_mean"] >= 0
-    assert run.data.metrics["overlay/network_ms here"] > 0
     assert run.data.params["devices"] == "here, there"
-    assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {"overlay.csv", "model.csv", "merged"}
+    assert {one.path for one in client.list_artifacts(run.info.run_id)} >= {"overlay.csv", "index.html", "merged"}
 
 
-def test_the_same_again_measures_nothing(place: Place, measured: Ended) -> None:
-    before, networks = place.trials(), (place.out / "overlay" / "networks.jsonl").read_text()
-    csv_before = (place.out / "overlay" / "overlay.csv").read_text()
-    again = place.call(*ASKED, "--json")
-    assert again.code == 0, again.err
-    assert place.trials() == before
-    assert (place.out / "overlay" / "networks.jsonl").read_text() == networks
-    assert (place.out / "overlay" / "overlay.csv").read_text() == csv_before
-    assert {row["device"] for row in json.loads(again.out)["networks"]} == {*DEVICES}
+@pytest.mark.slow
+def test_the_network_of_the_merged_log_is_right_on_both_devices(place: Place, with_network: Ended) -> None:
+    networks = {row["device"]: row for row in table(place, "model.csv")}
+    assert {*networks} == {*DEVICES} == {row["device"] for row in json.loads(with_network.out)["networks"]}
+    for row in networks.values():
+        assert row["reason"] == ""
+        assert (row["merged_untuned_tasks"], row["own_untuned_tasks"]) == ("0", "0")
+        assert float(row["merged_output_max_abs_diff"]) < 1e-3
+        assert float(row["merged_ms"]) > 0
+        assert row["verdict"] in ("FASTER", "SLOWER", "SAME", "AMBIGUOUS")
+    assert "The whole network" in (place.out / "overlay" / "index.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_network_is_not_measured_twice(place: Place, with_network: Ended) -> None:
+    log = place.out / "overlay" / "networks.jsonl"
+    before = log.read_text()
+    assert len(before.splitlines()) == 2 * 2 * 5  # builds, devices, rounds
+    again = place.call(*ASKED)
+    assert (again.code, again.err) == (0, "")
+    assert log.read_text() == before
+    # What is measured of one log is not shown for another
+    assert place.call("overlay", "out", "--opt-level", "3", "--best", "2").code == 0
+    assert (place.out / "overlay" / "model.csv").is_file()
+    (place.out / "overlay" / "merged" / "database_tuning_record.json").write_text("")
+    assert place.call("overlay", "out", "--opt-level", "3", "--best", "2").code == 0
+    assert not (place.out / "overlay" / "model.csv").exists()
 
 
 @pytest.mark.slow
@@ -147,16 +174,22 @@ def test_killed_in_the_middle_it_goes_on_from_what_it_had(finished: Finished, tm
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--measure"], "--opt-level: is needed: there are several opt levels; allowed: 1, 3"),
+        (
+            ["--measure", "--cluster", "cluster.yaml"],
+            "--opt-level: is needed: there are several opt levels; allowed: 1, 3",
+        ),
         (["--opt-level", "2"], "--opt-level: is not there (got '2'); allowed: 1, 3"),
         (["--opt-level", "3", "--keys", "her"], "did you mean 'here'?"),
         (["--opt-level", "3", "--only", "tuner=ansor"], "fits no tuner of this grid"),
         (["--opt-level", "3", "--measure", "--cluster", "one.yaml"], "has no device 'there', which was tuned"),
     ],
 )
-def test_bad_input(place: Place, arguments: list[str], says: str) -> None:
+def test_bad_input(
+    place: Place, arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     place.write("one.yaml", "{name: one, engine: inline, devices: [{key: here, cores: [-1]}]}")
-    ended = place.call("overlay", "out", *arguments)
-    assert ended.code == 2, ended.err
-    assert says in ended.err
-    assert ended.err.count("\n") == 1
+    monkeypatch.chdir(place.folder)
+    assert main(["overlay", "out", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
