@@ -175,6 +175,8 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
             if view is None:
                 raise
             view.close(interrupted=True)
+            if journal is not None:
+                journal.run_ended("interrupted")
             return EXIT_INTERRUPTED
         if view is not None:
             view.close(interrupted=ended.status == "interrupted")

@@ -22,7 +22,7 @@ class _Hold:
     depth = 0
     waiting = False
     is_owed = False
-    """Whether a Ctrl-C was not seen to have ended anything yet. One that strikes inside a callback of a C library may be
+    """Whether a Ctrl-C was not seen to have ended anything yet. One inside a callback of a C library may be
     printed there and forgotten."""
 
 
