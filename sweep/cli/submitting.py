@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,31 +55,42 @@ def submit_command(
 
 def _follow(jobs: RayJobs, job_id: str) -> int:
     """Show the log. The first Ctrl-C asks what is meant; a second one cancels, and none leaves the job to itself."""
-    following = _Following(jobs, job_id)
-    following.start()
-    leave_s: float | None = None
-    cancelled = False
-    while not following.has_ended.is_set():
-        try:
-            following.has_ended.wait(0.2)
-            if leave_s is not None and not cancelled and time.monotonic() > leave_s:
-                typer.echo(f"{job_id} goes on without this command", err=True)
-                return EXIT_INTERRUPTED
-        except KeyboardInterrupt:
-            if leave_s is None:
-                leave_s = time.monotonic() + _DECIDE_S
+    presses = _Presses()
+    before = signal.signal(signal.SIGINT, presses.take)
+    try:
+        following = _Following(jobs, job_id)
+        following.start()
+        leave_s, answered = 0.0, 0
+        while not following.has_ended.wait(0.2):
+            if answered == 0 and presses.count:
+                answered, leave_s = 1, time.monotonic() + _DECIDE_S
                 typer.echo(
                     f"\nCtrl-C again cancels {job_id}; without it this command ends in {_DECIDE_S:.0f} s and the job "
                     "goes on: the same command follows it again",
                     err=True,
                 )
-            elif not cancelled:
-                cancelled = True
+            elif answered == 1 and presses.count > 1:
+                answered = 2
                 typer.echo(f"cancelling {job_id}: what it has done is kept", err=True)
                 jobs.stop(job_id)
-            else:
+            elif answered == 1 and time.monotonic() > leave_s:
+                typer.echo(f"{job_id} goes on without this command", err=True)
                 return EXIT_INTERRUPTED
-    return _exit_code(following.end(), job_id)
+            elif presses.count > 2:
+                return EXIT_INTERRUPTED
+        return _exit_code(following.end(), job_id)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Presses:
+    """Counts them: an exception for each would come in the middle of answering the one before."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def take(self, number: int, frame: FrameType | None) -> None:
+        self.count += 1
 
 
 def _exit_code(end: JobEnd, job_id: str) -> int:
@@ -99,7 +112,7 @@ class _Following(threading.Thread):
         self._end: JobEnd | None = None
         self._error: Exception | None = None
         self.has_ended = threading.Event()
-        """Waited for in place of the thread: a Ctrl-C in `join` makes Python 3.11 take the thread for ended."""
+        """Set when there is an end, or an error."""
 
     def run(self) -> None:
         try:

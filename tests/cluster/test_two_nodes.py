@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.cluster.nodes import LIMIT_S, ROOT, RayCluster
+from tests.cluster.nodes import LIMIT_S, ROOT, Node, RayCluster
 from tests.devices.parts import until
 from tests.end_to_end.place import Place
 
@@ -98,13 +100,17 @@ def test_a_node_dies_in_mid_run_and_every_cell_is_done(cluster: RayCluster, tmp_
     assert "-2 was sent" in err
 
 
-def test_the_second_ctrl_c_cancels_and_the_same_command_resumes(cluster: RayCluster, tmp_path: Path) -> None:
+def test_a_node_joins_then_the_second_ctrl_c_cancels_and_the_same_command_resumes(
+    cluster: RayCluster, tmp_path: Path
+) -> None:
     place = _place(tmp_path / "place", trials=10_000)
     running = _submit(place, cluster)
     until(lambda: bool(place.trials()) or running.poll() is not None, "a trial", LIMIT_S)
     twin = _submit(place, cluster, "--no-follow")
     said = twin.communicate(timeout=LIMIT_S)[1]
     assert (twin.returncode, "is running already" in said) == (0, True), said
+    joined = cluster.add(1)
+    until(lambda: _builds(joined) or running.poll() is not None, "a builder on the new node", LIMIT_S)
 
     running.send_signal(signal.SIGINT)
     line = _line_with(running, "Ctrl-C again cancels")
@@ -143,6 +149,14 @@ def test_without_the_token_nothing_is_taken(cluster: RayCluster, tmp_path: Path)
 def _nodes_of(place: Place) -> set[str]:
     """The nodes on which a stage was done."""
     return {event["worker"].partition("@")[2].partition(":")[0] for event in place.events("stage_done")}
+
+
+def _builds(node: Node) -> bool:
+    for process in node.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if " ".join(process.cmdline()).startswith("ray::BuilderActor"):
+                return True
+    return False
 
 
 def _line_with(running: subprocess.Popen[str], text: str) -> str:
