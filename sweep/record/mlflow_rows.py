@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
+from sweep.analysis.measurements import repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning import tuning_columns, tuning_curve
@@ -117,7 +118,7 @@ def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     # the names that answer a study have no slash, and `latency...` comes before every section.
     measure, build = outcome.stages.get("measure", {}), outcome.stages.get("build", {})
     if outcome.status in MEASURED and measure.get("run_secs"):
-        summary = summarise(measure["run_secs"])
+        summary = summarise(repeats_of(measure))
         yield "latency_ms_median", summary.median * 1e3
         for part in ("ci_low", "ci_high", "min", "max", "mean", "std"):
             value = getattr(summary, part)
