@@ -14,7 +14,7 @@ from sweep.errors import LedgerError, RecordError
 if TYPE_CHECKING:
     from sweep.analysis.results import Results
 
-__all__ = ["current_results", "known_runs", "refresh"]
+__all__ = ["current_results", "known_runs", "known_server", "refresh"]
 
 
 def refresh(sweep_dir: Path | str) -> None:
@@ -61,7 +61,8 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
     except LedgerError as error:  # a run that was killed before it had one, or one of an earlier version
         logging.getLogger(__name__).warning("the tables stay as they are: %s", error)
         return None
-    results = derive(sweep_outcome(sweep.plan, sweep.question, state, sweep_dir), known_runs(sweep_dir))
+    outcome = sweep_outcome(sweep.plan, sweep.question, state, sweep_dir)
+    results = derive(outcome, known_runs(sweep_dir), known_server(sweep_dir))
     try:
         write_tables(results, sweep_dir, source)
     except RecordError as error:
@@ -78,3 +79,15 @@ def known_runs(sweep_dir: Path) -> dict[str, str]:
     except (RecordError, KeyError):
         return {}
     return {row["cell_id"]: row["mlflow_run_id"] for row in rows if row["mlflow_run_id"] is not None}
+
+
+def known_server(sweep_dir: Path) -> str | None:
+    """Address of the tracking server that has those runs, where earlier tables name one."""
+    from sweep.analysis.results import SweepSummary
+    from sweep.analysis.saved import SUMMARY_KEY, read_table
+
+    try:
+        about = (read_table(sweep_dir, "results").schema.metadata or {})[SUMMARY_KEY]
+        return SweepSummary.from_json(about).mlflow_url or None
+    except (RecordError, KeyError, TypeError):  # no tables, or those of another version
+        return None

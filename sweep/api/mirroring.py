@@ -61,6 +61,11 @@ class MirrorProcess:
         self._has_settled = self._has_finished = self._has_ended = False
 
     @property
+    def tracking_uri(self) -> str | None:
+        """None: a store in the sweep directory."""
+        return self._order.tracking_uri
+
+    @property
     def run_ids(self) -> Mapping[str, str]:
         """Run of each cell that is in MLflow, by the cell's id."""
         with self._news:
@@ -187,21 +192,21 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
         with filelock.FileLock(folder / LOCK, timeout=0):
             _step_until_all_in(following, say or (lambda line: None))
             run_ids = following.mirror.run_ids
-            write_results(sweep_outcome(sweep.plan, sweep.question, state, folder), run_ids)
+            write_results(sweep_outcome(sweep.plan, sweep.question, state, folder), run_ids, to)
             finish(following, folder, state.last_status or "interrupted")
     except filelock.Timeout as error:
         raise LedgerError(f"{folder} is being mirrored by another process") from error
     return Mirrored(folder, without_password(following.mirror.tracking_uri), run_ids)
 
 
-def write_results(outcome: SweepOutcome, run_ids: Mapping[str, str]) -> Results:
-    """Tables and report, with the names of the MLflow runs."""
+def write_results(outcome: SweepOutcome, run_ids: Mapping[str, str], tracking_uri: str | None) -> Results:
+    """Tables and report, with the names of the MLflow runs and where they are."""
     from sweep.record.source import source_of
     from sweep.record.tables import write_tables
     from sweep.report.writing import write_report
 
     source = source_of(outcome.sweep_dir)
-    results = derive(outcome, run_ids)
+    results = derive(outcome, run_ids, tracking_uri)
     write_tables(results, outcome.sweep_dir, source)
     write_report(results, outcome.sweep_dir)
     return results

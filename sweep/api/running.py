@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import MEASURED, SweepOutcome
 from sweep.analysis.results import Results, derive
-from sweep.api.deriving import known_runs
+from sweep.api.deriving import known_runs, known_server
 from sweep.api.engine_room import EngineRoom, watchers_of
 from sweep.api.folder import claim, default_sweep_dir, write_inputs
 from sweep.api.mirroring import MirrorProcess, order_for, write_results
@@ -186,14 +186,14 @@ def _record(outcome: SweepOutcome, mirror: MirrorProcess | None, status: str) ->
 
     source = source_of(outcome.sweep_dir)
     if mirror is None:
-        results = write_results(outcome, known_runs(outcome.sweep_dir))
+        results = write_results(outcome, known_runs(outcome.sweep_dir), known_server(outcome.sweep_dir))
         _note_reported(outcome.sweep_dir, source)
         return results
     mirror.patience_s = _PATIENCE_S["interrupted" if status == "interrupted" else ""]
     is_in = False
     with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
         is_in = mirror.settle()
-    results = write_results(outcome, mirror.run_ids)
+    results = write_results(outcome, mirror.run_ids, mirror.tracking_uri)
     if is_in and mirror.finish(status):
         _note_reported(outcome.sweep_dir, source)
     else:
