@@ -142,11 +142,14 @@ def _layer(name: str, workload: str, weight: int, rows: pd.DataFrame, devices: S
     row, configurations = pd.factorize(rows["trace_hash"], sort=True)
     column = pd.Index(devices).get_indexer_for(pd.Index(rows["device"]))
     shape = (len(configurations), len(devices))
-    seconds, found = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
+    seconds, screened, found = np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
     own = rows["is_own"].to_numpy(dtype=np.bool_)
     found[row[own], column[own]] = True
-    last = ~pd.Series(row * len(devices) + column).duplicated(keep="last").to_numpy()
+    place = pd.Series(row * len(devices) + column)
+    last = ~place.duplicated(keep="last").to_numpy()
     seconds[row[last], column[last]] = rows["seconds"].to_numpy()[last]
+    last_own = place[own].drop_duplicates(keep="last").index.to_numpy()
+    screened[row[last_own], column[last_own]] = rows["seconds"].to_numpy()[last_own]
     is_failed = last & ~rows["is_valid"].to_numpy(dtype=np.bool_)
     texts = (rows["error_class"][is_failed] + ": " + rows["error"][is_failed]).str.strip(": ")
     places = zip(row[is_failed].tolist(), column[is_failed].tolist(), strict=True)
@@ -159,4 +162,5 @@ def _layer(name: str, workload: str, weight: int, rows: pd.DataFrame, devices: S
         seconds=seconds,
         failures=dict(zip(places, texts, strict=True)),
         found=found,
+        screened=screened,
     )

@@ -35,10 +35,14 @@ class LayerTimes:
     """Shape as `seconds`: whether the device's own search proposed the configuration, and it was not brought from
     another. None: wherever it has a time.
     """
+    screened: NDArray[np.float64] | None = None
+    """Shape as `seconds`: what the device's own search measured, NaN where it found nothing. Who is among the best of a
+    device is asked of these, so that measuring candidates makes no others of them. None: `seconds`, where `found`.
+    """
 
     def __post_init__(self) -> None:
         shape = (len(self.configurations), len(self.devices))
-        if self.seconds.shape != shape or (self.found is not None and self.found.shape != shape):
+        if any(one is not None and one.shape != shape for one in (self.seconds, self.found, self.screened)):
             raise ValueError(f"{self.layer}: times of {shape[0]} configurations on {shape[1]} devices have that shape")
         if not self.devices or len(set(self.devices)) != shape[1] or len(set(self.configurations)) != shape[0]:
             raise ValueError(f"{self.layer}: takes devices, and has each device and configuration once")
@@ -81,6 +85,7 @@ class LayerTimes:
             seconds=self.seconds[kept],
             failures={(place[row], column): why for (row, column), why in self.failures.items() if row in place},
             found=None if self.found is None else self.found[kept],
+            screened=None if self.screened is None else self.screened[kept],
         )
 
     def on(self, devices: Sequence[str]) -> LayerTimes:
@@ -93,19 +98,20 @@ class LayerTimes:
             seconds=self.seconds[:, columns],
             failures={(row, place[column]): why for (row, column), why in self.failures.items() if column in place},
             found=None if self.found is None else self.found[:, columns],
+            screened=None if self.screened is None else self.screened[:, columns],
         )
 
     def best_of_each(self, count: int) -> LayerTimes:
         """Only the union over the devices of the `count` fastest that each one's own search found.
 
-        Of equal times the lesser id is taken. The best of each device stay, whatever `count` (at least 1) is.
+        By what that search measured. Of equal times the lesser id is taken.
         """
         if count < 1:
             raise ValueError("at least one configuration of each device is kept")
         kept: set[int] = set()
         for column in range(len(self.devices)):
-            own_s = self.seconds[:, column]
-            if self.found is not None:
+            own_s = (self.seconds if self.screened is None else self.screened)[:, column]
+            if self.screened is None and self.found is not None:
                 own_s = np.where(self.found[:, column], own_s, np.nan)
             known = np.flatnonzero(~np.isnan(own_s))
             if len(known) > count:

@@ -124,6 +124,18 @@ def test_what_another_device_found_is_known_by_its_origin() -> None:
     assert read(row("x", "a", 1.0, origin="overlay"), row("x", "a", 1.0)).best_of_each(1).configurations == ["x"]
 
 
+def test_measuring_candidates_makes_no_others_of_them() -> None:
+    own = [row("x", "a", 1.0), row("y", "a", 2.0), row("z", "b", 1.0, origin="relative"), row("y", "b", 3.0)]
+    elsewhere = [
+        row("x", "a", 5.0, origin="overlay", t=9.0, validated_s=5.0),  # it was lucky
+        row("x", "b", 0.5, origin="overlay", t=9.0),
+        row("z", "a", 0.5, origin="overlay", t=9.0),
+    ]
+    for rows in (own, [*own, *elsewhere]):
+        assert sorted(read(*rows).best_of_each(1).configurations) == ["x", "z"]
+    assert read(*own, *elsewhere).best_of_each(1).seconds.tolist() == [[5.0, 0.5], [0.5, 1.0]]
+
+
 def test_a_model_has_its_tasks_in_order_with_weights_also_those_without_a_record() -> None:
     found = layers_of(
         table([row("x", "a", 1.0), row("x", "a", 1.0, workload="ee", task="other")]),
