@@ -13,6 +13,8 @@ from sweep.analysis.wording import as_bytes, as_duration, as_ms, as_percent, as_
 __all__ = ["Column", "best_ids", "detail_columns", "main_columns", "ranked", "runtime_name", "tuner_name", "varies"]
 
 Row = Mapping[str, Any]
+_COMPARED = ("±", "vs untuned", "vs ORT")
+"""Left out where no cell has a value for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,12 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
         ),
         Column("status", lambda row: _status(row, best), keep=2),
     ]
-    return [column for column in columns if column.axis is None or varies(rows, column.axis)]
+    return [
+        column
+        for column in columns
+        if (column.axis is None or varies(rows, column.axis))
+        and (column.title not in _COMPARED or any(column.value and column.value(row) is not None for row in rows))
+    ]
 
 
 def detail_columns(rows: Sequence[Row]) -> list[Column]:

@@ -27,6 +27,8 @@ _FIGURES_SHOWN = 40
 OWN_UI = "http://127.0.0.1:5000"
 """Where `sweep ui DIR` serves when it is told nothing else."""
 _VERSIONS = "versions."
+_SIMULATED = '"simulated": true'
+"""In the conditions of what the simulated engine made up."""
 _STAGES = ("import", "lower", "tune", "build", "measure")
 
 
@@ -63,6 +65,7 @@ def render_page(results: Results) -> str:
         undrawn=Counter(one.section for one in drawn) - Counter(one.section for one in shown),
         figures=_script_json([{"data": one.data, "layout": one.layout} for one in shown]),
         failures=failures(rows),
+        simulated=any(_SIMULATED in (row["conditions_json"] or "") for row in rows),
         stage_counts={kind: summary.stage_counts[kind] for kind in _in_order(summary.stage_counts)},
         stage_states=list(dict.fromkeys(state for counts in summary.stage_counts.values() for state in counts)),
         stage_seconds={kind: as_duration(seconds) for kind, seconds in summary.stage_seconds.items()},

@@ -179,3 +179,14 @@ def test_a_page_of_very_many_cells_stays_readable_and_says_what_it_leaves_out(tm
     assert "100 more cells are in results.csv" in text
     assert "60 more of these are left out" in text
     assert len(text) < 4_000_000
+
+
+def test_a_simulated_sweep_says_so(tmp_path: Path, page: str) -> None:
+    outcome = sweep_outcome(tmp_path)
+    made_up = [
+        replace(cell, stages={**cell.stages, "measure": {**cell.stages["measure"], "conditions": {"simulated": True}}})
+        for cell in outcome.cells
+        if cell.status == "done"
+    ]
+    assert "its latencies mean nothing" in without_library(render_page(derive(replace(outcome, cells=made_up))))
+    assert "its latencies mean nothing" not in without_library(page)

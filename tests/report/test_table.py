@@ -109,3 +109,12 @@ def test_a_large_table_is_cut_and_says_so(tmp_path: Path) -> None:
     render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=120))
     assert stream.getvalue().count("local-1  ") < 60
     assert "slower or failed cells; --format csv has all" in stream.getvalue()
+
+
+def test_comparisons_that_no_cell_has_are_no_columns(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, troubles=False)
+    cells = [cell for cell in outcome.cells if cell.cell.tuner == "xgb"]
+    stream = io.StringIO()
+    render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=120))
+    header = next(line for line in stream.getvalue().splitlines() if "median ms" in line)
+    assert header.split() == "device tuner opt median ms ± status".split()
