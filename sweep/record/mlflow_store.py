@@ -12,10 +12,12 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
+
+import filelock
 
 from sweep.errors import RecordError
 
@@ -41,6 +43,7 @@ _ENVIRONMENT = {
 }
 
 _ARTIFACTS = "mlartifacts"
+_MEMORY, _SCRATCH, _LOCK = Path("/dev/shm"), "sweep-mlflow-", "lock"
 
 
 def embedded_store(sweep_dir: Path) -> tuple[str, str]:
@@ -164,10 +167,9 @@ def _create_sqlite(path: Path) -> None:
     """Make the tables in memory and move them here: a hundred commits, seconds to half a minute on a busy disk."""
     from mlflow.tracking.client import MlflowClient
 
-    memory = Path("/dev/shm")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None, prefix="sweep-mlflow-") as scratch:
-        made = Path(scratch) / path.name
+    with _scratch() as scratch:
+        made = scratch / path.name
         # MLflow makes an empty experiment by itself, which would be the first thing a person sees in the UI.
         MlflowClient(f"sqlite:///{made}").delete_experiment("0")
         partial = path.with_name(f".{path.name}.partial")
@@ -177,6 +179,17 @@ def _create_sqlite(path: Path) -> None:
             with closing(sqlite3.connect(partial)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
         partial.replace(path)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder in memory; those that killed processes have left, whose locks nobody holds, are removed."""
+    home = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(gettempdir())
+    for left in home.glob(f"{_SCRATCH}*/{_LOCK}"):
+        with suppress(filelock.Timeout, OSError), filelock.FileLock(left, timeout=0):
+            shutil.rmtree(left.parent, ignore_errors=True)
+    with TemporaryDirectory(dir=home, prefix=_SCRATCH) as scratch, filelock.FileLock(Path(scratch) / _LOCK):
+        yield Path(scratch)
 
 
 def _is_on_network(folder: Path) -> bool:

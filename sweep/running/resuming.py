@@ -25,9 +25,7 @@ def usable_results(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOpti
     for stage in plan.stages.values():
         newest[stage.id] = max((newest[need] for need in stage.inputs), default=0)
         one = finished.get(stage.id)
-        if one is None:
-            if stage.kind == "tune":
-                newest[stage.id] = math.inf
+        if one is None:  # also where its line was destroyed: what was made with it stands
             continue
         if one.seq < newest[stage.id] or (options.retry_failed and one.result.get("tainted")):
             continue

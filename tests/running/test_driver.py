@@ -373,3 +373,15 @@ def test_a_clock_that_is_set_back_delays_no_retry(tmp_path: Path) -> None:
     assert state.last_t is not None
     assert state.first_t is not None
     assert state.last_t < state.first_t
+
+
+def test_what_was_measured_stands_where_the_line_of_its_tuning_was_destroyed(tmp_path: Path) -> None:
+    run(tmp_path, ChosenEngine(done))
+    path = tmp_path / "ledger.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    (lost,) = [n for n, line in enumerate(lines) if b"stage_done" in line and b'"stage":"t2"' in line]
+    lines[lost] = bytes(len(lines[lost]) - 1) + b"\n"
+    path.write_bytes(b"".join(lines))
+    engine = ChosenEngine(done)
+    assert run(tmp_path, engine)[0] == "done"
+    assert engine.started == []
