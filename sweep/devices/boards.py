@@ -76,6 +76,15 @@ class Boards:
             lease.give_up(None)
             raise
 
+    def let_rest(self) -> None:
+        """Where a board rests, wait for one that may be used: before the cores are taken, which others want meanwhile.
+
+        Raises DeviceLost, as `session` does.
+        """
+        at_s = now_s()
+        if any(entry.rests(at_s) for entry in self.register.read().values()):
+            self._wait_for_ready(time.monotonic() + self.free_timeout_s)
+
     def _connect(self, timeout_s: float) -> tuple[Connection, Lease]:
         load_client()
         deadline = time.monotonic() + self.free_timeout_s

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -221,8 +221,7 @@ class Farm:
             state = self._state()
             if state is not None:
                 address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
-                there = TrackerClient(address.tracker_host, address.tracker_port).keys()
-                absent = [key for key, count in expected.items() if key not in there or there[key].total < count]
+                absent = _absent(address, expected)
                 if not absent:
                     return address
                 missing = ", ".join(absent)
@@ -252,3 +251,12 @@ class Farm:
         shutil.rmtree(self.state_dir / "tmp", ignore_errors=True)
         for name in ("farm.json", "farm.json.partial"):
             (self.state_dir / name).unlink(missing_ok=True)
+
+
+def _absent(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:
+    """Which keys have not all their servers at the tracker yet; it may itself be starting."""
+    try:
+        there = TrackerClient(address.tracker_host, address.tracker_port).keys()
+    except DeviceLost:
+        return ["the tracker"]
+    return [key for key, count in expected.items() if key not in there or there[key].total < count]

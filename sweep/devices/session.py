@@ -98,6 +98,7 @@ class DeviceSession:
         `min_repeat_ms`; and `seconds`, what the measurement cost without the wait for the cores. One call is all for a
         candidate that is slower than `slow_s`. Raises MeasureTimeout, MeasureFailed (it crashed or raised), DeviceLost.
         """
+        self._boards.let_rest()
         with self._cores():
             began = time.monotonic()
             with self._boards.session(timeout_s) as remote:
@@ -119,6 +120,7 @@ class DeviceSession:
         Gives `run_secs`, for each library `rounds * repeat` values in seconds, and `seconds`. Raises as
         `measure_candidate` does.
         """
+        self._boards.let_rest()
         with self._cores():
             began = time.monotonic()
             with self._boards.session(timeout_s) as remote:
@@ -141,6 +143,7 @@ class DeviceSession:
         Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
         """
         artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
+        self._boards.let_rest()
         with self._cores(), self._boards.session(sampling.timeout_s) as remote:
             place = self._place(self.device.threads, remote.board)
             result = measure_on(remote, artifact, sampling, threshold, place, kernel)

@@ -85,11 +85,12 @@ def rested(register: Register) -> None:
 
 def test_boards_of_one_key_work_at_the_same_time(session: DeviceSession, c_candidate: Build) -> None:
     spans: list[tuple[float, float]] = []
+    slow = c_candidate(sleep_ms(200))
 
     def work(_: int) -> None:
         for _ in range(3):
             began = time.monotonic()
-            session.measure_candidate(c_candidate(sleep_ms(200)), [], **OPTIONS)
+            session.measure_candidate(slow, [], **OPTIONS)
             spans.append((began, time.monotonic()))
 
     with ThreadPoolExecutor(2) as pool:
