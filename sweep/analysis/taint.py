@@ -21,7 +21,8 @@ _FIGURES = re.compile(r"\d+(?:\.\d+)?")
 SLOWED = 0.25
 """Share by which the reference kernel may be slower than the best seen on the device. Chosen from few rough samples on
 a shared machine of two virtual cores, with other work on the other one: mostly 13 to 24 % slower, at times 29 or 69 %,
-the causes not told apart; with 10 % most blocks there were tainted."""
+the causes not told apart; with 10 % most blocks there were tainted. `python -m benchmarks comparison` tells how the
+kernel's times are spread on a quiet machine and beside loads."""
 DRIFTED = 0.20
 """Share by which it may differ before and after."""
 CLOCK_CHANGED = 0.10
