@@ -67,10 +67,10 @@ class LineReader:
     def _settle(self, *, is_end: bool) -> list[Mapping[str, Any]]:
         events: list[Mapping[str, Any]] = []
         while self._held:
-            for take in (1, 2):
-                before = b"".join(self._held[:take])
-                if found := mended(before, decode_line):
-                    break
+            before, found = self._held[0], mended(self._held[0], decode_line)
+            if not found:  # a byte that has become a line break makes two of one
+                before = b"".join(self._held[:2])
+                found = mended(before, decode_line)
             if found and found[0][1]["seq"] > self._seq:
                 for _, event in found:
                     self._check(event, may_skip=bool(self._lost))
@@ -78,7 +78,7 @@ class LineReader:
                     events.append(event)
                 self.mended.append(Mended(self.good_bytes, before, b"".join(line for line, _ in found)))
                 self.good_bytes += len(before)
-                del self._held[:take]
+                del self._held[: before.count(b"\n") or 1]
             elif is_end:
                 self._held.clear()
             else:

@@ -26,7 +26,8 @@ def mended(raw: bytes, decode: Decode) -> list[tuple[bytes, Mapping[str, Any]]]:
     """
     for lines in (*([one] for one in _single(raw)), *_pairs(raw)):
         events = [decode(line) for line in lines]
-        found = [(line, event) for line, event in zip(lines, events, strict=True) if event is not None]
+        found: list[tuple[bytes, Mapping[str, Any]]] = []
+        found += [(line, event) for line, event in zip(lines, events, strict=True) if event is not None]
         if len(found) == len(lines):
             return found
     return []
