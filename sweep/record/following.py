@@ -42,6 +42,8 @@ class Following:
                 self._cells_of.setdefault(stage_id, []).append(index)
         self._to_do: dict[int, None] = {}
         """Cells that are settled and not written, in order."""
+        self._written: set[int] = set()
+        """Cells that were, since the store was opened."""
         self.is_open = False
         """Whether it was seen what the store has."""
         self._pause_s = 0.0
@@ -70,8 +72,8 @@ class Following:
         return self._tried(self._write_some)
 
     def look_again(self) -> None:
-        """Take every settled cell up again; what is there as it should be is not written."""
-        self._to_do.update(dict.fromkeys(range(len(self._plan.cells))))
+        """Take up every settled cell that was not written since the store was opened; what is there stays."""
+        self._to_do.update((index, None) for index in range(len(self._plan.cells)) if index not in self._written)
 
     def try_to(self, act: Callable[[], None]) -> tuple[bool, float]:
         """Do something with the open mirror: whether it was done, and the seconds to wait before trying again."""
@@ -88,6 +90,7 @@ class Following:
             if not self.is_open:
                 self.mirror.open(self._identity())
                 self.is_open = True
+                self._written.clear()
                 self.look_again()
             done = act()
         except RecordError as error:
@@ -111,14 +114,16 @@ class Following:
                 self._to_do.update(dict.fromkeys(self._cells_of.get(event["stage"], ())))
 
     def _write_some(self) -> dict[str, str]:
-        taken, drafts = [], []
+        taken, drafts, settled = [], [], []
         for index, draft in self._drafts():
             taken.append(index)
             if draft is not None:
                 drafts.append(draft)
+                settled.append(index)
             if len(drafts) == _AT_ONCE:
                 break
         written = self.mirror.record_cells(drafts)
+        self._written.update(settled)
         for index in taken:
             del self._to_do[index]
         return written

@@ -62,10 +62,12 @@ def test_cells_come_as_they_settle_and_each_once(folder: Path, tmp_path: Path, e
     ledger.write_bytes(b"".join(lines))
     second, _ = follower.step()
 
-    follower.look_again()
-    assert follower.step()[0] == {**first, **second}
     assert first.keys().isdisjoint(second)
-    assert len(follower.mirror.run_ids) == len(first) + len(second)
+    assert follower.mirror.run_ids == {**first, **second}
+    follower.look_again()
+    assert follower.step() == ({}, 0.0), "what was written is not looked at again"
+    follower.is_open = False  # as after an error
+    assert follower.step()[0] == {**first, **second}, "now all of it is"
 
 
 def test_a_store_that_is_away_is_tried_again_and_gets_everything(
