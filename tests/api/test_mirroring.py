@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import threading
@@ -12,6 +13,7 @@ import pytest
 from sweep.api.mirroring import mirror
 from sweep.api.reading import open_results
 from sweep.api.running import SweepRun
+from sweep.cli import main
 from sweep.errors import LedgerError, RecordError
 from sweep.record.mlflow_store import embedded_store
 from sweep.running.ledger import Ledger, read_ledger
@@ -43,7 +45,9 @@ def test_every_cell_is_a_run_that_its_row_names(ended: SweepRun, sweep_dir: Path
     assert (dataset["_name"], len(dataset["_digest"])) == ("squeezenet", 32)
 
 
-def test_a_store_that_was_lost_is_made_anew_the_same(sweep_dir: Path, tmp_path: Path) -> None:
+def test_a_store_that_was_lost_is_made_anew_the_same(
+    sweep_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     uri = embedded_store(sweep_dir)[0]
     before = runs_in(uri, sweep_dir)
     copy = tmp_path / "sweep"
@@ -55,7 +59,8 @@ def test_a_store_that_was_lost_is_made_anew_the_same(sweep_dir: Path, tmp_path: 
     ids = open_results(copy)["mlflow_run_id"].to_pylist()
     assert None not in ids
     assert set(ids).isdisjoint(open_results(sweep_dir)["mlflow_run_id"].to_pylist())
-    assert set(mirror(copy).run_ids.values()) == set(ids)
+    assert main(["mirror", str(copy), "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["runs"].values()) == set(ids)
 
 
 def test_a_run_whose_store_is_away_ends_and_is_mirrored_later(
