@@ -32,6 +32,8 @@ READY = "return document.readyState === 'complete' && Boolean(document.getElemen
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage"""
 SIGNED = "return [...document.querySelectorAll('#cells th [role=button]')]"
+TOO_HIGH = """return [...document.querySelectorAll('.plot')]
+  .filter(p => p.querySelector('.main-svg').clientHeight > p.clientHeight).map(p => p.id)"""
 A4_PX = 794 - 2 * 45
 """Between the margins, at 96 a inch."""
 
@@ -110,6 +112,9 @@ def test_every_figure_is_drawn_and_the_console_stays_empty(opened: Any) -> None:
     drawn = opened.execute_script("return document.querySelectorAll('.plot .main-svg').length")
     assert plots == 18
     assert drawn >= plots
+    for moment in ("beforeprint", "afterprint"):
+        opened.execute_script(f"window.dispatchEvent(new Event('{moment}'))")
+        assert opened.execute_script(TOO_HIGH) == []
     assert opened.get_log("browser") == []
     assert opened.execute_script("return performance.getEntriesByType('resource').length") == 0
 

@@ -23,11 +23,13 @@
   const plots = () => document.querySelectorAll("figure:not([hidden]) .plot.js-plotly-plot");
   window.addEventListener("beforeprint", () => {
     drawAll();
-    plots().forEach((plot) => place(plot, plot.data, { ...plot.layout, autosize: false, width: PAPER }));
+    for (const plot of plots()) {
+      place(plot, plot.data, { ...plot.layout, autosize: false, width: PAPER, height: plot.clientHeight });
+    }
   });
   window.addEventListener("afterprint", () => {
     for (const plot of plots()) {
-      const { width, ...layout } = plot.layout;
+      const { width, height, ...layout } = plot.layout;
       place(plot, plot.data, { ...layout, autosize: true });
     }
   });
