@@ -89,9 +89,6 @@ class RayCluster:
         self._folder = folder
         # Ray's Unix sockets lie below it, and their paths are short
         self._temp = Path(tempfile.mkdtemp(prefix="sr-", dir="/tmp"))
-        gcs, self._dashboard = free_ports(2)
-        self.address = f"127.0.0.1:{gcs}"
-        self.jobs = f"http://127.0.0.1:{self._dashboard}"
         token = folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32))
@@ -107,14 +104,16 @@ class RayCluster:
             "RAY_health_check_period_ms": "1000",  # a lost node is found within seconds
         }
         self.nodes: list[Node] = []
-        self._start(
-            ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={self._dashboard}"],
-            cpus,
-            {},
-        )
-        if not self.nodes[0].is_up():
-            self.close()
-            raise AssertionError(self.nodes[0].log.read_text())
+        for _ in range(_STARTS):
+            gcs, dashboard = free_ports(2)
+            self.address, self.jobs = f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}"
+            head = ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+            node = self._start(head, cpus, {})
+            if node.is_up():
+                return
+            node.end()
+        self.close()
+        raise AssertionError(node.log.read_text())
 
     def add(self, cpus: int = 1, **environment: str) -> Node:
         """One more node."""
