@@ -29,6 +29,7 @@ from sweep.analysis.measurements import repeats_of
 from sweep.api.engine_room import EngineRoom
 from sweep.api.pairing import REPEATS
 from sweep.api.single_stage import measure_stage
+from sweep.devices.timing import RETAKES
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine
 from sweep.running.ledger import read_ledger
@@ -42,7 +43,7 @@ LAYERS = {"a": 20, "b": 21}
 COMPARISONS = 30
 WRONG_AT_MOST, FOUND_AT_LEAST = 2, 27
 LAST_LOOK_PAIRS = 27
-"""A comparison that is AMBIGUOUS until then stays so."""
+"""A comparison that is AMBIGUOUS after so many, disturbed ones included, stays so."""
 TRUTH_SHARE, KERNEL_SHARE = 0.1, 0.15
 """Of the minutes: for the true ratio, and for the kernel."""
 STUDY = """
@@ -188,25 +189,26 @@ class _Bench:
         results = self._perform([(first, options), (second, options)])
         one, other = (_cell(name, self._device.key, result) for name, result in zip("ab", results, strict=True))
         at_first = found = compare_cells(one, other)
-        pairs: list[tuple[tuple[float, ...], tuple[float, ...]]] = []
-        while not found.is_decided and len(pairs) < LAST_LOOK_PAIRS:
+        taken: list[dict[str, Any]] = []
+        while not found.is_decided and len(taken) < LAST_LOOK_PAIRS:
             for _ in range(found.pairs_wanted):
                 if time.monotonic() > end_t:
                     return None
-                blocks = self._pair(first, second, len(pairs))
-                pairs.append((tuple(blocks[0]["run_secs"]), tuple(blocks[1]["run_secs"])))
-            found = compare_cells(one, other, more=PairedBlocks(tuple(pairs)))
+                taken.append({"cells": ["a", "b"], "blocks": self._pair(first, second, len(taken), RETAKES)})
+            found = compare_cells(one, other, more=PairedBlocks.of(taken, "a", "b"))
         return at_first, found
 
-    def _pair(self, first: _Artifact, second: _Artifact, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _pair(
+        self, first: _Artifact, second: _Artifact, number: int, retakes: int = 0
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         if number % 2:
-            other, one = self._block(second), self._block(first)
+            other, one = self._block(second, retakes), self._block(first, retakes)
             return one, other
-        return self._block(first), self._block(second)
+        return self._block(first, retakes), self._block(second, retakes)
 
-    def _block(self, artifact: _Artifact) -> dict[str, Any]:
+    def _block(self, artifact: _Artifact, retakes: int = 0) -> dict[str, Any]:
         measure = Measure(repeat=REPEATS, max_repeat=REPEATS, rounds=1, relative_interval=0.0, number=artifact.number)
-        (result,) = self._perform([(artifact, {**asdict(measure), "retakes": 0})])
+        (result,) = self._perform([(artifact, {**asdict(measure), "retakes": retakes})])
         return result
 
     def _perform(self, wanted: Sequence[tuple[_Artifact, Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -231,7 +233,9 @@ def _cell(name: str, device: str, result: Mapping[str, Any]) -> MeasuredCell:
     times = [{**result["conditions"], **block["conditions"]}.get("at_before") for block in told]
     blocks = [Block(tuple(run_secs), t) for run_secs, t in zip(repeats_of(result), times, strict=True)]
     kernel = [*result["reference_before_s"], *result["reference_after_s"]]
-    return MeasuredCell(name, name, tuple(blocks), device, "here", None, median(kernel) * 1e3 if kernel else None)
+    kernel_ms = median(kernel) * 1e3 if kernel else None
+    disturbed = "; ".join(result["tainted"]) or None
+    return MeasuredCell(name, name, tuple(blocks), device, "here", None, kernel_ms, disturbed)
 
 
 @contextmanager

@@ -14,7 +14,18 @@ from typing import Any
 
 from sweep.analysis.statistics import relative_interval
 
-__all__ = ["Clock", "Ready", "Repeats", "Sampling", "StoppedBy", "Timing", "get_ready", "sample", "take_repeats"]
+__all__ = [
+    "RETAKES",
+    "Clock",
+    "Ready",
+    "Repeats",
+    "Sampling",
+    "StoppedBy",
+    "Timing",
+    "get_ready",
+    "sample",
+    "take_repeats",
+]
 
 Clock = Callable[[int, int], list[float]]
 """(number, repeat) -> `repeat` means over `number` calls each, in seconds."""
