@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,22 @@ from sweep.analysis.answer import best_cells, untuned_note
 from sweep.analysis.results import NO_TUNER, REFERENCE
 from sweep.analysis.wording import as_bytes, as_duration, as_ms, as_percent, as_times
 
-__all__ = ["Column", "best_ids", "detail_columns", "main_columns", "ranked", "runtime_name", "tuner_name", "varies"]
+__all__ = [
+    "Column",
+    "best_ids",
+    "detail_columns",
+    "fastest",
+    "main_columns",
+    "ranked",
+    "rows_each",
+    "runtime_name",
+    "tuner_name",
+    "varies",
+]
 
 Row = Mapping[str, Any]
+_LINES, _MOST_EACH, _FEWEST_EACH = 240, 40, 3
+"""Of a text; of a model on a device, at most and at least."""
 _COMPARED = ("±", "vs untuned", "vs ORT")
 """Left out where no cell has a value for them."""
 
@@ -45,6 +59,26 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
         return models[row["model"]], devices[row["device"]], row["batch"], median is None, median or 0.0
 
     return sorted(rows, key=key)
+
+
+def rows_each(rows: Sequence[Row]) -> int:
+    """How many cells of a model on a device a text shows, so that the whole of it can be read and pasted."""
+    places = len({(row["model"], row["device"]) for row in rows})
+    return max(_FEWEST_EACH, min(_MOST_EACH, _LINES // max(1, places)))
+
+
+def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
+    """The first so many of each device with what they are compared with, and how many that leaves out.
+
+    rows: of one model, ranked.
+    """
+    seen: Counter[str] = Counter()
+    shown = []
+    for row in rows:
+        seen[row["device"]] += 1
+        if seen[row["device"]] <= each or row["runtime"] == REFERENCE:
+            shown.append(row)
+    return shown, len(rows) - len(shown)
 
 
 def best_ids(rows: Sequence[Row]) -> frozenset[str]:

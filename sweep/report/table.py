@@ -15,7 +15,7 @@ from rich.text import Text
 from sweep.analysis.answer import answer
 from sweep.analysis.results import REFERENCE, Results
 from sweep.analysis.wording import as_duration, as_percent, plural
-from sweep.report.columns import Column, best_ids, main_columns, ranked, varies
+from sweep.report.columns import Column, best_ids, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.tasks import untuned_notes
 from sweep.report.tuning import sentences
 
@@ -25,8 +25,6 @@ Row = Mapping[str, Any]
 _STATUS_STYLE = {"failed": "red", "skipped": "yellow", "pending": "dim", "tainted": "magenta"}
 _FAILURES_SHOWN = 12
 _FEWEST_COLUMNS = 3
-_ROWS_SHOWN = 40
-"""Of a model on a device: a terminal is no place to read more."""
 
 
 def render_results(results: Results, console: Console) -> None:
@@ -36,8 +34,9 @@ def render_results(results: Results, console: Console) -> None:
 
 def _rendered(results: Results, console: Console) -> Group:
     parts: list[RenderableType] = []
+    each = rows_each(results.cells)
     for model in dict.fromkeys(row["model"] for row in results.cells):
-        parts += [_model_table(model, [row for row in results.cells if row["model"] == model], console), ""]
+        parts += [_model_table(model, [row for row in results.cells if row["model"] == model], console, each), ""]
     if results.summary.question:
         parts.append(Text(results.summary.question, style="italic"))
     parts.append(Text(answer(results), style="bold"))
@@ -55,14 +54,14 @@ def _rendered(results: Results, console: Console) -> Group:
     return Group(*parts)
 
 
-def _model_table(model: str, rows: Sequence[Row], console: Console) -> Table:
+def _model_table(model: str, rows: Sequence[Row], console: Console, each: int) -> Table:
     columns = main_columns(rows)
     one = next((row for row in rows if row["runtime"] != REFERENCE), rows[0])
     fixed = [f"{axis} {one[axis]}" for axis in ("target", "layout", "precision", "batch") if not varies(rows, axis)]
     title = Text(model, style="bold")
     title.append(f"   {', '.join(fixed)}" if fixed else "", style="dim")
     unbounded = console.options.update(max_width=1000)
-    shown, left_out = _fastest(ranked(rows))
+    shown, left_out = fastest(ranked(rows), each)
     while True:
         table = _table(title, columns, shown)
         if left_out:
@@ -70,17 +69,6 @@ def _model_table(model: str, rows: Sequence[Row], console: Console) -> Table:
         if len(columns) <= _FEWEST_COLUMNS or Measurement.get(console, unbounded, table).maximum <= console.width:
             return table
         columns.remove(min(columns, key=lambda column: column.keep))
-
-
-def _fastest(rows: Sequence[Row]) -> tuple[list[Row], int]:
-    """The first rows of each device, and how many that leaves out."""
-    seen: Counter[str] = Counter()
-    shown = []
-    for row in rows:
-        seen[row["device"]] += 1
-        if seen[row["device"]] <= _ROWS_SHOWN or row["runtime"] == REFERENCE:
-            shown.append(row)
-    return shown, len(rows) - len(shown)
 
 
 def _table(title: Text, columns: Sequence[Column], rows: Sequence[Row]) -> Table:

@@ -11,7 +11,8 @@ from typing import Any
 
 from sweep.analysis.answer import answer, best_cells
 from sweep.analysis.results import Results
-from sweep.report.columns import Column, main_columns, ranked
+from sweep.analysis.wording import plural
+from sweep.report.columns import Column, fastest, main_columns, ranked, rows_each
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
 from sweep.report.tasks import untuned_notes
@@ -49,12 +50,17 @@ def as_json(results: Results) -> str:
 
 
 def as_markdown(results: Results) -> str:
-    """A page of Markdown (GitHub's): question, answer, a table a model, failures, times, conditions."""
+    """A page of Markdown (GitHub's), short enough for a comment there: question, answer, the fastest cells, failures.
+
+    Tuning and conditions are folded.
+    """
     summary = results.summary
     parts = [f"# {_escaped(summary.question or summary.study)}", *answer(results).splitlines()]
     for model in dict.fromkeys(row["model"] for row in results.cells):
         rows = ranked([row for row in results.cells if row["model"] == model])
-        parts += [f"## {_escaped(model)}", _table(main_columns(rows), rows)]
+        shown, left_out = fastest(rows, rows_each(results.cells))
+        parts += [f"## {_escaped(model)}", _table(main_columns(rows), shown)]
+        parts += [f"... and {plural(left_out, 'slower or failed cell')}"] if left_out else []
     lines = failure_lines(results.cells)
     if lines:
         parts += ["## Failed, skipped or tainted", "\n".join(f"- {_escaped(line)}" for line in lines)]
@@ -65,12 +71,12 @@ def as_markdown(results: Results) -> str:
         lines = ["| " + " | ".join(_escaped(text) for text in row) + " |" for row in table.rows]
         heading = "| " + " | ".join(title for title, _ in table.titles) + " |"
         rule = "| --- " + "| ---: " * (len(table.titles) - 1) + "|"
-        parts += ["## Tuning", *sentences(pools), "\n".join([heading, rule, *lines])]
+        parts += [*sentences(pools), *_folded("Tuning, by pool", "\n".join([heading, rule, *lines]))]
     if times := time_line(results):
         parts += ["## Where the time went", f"{times}."]
     known = [f"- {name}: {_escaped(value)}" for name, value in conditions(summary.conditions)]
     if known:
-        parts += ["## Conditions", "\n".join(known)]
+        parts += _folded("Conditions", "\n".join(known))
     return "\n\n".join(parts) + "\n"
 
 
@@ -79,6 +85,10 @@ def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
     rule = " | ".join("---:" if column.value else "---" for column in columns)
     lines = [" | ".join(_escaped(column.text(row)) for column in columns) for row in rows]
     return "\n".join(f"| {line} |" for line in (heading, rule, *lines))
+
+
+def _folded(title: str, text: str) -> list[str]:
+    return [f"<details><summary>{title}</summary>", text, "</details>"]
 
 
 def _escaped(text: str) -> str:

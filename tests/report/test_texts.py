@@ -86,3 +86,18 @@ def test_a_report_that_cannot_be_written_is_one_clear_error(results: Results, tm
     (tmp_path / "report").write_text("in the way")
     with pytest.raises(RecordError, match="cannot be written"):
         write_report(results, tmp_path, ["csv"])
+
+
+def test_markdown_of_a_thousand_cells_fits_a_comment_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, opt_levels=(0, 1, 2, 3, 4))
+    cells = [
+        replace(cell, cell=replace(cell.cell, model=f"network{number}", batch=1 + number % 2))
+        for number in range(40)
+        for cell in outcome.cells
+    ]
+    results = derive(replace(outcome, cells=cells))
+    assert len(results.cells) > 1000
+    text = as_markdown(results)
+    assert len(text) < 65_536
+    assert "slower or failed cells" in text
+    assert all(f"## network{number}\n" in text for number in range(40))
