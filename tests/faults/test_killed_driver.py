@@ -44,8 +44,15 @@ EARLY = 0.15
 """Share of the kills that come at any moment of the first second: before there is a ledger, or nothing new in it."""
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_simulated_study(tmp_path: Path, chance: random.Random, kills: int) -> None:
+def test_a_few_kills(tmp_path: Path, chance: random.Random) -> None:
+    place = Place(tmp_path / "place", STUDY.format(batches=[1]), CLUSTER.format(mirror="false"))
+
+    _end(_kill(place, chance, kills=3))
+
+
+@pytest.mark.slow
+def test_fifty_kills(tmp_path: Path, chance: random.Random) -> None:
+    kills = 50
     batches = list(range(1, 3 + kills // 5))
     place = Place(tmp_path / "place", STUDY.format(batches=batches), CLUSTER.format(mirror="true"))
 
@@ -53,6 +60,7 @@ def test_a_simulated_study(tmp_path: Path, chance: random.Random, kills: int) ->
         place.write("cluster.yaml", CLUSTER.format(mirror=str(chance.random() < MIRRORED).lower()))
 
     witness = _kill(place, chance, kills, vary)
+    witness.store = place.out / "mlflow.db"
     place.write("cluster.yaml", CLUSTER.format(mirror="true"))
     _end(witness)
 
@@ -62,11 +70,13 @@ def test_a_simulated_study(tmp_path: Path, chance: random.Random, kills: int) ->
 def test_a_real_study(tmp_path: Path, chance: random.Random) -> None:
     place = Place(tmp_path / "place", REAL_STUDY, CLUSTER_ONE.format(engine="inline"))
 
-    _end(_kill(place, chance, kills=5))
+    witness = _kill(place, chance, kills=5)
+    witness.store = place.out / "mlflow.db"
+    _end(witness)
 
 
 def _kill(place: Place, chance: random.Random, kills: int, vary: Callable[[], None] = lambda: None) -> Witness:
-    witness = Witness(place, store=place.out / "mlflow.db")
+    witness = Witness(place)
     for left in range(kills, 0, -1):
         vary()
         running = place.start()
