@@ -204,7 +204,8 @@ class _Driver:
             return
         cause = self.machine.root_cause(self.plan.cells[cell].stages[-1])
         if state is m.StageState.SKIPPED and cause is not None and cause not in self.plan.stages:
-            self.skipped = cause
+            if self.plan.cells[cell].stages[-1] not in self.ledger.state.done:  # else it keeps its coarse answer
+                self.skipped = cause
         else:
             self.any_failed = True
 

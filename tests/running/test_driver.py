@@ -282,6 +282,15 @@ def test_a_tuner_that_had_no_time_for_a_trial_has_no_cells_with_its_name(
     assert set(state.done) == set(diamond().stages) - {"t2", "b2", "m2"}
 
 
+def test_a_cell_that_has_a_coarse_answer_is_not_skipped_where_there_is_no_time_for_a_finer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, Slow(monkeypatch, cut), max_seconds=100.0)
+    engine = Slow(monkeypatch, cut)
+    assert run(tmp_path, engine, max_seconds=1.0)[0] == "done"
+    assert engine.started == []
+
+
 def test_a_build_older_than_its_tuning_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second run is killed between tuning and building."""
     run(tmp_path, Slow(monkeypatch, cut), max_seconds=100.0)
