@@ -120,10 +120,17 @@ def ui_command(
     """
     import os
 
+    from sweep.record.mlflow_store import experiment_of, ui_environment
     from sweep.record.mlflow_store import ui_command as command
-    from sweep.record.mlflow_store import ui_environment
+    from sweep.record.mlflow_view import view_path
+    from sweep.running.saved_plan import read_plan
 
     require_sweep(folder)
     argv = command(folder, port=port)
-    typer.echo(f"MLflow on http://127.0.0.1:{port} (Ctrl-C ends it)")
+    address = f"http://127.0.0.1:{port}"
+    typer.echo(f"MLflow on {address} (Ctrl-C ends it)")
+    experiment = experiment_of(folder, str(read_plan(folder)["study"]))
+    if experiment is not None:
+        typer.echo(f"  cells   {address}{view_path(experiment)}")
+        typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
     os.execvpe(argv[0], argv, {**os.environ, **ui_environment()})

@@ -22,6 +22,7 @@ from sweep.record.mlflow_bulk import writer_for
 from sweep.record.mlflow_rows import Point
 from sweep.record.mlflow_runs import RunDraft
 from sweep.record.mlflow_store import bring_home, embedded_store, home_of, open_client, settle, translated
+from sweep.record.mlflow_view import VIEW_TAG, experiment_tags
 from sweep.record.mlflow_writer import ClientWriter, Writer
 
 __all__ = ["MlflowMirror", "SweepIdentity"]
@@ -178,15 +179,15 @@ class MlflowMirror:
         return found
 
     def _experiment(self) -> str:
+        tags = experiment_tags(self.question)
         existing = self._client.get_experiment_by_name(self.study)
-        if existing is not None and existing.lifecycle_stage == "active":
-            return str(existing.experiment_id)
-        if existing is not None:
+        if existing is None:
+            return str(self._client.create_experiment(self.study, artifact_location=self.artifact_root, tags=tags))
+        if existing.lifecycle_stage != "active":
             self._client.restore_experiment(existing.experiment_id)
-            return str(existing.experiment_id)
-        # The kind decides which pages the UI offers: runs and their charts, not traces of prompts.
-        tags = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": self.question}
-        return str(self._client.create_experiment(self.study, artifact_location=self.artifact_root, tags=tags))
+        if existing.tags.get(VIEW_TAG) != tags[VIEW_TAG]:
+            self._client.set_experiment_tag(existing.experiment_id, VIEW_TAG, tags[VIEW_TAG])
+        return str(existing.experiment_id)
 
     def _search(self, condition: str) -> list[Any]:
         found: list[Any] = []

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
+from urllib.parse import quote
 
 import filelock
 
@@ -24,6 +25,7 @@ from sweep.errors import RecordError
 __all__ = [
     "bring_home",
     "embedded_store",
+    "experiment_of",
     "home_of",
     "open_client",
     "settle",
@@ -133,6 +135,17 @@ def ui_command(sweep_dir: Path, *, port: int = 5000, tracking_uri: str | None = 
     }
     words = [word for option in options.items() for word in option]
     return [sys.executable, "-m", "mlflow", "server", *words, "--no-serve-artifacts"]
+
+
+def experiment_of(sweep_dir: Path, study: str) -> str | None:
+    """Id of a study's experiment in the sweep's own store, read without loading MLflow; None where it is not there."""
+    path = sweep_dir / "mlflow.db"
+    if not path.is_file():
+        return None
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as store:
+        for (found,) in store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (study,)):
+            return str(found)
+    return None
 
 
 def ui_environment() -> Mapping[str, str]:
