@@ -53,7 +53,14 @@ time.sleep(60)
         assert process.stdout is not None
         process.stdout.readline()
         tasks = conditions._threads(Path(f"/proc/{process.pid}"))
-        assert any(any(conditions._is_runnable(task, [core]) for task in tasks) for _ in range(50)) is spins
+
+        def is_runnable() -> bool:
+            return any(conditions._is_runnable(task, [core]) for task in tasks)
+
+        deadline = time.monotonic() + 30  # until both threads have got to where they stay, on a busy core
+        while is_runnable() is not spins and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert is_runnable() is spins
         process.kill()
 
 
