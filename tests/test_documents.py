@@ -1,4 +1,4 @@
-"""The documents at the root: links lead somewhere, and the files, tests and modules they name exist."""
+"""The documents at the root and under docs: links lead somewhere, and the files, tests and modules they name exist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "DESIGN.md", "CHANGELOG.md", "CONTRIBUTING.md")
+PAGES = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
+DOCUMENTS = ("README.md", "DESIGN.md", "CHANGELOG.md", "CONTRIBUTING.md", *PAGES)
 FOLDERS = ("sweep", "tests", "experiments", "clusters", "docs", "tools", "benchmarks", "notebooks", ".ci")
 
 
@@ -30,8 +31,14 @@ def test_links_lead_somewhere(name: str) -> None:
         if target.startswith("https://"):
             continue
         path, _, anchor = target.partition("#")
-        assert not path or (ROOT / path).exists(), target
-        assert not anchor or anchor in anchors(read(path or name)), target
+        aim = (ROOT / name).parent / path if path else ROOT / name
+        assert aim.exists(), target
+        assert not anchor or anchor in anchors(aim.read_text(encoding="utf-8")), target
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    assert PAGES
+    assert set(PAGES) <= {target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", read("README.md"))}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,4 +1,5 @@
-"""What the README says is so: its commands run, its code works, its examples pass, its files are there.
+"""What the README and the pages under docs say is so: their commands run, their code works, their examples pass,
+their files are there.
 
 Commands run as they stand in a folder like a clone, with a finished sweep of made-up devices in it. Those that would
 take minutes are given the simulated cluster, and run for real under the `slow` mark.
@@ -22,13 +23,20 @@ import pytest
 import typer
 
 from sweep.study.gate import load_cluster, load_study
-from tests.page import README, ROOT, blocks, code, table
+from tests.page import PAGES, ROOT, blocks, code, prose, table
 
 IS_X86 = os.uname().machine == "x86_64"
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 SWEEP_COMMANDS = [line for line in COMMANDS if line.startswith("sweep ")]
+SHOWN = [
+    line[line.index("sweep ") :].partition("  #")[0]
+    for block in blocks("bash")
+    for line in block.replace("\\\n", " ").splitlines()
+    if re.match(r"(\w+=\S+ )*sweep ", line)
+]
+"""Commands that need more than a clone has: they are not run, and what they name exists."""
 
 
 def clone(folder: Path, engine: str = "simulated") -> Path:
@@ -133,11 +141,16 @@ def test_every_command_and_option_of_the_page_exists_and_no_command_is_missing()
     farm = commands["farm"].commands
     assert {words.split()[-1] for row in table("command") if "farm" in row[0] for words in code(row[0])} == set(farm)
     options = {option for one in (*commands.values(), *farm.values()) for part in one.params for option in part.opts}
-    for line in SWEEP_COMMANDS:
+    assert len(SHOWN) > 5
+    for line in (*SWEEP_COMMANDS, *SHOWN):
         known = {option for part in commands[line.split()[1]].params for option in part.opts} if line[6] != "-" else {}
         assert set(re.findall(r" (--[a-z-]+)", line)) <= {*known, "--help"}, line
-    for text in code(re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)):
-        assert set(re.findall(r"(?<![\w-])(--[a-z-]+)", text)) <= {*options, "--help", "--fresh"}, text
+    off = {option for one in commands.values() for part in one.params for option in part.secondary_opts}
+    for text in code(prose()):
+        known = {*options, *off, "--help", "--install-completion"}
+        if text.startswith("python -m tvm."):
+            continue
+        assert set(re.findall(r"(?<![\w-])(--[a-z-]+)", text)) <= known, text
 
 
 @pytest.mark.mlflow
@@ -182,7 +195,7 @@ def test_python_runs(source: str, here: Path) -> None:
 
 def test_the_tuner_of_ones_own_can_be_asked_for(here: Path) -> None:
     (source,) = [block for block in blocks("python") if "class Annealing" in block]
-    (entry,) = re.findall(r"`(\{name: \"my_tuners:.*\})`", README)
+    (entry,) = re.findall(r"`(\{name: \"my_tuners:.*\})`", PAGES["docs/tuners.md"])
     (here / "my_tuners.py").write_text(source)
     study = here / "own.yaml"
     study.write_text(f"study: own\nmodels: [onnx-light:squeezenet]\ntuners: [{entry}]\n")

@@ -1,4 +1,4 @@
-"""The README's tables are the program's own: keys, tuners, opt levels, error classes."""
+"""Tables of the README and the pages under docs are the program's own: keys, tuners, levels, error classes, metrics."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import importlib.util
 import re
 from pathlib import Path
 
+import typer
+
 from sweep import errors
+from sweep.running.policy import RetryPolicy
+from sweep.study.cluster_form import ClusterForm, DeviceForm
 from sweep.study.study_form import MeasureForm, StudyForm
 from sweep.study.tuners import CATALOGUE, SearchForm
 from sweep.toolchain.lowering import RECIPES
-from tests.page import code, table
+from tests.page import ROOT, code, table
+
+TUNERS, OPERATIONS = "docs/tuners.md", "docs/operations.md"
 
 
 def test_study_keys_and_their_defaults() -> None:
@@ -28,14 +34,14 @@ def test_study_keys_and_their_defaults() -> None:
 
 
 def test_tuners_and_their_options() -> None:
-    rows = table("tuner")
+    rows = table("tuner", page=TUNERS)
     assert [code(row[0])[0] for row in rows] == list(CATALOGUE)
     for row in rows:
         fields = CATALOGUE[code(row[0])[0]].model_fields
         for option, default in re.findall(r"`(\w+)` (\d+)", row[2]):
             assert fields[option].default == int(default)
     documented = {}
-    for row in table("common option"):
+    for row in table("common option", page=TUNERS):
         values = [None if value == "none" else float(value) for value in row[1].split(", ")]
         documented |= dict(zip(code(row[0]), values, strict=True))
     common = {name: field.default for name, field in SearchForm.model_fields.items() if name != "label"}
@@ -43,13 +49,50 @@ def test_tuners_and_their_options() -> None:
 
 
 def test_opt_levels() -> None:
-    assert {int(row[0]): row[1] for row in table("level")} == {level: one.name for level, one in RECIPES.items()}
+    assert {int(row[0]): row[1] for row in table("level", page=TUNERS)} == {
+        level: one.name for level, one in RECIPES.items()
+    }
 
 
-def test_error_classes() -> None:
-    named = {code(row[0])[0] for row in table("class")}
+def test_cluster_keys() -> None:
+    keys = {key for row in table("key", 1) for key in code(row[0])}
+    devices = {key.removeprefix("devices[].") for key in keys if key.startswith("devices[].")}
+    assert devices == set(DeviceForm.model_fields)
+    assert {key.partition("[")[0] for key in keys} == set(ClusterForm.model_fields)
+
+
+def test_error_classes_and_how_often_they_are_tried() -> None:
+    rows = {code(row[0])[0]: row[2] for row in table("class", page="docs/troubleshooting.md")}
+    attempts = RetryPolicy().attempts
+    assert rows == {name: f"{attempts[name]} a run" if name in attempts else "once" for name in rows}
+    named = set(rows)
     roots = {"SweepError", "ToolchainError", "DeviceError"}
     assert named == {*errors.__all__, "Bug"} - {*roots, "PlanError"}  # a plan that contradicts itself is a bug
+
+
+def test_metrics_and_events() -> None:
+    named = {name for row in table("metric", page=OPERATIONS) for name in code(row[0])}
+    counted = re.findall(r'"(sweep_\w+)"', (ROOT / "sweep" / "engine" / "ray_metrics.py").read_text(encoding="utf-8"))
+    assert named == {f"ray_{name}" for name in counted}
+    events = {name for row in table("event", page=OPERATIONS) for name in code(row[0])}
+    journal = (ROOT / "sweep" / "api" / "journal.py").read_text(encoding="utf-8")
+    assert events == set(re.findall(r'write\(\s*"(\w+)"', journal))
+
+
+def test_options_and_files_of_an_overlay() -> None:
+    from sweep.cli import app
+
+    command = typer.main.get_command(app).commands["overlay"]  # type: ignore[attr-defined]
+    options = {option for row in table("option", page="docs/overlay.md") for option in code(row[0])}
+    missing = {option for part in command.params for option in part.opts if option.startswith("--")} - options
+    assert missing == {"--cluster", "--network", "--out", "--json"}  # told in the text around
+    files = {name for row in table("file", page="docs/overlay.md") for name in code(row[0])}
+    rooms = (ROOT / "sweep" / "api").glob("overlaying*.py")
+    program = "\n".join(path.read_text(encoding="utf-8") for path in rooms)
+    for name in files:
+        assert f'"{name.partition("/")[0]}"' in program, name
+    written = set(re.findall(r'"(\w+\.(?:csv|html|jsonl))"', program)) - {"ledger.jsonl"}
+    assert written <= files
 
 
 def _as_yaml(value: float | bool) -> str:
