@@ -84,6 +84,6 @@ $(READY): pyproject.toml constraints.txt
 	if [ -z "$$python" ]; then echo 'error: Python 3.11 or newer is needed, and none was found on PATH' >&2; exit 1; fi; \
 	test -x $(BIN)/python || "$$python" -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,cluster,postgresql,bench]'
 	@touch $@
 	$(call phase,ready)

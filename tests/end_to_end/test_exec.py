@@ -45,6 +45,7 @@ def test_an_artifact_is_measured_on_another_device(place: Place) -> None:
     assert json.loads(lines[-1])["run_secs"] == told["run_secs"]
 
 
+@pytest.mark.slow
 def test_a_log_is_compiled_for_the_device_first(place: Place) -> None:
     (records, *_) = paths(place, "records", "here", "random", "O3")
     ended, told = executed(place, records, "there")

@@ -46,13 +46,15 @@ def test_models_that_cannot_be_imported_leave_the_others_alone(place: Place) -> 
     shown = " ".join(ended.out.split())
     assert re.search(r"4 failed, [12] (done|tainted)", shown)
     assert "does not support: Det (node d)" in shown
-    assert len(re.findall(r" 1x ", shown)) <= 1, "a rival that failed is no measure for others"
     rows = pd.read_parquet(place.out / "results.parquet").set_index(["model", "runtime"])
     assert {rows.status[("tiny", "tvm")], rows.status[("tiny", "onnxruntime")]} <= {*MEASURED}
     for model in ("unsupported", "corrupt"):
         failed = rows.loc[(model, "tvm")]
         assert (failed.status, failed.error_class, failed.failed_stage) == ("failed", "ImportFailed", "import")
         assert pd.isna(failed.latency_ms_median)
+        for runtime in ("tvm", "onnxruntime"):
+            ratios = rows.loc[(model, runtime), ["ratio_to_onnxruntime", "speedup_vs_untuned"]]
+            assert ratios.isna().all(), "a rival that failed is no measure for others"
 
     events = place.events()
     again = place.run()
@@ -62,6 +64,7 @@ def test_models_that_cannot_be_imported_leave_the_others_alone(place: Place) -> 
     assert place.events() == events, "what cannot come out differently is not tried again"
 
 
+@pytest.mark.slow
 def test_fail_fast_starts_nothing_more(place: Place) -> None:
     ended = place.run("--fail-fast")
 

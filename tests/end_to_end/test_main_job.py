@@ -88,7 +88,8 @@ def test_every_repeat_is_kept(finished: Finished) -> None:
 
     kinds = measurements.groupby("kind").seconds.count()
     assert kinds["repeat"] == 3 * CELLS
-    assert kinds.drop("repeat").sum() == CELLS, "one warm-up each"
+    assert kinds["warm-up"] == CELLS, "one each"
+    assert set(kinds.index) <= {"repeat", "warm-up", "set aside"}
     assert (measurements.seconds > 0).all()
 
 
@@ -126,17 +127,30 @@ def test_the_terminal_shows_table_and_places(finished: Finished) -> None:
     out = finished.ended.out
 
     assert "ONNX Runtime" in out
-    assert f"{CELLS} done" in out
+    told = re.search(r"((?:\d+ (?:done|tainted)(?:, )?)+) in \d", " ".join(out.split()))  # tainted: on a busy machine
+    assert told is not None
+    assert sum(map(int, re.findall(r"\d+", told[1]))) == CELLS
     assert str(finished.out / "report" / "index.html") in out
     assert "sweep ui out" in out
 
 
 def test_progress_is_all_that_goes_to_standard_error(finished: Finished) -> None:
     """No warning of Ray, TVM or MLflow among it, which a person could not act upon."""
-    known = re.compile(r"\d+ cells to measure|stage   |done    |tuning  |so far  |ended: |again   ")
+    lines = (
+        "stage   ",
+        "done    ",
+        "tuning  ",
+        "so far  ",
+        "ended: ",
+        "again   ",
+        "tainted ",
+        "        further",
+        "metrics: ",
+    )
+    known = re.compile("|".join([r"\d+ cells to measure", *lines]))
 
     assert [line for line in finished.ended.err.splitlines() if not known.match(line)] == []
-    assert finished.ended.err.count("done    tiny") == CELLS
+    assert len(re.findall("^(?:done    |tainted )tiny", finished.ended.err, re.MULTILINE)) == CELLS
 
 
 def test_each_stage_was_attempted_once(finished: Finished) -> None:

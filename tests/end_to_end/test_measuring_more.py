@@ -29,6 +29,7 @@ def copied(finished_inline: Finished, tmp_path: Path) -> Place:
     return place
 
 
+@pytest.mark.slow
 def test_what_is_ambiguous_is_measured_on_and_all_of_it_is_kept(copied: Place) -> None:
     before = compare(copied.out, *CELLS)
     assert not before.is_decided

@@ -47,6 +47,7 @@ def test_a_device_actor_that_dies_fails_its_attempt_and_another_takes_over(ray: 
     _works_again(ray, plain)
 
 
+@pytest.mark.slow
 def test_a_tuner_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
     plain = ray.stages("tune")[0]
     attempt = ray.attempt(plain, number=21)
@@ -71,6 +72,7 @@ def test_a_tuner_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -
     assert log.read_text().count("\n") >= 1
 
 
+@pytest.mark.slow
 def test_builder_and_device_die_in_mid_search_and_no_trial_is_lost(ray: Shop) -> None:
     """Neither is a candidate's doing: it is built and measured again."""
     plain = ray.stages("tune")[0]

@@ -18,7 +18,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
-@pytest.fixture(scope="module", params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("inline", marks=pytest.mark.slow), pytest.param("ray", marks=pytest.mark.ray)],
+)
 def seen(request: pytest.FixtureRequest, study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp(f"room-{request.param}")
     (folder / "cluster.yaml").write_text(CLUSTER.format(engine=request.param))

@@ -182,12 +182,10 @@ def test_nothing_runs_off_the_side_of_a_phone(opened: Any) -> None:
 
 
 def test_print_cuts_no_table_and_no_picture(on_paper: Any) -> None:
-    over = on_paper.execute_script(
-        """const paper = document.querySelector('main').getBoundingClientRect().right + 1;
+    over = """const paper = document.querySelector('main').getBoundingClientRect().right + 1;
         return [...document.querySelectorAll('table, .main-svg, pre, code, dl')]
           .filter(e => e.getBoundingClientRect().right > paper).map(e => e.outerHTML.slice(0, 80))"""
-    )
-    assert over == []
+    until(lambda: on_paper.execute_script(over) == [], "pictures to be drawn for the paper", 20)
     hidden = "return getComputedStyle(document.querySelector(arguments[0])).display"
     assert on_paper.execute_script(hidden, "#filters") == "none"
     assert on_paper.execute_script(hidden, "#cells") == "table"

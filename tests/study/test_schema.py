@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,12 @@ def test_each_experiment_keeps_to_the_schema(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_each_experiment_states_its_question_and_can_be_planned(path: Path) -> None:
-    assert path.read_text().startswith("# ")
+    text = path.read_text()
+    assert text.startswith("# ")
+    cluster = re.search(r"--cluster (clusters/\S+)", text)
     study = load_study(path)
     assert study.question.endswith("?")
-    assert make_plan(study, load_cluster(ROOT / "clusters" / "local.yaml")).cells
+    assert make_plan(study, load_cluster(ROOT / (cluster[1] if cluster else "clusters/local.yaml"))).cells
 
 
 @pytest.mark.parametrize(
