@@ -155,12 +155,13 @@ class Standing:
         return "\n".join(lines)
 
 
-def standing(sweep_dir: Path) -> Standing:
+def standing(sweep_dir: Path | str) -> Standing:
     """Where a sweep stands; also while it runs, and on a machine that only sees its folder.
 
     Raises:
         LedgerError: the folder is not a sweep directory.
     """
+    sweep_dir = Path(sweep_dir)
     state = read_ledger(sweep_dir)
     plan = read_plan(sweep_dir)
     status = state.last_status or ("running" if _has_driver(sweep_dir) else "lost")

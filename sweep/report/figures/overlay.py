@@ -13,7 +13,7 @@ from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.analysis.overlay.tables import reasons_in_words
 from sweep.analysis.wording import as_percent, plural, significant
-from sweep.report.figures.figure import COLOURS, Figure, plain_layout
+from sweep.report.figures.figure import COLOURS, HEAT, Figure, plain_layout
 
 __all__ = ["layer_figures", "network_figures", "overlay_page", "overview"]
 
@@ -48,7 +48,7 @@ def overview(layers: Sequence[Judgement]) -> Iterator[Figure]:
         "customdata": [[_said(layer)] * len(devices) for layer in shown],
         "hovertemplate": "%{y} on %{x}: %{text}<br>%{customdata}<extra></extra>",
         "hoverongaps": True,
-        "colorscale": [[0, "#74C9A5"], [0.12, "#C4E6C3"], [0.4, "#F8EBC0"], [1, "#EDB48A"]],
+        "colorscale": HEAT,
         "zmin": 0,
         "zmax": _WORST_SHOWN,
         "showscale": False,
