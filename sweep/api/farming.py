@@ -13,7 +13,7 @@ from sweep.devices.announced import farms_announced
 from sweep.devices.farm import Farm
 from sweep.devices.farm_status import BoardStatus, FarmStatus, KeyStatus, together
 from sweep.devices.tracker_client import TrackerClient
-from sweep.engine.site import host_lock_dir
+from sweep.engine.site import cache_dir, host_lock_dir
 from sweep.study.cluster import Cluster
 
 __all__ = ["describe", "farm_dir", "keep_up", "running_farms_dir", "take_down"]
@@ -22,12 +22,12 @@ __all__ = ["describe", "farm_dir", "keep_up", "running_farms_dir", "take_down"]
 def farm_dir(cluster: Cluster) -> Path:
     """Where the farm of a cluster file keeps its state: in the user's cache folder, by the file's own path."""
     digest = hashlib.sha256(str(cluster.path.resolve()).encode()).hexdigest()[:8]
-    return host_lock_dir().parent / "farms" / f"{cluster.name}-{digest}"
+    return cache_dir() / "farms" / f"{cluster.name}-{digest}"
 
 
 def running_farms_dir() -> Path:
     """Where runs say that they have a farm up."""
-    return host_lock_dir().parent / "farms" / "of-runs"
+    return cache_dir() / "farms" / "of-runs"
 
 
 def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sweep.devices.processes import boot_id
 from sweep.study.cluster import Cluster, Device
 
-__all__ = ["Site", "compile_cores_of", "host_lock_dir", "lent_cores_of"]
+__all__ = ["Site", "cache_dir", "compile_cores_of", "host_lock_dir", "lent_cores_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,14 @@ def lent_cores_of(cluster: Cluster) -> tuple[int, ...]:
     return tuple(sorted((lent - kept) & os.sched_getaffinity(0)))
 
 
+def cache_dir() -> Path:
+    """What all sweeps of a user share."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tvm-sweep"
+
+
 def host_lock_dir() -> Path:
-    """Where the locks of this host's cores lie, the register of who was lent one, and those of the boards: in the
-    user's cache folder, so that all sweeps find the same ones.
+    """Where leases and locks of this host's cores and boards lie, and the registers of who was lent a core: in the
+    user's cache folder, so that all sweeps find the same ones. A home may be shared by several hosts, whose cores have
+    the same numbers, so each has a folder of its own, by its boot.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "tvm-sweep" / "locks"
+    return cache_dir() / "locks" / boot_id()[:13]

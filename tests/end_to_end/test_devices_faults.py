@@ -61,7 +61,7 @@ class Faulty:
     def boards(self) -> dict[str, Entry]:
         """All boards of all keys that the sweep has worked with."""
         found: dict[str, Entry] = {}
-        for path in (self.place.folder / "cache" / "tvm-sweep" / "locks" / "boards").glob("*.json"):
+        for path in (self.place.folder / "cache" / "tvm-sweep" / "locks").glob("*/boards/*.json"):
             found |= Register(path, {}).read()
         return found
 

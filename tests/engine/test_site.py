@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.site import Site, compile_cores_of, lent_cores_of
+from sweep.engine import site as sites
+from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
 from tests.devices.parts import make_cluster, make_device
 
 CASES = [
@@ -40,3 +41,12 @@ def test_each_core_has_its_use(
     assert lent_cores_of(cluster) == lent
     site = Site(Path(), Path(), "127.0.0.1", 0, {}, rest, shared, lent)
     assert site.own_slots(2) == slots
+
+
+def test_hosts_that_share_a_home_do_not_share_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    here = host_lock_dir()
+    assert here == host_lock_dir()
+    assert tmp_path in here.parents
+    monkeypatch.setattr(sites, "boot_id", lambda: "11111111-2222-3333-4444-555555555555")
+    assert host_lock_dir() != here
