@@ -72,6 +72,7 @@ class Rounds:
             "max_repeat": repeat,
             "relative_interval": 0.0,
             "number": self._told[0]["number"] if self._told else sampling.number,
+            "warmup": max(0, sampling.warmup - 1) if self._told else sampling.warmup,  # the output check is a call too
             "time_limit_s": sampling.time_limit_s - self._timed_s(),
             "timeout_s": sampling.timeout_s - self._spent_s,
             "retakes": 0,
@@ -129,14 +130,24 @@ class Rounds:
             self._next_look = len(clean) + max(2, len(clean) // SHARE)
             if self._is_narrow(values):
                 return StoppedBy.INTERVAL
-        block_s = float(self._told[-1]["number"]) * sum(self._told[-1]["run_secs"])
+        block_s = _timed_s(self._told[-1])
         if self._timed_s() + block_s > sampling.time_limit_s:
+            return StoppedBy.TIME
+        if len(clean) >= self._rounds and sum(_timed_s(visit.told) for visit in clean) + block_s > self._refining_s():
             return StoppedBy.TIME
         if self._spent_s + FIT * self._visit_s > sampling.timeout_s:
             return StoppedBy.TIME
         if len(self._told) - len(clean) > self._rounds:
             return StoppedBy.DISTURBED
         return None
+
+    def _refining_s(self) -> float:
+        """How long the calls of clean blocks may take where the rounds are over and the interval is still wide: a slow
+        network gets no more for it than a fast one, since every call more would be at the cost of the others' cells.
+        """
+        if self._told[0]["number"] > 1 or not self._sampling.relative_interval:
+            return math.inf
+        return self._sampling.max_repeat * self._sampling.min_repeat_ms / 1000
 
     def _is_narrow(self, values: Sequence[Sequence[float]]) -> bool:
         if min(map(min, values)) <= 0:  # of a clock that is too coarse nothing can be said
@@ -170,7 +181,11 @@ class Rounds:
         )
 
     def _timed_s(self) -> float:
-        return sum((float(told["number"]) * math.fsum(told["run_secs"]) for told in self._told), 0.0)
+        return sum(map(_timed_s, self._told), 0.0)
+
+
+def _timed_s(told: Mapping[str, Any]) -> float:
+    return float(told["number"]) * math.fsum(told["run_secs"])
 
 
 def _joined(visits: Sequence[_Visit], name: str) -> list[float]:

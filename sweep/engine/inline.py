@@ -12,8 +12,10 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from sweep.engine.bench import DeviceBench, FutureLaboratory, Lane, TunerBench, cells_at_once, lanes_of
+from sweep.engine.device_bench import DeviceBench, cells_at_once, lanes_of
+from sweep.engine.lanes import Lane
 from sweep.engine.site import Site
+from sweep.engine.tuner_bench import FutureLaboratory, TunerBench
 from sweep.engine.work import (
     CANDIDATE_MEMORY_BYTES,
     TuneCall,

@@ -17,9 +17,10 @@ from typing import Any
 import ray
 
 from sweep import errors
-from sweep.engine.bench import DeviceBench, FutureLaboratory, TunerBench
+from sweep.engine.device_bench import DeviceBench
 from sweep.engine.ray_builders import Builders, settle
 from sweep.engine.site import Site
+from sweep.engine.tuner_bench import FutureLaboratory, TunerBench
 from sweep.engine.work import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
 from sweep.toolchain.tuning.job import Arguments
 

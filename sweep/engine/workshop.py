@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sweep.engine.bench import DeviceBench, Lane
+from sweep.engine.device_bench import DeviceBench
+from sweep.engine.lanes import Lane
 from sweep.engine.site import Site
 from sweep.engine.work import CANDIDATE_MEMORY_BYTES, MeasureCall
 from sweep.toolchain.forge import Forge

@@ -22,7 +22,7 @@ from sweep.devices.farm import Farm
 from sweep.devices.register import Register, boards_of, now_s
 from sweep.devices.session import DeviceSession
 from sweep.devices.tracker_client import TrackerClient
-from sweep.engine.bench import DeviceBench
+from sweep.engine.device_bench import DeviceBench
 from sweep.engine.site import Site
 from sweep.errors import DeviceLost, MeasureTimeout
 from sweep.study.cluster import Tracker

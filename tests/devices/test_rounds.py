@@ -42,7 +42,7 @@ class Device:
         return {
             "run_secs": [level + 1e-9 * (100 * index + repeat) for repeat in range(options["repeat"])],
             "warmup_secs": [2 * level],
-            "number": options["number"] or 10,
+            "number": options["number"] or max(1, round(0.1 / self.call_s)),
             "stopped_by": "repeats",
             "reference_before_s": [kernel_s] * 7,
             "reference_after_s": [kernel_s] * 7,
@@ -110,6 +110,19 @@ def test_rounds_go_with_the_other_options(changed: dict[str, Any], sizes: list[i
     device = Device()
     measure(device, relative_interval=1.0, **changed)
     assert [one["repeat"] for one in device.asked] == sizes
+
+
+def test_a_slow_network_gets_no_more_time_for_a_narrow_interval_than_a_fast_one() -> None:
+    slow = measure(Device(call_s=0.3, between=0.2))
+    assert (slow["stopped_by"], len(slow["run_secs"])) == ("time", 15)  # 4.5 s; 50 repeats of 0.1 s would be 5 s
+    assert len(measure(Device(call_s=0.2, between=0.2))["run_secs"]) == 24
+    assert len(measure(Device(call_s=0.2, between=0.2), relative_interval=0.0)["run_secs"]) == 50
+
+
+def test_later_visits_need_no_warm_up_beside_the_output_check() -> None:
+    device = Device()
+    measure(device, warmup=3)
+    assert [one["warmup"] for one in device.asked] == [3, 2, 2, 2, 2]
 
 
 def test_one_round_is_a_measurement_in_one_go_with_its_own_rules() -> None:

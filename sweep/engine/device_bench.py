@@ -1,21 +1,18 @@
-"""The workplaces that engines put into processes: one for a tuner, one for a device.
-
-They turn a call into work on the toolchain and the device. An engine decides in which process they live.
-"""
+"""The device's workplace: turns a call into measurements on it. An engine decides in which process it lives."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from sweep.engine.lanes import SharedLane
 from sweep.engine.site import Site
-from sweep.engine.work import MeasureCall, TuneCall
+from sweep.engine.tuner_bench import CandidateBuilder
+from sweep.engine.work import MeasureCall
 from sweep.errors import SweepError
 from sweep.study.cluster import Device
 from sweep.toolchain.tuning.job import Arguments
@@ -24,106 +21,18 @@ if TYPE_CHECKING:
     from sweep.devices.kernel import Kernel
     from sweep.devices.session import DeviceSession
 
-__all__ = ["TURNS", "DeviceBench", "FutureLaboratory", "Lane", "TunerBench"]
-
-T = TypeVar("T")
+__all__ = ["DeviceBench", "cells_at_once", "lanes_of"]
 
 KERNEL_TIME_LIMIT_S = 300.0
 """It compiles in half a second, and may wait for a builder behind a whole network."""
-
-
-class CandidateBuilder(Protocol):
-    """Submits a job to a forge, wherever that is."""
-
-    def __call__(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
-
-
-class CandidateRunner(Protocol):
-    """Submits a candidate to a device, wherever that is."""
-
-    def __call__(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Future[dict[str, Any]]: ...
-
-
-class CandidateComparer(Protocol):
-    """Submits several candidates to a device, to be measured in turns."""
-
-    def __call__(
-        self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]
-    ) -> Future[dict[str, Any]]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class FutureLaboratory:
-    """A laboratory made of functions that return futures."""
-
-    target: Mapping[str, Any]
-    submit: CandidateBuilder
-    measure: CandidateRunner
-    """Times a candidate on the tuning device."""
-    compare: CandidateComparer
-    """Times candidates in turns on the tuning device."""
-    build_slots: int
-    linker: str | None = None
-
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
-        """Build a candidate in a killable child of the forge."""
-        target = dict(self.target)
-        arguments = {"module_json": module_json, "target": target, "out_path": str(lib), "linker": self.linker}
-        return self.submit("build_candidate", arguments, timeout_s)
-
-
-class TunerBench:
-    """Holds one tuner; used for all tune stages of its key."""
-
-    def __init__(self, sweep_dir: Path, call: TuneCall) -> None:
-        from sweep.toolchain.tuning.tuner import Tuner
-
-        self._sweep_dir = sweep_dir
-        self._tuner = Tuner(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
-
-    def tune(
-        self,
-        call: TuneCall,
-        laboratory: FutureLaboratory,
-        report: Callable[[Mapping[str, Any]], None],
-    ) -> dict[str, Any]:
-        """Perform a tune stage."""
-        from sweep.toolchain.tuning.job import TuneJob, TuningTask
-
-        tasks = [
-            TuningTask(
-                workload=task["workload"],
-                name=task["name"],
-                weight=int(task["weight"]),
-                trivial=bool(task["trivial"]),
-                module=self._sweep_dir / call.lower_dir / "tasks" / f"{task['workload']}.json",
-                family=task["family"],
-            )
-            for task in call.tasks
-        ]
-        warm_start = [Path(folder) for folder in call.warm_start]
-        job = TuneJob(
-            call.label,
-            tasks,
-            call.tuner_label,
-            call.device,
-            call.seed,
-            call.options,
-            call.members,
-            warm_start,
-            call.left_s(),
-        )
-        return {**self._tuner.tune(job, laboratory, report), "records_dir": call.key}
-
-    def close(self) -> None:
-        """Remove what the candidates have left."""
-        self._tuner.close()
-
 
 TURNS = 8
 """Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
 more of them to measure again."""
 
+SHARES = {"candidate": 2.0, "visit": 1.0}
+"""Of a board's time. A tuner that waits for its candidates keeps search and builders waiting, and with them all that
+the tuned cells still have to go through; other cells must come to an answer meanwhile all the same."""
 
 MOST_LANES = 16
 """Boards of a key that are used at once: TVM's client has room for 32 sessions in a process."""
@@ -140,9 +49,9 @@ def cells_at_once(device: Device) -> int:
 
 
 class DeviceBench:
-    """Holds the session to one device. May be called from several threads: one thing at a time is on a board, first
-    come, first served; cells that are measured at the time take turns, a block of repeats each. A cell keeps to one
-    lane, and a lane, as far as it can, to one board.
+    """Holds the session to one device. May be called from several threads: one thing at a time is on a board. Cells
+    that are measured at the time take turns, a block of repeats each; where tuning candidates wait too, they get twice
+    the cells' time. A cell keeps to one lane, and a lane, as far as it can, to one board.
     """
 
     def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
@@ -156,17 +65,19 @@ class DeviceBench:
         self._no_kernel: str | None = None
         """Why there is none, once it was tried."""
         self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
-        self._lanes = [Lane(f"{device.key}-{number}") for number in range(lanes_of(device))]
+        self._lanes = [SharedLane(f"{device.key}-{number}", SHARES) for number in range(lanes_of(device))]
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
         with self._lane() as lane:
-            return lane.submit(lambda: self._open().measure_candidate(lib, args, **options)).result()
+            timing = lane.submit("candidate", lambda: self._open().measure_candidate(lib, args, **options))
+            return timing.result()
 
     def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
         """Time several tuning candidates in turns."""
         with self._lane() as lane:
-            return lane.submit(lambda: self._open().compare_candidates(candidates, **options)).result()
+            timing = lane.submit("candidate", lambda: self._open().compare_candidates(candidates, **options))
+            return timing.result()
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
         """Perform a measure stage. Between its visits to the device others come to theirs."""
@@ -178,7 +89,7 @@ class DeviceBench:
             while (options := rounds.next_visit()) is not None:
                 if lane.is_idle:
                     time.sleep(rounds.pause_s)
-                told, seconds = lane.submit(self._visit, call, options, kernel).result()
+                told, seconds = lane.submit("visit", self._visit, call, options, kernel).result()
                 rounds.take(told, seconds)
         result = rounds.result()
         if kernel is None:
@@ -193,7 +104,7 @@ class DeviceBench:
         self._is_open = False
 
     @contextmanager
-    def _lane(self) -> Iterator[Lane]:
+    def _lane(self) -> Iterator[SharedLane]:
         """The lane that fewest use."""
         with self._choosing:
             lane = min(self._lanes, key=lambda lane: lane.users)
@@ -244,27 +155,3 @@ class DeviceBench:
                 self._session.open()
                 self._is_open = True
         return self._session
-
-
-class Lane:
-    """Runs calls one after the other in a thread of its own, as futures; in `width` threads where it is wider."""
-
-    def __init__(self, name: str, width: int = 1) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix=name)
-        self.users = 0
-        """For whoever has several lanes."""
-        self._latest: Future[Any] | None = None
-
-    def submit(self, call: Callable[..., T], *args: Any) -> Future[T]:
-        """Queue a call."""
-        self._latest = answer = self._pool.submit(call, *args)
-        return answer
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether nothing runs and nothing waits."""
-        return self._latest is None or self._latest.done()
-
-    def close(self) -> None:
-        """Let the running call end and drop the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
