@@ -155,7 +155,8 @@ def _pool(members: Sequence[CellOutcome]) -> Row:
     trials = sum(int(tune.get("trials") or 0) for tune in tunes)
     # Those of earlier runs count among what was spent; they tell nothing of how long a trial takes.
     in_all = max(trials, sum(int(task["trials"]) for task in tasks.values()))
-    naive = [tune.get("naive_trials") for tune in tunes]
+    # What was cut short has spared nothing
+    naive = [None if tune.get("is_cut_short") else tune.get("naive_trials") for tune in tunes]
     # Those that a warm start knew, with the trials to near their best here and in the sweep it comes from
     known = [task for task in tasks.values() if task.get("near_elsewhere") and task.get("near_here")]
     cell = members[0].cell

@@ -92,6 +92,10 @@ def test_trials_of_earlier_runs_count_as_spent_but_time_nothing(cells: list[Cell
     assert (pool["trials"], pool["trials_in_all"], pool["seconds_per_trial"]) == (4, 64, None)
 
 
+def test_tuning_that_was_cut_short_has_spared_no_trials(cells: list[CellOutcome]) -> None:
+    assert pools([told(cells[0], is_cut_short=True)])[0]["naive_trials"] is None
+
+
 def test_tasks_that_a_warm_start_knew_say_what_they_took_here_and_elsewhere(cells: list[CellOutcome]) -> None:
     tasks = [
         {"workload": "a", "trials": 8, "valid": 8, "near_here": 2, "near_elsewhere": 50},
