@@ -25,10 +25,11 @@ from sweep.record.mlflow_bulk import BulkWriter
 from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
 from sweep.record.mlflow_store import open_client
 from sweep.record.mlflow_writer import ClientWriter, Writer
-from sweep.running import machine as m
 from sweep.running.contract import needs_of
 from sweep.running.driver import drive
+from sweep.running.events import StageDone, Start, Tick
 from sweep.running.ledger import Ledger
+from sweep.running.machine import Machine
 from sweep.running.outcome import cell_outcome
 from sweep.study.cluster import Cluster
 from sweep.study.gate import load_cluster, load_study
@@ -109,15 +110,15 @@ def _of_the_driver(folder: Path) -> Iterator[UnitCost]:
 
 def _decision_s(plan: Plan) -> float:
     """A stage's end in, and what to do next out."""
-    machine = m.Machine(plan, needs=needs_of, capacity={"compile": 16, "tune": 16, "device:sim-0": 16})
-    running = [one.stage_id for one in machine.handle(m.Tick(0.0)) if isinstance(one, m.Start)]
+    machine = Machine(plan, needs=needs_of, capacity={"compile": 16, "tune": 16, "device:sim-0": 16})
+    running = [one.stage_id for one in machine.handle(Tick(0.0)) if isinstance(one, Start)]
     each = []
     while running:
-        event = m.StageDone(running.pop(), 0.0)
+        event = StageDone(running.pop(), 0.0)
         start = time.perf_counter()
         told = machine.handle(event)
         each.append(time.perf_counter() - start)
-        running += [one.stage_id for one in told if isinstance(one, m.Start)]
+        running += [one.stage_id for one in told if isinstance(one, Start)]
     return statistics.median(each)
 
 

@@ -56,13 +56,17 @@ class Allowance:
         cell_s: float | None = None,
         tuners_at_once: int = 1,
     ) -> None:
-        self._plan, self._done, self._run_s, self.cell_s = plan, done, run_s, cell_s
+        self._plan, self._run_s, self.cell_s = plan, run_s, cell_s
         self._at_once = max(1, tuners_at_once)
+        self._is_limited = run_s is not None or cell_s is not None
+        self._took_s: dict[str, float] = {}
+        """Of each stage that is done; kept where there is a limit alone."""
         self._begun: dict[str, float] = {}
         """Pool -> the end of its share."""
         self._waiting: dict[str, set[str]] = {}
         """Pool -> its tune stages that have not ended."""
-        if run_s is not None or cell_s is not None:
+        if self._is_limited:
+            self._took_s.update((stage_id, one.seconds) for stage_id, one in done.items())
             for stage in plan.stages.values():
                 if stage.kind == "tune":
                     self._waiting.setdefault(tuner_key(stage), set()).add(stage.id)
@@ -80,8 +84,10 @@ class Allowance:
             return Allowed(0.0, by_run=True)
         return Allowed(by_cell) if by_cell is not None and by_cell <= by_run else Allowed(by_run, by_run=True)
 
-    def ended(self, stage: Stage) -> None:
-        """A tune stage is over, one way or the other: its pool may no longer need its share."""
+    def ended(self, stage: Stage, took_s: float | None = None) -> None:
+        """A stage is over: it is done and `took_s`, or there will be no more of it. Its pool may not need its share."""
+        if took_s is not None and self._is_limited:
+            self._took_s[stage.id] = took_s
         pool = self._waiting.get(tuner_key(stage)) if stage.kind == "tune" else None
         if pool is not None:
             pool.discard(stage.id)
@@ -98,8 +104,8 @@ class Allowance:
             seen.add(stage_id)
             below = self._plan.stages[stage_id]
             work.extend(below.inputs)
-            if stage_id in self._done and below.kind != "tune":
-                spent += self._done[stage_id].seconds
+            if below.kind != "tune":
+                spent += self._took_s.get(stage_id, 0.0)
         return self.cell_s - spent
 
     def _share_end_s(self, stage: Stage, now_s: float) -> float:
@@ -121,11 +127,11 @@ class Allowance:
         devices: dict[str, int] = {}
         builds = 0
         for stage in self._plan.stages.values():
-            finished = self._done.get(stage.id)
+            took_s = self._took_s.get(stage.id)
             if stage.kind not in done:
                 continue
-            if finished is not None:
-                done[stage.kind].append(finished.seconds)
+            if took_s is not None:
+                done[stage.kind].append(took_s)
             elif stage.kind == "build":
                 builds += 1
             else:

@@ -14,7 +14,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -142,7 +143,9 @@ class Ledger:
         """
         self._dir, self._path = sweep_dir, sweep_dir / _NAME
         self._holder = sweep_dir / "ledger.holder.json"
-        self._is_broken = False
+        self._is_broken = self._is_together = False
+        self._waiting: list[tuple[dict[str, Any], bytes]] = []
+        """Events of a block that has not ended, and their lines."""
         self._lock = self._take_lock()
         try:
             self.state, lines = _read(self._path)
@@ -160,31 +163,53 @@ class Ledger:
             raise
 
     def append(self, event: str, *, t: float | None = None, **fields: Any) -> None:
-        """Write one event, on the disk when this returns.
+        """Write one event, on the disk when this returns, or when the block of `together` ends.
 
         Raises:
             LedgerUnwritable: the disk refused (full, gone, read-only); nothing of the line is left behind.
         """
-        with uninterrupted():  # a line whose state was not counted would be followed by one of the same number
-            self._append({"seq": self.state.seq + 1, "t": time.time() if t is None else t, "event": event, **fields})
+        with self.together():
+            seq = self.state.seq + len(self._waiting) + 1
+            line = {"seq": seq, "t": time.time() if t is None else t, "event": event, **fields}
+            self._waiting.append((line, encode_line(line)))
 
-    def _append(self, line: dict[str, Any]) -> None:
-        data = encode_line(line)
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write the events of the block in one go when it ends: a disk takes as long for many as for one.
+
+        Until then the state knows none of them. Those before an error in the block are written all the same.
+
+        Raises:
+            LedgerUnwritable: the disk refused; nothing of these lines is left behind.
+        """
+        if self._is_together:
+            yield
+            return
+        self._is_together = True
+        with uninterrupted():  # a line whose state was not counted would be followed by one of the same number
+            try:
+                yield
+            finally:
+                lines, self._waiting, self._is_together = self._waiting, [], False
+                if lines:
+                    self._write(b"".join(data for _, data in lines))
+                for line, _ in lines:
+                    self.state.apply(line)
+
+    def _write(self, data: bytes) -> None:
         if self._is_broken:
             raise LedgerUnwritable(f"{self._path}: cannot be written: the end of it could not be taken back")
-        size = self._file.tell() if self._file.seekable() else None
+        size = os.fstat(self._file.fileno()).st_size
         try:
             while data:  # a disk takes what there is room for, and says why only when asked for more
                 data = data[self._file.write(data) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            if size is not None:
-                try:
-                    self._file.truncate(size)
-                except OSError:  # a line after half a line would be damaged
-                    self._is_broken = True
+            try:
+                self._file.truncate(size)
+            except OSError:  # a line after half a line would be damaged
+                self._is_broken = True
             raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
-        self.state.apply(line)
 
     def close(self) -> None:
         """Give the directory back."""

@@ -15,119 +15,29 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from sweep.errors import PlanError
 from sweep.planning.planner import Plan
 from sweep.planning.stage import Stage
+from sweep.running.events import (
+    FINAL,
+    AttemptFailed,
+    CellSettled,
+    Drop,
+    Event,
+    Finish,
+    Instruction,
+    Skip,
+    StageDone,
+    StageState,
+    Start,
+    Stop,
+    Tick,
+)
 from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.slots import Need, Slots
 
-__all__ = [
-    "AttemptFailed",
-    "CellSettled",
-    "Drop",
-    "Event",
-    "Finish",
-    "Instruction",
-    "Machine",
-    "Skip",
-    "StageDone",
-    "StageState",
-    "Start",
-    "Stop",
-    "Tick",
-]
-
-
-class StageState(StrEnum):
-    """Where a stage stands; not to be confused with a cell's status."""
-
-    WAITING = "waiting"
-    READY = "ready"
-    RUNNING = "running"
-    DELAYED = "delayed"
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
-
-
-_FINAL = frozenset({StageState.DONE, StageState.FAILED, StageState.SKIPPED})
-
-
-@dataclass(frozen=True, slots=True)
-class StageDone:
-    """An attempt ended well."""
-
-    stage_id: str
-    t: float
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptFailed:
-    """An attempt ended in an error."""
-
-    stage_id: str
-    error_class: str
-    t: float
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed: delayed stages may be due."""
-
-    t: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Start nothing more (Ctrl-C, no time left, fail-fast); what runs may end."""
-
-    reason: str
-    t: float
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """An attempt that was to start was not made, and will not be in this run."""
-
-    stage_id: str
-    reason: str
-    t: float
-
-
-Event = StageDone | AttemptFailed | Tick | Stop | Drop
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Begin an attempt of this stage."""
-
-    stage_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """This stage will not run, because of that stage (or of the run's end, when `because` is no stage)."""
-
-    stage_id: str
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class CellSettled:
-    """The last stage of this cell (an index into `Plan.cells`) reached a final state."""
-
-    cell: int
-    state: StageState
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Nothing is running and nothing can be started."""
-
-
-Instruction = Start | Skip | CellSettled | Finish
+__all__ = ["Machine"]
 
 
 @dataclass(slots=True)
@@ -174,7 +84,7 @@ class Machine:
         self._pending: list[Instruction] = []
         self._build(plan, needs, done)
         for stage_id in failed:
-            if stage_id in self._nodes and self._nodes[stage_id].state not in _FINAL:
+            if stage_id in self._nodes and self._nodes[stage_id].state not in FINAL:
                 self._settle(self._nodes[stage_id], StageState.FAILED, stage_id)
 
     def _build(self, plan: Plan, needs: Callable[[Stage], tuple[Need, ...]], done: Container[str]) -> None:
@@ -293,7 +203,7 @@ class Machine:
         work = [(node, state)]
         while work:
             current, final = work.pop()
-            if current.state in _FINAL:
+            if current.state in FINAL:
                 continue
             current.state, current.root_cause = final, because
             self._open -= 1
@@ -315,7 +225,7 @@ class Machine:
         self._stopped = reason
         self._delayed.clear()
         for node in self._nodes.values():
-            if node.state not in _FINAL and node.state is not StageState.RUNNING:
+            if node.state not in FINAL and node.state is not StageState.RUNNING:
                 self._settle(node, StageState.SKIPPED, reason)
 
     def _make_ready(self, node: _Node) -> None:

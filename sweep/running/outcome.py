@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -67,6 +67,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         ended_t=max(state.first_t or 0.0, state.last_t or 0.0),  # a clock may have been set back
         interrupted=state.last_status == "interrupted",
         stage_counts=_stage_counts(plan, state),
+        stage_seconds=_stage_seconds(plan, state),
         sweep_dir=sweep_dir,
         conditions=state.conditions,
         pairs=tuple(state.pairs),
@@ -91,3 +92,11 @@ def _stage_counts(plan: Plan, state: LedgerState) -> Mapping[str, Mapping[str, i
         else:
             kind["pending"] += 1
     return counts
+
+
+def _stage_seconds(plan: Plan, state: LedgerState) -> Mapping[str, float]:
+    seconds: defaultdict[str, float] = defaultdict(float)
+    for stage in plan.stages.values():
+        if stage.id in state.done:
+            seconds[stage.kind] += state.done[stage.id].seconds
+    return dict(seconds)

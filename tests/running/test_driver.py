@@ -347,13 +347,73 @@ def test_fail_fast(tmp_path: Path) -> None:
     assert not any(stage_id.startswith("m") for stage_id, _ in engine.started)
 
 
-def test_the_ledger_is_written_before_anybody_is_told(tmp_path: Path) -> None:
+class AtOnce(ChosenEngine):
+    """Ends all that runs at each poll, and looks what the ledger has when it is given something to do."""
+
+    capacity: Mapping[str, int] = dict.fromkeys(("compile", "tune", "device:d0", "device:d1"), 9)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(done)
+        self._folder = folder
+
+    def start(self, attempt: Attempt) -> None:
+        state = read_ledger(self._folder)
+        assert state.started >= {attempt.stage.id}
+        assert set(state.done) >= set(attempt.stage.inputs)
+        super().start(attempt)
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        self.polls += 1
+        ended, self._queue = self._queue, []
+        return [done(attempt) for attempt in ended]
+
+
+def test_reports_of_a_poll_are_written_together_before_engine_and_observers_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Suspicious(Watcher):
         def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
             assert stage.id in read_ledger(tmp_path).done
 
+    fsync, written = os.fsync, []
+
+    def counted(number: int) -> None:
+        fsync(number)
+        written.append(read_ledger(tmp_path).seq)
+
+    engine = AtOnce(tmp_path)
     with Ledger(tmp_path) as ledger:
-        drive(diamond(), ChosenEngine(done), ledger, tmp_path, observers=[Suspicious()])
+        monkeypatch.setattr(os, "fsync", counted)
+        drive(diamond(), engine, ledger, tmp_path, observers=[Suspicious()])
+    # run_started, one for the first stage, one a poll (i; both lower; t2, b1, b3; b2, three measures; m2), run_ended
+    assert engine.polls == 5
+    assert written == [1, 2, 5, 10, 17, 22, 23, 24]
+
+
+def test_a_ctrl_c_among_reports_waits_until_all_of_them_are_kept(tmp_path: Path) -> None:
+    """They have ended, and would be made again."""
+
+    class Impatient(AtOnce):
+        def poll(self, timeout_s: float) -> Sequence[Report]:
+            reports = super().poll(timeout_s)
+            return pressing(reports) if len(reports) == 2 else reports
+
+    def pressing(reports: Sequence[Report]) -> Any:
+        for report in reports:
+            signal.raise_signal(signal.SIGINT)
+            yield report
+
+    with OrderlyEnd():
+        assert run(tmp_path, Impatient(tmp_path))[0] == "interrupted"
+    assert set(read_ledger(tmp_path).done) == {"i", "l1", "l2"}
+
+
+def test_what_is_not_started_for_want_of_time_is_not_told_as_an_earlier_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of([stage("t", "tune", tuner="a"), stage("m", "measure", "t", device="d0")], ["m"])
+    status, watcher = run(tmp_path, Slow(monkeypatch), plan, max_seconds=1.0)
+    assert (status, watcher.settled) == ("stopped", [(0, False)])
 
 
 def test_an_unknown_report_is_a_bug_and_is_not_swallowed(tmp_path: Path) -> None:

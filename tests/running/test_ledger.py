@@ -188,24 +188,70 @@ def test_values_that_json_cannot_hold_are_refused_and_leave_nothing(tmp_path: Pa
     assert read_ledger(tmp_path).seq == 1
 
 
+_FULL = """
+import resource, signal, sys
+from pathlib import Path
+from sweep.errors import LedgerUnwritable
+from sweep.running.ledger import Ledger
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+ledger = Ledger(Path(sys.argv[1]))
+for n in range(3):
+    try:
+        with ledger.together():
+            for n in range(100 if n == 1 else 8):
+                ledger.append("run_started", conditions={"n": n})
+    except LedgerUnwritable as error:
+        print(error)
+    print(ledger.state.seq)
+try:
+    ledger.append("run_started", conditions={"n": "x" * 2000})
+except LedgerUnwritable as error:
+    print(error)
+"""
+
+
 def test_a_full_disk_is_named_and_leaves_whole_lines(tmp_path: Path) -> None:
     """In a child whose files may not grow beyond 2,000 bytes: the kernel refuses as a full disk does."""
-    code = (
-        "import resource, signal; from pathlib import Path; from sweep.running.ledger import Ledger;"
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY));"
-        f"ledger = Ledger(Path({str(tmp_path)!r}));"
-        "[ledger.append('run_started', conditions={'n': n}) for n in range(100)]"
-    )
-    full = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert "LedgerUnwritable" in full.stderr
-    assert "cannot be written" in full.stderr
-    state = read_ledger(tmp_path)
-    assert 10 < state.seq < 40
-    assert (tmp_path / "ledger.jsonl").read_bytes().endswith(b"\n")
+    full = subprocess.run([sys.executable, "-c", _FULL, str(tmp_path)], capture_output=True, text=True, check=False)
+    path = tmp_path / "ledger.jsonl"
+    refused = f"{path}: cannot be written: [Errno 27] File too large"
+    assert full.stdout.splitlines() == ["8", refused, "8", "16", refused], full.stderr
+    assert path.read_bytes().count(b"\n") == 16
+    assert path.read_bytes().endswith(b"\n"), "nothing is left of what was refused, however often"
     with Ledger(tmp_path) as ledger:
         ledger.append("run_started", conditions={})
-    assert read_ledger(tmp_path).seq == state.seq + 1
+    assert read_ledger(tmp_path).seq == 17
+
+
+def test_what_is_written_together_waits_for_the_disk_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fsync, synced = os.fsync, []
+
+    def counted(number: int) -> None:
+        fsync(number)
+        synced.append(read_ledger(tmp_path).seq)
+
+    with Ledger(tmp_path) as ledger, monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", counted)
+        with ledger.together():
+            for stage in "abc":
+                ledger.append("attempt_started", stage=stage, kind="build", attempt=1)
+            assert (ledger.state.seq, read_ledger(tmp_path).seq) == (0, 0)
+        assert (ledger.state.started, synced) == (set("abc"), [3])
+        with ledger.together():
+            pass
+        assert synced == [3]
+
+        def spoilt() -> None:
+            with ledger.together():
+                ledger.append("attempt_started", stage="d", kind="build", attempt=1)
+                ledger.append("x", value=float("nan"))
+
+        with pytest.raises(ValueError, match="JSON"):
+            spoilt()
+    assert synced == [3, 4]
+    assert read_ledger(tmp_path) == ledger.state
 
 
 def test_a_second_writer_is_refused_with_the_holder_named(tmp_path: Path) -> None:

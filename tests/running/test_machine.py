@@ -10,12 +10,11 @@ from sweep.errors import PlanError
 from sweep.planning.planner import Plan
 from sweep.planning.stage import Stage
 from sweep.running.contract import needs_of
-from sweep.running.machine import (
+from sweep.running.events import (
     AttemptFailed,
     CellSettled,
     Drop,
     Finish,
-    Machine,
     Skip,
     StageDone,
     StageState,
@@ -23,6 +22,7 @@ from sweep.running.machine import (
     Stop,
     Tick,
 )
+from sweep.running.machine import Machine
 from sweep.running.policy import RetryPolicy
 from tests.running.plans import diamond, plan_of, stage
 

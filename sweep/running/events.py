@@ -1,0 +1,116 @@
+"""What the state machine of stages is told, and what it answers with.
+
+Events go in and instructions come out; both are values. Time is seconds since the run began.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = [
+    "FINAL",
+    "AttemptFailed",
+    "CellSettled",
+    "Drop",
+    "Event",
+    "Finish",
+    "Instruction",
+    "Skip",
+    "StageDone",
+    "StageState",
+    "Start",
+    "Stop",
+    "Tick",
+]
+
+
+class StageState(StrEnum):
+    """Where a stage stands; not to be confused with a cell's status."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    DELAYED = "delayed"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+FINAL = frozenset({StageState.DONE, StageState.FAILED, StageState.SKIPPED})
+"""States that no event changes any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageDone:
+    """An attempt ended well."""
+
+    stage_id: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt ended in an error."""
+
+    stage_id: str
+    error_class: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: delayed stages may be due."""
+
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Start nothing more (Ctrl-C, no time left, fail-fast); what runs may end."""
+
+    reason: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """An attempt that was to start was not made, and will not be in this run."""
+
+    stage_id: str
+    reason: str
+    t: float
+
+
+Event = StageDone | AttemptFailed | Tick | Stop | Drop
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Begin an attempt of this stage."""
+
+    stage_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """This stage will not run, because of that stage (or of the run's end, when `because` is no stage)."""
+
+    stage_id: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class CellSettled:
+    """The last stage of this cell (an index into `Plan.cells`) reached a final state."""
+
+    cell: int
+    state: StageState
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing is running and nothing can be started."""
+
+
+Instruction = Start | Skip | CellSettled | Finish
