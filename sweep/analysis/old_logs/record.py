@@ -7,10 +7,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ERRORS", "Malformed", "OldRecord", "Result", "hashed", "plain_text", "read_result"]
+from sweep.analysis.sentinel import is_time
 
-_NO_TIME_S = 1e9
-"""From here up it is no time: AutoTVM writes 1e9 s for a failure and Ansor 1e10 s."""
+__all__ = ["ERRORS", "Malformed", "OldRecord", "Result", "hashed", "plain_text", "read_result"]
 
 ERRORS = {
     1: ("BuildFailed", "the configuration does not fit the workload"),
@@ -112,7 +111,7 @@ def read_result(written: object) -> Result:
         error_class, words = ERRORS.get(number, ("MeasureFailed", "neither format knows this error"))
         build_s = float(spent_s) if number in _BUILD_ENDED_IT else None
         return Result(None, error_class, f"{words} (error number {number})", build_s, float(t))
-    if costs and all(0 < cost < _NO_TIME_S for cost in costs):
+    if costs and all(map(is_time, costs)):
         return Result(tuple(map(float, costs)), None, None, None, float(t))
     shown = ", ".join(str(cost)[:20] for cost in costs[:3]) or "none"
     return Result(None, "MeasureFailed", f"no error number, and times that are no times: {shown}", None, float(t))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from sweep.analysis.overlay.times import LayerTimes
+from sweep.analysis.sentinel import NO_TIME_S
 from sweep.errors import RecordError
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["layers_of"]
 
 _COLUMNS = ("workload", "task", "device", "target", "trace_hash", "t", "error_class", "error", "origin", "validated_s")
-_SENTINEL_S = 1e9
-"""MetaSchedule stores a failed candidate as 1e10 seconds."""
 _OWN_ORIGINS = ("search", "relative")
 """What a device's own tuning found; a schedule of a warm start comes from elsewhere, as an overlay's does."""
 
@@ -100,7 +99,7 @@ def _median_s(run_secs: pa.ChunkedArray) -> pd.Series[float]:
 
 
 def _is_time(seconds: pd.Series[float]) -> pd.Series[bool]:
-    return (seconds > 0) & (seconds < _SENTINEL_S)
+    return (seconds > 0) & (seconds < NO_TIME_S)
 
 
 def _check_targets(rows: pd.DataFrame) -> None:
