@@ -25,7 +25,7 @@ from sweep.planning.fingerprint import fingerprint
 from sweep.planning.planner import THRESHOLDS
 from sweep.study.spec import Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
-from sweep.toolchain.tuning.records import cut_torn_line
+from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
 
 if TYPE_CHECKING:
     from sweep.engine.workshop import Workshop
@@ -163,8 +163,7 @@ class NetworkWork:
             build.results = [*build.results, result]
             device, artifact = _name(build)
             line = {"t": time.time(), "device": device, "artifact": artifact, "kind": build.kind, "result": result}
-            with (self._out / _LOG).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            append_line(self._out / _LOG, json.dumps(line))
         self._watcher.done(build.seat.key, build.failure)
 
     def _call(self, build: _Build) -> MeasureCall:

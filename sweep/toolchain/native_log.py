@@ -2,6 +2,7 @@
 
 A line of the records names its workload by the position of that one's line. So a record is carried from one database to
 another by its two lines, of which only that number changes, and the other database loads wherever the first one did.
+What cannot be read of a database, since a disk has torn or damaged the line, is left out and costs no other line.
 """
 
 from __future__ import annotations
@@ -14,11 +15,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.toolchain.tuning.records import cut_torn_line
+from sweep.analysis.sentinel import median_s
+from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
 
-__all__ = ["RECORDS", "WORKLOADS", "NativeLog", "NativeReader", "NativeRecord", "write_log"]
+__all__ = [
+    "NOTHING",
+    "RECORDS",
+    "WORKLOADS",
+    "NativeLog",
+    "NativeReader",
+    "NativeRecord",
+    "is_record",
+    "is_workload",
+    "lines_of",
+    "read_log",
+    "write_log",
+]
 
 WORKLOADS, RECORDS = "database_workload.json", "database_tuning_record.json"
+NOTHING = "[0, [[[], []], null, null, null]]"
+"""Stands where a record could not be read: an empty trace that was never measured. Records are told by the numbers of
+their lines, so none can be taken out."""
 _POSITION = re.compile(r"\s*\[\s*(\d+)\s*,")
 
 
@@ -39,14 +56,67 @@ class NativeRecord:
         return NativeRecord(self.workload, json.dumps([position, [trace, list(run_secs), dict(target), *rest]]))
 
     @property
+    def trace(self) -> Any:
+        """The schedule, as JSON."""
+        return json.loads(self.record)[1][0]
+
+    @property
+    def median_s(self) -> float | None:
+        """Of its repeats; None for a failure."""
+        return median_s(json.loads(self.record)[1][1])
+
+    @property
     def target(self) -> Mapping[str, Any]:
         """The target that it was built for, as TVM exports it."""
         found: Mapping[str, Any] = json.loads(self.record)[1][2]
         return found
 
 
+def is_workload(line: str) -> bool:
+    """Whether a line has the form of a workload's: [hash, serialised module]."""
+    found = _parsed(line)
+    return isinstance(found, list) and [type(part) for part in found] == [str, str]
+
+
+def is_record(line: str) -> bool:
+    """Whether a line has the form of a record's: [position, [trace, run_secs, target, arguments]]. TVM dies of some
+    that have not, an empty one for instance.
+    """
+    found = _parsed(line)
+    if not (isinstance(found, list) and len(found) == 2 and type(found[0]) is int and found[0] >= 0):
+        return False
+    if not (isinstance(found[1], list) and len(found[1]) == 4):
+        return False
+    run_secs = found[1][1]
+    return run_secs is None or (isinstance(run_secs, list) and all(type(one) in (int, float) for one in run_secs))
+
+
+def lines_of(path: Path) -> Iterator[str | None]:
+    """The whole lines of a file that may be missing or growing; None for one that is no text."""
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                try:
+                    yield line.rstrip(b"\n").decode()
+                except UnicodeDecodeError:
+                    yield None
+
+
+def read_log(folder: Path) -> Iterator[tuple[int, NativeRecord]]:
+    """The records of a database that may be missing or growing, each with its line, counted from 0."""
+    workloads = list(lines_of(folder / WORKLOADS))
+    for number, line in enumerate(lines_of(folder / RECORDS)):
+        if line is not None and line != NOTHING and is_record(line):
+            position = int(json.loads(line)[0])
+            workload = workloads[position] if position < len(workloads) else None
+            if workload is not None and is_workload(workload):
+                yield number, NativeRecord(workload, line)
+
+
 class NativeReader:
-    """A database to read from, also while it grows: what came after it was opened is not seen."""
+    """A database to read from by line, also while it grows: what came after it was opened is not seen."""
 
     def __init__(self, folder: Path) -> None:
         """Find where its lines begin; it may be missing."""
@@ -55,9 +125,10 @@ class NativeReader:
     def record(self, line: int) -> NativeRecord | None:
         """A record by its line, counted from 0; None where the database does not have it whole."""
         record = self._records.line(line)
-        position = None if record is None else _POSITION.match(record)
-        workload = None if position is None else self._workloads.line(int(position.group(1)))
-        return None if record is None or workload is None else NativeRecord(workload, record)
+        if record is None or record == NOTHING or not is_record(record):
+            return None
+        workload = self._workloads.line(int(json.loads(record)[0]))
+        return NativeRecord(workload, record) if workload is not None and is_workload(workload) else None
 
 
 class _LineReader:
@@ -98,28 +169,27 @@ class NativeLog:
         for name in (WORKLOADS, RECORDS):
             cut_torn_line(folder / name)
         self._folder = folder
-        self._positions = {line: position for position, line in enumerate(_lines(folder / WORKLOADS))}
-        self.records = sum(1 for _ in _lines(folder / RECORDS))
+        workloads = list(lines_of(folder / WORKLOADS))
+        self._positions = {line: position for position, line in enumerate(workloads) if line is not None}
+        self._workloads = len(workloads)
+        self.records = sum(1 for _ in lines_of(folder / RECORDS))
 
     def add(self, record: NativeRecord) -> int:
-        """Append a record, and its workload where it is new; returns the record's line, counted from 0."""
+        """Append a record, and its workload where it is new; returns the record's line, counted from 0.
+
+        Raises OSError where the disk refuses.
+        """
         if record.workload not in self._positions:
-            _append(self._folder / WORKLOADS, record.workload)
-            self._positions[record.workload] = len(self._positions)
-        _append(self._folder / RECORDS, record.at(self._positions[record.workload]))
+            append_line(self._folder / WORKLOADS, record.workload)
+            self._positions[record.workload] = self._workloads
+            self._workloads += 1
+        append_line(self._folder / RECORDS, record.at(self._positions[record.workload]))
         self.records += 1
         return self.records - 1
 
 
-def _append(path: Path, line: str) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """The whole lines of a file that may be growing."""
-    if path.is_file():
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                if line.endswith("\n"):
-                    yield line.rstrip("\n")
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import re
 from typing import Any
 
-__all__ = ["family_id", "workload_id"]
+from sweep.toolchain.tvm_loader import load_tvm
+
+__all__ = ["family_id", "native_workload_id", "workload_id"]
 
 
 def workload_id(module: Any) -> str:
@@ -29,6 +32,16 @@ def workload_id(module: Any) -> str:
         if parameter.name not in blocks:
             text = re.sub(rf"\b{re.escape(parameter.name)}\b", f"parameter_{position}", text)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def native_workload_id(line: str) -> str | None:
+    """The same of a workload's line in a native database; None for a damaged one."""
+    load_tvm(())
+    workload = importlib.import_module("tvm.s_tir.meta_schedule.database").Workload
+    try:
+        return workload_id(workload.from_json(json.loads(line)).mod)
+    except (ValueError, TypeError, RuntimeError, LookupError):
+        return None
 
 
 def family_id(module: Any) -> str:

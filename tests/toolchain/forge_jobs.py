@@ -188,7 +188,7 @@ def choose_records(records_dir: str) -> dict[str, Any]:
     from sweep.toolchain.best_records import BestRecords
 
     with tempfile.TemporaryDirectory() as scratch:
-        best = BestRecords(Path(records_dir), Path(scratch), identify=lambda lines: [str(len(line)) for line in lines])
+        best = BestRecords(Path(records_dir), Path(scratch), identify=lambda line: str(len(line)))
         text = Path(scratch, "database_tuning_record.json").read_text()
     return {"has": [best.has("8"), best.has("9")], "records": [json.loads(line) for line in text.splitlines()]}
 

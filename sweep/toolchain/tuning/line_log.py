@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from io import FileIO
 from pathlib import Path
 
-__all__ = ["LineLog", "check_whole", "cut_torn_line"]
+__all__ = ["LineLog", "append_line", "check_whole", "cut_torn_line"]
 
 
 class LineLog:
@@ -14,21 +15,31 @@ class LineLog:
 
     def __init__(self, path: Path) -> None:
         cut_torn_line(path)
-        self._file = path.open("ab", buffering=0)
+        self._file = FileIO(path, "ab")
 
     def append(self, line: str) -> None:
         """Write one line. Raises OSError where the disk refuses, and takes back what it took of the line."""
-        size, data = self._file.seek(0, os.SEEK_END), f"{line}\n".encode()
-        try:
-            while data:  # a disk takes what there is room for, and says why only when asked for more
-                data = data[self._file.write(data) :]
-        except OSError:
-            self._file.truncate(size)
-            raise
+        _append(self._file, line)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def append_line(path: Path, line: str) -> None:
+    """The same for a file that gets a line now and then. Raises OSError."""
+    with FileIO(path, "ab") as file:
+        _append(file, line)
+
+
+def _append(file: FileIO, line: str) -> None:
+    size, data = file.seek(0, os.SEEK_END), f"{line}\n".encode()
+    try:
+        while data:  # a disk takes what there is room for, and says why only when asked for more
+            data = data[file.write(data) :]
+    except OSError:
+        file.truncate(size)
+        raise
 
 
 def check_whole(path: Path) -> None:

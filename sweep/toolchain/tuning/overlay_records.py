@@ -17,7 +17,8 @@ from typing import Any
 from sweep.analysis.statistics import summarise
 from sweep.errors import SweepError
 from sweep.toolchain.native_log import NativeLog, NativeRecord
-from sweep.toolchain.tuning.records import Trial, Validation, cut_torn_line, read_trials, read_validations
+from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
+from sweep.toolchain.tuning.records import Trial, Validation, read_trials, read_validations
 
 __all__ = ["ORIGIN", "Configuration", "OverlayRecords", "folder_of"]
 
@@ -124,8 +125,7 @@ class OverlayRecords:
         return record
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
-        with (self._folder / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        append_line(self._folder / name, json.dumps(line))
 
     def _book(self, validation: Validation) -> None:
         traces = frozenset(str(one["trace_hash"]) for one in validation.contenders)

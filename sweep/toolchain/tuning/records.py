@@ -15,13 +15,14 @@ import math
 import os
 import shutil
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sweep.toolchain.tuning.line_log import LineLog, check_whole, cut_torn_line
+from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
+from sweep.toolchain.tuning.line_log import LineLog, append_line, check_whole, cut_torn_line
+from sweep.toolchain.tuning.native_database import open_database
 
 if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
@@ -32,10 +33,11 @@ __all__ = [
     "Trial",
     "Validation",
     "WorkloadHistory",
-    "cut_torn_line",
     "read_trials",
     "read_validations",
 ]
+
+T = TypeVar("T")
 
 SCRATCH_PREFIX = "candidates-"
 """Of the folder in which a tune stage keeps its candidates' libraries; a killed one leaves it behind."""
@@ -43,7 +45,6 @@ SCRATCH_PREFIX = "candidates-"
 _TRIALS = "trials.jsonl"
 _VALIDATIONS = "validations.jsonl"
 _KEPT_BEST = 8
-_DATABASE = ("database_workload.json", "database_tuning_record.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,25 +154,26 @@ class RecordStore:
 
     def __init__(self, folder: Path) -> None:
         """Open the folder, making or mending it."""
-        from tvm.s_tir.meta_schedule.database import JSONDatabase
-
         folder.mkdir(parents=True, exist_ok=True)
-        for name in _DATABASE:
-            cut_torn_line(folder / name)
         for left in folder.glob(f"{SCRATCH_PREFIX}*"):
             shutil.rmtree(left, ignore_errors=True)
         self.folder = folder
-        self.database: JSONDatabase = JSONDatabase(work_dir=str(folder))
+        self.database: JSONDatabase = open_database(folder)
         self.history: dict[str, WorkloadHistory] = {}
         self.trials = 0
         self._is_broken = False
         self._log = LineLog(folder / _TRIALS)
-        self._records = _lines(folder / _DATABASE[1])
+        cut_torn_line(folder / _VALIDATIONS)
+        is_there = [line != NOTHING for line in lines_of(folder / RECORDS)]
+        self._records = len(is_there)
         for trial in read_trials(folder):
-            is_there = trial.record is not None and trial.record < self._records
-            self._count(trial if is_there else replace(trial, record=None))
+            self.trials += 1
+            # One whose schedule is gone counts for nothing: the search may come to it again.
+            if trial.record is None or (trial.record < self._records and is_there[trial.record]):
+                self.of(trial.workload).add(trial)
         for validation in read_validations(folder):
-            self.of(validation.workload).validation = validation
+            if validation.winner < self._records and is_there[validation.winner]:
+                self.of(validation.workload).validation = validation
 
     def of(self, workload: str) -> WorkloadHistory:
         """History of a workload, empty when it has none."""
@@ -187,7 +189,7 @@ class RecordStore:
         try:
             if record is not None:
                 self.database.commit_tuning_record(record)
-                for name in _DATABASE:  # TVM does not look whether it could write
+                for name in (WORKLOADS, RECORDS):  # TVM does not look whether it could write
                     check_whole(self.folder / name)
                 trial = replace(trial, record=self._records)
                 self._records += 1
@@ -195,47 +197,33 @@ class RecordStore:
         except OSError:
             self._is_broken = True
             raise
-        self._count(trial)
+        self.trials += 1
+        self.of(trial.workload).add(trial)
 
     def add_validation(self, validation: Validation) -> None:
         """Keep what the best candidates took when they were measured again. Raises OSError where the disk refuses."""
-        with closing(LineLog(self.folder / _VALIDATIONS)) as log:
-            log.append(json.dumps(asdict(validation)))
+        append_line(self.folder / _VALIDATIONS, json.dumps(asdict(validation)))
         self.of(validation.workload).validation = validation
 
     def close(self) -> None:
         """Close the trials file."""
         self._log.close()
 
-    def _count(self, trial: Trial) -> None:
-        self.trials += 1
-        self.of(trial.workload).add(trial)
-
 
 def read_trials(folder: Path) -> Iterator[Trial]:
     """All trials of a folder, in order; a torn last line is left out, and so is a damaged one."""
-    for fields in _read(folder / _TRIALS):
-        yield Trial(**fields)
+    return _read(folder / _TRIALS, Trial)
 
 
 def read_validations(folder: Path) -> Iterator[Validation]:
     """All validations of a folder, in order; a torn last line is left out, and so is a damaged one."""
-    for fields in _read(folder / _VALIDATIONS):
-        yield Validation(**fields)
+    return _read(folder / _VALIDATIONS, Validation)
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            with suppress(ValueError):
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
-
-
-def _lines(path: Path) -> int:
-    if not path.is_file():
-        return 0
-    with path.open("rb") as file:
-        return sum(1 for _ in file)
+def _read(path: Path, kind: Callable[..., T]) -> Iterator[T]:
+    for line in lines_of(path):
+        try:
+            one = kind(**json.loads(line or ""))
+        except (ValueError, TypeError):
+            continue
+        yield one

@@ -7,9 +7,6 @@ workload teach the cost model, at a level of their own.
 
 from __future__ import annotations
 
-import importlib
-import json
-import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.tuning import trials_to_near
 from sweep.search.tuner import Observation
+from sweep.toolchain.native_log import read_log
 from sweep.toolchain.tuning.records import read_trials
-from sweep.toolchain.workload_id import workload_id
+from sweep.toolchain.workload_id import native_workload_id
 
 if TYPE_CHECKING:
     from sweep.search.space import Point
@@ -29,8 +27,6 @@ __all__ = ["WarmStart"]
 
 _SEEDS = 3  # schedules of a source that are measured first
 _ALL_SEEDS = 6
-_FAILED_S = 1e9  # MetaSchedule writes a failed candidate as 1e10 s
-_WORKLOADS, _RECORDS = "database_workload.json", "database_tuning_record.json"
 
 
 @dataclass(slots=True)
@@ -94,29 +90,18 @@ def _read(folder: Path) -> dict[str, _Known]:
                 known.trials.append((trial.design, trial.decisions, trial.median_s))
     if found:
         return found
-    with suppress(OSError, ValueError, TypeError, RuntimeError):
+    with suppress(OSError):
         for workload, trace, seconds in _native(folder):
             found.setdefault(workload, _Known()).traces.append((trace, seconds))
     return found
 
 
 def _native(folder: Path) -> Iterator[tuple[str, Any, float]]:
-    """(workload, trace, median in seconds) of the valid records of a MetaSchedule database; torn lines are left out."""
-    native_workload = importlib.import_module("tvm.s_tir.meta_schedule.database").Workload
-    workloads = [workload_id(native_workload.from_json(line).mod) for line in _whole_lines(folder / _WORKLOADS)]
-    for line in _whole_lines(folder / _RECORDS):
-        index, (trace, run_secs, *_rest) = line
-        seconds = [float(value) for value in run_secs or ()]
-        if seconds and all(0 < value < _FAILED_S for value in seconds) and 0 <= index < len(workloads):
-            yield workloads[index], trace, statistics.median(seconds)
-
-
-def _whole_lines(path: Path) -> Iterator[Any]:
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+    """(workload, trace, median in seconds) of the valid records of a MetaSchedule database."""
+    names: dict[str, str | None] = {}
+    for _, record in read_log(folder):
+        if record.workload not in names:
+            names[record.workload] = native_workload_id(record.workload)
+        name, seconds = names[record.workload], record.median_s
+        if name is not None and seconds is not None:
+            yield name, record.trace, seconds

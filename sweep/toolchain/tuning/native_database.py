@@ -1,0 +1,102 @@
+"""The native database of a records folder, opened whatever a disk has made of its lines.
+
+MetaSchedule takes a file whole or not at all, and dies of an empty line. A record is told by the number of its line,
+and so is its workload; so a damaged line is not taken out. Another stands in its place that says nothing, and what was
+there is kept in a file beside.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, is_record, is_workload, lines_of
+from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
+
+if TYPE_CHECKING:
+    from tvm.s_tir.meta_schedule.database import JSONDatabase
+
+__all__ = ["open_database"]
+
+_REFUSALS = (RuntimeError, ValueError, TypeError, LookupError)
+"""What TVM raises of a line that is damaged and still has its form."""
+
+log = logging.getLogger(__name__)
+
+
+def open_database(folder: Path) -> JSONDatabase:
+    """Open it, making or mending it. What cannot be read is told in the log. Raises OSError."""
+    from tvm.s_tir.meta_schedule.database import JSONDatabase
+
+    for name in (WORKLOADS, RECORDS):
+        cut_torn_line(folder / name)
+    _mend(folder, lambda line: line if is_workload(line) else None, lambda line, _: is_record(line))
+    try:
+        return JSONDatabase(work_dir=str(folder))
+    except _REFUSALS:  # it does not say which line
+        _mend(folder, _workload, _fits)
+        return JSONDatabase(work_dir=str(folder))
+
+
+def _mend(folder: Path, read: Callable[[str], Any], fits: Callable[[str, Any], bool]) -> None:
+    """Replace what `read` does not take of the workloads, and what does not fit them of the records."""
+    workloads = [None if line is None else read(line) for line in lines_of(folder / WORKLOADS)]
+    records = list(lines_of(folder / RECORDS))
+    unreadable = [number for number, workload in enumerate(workloads) if workload is None]
+    lost = [number for number, line in enumerate(records) if line != NOTHING and not _is_whole(line, workloads, fits)]
+    if unreadable:
+        _replace(folder / WORKLOADS, unreadable, _blank_workload())
+    elif lost and not workloads:
+        append_line(folder / WORKLOADS, _blank_workload())
+    if lost:
+        _replace(folder / RECORDS, lost, NOTHING)
+
+
+def _is_whole(line: str | None, workloads: Sequence[Any], fits: Callable[[str, Any], bool]) -> bool:
+    if line is None or not is_record(line):
+        return False
+    position = json.loads(line)[0]
+    return position < len(workloads) and workloads[position] is not None and fits(line, workloads[position])
+
+
+def _workload(line: str) -> Any:
+    from tvm.s_tir.meta_schedule.database import Workload
+
+    try:
+        return Workload.from_json(json.loads(line))
+    except _REFUSALS:
+        return None
+
+
+def _fits(line: str, workload: Any) -> bool:
+    from tvm.s_tir.meta_schedule.database import TuningRecord
+
+    try:
+        TuningRecord.from_json(json.loads(line)[1], workload)
+    except _REFUSALS:
+        return False
+    return True
+
+
+def _blank_workload() -> str:
+    import tvm
+    from tvm.s_tir.meta_schedule.database import Workload
+
+    return json.dumps(Workload(tvm.IRModule({})).as_json())
+
+
+def _replace(path: Path, numbers: Collection[int], instead: str) -> None:
+    """Put a line in the place of others, which are kept beside the file."""
+    lines = path.read_bytes().split(b"\n")
+    kept, partial = (path.with_name(f"{path.name}.{end}") for end in ("damaged", "partial"))
+    with kept.open("ab") as file:
+        file.writelines(lines[number] + b"\n" for number in numbers)
+    for number in numbers:
+        lines[number] = instead.encode()
+    partial.write_bytes(b"\n".join(lines))
+    partial.replace(path)
+    told = ", ".join(str(number + 1) for number in numbers)
+    log.warning("%s: line %s cannot be read: set aside in %s, the others count", path, told, kept.name)
