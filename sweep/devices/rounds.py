@@ -64,8 +64,7 @@ class Rounds:
         self._stopped_by = self._reason_to_stop()
         if self._stopped_by is not None:
             return None
-        sampling, clean = self._sampling, self._clean()
-        repeat = min(self._size, sampling.max_repeat - sum(len(visit.run_secs) for visit in clean))
+        sampling, repeat = self._sampling, self._next_size()
         return {
             **self._measure,
             "repeat": repeat,
@@ -130,8 +129,10 @@ class Rounds:
             self._next_look = len(clean) + max(2, len(clean) // SHARE)
             if self._is_narrow(values):
                 return StoppedBy.INTERVAL
-        block_s = _timed_s(self._told[-1])
+        block_s = self._next_size() * self._repeat_s()
         if self._timed_s() + block_s > sampling.time_limit_s:
+            return StoppedBy.TIME
+        if len(clean) == 1 < self._rounds and self._share() < 1:  # two or three blocks would tell less than one
             return StoppedBy.TIME
         if len(clean) >= self._rounds and sum(_timed_s(visit.told) for visit in clean) + block_s > self._refining_s():
             return StoppedBy.TIME
@@ -140,6 +141,27 @@ class Rounds:
         if len(self._told) - len(clean) > self._rounds:
             return StoppedBy.DISTURBED
         return None
+
+    def _next_size(self) -> int:
+        """Values of the next block: fewer where all rounds would not be had in time, since blocks say more than values
+        of one block.
+        """
+        if not self._told:
+            return self._size
+        clean = self._clean()
+        size = min(self._size, self._sampling.max_repeat - sum(len(visit.run_secs) for visit in clean))
+        return max(1, math.floor(min(size, self._share())))
+
+    def _share(self) -> float:
+        """How many values of each round that is still to come the time allows."""
+        rounds_left, repeat_s = self._rounds - len(self._clean()), self._repeat_s()
+        if rounds_left <= 0 or repeat_s <= 0:
+            return math.inf
+        return (self._sampling.time_limit_s - self._timed_s()) / rounds_left / repeat_s
+
+    def _repeat_s(self) -> float:
+        """How long a repeat takes, by the last visit."""
+        return _timed_s(self._told[-1]) / len(self._told[-1]["run_secs"])
 
     def _refining_s(self) -> float:
         """How long the calls of clean blocks may take where the rounds are over and the interval is still wide: a slow

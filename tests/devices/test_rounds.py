@@ -102,7 +102,7 @@ def test_it_goes_on_until_the_interval_is_narrow_or_the_most_is_taken() -> None:
         ({"repeat": 10, "max_repeat": 10}, [4, 4, 2]),
         ({"repeat": 30}, [6] * 5),
         ({"rounds": 2}, [5, 5]),
-        ({"time_limit_s": 1.0}, [3] * 3),
+        ({"time_limit_s": 1.0}, [3, 1, 1, 2, 2]),
         ({"timeout_s": 3.0}, [3] * 2),
     ],
 )
@@ -117,6 +117,16 @@ def test_a_slow_network_gets_no_more_time_for_a_narrow_interval_than_a_fast_one(
     assert (slow["stopped_by"], len(slow["run_secs"])) == ("time", 15)  # 4.5 s; 50 repeats of 0.1 s would be 5 s
     assert len(measure(Device(call_s=0.2, between=0.2))["run_secs"]) == 24
     assert len(measure(Device(call_s=0.2, between=0.2), relative_interval=0.0)["run_secs"]) == 50
+
+
+def test_where_time_is_short_there_are_more_blocks_with_fewer_values() -> None:
+    device = Device(call_s=4.0)
+    result = measure(device)
+    assert [one["repeat"] for one in device.asked] == [3, 1, 1, 1, 1]
+    assert (result["stopped_by"], len(result["run_secs"]), len(result["blocks"])) == ("interval", 7, 5)
+    slow = Device(call_s=11.0)
+    assert measure(slow)["stopped_by"] == "time"
+    assert [one["repeat"] for one in slow.asked] == [3]
 
 
 def test_later_visits_need_no_warm_up_beside_the_output_check() -> None:
