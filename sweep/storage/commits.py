@@ -37,14 +37,14 @@ class Commit:
     """In its epoch, from 0."""
     base: str | None
     """Key of the commit before; None for the first of all."""
-    lines: str
-    """Whole lines of the ledger, as they stand there."""
+    lines: bytes
+    """Whole lines of the ledger, as they stand there, damaged ones too."""
     files: Mapping[str, StoredFile] = field(default_factory=dict)
     """What is new or changed, by path in the sweep directory."""
 
     def encode(self) -> bytes:
         """As the object that is stored."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps({**asdict(self), "lines": self.lines.decode(errors="surrogateescape")}).encode()
 
     @staticmethod
     def decode(key: str, data: bytes) -> Commit:
@@ -52,7 +52,8 @@ class Commit:
         try:
             read = json.loads(data)
             files = {path: StoredFile(**about) for path, about in read.pop("files").items()}
-            return Commit(**read, files=files)
+            lines = read.pop("lines").encode(errors="surrogateescape")
+            return Commit(**read, lines=lines, files=files)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise LedgerError(f"{key} is no commit of a sweep: {error}") from error
 
@@ -94,7 +95,7 @@ def latest(commits: Mapping[str, Commit]) -> Chain:
     return Chain(
         head=head,
         epoch=max(commit.epoch for commit in commits.values()),
-        lines="".join(commit.lines for commit in chain).encode(),
+        lines=b"".join(commit.lines for commit in chain),
         files=_added_up(chain),
     )
 

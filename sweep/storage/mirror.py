@@ -11,7 +11,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ class StoreMirror:
                 self._lease.hold()
         if not lines and not new:
             return
-        commit = Commit(self._epoch, self._number, self._head, lines.decode(), new)
+        commit = Commit(self._epoch, self._number, self._head, lines, new)
         key = key_of(self._epoch, self._number)
         self._store.put(key, commit.encode())
         self._head, self._number = key, self._number + 1
@@ -124,18 +123,17 @@ class StoreMirror:
         except FileNotFoundError:
             return b""
         lines = data[: data.rfind(b"\n") + 1]
-        if lines and _seq_of(lines) != self._seq + 1:
+        if lines and _event_of(lines.splitlines()[0]).get("seq", self._seq + 1) != self._seq + 1:
             raise LedgerError(f"{self._folder / LEDGER} is not what {self._store.name} has of it any more")
         return lines
 
     def _named_by(self, lines: bytes) -> Iterator[str]:
         """Files of the stages that these lines say are done."""
-        for line in lines.splitlines():
-            event: dict[str, Any] = json.loads(line)
-            if event.get("event") == "stage_done" and (named := event["result"].get("dir")):
-                yield from self._below(named)
-            if event.get("event") == "stage_done" and (named := event["result"].get("records_dir")):
-                yield from self._below(named)
+        for event in map(_event_of, lines.splitlines()):
+            if event.get("event") == "stage_done":
+                for name in ("dir", "records_dir"):
+                    if named := event["result"].get(name):
+                        yield from self._below(named)
 
     def _changing(self) -> list[str]:
         """Files that are written to while the sweep goes on."""
@@ -166,14 +164,16 @@ class StoreMirror:
         except FileNotFoundError:
             return None
         self._seen[path] = now
-        return None if before == stored else replace(stored)
+        return None if before == stored else stored
 
 
-def _seq_of(lines: bytes) -> object:
+def _event_of(line: bytes) -> dict[str, Any]:
+    """What a line of the ledger tells; nothing where it is damaged, which its readers know how to skip."""
     try:
-        return json.loads(lines[: lines.index(b"\n")]).get("seq")
-    except (ValueError, AttributeError):
-        return None
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def _key(path: str, sha256: str) -> str:

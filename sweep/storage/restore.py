@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def _fetch_unit(store: Store, unit: str, wanted: Mapping[str, StoredFile], folde
                 return
         _put_in_place(part, folder / unit)
     finally:
-        _remove([part])
+        _remove(part)
 
 
 def _put_in_place(part: Path, target: Path) -> None:
@@ -97,12 +97,11 @@ def _put_in_place(part: Path, target: Path) -> None:
         part.replace(target)
 
 
-def _remove(parts: Iterable[Path]) -> None:
-    for part in parts:
-        if part.is_dir():
-            shutil.rmtree(part, ignore_errors=True)
-        else:
-            part.unlink(missing_ok=True)
+def _remove(part: Path) -> None:
+    if part.is_dir():
+        shutil.rmtree(part, ignore_errors=True)
+    else:
+        part.unlink(missing_ok=True)
 
 
 def _is_there(path: Path, about: StoredFile) -> bool:

@@ -126,6 +126,24 @@ def test_a_folder_that_was_ahead_sends_what_the_store_lacks(place: Callable[[], 
     assert read_ledger(_restored(store, tmp_path / "there")).done.keys() == {"b1", "b2"}
 
 
+def test_a_damaged_line_goes_along_as_it_is(tmp_path: Path) -> None:
+    """What it told is lost; the rest of the ledger is not, here and there."""
+    store, here = Store(f"file://{tmp_path}/store"), tmp_path / "here"
+    with Ledger(here) as ledger:
+        for stage in ("b1", "b2", "b3"):
+            _build(ledger, here, stage)
+    first, *rest = (here / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    (here / "ledger.jsonl").write_bytes(b"".join([b"\xff" * (len(first) - 1) + b"\n", *rest]))
+
+    with _mirrored(store, here):
+        pass
+
+    there = _restored(store, tmp_path / "there")
+    assert (there / "ledger.jsonl").read_bytes() == (here / "ledger.jsonl").read_bytes()
+    assert read_ledger(there).done.keys() == {"b2", "b3"}
+    assert (there / "artifacts/build/b3/lib.so").is_file()
+
+
 def test_no_line_is_in_the_store_before_what_it_speaks_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, here = Store(f"file://{tmp_path}/store"), tmp_path / "here"
     put = Store.put
