@@ -23,6 +23,7 @@ python -m benchmarks time --out DIR                      where the time of the r
 python -m benchmarks zoo --minutes 120                   nine networks against ONNX Runtime
 python -m benchmarks plan                                trials of the pooled plan against the naive loop
 python -m benchmarks driver --cells 10000                what the driver costs above the work, beside Ray Tune
+python -m benchmarks recording                           what MLflow costs a sweep of 1,000 cells; --store http
 python -m benchmarks costs                               what one event, cell, run and call costs
 python -m benchmarks overlay                             the overlay's metric against a loop over rows
 python -m benchmarks comparison --minutes 60             how often equal cells are called different, and 5 % found
@@ -36,7 +37,8 @@ ZOO_MINUTES = 120.0
 COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
 ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
-OWN_FOLDERS = ("zoo", "overlay", "driver", "comparison", "costs")
+RECORDING_CELLS = 1_000
+OWN_FOLDERS = ("zoo", "overlay", "driver", "recording", "comparison", "costs")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,14 +80,8 @@ def _run(asked: argparse.Namespace) -> int:
         from benchmarks.tuning.pooled_plan import bench_plan
 
         bench_plan(folder)
-    elif asked.name == "costs":
-        from benchmarks.unit_costs import bench_costs
-
-        bench_costs(folder)
-    elif asked.name == "driver":
-        from benchmarks.driver import bench_driver
-
-        bench_driver(folder, asked.cells or DRIVER_CELLS, asked.tune_cells, asked.speed)
+    elif asked.name in ("costs", "driver", "recording"):
+        _simulated(asked, folder)
     elif asked.name == "overlay":
         from benchmarks.overlay import bench_overlay
 
@@ -97,6 +93,21 @@ def _run(asked: argparse.Namespace) -> int:
     else:
         _tuning(asked, folder, options)
     return 0
+
+
+def _simulated(asked: argparse.Namespace, folder: Path) -> None:
+    if asked.name == "costs":
+        from benchmarks.unit_costs import bench_costs
+
+        bench_costs(folder)
+    elif asked.name == "driver":
+        from benchmarks.driver import bench_driver
+
+        bench_driver(folder, asked.cells or DRIVER_CELLS, asked.tune_cells, asked.speed)
+    else:
+        from benchmarks.recording import bench_recording
+
+        bench_recording(folder, asked.cells or RECORDING_CELLS, asked.pairs, asked.seconds, asked.store)
 
 
 def _tuning(asked: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
@@ -131,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
         "plan",
         "overlay",
         "driver",
+        "recording",
         "comparison",
         "costs",
     )
@@ -144,9 +156,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=int, default=5, help="rounds in which all artifacts are timed in turn")
     parser.add_argument("--model", default="onnx-light:squeezenet", help="of throughput and latency")
     parser.add_argument("--models", type=lambda text: tuple(text.split(",")), help="of `zoo`, such as squeezenet,vgg19")
-    parser.add_argument("--cells", type=int, help="of `driver`, a multiple of 100; of `planner`, such as 1000000")
+    parser.add_argument(
+        "--cells", type=int, help="of `driver` and `recording`, a multiple of 100; of `planner`, such as 1000000"
+    )
     parser.add_argument("--tune-cells", type=int, default=200, help="of Ray Tune in `driver`; 0: without it")
     parser.add_argument("--speed", type=float, default=1.0, help="of `driver`: simulated seconds a second")
+    parser.add_argument("--store", choices=("sqlite", "http"), default="sqlite", help="of `recording`")
+    parser.add_argument("--pairs", type=int, default=7, help="of `recording`: sweeps with MLflow, and as many without")
+    parser.add_argument("--seconds", type=float, default=0.25, help="of `recording`: work of a cell")
     parser.add_argument("--set", type=_option, action="append", metavar="KEY=VALUE", help="an option of sweep's tuner")
     return parser
 
