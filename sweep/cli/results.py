@@ -122,7 +122,7 @@ def ui_command(
 
     from sweep.record.mlflow_store import experiment_of, ui_environment
     from sweep.record.mlflow_store import ui_command as command
-    from sweep.record.mlflow_view import view_path
+    from sweep.record.mlflow_view import FAILED, view_path
     from sweep.running.saved_plan import read_plan
 
     require_sweep(folder)
@@ -133,4 +133,5 @@ def ui_command(
     if experiment is not None:
         typer.echo(f"  cells   {address}{view_path(experiment)}")
         typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
+        typer.echo(f"  failed  {address}{view_path(experiment, FAILED)}")
     os.execvpe(argv[0], argv, {**os.environ, **ui_environment()})

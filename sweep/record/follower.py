@@ -29,6 +29,7 @@ from sweep.analysis.saved import TABLES, read_saved
 from sweep.errors import SweepError
 from sweep.record.following import Following
 from sweep.record.mlflow_mirror import MlflowMirror
+from sweep.record.mlflow_view import experiment_tags, shown_axes
 from sweep.running.saved_plan import SavedSweep, restore
 
 __all__ = ["LOCK", "Order", "finish", "main"]
@@ -62,7 +63,8 @@ class Order:
         """The mirror, not opened yet. Raises LedgerError where the folder has no plan."""
         folder = Path(self.sweep_dir)
         sweep = sweep or restore(folder)
-        mirror = MlflowMirror.at(self.tracking_uri, folder, sweep.study, sweep.question)
+        tags = experiment_tags(sweep.question, shown_axes(planned.cell for planned in sweep.plan.cells))
+        mirror = MlflowMirror.at(self.tracking_uri, folder, sweep.study, tags)
         return Following(mirror, sweep, self.id, self.name, folder)
 
 

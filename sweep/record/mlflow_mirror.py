@@ -22,7 +22,7 @@ from sweep.record.mlflow_bulk import writer_for
 from sweep.record.mlflow_rows import Point
 from sweep.record.mlflow_runs import RunDraft
 from sweep.record.mlflow_store import bring_home, embedded_store, home_of, open_client, settle, translated
-from sweep.record.mlflow_view import VIEW_TAG, experiment_tags
+from sweep.record.mlflow_view import VIEWS, experiment_tags
 from sweep.record.mlflow_writer import ClientWriter, Writer
 
 __all__ = ["MlflowMirror", "SweepIdentity"]
@@ -54,9 +54,16 @@ class _Mirrored:
 class MlflowMirror:
     """Writes one sweep to one store. Not for several threads. After a RecordError, `open` comes first again."""
 
-    def __init__(self, tracking_uri: str, artifact_root: str | None, study: str, question: str = "") -> None:
-        """`artifact_root`: where the artifacts of a new experiment lie; None: where the store's server keeps them."""
-        self.tracking_uri, self.artifact_root, self.study, self.question = tracking_uri, artifact_root, study, question
+    def __init__(
+        self, tracking_uri: str, artifact_root: str | None, study: str, tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Of a store, and an experiment in it.
+
+        `artifact_root`: where the artifacts of a new experiment lie; None: where the store's server keeps them.
+        `tags`: of the experiment, as `mlflow_view.experiment_tags` makes them; a person's own note is left.
+        """
+        self.tracking_uri, self.artifact_root, self.study = tracking_uri, artifact_root, study
+        self._tags = experiment_tags("") if tags is None else tags
         self._client: Any = None
         self._writer: Writer | None = None
         self._experiment_id = ""
@@ -65,17 +72,17 @@ class MlflowMirror:
         self._cells: dict[str, _Mirrored] = {}
 
     @classmethod
-    def embedded(cls, sweep_dir: Path, study: str, question: str = "") -> Self:
+    def embedded(cls, sweep_dir: Path, study: str, tags: Mapping[str, str] | None = None) -> Self:
         """In the sweep directory itself: mlflow.db and mlartifacts/."""
         sweep_dir.mkdir(parents=True, exist_ok=True)
-        return cls(*embedded_store(sweep_dir), study, question)
+        return cls(*embedded_store(sweep_dir), study, tags)
 
     @classmethod
-    def at(cls, tracking_uri: str | None, sweep_dir: Path, study: str, question: str = "") -> Self:
+    def at(cls, tracking_uri: str | None, sweep_dir: Path, study: str, tags: Mapping[str, str] | None = None) -> Self:
         """In a tracking server or database; None: in the sweep directory."""
         if tracking_uri is None or tracking_uri == embedded_store(sweep_dir)[0]:
-            return cls.embedded(sweep_dir, study, question)
-        return cls(tracking_uri, home_of(tracking_uri, sweep_dir), study, question)
+            return cls.embedded(sweep_dir, study, tags)
+        return cls(tracking_uri, home_of(tracking_uri, sweep_dir), study, tags)
 
     @property
     def run_ids(self) -> Mapping[str, str]:
@@ -179,14 +186,16 @@ class MlflowMirror:
         return found
 
     def _experiment(self) -> str:
-        tags = experiment_tags(self.question)
         existing = self._client.get_experiment_by_name(self.study)
         if existing is None:
-            return str(self._client.create_experiment(self.study, artifact_location=self.artifact_root, tags=tags))
+            root, tags = self.artifact_root, dict(self._tags)
+            return str(self._client.create_experiment(self.study, artifact_location=root, tags=tags))
         if existing.lifecycle_stage != "active":
             self._client.restore_experiment(existing.experiment_id)
-        if existing.tags.get(VIEW_TAG) != tags[VIEW_TAG]:
-            self._client.set_experiment_tag(existing.experiment_id, VIEW_TAG, tags[VIEW_TAG])
+        for key, value in self._tags.items():
+            # A person's own note stays; a view follows the grid
+            if key not in existing.tags or (key.startswith(VIEWS) and existing.tags[key] != value):
+                self._client.set_experiment_tag(existing.experiment_id, key, value)
         return str(existing.experiment_id)
 
     def _search(self, condition: str) -> list[Any]:

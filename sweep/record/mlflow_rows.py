@@ -52,7 +52,7 @@ _TUNING = {
 }
 """Metrics of a tuned cell, by column of results.parquet."""
 _TEXT_LIMIT = 4000
-_FORMAT = 4
+_FORMAT = 5
 """Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
 
 
@@ -89,6 +89,7 @@ def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
     """Who the run is, and why it ended as it did."""
     tags = {
         "sweep.cell_id": outcome.cell.id,
+        "sweep.cell": outcome.cell.name,
         "sweep.status": outcome.status,
         "sweep.device": outcome.cell.device,
         "sweep.dir": sweep_dir,

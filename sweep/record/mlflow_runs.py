@@ -9,8 +9,9 @@ from typing import Any
 from sweep.analysis.outcome import CellOutcome
 from sweep.record import mlflow_rows as rows
 from sweep.record.mlflow_rows import Point
+from sweep.study.spec import Cell
 
-__all__ = ["ModelFile", "RunDraft", "draft_of"]
+__all__ = ["ModelFile", "RunDraft", "draft_of", "run_name"]
 
 _DIGEST_LENGTH = 32
 """MLflow keeps 36 characters of a digest."""
@@ -65,7 +66,7 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
     start_ms, end_ms = rows.span(outcome, settled_t)
     return RunDraft(
         cell_id=outcome.cell.id,
-        name=outcome.cell.name,
+        name=run_name(outcome.cell),
         start_ms=start_ms,
         end_ms=end_ms,
         status=rows.STATUS[outcome.status],
@@ -75,6 +76,17 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
         model=model,
         artifact=_as_artifact(outcome),
     )
+
+
+def run_name(cell: Cell) -> str:
+    """Of a cell's run: MLflow's lists show some 18 characters, so what is chosen between comes first."""
+    chosen = [cell.tuner, f"O{cell.opt_level}"] if cell.runtime == "tvm" else [cell.runtime]
+    unusual = [
+        *([f"batch{cell.batch}"] if cell.batch != 1 else []),
+        *([cell.precision] if cell.precision != "float32" else []),
+        *([cell.layout] if cell.layout != "NCHW" else []),
+    ]
+    return " ".join([*chosen, cell.model, *unusual, cell.device, *([cell.target] if cell.runtime == "tvm" else [])])
 
 
 def _as_artifact(outcome: CellOutcome) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The view of an experiment that MLflow's UI opens ready made: cells by latency, with charts that answer a study.
+"""The views of an experiment that MLflow's UI opens ready made: cells by latency, with charts, and cells that failed.
 
 Unaided, the UI shows a sweep as one closed row with none of its params, and charts that one row. A saved view, which it
-keeps as a tag of the experiment, says what to sort by, which columns to show and which charts to draw.
+keeps as a tag of the experiment, says which runs to show, what to sort by, which columns and which charts.
 
 Imports no mlflow.
 """
@@ -9,65 +9,117 @@ Imports no mlflow.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["VIEW_TAG", "experiment_tags", "view_path"]
+from sweep.study.spec import Cell
 
-_KEY = "cells"
-VIEW_TAG = f"mlflow.sharedViewState.{_KEY}"
-"""Read by MLflow from 3.17 on; others leave it alone. Its value has at most 5,000 characters."""
-_NAME = "Cells by latency"
-_AXES = ("model", "device", "tuner", "opt_level")
-_ANSWERS = ("latency_ms_median", "speedup_vs_untuned", "ratio_to_onnxruntime")
+__all__ = ["CELLS", "FAILED", "VIEWS", "experiment_tags", "shown_axes", "view_path", "view_tag"]
+
+CELLS, FAILED = "cells", "failed"
+"""The views, as they are named in addresses."""
+VIEWS = "mlflow.sharedViewState."
+"""How their tags begin: read by MLflow from 3.17 on, left alone by others; a value has at most 5,000 characters."""
+_AXES = ("opt_level", "batch", "tuner", "precision", "layout", "device", "target", "model")
+"""In the order of the parallel coordinates, whose first labels are cut at the edge: short ones first."""
+_USUAL = ("opt_level", "tuner", "device", "model")
+_LATENCY = "latency_ms_median"
+_ANSWERS = {
+    _LATENCY: "Latency, median (ms)",
+    "speedup_vs_untuned": "Speed-up over untuned (times)",
+    "ratio_to_onnxruntime": "Time over ONNX Runtime's (times)",
+}
+_CURVES = {"best_ms": "Best so far (ms), by trial", "best_ms_over_time": "Best so far (ms), by ms of tuning"}
 _RUNS_SHOWN = 20
 
 
-def experiment_tags(question: str) -> dict[str, str]:
-    """Tags of a study's experiment."""
+def view_tag(view: str) -> str:
+    """The experiment's tag that keeps it."""
+    return VIEWS + view
+
+
+def shown_axes(cells: Iterable[Cell]) -> tuple[str, ...]:
+    """What differs among the cells that TVM compiles: an axis of one value takes room and tells nothing."""
+    compiled = [cell for cell in cells if cell.runtime == "tvm"]
+    return tuple(axis for axis in _AXES if len({getattr(cell, axis) for cell in compiled}) > 1) or _USUAL
+
+
+def experiment_tags(question: str, axes: Sequence[str] = _USUAL) -> dict[str, str]:
+    """Tags of a study's experiment. `axes`: what its views show."""
     return {
         # The kind decides which pages the UI offers: runs and their charts, not traces of prompts
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.note.content": question,
-        VIEW_TAG: json.dumps({"name": _NAME, "createdAt": 0, "updatedAt": 0, "state": json.dumps(_state())}),
+        view_tag(CELLS): _view("Cells by latency", _cells(axes)),
+        view_tag(FAILED): _view("Cells that failed", _failed(axes)),
     }
 
 
-def view_path(experiment_id: str, charts: bool = False) -> str:
-    """Of the view below a server's address, as a list of runs or as charts."""
+def view_path(experiment_id: str, view: str = CELLS, *, charts: bool = False) -> str:
+    """Of a view below a server's address, as a list of runs or as charts."""
     mode = "&compareRunsMode=CHART" if charts else ""
-    return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={_KEY}{mode}"
+    # Else the page is one about prompts and traces, with runs as a page among them
+    kind = "&workflowType=machine_learning"
+    return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={view}{kind}{mode}"
 
 
-def _state() -> Mapping[str, Any]:
-    """What the UI itself would store. Sorted by a metric, it shows cells and not sweeps with cells below them."""
-    return {
-        "searchFilter": "",
-        "orderByKey": f"metrics.`{_ANSWERS[0]}`",
-        "orderByAsc": True,
+def _view(name: str, state: Mapping[str, Any]) -> str:
+    common = {
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "datasetsFilter": [],
         "modelVersionFilter": "All Runs",
-        "selectedColumns": [*(f"params.`{axis}`" for axis in _AXES), *(f"metrics.`{name}`" for name in _ANSWERS)],
         "runsHiddenMode": f"FIRST_{_RUNS_SHOWN}_RUNS",
+    }
+    # As the UI itself would store it
+    return json.dumps({"name": name, "createdAt": 0, "updatedAt": 0, "state": json.dumps({**common, **state})})
+
+
+def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
+    """Measured cells alone: MLflow's own comparison takes the metrics that all of the selected runs have.
+
+    Sorted by a metric, it shows cells and not sweeps with cells below them.
+    """
+    return {
+        "searchFilter": f"metrics.{_LATENCY} > 0",
+        "orderByKey": f"metrics.`{_LATENCY}`",
+        "orderByAsc": True,
+        "selectedColumns": [*(f"params.`{axis}`" for axis in axes), *(f"metrics.`{name}`" for name in _ANSWERS)],
         "compareRunSections": [
-            _section("answer", "Answer") | {"columns": 2, "cardHeight": 420},
+            _section("axes", "Choices and latency", columns=1, cardHeight=400),
+            _section("answer", "Answer", columns=3, cardHeight=400),
             _section("tuning", "tuning"),
             _section("repeats", "repeats"),
         ],
         "compareRunCharts": [
-            _chart("axes", "PARALLEL", selectedParams=list(_AXES), selectedMetrics=[_ANSWERS[0]], showAllRuns=True),
-            *(_chart(name, "BAR", metricKey=name) for name in _ANSWERS),
+            _chart("axes", "axes", "PARALLEL", selectedParams=axes, selectedMetrics=[_LATENCY], showAllRuns=True),
+            *(_chart("answer", name, "BAR", metricKey=name, displayName=shown) for name, shown in _ANSWERS.items()),
+            *(
+                _chart("tuning", name, "LINE", metricKey=f"tuning/{name}", displayName=shown)
+                for name, shown in _CURVES.items()
+            ),
         ],
         "isAccordionReordered": True,
     }
 
 
-def _section(key: str, name: str) -> dict[str, Any]:
-    return {"uuid": key, "name": name, "display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+def _failed(axes: Sequence[str]) -> Mapping[str, Any]:
+    return {
+        "searchFilter": "attributes.status = 'FAILED'",
+        "orderByKey": f"params.`{axes[-1]}`",
+        "orderByAsc": True,
+        "selectedColumns": [
+            *(f"params.`{axis}`" for axis in axes),
+            *(f"tags.`sweep.{name}`" for name in ("error_class", "error")),
+        ],
+    }
 
 
-def _chart(key: str, kind: str, **options: Any) -> dict[str, Any]:
-    fixed = {"uuid": key, "type": kind, "metricSectionId": "answer", "deleted": False, "isGenerated": False}
+def _section(key: str, name: str, **options: Any) -> dict[str, Any]:
+    fixed = {"uuid": key, "name": name, "display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+    return {**fixed, **options}
+
+
+def _chart(section: str, key: str, kind: str, **options: Any) -> dict[str, Any]:
+    fixed = {"uuid": key, "type": kind, "metricSectionId": section, "deleted": False, "isGenerated": False}
     return {**fixed, "runsCountToCompare": _RUNS_SHOWN, **options}

@@ -58,6 +58,7 @@ def sweep_outcome(
             "build": {"done": 11},
             "measure": {"done": 13},
         },
+        stage_seconds={"import": 1.9, "lower": 1.9, "tune": 190.0, "build": 62.0, "measure": 44.2},
         sweep_dir=sweep_dir,
         conditions={
             "host": "bench-01",

@@ -16,6 +16,7 @@ from sweep.record.mlflow_bulk import BulkWriter
 from sweep.record.mlflow_mirror import MlflowMirror, SweepIdentity
 from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
 from sweep.record.mlflow_store import embedded_store, open_client, ui_command, ui_environment, without_password
+from sweep.record.mlflow_view import experiment_tags
 from sweep.record.mlflow_writer import ClientWriter
 from sweep.record.outcome import CellOutcome, SweepOutcome
 from tests.record.fixtures import STARTED_T, sweep_outcome
@@ -68,7 +69,7 @@ def identity(sweep_dir: Path) -> SweepIdentity:
 
 
 def opened(sweep_dir: Path, outcome: SweepOutcome) -> MlflowMirror:
-    mirror = MlflowMirror.embedded(sweep_dir, outcome.study, outcome.question)
+    mirror = MlflowMirror.embedded(sweep_dir, outcome.study, experiment_tags(outcome.question))
     mirror.open(identity(sweep_dir))
     return mirror
 
@@ -94,7 +95,8 @@ def test_experiment_is_study_parent_is_sweep_child_is_cell(
     assert parent.info.status == "FINISHED"
     assert {child.data.tags["mlflow.parentRunId"] for child in children} == {parent.info.run_id}
     assert {child.data.tags["sweep.cell_id"]: child.info.run_id for child in children} == mirrored.run_ids
-    assert {child.info.run_name for child in children} == {cell.cell.name for cell in outcome.cells}
+    assert {child.data.tags["sweep.cell"] for child in children} == {cell.cell.name for cell in outcome.cells}
+    assert len({child.info.run_name for child in children}) == len(outcome.cells)
     assert set(mirrored.run_ids) == {cell.cell.id for cell in outcome.cells}
 
 
