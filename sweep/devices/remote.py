@@ -32,7 +32,9 @@ HANDSHAKE_TIMEOUT_S = 10.0
 """A server that the tracker calls free answers within milliseconds, one that is emulated within a second."""
 PROBE_TIMEOUT_S = 2.0
 ALIVE_IDLE_S, ALIVE_INTERVAL_S, ALIVE_PROBES = 10, 5, 4
-"""The kernel of a board answers its probes while the board computes; where none does for 30 s, it is gone."""
+"""The kernel of a board answers its probes while the board computes; where none does for 30 s, it is gone. The same
+where what we send is not acknowledged, or not read, for as long: our kernel would try again for a quarter of an hour.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,8 @@ def _kept_alive(connection: socket.socket) -> socket.socket:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, ALIVE_IDLE_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, ALIVE_INTERVAL_S)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, ALIVE_PROBES)
+    silence_ms = 1000 * (ALIVE_IDLE_S + ALIVE_INTERVAL_S * ALIVE_PROBES)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence_ms)
     return connection
 
 
