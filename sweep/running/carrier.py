@@ -189,7 +189,7 @@ class Carrier:
     def _start(self, stage: Stage) -> Event | None:
         """Have an attempt begun; where there is no time for it, what the machine is to be told."""
         allowed = self._allowance.of(stage, self.seconds)
-        number = self._ledger.state.attempts.get(stage.id, 0) + 1
+        number = self._ledger.state.attempts_of(stage.id) + 1
         if allowed.seconds is not None and allowed.seconds <= 0:
             self._allowance.ended(stage)
             if allowed.by_run:

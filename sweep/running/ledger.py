@@ -14,9 +14,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +23,9 @@ from typing import Any
 import filelock
 
 from sweep.errors import LedgerError, LedgerUnwritable
+from sweep.running.finished_stages import FinishedStages
 from sweep.running.ledger_lines import LineReader, encode_line
+from sweep.running.ledger_state import FailedStage, FinishedStage, LedgerState
 from sweep.running.signals import uninterrupted
 
 __all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
@@ -37,102 +38,11 @@ _LOCK_WAIT_S = 1.0
 """Who only looks whether a driver has the folder holds the lock for an instant."""
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedStage:
-    """A stage that is done, with its result."""
-
-    kind: str
-    result: Mapping[str, Any]
-    seconds: float
-    attempt: int
-    t: float
-    seq: int = 0
-    """Of its line: tells which of two stages ended later, also where the clock was set back."""
-    is_cut_short: bool = False
-    """A tuner ended for want of the run's time: a later run goes on."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailedStage:
-    """A stage whose last attempt failed for good."""
-
-    kind: str
-    error_class: str
-    error: str
-    attempt: int
-    t: float
-    limit_s: float | None = None
-    """For a cell that had no more time: the limit that it had."""
-
-
-@dataclass(slots=True)
-class LedgerState:
-    """The fold of all events."""
-
-    done: dict[str, FinishedStage] = field(default_factory=dict)
-    failed: dict[str, FailedStage] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
-    started: set[str] = field(default_factory=set)
-    """Stages with an attempt that has no end: running, or lost with a killed driver."""
-    runs: int = 0
-    first_t: float | None = None
-    last_t: float | None = None
-    last_status: str | None = None
-    """How the last run ended; None while it runs, or when it was killed."""
-    stopped: str | None = None
-    """Why the last run ended before all of its cells had an answer, other than by a person's will."""
-    only: str | None = None
-    """The selection of cells that the last run was for; None: all."""
-    seq: int = 0
-    conditions: dict[str, Any] = field(default_factory=dict)
-    pairs: list[Mapping[str, Any]] = field(default_factory=list)
-    """Blocks of two cells that were measured in turns after the run, as `sweep.api.pairing` has told them."""
-
-    def apply(self, line: Mapping[str, Any]) -> None:
-        """Take one event."""
-        self.seq, t = line["seq"], line["t"]
-        self.first_t, self.last_t = self.first_t if self.first_t is not None else t, t
-        match line["event"]:
-            case "run_started":
-                self.runs += 1
-                self.last_status = self.stopped = None
-                self.only = line.get("only")
-                self.started.clear()
-                self.conditions = dict(line.get("conditions", {}))
-            case "run_ended":
-                self.last_status = line["status"]
-                self.stopped = line.get("reason")
-            case "attempt_started":
-                self.attempts[line["stage"]] = line["attempt"]
-                self.started.add(line["stage"])
-            case "stage_done":
-                stage = line["stage"]
-                self.started.discard(stage)
-                self.failed.pop(stage, None)
-                self.done[stage] = FinishedStage(
-                    line["kind"],
-                    line["result"],
-                    line["seconds"],
-                    line["attempt"],
-                    t,
-                    self.seq,
-                    line.get("cut_short", False),
-                )
-            case "attempt_dropped":
-                self.started.discard(line["stage"])
-            case "attempt_failed":
-                stage = line["stage"]
-                self.started.discard(stage)
-                if not line["retry"]:
-                    self.failed[stage] = FailedStage(
-                        line["kind"], line["error_class"], line["error"], line["attempt"], t, line.get("limit_s")
-                    )
-            case "pair_measured":
-                self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})
-
-
 class Ledger:
-    """The writer's end. Opening takes the sweep directory's lock; a second writer is refused."""
+    """The writer's end. Opening takes the sweep directory's lock; a second writer is refused.
+
+    Its state reads results back from the file where they are asked for: a run's memory does not grow with its cells.
+    """
 
     def __init__(self, sweep_dir: Path) -> None:
         """Open for writing.
@@ -148,7 +58,8 @@ class Ledger:
         """Events of a block that has not ended, and their lines."""
         self._lock = self._take_lock()
         try:
-            self.state, lines = _read(self._path)
+            self.state = LedgerState(done=FinishedStages(self._path))
+            lines = _read(self._path, self.state)
             self._put_right(lines)
             self._set_torn_tail_aside(lines.good_bytes)
             self._file = self._path.open("ab", buffering=0)
@@ -191,12 +102,13 @@ class Ledger:
                 yield
             finally:
                 lines, self._waiting, self._is_together = self._waiting, [], False
-                if lines:
-                    self._write(b"".join(data for _, data in lines))
-                for line, _ in lines:
-                    self.state.apply(line)
+                offset = self._write(b"".join(data for _, data in lines)) if lines else 0
+                for line, data in lines:
+                    self.state.apply(line, offset)
+                    offset += len(data)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> int:
+        """Where it begins in the file."""
         if self._is_broken:
             raise LedgerUnwritable(f"{self._path}: cannot be written: the end of it could not be taken back")
         size = os.fstat(self._file.fileno()).st_size
@@ -210,6 +122,7 @@ class Ledger:
             except OSError:  # a line after half a line would be damaged
                 self._is_broken = True
             raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
+        return size
 
     def close(self) -> None:
         """Give the directory back."""
@@ -278,7 +191,9 @@ def read_ledger(sweep_dir: Path) -> LedgerState:
     path = sweep_dir / _NAME
     if not path.is_file():
         raise LedgerError(f"{sweep_dir} is not a sweep directory: it has no {_NAME}")
-    return _read(path)[0]
+    state = LedgerState()
+    _read(path, state)
+    return state
 
 
 def is_held(sweep_dir: Path) -> bool:
@@ -291,16 +206,16 @@ def is_held(sweep_dir: Path) -> bool:
         return True
 
 
-def _read(path: Path) -> tuple[LedgerState, LineReader]:
-    """Fold all lines; also what is damaged."""
-    state, lines = LedgerState(), LineReader(path)
+def _read(path: Path, state: LedgerState) -> LineReader:
+    """Fold all lines into a state; also what is damaged."""
+    lines = LineReader(path)
     if path.exists():
         with path.open("rb") as file:
             for raw in file:
-                for event in lines.take(raw):
-                    state.apply(event)
-        for event in lines.end():
-            state.apply(event)
+                for line in lines.take(raw):
+                    state.apply(line.event, line.offset)
+        for line in lines.end():
+            state.apply(line.event, line.offset)
     if lines.lost:
         _log.warning("%s: %d damaged lines are left out, and what they told is done again", path, lines.lost)
-    return state, lines
+    return lines

@@ -11,12 +11,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweep.errors import LedgerError
 from sweep.running.mending import mended
 
-__all__ = ["LineReader", "Mended", "decode_line", "encode_line"]
+__all__ = ["Line", "LineReader", "Mended", "decode_line", "encode_line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,16 @@ class Mended:
     after: bytes
 
 
+class Line(NamedTuple):
+    """A whole line."""
+
+    event: Mapping[str, Any]
+    offset: int
+    """Of its first byte in the file, when damage before it is put right."""
+
+
 class LineReader:
-    """Takes the lines of a ledger one by one, and gives their events in order."""
+    """Takes the lines of a ledger one by one, and gives those that are whole, or were put right, in order."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -43,8 +51,8 @@ class LineReader:
         self.lost = 0
         """Damaged lines between whole ones."""
 
-    def take(self, raw: bytes) -> list[Mapping[str, Any]]:
-        """The events that this line brings: none while it is damaged and nothing whole has come after it.
+    def take(self, raw: bytes) -> list[Line]:
+        """The lines that this one brings: none while it is damaged and nothing whole has come after it.
 
         Raises:
             LedgerError: lines are missing, or are there twice.
@@ -54,28 +62,31 @@ class LineReader:
         if event is None:
             self._held.append(raw)
             return []
-        events = self._settle(is_end=False)
+        lines = self._settle(is_end=False)
         self._check(event, may_skip=bool(self._lost))
         self._lost.clear()
+        lines.append(Line(event, self.good_bytes))
         self.good_bytes += len(raw)
-        return [*events, event]
+        return lines
 
-    def end(self) -> list[Mapping[str, Any]]:
-        """The events of damaged last lines that could be put right; what is left after `good_bytes` is torn."""
+    def end(self) -> list[Line]:
+        """Damaged last lines that could be put right; what is left after `good_bytes` is torn."""
         return self._settle(is_end=True)
 
-    def _settle(self, *, is_end: bool) -> list[Mapping[str, Any]]:
-        events: list[Mapping[str, Any]] = []
+    def _settle(self, *, is_end: bool) -> list[Line]:
+        lines: list[Line] = []
         while self._held:
             before, found = self._held[0], mended(self._held[0], decode_line)
             if not found:  # a byte that has become a line break makes two of one
                 before = b"".join(self._held[:2])
                 found = mended(before, decode_line)
             if found and found[0][1]["seq"] > self._seq:
-                for _, event in found:
+                offset = self.good_bytes
+                for line, event in found:
                     self._check(event, may_skip=bool(self._lost))
                     self._lost.clear()
-                    events.append(event)
+                    lines.append(Line(event, offset))
+                    offset += len(line)
                 self.mended.append(Mended(self.good_bytes, before, b"".join(line for line, _ in found)))
                 self.good_bytes += len(before)
                 del self._held[: before.count(b"\n") or 1]
@@ -86,7 +97,7 @@ class LineReader:
                 self._lost.append(lost)
                 self.lost += 1
                 self.good_bytes += len(lost)
-        return events
+        return lines
 
     def _check(self, event: Mapping[str, Any], *, may_skip: bool) -> None:
         seq = event["seq"]

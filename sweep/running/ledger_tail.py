@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
-from sweep.running.ledger import LedgerState
 from sweep.running.ledger_lines import LineReader
+from sweep.running.ledger_state import LedgerState
 
 __all__ = ["LedgerTail"]
 
@@ -38,10 +38,10 @@ class LedgerTail:
         except OSError as error:
             raise LedgerError(f"{self._path}: cannot be read: {error}") from error
         whole = read[: read.rfind(b"\n") + 1]
-        found: list[Mapping[str, Any]] = []
+        events: list[Mapping[str, Any]] = []
         for raw in io.BytesIO(whole):
             self._offset += len(raw)
-            found += self._lines.take(raw)
-        for event in found:
-            self.state.apply(event)
-        return found
+            for line in self._lines.take(raw):
+                self.state.apply(line.event, line.offset)
+                events.append(line.event)
+        return events

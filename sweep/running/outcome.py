@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.planner import Plan, PlannedCell
-from sweep.running.ledger import LedgerState
+from sweep.running.ledger_state import LedgerState
 from sweep.study.selection import parse_selection
 
 __all__ = ["cell_outcome", "sweep_outcome"]
@@ -28,7 +28,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
     failed = None
     for stage_id in planned.stages:
         kind = plan.stages[stage_id].kind
-        attempts += state.attempts.get(stage_id, 0)
+        attempts += state.attempts_of(stage_id)
         finished = state.done.get(stage_id)
         if finished is not None:
             results[kind] = finished.result

@@ -71,8 +71,8 @@ class Witness:
 def events_of(sweep_dir: Path) -> list[dict[str, Any]]:
     """Of all whole lines, damaged ones put right."""
     lines = LineReader(sweep_dir / "ledger.jsonl")
-    events = [event for raw in (sweep_dir / "ledger.jsonl").open("rb") for event in lines.take(raw)]
-    return [dict(event) for event in [*events, *lines.end()]]
+    whole = [line for raw in (sweep_dir / "ledger.jsonl").open("rb") for line in lines.take(raw)]
+    return [dict(line.event) for line in [*whole, *lines.end()]]
 
 
 def _whole_lines(path: Path) -> bytes:

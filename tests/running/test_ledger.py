@@ -39,7 +39,7 @@ def test_state_survives_reopening(tmp_path: Path) -> None:
         assert state.done["a"].result == {"x": 1.5}
         assert state.failed["b"].error == "ä\nb"
         assert state.started == {"c"}
-        assert state.attempts == {"a": 1, "b": 1, "c": 1}
+        assert [state.attempts_of(stage) for stage in "abcd"] == [1, 1, 1, 0]
         assert (state.runs, state.seq) == (1, 6)
         ledger.append("run_started", conditions={})
         assert ledger.state.seq == 7
@@ -90,6 +90,42 @@ def test_a_wrong_byte_is_put_right(tmp_path_factory: pytest.TempPathFactory, pla
     assert path.read_bytes() == right
     (aside,) = folder.glob("ledger.damaged-*")
     assert aside.read_bytes() in bytes(wrong)
+
+
+def test_a_writer_reads_results_back_from_its_file_as_a_reader_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a line was lost, a byte was put right, and a line break had become another byte."""
+    monkeypatch.setattr("sweep.running.finished_stages._AT_HAND", 0)
+    with Ledger(tmp_path) as ledger, ledger.together():
+        for number, stage in enumerate("abcdef"):
+            fields = {"kind": "build", "seconds": 1.0, "worker": "w"}
+            ledger.append("stage_done", stage=stage, attempt=number, result={"ä": number}, **fields)
+    path = tmp_path / "ledger.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[1] = bytes(len(lines[1]) - 1) + b"\n"
+    lines[3] = lines[3].replace(b"build", b"built")
+    lines[4] = lines[4][:-1] + b"?"
+    path.write_bytes(b"".join(lines))
+
+    read = read_ledger(tmp_path)
+    with Ledger(tmp_path) as ledger:
+        assert dict(ledger.state.done) == dict(read.done)
+        assert {stage: one.result["ä"] for stage, one in ledger.state.done.items()} == {
+            "a": 0,
+            "c": 2,
+            "d": 3,
+            "e": 4,
+            "f": 5,
+        }
+        ledger.append("stage_done", stage="b", kind="build", attempt=7, result={"ä": 1}, seconds=1.0, worker="w")
+        assert (ledger.state.done["b"].result, ledger.state.attempts_of("b")) == ({"ä": 1}, 7)
+        data = path.read_bytes()
+        path.write_bytes(bytes(len(data)))
+        with pytest.raises(LedgerError, match="was damaged while it was in use"):
+            ledger.state.done["b"]
+        path.write_bytes(data)
+    assert read_ledger(tmp_path) == ledger.state
 
 
 def test_a_line_that_cannot_be_put_right_costs_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
