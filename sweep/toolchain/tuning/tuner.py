@@ -9,8 +9,8 @@ from typing import Any
 
 from sweep.errors import TuneFailed
 from sweep.search.catalogue import make_tuner
-from sweep.toolchain.tuning.design import flops_of
 from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
+from sweep.toolchain.tuning.nest import flops_of
 from sweep.toolchain.tuning.pipeline import last_line
 from sweep.toolchain.tuning.pool import Pool
 from sweep.toolchain.tuning.records import RecordStore
