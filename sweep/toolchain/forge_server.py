@@ -1,11 +1,9 @@
 """The forge's server: loads TVM once, then forks one child for every job. Run as `python -m`, by `forge.Forge` alone.
 
 It is single-threaded, because a fork copies only the thread that called it and a lock held by another would stay
-locked for ever. It reads jobs as JSON lines from a socket and answers on it. A child leads a process group of its own
-and has its own TMPDIR; both end with it. The server ends at the end of file on its socket or when its parent is
-another one, and takes all children along. Children on cores that a device has lent are frozen while it measures; see
-`loan`; what a child does is `forge_child`'s. (PR_SET_PDEATHSIG would not do for the server itself: it fires when the
-*thread* that started the server ends.)
+locked for ever. It reads jobs as JSON lines from a socket, forks (`forked_job`) where there is a slot, and answers on
+the socket. It ends at the end of file there or when its parent is another one, and takes all children along.
+(PR_SET_PDEATHSIG would not do for the server itself: it fires when the *thread* that started the server ends.)
 """
 
 from __future__ import annotations
@@ -21,14 +19,11 @@ import sys
 import tempfile
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sweep.toolchain.forge_answer import error_class, how_it_died, job_name, log_tail
-from sweep.toolchain.forge_child import live
-from sweep.toolchain.loan import Loan, take
+from sweep.toolchain.forge_answer import job_name, log_tail
+from sweep.toolchain.forked_job import ForkedJob, Lender, fork
 
 __all__ = ["main"]
 
@@ -38,24 +33,6 @@ _FROZEN_POLL_S = 0.25
 
 _CANDIDATE_JOBS = "build_candidate"
 """Jobs of this name give way to all others: tuning has dozens of them waiting, and a stage would queue behind them."""
-
-
-@dataclass(slots=True)
-class _Child:
-    """A forked job."""
-
-    job_id: int
-    job: str
-    pid: int
-    pipe: int
-    """Read end of the child's answer; end of file means that the child is gone."""
-    folder: Path
-    """Its TMPDIR, with its output in `log`."""
-    timeout_s: float | None
-    deadline: float
-    """Later by each freeze that is over."""
-    loan: Loan | None
-    answer: bytearray = field(default_factory=bytearray)
 
 
 class ForgeServer:
@@ -75,7 +52,7 @@ class ForgeServer:
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._waiting: tuple[deque[dict[str, Any]], deque[dict[str, Any]]] = deque(), deque()
         """Stages, then candidates."""
-        self._children: dict[int, _Child] = {}
+        self._children: dict[int, ForkedJob] = {}
         self._incoming = bytearray()
         self.ending = False
 
@@ -91,9 +68,7 @@ class ForgeServer:
                     self._collect(key.data)
             now = time.monotonic()
             for child in list(self._children.values()):
-                if child.loan is not None:
-                    child.deadline += child.loan.look(now)
-                if child.deadline <= now and not _is_frozen(child):
+                if child.is_late(now):
                     self._end(child, f"timed out after {child.timeout_s:g} s")
             self._fill_slots()
 
@@ -105,7 +80,7 @@ class ForgeServer:
     def _patience_s(self) -> float:
         now = time.monotonic()
         children = self._children.values()
-        times_s = [_FROZEN_POLL_S if _is_frozen(child) else child.deadline - now for child in children]
+        times_s = [_FROZEN_POLL_S if child.is_frozen else child.deadline - now for child in children]
         return max(0.0, min([_POLL_S, *times_s]))
 
     def _receive(self) -> None:
@@ -142,8 +117,8 @@ class ForgeServer:
         while stages and self._start(stages):
             pass
         for child in list(self._children.values()):
-            if child.loan is not None and child.loan.is_frozen and self._own_slots_left():
-                child.loan.move()
+            if child.is_frozen and self._own_slots_left():
+                child.move()
         while candidates and self._start(candidates):
             pass
 
@@ -152,67 +127,34 @@ class ForgeServer:
         if self._own_slots_left():
             self._fork(queue.popleft(), None)
             return True
-        taken = {child.loan.core for child in self._children.values() if _is_lent(child) and child.loan is not None}
+        taken = {child.lent_core for child in self._children.values()}
         left = [core for core in self._lent_cores if core not in taken]
         if left:
             self._fork(queue.popleft(), left[0])
         return bool(left)
 
     def _own_slots_left(self) -> int:
-        return self._slots - sum(not _is_lent(child) for child in self._children.values())
+        return self._slots - sum(child.lent_core is None for child in self._children.values())
 
     def _fork(self, request: dict[str, Any], lent_core: int | None) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="job-", dir=self._folder))
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            enter_core = None if lent_core is None else partial(take, self._lock_dir, lent_core, self._own_cores)
-            memory_limit_bytes = request.get("memory_limit_bytes", self._memory_limit_bytes)
-            live(request, writing, folder, self._control, memory_limit_bytes, enter_core)
-        os.close(writing)
-        loan = None if lent_core is None else Loan(pid, lent_core, self._lock_dir, self._own_cores)
-        timeout_s = request["timeout_s"]
-        deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        child = _Child(request["id"], request["job"], pid, reading, folder, timeout_s, deadline, loan)
+        lender = None if lent_core is None else Lender(self._lock_dir, lent_core, self._own_cores)
+        child = fork({"memory_limit_bytes": self._memory_limit_bytes, **request}, self._folder, self._control, lender)
         self._children[child.job_id] = child
-        self._selector.register(reading, selectors.EVENT_READ, child)
+        self._selector.register(child.pipe, selectors.EVENT_READ, child)
 
-    def _collect(self, child: _Child) -> None:
-        if self._children.get(child.job_id) is not child:
-            return
-        chunk = os.read(child.pipe, 1 << 20)
-        child.answer += chunk
-        if not chunk:
+    def _collect(self, child: ForkedJob) -> None:
+        if self._children.get(child.job_id) is child and not child.read():
             self._end(child, None)
 
-    def _end(self, child: _Child, verdict: str | None) -> None:
+    def _end(self, child: ForkedJob, verdict: str | None) -> None:
         log = log_tail(child.folder / "log")
         status = self._reap(child)
-        message: dict[str, Any]
-        try:
-            message = json.loads(child.answer)
-            if verdict is not None and "result" not in message:
-                raise ValueError
-        except ValueError:
-            message = {
-                "error": {
-                    "class": error_class(child.job),
-                    "message": verdict or how_it_died(status, log),
-                    "traceback": log,
-                }
-            }
-        self._answer({"id": child.job_id, **message})
+        self._answer({"id": child.job_id, **child.outcome(status, log, verdict)})
 
-    def _reap(self, child: _Child) -> int:
+    def _reap(self, child: ForkedJob) -> int:
         del self._children[child.job_id]
         self._selector.unregister(child.pipe)
-        os.close(child.pipe)
-        _kill_group(child.pid)
-        _, status = os.waitpid(child.pid, 0)
-        if child.loan is not None:
-            child.loan.end()
-        shutil.rmtree(child.folder, ignore_errors=True)
-        return status
+        return child.reap()
 
     def _answer(self, message: dict[str, Any]) -> None:
         try:
@@ -265,22 +207,6 @@ def _wake_up_on_signals() -> socket.socket:
     signal.set_wakeup_fd(writing.detach(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
     return reading
-
-
-def _is_lent(child: _Child) -> bool:
-    return child.loan is not None and not child.loan.is_over
-
-
-def _is_frozen(child: _Child) -> bool:
-    return child.loan is not None and child.loan.is_frozen
-
-
-def _kill_group(pid: int) -> None:
-    for kill in (os.killpg, os.kill):  # the group too: a linker that a killed child had started lives on in it
-        try:
-            kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
 
 
 if __name__ == "__main__":

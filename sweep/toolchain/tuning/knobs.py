@@ -1,4 +1,4 @@
-"""Knobs: what the sampling instructions of a trace leave open, as lists of choices; and decisions as choices of them."""
+"""Knobs: what the sampling instructions of a trace leave open, as lists of choices; decisions as choices of them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ KINDS = {TILE: "tile", CHOICE: "choice", LOCATION: "location"}
 
 
 def decision_of(knob: Knob, choice: int) -> Any:
+    """A choice as the trace has it: factors, the index of a category, a location."""
     values = knob.choices[choice]
     if knob.kind == "tile":
         return list(values)
