@@ -58,7 +58,7 @@ _CHANNELS_LAST = (
     f"{_PASSES}.layout:ChannelsLast",
     _FUSE_LOCAL_RESPONSE,
     f"{_PASSES}.views:SimplifyViews",
-    f"{_PASSES}.concatenations:ReluBeforeConcat",
+    f"{_PASSES}.relu_before_concat:ReluBeforeConcat",
     "CanonicalizeBindings",
     f"{_PASSES}.constants:FoldCheapConstants",
     "DeadCodeElimination",

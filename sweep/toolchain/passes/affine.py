@@ -17,6 +17,8 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from sweep.toolchain.passes.call import operator_of
+
 __all__ = ["FoldAffine"]
 
 _CHANNEL_AXIS = 1
@@ -124,7 +126,7 @@ def _chain(variable: Any, affine: tuple[Any, Any, Any], users: Mapping[Any, Any]
 
 def _affine(value: Any, values: Mapping[Any, Any]) -> tuple[Any, Any, Any] | None:
     """(input, factor, offset) of a per-channel operator with a constant, or None."""
-    name = str(getattr(getattr(value, "op", None), "name", ""))
+    name = operator_of(value)
     if name not in ("relax.add", "relax.subtract", "relax.multiply", "relax.divide"):
         return None
     left, right = value.args
@@ -161,7 +163,7 @@ def _per_channel(constant: Any, channels: int) -> Any | None:
 
 
 def _takes_factor(call: Any) -> bool:
-    if str(getattr(getattr(call, "op", None), "name", "")) != "relax.nn.conv2d":
+    if operator_of(call) != "relax.nn.conv2d":
         return False
     layouts = (str(call.attrs.data_layout), str(call.attrs.kernel_layout))
     return isinstance(call.args[1], GenericConst) and layouts == ("NCHW", "OIHW")

@@ -17,6 +17,8 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from sweep.toolchain.passes.call import operator_of
+
 __all__ = ["PadChannels"]
 
 _MULTIPLE = 32
@@ -97,7 +99,7 @@ def _chains(function: Any) -> dict[Any, list[Any]]:
 
 
 def _is_odd(call: Any) -> bool:
-    if _op(call) != "relax.nn.conv2d" or not isinstance(call.args[1], GenericConst):
+    if operator_of(call) != "relax.nn.conv2d" or not isinstance(call.args[1], GenericConst):
         return False
     attrs, channels = call.attrs, int(call.args[1].value.shape[0])
     layouts = (str(attrs.data_layout), str(attrs.kernel_layout), str(attrs.out_layout) or "NCHW")
@@ -108,17 +110,13 @@ def _is_odd(call: Any) -> bool:
 
 def _keeps_channels(call: Any, channels: int) -> bool:
     """Whether an operator treats each channel alone, and its constants can be padded."""
-    if _op(call) in ("relax.add", "relax.multiply"):
+    if operator_of(call) in ("relax.add", "relax.multiply"):
         other = call.args[1]
         return isinstance(other, GenericConst) and tuple(int(n) for n in other.value.shape) == (1, channels, 1, 1)
-    return _op(call) == "relax.nn.relu" or _is_mean(call)
+    return operator_of(call) == "relax.nn.relu" or _is_mean(call)
 
 
 def _is_mean(call: Any) -> bool:
-    if _op(call) != "relax.mean" or not bool(call.attrs.keepdims):
+    if operator_of(call) != "relax.mean" or not bool(call.attrs.keepdims):
         return False
     return tuple(sorted(int(axis) for axis in call.attrs.axis)) == _SPATIAL
-
-
-def _op(value: Any) -> str:
-    return str(getattr(getattr(value, "op", None), "name", ""))

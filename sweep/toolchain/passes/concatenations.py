@@ -5,9 +5,6 @@ DenseNet has 58 of them, each a copy of all channels so far. `ConcatenateInPlace
 the operands to write in, each at its offset, and other readers of an operand read it there. A concatenation whose
 result is an operand of another lies inside it, so the chain of a DenseNet block becomes one tensor. It runs after the
 tuning records were applied: the kernels' schedules are kept, only the tensor they belong to is larger.
-
-`ReluBeforeConcat` runs before operators become functions, so that a concatenation is not fused with the ReLU that
-follows it, and what is concatenated is.
 """
 
 from __future__ import annotations
@@ -24,7 +21,9 @@ from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 from tvm_ffi.structural import structural_map
 
-__all__ = ["ConcatenateInPlace", "ReluBeforeConcat"]
+from sweep.toolchain.passes.call import operator_of
+
+__all__ = ["ConcatenateInPlace"]
 
 _NAME = re.compile(r"concatenate\d*")
 """Of the functions that legalisation makes of `R.concat`; one that was fused with more has another."""
@@ -73,40 +72,6 @@ class ConcatenateInPlace:
                     placer.builder_.update_func(name, placer.visit_expr(function))
                     module = placer.builder_.get()
         return relax.transform.DeadCodeElimination()(module)
-
-
-@module_pass(opt_level=0, name="ReluBeforeConcat")
-class ReluBeforeConcat:
-    """The pass: ReLUs that are the only use of a concatenation."""
-
-    def transform_module(self, module: Any, _context: Any) -> Any:
-        """The module with such a ReLU applied to each operand instead."""
-        for name, function in module.functions_items():
-            if isinstance(function, relax.Function):
-                module[name] = relax.analysis.remove_all_unused(_Sinker(module, function).visit_expr(function))
-        return module
-
-
-@mutator
-class _Sinker(PyExprMutator):
-    def __init__(self, module: Any, function: Any) -> None:
-        super().__init__(module)
-        self._alone: dict[Any, Any] = {}
-        for block in function.body.blocks:
-            if isinstance(block, relax.DataflowBlock):
-                users = relax.analysis.udchain(block)
-                for binding in block.bindings:
-                    value = getattr(binding, "value", None)
-                    if _name(value) == "relax.concat" and len(list(users.get(binding.var, ()))) == 1:
-                        self._alone[binding.var] = value
-
-    def visit_call_(self, call: Any) -> Any:
-        concatenation = self._alone.get(call.args[0]) if _name(call) == "relax.nn.relu" else None
-        if concatenation is None or not isinstance(concatenation.args[0], relax.Tuple):
-            return super().visit_call_(call)
-        operands = [self.visit_expr(operand) for operand in concatenation.args[0].fields]
-        rectified = [self.builder_.emit(relax.op.nn.relu(operand)) for operand in operands]
-        return relax.op.concat(rectified, concatenation.attrs.axis)
 
 
 @mutator
@@ -217,13 +182,9 @@ def _is_concatenation(call: Any) -> bool:
 
 
 def _is_call_tir(call: Any) -> bool:
-    if _name(call) != "relax.call_tir":
+    if operator_of(call) != "relax.call_tir":
         return False
     return isinstance(call.args[0], GlobalVar) and isinstance(call.args[1], relax.Tuple)
-
-
-def _name(value: Any) -> str:
-    return str(getattr(getattr(value, "op", None), "name", ""))
 
 
 def _arguments(call: Any) -> Sequence[Any]:

@@ -16,6 +16,8 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from sweep.toolchain.passes.call import operator_of
+
 __all__ = ["FoldCheapConstants"]
 
 _EVALUATE: dict[str, Callable[..., Any]] = {
@@ -60,7 +62,7 @@ class _Folder(PyExprMutator):
     def _folded(self, value: Any) -> Any | None:
         if not isinstance(value, relax.Call):
             return None
-        name = str(getattr(value.op, "name", ""))
+        name = operator_of(value)
         arguments = [self._values.get(argument, argument) for argument in value.args]
         if not arguments or not isinstance(arguments[0], GenericConst):
             return None

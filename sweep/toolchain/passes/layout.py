@@ -14,6 +14,8 @@ from typing import Any
 
 from tvm import relax
 
+from sweep.toolchain.passes.call import operator_of
+
 __all__ = ["ChannelsLast"]
 
 _LANES = 16
@@ -29,7 +31,7 @@ def _layouts(call: Any) -> dict[str, list[str]]:
     """What ConvertLayout asks of each operator: the layouts that a convolution shall have, by the operator's name.
     Without an answer it takes the layout of its data.
     """
-    if str(getattr(call.op, "name", "")) != _CONV2D:
+    if operator_of(call) != _CONV2D:
         return {}
     groups = int(call.attrs.groups)
     if groups > 1:

@@ -16,6 +16,8 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from sweep.toolchain.passes.call import operator_of
+
 __all__ = ["FuseLocalResponse"]
 
 
@@ -57,7 +59,7 @@ class _Fuser(PyExprMutator):
         super().visit_var_binding_(binding)
 
     def visit_call_(self, call: Any) -> Any:
-        response = _response(call, self._values) if _name(call) == "relax.divide" else None
+        response = _response(call, self._values) if operator_of(call) == "relax.divide" else None
         if response is None:
             return super().visit_call_(call)
         data = self.visit_expr(response.data)
@@ -69,7 +71,7 @@ def _response(call: Any, values: Mapping[Any, Any]) -> _Response | None:
     found: list[Any] = []
     value = values.get(call.args[1])
     for name in ("power", "add", "multiply", "squeeze", "nn.avg_pool3d", "expand_dims", "multiply"):
-        if value is None or _name(value) != f"relax.{name}":
+        if value is None or operator_of(value) != f"relax.{name}":
             return None
         found.append(value)
         value = values.get(value.args[0])
@@ -128,7 +130,3 @@ def _power(base: Any, exponent: float) -> Any:
 def _scalar(value: Any) -> float | None:
     array = value.value.numpy() if isinstance(value, GenericConst) else None
     return float(array.item()) if array is not None and array.size == 1 else None
-
-
-def _name(value: Any) -> str:
-    return str(getattr(getattr(value, "op", None), "name", ""))

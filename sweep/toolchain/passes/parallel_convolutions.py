@@ -19,6 +19,8 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from sweep.toolchain.passes.call import operator_of
+
 __all__ = ["CombineParallelConv2D"]
 
 _CHANNEL_AXIS = 1
@@ -106,7 +108,7 @@ def _groups(function: Any) -> list[list[_Branch]]:
 
 
 def _is_combinable(call: Any) -> bool:
-    if not isinstance(call, relax.Call) or getattr(call.op, "name", "") != "relax.nn.conv2d":
+    if not isinstance(call, relax.Call) or operator_of(call) != "relax.nn.conv2d":
         return False
     attrs = call.attrs
     layouts = (str(attrs.data_layout), str(attrs.kernel_layout), str(attrs.out_layout))
@@ -117,13 +119,13 @@ def _is_combinable(call: Any) -> bool:
 def _branch(variable: Any, call: Any, users: Mapping[Any, Any], values: Mapping[Any, Any]) -> _Branch:
     variables, bias, relu = [variable], None, False
     following = _only_user(variable, users, values)
-    if following is not None and _op(values[following]) == "relax.add":
+    if following is not None and operator_of(values[following]) == "relax.add":
         other = values[following].args[1]
         shape = (1, int(call.args[1].value.shape[0]), 1, 1)
         if isinstance(other, GenericConst) and tuple(int(size) for size in other.value.shape) == shape:
             variables, bias = [*variables, following], other
             following = _only_user(following, users, values)
-    if following is not None and _op(values[following]) == "relax.nn.relu":
+    if following is not None and operator_of(values[following]) == "relax.nn.relu":
         variables, relu = [*variables, following], True
     return _Branch(tuple(variables), call, bias, relu)
 
@@ -131,10 +133,6 @@ def _branch(variable: Any, call: Any, users: Mapping[Any, Any], values: Mapping[
 def _only_user(variable: Any, users: Mapping[Any, Any], values: Mapping[Any, Any]) -> Any | None:
     following = list(users.get(variable, ()))
     return following[0] if len(following) == 1 and following[0] in values else None
-
-
-def _op(value: Any) -> str:
-    return str(getattr(getattr(value, "op", None), "name", ""))
 
 
 def _key(branch: _Branch) -> tuple[Any, ...]:

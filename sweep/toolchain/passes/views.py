@@ -14,6 +14,7 @@ from tvm import relax, tirx
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from sweep.toolchain.passes.call import operator_of
 from sweep.toolchain.passes.view import View
 
 __all__ = ["SimplifyViews"]
@@ -71,7 +72,7 @@ def _followed(chain: Sequence[Any]) -> View | None:
     for call in chain:
         if view is None:
             return None
-        if _name(call) == "relax.permute_dims":
+        if operator_of(call) == "relax.permute_dims":
             rank = len(view.axes)
             axes = call.attrs.axes
             order = list(range(rank))[::-1] if axes is None else [int(axis) % rank for axis in axes]
@@ -83,7 +84,7 @@ def _followed(chain: Sequence[Any]) -> View | None:
 
 def _is_view(value: Any) -> bool:
     """Of a tensor with constant sizes, none of them 0."""
-    if _name(value) not in _OPERATORS:
+    if operator_of(value) not in _OPERATORS:
         return False
     shapes = [getattr(tensor.ty, "shape", None) for tensor in (value, value.args[0])]
     return all(shape is not None and all(isinstance(s, tirx.IntImm) and int(s) > 0 for s in shape) for shape in shapes)
@@ -91,7 +92,3 @@ def _is_view(value: Any) -> bool:
 
 def _shape(value: Any) -> list[int]:
     return [int(size) for size in value.ty.shape]
-
-
-def _name(value: Any) -> str:
-    return str(getattr(getattr(value, "op", None), "name", ""))
