@@ -8,8 +8,6 @@ the policy's.
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 import threading
 import time
 from collections import deque
@@ -23,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import DeviceLost, SweepError
 from sweep.toolchain.tuning.accounts import Accounts
 from sweep.toolchain.tuning.job import Arguments, Laboratory, TuneJob
-from sweep.toolchain.tuning.records import SCRATCH_PREFIX, Trial
+from sweep.toolchain.tuning.libraries import Libraries
+from sweep.toolchain.tuning.records import Trial
 from sweep.toolchain.tuning.search import Candidate, WorkloadSearch
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ _LOST_IN_A_ROW = 4  # candidates that find no device before the pool gives up an
 _OUT_OF_THE_RUNNING = 1.4
 _LATE_S = 50e-6
 _IN_TURNS: Mapping[str, Any] = {"rounds": 10, "number": 1, "repeat": 1}
-_KEPT_LIBS = 4  # built candidates of a workload that are kept for the re-validation of its best
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +60,14 @@ class Pipeline:
 
     def __init__(self, tuner: Tuner) -> None:
         self._tuner = tuner
-        self._scratch: Path | None = None
+        self.libraries = Libraries(tuner.store.folder)
         self.accounts = Accounts()
         self.build_slots = 1
         self.in_flight = 0
-        self._made = 0
         self._lost_in_a_row = 0
         self._generation = 0
         self._arrivals: deque[tuple[int, Answer]] = deque()
         self._arrived = threading.Event()
-        self._libs: dict[str, list[tuple[float, str, Path]]] = {}
 
     def begin(self, laboratory: Laboratory) -> None:
         """Take up work in a laboratory, with new books."""
@@ -90,10 +86,7 @@ class Pipeline:
 
     def build(self, candidate: Candidate, job: TuneJob) -> tuple[Path, Future[dict[str, Any]]]:
         """Build a candidate into a file of its own."""
-        self._made += 1
-        if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=self._tuner.store.folder))
-        lib = self._scratch / f"{self._made}.so"
+        lib = self.libraries.new()
         return lib, self._laboratory.build(candidate.module_json, lib, float(job.options["builder_timeout_s"]))
 
     def compare(
@@ -112,10 +105,6 @@ class Pipeline:
             self._arrive(generation, send(future.result() if error is None else error, None, validation))
 
         done.add_done_callback(arrived)
-
-    def kept_lib(self, workload: str, trace_hash: str) -> Path | None:
-        """The library of a trial that is among the best of its workload, if it was built by this pool."""
-        return next((lib for _, known, lib in self._libs.get(workload, []) if known == trace_hash), None)
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -140,14 +129,7 @@ class Pipeline:
         """Forget what is under way; its answers are dropped when they come."""
         self._generation += 1
         self.in_flight = self._lost_in_a_row = 0
-        self.clear()
-
-    def clear(self) -> None:
-        """Remove the candidates' libraries."""
-        self._libs.clear()
-        if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
-            self._scratch = None
+        self.libraries.clear()
 
     def keep(self, answer: Answer) -> Trial:
         """Record one trial, at once, and tell its search."""
@@ -157,9 +139,9 @@ class Pipeline:
         if isinstance(outcome, BaseException) and not isinstance(outcome, SweepError):
             raise outcome  # a bug, not a failed candidate
         self._watch_device(outcome)
-        failed = isinstance(outcome, BaseException)
-        run_secs = None if isinstance(outcome, BaseException) else tuple(float(s) for s in outcome["run_secs"])
-        measure_s = None if isinstance(outcome, BaseException) else float(outcome["seconds"])
+        error, measured = (outcome, None) if isinstance(outcome, BaseException) else (None, outcome)
+        run_secs = None if measured is None else tuple(float(s) for s in measured["run_secs"])
+        measure_s = None if measured is None else float(measured["seconds"])
         store = self._tuner.store
         trial = Trial(
             workload=candidate.workload,
@@ -170,8 +152,8 @@ class Pipeline:
             target=self._tuner.target_json,
             t=time.time(),
             run_secs=run_secs,
-            error_class=type(outcome).__name__ if failed else None,
-            error=last_line(outcome) if isinstance(outcome, BaseException) else None,
+            error_class=None if error is None else type(error).__name__,
+            error=None if error is None else last_line(error),
             build_s=answer.build_s,
             measure_s=measure_s,
             trace_hash=candidate.trace_hash,
@@ -185,21 +167,8 @@ class Pipeline:
         self.accounts.book_build(candidate.workload, answer.build_s or 0.0)
         self.accounts.book_measure(candidate.workload, measure_s or 0.0)
         self.accounts.book_trial(candidate.workload, trial.error_class, trial.origin)
-        self._keep_lib(trial, answer.lib)
+        self.libraries.keep(trial, answer.lib)
         return trial
-
-    def _keep_lib(self, trial: Trial, lib: Path) -> None:
-        """The libraries of the best few stay, for their re-validation."""
-        median_s = trial.median_s
-        if median_s is None:
-            lib.unlink(missing_ok=True)
-            return
-        libs = self._libs.setdefault(trial.workload, [])
-        libs.append((median_s, trial.trace_hash, lib))
-        libs.sort(key=lambda one: one[0])
-        for _, _, dropped in libs[_KEPT_LIBS:]:
-            dropped.unlink(missing_ok=True)
-        del libs[_KEPT_LIBS:]
 
     # -- in the laboratory's threads ----------------------------------------------------------------------------------
 

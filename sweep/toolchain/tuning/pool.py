@@ -15,16 +15,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import TuneFailed
-from sweep.search.allocation import TaskProgress, next_round, weights
+from sweep.search.allocation import next_round
 from sweep.toolchain.tuning.budget import Budget
-from sweep.toolchain.tuning.job import Laboratory, TuneJob, TuningTask
+from sweep.toolchain.tuning.job import Laboratory, TuneJob
 from sweep.toolchain.tuning.member import Member, Report, Teller
 from sweep.toolchain.tuning.pipeline import Answer, Pipeline
-from sweep.toolchain.tuning.relatives import Relatives
 from sweep.toolchain.tuning.revalidation import Revalidation
+from sweep.toolchain.tuning.workloads import Workloads
 
 if TYPE_CHECKING:
-    from sweep.toolchain.tuning.search import WorkloadSearch
     from sweep.toolchain.tuning.tuner import Tuner
 
 __all__ = ["Pool"]
@@ -42,17 +41,14 @@ class Pool:
         self._tuner, self._store = tuner, tuner.store
         self._pipeline = Pipeline(tuner)
         self._revalidation = Revalidation(tuner.store, self._pipeline)
-        self._relatives = Relatives(tuner.store)
+        self._workloads = Workloads(tuner, self._pipeline)
         self._lock = threading.Lock()
         self._members: list[Member] = []
         self._arriving: list[Member] = []
         self._thread: threading.Thread | None = None
-        self._tasks: dict[str, TuningTask] = {}
-        self._progress: dict[str, TaskProgress] = {}
-        self._searches: dict[str, WorkloadSearch] = {}
         self._budget: Budget | None = None
         """From the first member's coming to the last one's end."""
-        self._teller = Teller(tuner, self._pipeline, self._progress)
+        self._teller = Teller(tuner, self._pipeline, self._workloads.progress)
         self._next_report = 0.0
 
     def join(self, job: TuneJob, laboratory: Laboratory, report: Report) -> dict[str, Any]:
@@ -83,7 +79,7 @@ class Pool:
         if thread is not None:
             self._pipeline.wake()
             thread.join(_CLOSE_S)
-            self._pipeline.clear()
+            self._pipeline.libraries.clear()
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 
@@ -120,49 +116,29 @@ class Pool:
         budget = self._budget
         budget.join(member.job.limit_s)
         for task in member.job.tasks:
-            history = self._store.of(task.workload)
-            member.had[task.workload] = history.trials
-            known = self._progress.get(task.workload)
-            if known is not None:
-                if not any(task.workload in other.pays for other in self._members):
-                    member.pays.add(task.workload)
-                continue
-            member.owns.add(task.workload)
-            member.pays.add(task.workload)
-            self._tasks[task.workload] = task
-            progress = self._progress[task.workload] = TaskProgress(
-                task.workload,
-                task.weight,
-                # The costly ones come first, so their operations are to be known before the first round is given away
-                flops=self._tuner.flops_of(task),
-                cap=budget.limit_of(task),
-                first=budget.first_round_of(task),
-                trials=history.trials,
-                best_s=history.best_s,
-                is_settled=budget.is_stuck(history),
-            )
-            if not task.trivial and task.family:
-                self._relatives.join(task, progress, budget)
+            member.had[task.workload] = self._store.of(task.workload).trials
+            if task.workload not in self._workloads.progress:
+                member.owns.add(task.workload)
+                member.pays.add(task.workload)
+                self._workloads.join(task, budget)
+            elif not any(task.workload in other.pays for other in self._members):
+                member.pays.add(task.workload)
 
     def _fill(self, budget: Budget) -> None:
         """Send rounds out until enough are under way."""
         if not self._members:
             return
-        job = self._members[0].job
-        self._weigh(budget)
+        jobs = [member.job for member in self._members]
+        self._workloads.weigh(jobs, budget)
         while (room := self._room(budget)) > 0:
-            given = next_round(self._wanted_tasks(), budget.round_size, self._trials_left(budget))
+            given = next_round(self._workloads.of(jobs), budget.round_size, self._trials_left(budget))
             if given is None:
                 return
             task, wanted = given[0], given[1] if math.isinf(room) else min(given[1], math.ceil(room))
-            search = self._search_of(task.workload, job)
-            self._relatives.seed(search, lambda workload: self._search_of(workload, job))
-            with self._pipeline.accounts.searching(task.workload):
-                candidates = search.ask(wanted)
-            task.is_settled = task.is_settled or search.is_exhausted
+            search, candidates = self._workloads.ask(task, wanted, jobs[0])
             for candidate in candidates:
                 task.in_flight += 1
-                self._pipeline.send(search, candidate, job)
+                self._pipeline.send(search, candidate, jobs[0])
             for answer in self._pipeline.answers(0.0):
                 self._take(answer, budget)
 
@@ -175,24 +151,11 @@ class Pool:
             return 0.0
         return max(2.0 * slots, in_time) - under_way
 
-    def _weigh(self, budget: Budget) -> None:
-        """What a second of each task is worth by now, and what a trial of it costs."""
-        calls = [{task.workload: float(task.weight) for task in member.job.tasks} for member in self._members]
-        for workload, weight in weights(calls, self._progress).items():
-            self._progress[workload].weight = weight
-            if budget.is_timed:
-                self._progress[workload].cost_s = self._pipeline.accounts.cost_s(workload, self._pipeline.build_slots)
-
-    def _wanted_tasks(self) -> list[TaskProgress]:
-        """Of the members that are still here: trials on what only others had would come too late for them."""
-        wanted = {task.workload for member in self._members for task in member.job.tasks}
-        return [progress for workload, progress in self._progress.items() if workload in wanted]
-
     def _take(self, answer: Answer, budget: Budget) -> None:
         if answer.validation is not None:
             self._revalidation.take(answer)
             return
-        progress = self._progress[answer.workload]
+        progress = self._workloads.progress[answer.workload]
         trial = self._pipeline.keep(answer)
         progress.in_flight -= 1
         progress.add(trial.median_s)
@@ -205,22 +168,23 @@ class Pool:
         """End the members none of whose tasks can gain more, their best candidates measured again first."""
         is_over = self._trials_left(budget) <= 0
         ended = []
-        for progress in self._progress.values():  # not all of them at the end, with search and builders idle
+        for progress in self._workloads.progress.values():  # not all of them at the end, with search and builders idle
             if not (progress.room or progress.in_flight) and self._members:
-                task, search = self._tasks[progress.workload], self._searches.get(progress.workload)
+                task = self._workloads.tasks[progress.workload]
+                search = self._workloads.searches.get(progress.workload)
                 self._revalidation.see_to(task, self._members[0].job, search)
         for member in list(self._members):
-            tasks = [self._progress[task.workload] for task in member.job.tasks]
+            tasks = self._workloads.of([member.job])
             if any(task.in_flight or (task.room and not is_over) for task in tasks):
                 continue
-            if self._revalidation.is_done_for(member.job, self._searches):
+            if self._revalidation.is_done_for(member.job, self._workloads.searches):
                 self._members.remove(member)
                 self._teller.extend_curve(member)
                 member.result = self._teller.result(member, budget)
                 self._hand_over(member)
                 ended.append(member)
         if not self._members:
-            self._pipeline.clear()
+            self._pipeline.libraries.clear()
         for member in ended:
             member.ended.set()
 
@@ -244,23 +208,12 @@ class Pool:
 
     def _close_searches(self) -> None:
         """Let the designs and searches go: they are read anew from the records when somebody joins again."""
-        self._searches.clear()
-        self._progress.clear()
-        self._tasks.clear()
-        self._relatives.forget()
+        self._workloads.forget()
         self._revalidation.forget()
         self._budget = None
 
     def _trials_left(self, budget: Budget) -> int:
-        return budget.trials_left(sum(task.trials + task.in_flight for task in self._progress.values()))
-
-    def _search_of(self, workload: str, job: TuneJob) -> WorkloadSearch:
-        if workload not in self._searches:
-            with self._pipeline.accounts.searching(workload):
-                search = self._tuner.search_for(self._tasks[workload], job)
-            self._searches[workload] = search
-            self._progress[workload].is_settled |= search.is_exhausted
-        return self._searches[workload]
+        return budget.trials_left(self._workloads.trials)
 
     def _tell_members(self, budget: Budget) -> None:
         now = time.monotonic()

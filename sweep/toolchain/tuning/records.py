@@ -13,7 +13,6 @@ import errno
 import json
 import math
 import os
-import shutil
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
+from sweep.toolchain.tuning.libraries import remove_left
 from sweep.toolchain.tuning.line_log import LineLog, append_line, check_whole, cut_torn_line
 from sweep.toolchain.tuning.native_database import open_database
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
 __all__ = [
-    "SCRATCH_PREFIX",
     "RecordStore",
     "Trial",
     "Validation",
@@ -38,9 +37,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-
-SCRATCH_PREFIX = "candidates-"
-"""Of the folder in which a tune stage keeps its candidates' libraries; a killed one leaves it behind."""
 
 _TRIALS = "trials.jsonl"
 _VALIDATIONS = "validations.jsonl"
@@ -155,8 +151,7 @@ class RecordStore:
     def __init__(self, folder: Path) -> None:
         """Open the folder, making or mending it."""
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{SCRATCH_PREFIX}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        remove_left(folder)
         self.folder = folder
         self.database: JSONDatabase = open_database(folder)
         self.history: dict[str, WorkloadHistory] = {}

@@ -117,7 +117,7 @@ class Revalidation:
             candidate = search.again(trial)
             if candidate is None:
                 continue
-            lib = self._pipeline.kept_lib(workload, trial.trace_hash)
+            lib = self._pipeline.libraries.of(workload, trial.trace_hash)
             if lib is None:
                 lib, built = self._pipeline.build(candidate, job)
                 built.add_done_callback(lambda _: self._pipeline.wake())
