@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sweep.api.overlaying_seats import Seat
 from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, MeasureTimeout, SweepError
+from sweep.toolchain.tuning.libraries import new_folder, remove_left
 from sweep.toolchain.tuning.overlay_records import Configuration
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class AssemblyLine:
 
     workshop: Workshop
     folder: Path
-    """Where a folder for libraries is made."""
+    """Where a folder for libraries is made; what a killed overlay has left there goes."""
     tick: Callable[[], None]
     """Called now and then while there is nothing to do but wait."""
     _scratch: Path = field(init=False)
@@ -88,7 +88,8 @@ class AssemblyLine:
     _ended: list[Ended] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._scratch = Path(tempfile.mkdtemp(prefix="overlay-candidates-", dir=self.folder))
+        remove_left(self.folder)
+        self._scratch = new_folder(self.folder)
         return self
 
     def __exit__(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from sweep.analysis.pairs import FIRST_LOOK
 from sweep.analysis.taint import summed_up
 from sweep.api.overlaying import MERGED
 from sweep.api.overlaying_layers import Watcher
+from sweep.api.overlaying_network_log import NetworkLog
 from sweep.api.overlaying_schedules import Schedules
 from sweep.api.overlaying_seats import Seat
 from sweep.engine.work import MeasureCall
@@ -25,7 +25,6 @@ from sweep.planning.fingerprint import fingerprint
 from sweep.planning.planner import THRESHOLDS
 from sweep.study.spec import Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
-from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
 
 if TYPE_CHECKING:
     from sweep.engine.workshop import Workshop
@@ -38,7 +37,6 @@ _ROUNDS = FIRST_LOOK
 _MEASURE = {**asdict(Measure(repeat=10, max_repeat=10, rounds=1, min_repeat_ms=20)), "retakes": 1}
 """One block a call: the rounds are ours, so that the two builds alternate."""
 _POLL_S = 0.5
-_LOG = "networks.jsonl"
 
 
 @dataclass(slots=True)
@@ -66,7 +64,7 @@ class _Build:
 
 
 class NetworkWork:
-    """Builds and measurements of whole networks for one overlay; `networks.jsonl` keeps each measurement."""
+    """Builds and measurements of whole networks for one overlay; each measurement is kept."""
 
     def __init__(
         self, sweep_dir: Path, out: Path, workshop: Callable[[], Workshop], watcher: Watcher, precision: str
@@ -76,8 +74,7 @@ class NetworkWork:
         """
         self._sweep_dir, self._out, self._workshop, self._watcher = sweep_dir, out, workshop, watcher
         self._threshold = THRESHOLDS[precision]
-        out.mkdir(parents=True, exist_ok=True)
-        cut_torn_line(out / _LOG)
+        self._log = NetworkLog(out)
 
     def run(self, found: Overlay, seats: Sequence[Seat], schedules: Schedules) -> list[NetworkOnDevice]:
         """Measure what was not measured before. A build or a measurement that fails is told and ends nothing.
@@ -136,9 +133,8 @@ class NetworkWork:
 
     def _measure(self, builds: Sequence[_Build]) -> None:
         """Round by round; every other round goes backwards, so that neither build is always the first."""
-        known = list(self._known())
         for build in builds:
-            build.results = [one["result"] for one in known if (one["device"], one["artifact"]) == _name(build)]
+            build.results = self._log.of(build.seat.key, build.folder)
         ready = [build for build in builds if build.failure is None]
         left = {build.seat.key: 0 for build in ready}
         for build in ready:
@@ -161,9 +157,7 @@ class NetworkWork:
         else:
             result = future.result()
             build.results = [*build.results, result]
-            device, artifact = _name(build)
-            line = {"t": time.time(), "device": device, "artifact": artifact, "kind": build.kind, "result": result}
-            append_line(self._out / _LOG, json.dumps(line))
+            self._log.add(build.seat.key, build.folder, build.kind, result)
         self._watcher.done(build.seat.key, build.failure)
 
     def _call(self, build: _Build) -> MeasureCall:
@@ -171,20 +165,11 @@ class NetworkWork:
         threads = seat.device.threads
         return MeasureCall(seat.key, "tvm", build.folder, seat.import_dir, _MEASURE, threads, self._threshold)
 
-    def _known(self) -> Iterator[Mapping[str, Any]]:
-        path = self._out / _LOG
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-            yield json.loads(line)
-
     def _wait(self, futures: Sequence[Future[Any]]) -> None:
         from concurrent.futures import wait
 
         while wait(futures, timeout=_POLL_S).not_done:
             self._watcher.tick()
-
-
-def _name(build: _Build) -> tuple[str, str]:
-    return build.seat.key, build.folder
 
 
 def _folder_of(seat: Seat, kind: str, records: Sequence[NativeRecord]) -> str:

@@ -123,3 +123,9 @@ def test_what_is_not_the_candidates_fault_ends_the_work(
     with pytest.raises(error):
         performed(ChosenWorkshop(builds, times), tmp_path, job("a"))
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_overlay_has_left_goes_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / "candidates-left").mkdir()
+    (tmp_path / "candidates-left" / "0.so").write_text("built")
+    assert len(performed(ChosenWorkshop(), tmp_path, job("a"))) == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sweep.toolchain.tuning.records import Trial
 
-__all__ = ["Libraries", "remove_left"]
+__all__ = ["Libraries", "new_folder", "remove_left"]
 
 _PREFIX = "candidates-"
 _KEPT = 4
@@ -31,7 +31,7 @@ class Libraries:
         """A file for one more candidate, which is not there yet."""
         self._made += 1
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._home))
+            self._folder = new_folder(self._home)
         return self._folder / f"{self._made}.so"
 
     def keep(self, trial: Trial, lib: Path) -> None:
@@ -59,7 +59,12 @@ class Libraries:
             self._folder = None
 
 
+def new_folder(home: Path) -> Path:
+    """For candidates' libraries; `remove_left` knows it by its name."""
+    return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=home))
+
+
 def remove_left(home: Path) -> None:
-    """Remove what a killed pool has left."""
+    """Remove the folders that a killed process has left."""
     for left in home.glob(f"{_PREFIX}*"):
         shutil.rmtree(left, ignore_errors=True)
