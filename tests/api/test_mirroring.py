@@ -18,7 +18,7 @@ from sweep.errors import LedgerError, RecordError
 from sweep.record.mlflow_store import embedded_store
 from sweep.running.ledger import Ledger, read_ledger
 from tests.record.servers import LIMIT_S, TrackingServer, postgresql, wait_for
-from tests.record.sweeps import run_simulated, runs_in
+from tests.record.sweeps import count_in, run_simulated, runs_in
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.integration]
 
@@ -36,12 +36,12 @@ def sweep_dir(ended: SweepRun) -> Path:
     return ended.outcome.sweep_dir
 
 
-def test_every_cell_is_a_run_that_its_row_names(ended: SweepRun, sweep_dir: Path) -> None:
-    found = runs_in(embedded_store(sweep_dir)[0], sweep_dir)
-    assert {name for name in found if name != "parent"} == {cell.cell.name for cell in ended.outcome.cells}
+def test_every_cell_is_a_run_that_its_row_names(ended: SweepRun, sweep_dir: Path, tmp_path: Path) -> None:
+    found = runs_in(embedded_store(sweep_dir)[0], tmp_path)
+    assert set(found) == {"experiment", "parent", *(cell.cell.name for cell in ended.outcome.cells)}
     assert found["parent"]["status"] == "FINISHED"
     assert None not in open_results(sweep_dir)["mlflow_run_id"].to_pylist()
-    [dataset] = found[ended.outcome.cells[0].cell.name]["datasets"]
+    [(dataset, _)] = found[ended.outcome.cells[0].cell.name]["datasets"]
     assert (dataset["_name"], len(dataset["_digest"])) == ("squeezenet", 32)
 
 
@@ -49,13 +49,13 @@ def test_a_store_that_was_lost_is_made_anew_the_same(
     sweep_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uri = embedded_store(sweep_dir)[0]
-    before = runs_in(uri, sweep_dir)
+    before = runs_in(uri, tmp_path)
     copy = tmp_path / "sweep"
     shutil.copytree(sweep_dir, copy, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
 
     mirror(copy)
 
-    assert runs_in(embedded_store(copy)[0], copy) == before
+    assert runs_in(embedded_store(copy)[0], tmp_path) == before
     ids = open_results(copy)["mlflow_run_id"].to_pylist()
     assert None not in ids
     assert set(ids).isdisjoint(open_results(sweep_dir)["mlflow_run_id"].to_pylist())
@@ -103,26 +103,19 @@ def test_a_server_that_is_away_for_a_while_gets_everything_once(
     )
     try:
         running.start()
-        wait_for(lambda: _count(server) > 3)
+        wait_for(lambda: count_in(server.uri) > 3)
         server.stop()
         assert read_ledger(folder).last_status is None, "it is to be away while the sweep goes on"
         wait_for(lambda: read_ledger(folder).last_status is not None)
         server.start()
         running.join()
-        found = runs_in(server.uri, folder)
+        found = runs_in(server.uri, tmp_path)
         mirror(folder)
-        home = runs_in(embedded_store(folder)[0], folder)
+        home = runs_in(embedded_store(folder)[0], tmp_path)
     finally:
         server.stop()
-    assert len(found) == len(ended[0].outcome.cells) + 1
+    assert set(found) == {"experiment", "parent", *(cell.cell.name for cell in ended[0].outcome.cells)}
     assert found == home
-
-
-def _count(server: TrackingServer) -> int:
-    try:
-        return len(runs_in(server.uri, Path()))
-    except (RecordError, AttributeError):  # no experiment yet
-        return 0
 
 
 @pytest.mark.slow
@@ -135,5 +128,5 @@ def test_a_postgresql_database_has_the_same_runs(sweep_dir: Path, tmp_path: Path
     with postgresql(place) as uri:
         done = mirror(copy, uri)
         assert "secret" not in done.tracking_uri
-        assert runs_in(uri, copy) == runs_in(embedded_store(sweep_dir)[0], sweep_dir)
+        assert runs_in(uri, tmp_path) == runs_in(embedded_store(sweep_dir)[0], tmp_path)
         assert dict(mirror(copy, uri).run_ids) == dict(done.run_ids)
