@@ -6,6 +6,7 @@ after 8 s; its siblings are asked for meanwhile.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,11 @@ REBOOT_S = 30.0
 TRIAL_WAIT_S = 5.0
 """For boards that all have failed to be offered again: a server that lives offers itself within moments."""
 
+MOST_SESSIONS = 28
+"""In this process at once, whatever the devices. TVM's client has room for 32: the next one is refused as if its board
+had. A few are left for those that failed and that a traceback still holds."""
+_ROOM = threading.BoundedSemaphore(MOST_SESSIONS)
+
 
 @dataclass(slots=True)
 class Boards:
@@ -60,21 +66,22 @@ class Boards:
         key, none free, all set aside, connection broken, or the lease ran out within the block: what was measured must
         not be used), MeasureTimeout, MeasureFailed.
         """
-        connection, lease = self._connect(timeout_s)
-        try:
-            with connection.serving() as remote:
-                yield remote
-                lease.release()
-        except DeviceLost as error:
-            lease.give_up(str(error))
-            self._usual.forget_mine()
-            raise
-        except SweepError:
-            lease.release()  # the board has done its part; but nobody is to be blamed by one who lost it
-            raise
-        except BaseException:
-            lease.give_up(None)
-            raise
+        with _ROOM:
+            connection, lease = self._connect(timeout_s)
+            try:
+                with connection.serving() as remote:
+                    yield remote
+                    lease.release()
+            except DeviceLost as error:
+                lease.give_up(str(error))
+                self._usual.forget_mine()
+                raise
+            except SweepError:
+                lease.release()  # the board has done its part; but nobody is to be blamed by one who lost it
+                raise
+            except BaseException:
+                lease.give_up(None)
+                raise
 
     def let_rest(self) -> None:
         """Where a board rests, wait for one that may be used: before the cores are taken, which others want meanwhile.

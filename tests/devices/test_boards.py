@@ -15,18 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweep.devices import entry, lease
+from sweep.devices import boards, entry, lease
 from sweep.devices.boards import Boards
 from sweep.devices.entry import Entry, failed
 from sweep.devices.farm import Farm
-from sweep.devices.register import Register, boards_of, now_s
+from sweep.devices.register import Register, boards_of, is_held, now_s
 from sweep.devices.session import DeviceSession
 from sweep.devices.tracker_client import TrackerClient
 from sweep.engine.device_bench import DeviceBench
 from sweep.engine.site import Site
-from sweep.errors import DeviceLost, MeasureTimeout
+from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout
 from sweep.study.cluster import Tracker
-from tests.devices.parts import LAST_CORE, make_cluster, make_device, until
+from tests.devices.parts import LAST_CORE, RAISE, make_cluster, make_device, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
@@ -98,6 +98,27 @@ def test_boards_of_one_key_work_at_the_same_time(session: DeviceSession, c_candi
     assert len(spans) == 6
     overlaps = sum(one[0] < other[0] < one[1] for one in spans for other in spans)
     assert overlaps >= 3
+
+
+def test_a_process_opens_no_more_sessions_than_its_client_has_room_for(
+    session: DeviceSession, register: Register, c_candidate: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boards, "_ROOM", threading.BoundedSemaphore(1))
+    slow = c_candidate(sleep_ms(200))
+    used: list[int] = []
+
+    def work(_: int) -> None:
+        session.measure_candidate(slow, [], **OPTIONS)
+        session.measure_candidate(c_candidate(RAISE), [], **OPTIONS)
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(work, number) for number in range(2)]
+        while not all(one.done() for one in both):
+            used.append(sum(is_held(found, now_s()) for found in register.read().values()))
+        for one in both:
+            with pytest.raises(MeasureFailed):
+                one.result()
+    assert set(used) == {0, 1}
 
 
 def test_a_bench_has_a_lane_for_each_board(session: DeviceSession, tmp_path: Path, c_candidate: Build) -> None:
