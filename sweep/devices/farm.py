@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 import sweep
-from sweep.devices.farm_status import FarmAddress, FarmStatus, KeyStatus, key_status
+from sweep.devices.farm_status import FarmAddress, FarmStatus, KeyStatus
+from sweep.devices.farm_survey import survey
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
-from sweep.devices.register import boards_of, is_held, now_s
 from sweep.devices.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost
 
@@ -94,38 +94,7 @@ class Farm:
         state = self._state()
         if state is None and self.cluster.tracker.managed:
             return FarmStatus(None, f"no farm is up in {self.state_dir}", {})
-        if state is None:
-            address = FarmAddress(self.cluster.tracker.host, self.cluster.tracker.port)
-        else:
-            address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
-        problem = None
-        try:
-            at_tracker = TrackerClient(address.tracker_host, address.tracker_port).keys()
-        except DeviceLost as error:
-            at_tracker, problem = {}, str(error)
-        processes = [] if state is None else state["processes"]
-        tracker = f"{address.tracker_host}:{address.tracker_port}"
-        at_s = now_s()
-        keys = {}
-        expected = self._expected(processes)
-        for key in sorted({*expected, *at_tracker}):
-            keys[key] = key_status(
-                expected.get(key, 0),
-                [process for process in processes if process["key"] == key],
-                at_tracker.get(key),
-                {} if lock_dir is None else boards_of(lock_dir, tracker, key).read(),
-                now_s=at_s,
-                is_held=is_held,
-            )
-        return FarmStatus(address, problem, keys)
-
-    def _expected(self, processes: list[dict[str, Any]]) -> dict[str, int]:
-        """How many boards a key should have: those that run here, and those that the file says are elsewhere."""
-        counts = {device.key: device.count for device in self.cluster.devices if not device.managed}
-        for process in processes:
-            if process["key"] is not None:
-                counts[process["key"]] = counts.get(process["key"], 0) + 1
-        return counts
+        return survey(self.cluster, state, lock_dir)
 
     def down(self) -> None:
         """End everything that `up` started, here or in another process. Nothing there: nothing happens."""
