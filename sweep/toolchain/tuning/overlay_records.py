@@ -52,7 +52,7 @@ class OverlayRecords:
             cut_torn_line(folder / name)
         self._folder, self._device, self._target_json = folder, device, target_json
         self._native = NativeLog(folder)
-        self._trials = sum(1 for _ in read_trials(folder))
+        self._trials = max((trial.trial for trial in read_trials(folder)), default=0)
         self._compared: dict[str, list[frozenset[str]]] = {}
         for validation in read_validations(folder):
             self._book(validation)

@@ -156,13 +156,14 @@ class RecordStore:
         self.database: JSONDatabase = open_database(folder)
         self.history: dict[str, WorkloadHistory] = {}
         self.trials = 0
+        """Number of the latest one."""
         self._is_broken = False
         self._log = LineLog(folder / _TRIALS)
         cut_torn_line(folder / _VALIDATIONS)
         is_there = [line != NOTHING for line in lines_of(folder / RECORDS)]
         self._records = len(is_there)
         for trial in read_trials(folder):
-            self.trials += 1
+            self.trials = max(self.trials, trial.trial)
             # One whose schedule is gone counts for nothing: the search may come to it again.
             if trial.record is None or (trial.record < self._records and is_there[trial.record]):
                 self.of(trial.workload).add(trial)
@@ -192,7 +193,7 @@ class RecordStore:
         except OSError:
             self._is_broken = True
             raise
-        self.trials += 1
+        self.trials = trial.trial
         self.of(trial.workload).add(trial)
 
     def add_validation(self, validation: Validation) -> None:
