@@ -28,11 +28,17 @@ __all__ = [
     "SweepError",
     "ToolchainError",
     "TuneFailed",
+    "in_one_line",
 ]
 
 
 class SweepError(Exception):
     """Root of the tree."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, in one line of 400 characters at most: compilers and libraries say more, over many."""
+    return " ".join(str(error).split())[:400]
 
 
 class StudyError(SweepError):
