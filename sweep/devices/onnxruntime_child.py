@@ -22,7 +22,7 @@ from sweep.devices.flush import flush_bytes, flusher
 from sweep.devices.kernel import Kernel, local_timer
 from sweep.devices.processes import die_with_parent
 from sweep.devices.timing import Clock, Sampling
-from sweep.errors import MeasureFailed, SweepError
+from sweep.errors import MeasureFailed, SweepError, in_one_line
 
 
 def main() -> None:
@@ -59,7 +59,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
         conditions.reset_peak()
         outputs = session.run(None, inputs)
     except Exception as error:  # its exceptions have no common class but this one
-        raise MeasureFailed(f"ONNX Runtime: {' '.join(str(error).split())[:300]}") from error
+        raise MeasureFailed(f"ONNX Runtime: {in_one_line(error)}") from error
     peak_bytes = conditions.peak_bytes()
     reference = load_reference(import_dir)
     agreement = None if reference is None else check_outputs(outputs, reference, orders["threshold"])

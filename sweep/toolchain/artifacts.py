@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import BuildFailed
+from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.lowering import finish
 from sweep.toolchain.tvm_loader import load_tvm, target_json
@@ -57,7 +57,7 @@ def build_library(
             executable = tvm.relax.build(module, target)
         executable.export_library(str(folder / LIBRARY), **_linking(target, linker))
     except Exception as error:
-        raise BuildFailed(" ".join(str(error).split())[:400]) from error
+        raise BuildFailed(in_one_line(error)) from error
     library = folder / LIBRARY
     result = {
         "lib": LIBRARY,
@@ -93,7 +93,7 @@ def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | No
         library.export_library(str(part), **_linking(target, linker))
     except Exception as error:
         part.unlink(missing_ok=True)
-        raise BuildFailed(" ".join(str(error).split())[:400]) from error
+        raise BuildFailed(in_one_line(error)) from error
     part.replace(out_path)
     return {"artifact_bytes": out_path.stat().st_size, "build_s": time.perf_counter() - start}
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import BuildFailed
+from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.native_log import NativeRecord, read_log, write_log
 from sweep.toolchain.tuning.records import read_validations
 from sweep.toolchain.tvm_loader import load_tvm
@@ -66,7 +66,7 @@ class BestRecords:
         try:
             return self._applied(module, target, self._chosen)
         except Exception as error:
-            raise BuildFailed(f"tuning records cannot be applied: {' '.join(str(error).split())[:400]}") from error
+            raise BuildFailed(f"tuning records cannot be applied: {in_one_line(error)}") from error
 
     def _fits(self, module: Any, target: Any, one: tuple[str, NativeRecord]) -> bool:
         try:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import SweepError
+from sweep.errors import SweepError, in_one_line
 from sweep.toolchain.forge_answer import error_answer, error_class
 
 __all__ = ["live"]
@@ -78,7 +78,7 @@ def _run(
     except SweepError as error:
         return error_answer(type(error).__name__, str(error), traceback.format_exc())
     except Exception as error:  # noqa: BLE001  (a job's bug is its owner's to see, not the server's end)
-        message = f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:400]}"
+        message = f"unexpected {type(error).__name__}: {in_one_line(error)}"
         return error_answer(error_class(job), message, traceback.format_exc())
 
 

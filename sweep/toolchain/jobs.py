@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import LowerFailed
+from sweep.errors import LowerFailed, in_one_line
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
 __all__ = ["build_artifact", "build_candidate", "build_reference_kernel", "import_model", "lower_model", "preload"]
@@ -57,7 +57,7 @@ def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> di
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")
         except Exception as error:
-            raise LowerFailed(f"task extraction failed: {' '.join(str(error).split())[:400]}") from error
+            raise LowerFailed(f"task extraction failed: {in_one_line(error)}") from error
         lowering = {"options": dict(options), "target_json": target_json(target), "tasks": tasks}
         (folder / _LOWERING).write_text(json.dumps(lowering, indent=1), encoding="utf-8")
     return {

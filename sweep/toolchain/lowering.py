@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sweep.errors import LowerFailed
+from sweep.errors import LowerFailed, in_one_line
 
 __all__ = ["RECIPES", "Recipe", "lower", "prepacks_weights"]
 
@@ -176,9 +176,7 @@ def _apply(passes: Sequence[str], module: Any, target: Any) -> Any:
             try:
                 module = _make(name)()(module)
             except Exception as error:
-                raise LowerFailed(
-                    f"pass {name.rpartition(':')[2]} failed: {' '.join(str(error).split())[:400]}"
-                ) from error
+                raise LowerFailed(f"pass {name.rpartition(':')[2]} failed: {in_one_line(error)}") from error
     return module
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import ImportFailed
+from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain import onnx_shapes, onnx_simplify, onnx_weights
 from sweep.toolchain.reference import make_inputs, run_onnxruntime, save_arrays
 from sweep.toolchain.tvm_loader import load_tvm
@@ -71,13 +71,13 @@ def _read(path: Path) -> Any:
     try:
         model = onnx.load(str(path))
     except Exception as error:
-        raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: {_one_line(error)}") from error
+        raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: {in_one_line(error)}") from error
     if not model.graph.node:
         raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: it holds no graph")
     try:
         onnx.checker.check_model(model)
     except Exception as error:
-        raise ImportFailed(f"{path}: the network is invalid: {_one_line(error)}") from error
+        raise ImportFailed(f"{path}: the network is invalid: {in_one_line(error)}") from error
     return model
 
 
@@ -122,14 +122,14 @@ def _to_relax(model: Any, misfit: str | None) -> Any:
     except Exception as error:
         at = printed.getvalue().partition(", with inputs")[0].removeprefix("Error converting operator ").strip()
         where = f"operator {at}: " if at else ""
-        raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{_one_line(error)}") from error
+        raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{in_one_line(error)}") from error
 
 
 def _write_reference(folder: Path, feeds: Mapping[str, Any]) -> str | None:
     try:
         outputs = run_onnxruntime(folder / "model.onnx", feeds)
     except Exception as error:  # noqa: BLE001  (what TVM runs and ONNX Runtime does not is worth measuring)
-        return _one_line(error)
+        return in_one_line(error)
     save_arrays(folder / "reference.npz", {f"output_{index}": output for index, output in enumerate(outputs)})
     return None
 
@@ -153,7 +153,3 @@ def _tensor_bytes(tensor: Any) -> int:
     from onnx import numpy_helper
 
     return int(numpy_helper.to_array(tensor).nbytes)
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.errors import ImportFailed
+from sweep.errors import ImportFailed, in_one_line
 
 __all__ = ["fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
 
@@ -61,7 +61,7 @@ def infer_shapes(model: Any, misfit_text: str | None) -> Any:
     try:
         return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except Exception as error:
-        first = " ".join(str(error).split())[:300]
+        first = in_one_line(error)
         raise ImportFailed(f"{misfit_text or 'the shapes of the network contradict each other'}: {first}") from error
 
 

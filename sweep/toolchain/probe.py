@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import in_one_line
+
 __all__ = ["STEPS"]
 
 
@@ -98,7 +100,7 @@ def main(names: list[str]) -> None:
             answer = {
                 "step": name,
                 "ok": False,
-                "error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+                "error": f"{type(error).__name__}: {in_one_line(error)}",
             }
         print(json.dumps(answer), flush=True)
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import BuildFailed
+from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.artifacts import compile_candidate
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 
@@ -61,7 +61,7 @@ def replay(workload: str, record: str, target: Any) -> Any:
         context = TuneContext(mod=module, target=target, space_generator="post-order-apply", num_threads=1)
         refused = next((one for one in context.space_generator.postprocs if not one.apply(again)), None)
     except _refusals() as error:
-        raise BuildFailed(f"the trace does not fit the workload: {' '.join(str(error).split())[:300]}") from error
+        raise BuildFailed(f"the trace does not fit the workload: {in_one_line(error)}") from error
     if refused is not None:
         raise BuildFailed(f"{_name(refused)} refuses the trace for {target.export().get('mcpu', target.kind.name)}")
     if str(again.trace) != str(recorded.trace):

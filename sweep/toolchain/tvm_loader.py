@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import ToolchainError
+from sweep.errors import ToolchainError, in_one_line
 
 __all__ = ["intrinsics_for", "load_tvm", "resolve_target", "target_json"]
 
@@ -111,7 +111,9 @@ def resolve_target(attrs: Mapping[str, Any], intrinsics: bool = True) -> Any:
     try:
         target = tvm.target.Target(_unfrozen(wanted))
     except Exception as error:
-        raise ToolchainError(f"TVM refuses the target {json.dumps(wanted, default=str)}: {_one_line(error)}") from error
+        raise ToolchainError(
+            f"TVM refuses the target {json.dumps(wanted, default=str)}: {in_one_line(error)}"
+        ) from error
     if intrinsics:
         load_tvm(intrinsics_for(target))
     return target
@@ -192,7 +194,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "export"):
         return _plain(value.export())
     return [_plain(item) for item in value]
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]

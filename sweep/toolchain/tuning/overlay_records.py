@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.analysis.statistics import summarise
-from sweep.errors import SweepError
+from sweep.errors import SweepError, in_one_line
 from sweep.toolchain.native_log import NativeLog, NativeRecord
 from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
 from sweep.toolchain.tuning.records import Trial, Validation, read_trials, read_validations
@@ -114,7 +114,7 @@ class OverlayRecords:
             t=time.time(),
             run_secs=run_secs,
             error_class=None if error is None else type(error).__name__,
-            error=None if error is None else " ".join(str(error).split())[:400],
+            error=None if error is None else in_one_line(error),
             build_s=build_s,
             measure_s=measure_s,
             trace_hash=one.trace_hash,
