@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.api.reaching import check_reachable
 from sweep.api.workplace import workplace
 from sweep.errors import StudyError
 from sweep.running.contract import Engine
@@ -25,6 +26,8 @@ class EngineRoom:
     """A context that gives the engine of a cluster file."""
 
     def __init__(self, cluster: Cluster, sweep_dir: Path) -> None:
+        """Raises StudyError where a tracker or a Ray that is others' does not answer."""
+        check_reachable(cluster)
         self._cluster, self._sweep_dir = cluster, sweep_dir
         self._closing = ExitStack()
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sweep.api.reaching import check_tracker
 from sweep.devices.announced import farms_announced
 from sweep.devices.farm import Farm
 from sweep.devices.farm_status import BoardStatus, FarmStatus, KeyStatus, together
 from sweep.devices.tracker_client import TrackerClient
 from sweep.engine.site import cache_dir, host_lock_dir
-from sweep.study.cluster import Cluster
+from sweep.errors import StudyError
+from sweep.study.cluster import PRETENDED, Cluster
 
 __all__ = ["describe", "farm_dir", "keep_up", "running_farms_dir", "take_down"]
 
@@ -36,8 +38,13 @@ def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:
     Where there is nothing to start, since tracker and servers are others', says what is there and returns.
 
     Raises:
+        StudyError: the devices are made up, or nobody answers where others' tracker should be.
         DeviceLost: something does not come up.
     """
+    if cluster.engine in PRETENDED:
+        allowed = "ray, inline: made-up devices need no servers"
+        raise StudyError("has no farm", file=cluster.path, key="engine", value=cluster.engine, allowed=allowed)
+    check_tracker(cluster)
     farm = Farm(cluster, farm_dir(cluster))
     address = farm.up()
     where = f"tracker at {address.tracker_host}:{address.tracker_port}"

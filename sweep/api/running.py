@@ -14,13 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.outcome import MEASURED, SweepOutcome
-from sweep.analysis.results import Results, derive
-from sweep.api.deriving import known_runs, known_server
+from sweep.api.deriving import current_results, known_runs, known_server
 from sweep.api.engine_room import EngineRoom, watchers_of
 from sweep.api.folder import claim, default_sweep_dir, write_inputs
-from sweep.api.mirroring import MirrorProcess, order_for, write_results
+from sweep.api.mirroring import MirrorProcess, order_for
 from sweep.api.observing import Shown
+from sweep.api.reporting import current_outcome, write_report_of
 from sweep.api.storing import is_uri, stored
 from sweep.api.warm_start import with_warm_start
 from sweep.planning.narrowing import narrowed
@@ -29,7 +28,6 @@ from sweep.planning.stage import Plan
 from sweep.running.driver import Observer, RunResult, drive
 from sweep.running.ledger import Ledger
 from sweep.running.options import RunOptions
-from sweep.running.outcome import cell_outcome, sweep_outcome
 from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
 from sweep.study.cluster import Cluster
@@ -37,6 +35,8 @@ from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
 
 if TYPE_CHECKING:
+    from sweep.analysis.outcome import SweepOutcome
+    from sweep.analysis.results import Results
     from sweep.report.live import ProgressView
 
 __all__ = ["SweepRun", "Watcher", "run"]
@@ -61,12 +61,21 @@ class SweepRun:
     """done, failed (some cells), stopped or interrupted."""
     executed: int
     """Attempts that ended in this run; 0 when nothing was missing."""
-    outcome: SweepOutcome
-    results: Results
+    sweep_dir: Path
     stopped: str | None = None
     """Why cells were skipped."""
     cut_short: int = 0
     """Tune stages that ended for want of the run's time; the same again goes on with them."""
+
+    @property
+    def outcome(self) -> SweepOutcome:
+        """Each cell with the results of its stages, read from the folder each time."""
+        return current_outcome(self.sweep_dir)
+
+    @property
+    def results(self) -> Results:
+        """What tables and report show, read from the folder each time."""
+        return current_results(self.sweep_dir)
 
 
 def run(
@@ -89,7 +98,8 @@ def run(
     among its `only` stay as they are. `watchers` make observers, which are told of everything that happens.
 
     Raises:
-        StudyError: the folder holds something else, the study does not go with the cluster, `only` fits no cell.
+        StudyError: the folder holds something else, the study does not go with the cluster, `only` fits no cell, nobody
+            answers where a tracker or a Ray should be.
         LedgerError: another run has the folder, or the disk refuses.
         DeviceLost: the tracker or a local server does not come up.
         EngineError: Ray cannot be started or reached.
@@ -111,10 +121,11 @@ def run(
         mirror = _mirror(study, cluster, sweep_dir, view, closing)
         ended = RunResult("done", 0)
         if _is_missing_something(plan, ledger, sweep_dir, options):
+            room = EngineRoom(cluster, sweep_dir)
             observers: list[Observer] = [] if view is None else [Shown(view, plan, ledger)]
             say = (lambda text: None) if view is None else view.console.print
             observers += [watch(plan, ledger) for watch in (*watchers, *watchers_of(cluster, say))]
-            with EngineRoom(cluster, sweep_dir) as engine:
+            with room as engine:
                 if mirror is not None:
                     mirror.start()  # here: on the cores that no device owns
                 left = _less(options, time.monotonic() - begun)
@@ -122,14 +133,12 @@ def run(
                     plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=_conditions()
                 )
         elif _is_reported(sweep_dir):
-            outcome = sweep_outcome(whole, study.question, ledger.state, sweep_dir)
-            return SweepRun(_status_of(plan, ledger), 0, outcome, _saved_or_derived(outcome))
+            return SweepRun(_status_of(plan, ledger), 0, sweep_dir)
         elif mirror is not None:
             mirror.start()
-        outcome = sweep_outcome(whole, study.question, ledger.state, sweep_dir)
         status = _status_of(plan, ledger) if ended.status in ("done", "failed") else ended.status
-        results = _record(outcome, mirror, status)
-        return SweepRun(status, ended.executed, outcome, results, ended.stopped, ended.cut_short)
+        _record(sweep_dir, len(whole.cells), mirror, status)
+        return SweepRun(status, ended.executed, sweep_dir, ended.stopped, ended.cut_short)
 
 
 def _mirror(
@@ -168,41 +177,31 @@ def _is_reported(sweep_dir: Path) -> bool:
 
 def _status_of(plan: Plan, ledger: Ledger) -> str:
     """A tainted cell has not failed: it was measured, and says what it is worth."""
-    return "done" if all(cell_outcome(plan, each, ledger.state).status in MEASURED for each in plan.cells) else "failed"
+    return "done" if all(each.stages[-1] in ledger.state.done for each in plan.cells) else "failed"
 
 
-def _saved_or_derived(outcome: SweepOutcome) -> Results:
-    from sweep.record.tables import read_saved
-
-    saved = read_saved(outcome.sweep_dir)
-    if {row["cell_id"] for row in saved.cells} == {cell.cell.id for cell in outcome.cells}:
-        return saved
-    return derive(outcome)
-
-
-def _record(outcome: SweepOutcome, mirror: MirrorProcess | None, status: str) -> Results:
+def _record(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: str) -> None:
     """Cells into MLflow, then tables and report with the names of their runs, then these into MLflow."""
     from sweep.record.source import source_of
 
-    source = source_of(outcome.sweep_dir)
+    source = source_of(sweep_dir)
     if mirror is None:
-        results = write_results(outcome, known_runs(outcome.sweep_dir), known_server(outcome.sweep_dir))
-        _note_reported(outcome.sweep_dir, source)
-        return results
+        write_report_of(sweep_dir, cells, known_runs(sweep_dir), known_server(sweep_dir))
+        _note_reported(sweep_dir, source)
+        return
     mirror.patience_s = _PATIENCE_S["interrupted" if status == "interrupted" else ""]
     is_in = False
     with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
         is_in = mirror.settle()
-    results = write_results(outcome, mirror.run_ids, mirror.tracking_uri)
+    write_report_of(sweep_dir, cells, mirror.run_ids, mirror.tracking_uri)
     if is_in and mirror.finish(status):
-        _note_reported(outcome.sweep_dir, source)
+        _note_reported(sweep_dir, source)
     else:
         logging.getLogger(__name__).warning(
             "MLflow lacks some of this sweep: %s; the same again, or `sweep mirror %s`, writes it",
             mirror.trouble,
-            outcome.sweep_dir,
+            sweep_dir,
         )
-    return results
 
 
 def _note_reported(sweep_dir: Path, source: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import shlex
 import shutil
 import sysconfig
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.api.reaching import check_dashboard
 from sweep.errors import StudyError
 from sweep.study.cluster_form import ClusterForm
 from sweep.study.complaint import fill_in
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "jobs_at", "pack", "send"]
 
+_ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
 _MOST_BYTES = 500 * 2**20
 """Ray keeps a job's folder in the memory of its head node, and refuses more."""
 _CLUSTER, _MODELS = "cluster-of-the-job.yaml", "models-of-the-job"
@@ -48,10 +51,15 @@ def jobs_at(address: str | None) -> RayJobs:
     """The jobs of the cluster whose dashboard is at this address; None: where RAY_API_SERVER_ADDRESS says, or here.
 
     Raises:
+        StudyError: it is no address of a dashboard, or nobody answers there.
         EngineError: it cannot be reached, or does not take the token.
     """
     from sweep.engine.ray_jobs import RayJobs
 
+    if address is not None:
+        check_dashboard(address, "--address")
+    elif address := os.environ.get(_ENVIRONMENT):
+        check_dashboard(address, _ENVIRONMENT)
     return RayJobs(address)
 
 

@@ -96,11 +96,20 @@ def run_command(
 
     spec, place = load_both(study, cluster)
     if address is not None:
-        place = replace(place, ray=replace(place.ray, address=address))
+        place = _on_cluster(place, address)
     budget = spec.budget if max_hours is None else replace(spec.budget, hours=max_hours)
     options = RunOptions.within(budget, fail_fast=fail_fast, retry_failed=retry_failed, only=only)
     how = _How(out, fresh, options, warm_start or (), log_json, as_json)
     return _run(spec, place, how)
+
+
+def _on_cluster(place: Cluster, address: str) -> Cluster:
+    from sweep.study.ray_address import read_ray_address
+
+    if place.engine != "ray":
+        allowed = f"--address with `engine: ray` alone; {place.path} has {place.engine}"
+        raise StudyError("is of no use here", key="--address", value=address, allowed=allowed)
+    return replace(place, ray=replace(place.ray, address=read_ray_address(address, None, "--address")))
 
 
 def tune_command(

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import filelock
 
-from sweep.errors import EngineError
+from sweep.errors import EngineError, StudyError
 
 __all__ = ["RaySession"]
 
@@ -41,7 +41,8 @@ class RaySession:
         """Join the cluster at `address`, or start one with `num_cpus` and `resources`, and its metrics on a port.
 
         Raises:
-            EngineError: Ray cannot be started or reached.
+            StudyError: there is no cluster at `address`.
+            EngineError: Ray cannot be started or joined.
         """
         self._temp: Path | None = None
         self._lock: filelock.FileLock | None = None
@@ -55,7 +56,10 @@ class RaySession:
                 self._join(address)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.close()
-            raise EngineError(f"{where} cannot be used: {' '.join(str(error).split())[:300]}") from error
+            said = " ".join(str(error).split())[:300]
+            if address is not None and isinstance(error, ConnectionError):
+                raise StudyError(said, key="ray.address", value=address, allowed="a cluster that is up") from error
+            raise EngineError(f"{where} cannot be used: {said}") from error
 
     def _start(self, num_cpus: int, resources: Mapping[str, float], metrics_port: int | None) -> None:
         import ray

@@ -14,6 +14,7 @@ from sweep.study.cluster_form import ClusterForm, DeviceForm, SimulateForm, Trac
 from sweep.study.complaint import fill_in
 from sweep.study.fit import fit
 from sweep.study.programs import read_program, read_server
+from sweep.study.ray_address import read_ray_address
 from sweep.study.spec import NATIVE, Target
 from sweep.study.suggest import listed
 from sweep.study.targets import read_target
@@ -31,6 +32,8 @@ def read_cluster(path: Path) -> Cluster:
     devices = tuple(_device(entry, path, f"devices[{i}]", form.engine) for i, entry in enumerate(form.devices))
     if not devices and form.engine != "simulated":
         raise StudyError("is missing or empty", file=path, key="devices", allowed="a list of devices, each with a key")
+    if form.ray.address is not None:
+        read_ray_address(form.ray.address, path, "ray.address")
     seen: dict[str, int] = {}
     for index, device in enumerate(devices):
         if device.key in seen:

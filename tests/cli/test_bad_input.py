@@ -103,6 +103,10 @@ CLUSTER_FILES = {
         ["tracker.port", "TVM_TRACKER_PORT"],
     ),
     "a port too high": (HERE + "devices: [{key: a}]\ntracker: {port: 70000}\n", ["tracker.port", "65535"]),
+    "no address of a Ray cluster": (
+        HERE + "devices: [{key: a}]\nray: {address: head}\n",
+        ["ray.address", "'head'", "auto, or HOST:PORT"],
+    ),
     "failures beyond all": (CLUSTER.replace("devices: 2", "failure_rate: 2"), ["simulate.failure_rate", "from 0"]),
 }
 
@@ -118,6 +122,19 @@ ARGUMENTS = {
     "no default cluster": ("run study.yaml", ["clusters/local.yaml", "does not exist"]),
     "hours as text": ("run study.yaml -c cluster.yaml --max-hours two", ["--max-hours", "a valid number"]),
     "negative hours": ("run study.yaml -c cluster.yaml --max-hours -1", ["--max-hours", "greater than or equal to 0"]),
+    "an address for made-up devices": (
+        "run study.yaml -c cluster.yaml --address auto",
+        ["--address", "`engine: ray` alone", "simulated"],
+    ),
+    "no dashboard": (
+        "submit study.yaml -c cluster.yaml --address head:8265",
+        ["--address", "'head:8265'", "http://HOST:PORT of a cluster's dashboard"],
+    ),
+    "a dashboard where nobody is": (
+        "submit study.yaml -c cluster.yaml --address http://127.0.0.1:1",
+        ["--address: nobody answers there: Connection refused", "http://HOST:PORT of a cluster's dashboard"],
+    ),
+    "a mirror without a place": ("mirror out --to=", ["--to: is empty", "tracking server"]),
     "cells of an unknown axis": (
         "plan study.yaml -c cluster.yaml --only tunner=random",
         ["--only", "'tunner'", "did you mean 'tuner'", "opt_level"],
@@ -143,6 +160,7 @@ ARGUMENTS = {
     "an unknown schema": ("schema model", ["'model'", "study, cluster"]),
     "farm and no more": ("farm", ["up, status, down"]),
     "an unknown farm command": ("farm start", ["'start'", "up, status, down"]),
+    "the farm of made-up devices": ("farm up cluster.yaml", ["cluster.yaml: engine: has no farm", "ray, inline"]),
     "the farm of no cluster": ("farm up absent.yaml", ["absent.yaml", "does not exist", ".yaml"]),
 }
 
@@ -170,6 +188,27 @@ def test_a_cluster_file(text: str, says: list[str], here: Path, sweep: Sweep) ->
 
     assert_one_line(said, says)
     assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "allowed"),
+    [
+        ("name: c\nengine: ray\ndevices: [{key: a}]\nray: {address: '127.0.0.1:1'}\n", "ray.address", "HOST:PORT of"),
+        (
+            HERE + "devices: [{key: a, target: native, managed: false}]\ntracker: {managed: false, port: 1}\n",
+            "tracker",
+            "of a TVM tracker",
+        ),
+    ],
+)
+def test_nobody_answers_where_a_cluster_file_says(text: str, key: str, allowed: str, here: Path, sweep: Sweep) -> None:
+    (here / "cluster.yaml").write_text(text)
+
+    said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "out")
+
+    refused = f"cluster.yaml: {key}: nobody answers there: Connection refused (got '127.0.0.1:1'); allowed:"
+    assert_one_line(said, [refused, allowed])
+    assert not list((here / "out").glob("farm"))
 
 
 @pytest.mark.parametrize(("line", "says"), ARGUMENTS.values(), ids=ARGUMENTS)

@@ -324,5 +324,5 @@ def test_existing_trackers_are_looked_at_and_left_alone(
     assert "here: 1 in all, 1 free" in place.call("farm", "status", "cluster.yaml").out
     away = place.write("cluster.yaml", (LAB % ("here", 1)).replace("managed: false}", "managed: false, port: 1}", 1))
     gone = place.call("farm", "up", str(away))
-    assert gone.code == 1
-    assert "no tracker answers at 127.0.0.1:1" in gone.err
+    assert gone.code == 2
+    assert "tracker: nobody answers there: Connection refused (got '127.0.0.1:1')" in gone.err

@@ -1,0 +1,66 @@
+"""Whether what a cluster file names elsewhere answers. Looked at first: Ray tries for minutes before it says so."""
+
+from __future__ import annotations
+
+import os
+import socket
+from urllib.parse import urlsplit
+
+from sweep.errors import StudyError
+from sweep.study.cluster import PRETENDED, Cluster
+from sweep.study.ray_address import AUTO, read_ray_address
+
+__all__ = ["check_dashboard", "check_reachable", "check_tracker"]
+
+_CONNECT_S = 5.0
+_ENVIRONMENT = "RAY_ADDRESS"
+"""Where Ray looks when it is told `auto`."""
+
+
+def check_reachable(cluster: Cluster) -> None:
+    """Raises StudyError where nobody answers at a tracker or a Ray that is others'."""
+    if cluster.engine in PRETENDED:
+        return
+    check_tracker(cluster)
+    if cluster.engine != "ray" or cluster.ray.address is None:
+        return
+    file, key, address = str(cluster.path), "ray.address", cluster.ray.address
+    if address == AUTO:
+        file, key, address = "environment", _ENVIRONMENT, os.environ.get(_ENVIRONMENT, AUTO)
+    if read_ray_address(address, file, key) != AUTO:
+        host, _, port = address.rpartition(":")
+        _connect(
+            (host, int(port)), file, key, "HOST:PORT of a head node that is up, as `ray start --head` says it, or auto"
+        )
+
+
+def check_tracker(cluster: Cluster) -> None:
+    """Raises StudyError where nobody answers at a tracker that is others'."""
+    tracker = cluster.tracker
+    if not tracker.managed:
+        where = (tracker.host, tracker.port)
+        _connect(where, str(cluster.path), "tracker", "the host and port of a TVM tracker")
+
+
+def check_dashboard(address: str, key: str) -> None:
+    """Raises StudyError where an address is none of a dashboard, or nobody answers there."""
+    allowed = "http://HOST:PORT of a cluster's dashboard, which has port 8265 by default"
+    try:
+        url = urlsplit(address)
+        port = url.port or {"http": 80, "https": 443}[url.scheme]
+        host = url.hostname or ""
+    except (ValueError, KeyError):
+        host, port = "", 0
+    if not host:
+        raise StudyError("is no address of a dashboard", key=key, value=address, allowed=allowed)
+    _connect((host, port), None, key, allowed)
+
+
+def _connect(where: tuple[str, int], file: str | None, key: str, allowed: str) -> None:
+    host, port = where
+    try:
+        socket.create_connection((host.strip("[]"), port), timeout=_CONNECT_S).close()
+    except (OSError, UnicodeError) as error:  # the second of a name that no resolver takes
+        said = getattr(error, "strerror", None) or str(error)
+        value = f"{host}:{port}"
+        raise StudyError(f"nobody answers there: {said}", file=file, key=key, value=value, allowed=allowed) from error
