@@ -61,13 +61,14 @@ def write_study(asked: OneOff, folder: Path) -> Path:
     """Write the study beside the folder of its sweep, as `<folder>.yaml`; the same again changes nothing.
 
     Raises:
-        StudyError: there is another study of that name that was run.
+        StudyError: there is another study of that name that was run, or that a person wrote.
     """
     path = folder.with_name(f"{folder.name}.yaml")
     text = _HEADER + yaml.safe_dump(asked.as_study(), sort_keys=False, allow_unicode=True)
     try:
-        was_run = (folder / "ledger.jsonl").exists()
-        if was_run and path.exists() and path.read_text(encoding="utf-8") != text:
+        there = path.read_text(encoding="utf-8") if path.exists() else text
+        is_kept = (folder / "ledger.jsonl").exists() or not there.startswith(_HEADER)
+        if there != text and is_kept:
             raise StudyError(
                 "is another study", key="--out", value=str(path), allowed=f"another --out, or `sweep run {path}`"
             )

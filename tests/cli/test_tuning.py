@@ -40,6 +40,14 @@ def test_a_slip_is_in_nobodys_way(here: Path, sweep: Sweep) -> None:
     assert sweep(*ASKED, "--tuner", "xgb").code == 0
 
 
+def test_a_persons_own_file_is_not_written_over(here: Path, sweep: Sweep) -> None:
+    own = (here / "study.yaml").read_text()
+
+    assert_one_line(sweep(*ASKED, "--out", "study"), ["--out: is another study", "study.yaml"])
+
+    assert (here / "study.yaml").read_text() == own
+
+
 def test_its_study_can_be_added_to(here: Path, sweep: Sweep) -> None:
     assert sweep(*ASKED, "--tuner", "none").code == 0
     study = here / "sweeps" / "tune-tiny-sim-0.yaml"
