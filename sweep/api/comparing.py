@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.comparison import CellComparison, compare_cells, find_cell
 from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
 from sweep.api.deriving import refresh
+from sweep.errors import StudyError
 from sweep.running.ledger import read_ledger
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: boo
 
     Raises:
         RecordError: the sweep has no tables.
-        StudyError: a cell is not there or has no measurement, or the two were measured on different hosts.
+        StudyError: a cell is not there or has no measurement, both are one, or they were measured on different hosts.
     """
     folder = Path(sweep_dir)
     refresh(folder)
     one, other = _measured(folder, first), _measured(folder, second)
+    if one.cell_id == other.cell_id:
+        raise StudyError("is the first one again", key="CELL", value=second, allowed="two cells")
     pairs = read_ledger(folder).pairs if (folder / "ledger.jsonl").is_file() else []
     return compare_cells(one, other, across_hosts, PairedBlocks.of(pairs, one.cell_id, other.cell_id))
 

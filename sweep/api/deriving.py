@@ -35,8 +35,8 @@ def current_results(sweep_dir: Path) -> Results:
     """The results of a sweep as it stands, also while it runs, and where its folder cannot be written.
 
     Raises:
-        LedgerError: the folder is not a sweep directory.
-        RecordError: it has neither a plan that can be read nor tables.
+        LedgerError: the folder is not a sweep directory, or has neither a plan that can be read nor tables.
+        RecordError: its tables cannot be read.
     """
     from sweep.analysis.saved import read_saved
 
@@ -46,6 +46,7 @@ def current_results(sweep_dir: Path) -> Results:
 def _derive_where_old(sweep_dir: Path) -> Results | None:
     """None where the tables there are current, or are all that can be had."""
     from sweep.analysis.results import derive
+    from sweep.analysis.saved import TABLES
     from sweep.record.source import is_current, source_of
     from sweep.record.tables import write_tables
     from sweep.running.ledger import read_ledger
@@ -59,6 +60,8 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
     try:
         sweep = restore(sweep_dir)
     except LedgerError as error:  # a run that was killed before it had one, or one of an earlier version
+        if not (sweep_dir / TABLES["results"]).is_file():
+            raise
         logging.getLogger(__name__).warning("the tables stay as they are: %s", error)
         return None
     outcome = sweep_outcome(sweep.plan, sweep.question, state, sweep_dir)

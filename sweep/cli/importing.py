@@ -16,7 +16,7 @@ __all__ = ["import_command"]
 def import_command(
     logs: Annotated[
         list[str],
-        typer.Argument(metavar="LOG...", help="AutoTVM or Ansor logs; KEY=LOG names a device.", show_default=False),
+        typer.Argument(metavar="LOG", help="AutoTVM or Ansor logs; KEY=LOG names a device.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the table and the logs; an earlier import's is extended.")],
     device: Annotated[str | None, typer.Option(help="Key of the device that logs without KEY= are of.")] = None,

@@ -132,14 +132,15 @@ def test_several_formats_at_once(finished: Path, sweep: Sweep) -> None:
     assert [Path(line).suffix for line in said.out.splitlines()] == [".html", ".parquet"]
 
 
-def test_a_sweep_without_tables(finished: Path, sweep: Sweep, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["report {}", "compare {} a b"])
+def test_a_sweep_with_neither_tables_nor_a_plan(line: str, finished: Path, sweep: Sweep, tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_bytes((finished / "out" / "ledger.jsonl").read_bytes())
 
-    said = sweep("report", tmp_path)
+    said = sweep(*line.format(tmp_path).split())
 
-    assert said.code == 1
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"sweep: LedgerError: {tmp_path} has no readable plan.json")
     assert said.err.count("\n") == 1
-    assert "results.parquet" in said.err
 
 
 @pytest.mark.parametrize("study", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda path: path.stem)
@@ -179,10 +180,15 @@ def test_compare_two_cells(finished: Path, sweep: Sweep) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "said"), [("nowhere", "is no cell of this sweep"), ("random", "means several cells")]
+    ("first", "said"),
+    [
+        ("nowhere", "is no cell of this sweep"),
+        ("random", "means several cells"),
+        ("none O3 sim-0", "is the first one again"),
+    ],
 )
 def test_compare_refuses_what_is_no_single_cell(finished: Path, sweep: Sweep, first: str, said: str) -> None:
-    answer = sweep("compare", finished / "out", first, "none")
+    answer = sweep("compare", finished / "out", first, "sim-0 O3 none")
 
     assert (answer.code, answer.out) == (2, "")
     assert answer.err.startswith("sweep: StudyError: CELL: ")
