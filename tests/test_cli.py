@@ -93,8 +93,12 @@ def here(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(here: Path, *arguments: str, **simulate: object) -> int:
-    (here / "cluster.yaml").write_text(json.dumps({"name": "c", "engine": "simulated", "simulate": simulate}))
+def cluster(*, mirror: bool = False, **simulate: object) -> str:
+    return json.dumps({"name": "c", "engine": "simulated", "simulate": simulate, "mlflow": {"enabled": mirror}})
+
+
+def run(here: Path, *arguments: str, mirror: bool = False, **simulate: object) -> int:
+    (here / "cluster.yaml").write_text(cluster(mirror=mirror, **simulate))
     return main(
         ["run", str(here / "study.yaml"), "-c", str(here / "cluster.yaml"), "--out", str(here / "out"), *arguments]
     )
@@ -102,17 +106,16 @@ def run(here: Path, *arguments: str, **simulate: object) -> int:
 
 @pytest.mark.mlflow
 def test_done_is_0_and_so_is_nothing_to_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(here) == 0
+    assert run(here, mirror=True) == 0
     assert "nothing was executed" not in capsys.readouterr().out
     ledger = (here / "out" / "ledger.jsonl").read_bytes()
 
-    assert run(here) == 0
+    assert run(here, mirror=True) == 0
 
     assert "nothing was executed" in capsys.readouterr().out
     assert (here / "out" / "ledger.jsonl").read_bytes() == ledger
 
 
-@pytest.mark.mlflow
 def test_failed_cells_are_1_and_told_with_their_reason(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(here, failure_rate=1.0) == 1
 
@@ -122,7 +125,6 @@ def test_failed_cells_are_1_and_told_with_their_reason(here: Path, capsys: pytes
     assert "Traceback" not in said.err
 
 
-@pytest.mark.mlflow
 def test_fresh_moves_what_is_there_aside(here: Path) -> None:
     assert run(here, failure_rate=1.0) == 1
 
@@ -133,10 +135,9 @@ def test_fresh_moves_what_is_there_aside(here: Path) -> None:
 
 
 @pytest.mark.mlflow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_interrupted_is_130_and_the_same_command_goes_on(number: signal.Signals, here: Path) -> None:
-    simulate = {"devices": 1, "speed": 1, "stage_s": {"measure": 600}}
-    (here / "slow.yaml").write_text(json.dumps({"name": "c", "engine": "simulated", "simulate": simulate}))
+    (here / "slow.yaml").write_text(cluster(mirror=True, devices=1, speed=1, stage_s={"measure": 600}))
     running = process("-m", "sweep", "run", "study.yaml", "-c", "slow.yaml", "--out", "out", cwd=here)
     ledger = here / "out" / "ledger.jsonl"
     until(

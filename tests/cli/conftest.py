@@ -11,7 +11,7 @@ import pytest
 from tests.networks import write_tiny
 
 STUDY = "study: good\nmodels: [tiny.onnx]\ntuners: [none, random]\nopt_levels: [1, 3]\n"
-CLUSTER = "name: made-up\nengine: simulated\nsimulate: {devices: 2}\n"
+CLUSTER = "name: made-up\nengine: simulated\nsimulate: {devices: 2}\nmlflow: {enabled: false}\n"
 
 
 @dataclass(frozen=True)

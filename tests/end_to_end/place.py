@@ -27,6 +27,8 @@ MARK = "SWEEP_TEST_MARK"
 
 _SECOND = "{kind: llvm, mcpu: core-avx2}" if os.uname().machine == "x86_64" else "native"
 CLUSTER_ONE = "{{name: one, engine: {engine}, devices: [{{key: here, cores: [-1]}}]}}"
+CLUSTER_ALONE = CLUSTER_ONE[:-2] + ", mlflow: {{enabled: false}}}}"
+"""Without MLflow, for tests of something else."""
 CLUSTER_TWO = f"""
 name: two
 engine: {{engine}}

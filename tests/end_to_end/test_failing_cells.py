@@ -12,10 +12,10 @@ import pytest
 
 from sweep.analysis.outcome import MEASURED
 from tests.end_to_end.conftest import STUDY, Finished
-from tests.end_to_end.place import CLUSTER_ONE, Place
+from tests.end_to_end.place import CLUSTER_ALONE, Place
 from tests.networks import write_corrupt, write_unsupported
 
-pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.mlflow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
 
 MODELS = """
 study: some-fail
@@ -27,7 +27,7 @@ measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    place = Place(tmp_path / "place", MODELS, CLUSTER_ONE.format(engine="inline"))
+    place = Place(tmp_path / "place", MODELS, CLUSTER_ALONE.format(engine="inline"))
     write_unsupported(place.folder / "unsupported.onnx")
     write_corrupt(place.folder / "corrupt.onnx")
     return place
@@ -82,7 +82,7 @@ def test_fail_fast_starts_nothing_more(place: Place) -> None:
 def test_a_wrong_output_is_a_failed_cell_not_a_fast_one(finished_inline: Finished, tmp_path: Path) -> None:
     study = STUDY.replace("[1, 3]", "[3]").replace("repeat: 3", "repeat: 4")
     study = study.replace("{tuner: xgb, opt_level: 1}", "{tuner: [random, xgb]}")
-    place = Place(tmp_path / "place", study, CLUSTER_ONE.format(engine="inline"))
+    place = Place(tmp_path / "place", study, CLUSTER_ALONE.format(engine="inline"))
     shutil.copytree(finished_inline.out, place.out)
     (reference,) = place.out.glob("artifacts/import/*/reference.npz")
     with np.load(reference) as stored:

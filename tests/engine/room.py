@@ -1,7 +1,7 @@
-"""A process that opens an engine, works, closes it, and says what it saw.
+"""A process that opens an engine, works, closes it, as often as it is told, and says what it saw.
 
-Run as `python -m tests.engine.room STUDY CLUSTER OUT`. A process of its own, so that all its children are the engine's,
-and so that it can look around after them.
+Run as `python -m tests.engine.room STUDY CLUSTER OUT TIMES`. A process of its own, so that all its children are the
+engine's, and so that it can look around after them.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from tests.engine.shop import Shop, ends
 SET_BY_IMPORTS = {"RAY_CLIENT_MODE", "PYTHONBREAKPOINT"}
 
 
-def main(study: Path, cluster_file: Path, out: Path) -> dict[str, Any]:
+def main(study: Path, cluster_file: Path, out: Path, times: int) -> dict[str, Any]:
     cluster = load_cluster(cluster_file)
     plan = make_plan(load_study(study), cluster)
     before = {"environment": dict(os.environ), "affinity": sorted(os.sched_getaffinity(0)), "temporary": _temporary()}
-    seen: dict[str, Any] = {"device_cores": list(cluster.devices[0].cores), "all_cores": before["affinity"]}
-    for time in ("first", "second"):
+    openings: list[dict[str, Any]] = []
+    for number in range(times):
         with EngineRoom(cluster, out) as engine:
             shop = Shop("room", engine, plan, out)
             # The first import of a sweep directory and a measurement start all that there is; another import, little
-            stage = shop.stages("measure" if time == "first" else "import")[0]
-            seen[time] = {
+            stage = shop.stages("import" if number else "measure")[0]
+            opening: dict[str, Any] = {
                 "ends": [type(end).__name__ for end in ends(shop.perform(shop.attempt(stage)))],
                 "affinity": sorted(os.sched_getaffinity(0)),
                 "processes": _processes(),
@@ -42,7 +42,7 @@ def main(study: Path, cluster_file: Path, out: Path) -> dict[str, Any]:
             }
         engine.close()
         engine.close()
-        seen[time]["left"] = {
+        opening["left"] = {
             "processes": _processes(),
             "listening": _listening(psutil.Process()),
             "temporary": sorted(_temporary() - before["temporary"]),
@@ -53,7 +53,8 @@ def main(study: Path, cluster_file: Path, out: Path) -> dict[str, Any]:
             ),
             "affinity": sorted(os.sched_getaffinity(0)),
         }
-    return seen
+        openings.append(opening)
+    return {"device_cores": cluster.devices[0].cores, "all_cores": before["affinity"], "openings": openings}
 
 
 def _processes() -> list[dict[str, Any]]:
@@ -92,4 +93,4 @@ def _temporary() -> set[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(*map(Path, sys.argv[1:]))))
+    print(json.dumps(main(*map(Path, sys.argv[1:4]), times=int(sys.argv[4]))))

@@ -166,7 +166,7 @@ def test_a_bug_at_work_fails_its_attempt_alone(name: str, request: pytest.Fixtur
 def test_a_tuner_says_how_far_it_is(name: str, request: pytest.FixtureRequest) -> None:
     shop: Shop = request.getfixturevalue(name)
     attempt = shop.attempt(shop.stages("tune")[1])
-    options = {**attempt.stage.options["tuner"]["options"], "min_repeat_ms": 100, "trials_per_task": 4}
+    options = {**attempt.stage.options["tuner"]["options"], "min_repeat_ms": 100}
     stage = changed(attempt.stage, "slower", tuner={"name": "random", "options": options})
     stage = replace(stage, hints={**stage.hints, "records": f"{stage.hints['records']}-slower"})
 

@@ -149,7 +149,10 @@ def test_the_layout_is_the_axis_below_level_3_and_channels_last_from_there(
 
 @pytest.mark.parametrize(
     ("name", "layouts", "transpositions", "in_place"),
-    [("squeezenet", {"conv2d_nhwc"}, 1, 16), ("inception_v1", {"conv2d_nhwc"}, 1, 36)],
+    [
+        ("squeezenet", {"conv2d_nhwc"}, 1, 16),
+        pytest.param("inception_v1", {"conv2d_nhwc"}, 1, 36, marks=pytest.mark.slow),
+    ],
 )
 def test_channels_are_last_everywhere_at_level_3(
     run: Run, tmp_path: Path, name: str, layouts: set[str], transpositions: int, in_place: int
