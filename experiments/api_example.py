@@ -23,7 +23,7 @@ def main(study_file: Path, cluster_file: Path, hours: float) -> None:
     fine = sweep.run(study, cluster, options=sweep.RunOptions(max_seconds=3600 * hours))
     print(f"fine: {fine.status}, {fine.executed} attempts" + (f", {fine.stopped}" if fine.stopped else ""))
 
-    table = sweep.open_results(fine.outcome.sweep_dir).to_pandas()
+    table = sweep.open_results(fine.sweep_dir).to_pandas()
     done = table[table.status == "done"].sort_values("latency_ms_median")
     for key, cells in done.groupby("device"):
         best = cells.iloc[0]

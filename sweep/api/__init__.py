@@ -5,7 +5,7 @@
     study = sweep.load_study("experiments/quickstart.yaml")
     cluster = sweep.load_cluster("clusters/local.yaml")
     ended = sweep.run(study, cluster, options=sweep.RunOptions(only="tuner=none|xgb", max_seconds=3600))
-    sweep.open_results(ended.outcome.sweep_dir).to_pandas()
+    sweep.open_results(ended.sweep_dir).to_pandas()
 
 Errors are of the tree in `sweep.errors`.
 

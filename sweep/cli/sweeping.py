@@ -198,7 +198,7 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
 def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
     from sweep.running.driver import NO_TIME
 
-    folder = ended.outcome.sweep_dir
+    folder = ended.sweep_dir
     if as_json:
         show_report(folder, "json")
         return
