@@ -62,15 +62,15 @@ def _target_of(source: Path) -> Mapping[str, Any]:
     """The target that a source's first trial or record names; empty where it cannot be read."""
     try:
         with (source / _TRIALS).open(encoding="utf-8") as file:
-            target: Mapping[str, Any] = json.loads(json.loads(file.readline())["target"])
-            return target
-    except (OSError, ValueError, KeyError):
+            target: Any = json.loads(json.loads(file.readline())["target"])
+            return target if isinstance(target, dict) else {}
+    except (OSError, ValueError, LookupError, TypeError):
         pass
     try:
         with (source / _DATABASE).open(encoding="utf-8") as file:
             target = json.loads(file.readline())[1][2]
             return target if isinstance(target, dict) else {}
-    except (OSError, ValueError, LookupError):
+    except (OSError, ValueError, LookupError, TypeError):
         return {}
 
 

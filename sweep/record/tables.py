@@ -127,7 +127,8 @@ def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
 
 def _validated(log: Path) -> dict[int, float]:
     """Median of each record that was measured again, the latest where it was so twice."""
-    return {one["record"]: one["median_s"] for line in _lines(log) for one in line["contenders"]}
+    contenders = (one for line in _lines(log) for one in line.get("contenders", ()))
+    return {one["record"]: one["median_s"] for one in contenders}
 
 
 def _lines(log: Path) -> Iterator[dict[str, Any]]:
@@ -135,6 +136,8 @@ def _lines(log: Path) -> Iterator[dict[str, Any]]:
         return
     for line in log.read_bytes().splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:  # the last line of a log whose writer was killed: it is not recorded
+            found = json.loads(line)
+        except ValueError:  # the last line of a log whose writer was killed, or a damaged one: it is not recorded
             continue
+        if isinstance(found, dict):
+            yield found

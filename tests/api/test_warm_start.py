@@ -51,6 +51,16 @@ def test_the_nearest_target_comes_first(plan: Plan, tmp_path: Path) -> None:
         assert set(sources[3:]) == {str(far), str(unknown)}
 
 
+@pytest.mark.parametrize("line", ["[]", "null", "", '{"target": 3}', '{"target": "3"}'])
+def test_a_damaged_first_line_tells_no_target(line: str, plan: Plan, tmp_path: Path) -> None:
+    damaged = write_source(tmp_path / "a", wanted(plan))
+    (damaged / "trials.jsonl").write_text(f"{line}\n", encoding="utf-8")
+    (damaged / RECORDS).write_text(f"{line}\n", encoding="utf-8")
+    same = write_source(tmp_path / "b", wanted(plan))
+    told = with_warm_start(plan, [damaged, same], tmp_path / "sweep")
+    assert all(sources == [str(same), str(damaged)] for sources in sources_of(told))
+
+
 def test_native_is_known_by_its_folder(plan: Plan, tmp_path: Path) -> None:
     """Its records name the CPU that it was resolved to, the study does not."""
     tune = next(stage for stage in plan.stages.values() if stage.kind == "tune")

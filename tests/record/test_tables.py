@@ -124,6 +124,16 @@ def test_trials_are_gathered_and_a_torn_last_line_is_left_out(tmp_path: Path) ->
     assert rows[0]["log"] == "records/0123456789ab/xgb-local-1/trials.jsonl"
 
 
+@pytest.mark.parametrize("line", [b"[]", b"null", b"", b"\xff", b'{"workload": 1, "t'])
+def test_a_damaged_line_of_a_log_costs_itself(line: bytes, tmp_path: Path) -> None:
+    write_trials(tmp_path)
+    for log in (tmp_path / "records").glob("*/*/*.jsonl"):
+        log.write_bytes(line + b"\n" + log.read_bytes())
+    write_tables(derive(sweep_outcome(tmp_path)), tmp_path)
+    rows = read_tuning_records(tmp_path).to_pylist()
+    assert [(row["trial"], row["validated_s"]) for row in rows] == [(0, None), (1, 1.08e-3), (2, None)]
+
+
 def test_nothing_but_whole_files_remains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results = derive(sweep_outcome(tmp_path))
     write_tables(results, tmp_path)
