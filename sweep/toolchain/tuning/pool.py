@@ -158,6 +158,8 @@ class Pool:
         progress = self._workloads.progress[answer.workload]
         trial = self._pipeline.keep(answer)
         progress.in_flight -= 1
+        if trial.is_lost:
+            return
         progress.add(trial.median_s)
         progress.is_settled = progress.is_settled or budget.is_stuck(self._store.of(answer.workload))
         for member in self._members:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sweep.errors import DeviceLost
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
 from sweep.toolchain.tuning.libraries import remove_left
 from sweep.toolchain.tuning.line_log import LineLog, append_line, check_whole, cut_torn_line
@@ -76,6 +77,11 @@ class Trial:
         """Median of the repeats; None for a failure."""
         return statistics.median(self.run_secs) if self.run_secs else None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it was lost with its board: that says nothing of the candidate."""
+        return self.error_class == DeviceLost.__name__
+
 
 @dataclass(frozen=True, slots=True)
 class Validation:
@@ -123,7 +129,9 @@ class WorkloadHistory:
     """The latest."""
 
     def add(self, trial: Trial) -> None:
-        """Count one trial."""
+        """Count one trial. One that was lost counts for nothing: the search may come to it again."""
+        if trial.is_lost:
+            return
         self.trials += 1
         median_s = trial.median_s
         self.hashes[trial.trace_hash] = median_s

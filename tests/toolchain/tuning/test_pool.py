@@ -169,8 +169,21 @@ def test_what_ends_a_pool_reaches_all_who_wait(
     assert not list(tmp_path.glob("candidates-*"))
     laboratory = ChosenLaboratory(steady)
     result = tuner.tune(job_of(tasks), laboratory, lambda info: None)
-    assert result["trials"] == laboratory.measured > 0
-    assert sum(task["trials"] for task in result["tasks"]) == 13
+    assert result["trials"] == laboratory.measured == sum(task["trials"] for task in result["tasks"]) == 13
+
+
+def test_what_is_lost_with_a_board_is_no_trial(tasks: list[TuningTask], tmp_path: Path) -> None:
+    """Three candidates find no board, each twice; then it is back."""
+
+    def answer(number: int) -> list[float] | Exception:
+        return DeviceLost("gone") if 3 <= number <= 8 else steady(number)
+
+    result = tuner_at(tmp_path).tune(job_of(tasks[:2]), ChosenLaboratory(answer), lambda info: None)
+    assert (result["valid"], result["failed"]) == (12, {"DeviceLost": 3})
+    assert [task["trials"] for task in result["tasks"]] == [6, 6]
+    read_again = tuner_at(tmp_path).store
+    assert [read_again.of(task.workload).trials for task in tasks[:2]] == [6, 6]
+    assert [trial.is_lost for trial in read_trials(tmp_path)].count(True) == 3
 
 
 def test_a_bug_in_the_laboratory_reaches_who_waits(tasks: list[TuningTask], tmp_path: Path) -> None:
