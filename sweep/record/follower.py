@@ -70,7 +70,8 @@ class Order:
 
 def finish(following: Following, sweep_dir: Path, status: str) -> None:
     """Add the tables, the report and the tuning logs to the parent run, and end it. Raises RecordError."""
-    report = sorted(path for path in (sweep_dir / "report").glob("*") if path.is_file())
+    # Hidden files there are the run's own notes
+    report = sorted(path for path in (sweep_dir / "report").glob("[!.]*") if path.is_file())
     logs = sorted(path for path in (sweep_dir / "records").glob("*/*") if path.is_dir())
     tables = [path for name in TABLES.values() if (path := sweep_dir / name).is_file()]
     files = {"results": tables, "report": report, "tuning_logs": logs}
