@@ -25,9 +25,9 @@ __all__ = [
     "NativeLog",
     "NativeReader",
     "NativeRecord",
-    "is_record",
     "is_workload",
     "lines_of",
+    "position_in",
     "read_log",
     "write_log",
 ]
@@ -78,17 +78,18 @@ def is_workload(line: str) -> bool:
     return isinstance(found, list) and [type(part) for part in found] == [str, str]
 
 
-def is_record(line: str) -> bool:
-    """Whether a line has the form of a record's: [position, [trace, run_secs, target, arguments]]. TVM dies of some
-    that have not, an empty one for instance.
+def position_in(line: str) -> int | None:
+    """Of a record's workload; None where the line has not the form of a record's: [position, [trace, run_secs, target,
+    arguments]]. TVM dies of some that have not, an empty one for instance.
     """
     found = _parsed(line)
     if not (isinstance(found, list) and len(found) == 2 and type(found[0]) is int and found[0] >= 0):
-        return False
+        return None
     if not (isinstance(found[1], list) and len(found[1]) == 4):
-        return False
+        return None
     run_secs = found[1][1]
-    return run_secs is None or (isinstance(run_secs, list) and all(type(one) in (int, float) for one in run_secs))
+    is_well = run_secs is None or (isinstance(run_secs, list) and all(type(one) in (int, float) for one in run_secs))
+    return found[0] if is_well else None
 
 
 def lines_of(path: Path) -> Iterator[str | None]:
@@ -106,12 +107,12 @@ def lines_of(path: Path) -> Iterator[str | None]:
 
 def read_log(folder: Path) -> Iterator[tuple[int, NativeRecord]]:
     """The records of a database that may be missing or growing, each with its line, counted from 0."""
-    workloads = list(lines_of(folder / WORKLOADS))
+    workloads = [line if line is not None and is_workload(line) else None for line in lines_of(folder / WORKLOADS)]
     for number, line in enumerate(lines_of(folder / RECORDS)):
-        if line is not None and line != NOTHING and is_record(line):
-            position = int(json.loads(line)[0])
-            workload = workloads[position] if position < len(workloads) else None
-            if workload is not None and is_workload(workload):
+        position = None if line is None or line == NOTHING else position_in(line)
+        if line is not None and position is not None and position < len(workloads):
+            workload = workloads[position]
+            if workload is not None:
                 yield number, NativeRecord(workload, line)
 
 
@@ -125,10 +126,11 @@ class NativeReader:
     def record(self, line: int) -> NativeRecord | None:
         """A record by its line, counted from 0; None where the database does not have it whole."""
         record = self._records.line(line)
-        if record is None or record == NOTHING or not is_record(record):
+        position = None if record is None or record == NOTHING else position_in(record)
+        workload = None if position is None else self._workloads.line(position)
+        if record is None or workload is None:
             return None
-        workload = self._workloads.line(int(json.loads(record)[0]))
-        return NativeRecord(workload, record) if workload is not None and is_workload(workload) else None
+        return NativeRecord(workload, record) if is_workload(workload) else None
 
 
 class _LineReader:

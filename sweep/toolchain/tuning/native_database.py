@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, is_record, is_workload, lines_of
+from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, is_workload, lines_of, position_in
 from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def open_database(folder: Path) -> JSONDatabase:
 
     for name in (WORKLOADS, RECORDS):
         cut_torn_line(folder / name)
-    _mend(folder, lambda line: line if is_workload(line) else None, lambda line, _: is_record(line))
+    _mend(folder, lambda line: line if is_workload(line) else None, lambda _line, _workload: True)
     try:
         return JSONDatabase(work_dir=str(folder))
     except _REFUSALS:  # it does not say which line
@@ -56,9 +56,9 @@ def _mend(folder: Path, read: Callable[[str], Any], fits: Callable[[str, Any], b
 
 
 def _is_whole(line: str | None, workloads: Sequence[Any], fits: Callable[[str, Any], bool]) -> bool:
-    if line is None or not is_record(line):
+    position = None if line is None else position_in(line)
+    if line is None or position is None:
         return False
-    position = json.loads(line)[0]
     return position < len(workloads) and workloads[position] is not None and fits(line, workloads[position])
 
 
