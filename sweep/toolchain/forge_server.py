@@ -22,7 +22,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from sweep.toolchain.forge_answer import job_name, log_tail
+from sweep.errors import in_one_line
+from sweep.toolchain.forge_answer import error_class, job_name, log_tail
 from sweep.toolchain.forked_job import ForkedJob, Lender, fork
 
 __all__ = ["main"]
@@ -138,7 +139,13 @@ class ForgeServer:
 
     def _fork(self, request: dict[str, Any], lent_core: int | None) -> None:
         lender = None if lent_core is None else Lender(self._lock_dir, lent_core, self._own_cores)
-        child = fork({"memory_limit_bytes": self._memory_limit_bytes, **request}, self._folder, self._control, lender)
+        limited = {"memory_limit_bytes": self._memory_limit_bytes, **request}
+        try:
+            child = fork(limited, self._folder, self._control, lender)
+        except OSError as error:  # the disk is full, or there is no memory for another process: the next may do better
+            told = {"class": error_class(request["job"]), "message": f"could not be started: {in_one_line(error)}"}
+            self._answer({"id": request["id"], "error": {**told, "traceback": ""}})
+            return
         self._children[child.job_id] = child
         self._selector.register(child.pipe, selectors.EVENT_READ, child)
 

@@ -109,11 +109,17 @@ def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender:
     """Fork a child for a request: {id, job, kwargs, timeout_s, memory_limit_bytes}.
 
     home: where its folder is made. control: the server's socket, which the child must not keep. lender: None for a
-    child on the forge's own cores.
+    child on the forge's own cores. Raises OSError, and leaves nothing behind then.
     """
     folder = Path(tempfile.mkdtemp(prefix="job-", dir=home))
     reading, writing = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        folder.rmdir()
+        raise
     if pid == 0:
         enter_core = None if lender is None else partial(take, lender.lock_dir, lender.core, lender.own_cores)
         live(dict(request), writing, folder, control, request["memory_limit_bytes"], enter_core)

@@ -69,6 +69,20 @@ def test_errors_come_back_as_their_class(bare: Forge, job: str, kind: type[Excep
     assert bare.submit(f"{JOBS}:echo", {"still": "here"}).result(30) == {"still": "here"}
 
 
+def test_a_job_that_cannot_be_started_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk has no room for its folder; here there is none to make it in."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with Forge(preload=False) as forge:
+        assert forge.submit(f"{JOBS}:echo", {}).result(30) == {}
+        pid, [home] = forge.server_pid, list(tmp_path.glob("sweep-forge-*"))
+        home.rename(tmp_path / "away")
+        with pytest.raises(ToolchainError, match=r"could not be started: .* No such file or directory"):
+            forge.submit(f"{JOBS}:echo", {}).result(30)
+        (tmp_path / "away").rename(home)
+        assert forge.submit(f"{JOBS}:echo", {"still": "here"}).result(30) == {"still": "here"}
+        assert forge.server_pid == pid
+
+
 def test_traceback_is_kept(bare: Forge) -> None:
     error = bare.submit(f"{JOBS}:stumble", {}).exception(30)
     assert error is not None
