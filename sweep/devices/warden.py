@@ -13,6 +13,7 @@ before anybody listens and stay the same when a dead server is started again. It
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -35,6 +36,8 @@ LOOPBACK = "127.0.0.1"
 END_GRACE_S = 2.0
 SHORT_LIFE_S = 5.0
 MAX_BACK_OFF_S = 30.0
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN)
+"""On the disk, in memory, for another process: passes, unlike a command that is not there."""
 
 
 @dataclass(slots=True)
@@ -86,7 +89,13 @@ class Warden:
             if ward.process is not None and ward.process.poll() is not None:
                 self._note_death(ward, ward.process.returncode)
             if ward.process is None and time.monotonic() >= ward.start_again_at:
-                self._start(ward)
+                try:
+                    self._start(ward)
+                except OSError as error:
+                    if error.errno not in NO_ROOM:
+                        raise
+                    log.info("%s cannot be started now: %s", ward.name, error)
+                    ward.start_again_at = time.monotonic() + SHORT_LIFE_S
 
     def _start(self, ward: Ward) -> None:
         temporary = self.state_dir / "tmp" / ward.name
@@ -138,8 +147,11 @@ class Warden:
             "processes": [_describe(ward) for ward in self.wards],
         }
         partial = self.state_dir / "farm.json.partial"
-        partial.write_text(json.dumps(state, indent=1))
-        partial.replace(self.state_dir / "farm.json")
+        try:
+            partial.write_text(json.dumps(state, indent=1))
+            partial.replace(self.state_dir / "farm.json")
+        except OSError as error:  # the servers are well: what is known of them is an earlier state
+            log.info("farm.json stays as it is: %s", error)
 
     def end(self) -> None:
         """End every ward and leave only the logs behind."""

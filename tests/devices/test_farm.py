@@ -155,6 +155,24 @@ def test_farm_outlives_the_thread_that_started_it(small: Farm) -> None:
     assert small.status().keys["one"].free == 1
 
 
+def test_a_farm_whose_state_cannot_be_written_stays_up(small: Farm) -> None:
+    """A full disk takes no more of a file; here the kernel lets the warden's grow no further."""
+    small.up()
+    (first,) = small.status().keys["one"].pids
+    warden = psutil.Process(psutil.Process(first).ppid())
+    warden.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+    os.kill(first, signal.SIGKILL)
+    partial = small.state_dir / "farm.json.partial"
+    until(lambda: partial.exists() and partial.stat().st_size == 0, "it was tried")
+    assert small.status().keys["one"].pids == (first,)
+    warden.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    for process in warden.children():
+        if "sweep.devices.server" in process.cmdline():
+            process.kill()
+    until(lambda: first not in small.status().keys["one"].pids, "another one is told of")
+    until(lambda: small.status().keys["one"].free == 1, "it is at the tracker", 20)
+
+
 def test_down_from_another_process(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     _, farm = owner
     processes = family(farm)
