@@ -54,6 +54,8 @@ class SweepOutcome:
     interrupted: bool
     stage_counts: Mapping[str, Mapping[str, int]]
     """By kind, then by status (done, failed, ...)."""
+    stage_seconds: Mapping[str, float]
+    """Seconds of all finished stages by kind, each stage once, in however many cells it occurs."""
     sweep_dir: Path
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Of the host and the versions that hold for the whole sweep."""

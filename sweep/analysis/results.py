@@ -87,7 +87,7 @@ def derive(
             ended_t=outcome.ended_t,
             interrupted=outcome.interrupted,
             stage_counts={kind: dict(counts) for kind, counts in outcome.stage_counts.items()},
-            stage_seconds=_stage_seconds(outcome.cells),
+            stage_seconds=dict(outcome.stage_seconds),
             conditions=dict(outcome.conditions),
             tuning=pools(outcome.cells),
             mlflow_url=_without_login(tracking_uri or ""),
@@ -191,19 +191,6 @@ def _untuned_key(row: Row) -> tuple[Any, ...]:
 def _reference_key(row: Row) -> tuple[Any, ...]:
     # Not layout and precision: the reference runs the network as it came, whatever this project makes of it.
     return row["model"], row["batch"], row["device"]
-
-
-def _stage_seconds(cells: Iterable[CellOutcome]) -> dict[str, float]:
-    """By kind, shared stages once: two cells share a stage when they show the very same result of it."""
-    seen: dict[tuple[str, str], float] = {}
-    for outcome in cells:
-        for kind, seconds in outcome.stage_seconds.items():
-            result = outcome.stages.get(kind, {"cell": outcome.cell.id})
-            seen[kind, result.get("dir") or json.dumps(result, sort_keys=True, default=str)] = seconds
-    totals: dict[str, float] = {}
-    for (kind, _), seconds in seen.items():
-        totals[kind] = totals.get(kind, 0.0) + seconds
-    return totals
 
 
 def _as_text(value: object) -> str | None:
