@@ -18,8 +18,8 @@ from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import Plan, make_plan
 from sweep.planning.summary import PlanSummary, explain
 from sweep.running.ledger import FinishedStage, LedgerState, is_held, read_ledger
-from sweep.running.outcome import sweep_outcome
-from sweep.running.saved_plan import read_plan
+from sweep.running.outcome import cell_outcome, sweep_outcome
+from sweep.running.saved_plan import restore
 from sweep.study import gate
 from sweep.study.cluster import Cluster
 from sweep.study.selection import parse_selection
@@ -163,27 +163,20 @@ def standing(sweep_dir: Path | str) -> Standing:
     """
     sweep_dir = Path(sweep_dir)
     state = read_ledger(sweep_dir)
-    plan = read_plan(sweep_dir)
+    sweep = restore(sweep_dir)
     status = state.last_status or ("running" if _has_driver(sweep_dir) else "lost")
     stages: dict[str, Counter[str]] = {}
-    for stage_id, stage in plan["stages"].items():
-        stages.setdefault(stage["kind"], Counter())[_stage_status(stage_id, state, status)] += 1
-    cells: Counter[str] = Counter()
-    for cell in plan["cells"]:
-        if (measured := state.done.get(cell["stages"][-1])) is not None:
-            cells["tainted" if measured.result.get("tainted") else "done"] += 1
-        else:
-            open_as = "pending" if state.stopped is None or state.only is not None else "skipped"
-            cells["failed" if any(s in state.failed for s in cell["stages"]) else open_as] += 1
+    for stage in sweep.plan.stages.values():
+        stages.setdefault(stage.kind, Counter())[_stage_status(stage.id, state, status)] += 1
     return Standing(
-        study=plan["study"],
+        study=sweep.study,
         status=status,
-        cells=dict(cells),
+        cells=dict(Counter(cell_outcome(sweep.plan, planned, state).status for planned in sweep.plan.cells)),
         stages={kind: dict(counts) for kind, counts in stages.items()},
         failures={
-            plan["stages"][stage_id]["label"]: f"{failed.error_class}: {failed.error}"
+            sweep.plan.stages[stage_id].label: f"{failed.error_class}: {failed.error}"
             for stage_id, failed in state.failed.items()
-            if stage_id in plan["stages"]
+            if stage_id in sweep.plan.stages
         },
         since_last_event_s=max(0.0, time.time() - (state.last_t or time.time())),
     )
