@@ -82,15 +82,37 @@ def describe_best(best: Best) -> str:
 def answer(results: Results) -> str:
     """The study's question answered from the data alone: a sentence, or one a model and device where these are few."""
     best = best_cells(results.cells)
-    pending = sum(row["status"] == "pending" for row in results.cells)
-    prefix = f"So far ({plural(pending, 'cell')} pending): " if pending else ""
     if not best:
-        counts = Counter(row["status"] for row in results.cells if row["runtime"] != REFERENCE)
-        told = ", ".join(f"{count} {status}" for status, count in counts.items()) or "the grid is empty"
-        return f"{prefix}No cell gave a latency ({told})."
+        return _nothing_measured(results.cells)
+    prefix = _so_far(results.cells)
     if len(best) <= _SPELLED_OUT:
         return prefix + "\n".join(f"{describe_best(one)}." for one in best)
     return prefix + _over_all(best)
+
+
+def _so_far(rows: Sequence[Row]) -> str:
+    """What an answer is without, where cells may still come."""
+    counts = Counter(row["status"] for row in rows)
+    to_come = {status: counts[status] for status in ("pending", "skipped") if counts[status]}
+    return f"So far ({_counted(to_come)}): " if to_come else ""
+
+
+def _nothing_measured(rows: Sequence[Row]) -> str:
+    """With the commonest error, where cells failed."""
+    if not rows:
+        return "There is no cell: the grid is empty."
+    counts = Counter(row["status"] for row in rows)
+    causes = Counter((row["error_class"], row["failed_stage"]) for row in rows if row["status"] == "failed")
+    if not causes:
+        return f"No latency yet: {_counted(counts)}."
+    (error_class, stage), _ = causes.most_common(1)[0]
+    return f"No latency: {_counted(counts)}, mostly by {error_class} in {stage}."
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """`3 cells pending, 1 skipped`; of at least one status."""
+    (status, count), *others = counts.items()
+    return ", ".join([f"{plural(count, 'cell')} {status}", *(f"{many} {other}" for other, many in others)])
 
 
 def _over_all(best: Sequence[Best]) -> str:

@@ -25,7 +25,7 @@ def test_a_table_a_model_with_what_a_person_decides_by(tmp_path: Path) -> None:
     ]
     assert len(titles) == 2
     header = next(line for line in text.splitlines() if "median ms" in line)
-    assert header.split() == "device tuner opt median ms ± vs untuned vs ORT status".split()
+    assert header.split() == "device tuner opt median ms ± speed-up time / ORT status".split()
 
 
 def test_rows_are_sorted_by_device_then_median_and_the_best_is_marked(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_cells_of_one_reason_share_a_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_sweep_is_said_to_be_empty(tmp_path: Path) -> None:
-    results = derive(replace(sweep_outcome(tmp_path), cells=[]))
+    results = derive(replace(sweep_outcome(tmp_path), cells=[], stage_seconds={}))
     stream = io.StringIO()
     render_results(results, Console(file=stream, width=80))
-    assert "No cell gave a latency (the grid is empty)." in stream.getvalue()
+    assert "There is no cell: the grid is empty." in stream.getvalue()
     assert time_line(results) == ""
 
 
