@@ -2,17 +2,21 @@
 
 Both have 16 logical workers, work that takes a second and does nothing, the same cores, a new SQLite store. The ideal
 is `cells x seconds / workers`. Sweep's time is that of the whole command `sweep run`, from the planner to the report;
-Tune's is that of `fit`, Ray running already. Memory is that of the driver, sampled, without the process that
-writes MLflow, whose own stands beside it.
+Tune's is that of `fit`, Ray running already. Memory is resident, sampled. What the driver grows by with each cell is
+the slope of a line through the samples taken while cells ended, the ledger's size telling how many had. The processes
+that write MLflow and the report are told apart.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,6 +32,27 @@ SIZES = (1_000, 5_000, 10_000)
 """At which memory is compared, the work taking no time."""
 _MODELS, _LEVELS, _TUNERS = ("onnx-light:squeezenet", "onnx-light:shufflenet"), (0, 1, 2, 3, 4), 10
 _SAMPLE_S = 0.2
+_SWEEP, _TUNE = "sweep", "Ray Tune"
+_MEMORY = ("driver MB", "in loop", "B a cell", "mirror", "report")
+_FIRST = 0.1
+"""Of a run's ledger: before that the driver still loads what it needs once."""
+_LEAST_SAMPLES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident sizes during one run of sweep."""
+
+    loop_bytes: int
+    """The driver's largest while cells ended."""
+    slope_bytes: float | None
+    """What the driver grew by with each cell; None where it was too quick to tell."""
+    mirror_bytes: int
+    """Largest of the process that writes MLflow."""
+    report_bytes: int
+    """Largest of the process that writes tables and report; 0 where the driver does so."""
+    samples: tuple[tuple[float, int, int], ...]
+    """Seconds since the start, bytes of the ledger, resident bytes of the driver: one a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +63,9 @@ class Cost:
     cells: int
     ideal_s: float
     wall_s: float
-    driver_bytes: int
-    mirror_bytes: int | None = None
+    peak_bytes: int
+    """Of the driver, its start and its end included."""
+    memory: Memory | None = None
     loop_s: float | None = None
     """Of the wall time, from the ledger's first event to its last."""
 
@@ -55,33 +81,37 @@ class Cost:
 
 
 def bench_driver(folder: Path, cells: int, tune_cells: int, speed: float) -> list[Cost]:
-    """Run all of it, print a table and save it. `speed`: simulated seconds a second; work takes 1/speed."""
-    costs = [_sweep(folder, size, 0) for size in SIZES if size <= max(cells, SIZES[0])]
-    costs.append(_sweep(folder, cells, speed))
-    if tune_cells:
-        costs += [_tune(folder, tune_cells, speed, reuse=reuse) for reuse in (False, True)]
-    rows = [
-        (
-            cost.what,
-            f"{cost.cells:,}",
-            round(cost.ideal_s, 1),
-            round(cost.wall_s, 1),
-            None if cost.share is None else f"{cost.share:.1%}",
-            f"{cost.overhead_s * 1e3:.1f}",
-            f"{cost.driver_bytes / 1e6:.0f}",
-            None if cost.mirror_bytes is None else f"{cost.mirror_bytes / 1e6:.0f}",
-        )
-        for cost in costs
-    ]
-    header = ("", "cells", "ideal s", "wall s", "over", "ms a cell", "driver MB", "mirror MB")
-    print_table(f"driver: {WORKERS} workers, MLflow in SQLite, work of {1 / speed:g} s", header, rows)
-    told = [{**asdict(cost), "overhead_s_a_cell": cost.overhead_s, "share": cost.share} for cost in costs]
-    save(
-        folder,
-        "driver",
-        {"costs": told, "conditions": conditions(cells=cells, tune_cells=tune_cells, speed=speed, workers=WORKERS)},
-    )
+    """Run all of it, save each as it ends, and print a table. `speed`: simulated seconds a second."""
+    costs = []
+    about = conditions(cells=cells, tune_cells=tune_cells, speed=speed, workers=WORKERS)
+    for cost in _runs(folder, cells, tune_cells, speed):
+        costs.append(cost)
+        told = [{**asdict(one), "overhead_s_a_cell": one.overhead_s, "share": one.share} for one in costs]
+        save(folder, "driver", {"costs": told, "conditions": about})
+        print(f"{cost.what}: {cost.cells:,} cells in {cost.wall_s:.1f} s", flush=True)
+    header = ("", "cells", "ideal s", "wall s", "over", "ms a cell", *_MEMORY)
+    title = f"driver: {WORKERS} workers, MLflow in SQLite, work of {1 / speed:g} s"
+    print_table(title, header, [_row(cost) for cost in costs])
+    ours = next(cost for cost in costs if cost.what == _SWEEP)
+    for other in (cost for cost in costs if cost.what.startswith(_TUNE)):
+        print(f"overhead a cell: {ours.overhead_s / other.overhead_s:.1%} of {other.what}'s")
     return costs
+
+
+def _runs(folder: Path, cells: int, tune_cells: int, speed: float) -> Iterator[Cost]:
+    for size in SIZES:
+        if size <= max(cells, SIZES[0]):
+            yield _sweep(folder, size, 0)
+    yield _sweep(folder, cells, speed)
+    if tune_cells:
+        for reuse in (False, True):
+            yield _tune(folder, tune_cells, speed, reuse=reuse)
+
+
+def _row(cost: Cost) -> tuple[object, ...]:
+    share = None if cost.share is None else f"{cost.share:.1%}"
+    times = (round(cost.ideal_s, 1), round(cost.wall_s, 1), share, f"{cost.overhead_s * 1e3:.1f}")
+    return cost.what, f"{cost.cells:,}", *times, *_shown(cost)
 
 
 def _sweep(folder: Path, cells: int, speed: float) -> Cost:
@@ -92,23 +122,24 @@ def _sweep(folder: Path, cells: int, speed: float) -> Cost:
     stage_s = {"import": 0, "lower": 0, "tune": 0, "build": 0, "measure": 1}
     simulate = {"devices": 1, "slots": WORKERS, "stage_s": stage_s, "speed": speed}
     cluster.write_text(json.dumps({"name": "bench", "engine": "simulated", "simulate": simulate}), encoding="utf-8")
-    command = [sys.executable, "-m", "sweep", "run", str(study), "--cluster", str(cluster), "--out", str(out), "--json"]
+    command = [sys.executable, "-m", "sweep", "run", str(study), "--cluster", str(cluster), "--out", str(out)]
     with (home / "log").open("wb") as log:
         start = time.perf_counter()
         driver = subprocess.Popen(command, stdout=log, stderr=log, cwd=home, env=_environment())
-        peaks = _peaks(driver)
+        watch = _Watch(driver, out / "ledger.jsonl")
+        watch.until_it_ends()
         wall_s = time.perf_counter() - start
     if driver.returncode != 0:
         raise RuntimeError(f"sweep run ended with {driver.returncode}: {home / 'log'}")
     state = read_ledger(out)
-    what = "sweep, work of no time" if speed == 0 else "sweep"
+    what = f"{_SWEEP}, work of no time" if speed == 0 else _SWEEP
     return Cost(
         what=what,
         cells=cells,
         ideal_s=0.0 if speed == 0 else cells / WORKERS / speed,
         wall_s=wall_s,
-        driver_bytes=peaks[0],
-        mirror_bytes=peaks[1],
+        peak_bytes=watch.peaks["driver"],
+        memory=watch.memory(cells),
         loop_s=(state.last_t or 0.0) - (state.first_t or 0.0),
     )
 
@@ -123,7 +154,7 @@ def _tune(folder: Path, cells: int, speed: float, *, reuse: bool) -> Cost:
     if ended.returncode != 0:
         raise RuntimeError(f"Ray Tune ended with {ended.returncode}: {home / 'log'}")
     told = json.loads(ended.stdout.decode().splitlines()[-1])
-    what = "Ray Tune, actors reused" if reuse else "Ray Tune"
+    what = f"{_TUNE}, actors reused" if reuse else _TUNE
     return Cost(what, cells, cells / WORKERS / speed, told["wall_s"], told["peak_bytes"])
 
 
@@ -143,18 +174,54 @@ def study_of(cells: int) -> dict[str, object]:
     }
 
 
-def _peaks(driver: subprocess.Popen[bytes]) -> tuple[int, int]:
-    """Largest resident sizes of the driver and of its MLflow process, sampled until it ends."""
-    own = mirror = 0
-    process = psutil.Process(driver.pid)
-    while driver.poll() is None:
-        try:
-            own = max(own, process.memory_info().rss)
-            mirror = max([mirror, *(child.memory_info().rss for child in process.children())])
-        except psutil.Error:
-            continue
-        time.sleep(_SAMPLE_S)
-    return own, mirror
+class _Watch:
+    """Samples a run and its children until it ends."""
+
+    def __init__(self, driver: subprocess.Popen[bytes], ledger: Path) -> None:
+        self._driver, self._ledger = driver, ledger
+        self.peaks = {"driver": 0, "mirror": 0, "report": 0}
+        self._samples: list[tuple[float, int, int]] = []
+
+    def until_it_ends(self) -> None:
+        """Take samples."""
+        start, process = time.perf_counter(), psutil.Process(self._driver.pid)
+        while self._driver.poll() is None:
+            with suppress(psutil.Error):  # it ends, or a child does
+                rss = self._take("driver", process)
+                size = self._ledger.stat().st_size if self._ledger.exists() else 0
+                self._samples.append((time.perf_counter() - start, size, rss))
+                for child in process.children():
+                    self._take("mirror" if "sweep.record.follower" in child.cmdline() else "report", child)
+            time.sleep(_SAMPLE_S)
+
+    def memory(self, cells: int) -> Memory:
+        """What was seen."""
+        final = max((size for _, size, _ in self._samples), default=0)
+        loop = [(size / final * cells, rss) for _, size, rss in self._samples if _FIRST < size / (final or 1) < 1.0]
+        slope = statistics.linear_regression(*zip(*loop, strict=True)).slope if len(loop) >= _LEAST_SAMPLES else None
+        every = max(1, round(1 / _SAMPLE_S))
+        return Memory(
+            max((rss for _, rss in loop), default=0),
+            slope,
+            self.peaks["mirror"],
+            self.peaks["report"],
+            tuple(self._samples[::every]),
+        )
+
+    def _take(self, what: str, process: psutil.Process) -> int:
+        rss = int(process.memory_info().rss)
+        self.peaks[what] = max(self.peaks[what], rss)
+        return rss
+
+
+def _shown(cost: Cost) -> tuple[str | None, ...]:
+    """Memory, in columns."""
+    own = f"{cost.peak_bytes / 1e6:.0f}"
+    if (memory := cost.memory) is None:
+        return own, None, None, None, None
+    slope = None if memory.slope_bytes is None else f"{memory.slope_bytes:.0f}"
+    mirror, report = (f"{size / 1e6:.0f}" if size else None for size in (memory.mirror_bytes, memory.report_bytes))
+    return own, f"{memory.loop_bytes / 1e6:.0f}", slope, mirror, report
 
 
 def _environment() -> dict[str, str]:
