@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweep.toolchain.tuning.records import Trial
+    from sweep.toolchain.tuning.trials import Trial
 
 __all__ = ["Libraries", "new_folder", "remove_left"]
 

@@ -14,16 +14,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.statistics import summarise
 from sweep.errors import SweepError, in_one_line
 from sweep.toolchain.native_log import NativeLog, NativeRecord
 from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
-from sweep.toolchain.tuning.records import Trial, Validation, read_trials, read_validations
+from sweep.toolchain.tuning.trials import TRIALS, VALIDATIONS, Trial, Validation, read_trials, read_validations
 
 __all__ = ["ORIGIN", "Configuration", "OverlayRecords", "folder_of"]
 
 ORIGIN = "overlay"
-_TRIALS, _VALIDATIONS = "trials.jsonl", "validations.jsonl"
 
 
 def folder_of(target_hash: str, device: str) -> str:
@@ -48,7 +46,7 @@ class OverlayRecords:
     def __init__(self, folder: Path, device: str, target_json: str) -> None:
         """Open the folder, making or mending it. target_json: as the device's other records have it."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name in (_TRIALS, _VALIDATIONS):
+        for name in (TRIALS, VALIDATIONS):
             cut_torn_line(folder / name)
         self._folder, self._device, self._target_json = folder, device, target_json
         self._native = NativeLog(folder)
@@ -64,45 +62,36 @@ class OverlayRecords:
     def add(self, one: Configuration, measured: Mapping[str, Any], build_s: float) -> None:
         """Keep a measurement: {run_secs, seconds}."""
         run_secs = [float(value) for value in measured["run_secs"]]
-        self._write(one, run_secs, None, build_s, float(measured["seconds"]))
+        record = self._native.add(one.native.measured(run_secs, json.loads(self._target_json)))
+        self._write(one, run_secs, record, build_s=build_s, measure_s=float(measured["seconds"]))
 
     def add_failure(self, one: Configuration, error: SweepError, build_s: float | None = None) -> None:
         """Keep why there is no measurement."""
-        self._write(one, None, error, build_s, None)
+        self._write(one, None, None, error=error, build_s=build_s)
 
     def add_comparison(self, contenders: Sequence[Configuration], compared: Mapping[str, Any]) -> None:
         """Keep what contenders of one workload took in turns: {run_secs: a list for each, seconds}."""
-        told: list[dict[str, Any]] = []
+        each_s = float(compared["seconds"]) / len(contenders)
+        measured = []
         for one, values in zip(contenders, compared["run_secs"], strict=True):
             run_secs = [float(value) for value in values]
-            record = self._write(one, run_secs, None, None, float(compared["seconds"]) / len(contenders))
-            summary = summarise(run_secs)
-            told.append(
-                {
-                    "record": record,
-                    "trace_hash": one.trace_hash,
-                    "screening_s": summary.median,
-                    "run_secs": run_secs,
-                    "median_s": summary.median,
-                    "ci_low_s": summary.ci_low,
-                    "ci_high_s": summary.ci_high,
-                }
-            )
-        winner = min(told, key=lambda one: float(one["median_s"]))
-        validation = Validation(contenders[0].workload, time.time(), int(winner["record"]), told)
-        self._append(_VALIDATIONS, asdict(validation))
+            record = self._native.add(one.native.measured(run_secs, json.loads(self._target_json)))
+            self._write(one, run_secs, record, measure_s=each_s)
+            measured.append((record, one.trace_hash, None, run_secs))
+        validation = Validation.of(contenders[0].workload, measured)
+        self._append(VALIDATIONS, asdict(validation))
         self._book(validation)
 
     def _write(
         self,
         one: Configuration,
         run_secs: Sequence[float] | None,
-        error: SweepError | None,
-        build_s: float | None,
-        measure_s: float | None,
-    ) -> int | None:
-        target = json.loads(self._target_json)
-        record = None if run_secs is None else self._native.add(one.native.measured(run_secs, target))
+        record: int | None,
+        *,
+        error: SweepError | None = None,
+        build_s: float | None = None,
+        measure_s: float | None = None,
+    ) -> None:
         self._trials += 1
         trial = Trial(
             workload=one.workload,
@@ -121,8 +110,7 @@ class OverlayRecords:
             record=record,
             origin=ORIGIN,
         )
-        self._append(_TRIALS, asdict(trial))
-        return record
+        self._append(TRIALS, asdict(trial))
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         append_line(self._folder / name, json.dumps(line))

@@ -22,8 +22,8 @@ from sweep.errors import DeviceLost, SweepError
 from sweep.toolchain.tuning.accounts import Accounts
 from sweep.toolchain.tuning.job import Arguments, Laboratory, TuneJob
 from sweep.toolchain.tuning.libraries import Libraries
-from sweep.toolchain.tuning.records import Trial
 from sweep.toolchain.tuning.search import Candidate, WorkloadSearch
+from sweep.toolchain.tuning.trials import Trial
 
 if TYPE_CHECKING:
     from sweep.toolchain.tuning.tuner import Tuner

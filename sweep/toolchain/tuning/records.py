@@ -3,8 +3,8 @@
 The database holds what MetaSchedule itself can load: valid measurements only, one file pair for each full target, since
 a query does not look at the target (apache/tvm#15549). `trials.jsonl` holds every trial, failures with their reason
 included; `validations.jsonl` what the best took when they were measured again. All are appended to the moment a
-measurement arrives and have one writer, the tuner that owns the folder; a last line torn by a crash is cut off before
-MetaSchedule sees it, since it refuses the whole file otherwise.
+measurement arrives and have one writer, the tuner that owns the folder. A last line torn by a crash is cut off, and a
+damaged one set aside, before MetaSchedule sees it (`native_database`).
 """
 
 from __future__ import annotations
@@ -13,101 +13,22 @@ import errno
 import json
 import math
 import os
-import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from sweep.errors import DeviceLost
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
 from sweep.toolchain.tuning.libraries import remove_left
 from sweep.toolchain.tuning.line_log import LineLog, append_line, check_whole, cut_torn_line
 from sweep.toolchain.tuning.native_database import open_database
+from sweep.toolchain.tuning.trials import TRIALS, VALIDATIONS, Trial, Validation, read_trials, read_validations
 
 if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
-__all__ = [
-    "RecordStore",
-    "Trial",
-    "Validation",
-    "WorkloadHistory",
-    "read_trials",
-    "read_validations",
-]
+__all__ = ["RecordStore", "WorkloadHistory"]
 
-T = TypeVar("T")
-
-_TRIALS = "trials.jsonl"
-_VALIDATIONS = "validations.jsonl"
 _KEPT_BEST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One measured candidate, or one that failed."""
-
-    workload: str
-    task: str
-    trial: int
-    """Counts from 1 over the life of the folder."""
-    tuner: str
-    device: str
-    target: str
-    t: float
-    run_secs: Sequence[float] | None
-    error_class: str | None
-    error: str | None
-    build_s: float | None
-    measure_s: float | None
-    trace_hash: str
-    design: int | None = None
-    decisions: Sequence[Any] | None = None
-    """What was decided in the design, for a search to go on from: factors of a tile, a number for the rest."""
-    record: int | None = None
-    """The line of the native database that holds its schedule, counted from 0; None for a failure."""
-    origin: str = "search"
-    """search; warm start: a schedule that another sweep had found, measured here; relative: one of a workload of the
-    same family.
-    """
-
-    @property
-    def median_s(self) -> float | None:
-        """Median of the repeats; None for a failure."""
-        return statistics.median(self.run_secs) if self.run_secs else None
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it was lost with its board: that says nothing of the candidate."""
-        return self.error_class == DeviceLost.__name__
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """The best candidates of a workload, measured again in turns: their first times were the least of many, and so too
-    low on the whole (the winner's curse).
-    """
-
-    workload: str
-    t: float
-    winner: int
-    """The record (line of the native database) of least median."""
-    contenders: Sequence[Mapping[str, Any]]
-    """For each: record, trace_hash, screening_s (the median that it was chosen by), run_secs, median_s, ci_low_s,
-    ci_high_s.
-    """
-
-    @property
-    def gap(self) -> float:
-        """By how much the winner's first median was below its median now, relative to the latter."""
-        found = next(one for one in self.contenders if one["record"] == self.winner)
-        return 1.0 - float(found["screening_s"]) / float(found["median_s"])
-
-    @property
-    def median_s(self) -> float:
-        """The winner's."""
-        return float(next(one for one in self.contenders if one["record"] == self.winner)["median_s"])
 
 
 @dataclass(slots=True)
@@ -166,8 +87,8 @@ class RecordStore:
         self.trials = 0
         """Number of the latest one."""
         self._is_broken = False
-        self._log = LineLog(folder / _TRIALS)
-        cut_torn_line(folder / _VALIDATIONS)
+        self._log = LineLog(folder / TRIALS)
+        cut_torn_line(folder / VALIDATIONS)
         is_there = [line != NOTHING for line in lines_of(folder / RECORDS)]
         self._records = len(is_there)
         for trial in read_trials(folder):
@@ -206,28 +127,9 @@ class RecordStore:
 
     def add_validation(self, validation: Validation) -> None:
         """Keep what the best candidates took when they were measured again. Raises OSError where the disk refuses."""
-        append_line(self.folder / _VALIDATIONS, json.dumps(asdict(validation)))
+        append_line(self.folder / VALIDATIONS, json.dumps(asdict(validation)))
         self.of(validation.workload).validation = validation
 
     def close(self) -> None:
         """Close the trials file."""
         self._log.close()
-
-
-def read_trials(folder: Path) -> Iterator[Trial]:
-    """All trials of a folder, in order; a torn last line is left out, and so is a damaged one."""
-    return _read(folder / _TRIALS, Trial)
-
-
-def read_validations(folder: Path) -> Iterator[Validation]:
-    """All validations of a folder, in order; a torn last line is left out, and so is a damaged one."""
-    return _read(folder / _VALIDATIONS, Validation)
-
-
-def _read(path: Path, kind: Callable[..., T]) -> Iterator[T]:
-    for line in lines_of(path):
-        try:
-            one = kind(**json.loads(line or ""))
-        except (ValueError, TypeError):
-            continue
-        yield one

@@ -7,17 +7,15 @@ few that come close are measured again, interleaved so that drift hits all alike
 from __future__ import annotations
 
 import math
-import statistics
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.statistics import summarise
 from sweep.errors import SweepError
-from sweep.toolchain.tuning.records import RecordStore, Trial, Validation
+from sweep.toolchain.tuning.records import RecordStore
+from sweep.toolchain.tuning.trials import Trial, Validation
 
 if TYPE_CHECKING:
     from sweep.toolchain.tuning.job import TuneJob, TuningTask
@@ -84,22 +82,11 @@ class Revalidation:
                 raise answer.outcome
             return
         self._pipeline.accounts.book_measure(comparison.workload, float(answer.outcome["seconds"]), validating=True)
-        contenders: list[dict[str, Any]] = []
+        measured = []
         for trial, run_secs in zip(comparison.contenders, answer.outcome["run_secs"], strict=True):
-            summary = summarise([float(s) for s in run_secs])
-            contenders.append(
-                {
-                    "record": trial.record,
-                    "trace_hash": trial.trace_hash,
-                    "screening_s": trial.median_s,
-                    "run_secs": [float(s) for s in run_secs],
-                    "median_s": statistics.median(float(s) for s in run_secs),
-                    "ci_low_s": summary.ci_low,
-                    "ci_high_s": summary.ci_high,
-                }
-            )
-        best = min(contenders, key=lambda one: float(one["median_s"]))
-        self._store.add_validation(Validation(comparison.workload, time.time(), int(best["record"]), contenders))
+            assert trial.record is not None
+            measured.append((trial.record, trial.trace_hash, trial.median_s, [float(s) for s in run_secs]))
+        self._store.add_validation(Validation.of(comparison.workload, measured))
 
     def forget(self) -> None:
         """Nothing is under way any more."""

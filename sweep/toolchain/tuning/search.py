@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tvm.target import Target
 
     from sweep.search.space import Point
-    from sweep.toolchain.tuning.records import RecordStore, Trial
+    from sweep.toolchain.tuning.records import RecordStore
+    from sweep.toolchain.tuning.trials import Trial
 
 __all__ = ["Candidate", "WorkloadSearch"]
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.tuning import trials_to_near
 from sweep.search.tuner import Observation
 from sweep.toolchain.native_log import read_log
-from sweep.toolchain.tuning.records import read_trials
+from sweep.toolchain.tuning.trials import read_trials
 from sweep.toolchain.workload_id import native_workload_id
 
 if TYPE_CHECKING:

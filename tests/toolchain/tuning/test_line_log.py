@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweep.toolchain.tuning.line_log import LineLog, check_whole, cut_torn_line
-from sweep.toolchain.tuning.records import read_trials
+from sweep.toolchain.tuning.trials import read_trials
 
 LINE = "x" * 99
 

@@ -13,7 +13,8 @@ import pytest
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, NativeReader, read_log
 from sweep.toolchain.tuning.job import TuningTask
-from sweep.toolchain.tuning.records import RecordStore, read_trials, read_validations
+from sweep.toolchain.tuning.records import RecordStore
+from sweep.toolchain.tuning.trials import read_trials, read_validations
 from tests.toolchain.tuning.conftest import ChosenLaboratory, job_of, tuner_at
 
 pytestmark = pytest.mark.tvm

@@ -6,7 +6,7 @@ from pathlib import Path
 from sweep.errors import BuildFailed
 from sweep.toolchain.native_log import RECORDS, NativeRecord
 from sweep.toolchain.tuning.overlay_records import Configuration, OverlayRecords, folder_of
-from sweep.toolchain.tuning.records import read_trials, read_validations
+from sweep.toolchain.tuning.trials import read_trials, read_validations
 
 TARGET = json.dumps({"kind": "llvm", "mcpu": "nehalem", "num-cores": 1})
 NATIVE = NativeRecord('["workload"]', '[4, [["trace"], [1.0], {"kind": "llvm", "mcpu": "core-avx2"}, []]]')

@@ -13,7 +13,7 @@ import pytest
 
 from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
-from sweep.toolchain.tuning.records import read_trials
+from sweep.toolchain.tuning.trials import read_trials
 from sweep.toolchain.tuning.tuner import Tuner
 from tests.toolchain.tuning.conftest import ChosenLaboratory, GatedLaboratory, HashLaboratory, job_of, tuner_at
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sweep.toolchain.tuning.job import TuningTask
-from sweep.toolchain.tuning.records import read_trials
+from sweep.toolchain.tuning.trials import read_trials
 from sweep.toolchain.tvm_loader import load_tvm
 from sweep.toolchain.workload_id import family_id, workload_id
 from tests.toolchain.tuning.conftest import ChosenLaboratory, HashLaboratory, job_of, tuner_at

@@ -13,7 +13,7 @@ import pytest
 from sweep.errors import DeviceLost, MeasureFailed
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.tuning.job import TuningTask
-from sweep.toolchain.tuning.records import read_trials, read_validations
+from sweep.toolchain.tuning.trials import read_trials, read_validations
 from tests.toolchain.tuning.conftest import ChosenLaboratory, job_of, tuner_at
 
 MS = 1e-3

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
 from sweep.toolchain.tuning.job import TuningTask
-from sweep.toolchain.tuning.records import read_trials
+from sweep.toolchain.tuning.trials import read_trials
 from tests.toolchain.tuning.conftest import ChosenLaboratory, job_of, tuner_at
 
 

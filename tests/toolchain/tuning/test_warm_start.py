@@ -12,7 +12,7 @@ import pytest
 
 from sweep.analysis.tuning import trials_to_near
 from sweep.toolchain.tuning.job import TuningTask
-from sweep.toolchain.tuning.records import Trial, read_trials
+from sweep.toolchain.tuning.trials import Trial, read_trials
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 from sweep.toolchain.workload_id import workload_id
 from tests.toolchain.tuning.conftest import TARGET, ChosenLaboratory, HashLaboratory, job_of, tuner_at
