@@ -54,7 +54,7 @@ class RaySession:
                 self._start(num_cpus, resources, metrics_port)
             else:
                 self._join(address)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except Exception as error:  # Ray's own where a node is not up within 30 s, as on a loaded machine, has no class
             self.close()
             said = " ".join(str(error).split())[:300]
             if address is not None and isinstance(error, ConnectionError):
