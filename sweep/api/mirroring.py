@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import platform
 import subprocess
 import sys
@@ -53,6 +54,8 @@ class MirrorProcess:
         self._order, self._say = order, say or (lambda line: None)
         self.patience_s = 20.0
         """`settle` and `finish` wait as long as cells are written, and this long where the store refuses."""
+        self.limit_s = math.inf
+        """Longer than this neither of them waits, also while cells are written."""
         self._child: subprocess.Popen[str] | None = None
         self._news = threading.Condition()
         self._runs: dict[str, str] = {}
@@ -144,13 +147,14 @@ class MirrorProcess:
     def _wait(self, is_done: Callable[[], bool]) -> bool:
         """Until it is done, or the store has taken nothing for a while."""
         seen, got_on = -1, time.monotonic()
-        told = got_on
+        begun = told = got_on
         with self._news:
             while not is_done() and not self._has_ended:
                 now = time.monotonic()
                 if len(self._runs) != seen:
                     seen, got_on = len(self._runs), now
-                if now - got_on > (_SILENCE_S if self._trouble is None else self.patience_s):
+                patience_s = _SILENCE_S if self._trouble is None else self.patience_s
+                if now - got_on > patience_s or now - begun > self.limit_s:
                     return False
                 if now - told > _TELL_EVERY_S:
                     told = now

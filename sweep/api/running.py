@@ -50,7 +50,7 @@ _REPORTED = Path("report") / ".source"
 
 
 _PATIENCE_S = {"": 20.0, "interrupted": 5.0}
-"""How long MLflow may make no progress at the end of a run."""
+"""How long MLflow may make no progress at the end of a run. After Ctrl-C it is waited for no longer in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,8 @@ def _record(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: s
         _note_reported(sweep_dir, source)
         return
     mirror.patience_s = _PATIENCE_S["interrupted" if status == "interrupted" else ""]
+    if status == "interrupted":
+        mirror.limit_s = mirror.patience_s
     is_in = False
     with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
         is_in = mirror.settle()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import socket
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from sweep.api.mirroring import mirror
+from sweep.api.mirroring import MirrorProcess, mirror, order_for
 from sweep.api.reading import open_results
 from sweep.api.running import SweepRun
 from sweep.cli import main
@@ -76,6 +78,19 @@ def test_a_run_whose_store_is_away_ends_and_is_mirrored_later(
 
     assert len(mirror(folder).run_ids) == len(ended.outcome.cells)
     assert open_results(folder)["mlflow_run_id"].null_count == 0
+
+
+def test_a_limited_wait_ends_while_a_store_keeps_silent(sweep_dir: Path, tmp_path: Path) -> None:
+    """It takes connections and never answers, so there is no trouble to tell of either."""
+    copy = shutil.copytree(sweep_dir, tmp_path / "sweep")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with MirrorProcess(order_for(copy, "simulated", uri)) as process:
+            process.start()
+            process.limit_s = 0.1
+            begun = time.monotonic()
+            assert not process.settle()
+            assert time.monotonic() - begun < 60, "half of what it waits without a limit"
 
 
 def test_who_cannot_be_mirrored_is_told_why(sweep_dir: Path, tmp_path: Path) -> None:
