@@ -181,9 +181,8 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
                 watchers=[] if journal is None else [journal.watch],
             )
         except KeyboardInterrupt:  # before the work began, or after it
-            if view is None:
-                raise
-            view.close(interrupted=True)
+            if view is not None:
+                view.close(interrupted=True)
             if journal is not None:
                 journal.run_ended("interrupted")
             return EXIT_INTERRUPTED

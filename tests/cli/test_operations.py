@@ -108,6 +108,22 @@ def test_a_log_that_cannot_be_written_is_told_at_once(
     assert "SWEEP_LOG: is no form of log (got 'yaml'); allowed: json" in said.err
 
 
+def test_lines_for_machines_are_alone_also_after_ctrl_c(
+    here: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that comes before the work began, which nobody else tells of."""
+
+    def pressed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("SWEEP_LOG", "json")
+    monkeypatch.setattr("sweep.api.running.make_plan", pressed)
+    said = sweep("run", "study.yaml", "-c", "cluster.yaml")
+    assert (said.code, said.out) == (130, "")
+    (line,) = [json.loads(line) for line in said.err.splitlines()]
+    assert (line["event"], line["status"]) == ("run_ended", "interrupted")
+
+
 def test_a_driver_on_another_machine_is_believed(here: Path, sweep: Sweep) -> None:
     """Its lock is not seen from here; what it wrote when it began is."""
     from sweep.api.folder import write_inputs
