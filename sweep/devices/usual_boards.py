@@ -35,24 +35,21 @@ class UsualBoards:
     def swapped(self, board: Board) -> Board | None:
         """This thread's usual board where it is free, else one that is nobody's, else any; it is the usual one then.
 
-        None where others took all that there was, also `board`.
+        None where others took all that there was, also `board`. Raises DeviceLost: the tracker is away.
         """
         deadline = time.monotonic() + SWAP_WAIT_S
         brought = [board.address]
         self._put(board)
-        while (chosen := self._take_wanted()) is None and time.monotonic() < deadline:
-            offer = self._tracker.request(self._key, POLL_S)
-            if offer is not None:
-                brought.append(offer.address)
-                self._put(offer)
-        left = self._take_back(brought)
-        if chosen is None and left:
-            chosen = left.pop(0)
-            with self._lock:
-                self._usual[threading.get_ident()] = chosen.address
-        for unused in left:
-            decline(unused)
-        return chosen
+        try:
+            while (chosen := self._take_wanted()) is None and time.monotonic() < deadline:
+                offer = self._tracker.request(self._key, POLL_S)
+                if offer is not None:
+                    brought.append(offer.address)
+                    self._put(offer)
+            return self._take_any(brought) if chosen is None else chosen
+        finally:  # an offer that stayed in the pot would later be taken for a good one
+            for unused in self._take_back(brought):
+                decline(unused)
 
     def forget_mine(self) -> None:
         """Let this thread take whichever board comes next, and keep to that."""
@@ -72,6 +69,13 @@ class UsualBoards:
             chosen = next((self._pot.pop(address) for address in wanted if address in self._pot), None)
             if chosen is not None:
                 self._usual[mine] = chosen.address
+            return chosen
+
+    def _take_any(self, addresses: Sequence[str]) -> Board | None:
+        with self._lock:
+            chosen = next((self._pot.pop(address) for address in addresses if address in self._pot), None)
+            if chosen is not None:
+                self._usual[threading.get_ident()] = chosen.address
             return chosen
 
     def _take_back(self, addresses: Sequence[str]) -> list[Board]:
