@@ -55,10 +55,11 @@ def as_markdown(results: Results) -> str:
     Tuning and conditions are folded.
     """
     summary = results.summary
+    each = rows_each(results.cells)
     parts = [f"# {_escaped(summary.question or summary.study)}", *answer(results).splitlines()]
     for model in dict.fromkeys(row["model"] for row in results.cells):
         rows = ranked([row for row in results.cells if row["model"] == model])
-        shown, left_out = fastest(rows, rows_each(results.cells))
+        shown, left_out = fastest(rows, each)
         parts += [f"## {_escaped(model)}", _table(main_columns(rows), shown)]
         parts += [f"... and {plural(left_out, 'slower or failed cell')}"] if left_out else []
     lines = failure_lines(results.cells)
