@@ -27,7 +27,7 @@ __all__ = [
 Row = Mapping[str, Any]
 _LINES, _MOST_EACH, _FEWEST_EACH = 240, 40, 3
 """Of a text; of a model on a device, at most and at least."""
-_COMPARED = ("±", "vs untuned", "vs ORT")
+_COMPARED = ("±", "speed-up", "time / ORT")
 """Left out where no cell has a value for them."""
 
 
@@ -107,20 +107,25 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
         _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
         Column("±", _spread, value=_half_width, keep=4, about="half the 95 % interval of the median, as a share of it"),
         Column(
-            "vs untuned",
+            "speed-up",
             _against_untuned,
             value=lambda row: row["speedup_vs_untuned"],
             keep=6,
-            about="how many times as fast as untuned with the same other axes",
+            about="how many times as fast as untuned with the same other axes: above 1 is faster",
         ),
         Column(
-            "vs ORT",
+            "time / ORT",
             _against_reference,
             value=lambda row: row["ratio_to_onnxruntime"],
             keep=8,
-            about="how many times the time of ONNX Runtime on the same device: above 1 is slower",
+            about="its time over that of ONNX Runtime on the same device: above 1 is slower",
         ),
-        Column("status", lambda row: _status(row, best), keep=2),
+        Column(
+            "status",
+            lambda row: _status(row, best),
+            keep=2,
+            about="best: the fastest of its model on its device; unstable: wide interval, or few repeats",
+        ),
     ]
     return [
         column
