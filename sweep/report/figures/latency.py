@@ -48,17 +48,16 @@ def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) ->
             "hovertemplate": "%{customdata[0]}<br>%{x:.4g} ms<br>vs untuned %{customdata[1]}<extra></extra>",
         }
         reference = [row["latency_ms_median"] for row in measured if row["runtime"] == REFERENCE][:1]
-        layout = plain_layout(len(shown), x="median latency (ms)", left=True) | {
-            "shapes": [_line(x) for x in reference]
-        }
+        layout = plain_layout(len(shown), x="median latency (ms)", left=True)
         layout["xaxis"] |= {"rangemode": "tozero", "range": [0, max(medians) * 1.15], "autorange": False}
         ends = [max(row["latency_ms_ci_high"] or 0.0, row["latency_ms_median"]) for row in shown]
+        numbers = values_beside(ends, labels, [as_ms(value) for value in medians])
         yield Figure(
             "Latency",
             f"{model} on {device}",
             "Shorter is faster; whiskers are 95 % intervals of the median; the dashed line is ONNX Runtime.",
             height_of(len(shown)),
-            [bar, values_beside(ends, labels, [as_ms(value) for value in medians])],
+            [bar, *(_line(x, labels) for x in reference), numbers],
             layout,
             has_log_switch=max(medians) > 5 * min(medians),
             model=model,
@@ -91,7 +90,7 @@ def distributions(model: str, rows: Sequence[Row], repeats: Mapping[str, Sequenc
                 "hovertemplate": "%{x:+.2f} %<extra>%{fullData.name}</extra>",
             }
         )
-    layout = plain_layout(len(shown), x="difference of a repeat from the median (%)", left=True) | {"showlegend": False}
+    layout = plain_layout(len(shown), x="difference from the median (%)", left=True) | {"showlegend": False}
     about = "A dot a repeat. Narrow is trustworthy; a tail to the right is other work on the device."
     of = sum(len(of_device) for _, of_device in devices)
     note = f"The fastest {len(shown)} of {of}." if of > len(shown) else ""
@@ -115,6 +114,14 @@ def _error_bars(rows: Sequence[Row]) -> Mapping[str, Any]:
     }
 
 
-def _line(x: float) -> Mapping[str, Any]:
-    shape = {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1}
-    return shape | {"line": {"color": REFERENCE_COLOUR, "dash": "dash", "width": 1.5}}
+def _line(x: float, labels: Sequence[str]) -> Mapping[str, Any]:
+    """Through all bars. No shape of the layout: those would strike the numbers through."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [x, x],
+        "y": [labels[0], labels[-1]],
+        "line": {"color": REFERENCE_COLOUR, "dash": "dash", "width": 1.5},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }

@@ -115,4 +115,4 @@ def _figure(
 
 def _untuned_line() -> Mapping[str, Any]:
     shape = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1}
-    return shape | {"line": {"color": REFERENCE_COLOUR, "dash": "dot", "width": 1}}
+    return shape | {"line": {"color": REFERENCE_COLOUR, "dash": "dot", "width": 1}, "layer": "below"}

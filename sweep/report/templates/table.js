@@ -7,6 +7,7 @@
   const form = document.getElementById("filters");
   const pictured = document.querySelectorAll("figure, .card, table.best tbody tr");
 
+  const count = (number) => number.toLocaleString("en");
   const filter = () => {
     const { text, ...wanted } = Object.fromEntries(new FormData(form));
     const chosen = Object.entries(wanted).filter(([, value]) => value);
@@ -21,7 +22,7 @@
     for (const element of pictured) {
       element.hidden = chosen.some(([name, value]) => element.hasAttribute(`data-${name}`) && element.getAttribute(`data-${name}`) !== value);
     }
-    document.getElementById("shown").value = `${shown} of ${rows.length} cells`;
+    document.getElementById("shown").value = `${count(shown)} of ${count(rows.length)} cells`;
   };
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
