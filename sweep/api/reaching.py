@@ -1,4 +1,6 @@
-"""Whether what a cluster file names elsewhere answers. Looked at first: Ray tries for minutes before it says so."""
+"""Whether what a person names elsewhere answers, and whether a port is free. Looked at first, since others try for
+minutes before they say so, or never do.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from sweep.errors import StudyError
 from sweep.study.cluster import PRETENDED, Cluster
 from sweep.study.ray_address import AUTO, read_ray_address
 
-__all__ = ["check_dashboard", "check_reachable", "check_tracker"]
+__all__ = ["check_dashboard", "check_port_is_free", "check_reachable", "check_tracker"]
 
 _CONNECT_S = 5.0
 _ENVIRONMENT = "RAY_ADDRESS"
@@ -54,6 +56,15 @@ def check_dashboard(address: str, key: str) -> None:
     if not host:
         raise StudyError("is no address of a dashboard", key=key, value=address, allowed=allowed)
     _connect((host, port), None, key, allowed)
+
+
+def check_port_is_free(port: int, key: str) -> None:
+    """Raises StudyError where another process listens on a port of loopback."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        allowed = "a port that is free"
+        raise StudyError(f"cannot be used: {error.strerror}", key=key, value=port, allowed=allowed) from error
 
 
 def _connect(where: tuple[str, int], file: str | None, key: str, allowed: str) -> None:
