@@ -35,7 +35,8 @@ SHARES = {"candidate": 2.0, "visit": 1.0}
 the tuned cells still have to go through; other cells must come to an answer meanwhile all the same."""
 
 MOST_LANES = 16
-"""Boards of a key that are used at once: TVM's client has room for 32 sessions in a process."""
+"""Boards of a key that are used at once. TVM's client has room for 32 sessions in a process, which all its devices
+share: `boards.MOST_SESSIONS`."""
 
 
 def lanes_of(device: Device) -> int:
