@@ -105,9 +105,12 @@ def _simulated(asked: argparse.Namespace, folder: Path) -> None:
 
         bench_driver(folder, asked.cells or DRIVER_CELLS, asked.tune_cells, asked.speed)
     else:
-        from benchmarks.recording import bench_recording
+        from benchmarks.recording import SIZES, bench_recording
 
-        bench_recording(folder, asked.cells or RECORDING_CELLS, asked.pairs, asked.seconds, asked.store)
+        pairs, seconds = SIZES[asked.store]
+        bench_recording(
+            folder, asked.cells or RECORDING_CELLS, asked.pairs or pairs, asked.seconds or seconds, asked.store
+        )
 
 
 def _tuning(asked: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
@@ -162,8 +165,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tune-cells", type=int, default=200, help="of Ray Tune in `driver`; 0: without it")
     parser.add_argument("--speed", type=float, default=1.0, help="of `driver`: simulated seconds a second")
     parser.add_argument("--store", choices=("sqlite", "http"), default="sqlite", help="of `recording`")
-    parser.add_argument("--pairs", type=int, default=7, help="of `recording`: sweeps with MLflow, and as many without")
-    parser.add_argument("--seconds", type=float, default=0.25, help="of `recording`: work of a cell")
+    parser.add_argument("--pairs", type=int, help="of `recording`: sweeps with MLflow, and as many without")
+    parser.add_argument("--seconds", type=float, help="of `recording`: work of a cell")
     parser.add_argument("--set", type=_option, action="append", metavar="KEY=VALUE", help="an option of sweep's tuner")
     return parser
 
