@@ -13,7 +13,7 @@ import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report, shown
 from sweep.cli.completing import formats
-from sweep.errors import StudyError
+from sweep.errors import LedgerError, StudyError
 
 __all__ = ["report_command", "status_command", "ui_command", "where_command"]
 
@@ -120,18 +120,24 @@ def ui_command(
     """
     import os
 
+    from sweep.api.deriving import known_server
+    from sweep.api.reaching import check_port_is_free
     from sweep.record.mlflow_store import experiment_of, ui_environment
     from sweep.record.mlflow_store import ui_command as command
     from sweep.record.mlflow_view import FAILED, view_path
     from sweep.running.saved_plan import read_plan
 
     require_sweep(folder)
+    experiment = experiment_of(folder, str(read_plan(folder)["study"]))
+    if experiment is None:
+        server = known_server(folder)
+        where = f"its runs are on {server}" if server else f"`sweep mirror {folder}` makes one"
+        raise LedgerError(f"{folder} has no MLflow store of its own: {where}")
+    check_port_is_free(port, "--port")
     argv = command(folder, port=port)
     address = f"http://127.0.0.1:{port}"
     typer.echo(f"MLflow on {address} (Ctrl-C ends it)")
-    experiment = experiment_of(folder, str(read_plan(folder)["study"]))
-    if experiment is not None:
-        typer.echo(f"  cells   {address}{view_path(experiment)}")
-        typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
-        typer.echo(f"  failed  {address}{view_path(experiment, FAILED)}")
+    typer.echo(f"  cells   {address}{view_path(experiment)}")
+    typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
+    typer.echo(f"  failed  {address}{view_path(experiment, FAILED)}")
     os.execvpe(argv[0], argv, {**os.environ, **ui_environment()})

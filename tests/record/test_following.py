@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweep.api.folder import write_inputs
+from sweep.cli import main
 from sweep.engine.simulated import SimulatedEngine
 from sweep.planning.planner import make_plan
 from sweep.record.follower import Order
@@ -87,6 +88,14 @@ def test_a_store_that_is_away_is_tried_again_and_gets_everything(
     assert (pause_s, follower.trouble) == (0.0, None)
     settled = following(folder, away / "mlflow.db")
     assert settled.step()[0] == written, "another looks, and finds all of them there"
+
+
+def test_who_opens_the_ui_of_a_sweep_without_a_store_is_told_where_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ui", str(folder)]) == 2
+    assert f"has no MLflow store of its own: `sweep mirror {folder}` makes one" in capsys.readouterr().err
+    assert not (folder / "mlflow.db").exists()
 
 
 def test_what_was_written_and_lost_is_written_again(folder: Path, tmp_path: Path, empty_store: Path) -> None:
