@@ -8,16 +8,13 @@ expected.
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from sweep.record.mlflow_rows import Point
 from sweep.record.mlflow_runs import ModelFile, RunDraft
-from sweep.record.mlflow_writer import CONTEXT, KNOWN_TAGS, ClientWriter, Writer, dataset_source
+from sweep.record.mlflow_writer import CONTEXT, KNOWN_TAGS, ClientWriter, Writer, dataset_source, keep
 
 __all__ = ["BulkWriter", "writer_for"]
 
@@ -59,7 +56,7 @@ class BulkWriter:
             location = session.get(self._experiment, int(experiment_id)).artifact_location
             homes = {run_id: f"{location}/{run_id}/artifacts" for run_id in by_id}
             for run_id, draft in by_id.items():
-                _keep(draft, homes[run_id])
+                keep(draft.artifact, homes[run_id])
             runs = [self._run_row(run_id, draft, experiment_id, homes[run_id]) for run_id, draft in by_id.items()]
             self._insert(session, self._run, runs)
             self._insert(
@@ -103,9 +100,12 @@ class BulkWriter:
                     ]
                     for run_id in part
                 }
+                changed: dict[frozenset[str], list[str]] = {}
                 for run_id, given in new.items():
-                    keys = {point.name for point in given}
-                    session.execute(delete(latest).where(latest.run_uuid == run_id, latest.key.in_(keys)))
+                    if given:
+                        changed.setdefault(frozenset(point.name for point in given), []).append(run_id)
+                for keys, runs in changed.items():
+                    session.execute(delete(latest).where(latest.run_uuid.in_(runs), latest.key.in_(keys)))
                 self._insert_points(session, new)
 
     @staticmethod
@@ -190,21 +190,3 @@ class BulkWriter:
         rows = list(rows)
         for start in range(0, len(rows), _ROWS):
             session.execute(insert(table), rows[start : start + _ROWS])
-
-
-def _keep(draft: RunDraft, home: str) -> None:
-    """`cell.json` of a run; a folder is written without MLflow's round about a temporary file."""
-    text = json.dumps(draft.artifact, indent=2, default=str)
-    if home.startswith(("file:", "/")):
-        from mlflow.utils.file_utils import local_file_uri_to_path
-
-        folder = Path(local_file_uri_to_path(home))
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "cell.json").write_text(text, encoding="utf-8")
-        return
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "cell.json"
-        path.write_text(text, encoding="utf-8")
-        get_artifact_repository(home).log_artifact(str(path))

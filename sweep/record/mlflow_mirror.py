@@ -19,9 +19,17 @@ from sweep.analysis.answer import answer, best_cells
 from sweep.analysis.results import Results
 from sweep.record import mlflow_rows as rows
 from sweep.record.mlflow_bulk import writer_for
-from sweep.record.mlflow_rows import Point
+from sweep.record.mlflow_rows import Point, metric_name
 from sweep.record.mlflow_runs import RunDraft
-from sweep.record.mlflow_store import bring_home, embedded_store, home_of, open_client, settle, translated
+from sweep.record.mlflow_store import (
+    bring_home,
+    embedded_store,
+    home_of,
+    open_client,
+    open_experiment,
+    settle,
+    translated,
+)
 from sweep.record.mlflow_view import VIEWS, experiment_tags
 from sweep.record.mlflow_writer import ClientWriter, Writer
 
@@ -100,7 +108,7 @@ class MlflowMirror:
         self._client = open_client(self.tracking_uri)
         self._writer = writer_for(self._client)
         with translated(self.tracking_uri):
-            self._experiment_id = self._experiment()
+            self._experiment_id = open_experiment(self._client, self.study, self.artifact_root, self._tags, (VIEWS,))
             first, *others = self._search(f"tags.`sweep.id` = '{sweep.id}'") or [None]
             for other in others:
                 self._client.delete_run(other.info.run_id)
@@ -185,19 +193,6 @@ class MlflowMirror:
                 found[cell_id] = _Mirrored(run.info.run_id, content, dict(run.data.metrics))
         return found
 
-    def _experiment(self) -> str:
-        existing = self._client.get_experiment_by_name(self.study)
-        if existing is None:
-            root, tags = self.artifact_root, dict(self._tags)
-            return str(self._client.create_experiment(self.study, artifact_location=root, tags=tags))
-        if existing.lifecycle_stage != "active":
-            self._client.restore_experiment(existing.experiment_id)
-        for key, value in self._tags.items():
-            # A person's own note stays; a view follows the grid
-            if key not in existing.tags or (key.startswith(VIEWS) and existing.tags[key] != value):
-                self._client.set_experiment_tag(existing.experiment_id, key, value)
-        return str(existing.experiment_id)
-
     def _search(self, condition: str) -> list[Any]:
         found: list[Any] = []
         token = None
@@ -226,14 +221,9 @@ def _parent_points(results: Results, now_ms: int) -> list[Point]:
         Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "tainted", "failed", "skipped")
     ]
     return points + [
-        Point(f"sweep/best_ms {_allowed(best.model)} {_allowed(best.device)}", best.row["latency_ms_median"], now_ms)
+        Point(f"sweep/best_ms {metric_name(f'{best.model} {best.device}')}", best.row["latency_ms_median"], now_ms)
         for best in best_cells(results.cells)
     ]
-
-
-def _allowed(name: str) -> str:
-    """With the characters that MLflow takes in the name of a metric."""
-    return "".join(character if character.isalnum() or character in "_-. :" else "_" for character in name)
 
 
 def _ms(now: float | None) -> int:

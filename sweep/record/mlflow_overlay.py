@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.overlay.outcome import Overlay
-from sweep.record.mlflow_store import bring_home, embedded_store, open_client, settle, translated
+from sweep.record.mlflow_rows import metric_name
+from sweep.record.mlflow_store import bring_home, embedded_store, open_client, open_experiment, settle, translated
 
 __all__ = ["OverlayRun", "metrics_of", "record_overlay"]
 
 _NAME_TAG, _CONTENT_TAG = "sweep.overlay", "sweep.overlay.content"
-_ALLOWED = "_-. :"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def record_overlay(found: Overlay, run: OverlayRun, tracking_uri: str | None = N
     per_layer = [float(layer.metric[layer.chosen]) for layer in found.layers if layer.chosen is not None]
     content = _hash([metrics, per_layer, dict(run.params), _contents(run.files)])
     with translated(uri):
-        experiment = _experiment(client, run.study, artifact_root if tracking_uri is None else None)
+        experiment = open_experiment(client, run.study, artifact_root if tracking_uri is None else None, {})
         identity = _hash([str(run.files.resolve())])
         for known in client.search_runs([experiment], f"tags.`{_NAME_TAG}` = '{identity}'"):
             if known.data.tags.get(_CONTENT_TAG) == content and known.info.status == "FINISHED":
@@ -75,7 +75,7 @@ def metrics_of(found: Overlay) -> dict[str, float]:
         row = one.as_row()
         named = {"network_ms": "merged_ms", "network_own_ms": "own_ms", "network_regret": "regret"}
         told |= {f"{name} {one.device}": row[column] for name, column in named.items() if row[column] is not None}
-    return {f"overlay/{_allowed(name)}": value for name, value in told.items()}
+    return {f"overlay/{metric_name(name)}": value for name, value in told.items()}
 
 
 def _write(
@@ -101,15 +101,6 @@ def _write(
     return run_id
 
 
-def _experiment(client: Any, study: str, artifact_root: str | None) -> str:
-    existing = client.get_experiment_by_name(study)
-    if existing is not None:
-        if existing.lifecycle_stage != "active":
-            client.restore_experiment(existing.experiment_id)
-        return str(existing.experiment_id)
-    return str(client.create_experiment(study, artifact_location=artifact_root))
-
-
 def _contents(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -120,7 +111,3 @@ def _contents(folder: Path) -> dict[str, str]:
 
 def _hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _allowed(name: str) -> str:
-    return "".join(character if character.isalnum() or character in _ALLOWED else "_" for character in name)

@@ -25,6 +25,7 @@ __all__ = [
     "Point",
     "cell_tags",
     "content_hash",
+    "metric_name",
     "metrics",
     "params",
     "span",
@@ -160,6 +161,11 @@ def _curve(tune: Mapping[str, Any], start_ms: int) -> Iterator[Point]:
         if before is None or at_ms > before[1]:
             yield Point("tuning/best_ms_over_time", best_ms, start_ms + at_ms, at_ms)
         before = (trial, at_ms, best_ms)
+
+
+def metric_name(text: str) -> str:
+    """With the characters that MLflow takes in the name of a metric."""
+    return "".join(character if character.isalnum() or character in "_-. :" else "_" for character in text)
 
 
 def as_text(tags: Mapping[str, Any]) -> dict[str, str]:

@@ -28,6 +28,7 @@ __all__ = [
     "experiment_of",
     "home_of",
     "open_client",
+    "open_experiment",
     "settle",
     "translated",
     "ui_command",
@@ -71,6 +72,25 @@ def open_client(tracking_uri: str) -> Any:
         if path is not None and not path.exists():
             _create_sqlite(path)
         return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def open_experiment(
+    client: Any, name: str, artifact_root: str | None, tags: Mapping[str, str], own: tuple[str, ...] = ()
+) -> str:
+    """Id of an experiment; one that is not there is made, one that was deleted is restored.
+
+    artifact_root: where a new one's artifacts lie; None: where the store's server keeps them. tags: those that it lacks
+    are set, and those whose key begins with one of `own` brought up to date; the others may be a person's.
+    """
+    existing = client.get_experiment_by_name(name)
+    if existing is None:
+        return str(client.create_experiment(name, artifact_location=artifact_root, tags=dict(tags)))
+    if existing.lifecycle_stage != "active":
+        client.restore_experiment(existing.experiment_id)
+    for key, value in tags.items():
+        if key not in existing.tags or (key.startswith(own) and existing.tags[key] != value):
+            client.set_experiment_tag(existing.experiment_id, key, value)
+    return str(existing.experiment_id)
 
 
 def bring_home(tracking_uri: str, artifact_root: str) -> None:

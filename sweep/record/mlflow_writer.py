@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from sweep.record.mlflow_rows import Point
 from sweep.record.mlflow_runs import ModelFile, RunDraft
 
-__all__ = ["CONTEXT", "KNOWN_TAGS", "ClientWriter", "Writer", "dataset_source"]
+__all__ = ["CONTEXT", "KNOWN_TAGS", "ClientWriter", "Writer", "dataset_source", "keep"]
 
 _BATCH = 1000
 """Metrics that one call of log_batch takes."""
@@ -50,8 +52,7 @@ class ClientWriter:
 
     def create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> str:
         """A run that has begun."""
-        run = self._client.create_run(experiment_id, start_ms, {**KNOWN_TAGS, **tags}, run_name=name)
-        return str(run.info.run_id)
+        return str(self._create(experiment_id, name, start_ms, tags).run_id)
 
     def tag(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run."""
@@ -81,13 +82,18 @@ class ClientWriter:
 
     def _write(self, experiment_id: str, parent_id: str, draft: RunDraft) -> str:
         tags = {**draft.tags, "mlflow.parentRunId": parent_id}
-        run_id = self.create(experiment_id, draft.name, draft.start_ms, tags)
+        info = self._create(experiment_id, draft.name, draft.start_ms, tags)
+        run_id = str(info.run_id)
         self._log(run_id, draft.points, draft.params)
         if draft.model is not None:
             self._client.log_inputs(run_id, datasets=[_dataset_input(draft.model)])
-        self._client.log_dict(run_id, draft.artifact, "cell.json")
+        # Not by the client, which would ask a server for the whole run to learn where its artifacts lie
+        keep(draft.artifact, info.artifact_uri, self._client.tracking_uri)
         self._client.set_terminated(run_id, draft.status, draft.end_ms)
         return run_id
+
+    def _create(self, experiment_id: str, name: str, start_ms: int, tags: Mapping[str, str]) -> Any:
+        return self._client.create_run(experiment_id, start_ms, {**KNOWN_TAGS, **tags}, run_name=name).info
 
     def _log(self, run_id: str, points: Sequence[Point], params: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, Param
@@ -96,6 +102,24 @@ class ClientWriter:
         for start in range(0, max(1, len(points)), _BATCH):
             batch = [Metric(one.name, one.value, one.t_ms, one.step) for one in points[start : start + _BATCH]]
             self._client.log_batch(run_id, metrics=batch, params=given if start == 0 else [])
+
+
+def keep(artifact: Mapping[str, Any], home: str, tracking_uri: str | None = None) -> None:
+    """Write `cell.json` among a run's artifacts. `home`: their URI; `tracking_uri`: of the server that takes them."""
+    text = json.dumps(artifact, indent=2, default=str)
+    if home.startswith(("file:", "/")):  # without MLflow's round about a temporary file
+        from mlflow.utils.file_utils import local_file_uri_to_path
+
+        folder = Path(local_file_uri_to_path(home))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cell.json").write_text(text, encoding="utf-8")
+        return
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    with TemporaryDirectory() as scratch:
+        path = Path(scratch) / "cell.json"
+        path.write_text(text, encoding="utf-8")
+        get_artifact_repository(home, tracking_uri).log_artifact(str(path))
 
 
 def dataset_source(model: ModelFile) -> tuple[str, str]:

@@ -156,6 +156,18 @@ def test_resuming_writes_nothing_twice(mirrored: MlflowMirror, sweep_dir: Path, 
     assert len(client.get_metric_history(parent.info.run_id, "sweep/cells_done")) == 1
 
 
+def test_views_follow_the_grid_and_a_note_of_a_persons_own_stays(sweep_dir: Path) -> None:
+    outcome = sweep_outcome(sweep_dir, study="viewed")
+    opened(sweep_dir, outcome).close("done", NOW)
+    client = open_client(embedded_store(sweep_dir)[0])
+    client.set_experiment_tag(client.get_experiment_by_name("viewed").experiment_id, "mlflow.note.content", "mine")
+    now = experiment_tags(outcome.question, ("batch",))
+    mirror = MlflowMirror.embedded(sweep_dir, "viewed", now)
+    mirror.open(identity(sweep_dir))
+    mirror.close("done", NOW)
+    assert client.get_experiment_by_name("viewed").tags == {**now, "mlflow.note.content": "mine"}
+
+
 def test_a_cell_that_comes_out_otherwise_replaces_its_run(sweep_dir: Path) -> None:
     outcome = sweep_outcome(sweep_dir, study="changed")
     failed = next(cell for cell in outcome.cells if cell.status == "failed")
