@@ -68,15 +68,16 @@ def rows_each(rows: Sequence[Row]) -> int:
 
 
 def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
-    """The first so many of each device with what they are compared with, and how many that leaves out.
+    """The first so many of each model on each device with what they are compared with, and how many that leaves out.
 
-    rows: of one model, ranked.
+    rows: ranked.
     """
-    seen: Counter[str] = Counter()
+    seen: Counter[tuple[str, str]] = Counter()
     shown = []
     for row in rows:
-        seen[row["device"]] += 1
-        if seen[row["device"]] <= each or row["runtime"] == REFERENCE:
+        place = row["model"], row["device"]
+        seen[place] += 1
+        if seen[place] <= each or row["runtime"] == REFERENCE:
             shown.append(row)
     return shown, len(rows) - len(shown)
 

@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any
 
 from sweep.analysis.results import REFERENCE
-from sweep.report.columns import Column, best_ids, detail_columns, main_columns, tuner_name, varies
+from sweep.report.columns import Column, best_ids, detail_columns, fastest, main_columns, tuner_name, varies
 
 __all__ = ["Line", "Ranking", "ranking"]
 
 Row = Mapping[str, Any]
 _ROWS_SHOWN = 2000
-"""A table of more rows makes a phone stand still; the CSV has them all."""
+"""About: a table of more makes a phone stand still; the CSV has them all."""
 _FILTERED: Mapping[str, Callable[[Row], str]] = MappingProxyType(
     {
         "model": lambda row: str(row["model"]),
@@ -67,14 +67,18 @@ def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     # One device alone is named elsewhere, and on a phone the latency takes its place
     main = [*model, *(one for one in main_columns(rows) if one.title != "device" or varies(rows, "device"))]
     columns = [*main, *detail_columns(rows)]
-    filters = _filters(rows)
-    lines = [_line(row, columns, filters, best, runs_at) for row in rows[:_ROWS_SHOWN]]
+    shown, left_out = list(rows), 0
+    if len(rows) > _ROWS_SHOWN:  # of every model and device some, rather than all of the first ones
+        places = {(row["model"], row["device"]) for row in rows}
+        shown, left_out = fastest(rows, max(1, _ROWS_SHOWN // len(places)))
+    filters = _filters(shown)
+    lines = [_line(row, columns, filters, best, runs_at) for row in shown]
     return Ranking(
         columns=columns,
         css=[_css(column) for column in columns],
         main=len(main),
         lines=lines,
-        left_out=max(0, len(rows) - _ROWS_SHOWN),
+        left_out=left_out,
         filters=filters,
         has_links=any(line.link for line in lines),
     )
