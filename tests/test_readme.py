@@ -102,6 +102,9 @@ def test_the_ui_answers_on_its_port_and_ends_with_ctrl_c(here: Path) -> None:
     server = subprocess.Popen(["bash", "-c", command], cwd=here, env=environment(here), start_new_session=True)
     try:
         assert any(_answers(port) for _ in waiting(60))
+        again = run(command, here)
+        assert (again.returncode, again.stdout) == (2, "")
+        assert again.stderr.startswith("sweep: StudyError: --port: cannot be used: Address already in use")
     finally:
         os.killpg(server.pid, signal.SIGINT)
         server.wait(timeout=30)

@@ -49,8 +49,8 @@ def check_dashboard(address: str, key: str) -> None:
     allowed = "http://HOST:PORT of a cluster's dashboard, which has port 8265 by default"
     try:
         url = urlsplit(address)
-        port = url.port or {"http": 80, "https": 443}[url.scheme]
-        host = url.hostname or ""
+        usual = {"http": 80, "https": 443}[url.scheme]
+        host, port = url.hostname or "", url.port or usual
     except (ValueError, KeyError):
         host, port = "", 0
     if not host:
@@ -64,7 +64,8 @@ def check_port_is_free(port: int, key: str) -> None:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
         allowed = "a port that is free"
-        raise StudyError(f"cannot be used: {error.strerror}", key=key, value=port, allowed=allowed) from error
+        said = os.strerror(error.errno or 0)
+        raise StudyError(f"cannot be used: {said}", key=key, value=port, allowed=allowed) from error
 
 
 def _connect(where: tuple[str, int], file: str | None, key: str, allowed: str) -> None:

@@ -183,7 +183,10 @@ def _take_orders(orders: dict[str, Any]) -> Warden:
     host, port = orders["tracker"]["host"], orders["tracker"]["port"]
     wards = []
     if orders["tracker"]["managed"]:
-        listening = _listen(port)
+        try:
+            listening = _listen(port)
+        except OSError as error:
+            sys.exit(f"tracker.port {port}: {error.strerror}; allowed: a port that is free, or none for any")
         host, port = LOOPBACK, listening.getsockname()[1]
         command = [sys.executable, "-m", "sweep.devices.tracker_server", "{fd}", str(os.getpid())]
         wards.append(Ward("tracker", None, command, environment, listening))

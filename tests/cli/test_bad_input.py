@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,18 @@ def test_nobody_answers_where_a_cluster_file_says(text: str, key: str, allowed: 
     refused = f"cluster.yaml: {key}: nobody answers there: Connection refused (got '127.0.0.1:1'); allowed:"
     assert_one_line(said, [refused, allowed])
     assert not list((here / "out").glob("farm"))
+
+
+@pytest.mark.tvm
+def test_a_port_of_the_tracker_that_is_taken(here: Path, sweep: Sweep) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (here / "cluster.yaml").write_text(HERE + f"devices: [{{key: a}}]\ntracker: {{port: {port}}}\n")
+        said = sweep("farm", "up", "cluster.yaml")
+
+    refused = f"tracker.port {port}: Address already in use; allowed: a port that is free, or none for any"
+    assert (said.code, said.out) == (1, "")
+    assert said.err == f"sweep: DeviceLost: the farm did not start: {refused}\n"
 
 
 @pytest.mark.parametrize(("line", "says"), ARGUMENTS.values(), ids=ARGUMENTS)
