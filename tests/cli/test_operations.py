@@ -22,7 +22,9 @@ CLUSTER = "name: made-up\nengine: simulated\nsimulate: {devices: 2, stage_s: {bu
 
 @dataclass(frozen=True)
 class Story:
-    """First the cells without a tuner, whose builds take longer than a cell may; then all, with no such limit."""
+    """First the cells without a tuner, whose builds take longer than a cell may; then all, with no such limit and with
+    MLflow.
+    """
 
     folder: Path
     some: Said
@@ -41,6 +43,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, tiny: bytes) -> Story:
     (folder / "study.yaml").write_text(STUDY)
     (folder / "limited.yaml").write_text(f"{STUDY}budget: {{cell_minutes: 0.5}}\n")
     (folder / "cluster.yaml").write_text(CLUSTER)
+    (folder / "unmirrored.yaml").write_text(f"{CLUSTER}mlflow: {{enabled: false}}\n")
 
     def call(*arguments: str, **environment: str) -> Said:
         root = str(Path(__file__).parents[2])
@@ -53,10 +56,11 @@ def story(tmp_path_factory: pytest.TempPathFactory, tiny: bytes) -> Story:
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
-    run = ["-c", "cluster.yaml", "--out", "out"]
-    some = call("run", "limited.yaml", *run, "--log-json", "log.jsonl", "--only", "tuner=-|none")
+    limited = ["limited.yaml", "-c", "unmirrored.yaml", "--out", "out", "--only", "tuner=-|none"]
+    some = call("run", *limited, "--log-json", "log.jsonl")
     after_some = json.loads(call("status", "out", "--json").out)
-    return Story(folder, some, after_some, call("run", "study.yaml", *run, SWEEP_LOG="json"))
+    rest = call("run", "study.yaml", "-c", "cluster.yaml", "--out", "out", SWEEP_LOG="json")
+    return Story(folder, some, after_some, rest)
 
 
 def test_only_some_cells_are_run_and_the_others_wait(story: Story) -> None:
