@@ -219,7 +219,8 @@ def test_where_no_sweep_is(tmp_path: Path, sweep: Sweep) -> None:
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_a_run_is_watched_to_its_end(form: list[str], tmp_path: Path, sweep: Sweep) -> None:
-    (tmp_path / "plan.json").write_text(json.dumps({"study": "s", "cells": [], "stages": {}}))
+    plan = {"study": "s", "question": "", "models": {}, "cells": [], "stages": {}, "naive_stages": {}}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
     ledger = Ledger(tmp_path)
     ledger.append("run_started", conditions={})
 
