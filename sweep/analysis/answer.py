@@ -6,7 +6,7 @@ Says what was measured and no more: a best cell whose interval meets another's i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,8 @@ class Best:
 def best_cells(rows: Iterable[Row]) -> list[Best]:
     """One for each (model, batch, device) with a latency that nothing disturbed, in the order of the rows."""
     groups: dict[tuple[str, int, str], list[Row]] = {}
-    for row in rows:
-        if row["status"] == "done" and row["latency_ms_median"] is not None and row["runtime"] != REFERENCE:
+    for row in _measured(rows):
+        if row["runtime"] != REFERENCE:
             groups.setdefault((row["model"], row["batch"], row["device"]), []).append(row)
     found = []
     for (model, batch, device), group in groups.items():
@@ -87,7 +87,13 @@ def answer(results: Results) -> str:
     prefix = _so_far(results.cells)
     if len(best) <= _SPELLED_OUT:
         return prefix + "\n".join(f"{describe_best(one)}." for one in best)
-    return prefix + _over_all(best)
+    was_tuned = any(row["tuner"] != NO_TUNER and row["runtime"] != REFERENCE for row in _measured(results.cells))
+    return prefix + _over_all(best, was_tuned)
+
+
+def _measured(rows: Iterable[Row]) -> Iterator[Row]:
+    """Those with a latency that nothing disturbed."""
+    return (row for row in rows if row["status"] == "done" and row["latency_ms_median"] is not None)
 
 
 def _so_far(rows: Sequence[Row]) -> str:
@@ -115,7 +121,8 @@ def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join([f"{plural(count, 'cell')} {status}", *(f"{many} {other}" for other, many in others)])
 
 
-def _over_all(best: Sequence[Best]) -> str:
+def _over_all(best: Sequence[Best], was_tuned: bool) -> str:
+    """`was_tuned`: whether any measured cell was."""
     models, devices = {one.model for one in best}, {one.device for one in best}
     choices = Counter(configuration(one.row) for one in best)
     choice, times = choices.most_common(1)[0]
@@ -125,9 +132,9 @@ def _over_all(best: Sequence[Best]) -> str:
     speedups = [row["speedup_vs_untuned"] for row in tuned if row["speedup_vs_untuned"] is not None]
     if speedups:
         told += f"; the best tuned cells run {_span(speedups)} as fast as untuned"
-    elif not tuned:
+    elif was_tuned and not tuned:
         told += "; no tuner beats untuned"
-    joined = " and" if speedups else "; the best cells" if not tuned else ", and"
+    joined = " and" if speedups else "; the best cells"
     ratios = [one.row["ratio_to_onnxruntime"] for one in best if one.row["ratio_to_onnxruntime"] is not None]
     if ratios:
         slower = sum(ratio > 1 for ratio in ratios)

@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import REFERENCE, Row, SweepSummary, derive
 from sweep.study.spec import AXES
 from tests.record.fixtures import TAINT, sweep_outcome, tainted
@@ -171,9 +173,24 @@ def test_the_answer_over_many_models_gives_the_range(tmp_path: Path) -> None:
     assert "So far (1 cell skipped): Over 3 models on 2 devices, xgb at O3 on native is fastest in 5 of 6" in told
     assert "the best tuned cells run 7.41x as fast as untuned" in told
     assert "slower than it in 6 of 6" in told
-    untuned = sweep_outcome(tmp_path, models=("squeezenet", "shufflenet"))
-    kept = [cell for cell in untuned.cells if cell.cell.tuner in ("none", "-")]
-    assert "no tuner beats untuned" in answer(derive(replace(untuned, cells=kept)))
+
+
+def test_the_answer_says_of_tuners_what_was_measured_of_them(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, models=("squeezenet", "shufflenet"), troubles=False)
+    untuned = [cell for cell in outcome.cells if cell.cell.tuner in ("none", "-")]
+    alone = answer(derive(replace(outcome, cells=untuned)))
+    assert "tuner" not in alone
+    assert "; the best cells take" in alone
+    slow = {cell.cell.id: replace(cell, stages={**cell.stages, "measure": _slower(cell)}) for cell in outcome.cells}
+    cells = [cell if cell in untuned else slow[cell.cell.id] for cell in outcome.cells]
+    assert "; no tuner beats untuned; the best cells take" in answer(derive(replace(outcome, cells=cells)))
+    tuned = [cell for cell in outcome.cells if cell.cell.tuner != "none"]
+    assert "is fastest in 4 of 4; the best cells take 2.11x" in answer(derive(replace(outcome, cells=tuned)))
+
+
+def _slower(cell: CellOutcome) -> dict[str, Any]:
+    measure = cell.stages["measure"]
+    return {**measure, "run_secs": [seconds * 100 for seconds in measure["run_secs"]]}
 
 
 def test_the_answer_of_a_sweep_that_goes_on_says_what_it_is_without(tmp_path: Path) -> None:
