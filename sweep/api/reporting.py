@@ -1,7 +1,7 @@
-"""Tables and report of a sweep as its folder has it: `python -m sweep.api.reporting` writes those of a large one.
+"""Tables and report of a sweep as its folder has it: those of a large one are written by a process of their own.
 
-All rows, tables and pictures of 10,000 cells take hundreds of MB for some seconds. A process of its own gives them
-back, and the driver stays as small as it was while cells ended.
+All rows, tables and pictures of 10,000 cells take hundreds of MB for some seconds. Another process gives them back, and
+the driver stays as small as it was while cells ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sweep.errors import RecordError, SweepError
 if TYPE_CHECKING:
     from sweep.analysis.outcome import SweepOutcome
 
-__all__ = ["current_outcome", "write_report_of"]
+__all__ = ["current_outcome", "main", "write_report_of"]
 
 _HERE_UP_TO_CELLS = 1_000
 """To start a process and load what tables and pictures take costs a second, which small sweeps would pay in vain."""
@@ -51,7 +51,7 @@ def write_report_of(sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tra
         return
     order = json.dumps({"sweep_dir": str(sweep_dir), "run_ids": dict(run_ids), "tracking_uri": tracking_uri})
     ended = subprocess.run(
-        [sys.executable, "-m", "sweep.api.reporting"],
+        [sys.executable, "-c", f"import sys; from {__name__} import main; sys.exit(main())"],
         input=order,
         stdout=subprocess.PIPE,
         text=True,
@@ -77,7 +77,8 @@ def _error_of(ended: subprocess.CompletedProcess[str]) -> SweepError:
     return error
 
 
-def _main() -> int:
+def main() -> int:
+    """Write what the order on the input says; a line that tells what is wrong, where it cannot be done."""
     order = json.loads(sys.stdin.read())
     try:
         _write(Path(order["sweep_dir"]), order["run_ids"], order["tracking_uri"])
@@ -85,7 +86,3 @@ def _main() -> int:
         sys.stdout.write(json.dumps({"error_class": type(error).__name__, "error": str(error)}))
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(_main())

@@ -15,7 +15,7 @@ from tests.planning import grids
 
 @pytest.mark.slow
 def test_a_process_of_its_own_writes_what_this_one_would_and_says_what_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     place = replace(grids.cluster(grids.device("d0")), engine="simulated", is_mirrored=False)
     ended = sweep.run(grids.study(), place, out=tmp_path / "out")
@@ -28,8 +28,10 @@ def test_a_process_of_its_own_writes_what_this_one_would_and_says_what_is_wrong(
     monkeypatch.setattr(reporting, "_HERE_UP_TO_CELLS", 0)
     monkeypatch.delattr(reporting, "_write")  # not in this process
 
+    capfd.readouterr()
     reporting.write_report_of(ended.sweep_dir, 10, {}, None)
 
+    assert capfd.readouterr() == ("", "")
     assert {name for name in here if not written[name].is_file()} == {".source"}
     assert written["results.csv"].read_bytes() == here["results.csv"]
     assert written["results.parquet"].read_bytes() == here["results.parquet"]
