@@ -27,7 +27,7 @@ CLUSTER = """
 name: made-up
 engine: simulated
 mlflow: {{enabled: {mirror}}}
-simulate: {{devices: 2, slots: 4, failure_rate: 0.02, speed: 100,
+simulate: {{devices: 2, slots: 4, failure_rate: 0.02, speed: 500,
            stage_s: {{import: 2, lower: 5, tune: 30, build: 8, measure: 3}}}}
 """
 REAL_STUDY = """
