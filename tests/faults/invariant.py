@@ -118,8 +118,10 @@ def _assert_trials(place: Place) -> None:
 def _assert_mirrored(store: Path, cells: Sequence[str]) -> None:
     """One ended run a cell, and the parent; by SQL, since a client takes seconds to load."""
     with closing(sqlite3.connect(store)) as connection:
-        question = "SELECT name, status FROM runs WHERE lifecycle_stage = 'active'"
-        runs = connection.execute(question).fetchall()
+        runs = connection.execute(
+            "SELECT coalesce(tags.value, name), status FROM runs LEFT JOIN tags"
+            " ON tags.run_uuid = runs.run_uuid AND tags.key = 'sweep.cell' WHERE lifecycle_stage = 'active'"
+        ).fetchall()
     assert sorted(name for name, _ in runs) == sorted([*cells, "out"])
     assert {status for _, status in runs} <= {"FINISHED", "FAILED"}, Counter(status for _, status in runs)
 
