@@ -83,9 +83,10 @@ class Node:
 
 
 class RayCluster:
-    """A head node with the dashboard, and workers. A context manager."""
+    """A head node, and workers. A context manager."""
 
-    def __init__(self, folder: Path, cpus: int = 1) -> None:
+    def __init__(self, folder: Path, cpus: int = 1, *, has_dashboard: bool = False) -> None:
+        """Jobs are sent to the dashboard, which takes as long to start as all the rest."""
         self._folder = folder
         # Ray's Unix sockets lie below it, and their paths are short
         self._temp = Path(tempfile.mkdtemp(prefix="sr-", dir="/tmp"))
@@ -107,7 +108,8 @@ class RayCluster:
         for _ in range(_STARTS):
             gcs, dashboard = free_ports(2)
             self.address, self.jobs = f"127.0.0.1:{gcs}", f"http://127.0.0.1:{dashboard}"
-            head = ["--head", f"--port={gcs}", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
+            head = ["--head", f"--port={gcs}", f"--include-dashboard={str(has_dashboard).lower()}"]
+            head += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"]
             node = self._start(head, cpus, {})
             if node.is_up():
                 return

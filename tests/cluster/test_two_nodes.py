@@ -38,7 +38,7 @@ CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}], mlflow:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
     """The head node, with one core."""
     pytest.importorskip("aiohttp_cors", reason="Ray's dashboard is not installed: pip install 'tvm-sweep[cluster]'")
-    with RayCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+    with RayCluster(tmp_path_factory.mktemp("cluster"), has_dashboard=True) as cluster:
         yield cluster
 
 

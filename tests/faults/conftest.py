@@ -49,7 +49,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """A sweep whose driver was killed when about half of it was done; to be copied, not to be changed."""
     place = Place(tmp_path_factory.mktemp("killed") / "place", STUDY, CLUSTER.replace("SPEED", "20"))
     running = place.start()
-    wait_until(lambda: place.stages() > 0 and len(place.events("stage_done")) > place.stages() // 2, running)
+    wait_until(lambda: place.done() > 0, running)
+    half = place.stages() // 2
+    wait_until(lambda: place.done() > half, running)
     running.kill()
     running.communicate(timeout=LIMIT_S)
     return place

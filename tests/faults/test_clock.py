@@ -73,9 +73,9 @@ def test_set_back_in_mid_run_and_between_runs(place: Place, shim: Path, monkeypa
     witness = Witness(place)
 
     running = place.start()
-    wait_until(lambda: len(place.events("stage_done")) >= 3, running)
+    wait_until(lambda: place.done() >= 3, running)
     offset.write_text(str(-5 * HOUR_S))
-    wait_until(lambda: len(place.events("stage_done")) >= 6, running)
+    wait_until(lambda: place.done() >= 6, running)
     running.kill()
     running.communicate(timeout=LIMIT_S)
     witness.pids.append(running.pid)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-import subprocess
+import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.end_to_end.place import CLUSTER_ONE, LIMIT_S, Place
 from tests.faults.invariant import Witness
-from tests.faults.waiting import wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.mlflow, pytest.mark.timeout(900)]
 
@@ -27,73 +27,145 @@ CLUSTER = """
 name: made-up
 engine: simulated
 mlflow: {{enabled: {mirror}}}
-simulate: {{devices: 2, slots: 4, failure_rate: 0.02, speed: 500,
+simulate: {{devices: 2, slots: 4, failure_rate: 0.02, speed: {speed},
            stage_s: {{import: 2, lower: 5, tune: 30, build: 8, measure: 3}}}}
 """
 REAL_STUDY = """
 study: killed
 models: [tiny.onnx]
-tuners: [none, {name: random, trials_per_task: 6, number: 1, repeat: 1, min_repeat_ms: 20}]
+tuners: [none, {{name: random, trials_per_task: 6, number: 1, repeat: 1, min_repeat_ms: 20}}]
 opt_levels: [1, 3]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+axes: {{batch: {batches}}}
+measure: {{repeat: 3, max_repeat: 3, min_repeat_ms: 1}}
 """
-
-MIRRORED = 0.2
-"""Share of the runs that write to MLflow too, which takes as long as all the rest."""
 EARLY = 0.15
 """Share of the kills that come at any moment of the first second: before there is a ledger, or nothing new in it."""
+MIRRORED = 5
+"""Kills while MLflow is written to, which takes seconds to begin: those runs work slowly."""
+FAST, SLOW = 200, 2
+KILLS_A_BATCH = 5
 
 
 def test_a_few_kills(tmp_path: Path, chance: random.Random) -> None:
-    place = Place(tmp_path / "place", STUDY.format(batches=[1]), CLUSTER.format(mirror="false"))
+    place = Place(tmp_path / "place", "", CLUSTER.format(mirror="false", speed=FAST))
+    killer = Killer(place, chance, STUDY, kills=3)
 
-    _end(_kill(place, chance, kills=3))
+    for _ in range(3):
+        killer.kill(killer.any_moment)
+    _end(killer.witness)
 
 
 @pytest.mark.slow
 def test_fifty_kills(tmp_path: Path, chance: random.Random) -> None:
     kills = 50
-    batches = list(range(1, 3 + kills // 5))
-    place = Place(tmp_path / "place", STUDY.format(batches=batches), CLUSTER.format(mirror="true"))
+    place = Place(tmp_path / "place", "", "")
+    killer = Killer(place, chance, STUDY, kills)
+    mirrored = chance.sample(range(kills), MIRRORED)
 
-    def vary() -> None:
-        place.write("cluster.yaml", CLUSTER.format(mirror=str(chance.random() < MIRRORED).lower()))
-
-    witness = _kill(place, chance, kills, vary)
-    witness.store = place.out / "mlflow.db"
-    place.write("cluster.yaml", CLUSTER.format(mirror="true"))
-    _end(witness)
+    for number in range(kills):
+        if number in mirrored:
+            place.write("cluster.yaml", CLUSTER.format(mirror="true", speed=SLOW))
+            killer.kill(killer.while_mlflow_is_written)
+        else:
+            place.write("cluster.yaml", CLUSTER.format(mirror="false", speed=FAST))
+            killer.kill(killer.any_moment)
+    place.write("cluster.yaml", CLUSTER.format(mirror="true", speed=FAST))
+    killer.witness.store = place.out / "mlflow.db"
+    _end(killer.witness)
+    assert killer.kills == 0
 
 
 @pytest.mark.slow
 @pytest.mark.tvm
 def test_a_real_study(tmp_path: Path, chance: random.Random) -> None:
-    place = Place(tmp_path / "place", REAL_STUDY, CLUSTER_ONE.format(engine="inline"))
+    kills = 4
+    one = CLUSTER_ONE.format(engine="inline")
+    place = Place(tmp_path / "place", "", one.replace("name: one", "name: one, mlflow: {enabled: false}"))
+    killer = Killer(place, chance, REAL_STUDY, kills)
 
-    witness = _kill(place, chance, kills=5)
-    witness.store = place.out / "mlflow.db"
-    _end(witness)
+    for _ in range(kills):
+        killer.kill(killer.any_moment)
+    place.write("cluster.yaml", one)
+    killer.witness.store = place.out / "mlflow.db"
+    _end(killer.witness)
 
 
-def _kill(place: Place, chance: random.Random, kills: int, vary: Callable[[], None] = lambda: None) -> Witness:
-    witness = Witness(place)
-    for left in range(kills, 0, -1):
-        vary()
-        running = place.start()
-        if chance.random() < EARLY:
-            time.sleep(chance.random())  # any moment will do: there is nothing to wait for
-        else:
-            _wait_for_lines(place, running, _new_lines(place, chance, left))
-            time.sleep(chance.random() * 0.01)
-        assert running.poll() is None, f"ended before it was killed: {running.communicate()[1]}"
-        running.kill()
-        running.communicate(timeout=LIMIT_S)
-        witness.pids.append(running.pid)
-        witness.look()
-        if chance.random() < 3 / kills and (place.out / "plan.json").exists():
-            said = place.call("report", "out", "--format", "json")
+@dataclass(frozen=True)
+class Moment:
+    """When a run is to be killed."""
+
+    has_come: Callable[[], bool]
+    delay_s: float
+    """After that."""
+
+
+@dataclass
+class Killer:
+    """Starts one sweep again and again, and kills it."""
+
+    place: Place
+    chance: random.Random
+    study: str
+    kills: int
+    """To come."""
+    batches: int = 0
+    report_share: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.witness = Witness(self.place)
+        self.report_share = 3 / self.kills
+        self._grow()
+
+    def kill(self, moment: Callable[[], Moment]) -> None:
+        """Until a run was killed. One that was quicker has done all there was, so there must be more to do."""
+        while not self._is_killed(moment()):
+            self._grow()
+        self.kills -= 1
+        self.witness.look()
+        if self.chance.random() < self.report_share and (self.place.out / "plan.json").exists():
+            said = self.place.call("report", "out", "--format", "json")
             assert said.code == 0, said.err
-    return witness
+
+    def _is_killed(self, moment: Moment) -> bool:
+        running, deadline = self.place.start(), time.monotonic() + LIMIT_S
+        while running.poll() is None and not moment.has_come():
+            assert time.monotonic() < deadline, "it never happened"
+            time.sleep(0.002)
+        time.sleep(moment.delay_s)
+        running.kill()
+        _, err = running.communicate(timeout=LIMIT_S)
+        self.witness.pids.append(running.pid)
+        assert running.returncode in (-signal.SIGKILL, 0, 1), err
+        return running.returncode == -signal.SIGKILL
+
+    def _grow(self) -> None:
+        self.batches += 1 + self.kills // KILLS_A_BATCH
+        self.place.write("study.yaml", self.study.format(batches=list(range(1, self.batches + 1))))
+
+    def any_moment(self) -> Moment:
+        if self.chance.random() < EARLY:
+            return Moment(lambda: True, self.chance.random())
+        ledger, share = self.place.out / "ledger.jsonl", self._share()
+        enough = share + (ledger.read_bytes().count(b"\n") if ledger.exists() else 0)
+        return Moment(
+            lambda: ledger.exists() and ledger.read_bytes().count(b"\n") >= enough, self.chance.random() * 0.01
+        )
+
+    def while_mlflow_is_written(self) -> Moment:
+        before = self._store()
+        return Moment(lambda: self._store() != before, self.chance.random() * 0.5)
+
+    def _share(self) -> int:
+        """Lines of the ledger: about an equal share of what is left for each kill to come, and one for the end."""
+        total = self.place.stages() or 10 * self.kills
+        missing = 2 * (total - self.place.done())
+        return max(1, round(self.chance.random() * 2 * missing / (self.kills + 1) * 0.8))
+
+    def _store(self) -> list[tuple[str, int, int]]:
+        """Changes whenever MLflow's database does, or the log of what is not in it yet."""
+        files = [self.place.out / name for name in ("mlflow.db", "mlflow.db-wal")]
+        states = [(path.name, path.stat()) for path in files if path.exists()]
+        return [(name, state.st_size, state.st_mtime_ns) for name, state in states]
 
 
 def _end(witness: Witness) -> None:
@@ -104,16 +176,3 @@ def _end(witness: Witness) -> None:
     again = place.run()
     assert "nothing was missing: nothing was executed" in again.out
     witness.assert_whole()
-
-
-def _new_lines(place: Place, chance: random.Random, kills_left: int) -> int:
-    """About an equal share of what is left for each of the kills that are left, and one more for the end."""
-    total = place.stages() or 10 * kills_left
-    missing = 2 * (total - len(place.events("stage_done")))
-    return max(1, round(chance.random() * 2 * missing / (kills_left + 1) * 0.8))
-
-
-def _wait_for_lines(place: Place, running: subprocess.Popen[str], lines: int) -> None:
-    ledger = place.out / "ledger.jsonl"
-    before = ledger.read_bytes().count(b"\n") if ledger.exists() else 0
-    wait_until(lambda: ledger.exists() and ledger.read_bytes().count(b"\n") >= before + lines, running)

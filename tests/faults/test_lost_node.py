@@ -37,7 +37,7 @@ def test_one_leaves_and_one_joins(tmp_path: Path, chance: random.Random, monkeyp
         leaving = cluster.add(2)
         running = place.start("--address", cluster.address)
         enough = chance.randrange(2, 10)
-        wait_until(lambda: len(place.events("stage_done")) >= enough, running)
+        wait_until(lambda: place.done() >= enough, running)
         leaving.kill()
         witness.look()
         joining = cluster.add(2)

@@ -37,10 +37,10 @@ def test_in_mid_run_and_while_the_driver_is_killed(
     def begin() -> subprocess.Popen[str]:
         """A run, and a server that goes away soon after its beginning."""
         running = place.start()
-        enough = len(place.events("stage_done")) + chance.randrange(1, 5)
-        wait_until(lambda: len(place.events("stage_done")) >= enough, running)
+        enough = place.done() + chance.randrange(1, 5)
+        wait_until(lambda: place.done() >= enough, running)
         server.stop()
-        wait_until(lambda: len(place.events("stage_done")) > enough + 2, running)
+        wait_until(lambda: place.done() > enough + 2, running)
         return running
 
     running = begin()
