@@ -1,13 +1,20 @@
-"""One finished sweep on Ray with two devices, and one without Ray on one device, for all tests here."""
+"""One finished sweep on Ray with two devices, and one without Ray on one device, for all tests here; sweeps to disturb,
+and boards to take away.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.place import CLUSTER_ONE, CLUSTER_TWO, Ended, Place
+from sweep.devices.farm import Farm
+from sweep.study.cluster import Tracker
+from tests.devices.parts import make_cluster, make_device
+from tests.end_to_end.faulty import Begin, Faulty
+from tests.end_to_end.place import CLUSTER_ONE, CLUSTER_TWO, LIMIT_S, Ended, Place
 
 STUDY = """
 study: main-job
@@ -37,8 +44,6 @@ class Finished:
 
 
 def _finish(folder: Path, cluster: str) -> Finished:
-    from tests.end_to_end.place import LIMIT_S
-
     place = Place(folder, STUDY, cluster)
     running = place.start()
     out, err = running.communicate(timeout=LIMIT_S)
@@ -56,3 +61,38 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def finished_inline(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """In one process."""
     return _finish(tmp_path_factory.mktemp("inline"), CLUSTER_ONE.format(engine="inline"))
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Starts a sweep, of a study with a cluster, that a test is to disturb."""
+    started: list[Faulty] = []
+
+    def begin_(study: str, cluster: str) -> Faulty:
+        started.append(Faulty(Place(tmp_path / "place", study, cluster)))
+        return started[-1]
+
+    yield begin_
+    for faulty in started:
+        faulty.kill()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Farm]]:
+    """A tracker that the sweep did not start, which it finds by the environment; each call adds a board `here`."""
+    guests: list[Farm] = []
+    with Farm(make_cluster(), tmp_path / "lab") as tracker:
+        address = tracker.status().address
+        assert address is not None
+        monkeypatch.setenv("TVM_TRACKER_HOST", address.tracker_host)
+        monkeypatch.setenv("TVM_TRACKER_PORT", str(address.tracker_port))
+
+        def add() -> Farm:
+            there = Tracker(address.tracker_host, address.tracker_port, False)
+            guests.append(Farm(make_cluster(make_device("here"), tracker=there), tmp_path / f"guest-{len(guests)}"))
+            guests[-1].up()
+            return guests[-1]
+
+        yield add
+        for guest in guests:
+            guest.down()

@@ -7,23 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import psutil
 import pytest
 
 from sweep.analysis.outcome import MEASURED
-from sweep.devices.entry import LEASE_S, Entry
+from sweep.devices.entry import LEASE_S
 from sweep.devices.farm import Farm
-from sweep.devices.register import Register, is_held, now_s
-from sweep.study.cluster import Tracker
-from tests.devices.parts import make_cluster, make_device, until
-from tests.end_to_end.place import LIMIT_S, Ended, Place
+from sweep.devices.register import is_held, now_s
+from tests.devices.parts import until
+from tests.end_to_end.faulty import Begin, resume, suspend
+from tests.end_to_end.place import LIMIT_S, Place
 
 pytestmark = [
     pytest.mark.slow,
@@ -39,7 +35,7 @@ models: [tiny.onnx]
 opt_levels: [1]
 measure: {repeat: 10, max_repeat: 10, rounds: 1, min_repeat_ms: 1000, timeout_s: 40}
 """
-HERE = "{name: faults, engine: inline, devices: [{key: here, cores: [-1]%s}]}"
+HERE = "{name: faults, engine: %s, devices: [{key: here, cores: [-1]%s}]}"
 LAB = """
 name: lab
 engine: inline
@@ -51,115 +47,27 @@ WELL_IN_S = 3.0
 takes milliseconds."""
 
 
-class Faulty:
-    """A sweep under way, and its boards."""
-
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.running = place.start()
-
-    def boards(self) -> dict[str, Entry]:
-        """All boards of all keys that the sweep has worked with."""
-        found: dict[str, Entry] = {}
-        for path in (self.place.folder / "cache" / "tvm-sweep" / "locks").glob("*/boards/*.json"):
-            found |= Register(path, {}).read()
-        return found
-
-    def measured_on(self) -> str:
-        """Waits for a measurement; gives its board."""
-        until(lambda: bool(self._measuring()), "a measurement", LIMIT_S)
-        return self._measuring()[0]
-
-    def _measuring(self) -> list[str]:
-        assert self.running.poll() is None, f"ended too early: {self.running.communicate()}"
-        at_s = now_s()
-        held = [entry for entry in self.boards().values() if is_held(entry, at_s)]
-        return [entry.name for entry in held if time.time() - entry.since > WELL_IN_S]
-
-    def process_at(self, board: str) -> psutil.Process:
-        """The server of a board that the sweep serves itself."""
-        processes = json.loads((self.place.out / "farm" / "farm.json").read_text())["processes"]
-        (pid,) = [one["process"]["pid"] for one in processes if f"127.0.0.1:{one['port']}" == board]
-        return psutil.Process(pid)
-
-    def tracker(self) -> psutil.Process:
-        processes = json.loads((self.place.out / "farm" / "farm.json").read_text())["processes"]
-        (pid,) = [one["process"]["pid"] for one in processes if one["key"] is None]
-        return psutil.Process(pid)
-
-    def end(self) -> Ended:
-        """Waits for the end of the sweep; whatever happened, nobody holds a board then, and no value is a wrong one."""
-        out, err = self.running.communicate(timeout=LIMIT_S)
-        assert "Traceback" not in err
-        assert not [entry for entry in self.boards().values() if is_held(entry, now_s())]
-        if (self.place.out / "measurements.parquet").exists():
-            values = pd.read_parquet(self.place.out / "measurements.parquet")
-            for _, cell in values[values.kind == "repeat"].groupby("cell_id"):
-                assert cell.seconds.max() < 8 * cell.seconds.median(), "a pause would show in a mean of a second"
-        return Ended(self.running.returncode, out, err)
-
-    def row(self) -> Any:
-        """The compiled network's."""
-        rows = pd.read_parquet(self.place.out / "results.parquet")
-        (row,) = [row for _, row in rows.iterrows() if row.runtime == "tvm"]
-        return row
-
-    def failures(self) -> list[tuple[str, str]]:
-        """Failed attempts at measuring the compiled network: class and text."""
-        failed = self.place.events("attempt_failed")
-        return [(event["error_class"], event["error"]) for event in failed if event["kind"] == "measure"]
+@pytest.fixture(params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Whose process holds the board: the driver's, or an actor's."""
+    return str(request.param)
 
 
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Callable[[str], Faulty]]:
-    started: list[Faulty] = []
-
-    def begin_(cluster: str) -> Faulty:
-        started.append(Faulty(Place(tmp_path / "place", STUDY, cluster)))
-        return started[-1]
-
-    yield begin_
-    for faulty in started:
-        if faulty.running.poll() is None:
-            os.killpg(faulty.running.pid, signal.SIGCONT)
-            os.killpg(faulty.running.pid, signal.SIGKILL)
-            faulty.running.communicate()
-
-
-@pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Farm]]:
-    """A tracker that the sweep did not start, which it finds by the environment; each call adds a board `here`."""
-    guests: list[Farm] = []
-    with Farm(make_cluster(), tmp_path / "lab") as tracker:
-        address = tracker.status().address
-        assert address is not None
-        monkeypatch.setenv("TVM_TRACKER_HOST", address.tracker_host)
-        monkeypatch.setenv("TVM_TRACKER_PORT", str(address.tracker_port))
-
-        def add() -> Farm:
-            there = Tracker(address.tracker_host, address.tracker_port, False)
-            guests.append(Farm(make_cluster(make_device("here"), tracker=there), tmp_path / f"guest-{len(guests)}"))
-            guests[-1].up()
-            return guests[-1]
-
-        yield add
-        for guest in guests:
-            guest.down()
-
-
-def test_a_server_killed_in_mid_measurement(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % "")
-    board = sweep.measured_on()
+def test_a_server_killed_in_mid_measurement(begin: Begin, engine: str) -> None:
+    sweep = begin(STUDY, HERE % (engine, ""))
+    board = sweep.used(WELL_IN_S)
     status = json.loads(sweep.place.call("farm", "status", "cluster.yaml", "--json").out)["devices"]["here"]
     shown = sweep.place.call("farm", "status", "cluster.yaml").out
-    sweep.process_at(board).kill()
+    holder = sweep.holder(board).pid
+    sweep.servers(board)[0].kill()
     ended = sweep.end()
 
     assert (status["total"], status["free"], status["leased"], status["broken"]) == (1, 0, 1, 0)
     (seen,) = status["boards"]
-    assert (seen["board"], seen["leased_by"]["pid"]) == (board, sweep.running.pid)
+    assert (seen["board"], seen["leased_by"]["pid"]) == (board, holder)
+    assert (holder == sweep.running.pid) == (engine == "inline")
     assert seen["leased_by"]["sweep"] == str(sweep.place.out)
-    assert f"{board} leased by process {sweep.running.pid}, {sweep.place.out}, since " in shown
+    assert f"{board} leased by process {holder}, {sweep.place.out}, since " in shown
     assert ended.code == 0, ended.err
     assert [kind for kind, _ in sweep.failures()] == ["DeviceLost"]
     assert "broke" in sweep.failures()[0][1]
@@ -168,11 +76,9 @@ def test_a_server_killed_in_mid_measurement(begin: Callable[[str], Faulty]) -> N
     assert "down" in sweep.place.call("farm", "status", "cluster.yaml").out
 
 
-def test_a_board_that_hangs_is_lost_with_the_reason(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % "")
-    server = sweep.process_at(sweep.measured_on())
-    for process in (server, *server.children()):
-        process.suspend()
+def test_a_board_that_hangs_is_lost_with_the_reason(begin: Begin, engine: str) -> None:
+    sweep = begin(STUDY, HERE % (engine, ""))
+    suspend(sweep.servers(sweep.used(WELL_IN_S)))
     ended = sweep.end()
 
     assert ended.code == 1
@@ -185,12 +91,10 @@ def test_a_board_that_hangs_is_lost_with_the_reason(begin: Callable[[str], Fault
     assert pd.isna(sweep.row().latency_ms_median)
 
 
-def test_a_board_that_hangs_leaves_its_work_to_its_sibling(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % ", count: 2")
-    board = sweep.measured_on()
-    server = sweep.process_at(board)
-    for process in (server, *server.children()):
-        process.suspend()
+def test_a_board_that_hangs_leaves_its_work_to_its_sibling(begin: Begin) -> None:
+    sweep = begin(STUDY, HERE % ("inline", ", count: 2"))
+    board = sweep.used(WELL_IN_S)
+    suspend(sweep.servers(board))
     ended = sweep.end()
 
     assert ended.code == 0, ended.err
@@ -199,15 +103,12 @@ def test_a_board_that_hangs_leaves_its_work_to_its_sibling(begin: Callable[[str]
     assert sweep.boards()[board].failures >= 1
 
 
-def test_an_answer_that_comes_late_is_nobodys(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % "")
-    server = sweep.process_at(sweep.measured_on())
-    stopped = [server, *server.children()]
-    for process in stopped:
-        process.suspend()
+def test_an_answer_that_comes_late_is_nobodys(begin: Begin) -> None:
+    sweep = begin(STUDY, HERE % ("inline", ""))
+    stopped = sweep.servers(sweep.used(WELL_IN_S))
+    suspend(stopped)
     until(lambda: bool(sweep.failures()), "the client gave up", LIMIT_S)
-    for process in reversed(stopped):
-        process.resume()
+    resume(stopped)
     ended = sweep.end()
 
     assert ended.code == 0, ended.err
@@ -215,9 +116,9 @@ def test_an_answer_that_comes_late_is_nobodys(begin: Callable[[str], Faulty]) ->
     assert sweep.row().status in MEASURED
 
 
-def test_a_tracker_that_is_restarted(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % "")
-    sweep.measured_on()
+def test_a_tracker_that_is_restarted(begin: Begin, engine: str) -> None:
+    sweep = begin(STUDY, HERE % (engine, ""))
+    sweep.used(WELL_IN_S)
     sweep.tracker().kill()
     ended = sweep.end()
 
@@ -225,13 +126,14 @@ def test_a_tracker_that_is_restarted(begin: Callable[[str], Faulty]) -> None:
     assert sweep.row().status in MEASURED
 
 
-def test_a_sweep_that_was_stopped_for_longer_than_its_lease_measures_again(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % "")
-    board = sweep.measured_on()
-    os.kill(sweep.running.pid, signal.SIGSTOP)
+def test_who_was_stopped_for_longer_than_the_lease_measures_again(begin: Begin, engine: str) -> None:
+    sweep = begin(STUDY, HERE % (engine, ""))
+    board = sweep.used(WELL_IN_S)
+    holder = sweep.holder(board)
+    holder.suspend()
     token = sweep.boards()[board].token
     until(lambda: not is_held(sweep.boards()[board], now_s()), "its lease has run out", 3 * LEASE_S)
-    os.kill(sweep.running.pid, signal.SIGCONT)
+    holder.resume()
     ended = sweep.end()
 
     assert ended.code == 0, ended.err
@@ -241,20 +143,21 @@ def test_a_sweep_that_was_stopped_for_longer_than_its_lease_measures_again(begin
     assert sweep.row().status in MEASURED
 
 
-def test_a_sweep_that_is_killed_leaves_no_lease(begin: Callable[[str], Faulty]) -> None:
-    sweep = begin(HERE % "")
-    board = sweep.measured_on()
+def test_a_sweep_that_is_killed_leaves_no_lease(begin: Begin, engine: str) -> None:
+    sweep = begin(STUDY, HERE % (engine, ""))
+    board = sweep.used(WELL_IN_S)
     assert is_held(sweep.boards()[board], now_s())
     sweep.running.kill()
     sweep.running.communicate()
+    until(lambda: not sweep.place.processes(), "the end of all that it had started", LIMIT_S)
 
     assert not is_held(sweep.boards()[board], now_s())
     assert sweep.place.run().code == 0
 
 
-def test_a_key_that_does_not_exist(begin: Callable[[str], Faulty], lab: Callable[[], Farm]) -> None:
+def test_a_key_that_does_not_exist(begin: Begin, lab: Callable[[], Farm]) -> None:
     lab()
-    sweep = begin(LAB % ("absent", 1))
+    sweep = begin(STUDY, LAB % ("absent", 1))
     ended = sweep.end()
 
     assert ended.code == 1
@@ -263,10 +166,10 @@ def test_a_key_that_does_not_exist(begin: Callable[[str], Faulty], lab: Callable
     assert "has no device 'absent'" in ended.err
 
 
-def test_a_board_lost_for_good(begin: Callable[[str], Faulty], lab: Callable[[], Farm]) -> None:
+def test_a_board_lost_for_good(begin: Begin, lab: Callable[[], Farm]) -> None:
     board = lab()
-    sweep = begin(LAB % ("here", 1))
-    sweep.measured_on()
+    sweep = begin(STUDY, LAB % ("here", 1))
+    sweep.used(WELL_IN_S)
     board.down()
     ended = sweep.end()
 
@@ -284,11 +187,11 @@ def _address(farm: Farm) -> str:
     return f"127.0.0.1:{server['port']}"
 
 
-def test_a_board_lost_for_good_has_a_sibling(begin: Callable[[str], Faulty], lab: Callable[[], Farm]) -> None:
+def test_a_board_lost_for_good_has_a_sibling(begin: Begin, lab: Callable[[], Farm]) -> None:
     farms = [lab(), lab()]
     at = {_address(farm): farm for farm in farms}
-    sweep = begin(LAB % ("here", 2))
-    board = sweep.measured_on()
+    sweep = begin(STUDY, LAB % ("here", 2))
+    board = sweep.used(WELL_IN_S)
     at[board].down()
     ended = sweep.end()
 
