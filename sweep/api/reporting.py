@@ -19,9 +19,9 @@ from sweep.errors import RecordError, SweepError
 if TYPE_CHECKING:
     from sweep.analysis.outcome import SweepOutcome
 
-__all__ = ["current_outcome", "main", "write_report_of"]
+__all__ = ["HERE_UP_TO_CELLS", "current_outcome", "main", "write_report_of"]
 
-_HERE_UP_TO_CELLS = 1_000
+HERE_UP_TO_CELLS = 1_000
 """To start a process and load what tables and pictures take costs a second, which small sweeps would pay in vain."""
 
 
@@ -46,7 +46,7 @@ def write_report_of(sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tra
     Raises:
         RecordError: they cannot be written.
     """
-    if cells <= _HERE_UP_TO_CELLS:
+    if cells <= HERE_UP_TO_CELLS:
         _write(sweep_dir, run_ids, tracking_uri)
         return
     order = json.dumps({"sweep_dir": str(sweep_dir), "run_ids": dict(run_ids), "tracking_uri": tracking_uri})

@@ -62,6 +62,8 @@ class SweepRun:
     executed: int
     """Attempts that ended in this run; 0 when nothing was missing."""
     sweep_dir: Path
+    cells: int
+    """Of the study."""
     stopped: str | None = None
     """Why cells were skipped."""
     cut_short: int = 0
@@ -133,12 +135,12 @@ def run(
                     plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=_conditions()
                 )
         elif _is_reported(sweep_dir):
-            return SweepRun(_status_of(plan, ledger), 0, sweep_dir)
+            return SweepRun(_status_of(plan, ledger), 0, sweep_dir, len(whole.cells))
         elif mirror is not None:
             mirror.start()
         status = _status_of(plan, ledger) if ended.status in ("done", "failed") else ended.status
         _record(sweep_dir, len(whole.cells), mirror, status)
-        return SweepRun(status, ended.executed, sweep_dir, ended.stopped, ended.cut_short)
+        return SweepRun(status, ended.executed, sweep_dir, len(whole.cells), ended.stopped, ended.cut_short)
 
 
 def _mirror(

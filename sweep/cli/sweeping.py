@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -198,10 +200,9 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
     from sweep.running.driver import NO_TIME
 
     folder = ended.sweep_dir
+    _show_results(ended, "json" if as_json else "table")
     if as_json:
-        show_report(folder, "json")
         return
-    show_report(folder, "table")
     if ended.executed == 0 and ended.status in ("done", "failed"):
         typer.echo("nothing was missing: nothing was executed")
     if ended.stopped is not None:
@@ -211,6 +212,17 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
     typer.echo(f"report: {folder / 'report' / 'index.html'}")
     if place.is_mirrored:
         typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
+
+
+def _show_results(ended: SweepRun, name: str) -> None:
+    """In a process of its own where they are many: a driver is as small at its end as while cells ended."""
+    from sweep.api.reporting import HERE_UP_TO_CELLS
+
+    if ended.cells <= HERE_UP_TO_CELLS:
+        show_report(ended.sweep_dir, name)
+        return
+    sys.stdout.flush()
+    subprocess.run([sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name], check=False)
 
 
 def schema_command(

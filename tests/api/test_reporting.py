@@ -25,7 +25,7 @@ def test_a_process_of_its_own_writes_what_this_one_would_and_says_what_is_wrong(
     here = {name: path.read_bytes() for name, path in written.items()}
     for path in written.values():
         path.unlink()
-    monkeypatch.setattr(reporting, "_HERE_UP_TO_CELLS", 0)
+    monkeypatch.setattr(reporting, "HERE_UP_TO_CELLS", 0)
     monkeypatch.delattr(reporting, "_write")  # not in this process
 
     capfd.readouterr()
