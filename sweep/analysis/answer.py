@@ -30,19 +30,27 @@ class Best:
     row: Row
     ties: int
     """Other cells whose interval of the median meets this one's: they cannot be told apart from it."""
+    ties_reference: bool
+    """Whether the reference runtime's interval meets this one's."""
 
 
 def best_cells(rows: Iterable[Row]) -> list[Best]:
     """One for each (model, batch, device) with a latency that nothing disturbed, in the order of the rows."""
     groups: dict[tuple[str, int, str], list[Row]] = {}
+    references: dict[tuple[str, int, str], Row] = {}
     for row in _measured(rows):
-        if row["runtime"] != REFERENCE:
-            groups.setdefault((row["model"], row["batch"], row["device"]), []).append(row)
+        place = (row["model"], row["batch"], row["device"])
+        if row["runtime"] == REFERENCE:
+            references[place] = row
+        else:
+            groups.setdefault(place, []).append(row)
     found = []
     for (model, batch, device), group in groups.items():
         best = min(group, key=lambda row: float(row["latency_ms_median"]))
         ties = sum(1 for row in group if row is not best and _low(row) <= _high(best))
-        found.append(Best(model, batch, device, best, ties))
+        reference = references.get((model, batch, device))
+        ties_reference = reference is not None and _low(reference) <= _high(best) and _low(best) <= _high(reference)
+        found.append(Best(model, batch, device, best, ties, ties_reference))
     return found
 
 
@@ -70,7 +78,9 @@ def describe_best(best: Best) -> str:
     ]
     if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
         told.append(_against(1 / row["speedup_vs_untuned"], "untuned"))
-    if row["ratio_to_onnxruntime"] is not None:
+    if best.ties_reference:
+        told.append("not to be told apart from ONNX Runtime")
+    elif row["ratio_to_onnxruntime"] is not None:
         told.append(_against(row["ratio_to_onnxruntime"], "ONNX Runtime"))
     if note := untuned_note(row):
         told.append(note)

@@ -63,7 +63,9 @@ def _card(best: Best) -> Card:
     if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
         facts.append((f"{as_times(row['speedup_vs_untuned'])} faster than untuned", "good"))
     ratio = row["ratio_to_onnxruntime"]
-    if ratio is not None and ratio <= 1:
+    if best.ties_reference:
+        facts.append(("not to be told apart from ONNX Runtime", ""))
+    elif ratio is not None and ratio <= 1:
         facts.append((f"{as_times(1 / ratio)} faster than ONNX Runtime", "good"))
     elif ratio is not None:
         facts.append((f"still {as_times(ratio)} slower than ONNX Runtime", "bad"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.answer import answer, best_cells, describe_best
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import REFERENCE, Row, SweepSummary, derive
 from sweep.study.spec import AXES
@@ -158,6 +158,17 @@ def test_cells_that_cannot_be_told_apart_are_called_ties(rows: list[Row]) -> Non
     for part in ("median", "min", "max", "ci_low", "ci_high"):
         near[f"latency_ms_{part}"] = best[f"latency_ms_{part}"] * 1.001
     assert [one.ties for one in best_cells(rows)] == [1, 0]
+
+
+def test_the_answer_claims_nothing_over_a_reference_that_cannot_be_told_apart(rows: list[Row]) -> None:
+    best = row_of(rows, device="local-1", tuner="xgb", opt_level=3)
+    reference = row_of(rows, device="local-1", runtime=REFERENCE)
+    for part in ("median", "min", "max", "ci_low", "ci_high"):
+        reference[f"latency_ms_{part}"] = best[f"latency_ms_{part}"] * 1.001
+    best["ratio_to_onnxruntime"] = 1 / 1.001
+    one, other = best_cells(rows)
+    assert describe_best(one).endswith("faster than untuned, not to be told apart from ONNX Runtime")
+    assert describe_best(other).endswith("slower than ONNX Runtime")
 
 
 def test_the_answer_is_plain_about_the_reference(tmp_path: Path) -> None:
