@@ -29,7 +29,7 @@ from sweep.cli.arguments import (
     show_report,
     shown,
 )
-from sweep.errors import StudyError
+from sweep.errors import LedgerError, RecordError, StudyError
 
 if TYPE_CHECKING:
     from sweep.api.running import SweepRun
@@ -215,11 +215,17 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
 
 
 def _show_results(ended: SweepRun, name: str) -> None:
-    """In a process of its own where they are many: a driver is as small at its end as while cells ended."""
+    """In a process of its own where they are many: a driver is as small at its end as while cells ended.
+
+    The run has given its folder back: where a `sweep run --fresh` has moved it aside, this one has ended all the same.
+    """
     from sweep.api.reporting import HERE_UP_TO_CELLS
 
     if ended.cells <= HERE_UP_TO_CELLS:
-        show_report(ended.sweep_dir, name)
+        try:
+            show_report(ended.sweep_dir, name)
+        except (LedgerError, RecordError) as error:
+            typer.echo(f"the results cannot be shown: {error}", err=True)
         return
     sys.stdout.flush()
     subprocess.run([sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name], check=False)
