@@ -37,8 +37,14 @@ class Faulty:
 
     def used(self, for_s: float) -> str:
         """Waits until a board has been under one lease for so long; gives the board."""
-        until(lambda: bool(self._held(for_s)), "a lease of a board", LIMIT_S)
-        return self._held(for_s)[0]
+        held: list[str] = []
+
+        def is_held() -> bool:
+            held[:] = self._held(for_s)
+            return bool(held)
+
+        until(is_held, "a lease of a board", LIMIT_S)
+        return held[0]
 
     def wait_for_trials(self, count: int) -> None:
         """Until its tuners have measured so many candidates."""

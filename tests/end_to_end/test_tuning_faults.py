@@ -32,7 +32,7 @@ study: bad-boards
 models: [tiny.onnx]
 tuners: [{{name: random, trials_per_task: {TRIALS}, number: 1, repeat: 3, min_repeat_ms: 200}}]
 opt_levels: [1]
-measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}}
+measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 200}}
 """
 CLUSTER = "{name: faults, engine: ray, devices: [{key: here, cores: [-1]%s}], mlflow: {enabled: false}}"
 WELL_IN_S = 0.1
