@@ -2,8 +2,8 @@
 
 Which row counts where a configuration was measured on a device more than once: one that was measured again among the
 best (`validated_s`) before one that was not, then the latest, then the slowest. Its time is `validated_s`, or else the
-median of its repeats. A failure counts where the device never gave a time for the configuration: what a lost connection
-ended once and a second trial measured has not failed.
+median of its repeats. A failure counts where the device never gave a time for the configuration. One that was lost with
+its board has not failed: it was not measured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from sweep.analysis.overlay.times import LayerTimes
 from sweep.analysis.sentinel import NO_TIME_S
-from sweep.errors import RecordError
+from sweep.errors import DeviceLost, RecordError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +55,7 @@ def layers_of(
         rows = rows[wanted.isna() | (rows["target"] == wanted)]
     named = _by_name(rows) if tasks is None else _by_task(tasks)
     rows = rows[rows["workload"].isin([workload for workload, _, _ in named])]
+    rows = rows[rows["error_class"] != DeviceLost.__name__]
     _check_targets(rows)
     if not devices:
         return []

@@ -85,7 +85,7 @@ def _read(folder: Path) -> dict[str, _Known]:
     found: dict[str, _Known] = {}
     with suppress(OSError, ValueError, TypeError):
         for trial in read_trials(folder):
-            if trial.design is not None and trial.decisions is not None:
+            if trial.design is not None and trial.decisions is not None and not trial.is_lost:
                 known = found.setdefault(trial.workload, _Known())
                 known.trials.append((trial.design, trial.decisions, trial.median_s))
     if found:

@@ -95,6 +95,13 @@ def test_what_is_no_time_is_a_failure(changes: dict[str, Any], reason: str) -> N
     assert judge(times).chosen is None
 
 
+def test_what_was_lost_with_its_board_was_not_measured() -> None:
+    lost = {"error_class": "DeviceLost", "error": "the connection broke", "run_secs": None}
+    times = read(row("x", "a", **lost), row("x", "b", 1.0), row("y", "a", 2.0), row("y", "b", 2.0))
+    assert times.why_out(0) == ["not measured on a"]
+    assert read(row("x", "a", **lost)).configurations == []
+
+
 def test_the_latest_failure_is_told() -> None:
     times = read(row("x", "a", **WHY, t=1.0), row("x", "a", **WHY | {"error": "later"}, t=2.0))
     assert times.why_out(0) == ["failed on a: BuildFailed: later"]

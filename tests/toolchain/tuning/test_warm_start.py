@@ -163,6 +163,16 @@ def test_a_source_that_cannot_be_read_does_no_harm(native: bool, spoil: Any, tas
     assert (result["trials"], result["valid"]) == (6, 6)
 
 
+def test_what_a_source_lost_with_a_board_teaches_nothing(task: TuningTask, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    trials, log = tuned(source, task), source / "trials.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    lost = json.loads(lines[0]) | {"run_secs": None, "error_class": "DeviceLost", "record": None}
+    log.write_text("".join([f"{json.dumps(lost)}\n"] * 5 + lines))
+    result, _ = warm(tmp_path / "here", task, [source])
+    assert result["tasks"][0]["near_elsewhere"] == trials_to_near([trial.median_s for trial in trials])
+
+
 def test_a_source_of_other_workloads_does_no_harm(tasks: list[TuningTask], task: TuningTask, tmp_path: Path) -> None:
     tuned(tmp_path / "old", tasks[1])
     result, trials = warm(tmp_path / "new", task, [tmp_path / "old"])
