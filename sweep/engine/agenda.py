@@ -31,8 +31,8 @@ class Agenda:
         next_due_s = self._due[0][0]
         if self._speed == 0:
             self._clock_s = max(self._clock_s, next_due_s)
-        elif next_due_s > self._now():
-            time.sleep(min(timeout_s, (next_due_s - self._now()) / self._speed))
+        else:
+            time.sleep(max(0.0, min(timeout_s, (next_due_s - self._now()) / self._speed)))
         found = []
         now = self._now()
         while self._due and self._due[0][0] <= now:
