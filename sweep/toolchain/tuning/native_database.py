@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,11 +48,11 @@ def _mend(folder: Path, read: Callable[[str], Any], fits: Callable[[str, Any], b
     unreadable = [number for number, workload in enumerate(workloads) if workload is None]
     lost = [number for number, line in enumerate(records) if line != NOTHING and not _is_whole(line, workloads, fits)]
     if unreadable:
-        _replace(folder / WORKLOADS, unreadable, _blank_workload())
+        _replace(folder / WORKLOADS, {number: _blank_workload(number) for number in unreadable})
     elif lost and not workloads:
-        append_line(folder / WORKLOADS, _blank_workload())
+        append_line(folder / WORKLOADS, _blank_workload(0))
     if lost:
-        _replace(folder / RECORDS, lost, NOTHING)
+        _replace(folder / RECORDS, dict.fromkeys(lost, NOTHING))
 
 
 def _is_whole(line: str | None, workloads: Sequence[Any], fits: Callable[[str, Any], bool]) -> bool:
@@ -81,22 +81,23 @@ def _fits(line: str, workload: Any) -> bool:
     return True
 
 
-def _blank_workload() -> str:
+def _blank_workload(number: int) -> str:
+    """For a line. No two are equal: TVM counts equal ones as one, and gives the next new workload a number too low."""
     import tvm
     from tvm.s_tir.meta_schedule.database import Workload
 
-    return json.dumps(Workload(tvm.IRModule({})).as_json())
+    return json.dumps(Workload(tvm.IRModule({}, attrs={"line": number})).as_json())
 
 
-def _replace(path: Path, numbers: Collection[int], instead: str) -> None:
-    """Put a line in the place of others, which are kept beside the file."""
+def _replace(path: Path, instead: Mapping[int, str]) -> None:
+    """Put other lines in the place of some, by number, which are kept beside the file."""
     lines = path.read_bytes().split(b"\n")
     kept, partial = (path.with_name(f"{path.name}.{end}") for end in ("damaged", "partial"))
     with kept.open("ab") as file:
-        file.writelines(lines[number] + b"\n" for number in numbers)
-    for number in numbers:
-        lines[number] = instead.encode()
+        file.writelines(lines[number] + b"\n" for number in instead)
+    for number, line in instead.items():
+        lines[number] = line.encode()
     partial.write_bytes(b"\n".join(lines))
     partial.replace(path)
-    told = ", ".join(str(number + 1) for number in numbers)
+    told = ", ".join(str(number + 1) for number in instead)
     log.warning("%s: line %s cannot be read: set aside in %s, the others count", path, told, kept.name)

@@ -105,6 +105,20 @@ def test_a_damaged_workload_costs_its_records(
     assert len(list(read_log(folder))) == 6
 
 
+def test_where_several_workloads_are_damaged_new_ones_get_their_own_numbers(
+    healthy: Path, tasks: list[TuningTask], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "records"
+    shutil.copytree(healthy, folder)
+    for number in range(2):
+        spoil(folder / WORKLOADS, number, DAMAGES["emptied"])
+    tuner_at(folder).tune(job_of(tasks), ChosenLaboratory(lambda number: [1e-2 / number] * 3), lambda info: None)
+    caplog.clear()
+    store = RecordStore(folder)
+    assert [store.of(task.workload).trials for task in tasks] == [6, 6, 1]
+    assert not caplog.text
+
+
 def test_without_workloads_nothing_is_known_and_the_folder_can_be_used(healthy: Path, tmp_path: Path) -> None:
     folder = tmp_path / "records"
     shutil.copytree(healthy, folder)
