@@ -17,6 +17,7 @@ __all__ = [
     "detail_columns",
     "fastest",
     "main_columns",
+    "place_of",
     "ranked",
     "rows_each",
     "runtime_name",
@@ -26,7 +27,7 @@ __all__ = [
 
 Row = Mapping[str, Any]
 _LINES, _MOST_EACH, _FEWEST_EACH = 240, 40, 3
-"""Of a text; of a model on a device, at most and at least."""
+"""Of a text; of a place in it, at most and at least."""
 _COMPARED = ("±", "speed-up", "time / ORT")
 """Left out where no cell has a value for them."""
 
@@ -61,23 +62,27 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=key)
 
 
+def place_of(row: Row) -> tuple[str, int, str]:
+    """Model, batch and device: within these, one cell can be said to be slower than another."""
+    return row["model"], row["batch"], row["device"]
+
+
 def rows_each(rows: Sequence[Row]) -> int:
-    """How many cells of a model on a device a text shows, so that the whole of it can be read and pasted."""
-    places = len({(row["model"], row["device"]) for row in rows})
+    """How many cells of a place a text shows, so that the whole of it can be read and pasted."""
+    places = len({place_of(row) for row in rows})
     return max(_FEWEST_EACH, min(_MOST_EACH, _LINES // max(1, places)))
 
 
 def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
-    """The first so many of each model on each device with what they are compared with, and how many that leaves out.
+    """The first so many of each place with what they are compared with, and how many that leaves out.
 
     rows: ranked.
     """
-    seen: Counter[tuple[str, str]] = Counter()
+    seen: Counter[tuple[str, int, str]] = Counter()
     shown = []
     for row in rows:
-        place = row["model"], row["device"]
-        seen[place] += 1
-        if seen[place] <= each or row["runtime"] == REFERENCE:
+        seen[place_of(row)] += 1
+        if seen[place_of(row)] <= each or row["runtime"] == REFERENCE:
             shown.append(row)
     return shown, len(rows) - len(shown)
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sweep.analysis.results import REFERENCE
-from sweep.report.columns import Column, best_ids, detail_columns, fastest, main_columns, tuner_name, varies
+from sweep.report.columns import Column, best_ids, detail_columns, fastest, main_columns, place_of, tuner_name, varies
 
 __all__ = ["Line", "Ranking", "ranking"]
 
@@ -68,9 +68,8 @@ def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     main = [*model, *(one for one in main_columns(rows) if one.title != "device" or varies(rows, "device"))]
     columns = [*main, *detail_columns(rows)]
     shown, left_out = list(rows), 0
-    if len(rows) > _ROWS_SHOWN:  # of every model and device some, rather than all of the first ones
-        places = {(row["model"], row["device"]) for row in rows}
-        shown, left_out = fastest(rows, max(1, _ROWS_SHOWN // len(places)))
+    if len(rows) > _ROWS_SHOWN:  # of every place some, rather than all of the first ones
+        shown, left_out = fastest(rows, max(1, _ROWS_SHOWN // len({place_of(row) for row in rows})))
     filters = _filters(shown)
     lines = [_line(row, columns, filters, best, runs_at) for row in shown]
     return Ranking(
