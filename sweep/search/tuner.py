@@ -5,9 +5,9 @@ For each workload it makes a `Search`. The contract, which `sweep.search.testing
 
 - `propose(count)` returns at most `count` points, none of which this search has proposed or been told of before. An
   empty answer means that the search has no more.
-- `observe` tells what became of points: those proposed, each once, in any order and any number at a time; and, before
-  the first `propose`, what earlier runs have measured. A point may also come back as another, the one that was carried
-  out.
+- `observe` tells what became of points: those proposed, each once, in any order and any number at a time, but for those
+  that were lost with a board; and, before the first `propose`, what earlier runs have measured. A point may also come
+  back as another, the one that was carried out.
 - The same seed, options, space and observations give the same proposals. Nothing else may decide: no clock, no global
   random state.
 - A search never raises for a point that failed (`seconds` is None).

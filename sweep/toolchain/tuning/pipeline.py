@@ -132,7 +132,7 @@ class Pipeline:
         self.libraries.clear()
 
     def keep(self, answer: Answer) -> Trial:
-        """Record one trial, at once, and tell its search."""
+        """Record one trial, at once, and tell its search what became of it."""
         outcome, candidate, search = answer.outcome, answer.candidate, answer.search
         assert candidate is not None
         assert search is not None
@@ -163,7 +163,8 @@ class Pipeline:
         )
         with self.accounts.searching(candidate.workload):
             store.add(trial, search.record(candidate, run_secs) if run_secs else None)
-            search.tell(candidate, trial.median_s)
+            if not trial.is_lost:  # which says nothing of the candidate
+                search.tell(candidate, trial.median_s)
         self.accounts.book_build(candidate.workload, answer.build_s or 0.0)
         self.accounts.book_measure(candidate.workload, measure_s or 0.0)
         self.accounts.book_trial(candidate.workload, trial.error_class, trial.origin)

@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
+from sweep.search.random_search import RandomSearch, RandomTuner
+from sweep.search.space import Space
+from sweep.search.tuner import Observation
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.trials import read_trials
 from sweep.toolchain.tuning.tuner import Tuner
@@ -184,6 +187,33 @@ def test_what_is_lost_with_a_board_is_no_trial(tasks: list[TuningTask], tmp_path
     read_again = tuner_at(tmp_path).store
     assert [read_again.of(task.workload).trials for task in tasks[:2]] == [6, 6]
     assert [trial.is_lost for trial in read_trials(tmp_path)].count(True) == 3
+
+
+class Listening(RandomTuner):
+    """A tuner of one's own, which keeps what its searches are told."""
+
+    told: ClassVar[list[float | None]] = []
+
+    def search(self, workload: str, space: Space) -> RandomSearch:
+        search = super().search(workload, space)
+        observe = search.observe
+
+        def keep(observations: Sequence[Observation]) -> None:
+            self.told.extend(one.seconds for one in observations)
+            observe(observations)
+
+        search.observe = keep  # type: ignore[method-assign]
+        return search
+
+
+def test_a_tuner_is_not_told_of_what_is_lost_with_a_board(tasks: list[TuningTask], tmp_path: Path) -> None:
+    answers = {2: DeviceLost("gone"), 3: DeviceLost("still gone"), 5: MeasureFailed("crashed")}
+    tuner = tuner_at(tmp_path, f"{__name__}:{Listening.__name__}")
+    laboratory = ChosenLaboratory(lambda number: answers.get(number) or steady(number))
+    result = tuner.tune(job_of(tasks[:1]), laboratory, lambda info: None)
+    assert result["failed"] == {"DeviceLost": 1, "MeasureFailed": 1}
+    assert Listening.told.count(None) == 1
+    assert len(Listening.told) == 6
 
 
 def test_a_bug_in_the_laboratory_reaches_who_waits(tasks: list[TuningTask], tmp_path: Path) -> None:
