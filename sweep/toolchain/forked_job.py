@@ -14,6 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -111,15 +112,14 @@ def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender:
     home: where its folder is made. control: the server's socket, which the child must not keep. lender: None for a
     child on the forge's own cores. Raises OSError, and leaves nothing behind then.
     """
-    folder = Path(tempfile.mkdtemp(prefix="job-", dir=home))
-    reading, writing = os.pipe()
-    try:
+    with ExitStack() as undone:
+        folder = Path(tempfile.mkdtemp(prefix="job-", dir=home))
+        undone.callback(folder.rmdir)
+        reading, writing = os.pipe()
+        for end in (reading, writing):
+            undone.callback(os.close, end)
         pid = os.fork()
-    except OSError:
-        os.close(reading)
-        os.close(writing)
-        folder.rmdir()
-        raise
+        undone.pop_all()
     if pid == 0:
         enter_core = None if lender is None else partial(take, lender.lock_dir, lender.core, lender.own_cores)
         live(dict(request), writing, folder, control, request["memory_limit_bytes"], enter_core)
