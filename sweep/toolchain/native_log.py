@@ -99,10 +99,7 @@ def lines_of(path: Path) -> Iterator[str | None]:
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
-                try:
-                    yield line.rstrip(b"\n").decode()
-                except UnicodeDecodeError:
-                    yield None
+                yield _text(line)
 
 
 def read_log(folder: Path) -> Iterator[tuple[int, NativeRecord]]:
@@ -128,9 +125,9 @@ class NativeReader:
         record = self._records.line(line)
         position = None if record is None or record == NOTHING else position_in(record)
         workload = None if position is None else self._workloads.line(position)
-        if record is None or workload is None:
+        if record is None or workload is None or not is_workload(workload):
             return None
-        return NativeRecord(workload, record) if is_workload(workload) else None
+        return NativeRecord(workload, record)
 
 
 class _LineReader:
@@ -148,7 +145,7 @@ class _LineReader:
             return None
         with self._path.open("rb") as file:
             file.seek(self._ends[number])
-            return file.readline().decode(errors="replace").rstrip("\n")
+            return _text(file.readline())
 
 
 def write_log(records: Iterable[NativeRecord], folder: Path) -> None:
@@ -188,6 +185,13 @@ class NativeLog:
         append_line(self._folder / RECORDS, record.at(self._positions[record.workload]))
         self.records += 1
         return self.records - 1
+
+
+def _text(line: bytes) -> str | None:
+    try:
+        return line.rstrip(b"\n").decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _parsed(line: str) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.toolchain.native_log import RECORDS, WORKLOADS, NativeLog, NativeReader, NativeRecord, write_log
+from sweep.toolchain.native_log import RECORDS, WORKLOADS, NativeLog, NativeReader, NativeRecord, read_log, write_log
 from tests.toolchain.conftest import TARGET, Run, lower
 
 
@@ -52,6 +52,15 @@ def test_a_record_without_its_workload_is_none(tmp_path: Path) -> None:
     write_log([record("a", "1")], tmp_path)
     (tmp_path / WORKLOADS).write_text("")
     assert NativeReader(tmp_path).record(0) is None
+
+
+@pytest.mark.parametrize("name", [WORKLOADS, RECORDS])
+def test_a_record_of_which_a_byte_is_no_text_is_none(name: str, tmp_path: Path) -> None:
+    write_log([record("a", "1"), record("b", "2")], tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes().replace(b"a" if name == WORKLOADS else b"1", b"\xff", 1))
+    assert [NativeReader(tmp_path).record(line) for line in (0, 1)] == [None, record("b", "2", 1)]
+    assert [number for number, _ in read_log(tmp_path)] == [1]
 
 
 def test_measured_elsewhere_the_schedule_stays_and_times_and_target_are_others() -> None:
