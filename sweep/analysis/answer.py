@@ -145,10 +145,13 @@ def _over_all(best: Sequence[Best], was_tuned: bool) -> str:
     elif was_tuned and not tuned:
         told += "; no tuner beats untuned"
     joined = " and" if speedups else "; the best cells"
-    ratios = [one.row["ratio_to_onnxruntime"] for one in best if one.row["ratio_to_onnxruntime"] is not None]
-    if ratios:
-        slower = sum(ratio > 1 for ratio in ratios)
-        told += f"{joined} take {_span(ratios)} the time of ONNX Runtime (slower than it in {slower} of {len(ratios)})"
+    compared = [one for one in best if one.row["ratio_to_onnxruntime"] is not None]
+    if compared:
+        ratios = [one.row["ratio_to_onnxruntime"] for one in compared]
+        ties = sum(one.ties_reference for one in compared)
+        slower = sum(one.row["ratio_to_onnxruntime"] > 1 and not one.ties_reference for one in compared)
+        told += f"{joined} take {_span(ratios)} the time of ONNX Runtime (slower than it in {slower} of {len(compared)}"
+        told += f", not to be told apart in {ties})" if ties else ")"
     return told + "."
 
 

@@ -183,7 +183,15 @@ def test_the_answer_over_many_models_gives_the_range(tmp_path: Path) -> None:
     told = answer(derive(sweep_outcome(tmp_path, models=("squeezenet", "shufflenet", "resnet50"))))
     assert "So far (1 cell skipped): Over 3 models on 2 devices, xgb at O3 on native is fastest in 5 of 6" in told
     assert "the best tuned cells run 7.41x as fast as untuned" in told
-    assert "slower than it in 6 of 6" in told
+    assert "(slower than it in 6 of 6)" in told
+
+
+def test_the_answer_over_many_models_counts_no_tie_as_slower_than_the_reference(tmp_path: Path) -> None:
+    results = derive(sweep_outcome(tmp_path, models=("squeezenet", "shufflenet", "resnet50")))
+    best = row_of(results.cells, model="resnet50", device="local-1", tuner="xgb", opt_level=3)
+    reference = row_of(results.cells, model="resnet50", device="local-1", runtime=REFERENCE)
+    reference.update({name: value for name, value in best.items() if name.startswith("latency_ms_")})
+    assert "(slower than it in 5 of 6, not to be told apart in 1)" in answer(results)
 
 
 def test_the_answer_says_of_tuners_what_was_measured_of_them(tmp_path: Path) -> None:
