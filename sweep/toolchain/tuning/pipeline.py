@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +82,7 @@ class Pipeline:
         lib, built = self.build(candidate, job)
         self.in_flight += 1
         send = partial(Answer, candidate.workload, search, candidate, job, lib)
-        built.add_done_callback(partial(self._built, send, candidate, job, lib, 1, self._generation))
+        built.add_done_callback(partial(self._built, send, candidate, job, lib, self._generation))
 
     def build(self, candidate: Candidate, job: TuneJob) -> tuple[Path, Future[dict[str, Any]]]:
         """Build a candidate into a file of its own."""
@@ -96,15 +96,8 @@ class Pipeline:
         self.in_flight += 1
         options = {**measure_options(job.options), **_IN_TURNS}
         options["timeout_s"] = options["timeout_s"] * len(candidates)
-        send = partial(Answer, workload, None, None, job, candidates[0][0])
-        done = self._laboratory.compare(candidates, options)
-        generation = self._generation
-
-        def arrived(future: Future[dict[str, Any]]) -> None:
-            error = future.exception()
-            self._arrive(generation, send(future.result() if error is None else error, None, validation))
-
-        done.add_done_callback(arrived)
+        send = partial(Answer, workload, None, None, job, candidates[0][0], build_s=None, validation=validation)
+        self._measure(lambda: self._laboratory.compare(candidates, options), send, self._generation)
 
     # -- in -----------------------------------------------------------------------------------------------------------
 
@@ -179,7 +172,6 @@ class Pipeline:
         candidate: Candidate,
         job: TuneJob,
         lib: Path,
-        tries: int,
         generation: int,
         future: Future[dict[str, Any]],
     ) -> None:
@@ -187,22 +179,31 @@ class Pipeline:
         if error is not None:
             self._arrive(generation, send(error, None))
             return
-        build_s = float(future.result()["build_s"])
+
+        def begin() -> Future[dict[str, Any]]:
+            options = {**measure_options(job.options), "slow_s": self._slow_s(candidate.workload)}
+            return self._laboratory.measure(lib, candidate.args, options)
+
+        self._measure(begin, partial(send, build_s=float(future.result()["build_s"])), generation)
+
+    def _measure(
+        self, begin: Callable[[], Future[dict[str, Any]]], send: partial[Answer], generation: int, tries: int = 1
+    ) -> None:
+        """What is lost with its board is measured once more."""
         if generation != self._generation:
             return
         try:
-            options = {**measure_options(job.options), "slow_s": self._slow_s(candidate.workload)}
-            measured = self._laboratory.measure(lib, candidate.args, options)
+            measured = begin()
         except Exception as problem:  # noqa: BLE001 - an error in a callback would be lost, and the candidate with it
-            self._arrive(generation, send(problem, build_s))
+            self._arrive(generation, send(problem))
             return
 
         def arrived(done: Future[dict[str, Any]]) -> None:
             problem = done.exception()
             if isinstance(problem, DeviceLost) and tries == 1:
-                self._built(send, candidate, job, lib, 2, generation, future)
+                self._measure(begin, send, generation, tries=2)
                 return
-            self._arrive(generation, send(done.result() if problem is None else problem, build_s))
+            self._arrive(generation, send(done.result() if problem is None else problem))
 
         measured.add_done_callback(arrived)
 

@@ -40,8 +40,8 @@ class Pool:
     def __init__(self, tuner: Tuner) -> None:
         self._tuner, self._store = tuner, tuner.store
         self._pipeline = Pipeline(tuner)
-        self._revalidation = Revalidation(tuner.store, self._pipeline)
         self._workloads = Workloads(tuner, self._pipeline)
+        self._revalidation = Revalidation(tuner.store, self._pipeline, self._workloads.search)
         self._lock = threading.Lock()
         self._members: list[Member] = []
         self._arriving: list[Member] = []
@@ -172,14 +172,12 @@ class Pool:
         ended = []
         for progress in self._workloads.progress.values():  # not all of them at the end, with search and builders idle
             if not (progress.room or progress.in_flight) and self._members:
-                task = self._workloads.tasks[progress.workload]
-                search = self._workloads.searches.get(progress.workload)
-                self._revalidation.see_to(task, self._members[0].job, search)
+                self._revalidation.see_to(self._workloads.tasks[progress.workload], self._members[0].job)
         for member in list(self._members):
             tasks = self._workloads.of([member.job])
             if any(task.in_flight or (task.room and not is_over) for task in tasks):
                 continue
-            if self._revalidation.is_done_for(member.job, self._workloads.searches):
+            if self._revalidation.is_done_for(member.job):
                 self._members.remove(member)
                 self._teller.extend_curve(member)
                 member.result = self._teller.result(member, budget)

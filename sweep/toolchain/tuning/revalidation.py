@@ -7,7 +7,7 @@ few that come close are measured again, interleaved so that drift hits all alike
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,8 +45,11 @@ class _Comparison:
 class Revalidation:
     """Of one pool."""
 
-    def __init__(self, store: RecordStore, pipeline: Pipeline) -> None:
-        self._store, self._pipeline = store, pipeline
+    def __init__(
+        self, store: RecordStore, pipeline: Pipeline, search_for: Callable[[str, TuneJob], WorkloadSearch]
+    ) -> None:
+        """`search_for`: the search of a workload, which builds a contender again whose library is gone."""
+        self._store, self._pipeline, self._search_for = store, pipeline, search_for
         self._under_way: set[str] = set()
         self._building: list[_Comparison] = []
         self._settled: dict[str, int] = {}
@@ -57,21 +60,21 @@ class Revalidation:
         """Whether contenders are being built again."""
         return bool(self._building)
 
-    def is_done_for(self, job: TuneJob, searches: Mapping[str, WorkloadSearch]) -> bool:
+    def is_done_for(self, job: TuneJob) -> bool:
         """Whether each task of a module has its winner; begins what is missing."""
-        waiting = [self.see_to(task, job, searches.get(task.workload)) for task in job.tasks]
+        waiting = [self.see_to(task, job) for task in job.tasks]
         return not any(waiting)
 
-    def see_to(self, task: TuningTask, job: TuneJob, search: WorkloadSearch | None) -> bool:
+    def see_to(self, task: TuningTask, job: TuneJob) -> bool:
         """Begin the comparison of a task that gets no more trials, unless it had one; whether one is under way."""
         self._send_built()
         if task.workload in self._under_way:
             return True
         trials = self._store.of(task.workload).trials
-        if search is None or task.trivial or self._settled.get(task.workload) == trials:
+        if task.trivial or self._settled.get(task.workload) == trials:
             return False
         self._settled[task.workload] = trials
-        return self._begin(task.workload, job, search)
+        return self._begin(task.workload, job)
 
     def take(self, answer: Answer) -> None:
         """Record a comparison that has ended; one that failed leaves the choice as it was."""
@@ -94,12 +97,12 @@ class Revalidation:
         self._settled.clear()
         self._building.clear()
 
-    def _begin(self, workload: str, job: TuneJob, search: WorkloadSearch) -> bool:
+    def _begin(self, workload: str, job: TuneJob) -> bool:
         """Collect the contenders, building those again that are gone; False when there is nothing to compare."""
         contenders = self._contenders(workload)
         if not contenders or self._is_known(workload, contenders):
             return False
-        comparison = _Comparison(workload, job)
+        comparison, search = _Comparison(workload, job), self._search_for(workload, job)
         for trial in contenders:
             candidate = search.again(trial)
             if candidate is None:

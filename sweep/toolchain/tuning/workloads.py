@@ -27,8 +27,7 @@ class Workloads:
         self.tasks: dict[str, TuningTask] = {}
         """As the first member that has it has it."""
         self.progress: dict[str, TaskProgress] = {}
-        self.searches: dict[str, WorkloadSearch] = {}
-        """Begun when the workload gets its first round."""
+        self._searches: dict[str, WorkloadSearch] = {}
 
     def join(self, task: TuningTask, budget: Budget) -> None:
         """A workload that is new here. Raises TuneFailed: its module cannot be read."""
@@ -68,24 +67,25 @@ class Workloads:
 
     def ask(self, progress: TaskProgress, count: int, job: TuneJob) -> tuple[WorkloadSearch, list[Candidate]]:
         """Up to so many new candidates, what relatives have found before what the tuner proposes. Raises TuneFailed."""
-        search = self._search(progress.workload, job)
-        self._relatives.seed(search, lambda workload: self._search(workload, job))
+        search = self.search(progress.workload, job)
+        self._relatives.seed(search, lambda workload: self.search(workload, job))
         with self._pipeline.accounts.searching(progress.workload):
             candidates = search.ask(count)
         progress.is_settled = progress.is_settled or search.is_exhausted
         return search, candidates
 
+    def search(self, workload: str, job: TuneJob) -> WorkloadSearch:
+        """Begun when it is first asked for. Raises TuneFailed."""
+        if workload not in self._searches:
+            with self._pipeline.accounts.searching(workload):
+                search = self._tuner.search_for(self.tasks[workload], job)
+            self._searches[workload] = search
+            self.progress[workload].is_settled |= search.is_exhausted
+        return self._searches[workload]
+
     def forget(self) -> None:
         """Let the designs and searches go: they are read anew from the records when somebody joins again."""
         self.tasks.clear()
         self.progress.clear()
-        self.searches.clear()
+        self._searches.clear()
         self._relatives.forget()
-
-    def _search(self, workload: str, job: TuneJob) -> WorkloadSearch:
-        if workload not in self.searches:
-            with self._pipeline.accounts.searching(workload):
-                search = self._tuner.search_for(self.tasks[workload], job)
-            self.searches[workload] = search
-            self.progress[workload].is_settled |= search.is_exhausted
-        return self.searches[workload]

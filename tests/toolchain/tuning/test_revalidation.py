@@ -86,12 +86,36 @@ def test_the_build_applies_what_won(tasks: list[TuningTask], tmp_path: Path) -> 
     assert json.loads(chosen)[1][1] == [1.0 * MS] * 3
 
 
-@pytest.mark.parametrize("error", [MeasureFailed("the worker crashed"), DeviceLost("gone")])
-def test_a_comparison_that_fails_leaves_the_choice(error: Exception, tasks: list[TuningTask], tmp_path: Path) -> None:
+class LosingOnce(ChosenLaboratory):
+    """The first comparison is lost with its board."""
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        answer = super().compare(candidates, options)
+        if len(self.compared) == 1:
+            answer = Future()
+            answer.set_exception(DeviceLost("gone"))
+        return answer
+
+
+def test_a_comparison_that_is_lost_with_its_board_is_held_again(tasks: list[TuningTask], tmp_path: Path) -> None:
+    laboratory = LosingOnce(lucky)
+    laboratory.again = truth
+    result = tuner_at(tmp_path).tune(job_of(tasks[:1]), laboratory, lambda info: None)
+    assert laboratory.compared == [2, 2]
+    assert result["tasks"][0]["best_s"] == 1.2 * MS
+    assert len(list(read_validations(tmp_path))) == 1
+
+
+@pytest.mark.parametrize(("error", "tries"), [(MeasureFailed("the worker crashed"), 1), (DeviceLost("gone"), 2)])
+def test_a_comparison_that_fails_leaves_the_choice(
+    error: Exception, tries: int, tasks: list[TuningTask], tmp_path: Path
+) -> None:
     laboratory = Losing(lucky)
     laboratory.error = error
     result = tuner_at(tmp_path).tune(job_of(tasks[:1]), laboratory, lambda info: None)
-    assert laboratory.compared == [2]
+    assert laboratory.compared == [2] * tries
     assert (result["tasks"][0]["best_s"], result["tasks"][0]["gap"]) == (1.0 * MS, None)
     assert not list(read_validations(tmp_path))
     assert not list(tmp_path.glob("candidates-*"))
@@ -111,10 +135,9 @@ def test_contenders_whose_libraries_are_gone_are_built_again(tasks: list[TuningT
     losing.error = DeviceLost("gone")
     tuner_at(tmp_path).tune(job_of(tasks[:1]), losing, lambda info: None)
     laboratory = honest(lambda number: MeasureFailed("no trial is due"))
-    # One trial more is asked for, so that the task has a search
-    result = tuner_at(tmp_path).tune(job_of(tasks[:1], trials_per_task=7), laboratory, lambda info: None)
-    assert (laboratory.compared, len(laboratory.modules)) == ([2], 3)
-    assert set(laboratory.modules[1:]) <= set(losing.modules)
+    result = tuner_at(tmp_path).tune(job_of(tasks[:1]), laboratory, lambda info: None)
+    assert (laboratory.compared, laboratory.measured, len(laboratory.modules)) == ([2], 0, 2)
+    assert set(laboratory.modules) <= set(losing.modules)
     assert result["tasks"][0]["best_s"] == 1.2 * MS
 
 
