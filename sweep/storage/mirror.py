@@ -6,15 +6,14 @@ everything, and it is sent when the store is back, or by the next run.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from sweep.errors import LedgerError, RecordError
+from sweep.running.ledger_lines import decode_line
 from sweep.storage.commits import Chain, Commit, StoredFile, key_of
 from sweep.storage.lease import Lease
 from sweep.storage.restore import LEDGER, sha256_of
@@ -123,14 +122,15 @@ class StoreMirror:
         except FileNotFoundError:
             return b""
         lines = data[: data.rfind(b"\n") + 1]
-        if lines and _event_of(lines.splitlines()[0]).get("seq", self._seq + 1) != self._seq + 1:
+        first = decode_line(lines[: lines.find(b"\n") + 1])
+        if first is not None and first["seq"] != self._seq + 1:
             raise LedgerError(f"{self._folder / LEDGER} is not what {self._store.name} has of it any more")
         return lines
 
     def _named_by(self, lines: bytes) -> Iterator[str]:
-        """Files of the stages that these lines say are done."""
-        for event in map(_event_of, lines.splitlines()):
-            if event.get("event") == "stage_done":
+        """Files of the stages that these lines say are done; a damaged line says nothing."""
+        for event in map(decode_line, lines.splitlines(keepends=True)):
+            if event is not None and event["event"] == "stage_done":
                 for name in ("dir", "records_dir"):
                     if named := event["result"].get(name):
                         yield from self._below(named)
@@ -165,15 +165,6 @@ class StoreMirror:
             return None
         self._seen[path] = now
         return None if before == stored else stored
-
-
-def _event_of(line: bytes) -> dict[str, Any]:
-    """What a line of the ledger tells; nothing where it is damaged, which its readers know how to skip."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
 
 
 def _key(path: str, sha256: str) -> str:

@@ -126,21 +126,31 @@ def test_a_folder_that_was_ahead_sends_what_the_store_lacks(place: Callable[[], 
     assert read_ledger(_restored(store, tmp_path / "there")).done.keys() == {"b1", "b2"}
 
 
-def test_a_damaged_line_goes_along_as_it_is(tmp_path: Path) -> None:
-    """What it told is lost; the rest of the ledger is not, here and there."""
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: b"\xff" * (len(line) - 1) + b"\n",
+        lambda line: line.replace(b'"result"', b'"resuLt"'),
+        lambda line: line.replace(b'"seq":1', b'"seq":8'),
+    ],
+    ids=["beyond-reading", "a-key", "its-number"],
+)
+def test_a_damaged_line_goes_along_as_it_is(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """What it told is lost, or put right by who reads it; the rest of the ledger is there, here and there."""
     store, here = Store(f"file://{tmp_path}/store"), tmp_path / "here"
     with Ledger(here) as ledger:
         for stage in ("b1", "b2", "b3"):
             _build(ledger, here, stage)
     first, *rest = (here / "ledger.jsonl").read_bytes().splitlines(keepends=True)
-    (here / "ledger.jsonl").write_bytes(b"".join([b"\xff" * (len(first) - 1) + b"\n", *rest]))
+    (here / "ledger.jsonl").write_bytes(b"".join([damage(first), *rest]))
+    assert damage(first) != first
 
     with _mirrored(store, here):
         pass
 
     there = _restored(store, tmp_path / "there")
     assert (there / "ledger.jsonl").read_bytes() == (here / "ledger.jsonl").read_bytes()
-    assert read_ledger(there).done.keys() == {"b2", "b3"}
+    assert read_ledger(there).done.keys() >= {"b2", "b3"}
     assert (there / "artifacts/build/b3/lib.so").is_file()
 
 
