@@ -7,7 +7,7 @@ Latencies leave here in milliseconds, everything else in the unit its name ends 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 
 from sweep.analysis.measurements import measurement_rows, pair_rows, repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
+from sweep.analysis.ratios import REFERENCE, Ratios
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning import curve_rows, pools, task_rows, tuning_columns
 from sweep.study.spec import AXES
 
 __all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
 
-REFERENCE = "onnxruntime"
-"""Value of the `runtime` axis of a reference cell."""
 NO_TUNER = "none"
 """Usual label of the tuner that does not tune."""
 
@@ -78,7 +77,7 @@ def derive(
     """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
     cells = [_cell_row(outcome.study, cell, run_ids.get(cell.cell.id)) for cell in outcome.cells]
-    _set_ratios(cells, untuned={cell.cell.id for cell in outcome.cells if _is_untuned(cell)})
+    _set_ratios(cells, outcome.cells)
     return Results(
         summary=SweepSummary(
             study=outcome.study,
@@ -166,31 +165,14 @@ def _kernel_ms(measure: Mapping[str, Any]) -> float | None:
     return median(times) * 1e3 if times else None
 
 
-def _is_untuned(outcome: CellOutcome) -> bool:
-    # By what was done and not by the tuner's label, which a study may choose.
-    return "build" in outcome.stages and "tune" not in outcome.stages
-
-
-def _set_ratios(rows: Iterable[Row], untuned: Set[str]) -> None:
+def _set_ratios(rows: Sequence[Row], outcomes: Sequence[CellOutcome]) -> None:
     """Fill the two columns that take other cells to know."""
-    measured = [row for row in rows if row["latency_ms_median"] is not None]
-    clean = [row for row in measured if row["status"] == "done"]  # nothing is compared with a disturbed measurement
-    bases = {_untuned_key(row): row for row in clean if row["cell_id"] in untuned}
-    references = {_reference_key(row): row for row in clean if row["runtime"] == REFERENCE}
-    for row in measured:
-        if row["runtime"] != REFERENCE and (base := bases.get(_untuned_key(row))):
-            row["speedup_vs_untuned"] = base["latency_ms_median"] / row["latency_ms_median"]
-        if reference := references.get(_reference_key(row)):
-            row["ratio_to_onnxruntime"] = row["latency_ms_median"] / reference["latency_ms_median"]
-
-
-def _untuned_key(row: Row) -> tuple[Any, ...]:
-    return tuple(row[axis] for axis in AXES if axis != "tuner")
-
-
-def _reference_key(row: Row) -> tuple[Any, ...]:
-    # Not layout and precision: the reference runs the network as it came, whatever this project makes of it.
-    return row["model"], row["batch"], row["device"]
+    ratios = Ratios()
+    measured = [(row, one) for row, one in zip(rows, outcomes, strict=True) if row["latency_ms_median"] is not None]
+    for row, outcome in measured:
+        ratios.note(outcome, row["latency_ms_median"])
+    for row, outcome in measured:
+        row.update(ratios.of(outcome.cell, row["latency_ms_median"]))
 
 
 def _as_text(value: object) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.analysis.ratios import Ratios
 from sweep.errors import RecordError
 from sweep.record.mlflow_mirror import MlflowMirror, SweepIdentity
 from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
@@ -44,6 +45,7 @@ class Following:
         """Cells that are settled and not written, in order."""
         self._written: set[int] = set()
         """Cells that were, since the store was opened."""
+        self._ratios = Ratios()
         self.is_open = False
         """Whether it was seen what the store has."""
         self._pause_s = 0.0
@@ -114,22 +116,21 @@ class Following:
                 self._to_do.update(dict.fromkeys(self._cells_of.get(event["stage"], ())))
 
     def _write_some(self) -> dict[str, str]:
-        taken, drafts, settled = [], [], []
+        taken, drafts = [], {}
         for index, draft in self._drafts():
             taken.append(index)
             if draft is not None:
-                drafts.append(draft)
-                settled.append(index)
+                drafts[index] = draft
             if len(drafts) == _AT_ONCE:
                 break
-        written = self.mirror.record_cells(drafts)
-        self._written.update(settled)
+        written = self.mirror.record_cells([draft.with_ratios(self._ratios) for draft in drafts.values()])
+        self._written.update(drafts)
         for index in taken:
             del self._to_do[index]
         return written
 
     def _drafts(self) -> Iterator[tuple[int, RunDraft | None]]:
-        """Each cell that may be settled; None where it is not."""
+        """Each cell that may be settled; None where it is not. Those that others are compared with are noted."""
         for index in self._to_do:
             planned = self._plan.cells[index]
             outcome = cell_outcome(self._plan, planned, self.state)
@@ -137,7 +138,10 @@ class Following:
                 yield index, None
                 continue
             model = self._models.get(planned.cell.model)
-            yield index, draft_of(outcome, model, str(self._sweep_dir), self._settled_t(planned.stages))
+            draft = draft_of(outcome, model, str(self._sweep_dir), self._settled_t(planned.stages))
+            if draft.latency_ms is not None:
+                self._ratios.note(outcome, draft.latency_ms)
+            yield index, draft
 
     def _settled_t(self, stages: tuple[str, ...]) -> float:
         state = self.state

@@ -56,6 +56,7 @@ class SweepIdentity:
 class _Mirrored:
     run_id: str
     content: str
+    end_ms: int
     metrics: dict[str, float]
 
 
@@ -135,7 +136,7 @@ class MlflowMirror:
                     self._client.delete_run(self._cells.pop(draft.cell_id).run_id)
             run_ids = self._writer.write(self._experiment_id, self._parent_id, new) if new else []
         for draft, run_id in zip(new, run_ids, strict=True):
-            self._cells[draft.cell_id] = _Mirrored(run_id, draft.content, {})
+            self._cells[draft.cell_id] = _Mirrored(run_id, draft.content, draft.end_ms, draft.ratios)
         return {draft.cell_id: self._cells[draft.cell_id].run_id for draft in wanted}
 
     def record_results(self, results: Results, files: Mapping[str, Sequence[Path]] | None = None) -> None:
@@ -177,8 +178,10 @@ class MlflowMirror:
             values = {name: row[name] for name in rows.DERIVED_METRICS if row[name] is not None}
             changed = {name: value for name, value in values.items() if mirrored.metrics.get(name) != value}
             if changed:
+                # MLflow shows the latest: one that replaces another has to be later than it
+                t_ms = {name: now_ms if name in mirrored.metrics else mirrored.end_ms for name in changed}
                 mirrored.metrics.update(changed)
-                yield mirrored.run_id, [Point(name, value, now_ms) for name, value in changed.items()]
+                yield mirrored.run_id, [Point(name, value, t_ms[name]) for name, value in changed.items()]
 
     def _found(self) -> dict[str, _Mirrored]:
         """The whole runs that are there, one a cell; others are taken away."""
@@ -190,7 +193,7 @@ class MlflowMirror:
             if content is None or cell_id in found or run.info.status not in rows.STATUS.values():
                 self._client.delete_run(run.info.run_id)
             else:
-                found[cell_id] = _Mirrored(run.info.run_id, content, dict(run.data.metrics))
+                found[cell_id] = _Mirrored(run.info.run_id, content, run.info.end_time, dict(run.data.metrics))
         return found
 
     def _search(self, condition: str) -> list[Any]:

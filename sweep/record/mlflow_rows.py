@@ -21,6 +21,7 @@ from sweep.study.spec import AXES
 __all__ = [
     "CONTENT_TAG",
     "DERIVED_METRICS",
+    "LATENCY",
     "STATUS",
     "Point",
     "cell_tags",
@@ -35,8 +36,9 @@ STATUS = {"done": "FINISHED", "tainted": "FINISHED", "failed": "FAILED", "skippe
 """MLflow's word for a settled cell."""
 CONTENT_TAG = "sweep.content"
 """Hash of what a run mirrors: the same content is not written twice."""
+LATENCY = "latency_ms_median"
 DERIVED_METRICS = ("speedup_vs_untuned", "ratio_to_onnxruntime")
-"""Take other cells to know, and are added when the sweep ends."""
+"""Take other cells to know: what is known of them as a run is written is in it, the rest is added at the end."""
 _TUNING = {
     "trials": "tuning_trials",
     "valid_trials": "tuning_valid",
@@ -121,7 +123,7 @@ def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     measure, build = outcome.stages.get("measure", {}), outcome.stages.get("build", {})
     if outcome.status in MEASURED and measure.get("run_secs"):
         summary = summarise(repeats_of(measure))
-        yield "latency_ms_median", summary.median * 1e3
+        yield LATENCY, summary.median * 1e3
         for part in ("ci_low", "ci_high", "min", "max", "mean", "std"):
             value = getattr(summary, part)
             yield f"spread/latency_ms_{part}", None if value is None else value * 1e3

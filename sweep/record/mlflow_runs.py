@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.ratios import Ratios
 from sweep.record import mlflow_rows as rows
 from sweep.record.mlflow_rows import Point
 from sweep.study.spec import Cell
@@ -37,7 +38,7 @@ class ModelFile:
 class RunDraft:
     """A run to be written, whole."""
 
-    cell_id: str
+    cell: Cell
     name: str
     start_ms: int
     end_ms: int
@@ -49,6 +50,29 @@ class RunDraft:
     model: ModelFile | None
     artifact: Mapping[str, Any]
     """Kept as `cell.json`."""
+
+    @property
+    def cell_id(self) -> str:
+        """Of the cell."""
+        return self.cell.id
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Median, of a measured cell."""
+        return next((point.value for point in self.points if point.name == rows.LATENCY), None)
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """Those that are known, by name."""
+        return {point.name: point.value for point in self.points if point.name in rows.DERIVED_METRICS}
+
+    def with_ratios(self, known: Ratios) -> RunDraft:
+        """The same with what is known of its ratios to other cells, at its end."""
+        if self.latency_ms is None:
+            return self
+        ratios = known.of(self.cell, self.latency_ms)
+        points = [Point(name, value, self.end_ms) for name, value in ratios.items()]
+        return replace(self, points=[*self.points, *points])
 
     @property
     def content(self) -> str:
@@ -65,7 +89,7 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
         raise ValueError(f"{outcome.cell.name} is {outcome.status}: only a settled cell is mirrored")
     start_ms, end_ms = rows.span(outcome, settled_t)
     return RunDraft(
-        cell_id=outcome.cell.id,
+        cell=outcome.cell,
         name=run_name(outcome.cell),
         start_ms=start_ms,
         end_ms=end_ms,

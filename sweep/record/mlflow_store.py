@@ -71,6 +71,10 @@ def open_client(tracking_uri: str) -> Any:
         path = _sqlite_path(tracking_uri)
         if path is not None and not path.exists():
             _create_sqlite(path)
+        if tracking_uri.startswith(("http:", "https:")):
+            from sweep.record.mlflow_http import acknowledge_at_once
+
+            acknowledge_at_once()
         return MlflowClient(tracking_uri, registry_uri=tracking_uri)
 
 

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sweep.record.mlflow_rows import DERIVED_METRICS, LATENCY
 from sweep.study.spec import Cell
 
 __all__ = ["CELLS", "FAILED", "VIEWS", "experiment_tags", "shown_axes", "view_path", "view_tag"]
@@ -23,8 +24,7 @@ VIEWS = "mlflow.sharedViewState."
 _AXES = ("opt_level", "batch", "tuner", "precision", "layout", "device", "target", "model")
 """In the order of the parallel coordinates, whose first labels are cut at the edge: short ones first."""
 _USUAL = ("opt_level", "tuner", "device", "model")
-_LATENCY = "latency_ms_median"
-_ANSWERS = (_LATENCY, "speedup_vs_untuned", "ratio_to_onnxruntime")
+_ANSWERS = (LATENCY, *DERIVED_METRICS)
 _CURVES = ("tuning/best_ms", "tuning/best_ms_over_time")
 _RUNS_SHOWN = 20
 
@@ -79,8 +79,8 @@ def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
     in `ratio_to_onnxruntime`. Sorted by a metric, the list shows cells and not sweeps with cells below them.
     """
     return {
-        "searchFilter": f'metrics.{_LATENCY} > 0 and params.runtime = "tvm"',
-        "orderByKey": f"metrics.`{_LATENCY}`",
+        "searchFilter": f'metrics.{LATENCY} > 0 and params.runtime = "tvm"',
+        "orderByKey": f"metrics.`{LATENCY}`",
         "orderByAsc": True,
         "selectedColumns": [*(f"params.`{axis}`" for axis in axes), *(f"metrics.`{name}`" for name in _ANSWERS)],
         "compareRunSections": [
@@ -91,7 +91,7 @@ def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
             _section("repeats", "repeats"),
         ],
         "compareRunCharts": [
-            _chart("axes", "axes", "PARALLEL", selectedParams=axes, selectedMetrics=[_LATENCY], showAllRuns=True),
+            _chart("axes", "axes", "PARALLEL", selectedParams=axes, selectedMetrics=[LATENCY], showAllRuns=True),
             *(_chart("answer", name, "BAR", metricKey=name) for name in _ANSWERS),
             *(_chart("curves", name, "LINE", metricKey=name) for name in _CURVES),
         ],

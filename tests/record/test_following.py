@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.analysis.results import derive
 from sweep.api.folder import write_inputs
 from sweep.cli import main
 from sweep.engine.simulated import SimulatedEngine
@@ -16,6 +17,8 @@ from sweep.record.follower import Order
 from sweep.record.following import Following
 from sweep.running.driver import drive
 from sweep.running.ledger import Ledger
+from sweep.running.outcome import sweep_outcome
+from sweep.running.saved_plan import restore
 from sweep.study.gate import load_cluster, load_study
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.integration]
@@ -69,6 +72,22 @@ def test_cells_come_as_they_settle_and_each_once(folder: Path, tmp_path: Path, e
     assert follower.step() == ({}, 0.0), "what was written is not looked at again"
     follower.is_open = False  # as after an error
     assert follower.step()[0] == {**first, **second}, "now all of it is"
+
+
+def test_a_run_has_the_ratios_that_are_known_as_it_is_written(folder: Path, tmp_path: Path, empty_store: Path) -> None:
+    follower = following(folder, Path(shutil.copy(empty_store, tmp_path)))
+    run_ids, _ = follower.step()
+    sweep = restore(folder)
+    results = derive(sweep_outcome(sweep.plan, sweep.question, follower.state, folder))
+    expected = {row["cell_id"]: row["speedup_vs_untuned"] for row in results.cells}
+    assert 10 < sum(ratio not in (None, 1) for ratio in expected.values()) < CELLS / 2 + 1
+
+    client = follower.mirror._client
+    found = {cell_id: client.get_run(run_id).data.metrics for cell_id, run_id in run_ids.items()}
+    assert {cell_id: metrics.get("speedup_vs_untuned") for cell_id, metrics in found.items()} == expected
+    follower.mirror.record_results(results)
+    histories = [client.get_metric_history(run_id, "speedup_vs_untuned") for run_id in run_ids.values()]
+    assert {len(history) for history in histories} <= {0, 1}, "nothing is left to be added"
 
 
 def test_a_store_that_is_away_is_tried_again_and_gets_everything(
