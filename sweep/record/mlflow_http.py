@@ -24,7 +24,7 @@ def acknowledge_at_once() -> None:
 
 
 class _Connection(HTTPConnection):
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 itself has it
         sock = self.sock
         answer = super().getresponse()  # reads the head; who calls reads the rest
         _acknowledge(sock)
@@ -32,7 +32,7 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> HTTPResponse:
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 itself has it
         sock = self.sock
         answer = super().getresponse()
         _acknowledge(sock)
