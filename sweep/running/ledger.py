@@ -33,7 +33,7 @@ __all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "
 _log = logging.getLogger(__name__)
 
 _NAME = "ledger.jsonl"
-_LOCK = "ledger.lock"
+_LOCK, _HOLDER = "ledger.lock", "ledger.holder.json"
 _LOCK_WAIT_S = 1.0
 """Who only looks whether a driver has the folder holds the lock for an instant."""
 
@@ -52,7 +52,6 @@ class Ledger:
             LedgerUnwritable: the disk refuses.
         """
         self._dir, self._path = sweep_dir, sweep_dir / _NAME
-        self._holder = sweep_dir / "ledger.holder.json"
         self._is_broken = self._is_together = False
         self._waiting: list[tuple[dict[str, Any], bytes]] = []
         """Events of a block that has not ended, and their lines."""
@@ -65,7 +64,7 @@ class Ledger:
             self._file = self._path.open("ab", buffering=0)
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
             with contextlib.suppress(OSError):  # for people alone
-                self._holder.write_text(json.dumps(holder), encoding="utf-8")
+                (sweep_dir / _HOLDER).write_text(json.dumps(holder), encoding="utf-8")
         except OSError as error:
             self._lock.release()
             raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
@@ -124,11 +123,16 @@ class Ledger:
             raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
         return size
 
+    def move(self, folder: Path) -> None:
+        """Give the directory another name. Whoever waits for it meanwhile begins in a new one of the former name."""
+        self._dir.rename(folder)
+        self._dir = folder
+
     def close(self) -> None:
         """Give the directory back."""
         self._file.close()
         with contextlib.suppress(OSError):
-            self._holder.unlink(missing_ok=True)
+            (self._dir / _HOLDER).unlink(missing_ok=True)
         self._lock.release()
 
     def __enter__(self) -> Ledger:
@@ -155,7 +159,7 @@ class Ledger:
 
     def _describe_holder(self) -> str:
         try:
-            holder = json.loads(self._holder.read_text(encoding="utf-8"))
+            holder = json.loads((self._dir / _HOLDER).read_text(encoding="utf-8"))
             return f" (process {holder['pid']} on {holder['host']})"
         except (OSError, ValueError, KeyError):
             return ""

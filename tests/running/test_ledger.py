@@ -22,14 +22,15 @@ from sweep.running.signals import OrderlyEnd
 
 
 def fill(folder: Path) -> None:
+    """Of numbers that no other text means: `2e0` is 2.0, and the clock's last digit is below what a float can tell."""
+    done = {"result": {"x": 1.5}, "seconds": 2.5, "worker": "w"}
+    failed = {"error_class": "BuildFailed", "error": "ä\nb", "retry": False}
     with Ledger(folder) as ledger:
-        ledger.append("run_started", conditions={"host": "h"})
+        ledger.append("run_started", t=0.5, conditions={"host": "h"})
         for stage in ("a", "b", "c"):
-            ledger.append("attempt_started", stage=stage, kind="build", attempt=1)
-        ledger.append("stage_done", stage="a", kind="build", attempt=1, result={"x": 1.5}, seconds=2.0, worker="w")
-        ledger.append(
-            "attempt_failed", stage="b", kind="build", attempt=1, error_class="BuildFailed", error="ä\nb", retry=False
-        )
+            ledger.append("attempt_started", t=1.5, stage=stage, kind="build", attempt=1)
+        ledger.append("stage_done", t=2.5, stage="a", kind="build", attempt=1, **done)
+        ledger.append("attempt_failed", t=3.5, stage="b", kind="build", attempt=1, **failed)
 
 
 def test_state_survives_reopening(tmp_path: Path) -> None:
@@ -188,12 +189,14 @@ def test_the_lock_of_a_folder_that_was_moved_is_not_taken_for_its_successors(tmp
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     other = subprocess.Popen([sys.executable, "-c", code], **pipes)  # type: ignore[call-overload]
     assert other.stdout.readline() == "here\n"
-    sweep_dir.rename(tmp_path / "out.old-1")
+    first.move(tmp_path / "out.old-1")
     first.close()
 
     assert other.stdout.readline() == "holds\n"
     assert is_held(sweep_dir)
     assert not is_held(tmp_path / "out.old-1")
+    assert not (tmp_path / "out.old-1" / "ledger.holder.json").exists()
+    assert (sweep_dir / "ledger.holder.json").exists()
     other.communicate()
     assert read_ledger(sweep_dir).runs == 1
 
