@@ -14,7 +14,7 @@ from sweep.engine.ray_crew import Crew
 from sweep.engine.ray_session import RaySession
 from sweep.engine.site import Site
 from sweep.engine.work import Outcome, compile_call, measure_call, perform, tune_call
-from sweep.errors import EngineError
+from sweep.errors import EngineError, in_one_line
 from sweep.running.contract import Attempt, Failed, Progress, Report
 
 __all__ = ["RayEngine"]
@@ -65,7 +65,7 @@ class RayEngine:
                 call = compile_call(attempt, self._crew.site.sweep_dir)
                 self._running[self._crew.builders.send("compile", call)] = _Running(attempt)
         except ray.exceptions.RayError as error:
-            raise EngineError(f"Ray does not take the attempt: {_line(error)}") from error
+            raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error
         return {}
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
@@ -100,7 +100,9 @@ class RayEngine:
             return outcome.report(running.attempt)
         except ray.exceptions.RayError as error:
             stage = running.attempt.stage
-            return Failed(stage.id, running.attempt.number, "EngineError", f"worker lost: {_line(error)}", 0.0, "")
+            return Failed(
+                stage.id, running.attempt.number, "EngineError", f"worker lost: {in_one_line(error)}", 0.0, ""
+            )
 
     def _ask_progress(self) -> None:
         """Ask tuners how far they are, once a second: an answer comes at once, and would keep this process spinning."""
@@ -121,7 +123,3 @@ class RayEngine:
             return []  # the attempt itself will tell
         is_running = any(running.attempt.stage.id == stage_id for running in self._running.values())
         return [Progress(stage_id, info)] if info and is_running else []
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sweep.errors import EngineError
+from sweep.errors import EngineError, in_one_line
 
 __all__ = ["JobEnd", "RayJobs"]
 
@@ -163,10 +162,10 @@ class RayJobs:
         except ray.exceptions.AuthenticationError as error:
             raise EngineError(
                 f"{self._where} does not take the token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN_PATH to a copy of "
-                f"the cluster's ({_line(error)[:120]})"
+                f"the cluster's ({in_one_line(error)[:120]})"
             ) from error
         except lost as error:
-            raise EngineError(f"{self._where} cannot be used: {_line(error)[:300]}") from error
+            raise EngineError(f"{self._where} cannot be used: {in_one_line(error)}") from error
 
 
 def _http_errors() -> tuple[type[BaseException], ...]:
@@ -177,7 +176,3 @@ def _http_errors() -> tuple[type[BaseException], ...]:
     except ImportError:
         return ()
     return aiohttp.ClientError, requests.RequestException
-
-
-def _line(error: Any) -> str:
-    return " ".join(str(error).split())

@@ -19,7 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from sweep.engine.node_probe import NodeView, look, refusal
 from sweep.engine.site import Site
-from sweep.errors import EngineError
+from sweep.errors import EngineError, in_one_line
 
 __all__ = ["Node", "Nodes", "home_node", "pinned_to"]
 
@@ -167,5 +167,5 @@ def _answer(ref: ray.ObjectRef[NodeView | str]) -> NodeView:
     try:
         seen = ray.get(ref)
     except ray.exceptions.RayError as error:
-        return NodeView(problem=f"it cannot run tasks: {' '.join(str(error).split())[:200]}")
+        return NodeView(problem=f"it cannot run tasks: {in_one_line(error)}")
     return seen if isinstance(seen, NodeView) else NodeView(problem=seen)

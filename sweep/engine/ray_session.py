@@ -18,7 +18,7 @@ from pathlib import Path
 
 import filelock
 
-from sweep.errors import EngineError, StudyError
+from sweep.errors import EngineError, StudyError, in_one_line
 
 __all__ = ["RaySession"]
 
@@ -56,7 +56,7 @@ class RaySession:
                 self._join(address)
         except Exception as error:  # Ray's own where a node is not up within 30 s, as on a loaded machine, has no class
             self.close()
-            said = " ".join(str(error).split())[:300]
+            said = in_one_line(error)
             if address is not None and isinstance(error, ConnectionError):
                 raise StudyError(said, key="ray.address", value=address, allowed="a cluster that is up") from error
             raise EngineError(f"{where} cannot be used: {said}") from error

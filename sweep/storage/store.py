@@ -17,7 +17,7 @@ from uuid import uuid4
 import pyarrow as pa
 from pyarrow import fs
 
-from sweep.errors import RecordError, StudyError
+from sweep.errors import RecordError, StudyError, in_one_line
 
 __all__ = ["Found", "Store"]
 
@@ -48,7 +48,9 @@ class Store:
                 raise ValueError("it names no folder")
         except (pa.ArrowException, ValueError, TypeError, OSError) as error:
             allowed = "a folder, or a URI: file:///..., s3://..., gs://..., abfs://..., hdfs://..."
-            raise StudyError(f"is no place: {_line(error)}", key="--out", value=self.name, allowed=allowed) from error
+            raise StudyError(
+                f"is no place: {in_one_line(error)}", key="--out", value=self.name, allowed=allowed
+            ) from error
         self._is_local = isinstance(self._fs, fs.LocalFileSystem)
 
     def put(self, key: str, data: bytes) -> None:
@@ -131,8 +133,4 @@ class Store:
         try:
             yield
         except (pa.ArrowException, OSError) as error:
-            raise RecordError(f"{self.name}: {_line(error)}") from error
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+            raise RecordError(f"{self.name}: {in_one_line(error)}") from error
