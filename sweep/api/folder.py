@@ -13,7 +13,7 @@ from sweep.running.ledger import Ledger
 from sweep.running.saved_plan import saved
 from sweep.study.spec import Study
 
-__all__ = ["claim", "default_sweep_dir", "write_inputs"]
+__all__ = ["check", "claim", "default_sweep_dir", "write_inputs"]
 
 _ALLOWED = "a new, an empty or a sweep's folder"
 _LEDGER, _PLAN, _STUDY = "ledger.jsonl", "plan.json", "study.yaml"
@@ -24,40 +24,24 @@ def default_sweep_dir(study: Study) -> Path:
     return Path("sweeps") / study.name
 
 
-def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
-    """Make sure the folder is there and is this study's, or free; with `fresh`, move what is there aside.
+def check(sweep_dir: Path, study: Study, *, fresh: bool = False) -> None:
+    """Look whether a folder is this study's, or free; with `fresh`, any sweep's. Changes nothing.
 
     Raises:
-        StudyError: it holds something else, or cannot be written.
-        LedgerError: a run has it.
+        StudyError: it holds something else, or cannot be read.
     """
     try:
         if sweep_dir.exists() and not sweep_dir.is_dir():
             raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
-        if sweep_dir.is_dir() and any(sweep_dir.iterdir()):
-            _claim_used(sweep_dir, study, fresh=fresh)
-        sweep_dir.mkdir(parents=True, exist_ok=True)
-        if not os.access(sweep_dir, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if not sweep_dir.is_dir() or not any(sweep_dir.iterdir()):
+            return
+        if not (sweep_dir / _LEDGER).exists():
+            if not (sweep_dir / "ledger.lock").exists():
+                raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+            return
+        name = None if fresh else _study_of(sweep_dir)
     except OSError as error:
-        raise StudyError(
-            f"cannot be used: {error.strerror or error}",
-            key="--out",
-            value=str(sweep_dir),
-            allowed="a folder that can be written",
-        ) from error
-
-
-def _claim_used(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
-    if not (sweep_dir / _LEDGER).exists():
-        if not (sweep_dir / "ledger.lock").exists():
-            raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
-        return
-    if fresh:
-        Ledger(sweep_dir).close()  # refuses when a run has it
-        sweep_dir.rename(_free_name(sweep_dir))
-        return
-    name = _study_of(sweep_dir)
+        raise _unusable(sweep_dir, error) from error
     if name not in (None, study.name):
         raise StudyError(
             f"holds the sweep of study {name!r}",
@@ -65,6 +49,30 @@ def _claim_used(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
             value=str(sweep_dir),
             allowed=f"another folder, or --fresh to move that sweep aside for {study.name!r}",
         )
+
+
+def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
+    """Make sure the folder is there and is this study's, or free; with `fresh`, move what is there aside.
+
+    Raises:
+        StudyError: it holds something else, or cannot be written.
+        LedgerError: a run has it.
+    """
+    check(sweep_dir, study, fresh=fresh)
+    try:
+        if fresh and (sweep_dir / _LEDGER).exists():
+            with Ledger(sweep_dir) as ledger:  # refuses when a run has it
+                ledger.move(_free_name(sweep_dir))
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        if not os.access(sweep_dir, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unusable(sweep_dir, error) from error
+
+
+def _unusable(sweep_dir: Path, error: OSError) -> StudyError:
+    problem = f"cannot be used: {error.strerror or error}"
+    return StudyError(problem, key="--out", value=str(sweep_dir), allowed="a folder that can be written")
 
 
 def _study_of(sweep_dir: Path) -> str | None:

@@ -93,7 +93,9 @@ class Journal:
         return _Watching(self, plan, ledger)
 
     def run_ended(self, status: str, **fields: Any) -> None:
-        """The last line of a run."""
+        """The last line of a run; a Ctrl-C after it has no other."""
+        if self._has_ended:
+            return
         self._has_ended = True
         self.write("run_ended", "info" if status == "done" else "warning", status=status, **fields)
 

@@ -90,6 +90,7 @@ def run(
     view: ProgressView | None = None,
     warm_start: Sequence[Path] = (),
     watchers: Sequence[Watcher] = (),
+    at_end: Callable[[SweepRun], None] | None = None,
 ) -> SweepRun:
     """Run what is missing of a study, and write its tables, MLflow runs and report.
 
@@ -98,6 +99,7 @@ def run(
     `view` shows progress. `warm_start`: sweep directories, stores of records or native MetaSchedule databases whose
     schedules the tuners begin with. `options`: how far it may go, by default the study's budget; cells that are not
     among its `only` stay as they are. `watchers` make observers, which are told of everything that happens.
+    `at_end` is told how it ended while the folder is still this run's: no other can have moved it or gone on.
 
     Raises:
         StudyError: the folder holds something else, the study does not go with the cluster, `only` fits no cell, nobody
@@ -108,7 +110,16 @@ def run(
     """
     if out is not None and is_uri(out):
         with stored(str(out), fresh=fresh) as folder:
-            return run(study, cluster, out=folder, options=options, view=view, warm_start=warm_start, watchers=watchers)
+            return run(
+                study,
+                cluster,
+                out=folder,
+                options=options,
+                view=view,
+                warm_start=warm_start,
+                watchers=watchers,
+                at_end=at_end,
+            )
     sweep_dir = Path(out or default_sweep_dir(study)).absolute()
     begun = time.monotonic()
     whole = make_plan(study, cluster)
@@ -122,6 +133,7 @@ def run(
         write_inputs(sweep_dir, study, whole)
         mirror = _mirror(study, cluster, sweep_dir, view, closing)
         ended = RunResult("done", 0)
+        is_reported = False
         if _is_missing_something(plan, ledger, sweep_dir, options):
             room = EngineRoom(cluster, sweep_dir)
             observers: list[Observer] = [] if view is None else [Shown(view, plan, ledger)]
@@ -134,13 +146,17 @@ def run(
                 ended = drive(
                     plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=_conditions()
                 )
-        elif _is_reported(sweep_dir):
-            return SweepRun(_status_of(plan, ledger), 0, sweep_dir, len(whole.cells))
-        elif mirror is not None:
-            mirror.start()
+        else:
+            is_reported = _is_reported(sweep_dir)
+            if mirror is not None and not is_reported:
+                mirror.start()
         status = _status_of(plan, ledger) if ended.status in ("done", "failed") else ended.status
-        _record(sweep_dir, len(whole.cells), mirror, status)
-        return SweepRun(status, ended.executed, sweep_dir, len(whole.cells), ended.stopped, ended.cut_short)
+        if not is_reported:
+            _record(sweep_dir, len(whole.cells), mirror, status)
+        told = SweepRun(status, ended.executed, sweep_dir, len(whole.cells), ended.stopped, ended.cut_short)
+        if at_end is not None:
+            at_end(told)
+        return told
 
 
 def _mirror(

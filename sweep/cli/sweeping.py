@@ -29,7 +29,7 @@ from sweep.cli.arguments import (
     show_report,
     shown,
 )
-from sweep.errors import LedgerError, RecordError, StudyError
+from sweep.errors import RecordError, StudyError
 
 if TYPE_CHECKING:
     from sweep.api.running import SweepRun
@@ -51,11 +51,13 @@ def plan_command(
 
     Example: sweep plan experiments/quickstart.yaml --json
     """
-    from sweep.api.folder import default_sweep_dir
+    from sweep.api.folder import check, default_sweep_dir
     from sweep.api.reading import explain_plan, plan
 
     spec, place = load_both(study, cluster)
-    summary = explain_plan(plan(spec, place, only=only), out or default_sweep_dir(spec))
+    folder = out or default_sweep_dir(spec)
+    check(folder, spec)
+    summary = explain_plan(plan(spec, place, only=only), folder)
     typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
     return EXIT_DONE
 
@@ -166,6 +168,14 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
     from sweep.running.signals import OrderlyEnd
 
     target = how.log_json or target_of_environment()
+
+    def tell(ended: SweepRun) -> None:
+        if view is not None:
+            view.close(interrupted=ended.status == "interrupted")
+        if journal is not None:
+            journal.run_ended(ended.status, executed=ended.executed, reason=ended.stopped)
+        _show(ended, place, as_json=how.as_json)
+
     with OrderlyEnd(), ExitStack() as closing:
         journal = None if target is None else closing.enter_context(Journal(target, spec.name))
         view = None  # lines for machines and for people do not go to one place
@@ -181,6 +191,7 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
                 view=view,
                 warm_start=how.warm_start,
                 watchers=[] if journal is None else [journal.watch],
+                at_end=tell,
             )
         except KeyboardInterrupt:  # before the work began, or after it
             if view is not None:
@@ -188,11 +199,6 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
             if journal is not None:
                 journal.run_ended("interrupted")
             return EXIT_INTERRUPTED
-        if view is not None:
-            view.close(interrupted=ended.status == "interrupted")
-        if journal is not None:
-            journal.run_ended(ended.status, executed=ended.executed, reason=ended.stopped)
-    _show(ended, place, as_json=how.as_json)
     return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
 
 
@@ -217,18 +223,18 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
 def _show_results(ended: SweepRun, name: str) -> None:
     """In a process of its own where they are many: a driver is as small at its end as while cells ended.
 
-    The run has given its folder back: where a `sweep run --fresh` has moved it aside, this one has ended all the same.
+    Raises:
+        SweepError: they cannot be shown.
     """
     from sweep.api.reporting import HERE_UP_TO_CELLS
 
     if ended.cells <= HERE_UP_TO_CELLS:
-        try:
-            show_report(ended.sweep_dir, name)
-        except (LedgerError, RecordError) as error:
-            typer.echo(f"the results cannot be shown: {error}", err=True)
+        show_report(ended.sweep_dir, name)
         return
     sys.stdout.flush()
-    subprocess.run([sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name], check=False)
+    command = [sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name]
+    if (code := subprocess.run(command, check=False).returncode) != EXIT_DONE:  # it has said why
+        raise RecordError(f"the results cannot be shown: `sweep report {shown(ended.sweep_dir)}` ended with {code}")
 
 
 def schema_command(

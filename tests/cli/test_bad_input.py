@@ -241,19 +241,26 @@ def test_files_that_hold_nothing_to_read(content: bytes, here: Path, sweep: Swee
 # -- the sweep directory ----------------------------------------------------------------------------------------------
 
 
-def test_out_is_a_file(here: Path, sweep: Sweep) -> None:
-    said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "tiny.onnx")
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("tiny.onnx", ["--out: is not a folder", "tiny.onnx'", "an empty"]),
+        ("things", ["--out: holds other things", "things'", "an empty"]),
+        ("x" * 300, ["--out: cannot be used: File name too long", "a folder that can be written"]),
+    ],
+    ids=["a file", "other things", "too long"],
+)
+def test_out_is_no_place_for_a_sweep(command: str, out: str, says: list[str], here: Path, sweep: Sweep) -> None:
+    (here / "things").mkdir()
+    (here / "things" / "photo.jpg").write_text("a cat")
 
-    assert_one_line(said, ["--out", "is not a folder", "tiny.onnx"])
+    assert_one_line(sweep(command, "study.yaml", "-c", "cluster.yaml", "--out", out), says)
+
+    assert [path.name for path in (here / "things").iterdir()] == ["photo.jpg"]
 
 
-def test_out_holds_other_things(here: Path, sweep: Sweep) -> None:
-    said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", ".")
-
-    assert_one_line(said, ["--out", "holds other things", "an empty"])
-
-
-@pytest.mark.parametrize("out", ["tiny.onnx/out", "/proc/out", "x" * 300], ids=["below a file", "/proc", "too long"])
+@pytest.mark.parametrize("out", ["tiny.onnx/out", "/proc/out"], ids=["below a file", "/proc"])
 def test_out_cannot_be_made(out: str, here: Path, sweep: Sweep) -> None:
     said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", out)
 
@@ -274,9 +281,9 @@ def test_out_is_the_sweep_of_another_study(here: Path, sweep: Sweep) -> None:
     assert sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "out").code == 0
     (here / "study.yaml").write_text(STUDY.replace("good", "other"))
 
-    said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "out")
-
-    assert_one_line(said, ["--out", "'good'", "another folder", "--fresh"])
+    for command in ("run", "plan"):
+        said = sweep(command, "study.yaml", "-c", "cluster.yaml", "--out", "out")
+        assert_one_line(said, ["--out", "'good'", "another folder", "--fresh"])
 
 
 def test_out_is_in_use(here: Path, sweep: Sweep) -> None:
