@@ -20,6 +20,7 @@ import filelock
 
 from sweep.analysis.outcome import SweepOutcome
 from sweep.analysis.results import Results, derive
+from sweep.api.reaching import check_store
 from sweep.errors import LedgerError, RecordError
 from sweep.running.ledger import is_held, read_ledger
 from sweep.running.outcome import sweep_outcome
@@ -179,15 +180,18 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
     `to`: a tracking server or database; None: the store in the sweep directory. A store that was lost is made anew.
 
     Raises:
+        StudyError: `to` is no store, or nobody answers there.
         LedgerError: the folder is not a sweep directory, or is being run, which mirrors it already.
-        RecordError: the store cannot be reached or written.
+        RecordError: the store cannot be read or written.
     """
     from sweep.record.follower import LOCK, finish
     from sweep.record.mlflow_store import without_password
     from sweep.running.saved_plan import restore
 
+    if to is not None:
+        check_store(to, "--to")
+    state = read_ledger(Path(sweep_dir))
     folder = Path(sweep_dir).absolute()
-    state = read_ledger(folder)
     if is_held(folder):
         raise LedgerError(f"{folder} is being run, and its run mirrors it")
     sweep = restore(folder)

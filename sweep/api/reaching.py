@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from sweep.errors import StudyError
 from sweep.study.cluster import PRETENDED, Cluster
 from sweep.study.ray_address import AUTO, read_ray_address
+from sweep.study.store_uri import read_store_uri
 
-__all__ = ["check_dashboard", "check_port_is_free", "check_reachable", "check_tracker"]
+__all__ = ["check_dashboard", "check_port_is_free", "check_reachable", "check_store", "check_tracker"]
 
 _CONNECT_S = 5.0
 _ENVIRONMENT = "RAY_ADDRESS"
@@ -56,6 +57,13 @@ def check_dashboard(address: str, key: str) -> None:
     if not host:
         raise StudyError("is no address of a dashboard", key=key, value=address, allowed=allowed)
     _connect((host, port), None, key, allowed)
+
+
+def check_store(uri: str, key: str) -> None:
+    """Raises StudyError where a URI is none of an MLflow store, or nobody answers where its server should be."""
+    server = read_store_uri(uri, None, key)
+    if server is not None:
+        _connect(server, None, key, "the URI of a tracking server or database that is up")
 
 
 def check_port_is_free(port: int, key: str) -> None:

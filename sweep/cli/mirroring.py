@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep
-from sweep.errors import StudyError
+from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument
 
 __all__ = ["mirror_command"]
 
@@ -27,9 +26,6 @@ def mirror_command(
     """
     from sweep.api.mirroring import mirror
 
-    if to == "":
-        raise StudyError("is empty", key="--to", allowed="the URI of a tracking server or database")
-    require_sweep(folder)
     done = mirror(folder, to, say=lambda line: typer.echo(line, err=True))
     if as_json:
         typer.echo(json.dumps({"store": done.tracking_uri, "runs": dict(done.run_ids)}, indent=2))

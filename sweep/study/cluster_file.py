@@ -16,6 +16,7 @@ from sweep.study.fit import fit
 from sweep.study.programs import read_program, read_server
 from sweep.study.ray_address import read_ray_address
 from sweep.study.spec import NATIVE, Target
+from sweep.study.store_uri import read_store_uri
 from sweep.study.suggest import listed
 from sweep.study.targets import read_target
 from sweep.study.yaml_file import read_yaml
@@ -34,6 +35,8 @@ def read_cluster(path: Path) -> Cluster:
         raise StudyError("is missing or empty", file=path, key="devices", allowed="a list of devices, each with a key")
     if form.ray.address is not None:
         read_ray_address(form.ray.address, path, "ray.address")
+    if form.mlflow.tracking_uri is not None:
+        read_store_uri(form.mlflow.tracking_uri, path, "mlflow.tracking_uri")
     seen: dict[str, int] = {}
     for index, device in enumerate(devices):
         if device.key in seen:

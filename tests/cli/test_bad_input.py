@@ -135,7 +135,15 @@ ARGUMENTS = {
         "submit study.yaml -c cluster.yaml --address http://127.0.0.1:1",
         ["--address: nobody answers there: Connection refused", "http://HOST:PORT of a cluster's dashboard"],
     ),
-    "a mirror without a place": ("mirror out --to=", ["--to: is empty", "tracking server"]),
+    "a mirror without a place": ("mirror out --to=", ["--to: is no MLflow store (got '')", "a tracking server"]),
+    "a mirror where nobody is": (
+        "mirror out --to http://127.0.0.1:1",
+        ["--to: nobody answers there: Connection refused (got '127.0.0.1:1')", "a tracking server"],
+    ),
+    "a mirror in a database that is away": (
+        "mirror out --to postgresql://me:secret@127.0.0.1:1/mlflow",
+        ["--to: nobody answers there: Connection refused (got '127.0.0.1:1')", "database"],
+    ),
     "cells of an unknown axis": (
         "plan study.yaml -c cluster.yaml --only tunner=random",
         ["--only", "'tunner'", "did you mean 'tuner'", "opt_level"],

@@ -106,6 +106,7 @@ CASES: list[tuple[str, str, str, str]] = [
     (BASE + "tracker: {managed: false}", "tracker.port", "is missing", "TVM_TRACKER_PORT"),
     (BASE + "tracker: {adress: x}", "tracker.adress", "not a key here", "host, port, managed"),
     (BASE + "ray: {num_cpus: 0}", "ray.num_cpus", "out of range (got 0)", "from 1"),
+    (BASE + "mlflow: {tracking_uri: ./mlruns}", "mlflow.tracking_uri", "no MLflow store (got './mlruns')", "sqlite:"),
     (BASE + "mlflow: {uri: x}", "mlflow.uri", "not a key here (got 'x')", "tracking_uri"),
     (BASE + "simulate: {failure_rate: 2}", "simulate.failure_rate", "out of range (got 2)", "from 0 to 1"),
     (BASE + "simulate: {stage_s: {tunes: 2}}", "simulate.stage_s.tunes", "did you mean 'tune'?", "import, lower"),
