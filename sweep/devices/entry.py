@@ -22,6 +22,8 @@ SET_ASIDE_AFTER = 3
 FIRST_REST_S = 0.5
 ASIDE_S = 30.0
 LONGEST_ASIDE_S = 600.0
+MOST_DOUBLINGS = 10
+"""More than any rest needs; two to the power of a thousand, as often as a board fails in a week, is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def well(entry: Entry, seen: float) -> Entry:
 def failed(entry: Entry, reason: str, now_s: float) -> Entry:
     """After a failure of the board's own: it rests, each time twice as long, and is set aside for longer."""
     failures = entry.failures + 1
-    beyond = failures - SET_ASIDE_AFTER
+    beyond = min(failures - SET_ASIDE_AFTER, MOST_DOUBLINGS)
     rest_s = min(LONGEST_ASIDE_S, ASIDE_S * 2.0**beyond) if beyond >= 0 else FIRST_REST_S * 2.0 ** (failures - 1)
     return replace(entry, failures=failures, rests_until_s=now_s + rest_s, reason=reason)
 

@@ -36,6 +36,10 @@ LOOPBACK = "127.0.0.1"
 END_GRACE_S = 2.0
 SHORT_LIFE_S = 5.0
 MAX_BACK_OFF_S = 30.0
+MOST_DOUBLINGS = 10
+"""More than any wait needs. A server that dies at each start for a night has died a thousand times, and two to the power
+of that is an error.
+"""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN)
 """On the disk, in memory, for another process: passes, unlike a command that is not there."""
 
@@ -119,11 +123,11 @@ class Warden:
         ward.last_exit = signal.Signals(-code).name if code < 0 else f"exit {code}"
         lived_s = time.monotonic() - ward.started_at
         ward.short_lives = ward.short_lives + 1 if lived_s < SHORT_LIFE_S else 0
-        back_off_s = 0.0 if ward.short_lives <= 1 else min(MAX_BACK_OFF_S, 0.25 * 2.0**ward.short_lives)
-        ward.start_again_at = time.monotonic() + back_off_s
+        wait_s = back_off_s(ward.short_lives)
+        ward.start_again_at = time.monotonic() + wait_s
         ward.restarts += 1
         ward.process, ward.identity = None, None
-        log.info("%s ended (%s) after %.1f s; again in %g s", ward.name, ward.last_exit, lived_s, back_off_s)
+        log.info("%s ended (%s) after %.1f s; again in %g s", ward.name, ward.last_exit, lived_s, wait_s)
 
     def _wait(self, owner_fd: int) -> None:
         """Sleep until the owner or a ward ends, or a start is due."""
@@ -212,6 +216,11 @@ def _listen(port: int) -> socket.socket:
     listening.bind((LOOPBACK, port))
     listening.listen(64)
     return listening
+
+
+def back_off_s(short_lives: int) -> float:
+    """Before the next start, after so many deaths soon after one: the first time none, then twice as long each time."""
+    return 0.0 if short_lives <= 1 else min(MAX_BACK_OFF_S, 2.0 ** min(short_lives - 2, MOST_DOUBLINGS))
 
 
 def _describe(ward: Ward) -> dict[str, Any]:

@@ -22,7 +22,15 @@ def after(failures: int, now_s: float = 100.0) -> Entry:
 
 @pytest.mark.parametrize(
     ("failures", "rest_s", "is_set_aside"),
-    [(1, 0.5, False), (2, 1.0, False), (3, 30.0, True), (4, 60.0, True), (7, 480.0, True), (8, 600.0, True)],
+    [
+        (1, 0.5, False),
+        (2, 1.0, False),
+        (3, 30.0, True),
+        (4, 60.0, True),
+        (7, 480.0, True),
+        (8, 600.0, True),
+        (1100, 600.0, True),  # a week of them
+    ],
 )
 def test_a_board_that_fails_rests_longer_each_time(failures: int, rest_s: float, is_set_aside: bool) -> None:
     entry = after(failures)
