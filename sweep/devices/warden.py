@@ -37,9 +37,7 @@ END_GRACE_S = 2.0
 SHORT_LIFE_S = 5.0
 MAX_BACK_OFF_S = 30.0
 MOST_DOUBLINGS = 10
-"""More than any wait needs. A server that dies at each start for a night has died a thousand times, and two to the power
-of that is an error.
-"""
+"""More than any wait needs; two to the power of a thousand, as often as a server may die in a night, is an error."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN)
 """On the disk, in memory, for another process: passes, unlike a command that is not there."""
 
