@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.planning.planner import Plan, make_plan
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
 from sweep.study.gate import load_cluster, load_study
 from sweep.study.grid import MAX_CELLS
 

@@ -20,7 +20,8 @@ from typing import Any
 from benchmarks.driver import study_of
 from benchmarks.results import conditions, save
 from sweep.engine.simulated import SimulatedEngine
-from sweep.planning.planner import Plan, make_plan
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
 from sweep.record.mlflow_bulk import BulkWriter
 from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
 from sweep.record.mlflow_store import open_client

@@ -22,7 +22,7 @@ from sweep.api.overlaying_seats import Seat
 from sweep.engine.work import MeasureCall
 from sweep.errors import DeviceLost, SweepError
 from sweep.planning.fingerprint import fingerprint
-from sweep.planning.planner import THRESHOLDS
+from sweep.planning.shared_stages import THRESHOLDS
 from sweep.study.spec import Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
 

@@ -15,7 +15,8 @@ from sweep.analysis.outcome import SweepOutcome
 from sweep.api.deriving import refresh
 from sweep.errors import LedgerError, StudyError
 from sweep.planning.narrowing import narrowed
-from sweep.planning.planner import Plan, make_plan
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
 from sweep.planning.summary import PlanSummary, explain
 from sweep.running.ledger import FinishedStage, LedgerState, is_held, read_ledger
 from sweep.running.outcome import cell_outcome, sweep_outcome

@@ -9,7 +9,7 @@ from typing import Any
 from sweep import errors
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
-from sweep.planning.planner import THRESHOLDS
+from sweep.planning.shared_stages import THRESHOLDS
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
 from sweep.study.cluster import Cluster, Device

@@ -1,33 +1,20 @@
-"""From a grid to the smallest set of stages: cells that need the same work share it.
-
-A stage's id is a hash of its kind, its options, the ids of its inputs and the versions of what does the work. Options
-are encoded once for each combination of axis values that they depend on, and not for each cell, so that 100,000 cells
-take seconds.
-"""
+"""From a grid to the smallest set of stages: cells that need the same work share it."""
 
 from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any
 
-from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
 from sweep.planning.order import by_information
-from sweep.planning.stage import KINDS, Plan, PlannedCell, Stage
-from sweep.planning.versions import versions_of
+from sweep.planning.shared_stages import SharedStages
+from sweep.planning.stage import KINDS, Plan, PlannedCell
 from sweep.study.cluster import Cluster
 from sweep.study.grid import cells, left_out
-from sweep.study.model_file import LIGHT
-from sweep.study.spec import NATIVE, NO_CHOICE, Cell, Study
+from sweep.study.spec import Study
 
-__all__ = ["THRESHOLDS", "Plan", "PlannedCell", "make_plan"]
-
-_NO_HINTS: Mapping[str, Any] = {}  # plain: stages are pickled
-THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
-"""Largest difference from the reference output; float16 keeps 11 bits of a number."""
+__all__ = ["make_plan"]
 
 
 def make_plan(study: Study, cluster: Cluster) -> Plan:
@@ -42,17 +29,17 @@ def make_plan(study: Study, cluster: Cluster) -> Plan:
 
 def _make_plan(study: Study, cluster: Cluster) -> Plan:
     grid = list(cells(study, cluster))
-    work = _Work(study, cluster)
+    shared = SharedStages(study, cluster)
     planned: list[PlannedCell | None] = [None] * len(grid)
     naive: Counter[str] = Counter()
     for index in by_information(study, grid):
-        stages = work.stages_of(grid[index])
+        stages = shared.of(grid[index])
         planned[index] = PlannedCell(grid[index], stages)
-        naive.update(work.stages[stage].kind for stage in stages)
+        naive.update(shared.by_id[stage].kind for stage in stages)
     return Plan(
         study_name=study.name,
         cells=[cell for cell in planned if cell is not None],
-        stages=work.stages,
+        stages=shared.by_id,
         naive={kind: naive[kind] for kind in KINDS if naive[kind]},
         left_out=left_out(study, cluster),
     )
@@ -68,186 +55,3 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
-
-
-class _Work:
-    """Makes stages, each once."""
-
-    def __init__(self, study: Study, cluster: Cluster) -> None:
-        self._study = study
-        self._models = {model.name: model for model in study.models}
-        self._tuners = {tuner.label: tuner for tuner in study.tuners}
-        self._devices = {device.key: device for device in cluster.devices}
-        self._targets = {target.name: target for target in study.targets}
-        self._full_targets: dict[tuple[str, str], _Options] = {}
-        self._options: dict[Hashable, _Options] = {}
-        self._ids: dict[Hashable, str] = {}
-        self._versions = {
-            (kind, runtime): canonical_json(versions_of(kind, runtime))
-            for kind in KINDS
-            for runtime in ("tvm", *study.references)
-        }
-        self._measure = asdict(study.measure)
-        self.stages: dict[str, Stage] = {}
-
-    def stages_of(self, cell: Cell) -> tuple[str, ...]:
-        """Ids of the stages that a cell takes, the stages made where they are new."""
-        imported = self._import(cell)
-        if cell.runtime != "tvm":
-            return imported, self._measured(cell, (imported,))
-        lowered = self._lower(cell, imported)
-        tuned = () if self._tuners[cell.tuner].is_untuned else (self._tune(cell, lowered),)
-        built = self._build(cell, (lowered, *tuned))
-        return imported, lowered, *tuned, built, self._measured(cell, (imported, built))
-
-    # -- one kind each ------------------------------------------------------------------------------------------------
-
-    def _import(self, cell: Cell) -> str:
-        key = ("import", cell.model, cell.batch)
-        if key in self._ids:
-            return self._ids[key]
-        model = self._models[cell.model]
-        options = {
-            "sha256": model.sha256,
-            "inputs": {name: list(shape) for name, shape in model.inputs.items()},
-            "batch": cell.batch,
-            "seed": self._study.seed,
-            # The networks of the onnx package have constant weights, on which wrong code can go unseen
-            "weights": "random" if model.source.startswith(LIGHT) else "as-is",
-        }
-        hints = {"path": str(model.path), "name": model.name, "source": model.source}
-        stage = Stage("", "import", options, hints, (), f"import {_network(cell)}")
-        return self._keep(key, self._add(stage, canonical_json(options)))
-
-    def _lower(self, cell: Cell, imported: str) -> str:
-        target = self._full_target(cell)
-        key = ("lower", imported, cell.opt_level, cell.layout, cell.precision, target.text)
-        if key in self._ids:
-            return self._ids[key]
-        options = self._once(
-            key[:1] + key[2:],
-            lambda: {
-                "opt_level": cell.opt_level,
-                "layout": cell.layout,
-                "precision": cell.precision,
-                "target": target.data,
-            },
-        )
-        label = f"lower {self._compiled(cell)}{self._where(cell)}"
-        stage = Stage("", "lower", options.data, _NO_HINTS, (imported,), label)
-        return self._keep(key, self._add(stage, options.text))
-
-    def _tune(self, cell: Cell, lowered: str) -> str:
-        target = self._full_target(cell)
-        tuner = self._tuners[cell.tuner]
-        options = self._once(
-            ("tune", cell.tuner, cell.device, target.text),
-            lambda: {
-                "tuner": {"name": tuner.name, "options": dict(tuner.options)},
-                "device": cell.device,
-                "target": target.data,
-                "seed": self._study.seed,
-            },
-        )
-        hints = self._once(
-            ("tune hints", cell.tuner, cell.device, target.text),
-            lambda: {
-                "tuner": tuner.label,
-                "tuner_key": f"{target.hash}/{tuner.label}-{cell.device}",
-                "records": f"records/{target.hash}/{tuner.label}-{cell.device}",
-                "members": 0,
-                "linker": self._devices[cell.device].linker,
-            },
-        )
-        label = f"tune {self._compiled(cell)} {cell.tuner} on {cell.device}"
-        before = len(self.stages)
-        stage_id = self._add(Stage("", "tune", options.data, hints.data, (lowered,), label), options.text)
-        hints.data["members"] += len(self.stages) - before
-        return stage_id
-
-    def _build(self, cell: Cell, inputs: tuple[str, ...]) -> str:
-        target = self._full_target(cell)
-        options = self._once(("build", target.text), lambda: {"target": target.data})
-        hints = self._once(("build hints", cell.device), lambda: {"linker": self._devices[cell.device].linker})
-        label = f"build {self._compiled(cell)} {cell.tuner}{self._where(cell)}"
-        return self._add(Stage("", "build", options.data, hints.data, inputs, label), options.text)
-
-    def _measured(self, cell: Cell, inputs: tuple[str, ...]) -> str:
-        device = self._devices[cell.device]
-        options = self._once(
-            ("measure", cell.device, cell.runtime, cell.precision),
-            lambda: {
-                "runtime": cell.runtime,
-                "device": cell.device,
-                "device_target": dict(device.target),
-                "threads": device.threads,
-                "measure": self._measure,
-                "threshold": THRESHOLDS[cell.precision],
-            },
-        )
-        is_reference = cell.target == NO_CHOICE
-        what = f"{_network(cell)} {cell.runtime}" if is_reference else f"{self._compiled(cell)} {cell.tuner}"
-        stage = Stage("", "measure", options.data, _NO_HINTS, inputs, f"measure {what} on {cell.device}")
-        return self._add(stage, options.text, cell.runtime)
-
-    # -- ids ----------------------------------------------------------------------------------------------------------
-
-    def _full_target(self, cell: Cell) -> _Options:
-        key = (cell.target, cell.device)
-        if key not in self._full_targets:
-            attrs = self._targets[cell.target].on(self._devices[cell.device])
-            self._full_targets[key] = _Options(dict(attrs))
-        return self._full_targets[key]
-
-    def _where(self, cell: Cell) -> str:
-        """For a stage that belongs to no device: `native` alone does not say whose."""
-        return f" for {cell.device}" if self._targets[cell.target].attrs["kind"] == NATIVE else ""
-
-    def _once(self, key: Hashable, make: Callable[[], dict[str, Any]]) -> _Options:
-        if key not in self._options:
-            self._options[key] = _Options(make())
-        return self._options[key]
-
-    def _compiled(self, cell: Cell) -> str:
-        """A network and what it is compiled with: of all tuners and devices one text."""
-        key = ("compiled", cell.model, cell.batch, cell.opt_level, cell.layout, cell.precision, cell.target)
-        if key not in self._ids:
-            self._ids[key] = _compiled(cell)
-        return self._ids[key]
-
-    def _keep(self, key: Hashable, stage_id: str) -> str:
-        """Remember the id of a stage that many cells share; that of others is as quickly made as looked up."""
-        self._ids[key] = stage_id
-        return stage_id
-
-    def _add(self, draft: Stage, options: str, runtime: str = "tvm") -> str:
-        """Give a stage its id, and keep it unless there is one of the same content. `options`: its own, encoded."""
-        inputs = '["' + '","'.join(draft.inputs) + '"]' if draft.inputs else "[]"
-        # The canonical JSON of the whole, put together from parts that are canonical already
-        stage_id = hashed(
-            f'{{"inputs":{inputs},"kind":"{draft.kind}","options":{options},'
-            f'"versions":{self._versions[draft.kind, runtime]}}}'
-        )
-        if stage_id not in self.stages:
-            self.stages[stage_id] = Stage(stage_id, draft.kind, draft.options, draft.hints, draft.inputs, draft.label)
-        return stage_id
-
-
-class _Options:
-    """A dict that many stages share, encoded once."""
-
-    __slots__ = ("data", "hash", "text")
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        self.data = data
-        self.text = canonical_json(data)
-        self.hash = fingerprint(data)[:12]
-
-
-def _network(cell: Cell) -> str:
-    return cell.model if cell.batch == 1 else f"{cell.model} batch{cell.batch}"
-
-
-def _compiled(cell: Cell) -> str:
-    unusual = [word for word, usual in ((cell.layout, "NCHW"), (cell.precision, "float32")) if word != usual]
-    return " ".join([_network(cell), f"O{cell.opt_level}", *unusual, cell.target])

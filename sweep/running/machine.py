@@ -17,8 +17,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sweep.errors import PlanError
-from sweep.planning.planner import Plan
-from sweep.planning.stage import Stage
+from sweep.planning.stage import Plan, Stage
 from sweep.running.events import (
     FINAL,
     AttemptFailed,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
-from sweep.planning.planner import Plan, PlannedCell
+from sweep.planning.stage import Plan, PlannedCell
 from sweep.running.ledger_state import LedgerState
 from sweep.study.selection import parse_selection
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.planning.planner import Plan, PlannedCell
-from sweep.planning.stage import Stage
+from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.spec import Cell
 
 

@@ -7,8 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
-from sweep.planning.planner import Plan
-from sweep.planning.stage import Stage
+from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import needs_of
 from sweep.running.events import (
     AttemptFailed,
