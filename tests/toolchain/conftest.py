@@ -40,8 +40,12 @@ def light_model(name: str) -> Path:
 
 
 def import_light(run: Run, name: str, out_dir: Path, batch: int | None = None) -> dict[str, Any]:
-    hints = {"path": str(light_model(name)), "source": f"onnx-light:{name}"}
-    return run("import_model", options={"inputs": {}, "batch": batch, "seed": 0}, hints=hints, out_dir=str(out_dir))
+    return import_file(run, light_model(name), out_dir, batch, source=f"onnx-light:{name}")
+
+
+def import_file(run: Run, path: Path, out_dir: Path, batch: int | None = None, **hints: str) -> dict[str, Any]:
+    options = {"inputs": {}, "batch": batch, "seed": 0}
+    return run("import_model", options=options, hints={"path": str(path), **hints}, out_dir=str(out_dir))
 
 
 def lower(run: Run, import_dir: Path, out_dir: Path, level: int, **axes: str) -> dict[str, Any]:
@@ -98,8 +102,7 @@ def small(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An imported network that takes next to no time."""
     folder = tmp_path_factory.mktemp("small")
     write_small_network(folder / "small.onnx")
-    hints = {"path": str(folder / "small.onnx")}
-    run("import_model", options={"inputs": {}, "batch": None, "seed": 0}, hints=hints, out_dir=str(folder / "import"))
+    import_file(run, folder / "small.onnx", folder / "import")
     return folder / "import"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import LowerFailed
 from sweep.toolchain.lowering import RECIPES
-from tests.toolchain.conftest import TARGET, Run, build, import_light, lower
+from tests.toolchain.conftest import TARGET, Run, build, import_file, import_light, lower
 from tests.toolchain.networks import write_branches
 
 pytestmark = pytest.mark.tvm
@@ -187,8 +187,7 @@ def branches(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An imported network of all that a change of layout meets."""
     folder = tmp_path_factory.mktemp("branches")
     write_branches(folder / "branches.onnx")
-    hints = {"path": str(folder / "branches.onnx")}
-    run("import_model", options={"inputs": {}, "batch": None, "seed": 0}, hints=hints, out_dir=str(folder / "import"))
+    import_file(run, folder / "branches.onnx", folder / "import")
     return folder / "import"
 
 
