@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -140,16 +140,7 @@ def _check_batches(form: StudyForm, file: Path) -> None:
 
 def _check_rules(study: Study) -> None:
     """Rules may speak only of what the study has; devices are known later."""
-    known: Mapping[str, tuple[Any, ...]] = {
-        "model": tuple(model.name for model in study.models),
-        "target": tuple(target.name for target in study.targets),
-        "tuner": tuple(tuner.label for tuner in study.tuners),
-        "opt_level": study.opt_levels,
-        "layout": study.layouts,
-        "precision": study.precisions,
-        "batch": study.batches,
-        "runtime": ("tvm", *study.references),
-    }
+    known = study.axes
     # A rule that adds cells may go beyond the axes, but not name what is defined nowhere
     defined = {axis: known[axis] for axis in ("model", "target", "tuner", "runtime")}
     for key, rules, values in (("exclude", study.exclude, known), ("include", study.include, defined)):

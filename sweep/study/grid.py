@@ -61,17 +61,7 @@ class _Grid:
         }
         self._references = {device.key: self._references_on(device) for device in cluster.devices}
         self.left_out = [entry for entry in self.left_out if entry.device in {device.key for device in self._devices}]
-        self._axes: dict[str, tuple[Any, ...]] = {
-            "model": tuple(model.name for model in study.models),
-            "target": tuple(target.name for target in study.targets),
-            "tuner": tuple(tuner.label for tuner in study.tuners),
-            "opt_level": study.opt_levels,
-            "layout": study.layouts,
-            "precision": study.precisions,
-            "batch": study.batches,
-            "device": tuple(device.key for device in self._devices),
-            "runtime": (TVM, *study.references),
-        }
+        self._axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
         self._keys = tuple(device.key for device in cluster.devices)
         self._exclude = _compiled(study.exclude)
 

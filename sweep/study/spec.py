@@ -152,6 +152,20 @@ class Study:
     """Other runtimes measured beside, for comparison."""
     path: Path
 
+    @property
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each axis but `device`, for which it takes a cluster."""
+        return {
+            "model": tuple(model.name for model in self.models),
+            "target": tuple(target.name for target in self.targets),
+            "tuner": tuple(tuner.label for tuner in self.tuners),
+            "opt_level": self.opt_levels,
+            "layout": self.layouts,
+            "precision": self.precisions,
+            "batch": self.batches,
+            "runtime": ("tvm", *self.references),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
