@@ -54,6 +54,9 @@ class RaySession:
                 self._start(num_cpus, resources, metrics_port)
             else:
                 self._join(address)
+        except KeyboardInterrupt:
+            self.close()
+            raise
         except Exception as error:  # Ray's own where a node is not up within 30 s, as on a loaded machine, has no class
             self.close()
             said = in_one_line(error)
