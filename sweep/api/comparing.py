@@ -66,12 +66,13 @@ def compare_more(
     if found.is_decided:
         return found
     with Pairing(folder, (found.first, found.second), cluster, minutes) as pairing:
-        has_time = True
+        has_time, told = True, ""
         while has_time and not found.is_decided:
             has_time = pairing.measure(found.pairs_wanted)
             found = compare(folder, first, second, across_hosts=across_hosts)
-            if found.paired is not None:
-                say(found.as_look())
+            if found.paired is not None and (look := found.as_look()) != told:  # the same after a pair set aside
+                say(look)
+                told = look
     return found
 
 

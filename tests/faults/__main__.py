@@ -10,11 +10,13 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,9 +44,9 @@ def main(arguments: Sequence[str]) -> int:
     first = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
     for number in range(asked.times):
         begun, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="sweep-faults-"))
-        failures = _campaign(first + number, folder)
+        logs, failures = _campaign(first + number, folder)
         told = f"campaign {number + 1} of {asked.times}, seed {first + number}: {time.monotonic() - begun:.0f} s"
-        print(f"{told}, {'FAILED' if failures else 'passed'}", flush=True)
+        print(f"{told}, {'FAILED: ' if failures else ''}{_counted(logs)}", flush=True)
         if failures:
             print(*failures, f"again: python -m tests.faults --seed {first + number}; see {folder}", sep="\n")
             return 1
@@ -58,8 +60,17 @@ def _check_lanes() -> None:
         raise SystemExit(f"in no lane, or not there: {', '.join(sorted(there ^ named))}")
 
 
-def _campaign(seed: int, folder: Path) -> list[str]:
-    """What the lanes said that failed."""
+def _counted(logs: Sequence[str]) -> str:
+    """Tests by what became of them, as in `26 passed, 1 skipped`: a skipped one has shown nothing."""
+    counts: Counter[str] = Counter()
+    for log in logs:
+        for count, outcome in re.findall(r"(\d+) (passed|failed|errors?|skipped)", log.rstrip().rpartition("\n")[2]):
+            counts[outcome] += int(count)
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+
+
+def _campaign(seed: int, folder: Path) -> tuple[list[str], list[str]]:
+    """What all lanes said, and what those said that failed."""
     running = [_start(folder / f"lane-{number}", lane, seed) for number, lane in enumerate(LANES)]
     try:
         codes = [lane.wait() for lane in running]
@@ -67,7 +78,8 @@ def _campaign(seed: int, folder: Path) -> list[str]:
         for lane in running:  # pytest has been told too, and ends what it has started
             lane.wait()
         raise
-    return [(folder / f"lane-{number}.log").read_text() for number, code in enumerate(codes) if code]
+    logs = [(folder / f"lane-{number}.log").read_text() for number in range(len(LANES))]
+    return logs, [log for log, code in zip(logs, codes, strict=True) if code]
 
 
 def _start(folder: Path, files: Sequence[str], seed: int) -> subprocess.Popen[bytes]:
