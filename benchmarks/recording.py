@@ -1,10 +1,10 @@
 """What recording in MLflow costs a sweep: the same simulated sweep in turns with MLflow on and off.
 
 The work does nothing for a quarter of a second, on 16 workers at once, so that cells settle faster than they would on
-dozens of boards; with a server on the same cores, which takes some 17 cells a second, for a second and a half. A sweep's
-time is that of the whole command `sweep run`, from the interpreter's start to the report and the last run in MLflow; its
-loop, from the ledger's first event to its last, is told apart. Pairs begin with the one and with the other in turn,
-after one run to warm up.
+dozens of boards; with a server on the same cores, which takes some 17 cells a second, for a second and a half. A
+sweep's time is that of the whole command `sweep run`, from the interpreter's start to the report and the last run in
+MLflow; its loop, from the ledger's first event to its last, is told apart. Pairs begin with the one and with the
+other in turn, after one run to warm up.
 """
 
 from __future__ import annotations
