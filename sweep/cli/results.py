@@ -136,7 +136,7 @@ def ui_command(
     check_port_is_free(port, "--port")
     argv = command(folder, port=port)
     address = f"http://127.0.0.1:{port}"
-    typer.echo(f"MLflow on {address} (Ctrl-C ends it)")
+    typer.echo(f"MLflow comes up on {address}, which takes some seconds (Ctrl-C ends it)")
     typer.echo(f"  cells   {address}{view_path(experiment)}")
     typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
     typer.echo(f"  failed  {address}{view_path(experiment, FAILED)}")
