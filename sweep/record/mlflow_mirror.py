@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.answer import Best, answer, best_cells
 from sweep.analysis.results import Results
 from sweep.record import mlflow_rows as rows
 from sweep.record.mlflow_bulk import writer_for
@@ -224,9 +224,13 @@ def _parent_points(results: Results, now_ms: int) -> list[Point]:
         Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "tainted", "failed", "skipped")
     ]
     return points + [
-        Point(f"sweep/best_ms {metric_name(f'{best.model} {best.device}')}", best.row["latency_ms_median"], now_ms)
+        Point(f"sweep/best_ms {metric_name(_place(best))}", best.row["latency_ms_median"], now_ms)
         for best in best_cells(results.cells)
     ]
+
+
+def _place(best: Best) -> str:
+    return f"{best.model} {best.device}" if best.batch == 1 else f"{best.model} batch{best.batch} {best.device}"
 
 
 def _ms(now: float | None) -> int:

@@ -40,7 +40,7 @@ def as_json(results: Results) -> str:
         "question": results.summary.question,
         "answer": answer(results),
         "best": [
-            {"model": one.model, "device": one.device, "cell_id": one.row["cell_id"]}
+            {"model": one.model, "batch": one.batch, "device": one.device, "cell_id": one.row["cell_id"]}
             for one in best_cells(results.cells)
         ],
         "summary": asdict(results.summary),

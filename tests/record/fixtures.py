@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.record.outcome import CellOutcome, SweepOutcome
+from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.study.spec import Cell
 
 BASE_MS = {"squeezenet": 16.0, "shufflenet": 9.5, "resnet50": 142.0}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.results import derive
 from sweep.errors import RecordError
 from sweep.record.mlflow_bulk import BulkWriter
@@ -18,7 +19,6 @@ from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
 from sweep.record.mlflow_store import embedded_store, open_client, ui_command, ui_environment, without_password
 from sweep.record.mlflow_view import experiment_tags
 from sweep.record.mlflow_writer import ClientWriter
-from sweep.record.outcome import CellOutcome, SweepOutcome
 from tests.record.fixtures import STARTED_T, sweep_outcome
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.integration]
@@ -121,6 +121,17 @@ def test_what_takes_the_whole_sweep_is_added_at_its_end(
     assert parent.data.metrics["sweep/cells_failed"] == 1
     assert parent.data.metrics["sweep/best_ms squeezenet local-1"] == pytest.approx(2.16)
     assert "still 2.11x slower than ONNX Runtime" in parent.data.tags["mlflow.note.content"]
+
+
+def test_the_best_of_each_batch_has_a_metric_of_its_own(tmp_path: Path, empty_store: Path) -> None:
+    shutil.copy(empty_store, tmp_path)
+    outcome = sweep_outcome(tmp_path, devices=("local-1",), troubles=False)
+    larger = [replace(cell, cell=replace(cell.cell, batch=4)) for cell in outcome.cells]
+    mirror = opened(tmp_path, outcome)
+    mirror.record_results(derive(replace(outcome, cells=[*outcome.cells, *larger])))
+    parent, _ = all_runs(tmp_path)
+    best = {name for name in parent.data.metrics if name.startswith("sweep/best_ms")}
+    assert best == {"sweep/best_ms squeezenet local-1", "sweep/best_ms squeezenet batch4 local-1"}
 
 
 def test_files_lie_inside_the_sweep_directory(mirrored: MlflowMirror, sweep_dir: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sweep.analysis.outcome import CellOutcome
 from sweep.record import mlflow_rows as rows
-from sweep.record.outcome import CellOutcome
 from sweep.study.spec import AXES
 from tests.record.fixtures import STARTED_T, TAINT, sweep_outcome, tainted
 
