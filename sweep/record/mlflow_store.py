@@ -14,13 +14,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 from urllib.parse import quote
 
-import filelock
-
 from sweep.errors import RecordError
+from sweep.record.scratch import scratch
 
 __all__ = [
     "bring_home",
@@ -46,7 +44,6 @@ _ENVIRONMENT = {
 }
 
 _ARTIFACTS = "mlartifacts"
-_MEMORY, _SCRATCH, _LOCK = Path("/dev/shm"), "sweep-mlflow-", "lock"
 
 
 def embedded_store(sweep_dir: Path) -> tuple[str, str]:
@@ -205,8 +202,8 @@ def _create_sqlite(path: Path) -> None:
     from mlflow.tracking.client import MlflowClient
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _scratch() as scratch:
-        made = scratch / path.name
+    with scratch() as folder:
+        made = folder / path.name
         # MLflow makes an empty experiment by itself, which would be the first thing a person sees in the UI.
         MlflowClient(f"sqlite:///{made}").delete_experiment("0")
         partial = path.with_name(f".{path.name}.partial")
@@ -216,17 +213,6 @@ def _create_sqlite(path: Path) -> None:
             with closing(sqlite3.connect(partial)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
         partial.replace(path)
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder in memory; those that killed processes have left, whose locks nobody holds, are removed."""
-    home = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(gettempdir())
-    for left in home.glob(f"{_SCRATCH}*/{_LOCK}"):
-        with suppress(filelock.Timeout, OSError), filelock.FileLock(left, timeout=0):
-            shutil.rmtree(left.parent, ignore_errors=True)
-    with TemporaryDirectory(dir=home, prefix=_SCRATCH) as scratch, filelock.FileLock(Path(scratch) / _LOCK):
-        yield Path(scratch)
 
 
 def _is_on_network(folder: Path) -> bool:

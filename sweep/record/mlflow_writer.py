@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from sweep.record.mlflow_rows import Point
 from sweep.record.mlflow_runs import ModelFile, RunDraft
+from sweep.record.scratch import scratch
 
 __all__ = ["CONTEXT", "KNOWN_TAGS", "ClientWriter", "Writer", "dataset_source", "keep"]
 
@@ -116,8 +116,8 @@ def keep(artifact: Mapping[str, Any], home: str, tracking_uri: str | None = None
         return
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    with TemporaryDirectory() as scratch:
-        path = Path(scratch) / "cell.json"
+    with scratch() as folder:
+        path = folder / "cell.json"
         path.write_text(text, encoding="utf-8")
         get_artifact_repository(home, tracking_uri).log_artifact(str(path))
 
