@@ -26,15 +26,15 @@ from benchmarks.results import conditions, print_table, save
 from sweep.analysis.comparison import CellComparison, compare_cells
 from sweep.analysis.measured_cell import Block, MeasuredCell, PairedBlocks
 from sweep.analysis.measurements import repeats_of
-from sweep.api.engine_room import EngineRoom
-from sweep.api.pairing import REPEATS
-from sweep.api.single_stage import measure_stage
-from sweep.devices.timing import RETAKES
+from sweep.api.commands.measure_more import REPEATS
+from sweep.api.session.engine_session import EngineSession
+from sweep.api.session.single_stage import measure_stage
+from sweep.devices.measuring.timing import RETAKES
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine
-from sweep.running.ledger import read_ledger
-from sweep.running.saved_plan import restore
-from sweep.study.cluster import Cluster, Device
+from sweep.running.ledger.ledger import read_ledger
+from sweep.running.ledger.saved_plan import restore
+from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.spec import Measure
 
 __all__ = ["bench_comparison"]
@@ -82,7 +82,7 @@ def bench_comparison(folder: Path, minutes: float) -> None:
     cluster, artifacts = _build(folder)
     device = cluster.devices[0]
     others = sorted(os.sched_getaffinity(0) - set(device.cores))
-    with EngineRoom(replace(cluster, engine="inline"), folder / "sweep") as engine:
+    with EngineSession(replace(cluster, engine="inline"), folder / "sweep") as engine:
         bench = _Bench(engine, device)
         truth = bench.truth(artifacts, 60 * minutes * TRUTH_SHARE)
         kernel = bench.kernel(artifacts["a"], others, 60 * minutes * KERNEL_SHARE)

@@ -23,7 +23,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.results import conditions, print_table, save
-from sweep.running.ledger import read_ledger
+from sweep.running.ledger.ledger import read_ledger
 
 __all__ = ["Cost", "bench_driver", "study_of"]
 
@@ -191,7 +191,7 @@ class _Watch:
                 size = self._ledger.stat().st_size if self._ledger.exists() else 0
                 self._samples.append((time.perf_counter() - start, size, rss))
                 for child in process.children():
-                    self._take("mirror" if "sweep.record.follower" in child.cmdline() else "report", child)
+                    self._take("mirror" if "sweep.record.mlflow.mirror_process" in child.cmdline() else "report", child)
             time.sleep(_SAMPLE_S)
 
     def memory(self, cells: int) -> Memory:

@@ -18,8 +18,8 @@ from typing import TypeVar
 import numpy as np
 
 from benchmarks.results import conditions, print_table, save
+from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import judge
-from sweep.analysis.overlay.times import LayerTimes
 
 __all__ = ["Timing", "bench_overlay", "time_overlay"]
 

@@ -34,7 +34,7 @@ def main() -> int:
     from ray import tune
     from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-    from sweep.record.mlflow_store import open_client
+    from sweep.record.mlflow.tracking_store import open_client
 
     seconds = asked.seconds
 

@@ -26,8 +26,8 @@ from statistics import median
 from benchmarks.driver import WORKERS, study_of
 from benchmarks.results import conditions, print_table, save
 from sweep.errors import RecordError
-from sweep.record.mlflow_store import embedded_store, open_client, ui_environment
-from sweep.running.ledger import read_ledger
+from sweep.record.mlflow.tracking_store import embedded_store, open_client, ui_environment
+from sweep.running.ledger.ledger import read_ledger
 
 __all__ = ["BAR", "SIZES", "Timed", "bench_recording", "ratios"]
 

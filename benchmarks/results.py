@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from sweep.devices.conditions import observe
+from sweep.devices.measuring.conditions import observe
 
 __all__ = ["RESULTS", "conditions", "latest_folder", "new_folder", "print_table", "read_json", "save"]
 

@@ -22,17 +22,17 @@ from benchmarks.results import conditions, save
 from sweep.engine.simulated import SimulatedEngine
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
-from sweep.record.mlflow_bulk import BulkWriter
-from sweep.record.mlflow_runs import ModelFile, RunDraft, draft_of
-from sweep.record.mlflow_store import open_client
-from sweep.record.mlflow_writer import ClientWriter, Writer
+from sweep.record.mlflow.bulk_writer import BulkWriter
+from sweep.record.mlflow.client_writer import ClientWriter, Writer
+from sweep.record.mlflow.run_draft import ModelFile, RunDraft, draft_of
+from sweep.record.mlflow.tracking_store import open_client
 from sweep.running.contract import needs_of
 from sweep.running.driver import drive
 from sweep.running.events import StageDone, Start, Tick
-from sweep.running.ledger import Ledger
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.running.machine import Machine
-from sweep.running.outcome import cell_outcome
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster, load_study
 from sweep.study.spec import Study
 
@@ -165,7 +165,7 @@ class _Echo:
 
 @contextmanager
 def _ray() -> Iterator[None]:
-    from sweep.engine.ray_session import RaySession
+    from sweep.engine.ray.ray_session import RaySession
 
     session = RaySession(None, 8, {})
     try:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         run,
         standing,
     )
-    from sweep.api.comparing import compare
-    from sweep.api.overlaying import overlay
+    from sweep.api.commands.compare import compare
+    from sweep.api.overlay.overlay import overlay
 
 __version__ = "0.1.0"
 __all__ = [
@@ -44,7 +44,7 @@ __all__ = [
     "standing",
 ]
 
-_HOMES = {"compare": "sweep.api.comparing", "overlay": "sweep.api.overlaying"}
+_HOMES = {"compare": "sweep.api.commands.compare", "overlay": "sweep.api.overlay.overlay"}
 """Of what needs numpy, which the rest does without."""
 
 

@@ -11,7 +11,7 @@ import typer
 
 from sweep import errors
 from sweep.running.policy import RetryPolicy
-from sweep.study.cluster_form import ClusterForm, DeviceForm
+from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm
 from sweep.study.study_form import MeasureForm, StudyForm
 from sweep.study.tuners import CATALOGUE, SearchForm
 from sweep.toolchain.lowering import RECIPES

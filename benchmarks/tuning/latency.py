@@ -23,13 +23,13 @@ from benchmarks.tuning.run import Run, plain_environment, read_runs, sweep_envir
 from benchmarks.tuning.stock import stock_command
 from benchmarks.tuning.timeline import best_so_far, cut_database, valid_until
 from benchmarks.tuning.untuned import untuned_times
-from sweep.devices.blocks import Place
-from sweep.devices.cores import core_lock
-from sweep.devices.onnxruntime_reference import measure_onnxruntime
+from sweep.devices.leasing.cores import core_lock
+from sweep.devices.measuring.blocks import MeasuringPlace
+from sweep.devices.runtimes.onnxruntime_process import measure_onnxruntime
 from sweep.engine.site import host_lock_dir
 from sweep.errors import SweepError
 from sweep.study.gate import load_cluster
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["bench_latency"]
 
@@ -113,7 +113,7 @@ def _build_sweep(run: Run, place: Path, network: Network) -> Path:
         "out_dir": str(place / "artifact"),
         "records_dir": str(place / "records"),
     }
-    with Forge() as forge:
+    with CompilePool() as forge:
         forge.submit("build_artifact", arguments, _BUILD_LIMIT_S).result()
     return place / "artifact" / "lib.so"
 
@@ -124,7 +124,7 @@ def _timed(artifacts: Sequence[Artifact], network: Network, core: int, rounds: i
     with core_lock(host_lock_dir(), [core]):
         for number in range(rounds):
             print(f"timing round {number + 1} of {rounds} ...", flush=True)
-            result = measure_onnxruntime(network.import_dir, MEASURE, Place((core,), 1, None), THRESHOLD)
+            result = measure_onnxruntime(network.import_dir, MEASURE, MeasuringPlace((core,), 1, None), THRESHOLD)
             times[ORT].append(statistics.median(result["run_secs"]))
             for artifact in artifacts:
                 if artifact.lib is not None and (number == 0 or artifact.label in times):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster
 from sweep.study.model_file import read_model
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["CLUSTER", "DEVICE", "Network", "device_core", "prepare", "prepare_in_forge"]
 
@@ -52,7 +52,7 @@ def prepare(source: str, folder: Path) -> Network:
         attrs = {**device.target, "num-cores": device.threads}
         model = read_model(source, CLUSTER, "network")
         arguments = {"path": str(model.path), "source": source, "attrs": attrs, "folder": str(folder.absolute())}
-        with Forge() as forge:
+        with CompilePool() as forge:
             made: Future[dict[str, Any]] = forge.submit("benchmarks.tuning.network:prepare_in_forge", arguments, 600)
             written.write_text(json.dumps(made.result()["target"]), encoding="utf-8")
     return Network(source, onnx, import_dir, json.loads(written.read_text(encoding="utf-8")))
@@ -63,8 +63,8 @@ def prepare_in_forge(path: str, source: str, attrs: Mapping[str, Any], folder: s
     import numpy as np
     import onnx
 
-    from sweep.toolchain import onnx_shapes, onnx_weights
     from sweep.toolchain.jobs import import_model
+    from sweep.toolchain.models import onnx_shapes, onnx_weights
     from sweep.toolchain.tvm_loader import resolve_target, target_json
 
     import_dir = Path(folder) / "import"

@@ -17,13 +17,13 @@ from typing import Any
 from benchmarks.results import conditions, print_table, read_json, save
 from benchmarks.tuning.network import CLUSTER, DEVICE
 from benchmarks.tuning.zoo import MODELS
-from sweep.engine.work import compile_call, folder_of
+from sweep.engine.stage_calls import compile_call, folder_of
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Stage
-from sweep.planning.trials import trials_together
+from sweep.planning.trial_count import trials_together
 from sweep.running.contract import Attempt
 from sweep.study.gate import load_cluster, load_study
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["Budget", "bench_plan", "count_trials"]
 
@@ -117,7 +117,7 @@ def _lowered(folder: Path, models: Sequence[str]) -> list[tuple[str, str, list[d
     wanted = {plan.stages[stage].id: cell.cell for cell in plan.cells for stage in cell.stages}
     imports = [stage for stage in plan.stages.values() if stage.kind == "import"]
     lowers = [stage for stage in plan.stages.values() if stage.kind == "lower"]
-    with Forge() as forge:
+    with CompilePool() as forge:
         for stages in (imports, lowers):
             missing = [stage for stage in stages if not (folder / folder_of(stage)).is_dir()]
             if missing:

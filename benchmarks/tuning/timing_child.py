@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.devices.agreement import check_outputs
-from sweep.devices.artifact import load_reference
-from sweep.devices.timing import Sampling, sample
+from sweep.devices.measuring.output_check import check_outputs
+from sweep.devices.measuring.timing import Sampling, sample
+from sweep.devices.runtimes.artifact import load_reference
 from sweep.errors import SweepError
 
 __all__ = ["measure"]

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.results import conditions, print_table, read_json, save
 from benchmarks.tuning.ours import start_sweep, write_study
 from benchmarks.tuning.timeline import Trial, best_times, read_lines
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["MODELS", "bench_zoo", "flops"]
 
@@ -111,7 +111,7 @@ def _heaviest(sweep_dir: Path, model: str) -> list[dict[str, Any]]:
         print(f"{model}: {len(found) - len(tasks)} of {len(found)} tasks have no valid trial and are untuned")
     tasks.sort(key=lambda task: -task["weight"] * best[task["workload"]])
     heavy = tasks[:_HEAVIEST]
-    with Forge() as forge:
+    with CompilePool() as forge:
         paths = {task["workload"]: str(lowered / "tasks" / f"{task['workload']}.json") for task in heavy}
         counted: Future[dict[str, Any]] = forge.submit("benchmarks.tuning.zoo:flops", {"modules": paths}, 300)
         operations = counted.result()

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.analysis.results import NO_TUNER, REFERENCE, Results
-from sweep.analysis.wording import as_ms, as_times, plural
 
 __all__ = ["Best", "answer", "best_cells", "configuration", "describe_best", "untuned_note"]
 

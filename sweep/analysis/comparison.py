@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, significant
 from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
 from sweep.analysis.pairs import FIRST_LOOK, PairedComparison, compare_pairs
 from sweep.analysis.statistics import SAME_WITHIN, Comparison, Ratio, Verdict, judge, ratio, summarise
-from sweep.analysis.wording import as_latency, as_percent, as_times, plural, significant
 from sweep.errors import StudyError
 
 __all__ = ["CellComparison", "compare_cells", "find_cell"]

@@ -17,7 +17,7 @@ from sweep.analysis.measurements import measurement_rows, pair_rows, repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
 from sweep.analysis.ratios import REFERENCE, Ratios
 from sweep.analysis.statistics import summarise
-from sweep.analysis.tuning import curve_rows, pools, task_rows, tuning_columns
+from sweep.analysis.tuning_rows import curve_rows, pools, task_rows, tuning_columns
 from sweep.study.spec import AXES
 
 __all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
@@ -42,7 +42,7 @@ class SweepSummary:
     """Seconds spent by kind, a shared stage counted once (unlike the cells' own, which count it in each)."""
     conditions: Mapping[str, Any]
     tuning: Sequence[Mapping[str, Any]] = ()
-    """One a pool of tuning: its trials, failures, seconds, and how busy its parts were (`sweep.analysis.tuning`)."""
+    """A row for each pool: trials, failures, seconds, and how busy its parts were (`sweep.analysis.tuning_rows`)."""
     mlflow_url: str = ""
     """Of the tracking server that mirrors it; empty where that is no server, which `sweep ui` then starts."""
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from sweep.analysis.wording import as_ms, as_percent, plural
+from sweep.analysis.formatting import as_ms, as_percent, plural
 
-__all__ = ["Circumstances", "block_median", "least_tainted", "summed_up", "taints"]
+__all__ = ["BlockConditions", "block_median", "least_tainted", "summed_up", "taints"]
 
 _FIGURES = re.compile(r"\d+(?:\.\d+)?")
 
@@ -34,7 +34,7 @@ SHORTEST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class BlockConditions:
     """What is known of one block of repeats."""
 
     reference_before_s: Sequence[float]
@@ -43,7 +43,7 @@ class Circumstances:
     reference_best_s: float | None
     """The least median of such times on the device so far, these included."""
     conditions: Mapping[str, Any]
-    """Merged, as `sweep.devices.conditions.merge` gives them."""
+    """Merged, as `sweep.devices.measuring.conditions.merge` gives them."""
     cores: Sequence[int]
     """On which it should run; empty: not known."""
     threads: int
@@ -55,7 +55,7 @@ def block_median(values: Sequence[float]) -> float | None:
     return median(values) if values else None
 
 
-def taints(seen: Circumstances) -> list[str]:
+def taints(seen: BlockConditions) -> list[str]:
     """Reasons not to trust a block of repeats, each a short sentence; none for a clean one."""
     return [*_reference(seen), *_others(seen.conditions), *_clock(seen.conditions), *_place(seen)]
 
@@ -74,7 +74,7 @@ def _first_figure(reason: str) -> float:
     return float(figure.group()) if figure else 0.0
 
 
-def least_tainted(blocks: Sequence[Circumstances]) -> int:
+def least_tainted(blocks: Sequence[BlockConditions]) -> int:
     """Index of the block to keep: fewest reasons, then the fastest reference kernel around it; not its own latency,
     since taking the least of several would flatter a cell that was measured more often.
     """
@@ -87,7 +87,7 @@ def least_tainted(blocks: Sequence[Circumstances]) -> int:
     return min(range(len(blocks)), key=order)
 
 
-def _reference(seen: Circumstances) -> Iterator[str]:
+def _reference(seen: BlockConditions) -> Iterator[str]:
     before, after = block_median(seen.reference_before_s), block_median(seen.reference_after_s)
     if before is None or after is None:
         return
@@ -120,7 +120,7 @@ def _clock(conditions: Mapping[str, Any]) -> Iterator[str]:
         yield f"the CPU's clock went from {before:.0f} to {after:.0f} MHz"
 
 
-def _place(seen: Circumstances) -> Iterator[str]:
+def _place(seen: BlockConditions) -> Iterator[str]:
     found = seen.conditions.get("thread_cores") or seen.conditions.get("cores")
     if seen.cores and found is not None and sorted(found) != sorted(seen.cores):
         yield f"it ran on {_cores(found)} instead of {_cores(seen.cores)}"

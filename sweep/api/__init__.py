@@ -12,9 +12,9 @@ Errors are of the tree in `sweep.errors`.
 This room puts the others together: it alone knows farm, engine, ledger, MLflow and report at once.
 """
 
-from sweep.api.folder import default_sweep_dir
-from sweep.api.reading import load_cluster, load_study, open_results, open_table, outcome_of, plan, standing
-from sweep.api.running import SweepRun, run
+from sweep.api.commands.read import load_cluster, load_study, open_results, open_table, outcome_of, plan, standing
+from sweep.api.commands.run import SweepRun, run
+from sweep.api.session.claim import default_sweep_dir
 from sweep.running.options import RunOptions
 
 __all__ = [

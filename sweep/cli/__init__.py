@@ -14,7 +14,17 @@ from typing import Any
 import typer
 import typer.core
 
-from sweep.cli import comparing, executing, importing, mirroring, overlaying, place, results, submitting, sweeping
+from sweep.cli import (
+    compare,
+    exec,
+    import_logs,
+    machine_commands,
+    mirror,
+    overlay,
+    study_commands,
+    submit,
+    sweep_commands,
+)
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 
@@ -46,25 +56,26 @@ farm_app = typer.Typer(
     help="The tracker and local device servers of a cluster file.\n\nExample: sweep farm up clusters/local.yaml",
     rich_markup_mode=None,
 )
-app.command("plan")(sweeping.plan_command)
-app.command("run")(sweeping.run_command)
-app.command("submit")(submitting.submit_command)
-app.command("tune")(sweeping.tune_command)
-app.command("status")(results.status_command)
-app.command("where")(results.where_command)
-app.command("report")(results.report_command)
-app.command("compare")(comparing.compare_command)
-app.command("mirror")(mirroring.mirror_command)
-app.command("ui")(results.ui_command)
-app.command("exec")(executing.exec_command)
-app.command("overlay")(overlaying.overlay_command)
-app.command("import")(importing.import_command)
-app.command("schema")(sweeping.schema_command)
+app.command("plan")(study_commands.plan_command)
+app.command("run")(study_commands.run_command)
+app.command("submit")(submit.submit_command)
+app.command("tune")(study_commands.tune_command)
+app.command("status")(sweep_commands.status_command)
+app.command("where")(sweep_commands.where_command)
+app.command("report")(sweep_commands.report_command)
+app.command("compare")(compare.compare_command)
+app.command("mirror")(mirror.mirror_command)
+app.command("ui")(sweep_commands.ui_command)
+app.command("exec")(exec.exec_command)
+app.command("overlay")(overlay.overlay_command)
+app.command("import-logs")(import_logs.import_logs_command)
+app.command("import", hidden=True)(import_logs.import_logs_under_old_name)
+app.command("schema")(study_commands.schema_command)
 app.add_typer(farm_app)
-farm_app.command("up")(place.farm_up)
-farm_app.command("status")(place.farm_status)
-farm_app.command("down")(place.farm_down)
-app.command("doctor")(place.doctor_command)
+farm_app.command("up")(machine_commands.farm_up)
+farm_app.command("status")(machine_commands.farm_status)
+farm_app.command("down")(machine_commands.farm_down)
+app.command("doctor")(machine_commands.doctor_command)
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the parser raises, of click or of the copy of it that newer typer brings along."""
@@ -116,7 +127,7 @@ def _usage_line(error: Any) -> str:
         return said
     command = error.ctx.command
     if hasattr(command, "commands"):
-        allowed = ", ".join(command.commands)
+        allowed = ", ".join(name for name, each in command.commands.items() if not each.hidden)
     elif hasattr(error, "option_name"):
         allowed = ", ".join(max(part.opts, key=len) for part in command.params if part.opts[0].startswith("-"))
     else:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.completing import device_keys, selections
+from sweep.cli.completion import device_keys, selections
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
-    from sweep.study.cluster import Cluster
+    from sweep.study.cluster.cluster import Cluster
     from sweep.study.spec import Study
 
 __all__ = [
@@ -45,13 +45,13 @@ StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file
 
 def _read_place(text: str) -> Path:
     """A sweep directory; of a URI a copy of what is there now."""
-    from sweep.api.storing import fetched, is_uri
+    from sweep.api.session.stored_sweep import fetched, is_uri
 
     return fetched(text) if is_uri(text) else Path(text)
 
 
 def _run_place(text: str) -> Path | str:
-    from sweep.api.storing import is_uri
+    from sweep.api.session.stored_sweep import is_uri
 
     return text if is_uri(text) else Path(text)
 
@@ -113,7 +113,7 @@ def require_sweep(folder: Path) -> None:
 
 
 def show_report(folder: Path, name: str) -> None:
-    from sweep.api.deriving import current_results
+    from sweep.api.session.table_cache import current_results
     from sweep.report.writing import FORMATS, print_report
 
     require_sweep(folder)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from json import dumps
 
-from sweep.doctor.compiler import check_compiler, check_tvm
-from sweep.doctor.farm import check_leftovers, check_tracker
+from sweep.doctor.compiler_checks import check_compiler, check_tvm
+from sweep.doctor.farm_checks import check_leftovers, check_tracker
 from sweep.doctor.finding import Finding
-from sweep.doctor.machine import check_machine
-from sweep.doctor.packages import check_packages, check_python
+from sweep.doctor.host_checks import check_machine
+from sweep.doctor.package_checks import check_packages, check_python
 
 __all__ = ["diagnose", "run_doctor", "to_json"]
 

@@ -12,11 +12,10 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from sweep.engine.device_bench import DeviceBench, cells_at_once, lanes_of
-from sweep.engine.lanes import Lane
+from sweep.engine.device_worker import DeviceWorker, cells_at_once, lanes_of
+from sweep.engine.queues import SerialQueue
 from sweep.engine.site import Site
-from sweep.engine.tuner_bench import FutureLaboratory, TunerBench
-from sweep.engine.work import (
+from sweep.engine.stage_calls import (
     CANDIDATE_MEMORY_BYTES,
     TuneCall,
     compile_call,
@@ -24,9 +23,10 @@ from sweep.engine.work import (
     perform,
     tune_call,
 )
+from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
 from sweep.errors import EngineError
 from sweep.running.contract import Attempt, Progress, Report
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["InlineEngine"]
 
@@ -38,10 +38,12 @@ class InlineEngine:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._forge = Forge(site.own_slots(1), site.compile_cores, lent_cores=site.lent_cores, lock_dir=site.lock_dir)
-        self._devices: dict[str, DeviceBench] = {}
-        self._lanes: dict[str, Lane] = {}
-        self._tuners: dict[str, TunerBench] = {}
+        self._forge = CompilePool(
+            site.own_slots(1), site.compile_cores, lent_cores=site.lent_cores, lock_dir=site.lock_dir
+        )
+        self._devices: dict[str, DeviceWorker] = {}
+        self._lanes: dict[str, SerialQueue] = {}
+        self._tuners: dict[str, TunerWorker] = {}
         self._queue: deque[Attempt] = deque()
         self._progress: deque[Progress] = deque()
         self._opening = Lock()
@@ -121,10 +123,10 @@ class InlineEngine:
 
     def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
         if call.key not in self._tuners:
-            self._tuners[call.key] = TunerBench(self._site.sweep_dir, call)
+            self._tuners[call.key] = TunerWorker(self._site.sweep_dir, call)
         device = self._device(call.device)
-        lane = self._lanes.setdefault(call.device, Lane(call.device, lanes_of(self._site.devices[call.device])))
-        laboratory = FutureLaboratory(
+        lane = self._lanes.setdefault(call.device, SerialQueue(call.device, lanes_of(self._site.devices[call.device])))
+        laboratory = FutureCandidateService(
             call.target,
             submit=self._build,
             measure=partial(lane.submit, device.candidate),
@@ -139,11 +141,11 @@ class InlineEngine:
     def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
         return self._forge.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
-    def _device(self, key: str) -> DeviceBench:
+    def _device(self, key: str) -> DeviceWorker:
         with self._opening:
             if key not in self._devices:
                 site = self._site
                 if key not in site.devices:
                     raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(site.devices)}")
-                self._devices[key] = DeviceBench(site.devices[key], site, self._build)
+                self._devices[key] = DeviceWorker(site.devices[key], site, self._build)
             return self._devices[key]

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.engine.agenda import Agenda
+from sweep.engine.virtual_clock import VirtualClock
 from sweep.errors import NotRecorded
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
-from sweep.running.ledger import FailedStage, FinishedStage, read_ledger
-from sweep.running.saved_plan import read_plan
-from sweep.study.cluster import Cluster, Replay
+from sweep.running.ledger.ledger import FailedStage, FinishedStage, read_ledger
+from sweep.running.ledger.saved_plan import read_plan
+from sweep.study.cluster.cluster import Cluster, Replay
 
 __all__ = ["ReplayEngine"]
 
@@ -29,7 +29,7 @@ class ReplayEngine:
     def __init__(self, cluster: Cluster, replay: Replay) -> None:
         """Raises LedgerError where the folder is no sweep."""
         self._folder = replay.sweep
-        self._agenda = Agenda(replay.speed)
+        self._agenda = VirtualClock(replay.speed)
         self._recording = _Recording(replay.sweep)
         self.capacity: Mapping[str, int] = {
             "compile": replay.slots,

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sweep.engine.agenda import Agenda
-from sweep.engine.work import perform
+from sweep.engine.stage_calls import perform
+from sweep.engine.virtual_clock import VirtualClock
 from sweep.errors import MeasureFailed, MeasureTimeout
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Report
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 
 __all__ = ["SimulatedEngine"]
 
@@ -35,7 +35,7 @@ class SimulatedEngine:
             "tune": slots,
             **{f"device:{device.key}": slots * device.count for device in cluster.devices},
         }
-        self._agenda = Agenda(self._options.speed)
+        self._agenda = VirtualClock(self._options.speed)
 
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt; its end is known at once."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sweep.devices.processes import boot_id
-from sweep.study.cluster import Cluster, Device
+from sweep.study.cluster.cluster import Cluster, Device
 
 __all__ = ["Site", "cache_dir", "compile_cores_of", "host_lock_dir", "lent_cores_of"]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from sweep.planning.order import by_information
 from sweep.planning.shared_stages import SharedStages
 from sweep.planning.stage import KINDS, Plan, PlannedCell
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells, left_out
 from sweep.study.spec import Study
 

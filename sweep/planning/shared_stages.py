@@ -14,7 +14,7 @@ from typing import Any
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
 from sweep.planning.stage import KINDS, Stage
 from sweep.planning.versions import versions_of
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.model_file import LIGHT
 from sweep.study.spec import NATIVE, NO_CHOICE, Cell, Study
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.planning.stage import KINDS, Plan, Stage
-from sweep.planning.trials import ASSUMED_TASKS, TRIAL_S, Tasks, TrialCount, count_trials, trials_at_most
+from sweep.planning.trial_count import ASSUMED_TASKS, TRIAL_S, Tasks, TrialCount, count_trials, trials_at_most
 
 __all__ = ["UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.answer import Best, configuration, untuned_note
+from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.analysis.results import NO_TUNER
-from sweep.analysis.wording import as_ms, as_times, plural
 
 __all__ = ["BestTable", "Card", "best_table", "cards"]
 

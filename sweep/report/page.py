@@ -9,15 +9,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.formatting import as_bytes, as_duration, plural
 from sweep.analysis.results import Results
-from sweep.analysis.wording import as_bytes, as_duration, plural
 from sweep.report.best import best_table, cards
-from sweep.report.columns import ranked
+from sweep.report.device_table import device_table
 from sweep.report.figures import Figure, figures
-from sweep.report.places import device_table
 from sweep.report.ranking import ranking
-from sweep.report.tasks import task_tables, untuned_notes
-from sweep.report.tuning import failure_table, pool_table, sentences
+from sweep.report.table_columns import ranked
+from sweep.report.task_table import task_tables, untuned_notes
+from sweep.report.tuning_section import failure_table, pool_table, sentences
 
 __all__ = ["OWN_UI", "conditions", "failures", "render_page"]
 

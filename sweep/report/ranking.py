@@ -8,9 +8,18 @@ from types import MappingProxyType
 from typing import Any
 
 from sweep.analysis.results import REFERENCE
-from sweep.report.columns import Column, best_ids, detail_columns, fastest, main_columns, place_of, tuner_name, varies
+from sweep.report.table_columns import (
+    Column,
+    best_ids,
+    detail_columns,
+    fastest,
+    main_columns,
+    place_of,
+    tuner_name,
+    varies,
+)
 
-__all__ = ["Line", "Ranking", "ranking"]
+__all__ = ["RankedLine", "Ranking", "ranking"]
 
 Row = Mapping[str, Any]
 _ROWS_SHOWN = 2000
@@ -34,7 +43,7 @@ _NOT_ON_PAPER = frozenset({"failed trials", "build", "memory", "output diff", "r
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class RankedLine:
     """A row."""
 
     css: str
@@ -53,7 +62,7 @@ class Ranking:
     """Of each column: `number` sorts by value, `aside` is not printed."""
     main: int
     """How many of the columns answer the study; the others tell more."""
-    lines: Sequence[Line]
+    lines: Sequence[RankedLine]
     left_out: int
     filters: Mapping[str, Sequence[str]]
     """Values to choose from, for what has more than one."""
@@ -89,10 +98,10 @@ def _css(column: Column) -> str:
 
 def _line(
     row: Row, columns: Sequence[Column], filters: Mapping[str, object], best: frozenset[str], runs_at: str
-) -> Line:
+) -> RankedLine:
     css = "best" if row["cell_id"] in best else "reference" if row["runtime"] == REFERENCE else str(row["status"])
     run_id = row["mlflow_run_id"]
-    return Line(
+    return RankedLine(
         css=css,
         filters={name: _FILTERED[name](row) for name in filters},
         cells=[(column.text(row), column.value(row) if column.value else None) for column in columns],

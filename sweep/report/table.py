@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.answer import answer
+from sweep.analysis.formatting import as_duration, as_percent, plural
 from sweep.analysis.results import REFERENCE, Results
-from sweep.analysis.wording import as_duration, as_percent, plural
-from sweep.report.columns import Column, best_ids, fastest, main_columns, ranked, rows_each, varies
-from sweep.report.tasks import untuned_notes
-from sweep.report.tuning import sentences
+from sweep.report.table_columns import Column, best_ids, fastest, main_columns, ranked, rows_each, varies
+from sweep.report.task_table import untuned_notes
+from sweep.report.tuning_section import sentences
 
 __all__ = ["failure_lines", "render_results", "time_line"]
 

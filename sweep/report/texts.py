@@ -10,13 +10,13 @@ from dataclasses import asdict
 from typing import Any
 
 from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.formatting import plural
 from sweep.analysis.results import Results
-from sweep.analysis.wording import plural
-from sweep.report.columns import Column, fastest, main_columns, ranked, rows_each
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
-from sweep.report.tasks import untuned_notes
-from sweep.report.tuning import pool_table, sentences
+from sweep.report.table_columns import Column, fastest, main_columns, ranked, rows_each
+from sweep.report.task_table import untuned_notes
+from sweep.report.tuning_section import pool_table, sentences
 
 __all__ = ["as_csv", "as_json", "as_markdown"]
 

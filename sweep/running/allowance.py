@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.summary import UNIT_COSTS_S
 from sweep.running.contract import tuner_key
-from sweep.running.ledger_state import FinishedStage
+from sweep.running.ledger.state import FinishedStage
 
 __all__ = ["Allowance", "Allowed", "grace_s"]
 

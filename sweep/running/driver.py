@@ -14,9 +14,9 @@ from typing import Any
 
 from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
-from sweep.running.carrier import NO_TIME, Carrier
 from sweep.running.contract import Engine, needs_of
-from sweep.running.ledger import Ledger
+from sweep.running.dispatcher import NO_TIME, Dispatcher
+from sweep.running.ledger.ledger import Ledger
 from sweep.running.machine import Machine
 from sweep.running.observer import Observer, Observers
 from sweep.running.options import RunOptions
@@ -83,7 +83,7 @@ def drive(
     told = Observers(observers)
     only = {} if options.only is None else {"only": options.only}
     ledger.append("run_started", t=clock(), conditions=dict(conditions or {}), **only)
-    carrier = Carrier(plan, engine, ledger, told, machine=machine, allowance=allowance, clock=clock)
+    carrier = Dispatcher(plan, engine, ledger, told, machine=machine, allowance=allowance, clock=clock)
     status = "interrupted"
     try:
         carrier.begin()
@@ -105,7 +105,7 @@ def drive(
     return RunResult(status, carrier.executed, carrier.skipped, carrier.cut_short)
 
 
-def _watch_the_time(carrier: Carrier, machine: Machine, max_seconds: float | None) -> None:
+def _watch_the_time(carrier: Dispatcher, machine: Machine, max_seconds: float | None) -> None:
     if max_seconds is None or carrier.seconds <= max_seconds:
         return
     if machine.stopped is None:

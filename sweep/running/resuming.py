@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 from sweep.planning.stage import Plan
-from sweep.running.ledger import Ledger
-from sweep.running.ledger_state import FailedStage
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.state import FailedStage
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 

@@ -6,27 +6,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweep.errors import TuneFailed
-from sweep.search.droplet import DropletTuner
-from sweep.search.genetic import GeneticTuner
-from sweep.search.grid_search import GridTuner
-from sweep.search.model_guided import MlpTuner, XgbTuner
-from sweep.search.random_search import RandomTuner
-from sweep.search.tuner import Tuner
+from sweep.search.droplet import DropletStrategy
+from sweep.search.genetic import GeneticStrategy
+from sweep.search.grid_search import GridStrategy
+from sweep.search.model_guided import MlpStrategy, XgbStrategy
+from sweep.search.random_search import RandomStrategy
+from sweep.search.strategy import SearchStrategy
 from sweep.study.own_tuner import ENTRY_POINTS, load, place_of
 
 __all__ = ["SHIPPED", "make_tuner"]
 
-SHIPPED: Mapping[str, Callable[[Mapping[str, Any], int], Tuner]] = {
-    "xgb": XgbTuner,
-    "mlp": MlpTuner,
-    "ga": GeneticTuner,
-    "random": RandomTuner,
-    "gridsearch": GridTuner,
-    "droplet": DropletTuner,
+SHIPPED: Mapping[str, Callable[[Mapping[str, Any], int], SearchStrategy]] = {
+    "xgb": XgbStrategy,
+    "mlp": MlpStrategy,
+    "ga": GeneticStrategy,
+    "random": RandomStrategy,
+    "gridsearch": GridStrategy,
+    "droplet": DropletStrategy,
 }
 
 
-def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> Tuner:
+def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> SearchStrategy:
     """The tuner of a name, with its options.
 
     Raises:
@@ -40,7 +40,7 @@ def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> Tuner:
         raise TuneFailed(f"tuner {name!r} cannot be made: {type(error).__name__}: {error}") from error
 
 
-def _found(name: str) -> Callable[[Mapping[str, Any], int], Tuner]:
+def _found(name: str) -> Callable[[Mapping[str, Any], int], SearchStrategy]:
     if name in SHIPPED:
         return SHIPPED[name]
     place = place_of(name)

@@ -15,16 +15,16 @@ from sweep.search.features import FeatureTable
 from sweep.search.prior import prior_cycles
 from sweep.search.random_search import RandomSearch
 from sweep.search.space import Point, Space, as_points
-from sweep.search.tuner import Observation, Visited, generator
+from sweep.search.strategy import Observation, Visited, generator
 
-__all__ = ["DropletTuner"]
+__all__ = ["DropletStrategy"]
 
 _LONGEST_STEP = 4
 _STARTS = 4
 _SAMPLE = 1024
 
 
-class DropletTuner:
+class DropletStrategy:
     """Options: none of its own."""
 
     def __init__(self, options: Mapping[str, Any], seed: int) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.search.space import Nest, Points, Space
+from sweep.search.space import LoopNest, Points, Space
 
 __all__ = ["FeatureTable", "Tiling"]
 
@@ -153,7 +153,7 @@ class Body:
     """Reduction steps between two visits of the next level."""
 
 
-def body_of(nest: Nest, lanes: int, tiling: Tiling) -> Body:
+def body_of(nest: LoopNest, lanes: int, tiling: Tiling) -> Body:
     """The innermost tile: vectors along the last dimension of the output, accumulators for all of it."""
     dims = nest.accesses[0].dims
     contiguous = min(dims[-1], key=lambda index: abs(index[1]))[0] if dims and dims[-1] else tiling.spatial_axes[-1]
@@ -174,7 +174,7 @@ def body_of(nest: Nest, lanes: int, tiling: Tiling) -> Body:
     )
 
 
-def footprints(nest: Nest, tiling: Tiling, spatial: Floats, reduction: Floats) -> list[Floats]:
+def footprints(nest: LoopNest, tiling: Tiling, spatial: Floats, reduction: Floats) -> list[Floats]:
     """Bytes of each tensor that a tile of the given extents touches."""
     extents = {axis: spatial[:, column] for column, axis in enumerate(tiling.spatial_axes)}
     extents |= {axis: reduction[:, column] for column, axis in enumerate(tiling.reduction_axes)}

@@ -9,15 +9,15 @@ import numpy as np
 
 from sweep.search.random_search import RandomSearch
 from sweep.search.space import Point, Space, as_points
-from sweep.search.tuner import Observation, Visited, generator
+from sweep.search.strategy import Observation, Visited, generator
 
-__all__ = ["GeneticTuner"]
+__all__ = ["GeneticStrategy"]
 
 _TOURNAMENT = 3
 _TRIES = 16
 
 
-class GeneticTuner:
+class GeneticStrategy:
     """Options: population, the number of fittest points that are parents."""
 
     def __init__(self, options: Mapping[str, Any], seed: int) -> None:

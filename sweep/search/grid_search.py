@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.search.space import Point, Space
-from sweep.search.tuner import Observation, Visited, generator
+from sweep.search.strategy import Observation, Visited, generator
 
-__all__ = ["GridTuner"]
+__all__ = ["GridStrategy"]
 
 
-class GridTuner:
+class GridStrategy:
     """Enumerates each space in a fixed order; the seed decides where it begins."""
 
     def __init__(self, options: Mapping[str, Any], seed: int) -> None:

@@ -16,9 +16,9 @@ from sweep.search.features import FeatureTable, Floats
 from sweep.search.prior import prior_cycles
 from sweep.search.random_search import RandomSearch
 from sweep.search.space import Point, Points, Space, as_points
-from sweep.search.tuner import Observation, Visited, generator
+from sweep.search.strategy import Observation, Visited, generator
 
-__all__ = ["MlpTuner", "XgbTuner"]
+__all__ = ["MlpStrategy", "XgbStrategy"]
 
 _PARENTS = 0.25  # of a population
 _ELITES = 16  # best measured points that take part in each round
@@ -27,7 +27,7 @@ _FIRST_DRAW = 8  # times the population, of which the best predicted are kept
 _SAMPLE = 256
 
 
-class ModelGuidedTuner:
+class ModelGuidedStrategy:
     """Options: population, generations, round."""
 
     name: str
@@ -46,14 +46,14 @@ class ModelGuidedTuner:
         return ModelGuidedSearch(self, workload, space)
 
 
-class XgbTuner(ModelGuidedTuner):
+class XgbStrategy(ModelGuidedStrategy):
     """The model is XGBoost's trees."""
 
     name = "xgb"
     regressor = BoostedTrees
 
 
-class MlpTuner(ModelGuidedTuner):
+class MlpStrategy(ModelGuidedStrategy):
     """The model is a perceptron; needs torch."""
 
     name = "mlp"
@@ -67,7 +67,7 @@ class MlpTuner(ModelGuidedTuner):
 class ModelGuidedSearch:
     """One workload."""
 
-    def __init__(self, tuner: ModelGuidedTuner, workload: str, space: Space) -> None:
+    def __init__(self, tuner: ModelGuidedStrategy, workload: str, space: Space) -> None:
         self._tuner, self._workload, self._space = tuner, workload, space
         self._table = FeatureTable(space)
         self._visited = Visited()

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.search.space import Point, Space, as_points
-from sweep.search.tuner import Observation, Visited, generator
+from sweep.search.strategy import Observation, Visited, generator
 
-__all__ = ["RandomSearch", "RandomTuner"]
+__all__ = ["RandomSearch", "RandomStrategy"]
 
 _DRAWS = 8  # times that as many points as are missing are drawn before what is left is enumerated
 _SMALL = 4096  # a space of this size is shuffled as a whole
 
 
-class RandomTuner:
+class RandomStrategy:
     """Draws points evenly, each once."""
 
     def __init__(self, options: Mapping[str, Any], seed: int) -> None:

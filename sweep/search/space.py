@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Access", "Axis", "Design", "Knob", "Machine", "Nest", "Point", "Points", "Space", "as_points"]
+__all__ = ["Access", "Axis", "CpuModel", "Design", "Knob", "LoopNest", "Point", "Points", "Space", "as_points"]
 
 Point = tuple[int, ...]
 """The index of a design, then for each of its knobs the index of a choice."""
@@ -71,7 +71,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Nest:
+class LoopNest:
     """The block that does the work: its loops and tensors. The first access is the one written."""
 
     axes: tuple[Axis, ...]
@@ -84,7 +84,7 @@ class Nest:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class CpuModel:
     """What of the processor a schedule has to fit."""
 
     lanes: int = 8
@@ -100,8 +100,8 @@ class Space:
     """All points of one workload on one machine."""
 
     designs: tuple[Design, ...]
-    nest: Nest | None = None
-    machine: Machine = Machine()
+    nest: LoopNest | None = None
+    machine: CpuModel = CpuModel()
     flops: float = 0.0
 
     @property

@@ -1,4 +1,4 @@
-"""The contract of tuners as a test: `check_tuner` holds a tuner, shipped or a person's own, to `sweep.search.tuner`.
+"""The contract of tuners as a test: `check_tuner` holds a tuner, shipped or a person's own, to `sweep.search.strategy`.
 
 from sweep.search.testing import check_tuner
 
@@ -14,15 +14,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from sweep.search.space import Access, Axis, Design, Knob, Machine, Nest, Point, Space
-from sweep.search.tuner import Observation, Search, Tuner, generator
+from sweep.search.space import Access, Axis, CpuModel, Design, Knob, LoopNest, Point, Space
+from sweep.search.strategy import Observation, Search, SearchStrategy, generator
 
 __all__ = ["check_tuner", "conv_space", "decided_space", "small_space"]
 
 Outcome = Callable[[Point], float | None]
 
 
-def check_tuner(make: Callable[[int], Tuner]) -> None:
+def check_tuner(make: Callable[[int], SearchStrategy]) -> None:
     """Hold a tuner to the whole contract. `make` gives a new tuner with a seed.
 
     Raises:
@@ -54,12 +54,12 @@ def decided_space() -> Space:
     return Space((Design(()),))
 
 
-def conv_space(channels: int = 64, size: int = 28, machine: Machine | None = None) -> Space:
+def conv_space(channels: int = 64, size: int = 28, machine: CpuModel | None = None) -> Space:
     """A convolution of 3 x 3 with its nest: `channels` in and out, `size` x `size` positions."""
     spatial, reduction = (channels, size, size), (channels, 3, 3)
     axes = (*(Axis(extent, False) for extent in spatial), *(Axis(extent, True) for extent in reduction))
     oc, oh, ow, ic, kh, kw = range(6)
-    nest = Nest(
+    nest = LoopNest(
         axes=axes,
         accesses=(
             Access((((oc, 1),), ((oh, 1),), ((ow, 1),)), 4),
@@ -71,7 +71,7 @@ def conv_space(channels: int = 64, size: int = 28, machine: Machine | None = Non
     unroll = Knob("choice", ((0,), (16,), (64,), (512,)))
     padding = Knob("location", tuple((n,) for n in (-2, -1, 0, 3, 6, 9)))
     designs = (Design((*tiles, padding, unroll)), Design((*tiles, padding, unroll), is_fused=False))
-    return Space(designs, nest, machine or Machine(), flops=2.0 * nest.calls)
+    return Space(designs, nest, machine or CpuModel(), flops=2.0 * nest.calls)
 
 
 def _factors(extent: int, parts: int) -> tuple[tuple[int, ...], ...]:
@@ -121,7 +121,7 @@ class _Watched:
         return self.proposed
 
 
-def _check_exhaustion(make: Callable[[int], Tuner]) -> None:
+def _check_exhaustion(make: Callable[[int], SearchStrategy]) -> None:
     for space, outcome in itertools.product((small_space(), decided_space()), (_cost, _fails)):
         search = _Watched(make(0).search("a", space), space)
         proposed = search.run(space.size + 1, 16, outcome)
@@ -129,7 +129,7 @@ def _check_exhaustion(make: Callable[[int], Tuner]) -> None:
         _hold(not search.ask(1), "the search went on after it had said that there was no more")
 
 
-def _check_what_is_told_before(make: Callable[[int], Tuner]) -> None:
+def _check_what_is_told_before(make: Callable[[int], SearchStrategy]) -> None:
     for space in (small_space(), conv_space()):
         told = list(_some_points(space, 20))
         search = _Watched(make(0).search("a", space), space)
@@ -138,7 +138,7 @@ def _check_what_is_told_before(make: Callable[[int], Tuner]) -> None:
         search.run(3, 8, _cost)
 
 
-def _check_partial_observations(make: Callable[[int], Tuner]) -> None:
+def _check_partial_observations(make: Callable[[int], SearchStrategy]) -> None:
     """Rounds overlap, results come late and in any order, and some come back as another point."""
     for space, count in ((small_space(), 3), (conv_space(), 10)):
         search = _Watched(make(0).search("a", space), space)
@@ -153,7 +153,7 @@ def _check_partial_observations(make: Callable[[int], Tuner]) -> None:
         search.ask(count)
 
 
-def _check_several_workloads(make: Callable[[int], Tuner]) -> None:
+def _check_several_workloads(make: Callable[[int], SearchStrategy]) -> None:
     """One tuner serves them all, also of unlike spaces, and a search that is made anew."""
     tuner = make(0)
     spaces = {"a": conv_space(), "b": conv_space(32, 14), "c": small_space(), "d": decided_space()}
@@ -166,7 +166,7 @@ def _check_several_workloads(make: Callable[[int], Tuner]) -> None:
     again.run(2, 8, _cost)
 
 
-def _check_seeds(make: Callable[[int], Tuner]) -> None:
+def _check_seeds(make: Callable[[int], SearchStrategy]) -> None:
     for space in (small_space(), conv_space()):
         first = _sequence(make, 0, space)
         random.seed(1)
@@ -176,7 +176,7 @@ def _check_seeds(make: Callable[[int], Tuner]) -> None:
     _hold(_sequence(make, 1, large) != _sequence(make, 0, large), "another seed gave the same proposals")
 
 
-def _sequence(make: Callable[[int], Tuner], seed: int, space: Space) -> list[Point]:
+def _sequence(make: Callable[[int], SearchStrategy], seed: int, space: Space) -> list[Point]:
     return _Watched(make(seed).search("a", space), space).run(4, 8, _cost)
 
 

@@ -1,6 +1,6 @@
 """A person's own tuner: a name that leads to a module and an attribute, and the file whose content is its identity.
 
-The attribute is called with (options, seed) and gives a tuner; `sweep.search.tuner` says what that is.
+The attribute is called with (options, seed) and gives a tuner; `sweep.search.strategy` says what that is.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweep.study.cluster import Device
+    from sweep.study.cluster.cluster import Device
 
 __all__ = [
     "AXES",
@@ -24,7 +24,7 @@ __all__ = [
     "Rule",
     "Study",
     "Target",
-    "Tuner",
+    "TunerSpec",
 ]
 
 AXES = ("model", "target", "tuner", "opt_level", "layout", "precision", "batch", "device", "runtime")
@@ -76,7 +76,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuner:
+class TunerSpec:
     """A way to search schedules, with all its options."""
 
     label: str
@@ -136,7 +136,7 @@ class Study:
     question: str
     models: tuple[Model, ...]
     targets: tuple[Target, ...]
-    tuners: tuple[Tuner, ...]
+    tuners: tuple[TunerSpec, ...]
     opt_levels: tuple[int, ...]
     layouts: tuple[str, ...]
     precisions: tuple[str, ...]

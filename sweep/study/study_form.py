@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from sweep.study.form import AXIS_BATCH, Form, Layout, Name, OneOrMany, OptLevel, Precision, Slug, refuse
+from sweep.study.reading.form import AXIS_BATCH, Form, Layout, Name, OneOrMany, OptLevel, Precision, Slug, refuse
 from sweep.study.tuners import TunerEntry
 
 __all__ = ["AxesForm", "BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm"]

@@ -11,8 +11,8 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.study.own_tuner import attribute_of, label_of, module_of, place_of, source_sha256
-from sweep.study.spec import Tuner
-from sweep.study.suggest import hint
+from sweep.study.reading.suggestions import hint
+from sweep.study.spec import TunerSpec
 from sweep.study.tuners import CATALOGUE, SOURCE, OwnTuner, TunerForm
 
 __all__ = ["read_tuner"]
@@ -21,7 +21,7 @@ _Refusal = Callable[..., StudyError]
 """An error that knows file, key and value, and takes the problem and what is allowed."""
 
 
-def read_tuner(written: str | TunerForm, seed: int, file: Path, key: str) -> Tuner:
+def read_tuner(written: str | TunerForm, seed: int, file: Path, key: str) -> TunerSpec:
     """The tuner that a person means, every option filled in. Raises StudyError when there is none."""
     form: Any = CATALOGUE.get(written, OwnTuner)(name=written) if isinstance(written, str) else written  # type: ignore[call-arg]
     refused = partial(StudyError, file=file, key=key, value=form.name)
@@ -35,7 +35,7 @@ def read_tuner(written: str | TunerForm, seed: int, file: Path, key: str) -> Tun
             refused = partial(refused, key=f"{key}.name")
         bad_options = partial(StudyError, file=file, key=f"{key}.options", value=form.options)
         options = _own_options(form, options, seed, refused, bad_options)
-    return Tuner(label=label, name=form.name, options=dict(sorted(options.items())))
+    return TunerSpec(label=label, name=form.name, options=dict(sorted(options.items())))
 
 
 def _own_options(

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
 
-from sweep.study.form import Form, Name, refuse
 from sweep.study.own_tuner import installed_names
-from sweep.study.suggest import listed
+from sweep.study.reading.form import Form, Name, refuse
+from sweep.study.reading.suggestions import listed
 
 __all__ = ["CATALOGUE", "NoTuner", "OwnTuner", "SearchForm", "TunerEntry", "TunerForm"]
 
@@ -83,26 +83,26 @@ class SearchForm(TunerForm):
         return self
 
 
-class RandomTuner(SearchForm):
+class RandomOptions(SearchForm):
     """Schedules drawn evenly: a baseline that learns nothing."""
 
     name: Literal["random"]
 
 
-class GridTuner(SearchForm):
+class GridOptions(SearchForm):
     """Systematic enumeration of a task's schedules, in strides through all of them."""
 
     name: Literal["gridsearch"]
 
 
-class GeneticTuner(SearchForm):
+class GeneticOptions(SearchForm):
     """A population that evolves by measured times alone."""
 
     name: Literal["ga"]
     population: int = Field(32, ge=2, le=65_536, description="Fastest schedules that are parents of the next.")
 
 
-class DropletTuner(SearchForm):
+class DropletOptions(SearchForm):
     """Coordinate descent: from the fastest schedule to its neighbours, one decision at a time."""
 
     name: Literal["droplet"]
@@ -115,13 +115,13 @@ class GuidedForm(SearchForm):
     generations: int = Field(3, ge=1, le=100, description="Times that the population evolves for a round.")
 
 
-class XgbTuner(GuidedForm):
+class XgbOptions(GuidedForm):
     """Evolutionary search led by a cost model of boosted trees, which learns from every measurement."""
 
     name: Literal["xgb"]
 
 
-class MlpTuner(GuidedForm):
+class MlpOptions(GuidedForm):
     """The same with a neural network as cost model; needs torch."""
 
     name: Literal["mlp"]
@@ -129,12 +129,12 @@ class MlpTuner(GuidedForm):
 
 CATALOGUE: dict[str, type[TunerForm]] = {
     "none": NoTuner,
-    "random": RandomTuner,
-    "gridsearch": GridTuner,
-    "ga": GeneticTuner,
-    "droplet": DropletTuner,
-    "xgb": XgbTuner,
-    "mlp": MlpTuner,
+    "random": RandomOptions,
+    "gridsearch": GridOptions,
+    "ga": GeneticOptions,
+    "droplet": DropletOptions,
+    "xgb": XgbOptions,
+    "mlp": MlpOptions,
 }
 
 
@@ -220,12 +220,12 @@ TunerEntry = Annotated[
     Annotated[Literal["none", "random", "gridsearch", "ga", "droplet", "xgb", "mlp"], Tag("text")]
     | Annotated[OwnName, Tag("own text")]
     | Annotated[NoTuner, Tag("none")]
-    | Annotated[RandomTuner, Tag("random")]
-    | Annotated[GridTuner, Tag("gridsearch")]
-    | Annotated[GeneticTuner, Tag("ga")]
-    | Annotated[DropletTuner, Tag("droplet")]
-    | Annotated[XgbTuner, Tag("xgb")]
-    | Annotated[MlpTuner, Tag("mlp")]
+    | Annotated[RandomOptions, Tag("random")]
+    | Annotated[GridOptions, Tag("gridsearch")]
+    | Annotated[GeneticOptions, Tag("ga")]
+    | Annotated[DropletOptions, Tag("droplet")]
+    | Annotated[XgbOptions, Tag("xgb")]
+    | Annotated[MlpOptions, Tag("mlp")]
     | Annotated[OwnTuner, Tag("own")],
     Discriminator(_which),
 ]

@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.native_log import NativeRecord, read_log, write_log
-from sweep.toolchain.tuning.trials import read_validations
+from sweep.toolchain.tuning.records.trial_logs import read_validations
 from sweep.toolchain.tvm_loader import load_tvm
 from sweep.toolchain.workload_id import native_workload_id
 

@@ -28,14 +28,14 @@ def preload() -> None:
     """Load what the jobs need, so that a child inherits it, and let LLVM compile once."""
     target = resolve_target({"kind": "native"})
     modules = ("onnx", "onnx.reference", "tvm.relax.frontend.onnx", "tvm.relax.transform", "tvm.s_tir.meta_schedule")
-    for module in (*modules, "sweep.toolchain.artifacts", "sweep.toolchain.models"):
+    for module in (*modules, "sweep.toolchain.artifacts", "sweep.toolchain.models.onnx_import"):
         importlib.import_module(module)
     _compile_once(target)
 
 
 def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: str) -> dict[str, Any]:
     """Read an ONNX network into a directory with its Relax module, inputs and reference output. Raises ImportFailed."""
-    from sweep.toolchain.models import import_network
+    from sweep.toolchain.models.onnx_import import import_network
 
     with _whole(Path(out_dir)) as folder:
         result = import_network(options, hints, folder)
@@ -45,7 +45,7 @@ def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: 
 def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> dict[str, Any]:
     """Lower an imported model by its opt-level recipe and extract its tasks. Raises LowerFailed."""
     from sweep.toolchain.lowering import lower
-    from sweep.toolchain.tasks import extract_tasks
+    from sweep.toolchain.task_extraction import extract_tasks
 
     start = time.perf_counter()
     target = resolve_target(options["target"])
@@ -114,7 +114,7 @@ def build_reference_kernel(
     target: Mapping[str, Any], threads: int, out_path: str, linker: str | None = None
 ) -> dict[str, Any]:
     """Compile the reference kernel for a device into `out_path`. Returns {lib, args}. Raises BuildFailed."""
-    from sweep.toolchain.reference_kernel import compile_reference_kernel
+    from sweep.toolchain.sentinel_kernel_build import compile_reference_kernel
 
     library = Path(out_path)
     library.parent.mkdir(parents=True, exist_ok=True)

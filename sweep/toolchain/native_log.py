@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.sentinel import median_s
-from sweep.toolchain.tuning.line_log import append_line, cut_torn_line
+from sweep.analysis.sentinel_values import median_s
+from sweep.toolchain.tuning.records.line_log import append_line, cut_torn_line
 
 __all__ = [
     "NOTHING",

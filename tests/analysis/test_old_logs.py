@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sweep.analysis.old_logs import LogReader, OldRecord
 from sweep.analysis.old_logs.layer import layer_name
-from sweep.analysis.old_logs.record import ERRORS
+from sweep.analysis.old_logs.old_record import ERRORS
 from sweep.errors import StudyError
 from tests.old_logs import ARM, CONV, TASKS, ansor, autotvm
 

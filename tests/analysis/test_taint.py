@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweep.analysis.taint import DRIFTED, SLOWED, Circumstances, block_median, least_tainted, summed_up, taints
+from sweep.analysis.taint import DRIFTED, SLOWED, BlockConditions, block_median, least_tainted, summed_up, taints
 
 QUIET: dict[str, Any] = {
     "cores": [1],
@@ -28,14 +28,14 @@ QUIET: dict[str, Any] = {
     "stolen_s_before": 0.0,
     "stolen_s_after": 0.02,
 }
-CLEAN = Circumstances([7e-3] * 5, [7.1e-3] * 5, 7e-3, QUIET, cores=(1,), threads=1)
+CLEAN = BlockConditions([7e-3] * 5, [7.1e-3] * 5, 7e-3, QUIET, cores=(1,), threads=1)
 
 
-def around(before_s: float, after_s: float, best_s: float | None = 7e-3) -> Circumstances:
+def around(before_s: float, after_s: float, best_s: float | None = 7e-3) -> BlockConditions:
     return replace(CLEAN, reference_before_s=[before_s], reference_after_s=[after_s], reference_best_s=best_s)
 
 
-def under(**changed: Any) -> Circumstances:
+def under(**changed: Any) -> BlockConditions:
     return replace(CLEAN, conditions=QUIET | changed)
 
 
@@ -55,7 +55,7 @@ def under(**changed: Any) -> Circumstances:
         under(thread_cores=None),
     ],
 )
-def test_a_quiet_block_is_clean(seen: Circumstances) -> None:
+def test_a_quiet_block_is_clean(seen: BlockConditions) -> None:
     assert taints(seen) == []
 
 
@@ -80,7 +80,7 @@ def test_a_quiet_block_is_clean(seen: Circumstances) -> None:
         (under(runtime_threads=2), "it ran with 2 threads instead of 1"),
     ],
 )
-def test_each_disturbance_has_its_reason(seen: Circumstances, reason: str) -> None:
+def test_each_disturbance_has_its_reason(seen: BlockConditions, reason: str) -> None:
     assert taints(seen) == [reason]
 
 
@@ -107,7 +107,7 @@ def test_the_bounds_are_what_they_say(before_s: float, ratio: float, best: float
         ([under(competitors_after=1), under(competitors_after=2)], 0),
     ],
 )
-def test_the_least_disturbed_block_is_kept(blocks: list[Circumstances], kept: int) -> None:
+def test_the_least_disturbed_block_is_kept(blocks: list[BlockConditions], kept: int) -> None:
     assert least_tainted(blocks) == kept
 
 

@@ -295,7 +295,7 @@ def test_out_is_the_sweep_of_another_study(here: Path, sweep: Sweep) -> None:
 
 
 def test_out_is_in_use(here: Path, sweep: Sweep) -> None:
-    from sweep.running.ledger import Ledger
+    from sweep.running.ledger.ledger import Ledger
 
     with Ledger(here / "out"):
         said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "out")

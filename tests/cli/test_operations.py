@@ -121,7 +121,7 @@ def test_lines_for_machines_are_alone_also_after_ctrl_c(
         raise KeyboardInterrupt
 
     monkeypatch.setenv("SWEEP_LOG", "json")
-    monkeypatch.setattr("sweep.api.running.make_plan", pressed)
+    monkeypatch.setattr("sweep.api.commands.run.make_plan", pressed)
     said = sweep("run", "study.yaml", "-c", "cluster.yaml")
     assert (said.code, said.out) == (130, "")
     (line,) = [json.loads(line) for line in said.err.splitlines()]
@@ -130,9 +130,9 @@ def test_lines_for_machines_are_alone_also_after_ctrl_c(
 
 def test_a_driver_on_another_machine_is_believed(here: Path, sweep: Sweep) -> None:
     """Its lock is not seen from here; what it wrote when it began is."""
-    from sweep.api.folder import write_inputs
-    from sweep.api.reading import load_cluster, load_study, plan
-    from sweep.running.ledger import Ledger
+    from sweep.api.commands.read import load_cluster, load_study, plan
+    from sweep.api.session.claim import write_inputs
+    from sweep.running.ledger.ledger import Ledger
 
     study = load_study("study.yaml")
     with Ledger(here / "out") as ledger:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from sweep.cli import main
-from sweep.running.ledger import Ledger
+from sweep.running.ledger.ledger import Ledger
 from tests.cli.conftest import CLUSTER, STUDY, Sweep
 
 ROOT = Path(__file__).parents[2]

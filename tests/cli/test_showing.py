@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.api.folder import claim
+from sweep.api.session.claim import claim
 from sweep.cli.arguments import show_report
 from sweep.errors import LedgerError
 from sweep.study.gate import load_study
@@ -24,8 +24,8 @@ def test_another_fresh_run_waits_until_the_results_are_shown(
             claim(folder, load_study(here / "study.yaml"), fresh=True)
         show_report(folder, name)
 
-    monkeypatch.setattr("sweep.cli.sweeping.show_report", shown)
-    monkeypatch.setattr("sweep.running.ledger._LOCK_WAIT_S", 0)
+    monkeypatch.setattr("sweep.cli.study_commands.show_report", shown)
+    monkeypatch.setattr("sweep.running.ledger.ledger._LOCK_WAIT_S", 0)
     for _ in ("run", "nothing is missing"):
         said = sweep(*RUN)
         assert said.code == 0
@@ -39,8 +39,8 @@ def test_results_that_are_gone_are_told_of(
     at_most: int, code: int, here: Path, sweep: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody has moved the folder by hand. `at_most`: cells whose results this process shows."""
-    monkeypatch.setattr("sweep.api.reporting.HERE_UP_TO_CELLS", at_most)
-    monkeypatch.setattr("sweep.api.running._note_reported", lambda folder, _: folder.rename(here / "away"))
+    monkeypatch.setattr("sweep.api.session.reporting.HERE_UP_TO_CELLS", at_most)
+    monkeypatch.setattr("sweep.api.commands.run._note_reported", lambda folder, _: folder.rename(here / "away"))
 
     said = sweep(*RUN)
 

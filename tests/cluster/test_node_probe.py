@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.engine.node_probe import NodeView, look, refusal
+from sweep.engine.ray.node_probe import NodeView, look, refusal
 from sweep.engine.site import Site
 from tests.devices.parts import make_device
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.api import submitting
-from sweep.api.submitting import pack
+from sweep.api.commands import submit
+from sweep.api.commands.submit import pack
 from sweep.errors import StudyError
 from sweep.study.gate import load_study
 from tests.networks import write_tiny
@@ -96,7 +96,7 @@ class Mine:
 
 
 def test_more_than_a_job_carries_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submitting, "_MOST_BYTES", 100)
+    monkeypatch.setattr(submit, "_MOST_BYTES", 100)
 
     with pytest.raises(StudyError, match="models: come to 0 MB, more than a job can carry"):
         pack(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", place / "job")

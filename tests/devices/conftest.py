@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.devices.farm import Farm
-from sweep.devices.kernel import Kernel
-from sweep.devices.session import DeviceSession
-from sweep.study.cluster import Device
+from sweep.devices.farm.farm import Farm
+from sweep.devices.measuring.device_session import DeviceSession
+from sweep.devices.measuring.sentinel_kernel import SentinelKernel
+from sweep.study.cluster.cluster import Device
 from sweep.toolchain.jobs import build_reference_kernel
 from tests.devices.parts import ALL_CORES, make_cluster, make_device
 
@@ -104,10 +104,10 @@ def parallel_add(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[d
 
 
 @pytest.fixture(scope="session")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Kernel:
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> SentinelKernel:
     """The reference kernel for one thread."""
     made = build_reference_kernel({"kind": "llvm"}, 1, str(tmp_path_factory.mktemp("kernel") / "kernel.so"))
-    return Kernel(Path(made["lib"]), made["args"])
+    return SentinelKernel(Path(made["lib"]), made["args"])
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from sweep.devices import entry, lease
-from sweep.devices.cores import core_lock
-from sweep.devices.register import boards_of
+from sweep.devices.leasing import board_health, lease
+from sweep.devices.leasing.cores import core_lock
+from sweep.devices.leasing.register import boards_of
 from sweep.errors import DeviceLost
 
 
 def main(lock_dir: Path, name: str, lease_s: float) -> None:
-    entry.LEASE_S, lease.RENEW_S = lease_s, lease_s / 4
+    board_health.LEASE_S, lease.RENEW_S = lease_s, lease_s / 4
     try:
         if name.startswith("core "):
             with core_lock(lock_dir, [int(name.removeprefix("core "))]):

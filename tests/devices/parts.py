@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.study.cluster import Cluster, Device, RayOptions, Simulate, Tracker
+from sweep.study.cluster.cluster import Cluster, Device, RayOptions, Simulate, Tracker
 
 LAST_CORE = max(os.sched_getaffinity(0))
 ALL_CORES = tuple(sorted(os.sched_getaffinity(0)))[-2:]

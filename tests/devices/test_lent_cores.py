@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.devices.cores import core_lock
+from sweep.core_sharing import freeze, is_frozen, members
+from sweep.devices.leasing.cores import core_lock
 from sweep.devices.processes import identify
 from sweep.errors import BuildFailed
-from sweep.lending import freeze, is_frozen, members
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from tests.devices.parts import LAST_CORE, until
 
 JOBS = "tests.toolchain.forge_jobs"
@@ -27,7 +27,7 @@ OTHERS = sorted(os.sched_getaffinity(0) - {LAST_CORE})
 HOLD = """
 import sys, time
 from pathlib import Path
-from sweep.devices.cores import core_lock
+from sweep.devices.leasing.cores import core_lock
 with core_lock(Path(sys.argv[1]), (int(sys.argv[2]),)):
     print("held", flush=True)
     time.sleep(60)
@@ -35,16 +35,16 @@ with core_lock(Path(sys.argv[1]), (int(sys.argv[2]),)):
 
 
 @pytest.fixture
-def forge(tmp_path: Path) -> Iterator[Forge]:
+def forge(tmp_path: Path) -> Iterator[CompilePool]:
     """All of its children are on the lent core."""
-    with Forge(0, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as forge:
+    with CompilePool(0, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as forge:
         yield forge
 
 
 @pytest.fixture
-def mixed(tmp_path: Path) -> Iterator[Forge]:
+def mixed(tmp_path: Path) -> Iterator[CompilePool]:
     """One child on a core of its own, another on the lent one."""
-    with Forge(1, OTHERS or None, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as forge:
+    with CompilePool(1, OTHERS or None, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as forge:
         yield forge
 
 
@@ -63,7 +63,7 @@ def cpu_ns(pids: list[int]) -> dict[int, int]:
     return found
 
 
-def burning(forge: Forge, pid_file: Path) -> list[int]:
+def burning(forge: CompilePool, pid_file: Path) -> list[int]:
     """A child and a process that it started, both at work."""
     forge.submit(f"{JOBS}:burn_with_grandchild", {"pid_file": str(pid_file)})
     until(lambda: pid_file.exists() and len(pid_file.read_text().split()) == 2, "both at work")
@@ -87,7 +87,9 @@ def killed_holder(lock_dir: Path, core: int = LAST_CORE) -> Iterator[None]:
         holder.kill()
 
 
-def test_a_lent_child_and_what_it_started_stand_still_while_the_core_is_held(forge: Forge, tmp_path: Path) -> None:
+def test_a_lent_child_and_what_it_started_stand_still_while_the_core_is_held(
+    forge: CompilePool, tmp_path: Path
+) -> None:
     pids = burning(forge, tmp_path / "pids")
     assert [os.sched_getaffinity(pid) for pid in pids] == [{LAST_CORE}] * 2
     for _ in range(3):
@@ -100,20 +102,20 @@ def test_a_lent_child_and_what_it_started_stand_still_while_the_core_is_held(for
     until(goes_on(pids), "they run again")
 
 
-def test_an_error_in_a_measurement_lets_them_go_on(forge: Forge, tmp_path: Path) -> None:
+def test_an_error_in_a_measurement_lets_them_go_on(forge: CompilePool, tmp_path: Path) -> None:
     pids = burning(forge, tmp_path / "pids")
     with pytest.raises(ZeroDivisionError), core_lock(tmp_path, (LAST_CORE,)):
         _ = 1 / 0
     until(goes_on(pids), "they run again")
 
 
-def test_another_core_is_no_business_of_theirs(forge: Forge, tmp_path: Path) -> None:
+def test_another_core_is_no_business_of_theirs(forge: CompilePool, tmp_path: Path) -> None:
     pids = burning(forge, tmp_path / "pids")
     with core_lock(tmp_path, (LAST_CORE + 1,)):
         until(goes_on(pids), "they run on")
 
 
-def test_a_child_that_comes_while_the_core_is_held_waits(forge: Forge, tmp_path: Path) -> None:
+def test_a_child_that_comes_while_the_core_is_held_waits(forge: CompilePool, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with core_lock(tmp_path, (LAST_CORE,)):
         done = forge.submit(f"{JOBS}:note", {"path": str(mark), "text": "here"})
@@ -124,14 +126,14 @@ def test_a_child_that_comes_while_the_core_is_held_waits(forge: Forge, tmp_path:
     assert mark.read_text() == "here"
 
 
-def test_a_measurer_that_is_killed_leaves_nobody_frozen(forge: Forge, tmp_path: Path) -> None:
+def test_a_measurer_that_is_killed_leaves_nobody_frozen(forge: CompilePool, tmp_path: Path) -> None:
     pids = burning(forge, tmp_path / "pids")
     with killed_holder(tmp_path):
         assert all(is_frozen(pid) for pid in pids)
     until(goes_on(pids), "they run again", limit_s=2.0)
 
 
-def test_the_time_limit_does_not_count_the_time_frozen(forge: Forge, tmp_path: Path) -> None:
+def test_the_time_limit_does_not_count_the_time_frozen(forge: CompilePool, tmp_path: Path) -> None:
     limit_s, mark = 0.5, tmp_path / "mark"
     done = forge.submit(f"{JOBS}:wait_for_file", {"path": str(mark)}, limit_s)
     until(lambda: bool(entries(tmp_path)), "it has begun")
@@ -141,7 +143,7 @@ def test_the_time_limit_does_not_count_the_time_frozen(forge: Forge, tmp_path: P
     assert done.result(30) == {}
 
 
-def test_a_child_that_does_nothing_ends_at_its_limit_all_the_same(forge: Forge, tmp_path: Path) -> None:
+def test_a_child_that_does_nothing_ends_at_its_limit_all_the_same(forge: CompilePool, tmp_path: Path) -> None:
     done = forge.submit(f"{JOBS}:build_forever", {}, 0.5)
     until(lambda: bool(entries(tmp_path)), "it has begun")
     with core_lock(tmp_path, (LAST_CORE,)):
@@ -151,7 +153,7 @@ def test_a_child_that_does_nothing_ends_at_its_limit_all_the_same(forge: Forge, 
     assert not entries(tmp_path)
 
 
-def test_cores_of_its_own_come_first(mixed: Forge, tmp_path: Path) -> None:
+def test_cores_of_its_own_come_first(mixed: CompilePool, tmp_path: Path) -> None:
     release = tmp_path / "release"
     jobs = [mixed.submit(f"{JOBS}:wait_for_file", {"path": str(release)})]
     jobs.append(mixed.submit(f"{JOBS}:note", {"path": str(tmp_path / "mark"), "text": ""}))
@@ -163,7 +165,7 @@ def test_cores_of_its_own_come_first(mixed: Forge, tmp_path: Path) -> None:
     }
 
 
-def test_a_frozen_child_moves_to_a_core_that_is_free(mixed: Forge, tmp_path: Path) -> None:
+def test_a_frozen_child_moves_to_a_core_that_is_free(mixed: CompilePool, tmp_path: Path) -> None:
     release = tmp_path / "release"
     first = mixed.submit(f"{JOBS}:wait_for_file", {"path": str(release)})
     pids = burning(mixed, tmp_path / "pids")
@@ -179,7 +181,7 @@ def test_a_frozen_child_moves_to_a_core_that_is_free(mixed: Forge, tmp_path: Pat
         until(goes_on(pids), "they run on")
 
 
-def test_one_that_waits_for_the_core_moves_too(mixed: Forge, tmp_path: Path) -> None:
+def test_one_that_waits_for_the_core_moves_too(mixed: CompilePool, tmp_path: Path) -> None:
     release = tmp_path / "release"
     first = mixed.submit(f"{JOBS}:wait_for_file", {"path": str(release)})
     with core_lock(tmp_path, (LAST_CORE,)):
@@ -190,7 +192,7 @@ def test_one_that_waits_for_the_core_moves_too(mixed: Forge, tmp_path: Path) -> 
         assert second.result(30) == {"cores": OTHERS or [LAST_CORE]}
 
 
-def test_the_register_is_empty_at_the_end_however_they_end(mixed: Forge, tmp_path: Path) -> None:
+def test_the_register_is_empty_at_the_end_however_they_end(mixed: CompilePool, tmp_path: Path) -> None:
     jobs = [mixed.submit(f"{JOBS}:{name}", {}) for name in ("echo", "crash", "leave", "stumble") * 3]
     for job in jobs:
         job.exception(30)
@@ -204,7 +206,7 @@ def test_the_register_is_empty_at_the_end_however_they_end(mixed: Forge, tmp_pat
     until(lambda: not any(identify(pid) for pid in pids), "the end of both")
 
 
-def test_what_a_killed_server_leaves_is_cleared_away_by_the_next_measurer(forge: Forge, tmp_path: Path) -> None:
+def test_what_a_killed_server_leaves_is_cleared_away_by_the_next_measurer(forge: CompilePool, tmp_path: Path) -> None:
     pids = burning(forge, tmp_path / "pids")
     assert forge.server_pid is not None
     with killed_holder(tmp_path):
@@ -233,9 +235,9 @@ def test_a_pid_that_was_handed_out_again_is_left_alone(tmp_path: Path) -> None:
         bystander.kill()
 
 
-def test_two_forges_and_two_measurers_share_a_core(forge: Forge, tmp_path: Path) -> None:
+def test_two_forges_and_two_measurers_share_a_core(forge: CompilePool, tmp_path: Path) -> None:
     """Short jobs come and go all the time; whoever is there when the core is taken gets nothing of it."""
-    with Forge(0, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as other:
+    with CompilePool(0, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as other:
         jobs = [one.submit(f"{JOBS}:burn", {"cpu_s": 0.01}) for one in (forge, other) * 12]
         seen = 0
         while not all(job.done() for job in jobs):
@@ -264,4 +266,4 @@ def test_who_cannot_be_stopped_is_told(tmp_path: Path) -> None:
 )
 def test_a_forge_without_a_place_to_work_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"slots must be at least|need a lock_dir"):
-        Forge(preload=False, **wrong)  # type: ignore[arg-type]
+        CompilePool(preload=False, **wrong)  # type: ignore[arg-type]

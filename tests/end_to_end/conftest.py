@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.devices.farm import Farm
-from sweep.study.cluster import Tracker
+from sweep.devices.farm.farm import Farm
+from sweep.study.cluster.cluster import Tracker
 from tests.devices.parts import make_cluster, make_device
 from tests.end_to_end.faulty import Begin, Faulty
 from tests.end_to_end.place import CLUSTER_ONE, CLUSTER_TWO, LIMIT_S, Ended, Place

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import psutil
 
-from sweep.devices.entry import Entry
-from sweep.devices.register import Register, is_held, now_s
+from sweep.devices.leasing.board_health import BoardHealth
+from sweep.devices.leasing.register import Register, is_held, now_s
 from tests.devices.parts import until
 from tests.end_to_end.place import LIMIT_S, Ended, Place
 
@@ -28,9 +28,9 @@ class Faulty:
         self.place = place
         self.running = place.start()
 
-    def boards(self) -> dict[str, Entry]:
+    def boards(self) -> dict[str, BoardHealth]:
         """All boards of all keys that the sweep has worked with."""
-        found: dict[str, Entry] = {}
+        found: dict[str, BoardHealth] = {}
         for path in (self.place.folder / "cache" / "tvm-sweep" / "locks").glob("*/boards/*.json"):
             found |= Register(path, {}).read()
         return found

@@ -14,9 +14,9 @@ import pandas as pd
 import pytest
 
 from sweep.analysis.outcome import MEASURED
-from sweep.devices.entry import LEASE_S
-from sweep.devices.farm import Farm
-from sweep.devices.register import is_held, now_s
+from sweep.devices.farm.farm import Farm
+from sweep.devices.leasing.board_health import LEASE_S
+from sweep.devices.leasing.register import is_held, now_s
 from tests.devices.parts import until
 from tests.end_to_end.faulty import Begin, resume, suspend
 from tests.end_to_end.place import LIMIT_S, Place

@@ -229,7 +229,7 @@ def test_in_the_end_every_cell_has_one_row(story: Story) -> None:
 
 
 def test_in_the_end_mlflow_has_one_run_for_each_cell(story: Story) -> None:
-    from sweep.record.mlflow_store import embedded_store, open_client
+    from sweep.record.mlflow.tracking_store import embedded_store, open_client
 
     store = open_client(embedded_store(story.place.out)[0])
     experiment = store.get_experiment_by_name("bad-luck")

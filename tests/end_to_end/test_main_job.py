@@ -170,7 +170,7 @@ def test_nothing_is_left_on_the_machine(finished: Finished) -> None:
 
 
 def open_store(sweep_dir: Path) -> Any:
-    from sweep.record.mlflow_store import embedded_store, open_client
+    from sweep.record.mlflow.tracking_store import embedded_store, open_client
 
     return open_client(embedded_store(sweep_dir)[0])
 

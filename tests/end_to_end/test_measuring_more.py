@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas
 import pytest
 
-from sweep.api.comparing import compare, compare_more
-from sweep.api.deriving import refresh
+from sweep.api.commands.compare import compare, compare_more
+from sweep.api.session.table_cache import refresh
 from sweep.errors import LedgerError, StudyError
-from sweep.running.ledger import Ledger, read_ledger
+from sweep.running.ledger.ledger import Ledger, read_ledger
 from sweep.study.gate import load_cluster
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.place import Place

@@ -110,7 +110,7 @@ def test_the_merged_log_has_a_record_a_layer(place: Place, measured: Ended) -> N
 
 
 def test_the_run_is_in_the_sweeps_own_mlflow(place: Place, measured: Ended) -> None:
-    from sweep.record.mlflow_store import embedded_store, open_client
+    from sweep.record.mlflow.tracking_store import embedded_store, open_client
 
     client = open_client(embedded_store(place.out)[0])
     experiment = client.get_experiment_by_name("main-job")

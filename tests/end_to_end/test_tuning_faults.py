@@ -12,8 +12,8 @@ from collections import Counter
 import pytest
 
 from sweep.analysis.outcome import MEASURED
-from sweep.devices.entry import LEASE_S
-from sweep.devices.register import is_held, now_s
+from sweep.devices.leasing.board_health import LEASE_S
+from sweep.devices.leasing.register import is_held, now_s
 from tests.devices.parts import until
 from tests.end_to_end.faulty import Begin, Faulty, resume, suspend
 from tests.end_to_end.place import LIMIT_S

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from tests.engine.shop import CLUSTER, STUDY, Shop
 from tests.networks import write_tiny
 
@@ -49,7 +49,7 @@ def make_shop(
 
 @pytest.fixture(scope="package")
 def farm(cluster_of: Callable[[str], Cluster], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    from sweep.devices.farm import Farm
+    from sweep.devices.farm.farm import Farm
 
     with Farm(cluster_of("inline"), tmp_path_factory.mktemp("farm")) as farm:
         address = farm.status().address
@@ -82,8 +82,8 @@ def inline(make_shop: Callable[..., Shop], site_of: Callable[..., object]) -> It
 
 @pytest.fixture(scope="package")
 def ray(make_shop: Callable[..., Shop], site_of: Callable[..., object]) -> Iterator[Shop]:
-    from sweep.engine.ray_engine import RayEngine
-    from sweep.engine.ray_session import RaySession
+    from sweep.engine.ray.ray_engine import RayEngine
+    from sweep.engine.ray.ray_session import RaySession
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_metrics_report_interval_ms", "500")  # Ray's own 10 s are long to wait for

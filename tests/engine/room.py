@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from sweep.api.engine_room import EngineRoom
+from sweep.api.session.engine_session import EngineSession
 from sweep.planning.planner import make_plan
 from sweep.running.contract import Engine
 from sweep.study.gate import load_cluster, load_study
@@ -30,7 +30,7 @@ def main(study: Path, cluster_file: Path, out: Path, times: int) -> dict[str, An
     before = {"environment": dict(os.environ), "affinity": sorted(os.sched_getaffinity(0)), "temporary": _temporary()}
     openings: list[dict[str, Any]] = []
     for number in range(times):
-        with EngineRoom(cluster, out) as engine:
+        with EngineSession(cluster, out) as engine:
             shop = Shop("room", engine, plan, out)
             # The first import of a sweep directory and a measurement start all that there is; another import, little
             stage = shop.stages("import" if number else "measure")[0]
@@ -65,7 +65,7 @@ def _processes() -> list[dict[str, Any]]:
             found.append(
                 {
                     "command": " ".join(command)[:200],
-                    "is_server": "sweep.devices.server" in command,
+                    "is_server": "sweep.devices.farm.device_server" in command,
                     "cores": process.cpu_affinity(),
                     "listening": _listening(process),
                 }

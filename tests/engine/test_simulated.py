@@ -9,7 +9,7 @@ import pytest
 
 from sweep.engine.simulated import SimulatedEngine
 from sweep.running.contract import Done, Failed
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from tests.engine.shop import Shop, ends
 
 

@@ -18,8 +18,8 @@ from typing import Any
 import pandas as pd
 
 from sweep.analysis.outcome import MEASURED
-from sweep.running.ledger import is_held
-from sweep.running.ledger_lines import LineReader
+from sweep.running.ledger.ledger import is_held
+from sweep.running.ledger.lines import LineReader
 from tests.devices.parts import until
 from tests.end_to_end.place import LIMIT_S, Place
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from nbclient import NotebookClient
 
-from sweep.record.tables import write_records
+from sweep.record.parquet_tables import write_records
 from tests.networks import write_tiny
 from tests.old_logs import autotvm, write_log
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sweep.study.cluster import Cluster, Device, RayOptions, Simulate, Tracker
-from sweep.study.spec import Budget, Measure, Model, Study, Target, Tuner
+from sweep.study.cluster.cluster import Cluster, Device, RayOptions, Simulate, Tracker
+from sweep.study.spec import Budget, Measure, Model, Study, Target, TunerSpec
 
 TARGETS = {
     "native": {"kind": "native"},
@@ -19,10 +19,10 @@ TARGETS = {
     "same-as-avx2": {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1},
 }
 TUNERS = {
-    "none": Tuner("none", "none", {}),
-    "random": Tuner("random", "random", {"trials_per_task": 8, "trials_total": None}),
-    "xgb": Tuner("xgb", "xgb", {"trials_per_task": 64, "trials_total": 100}),
-    "twin": Tuner("twin", "random", {"trials_per_task": 8, "trials_total": None}),
+    "none": TunerSpec("none", "none", {}),
+    "random": TunerSpec("random", "random", {"trials_per_task": 8, "trials_total": None}),
+    "xgb": TunerSpec("xgb", "xgb", {"trials_per_task": 64, "trials_total": 100}),
+    "twin": TunerSpec("twin", "random", {"trials_per_task": 8, "trials_total": None}),
 }
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 from sweep.planning.order import by_information
 from sweep.planning.planner import make_plan
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells
 from sweep.study.spec import Study, Target
 from tests.planning.grids import TARGETS, TUNERS, cluster, device, model, study

@@ -8,8 +8,8 @@ import pytest
 
 from sweep.planning.planner import make_plan
 from sweep.planning.summary import UNIT_COSTS_S, duration, explain
-from sweep.planning.trials import ASSUMED_TASKS
-from sweep.study.spec import Tuner
+from sweep.planning.trial_count import ASSUMED_TASKS
+from sweep.study.spec import TunerSpec
 from tests.planning.grids import TUNERS, cluster, device, model, study
 
 PLAN = make_plan(study(tuners=(TUNERS["none"], TUNERS["random"]), opt_levels=(1, 3)), cluster())
@@ -45,7 +45,7 @@ def test_trials_are_bounded_by_both_limits() -> None:
     ],
 )
 def test_limits_of_all_models_together_are_shared_by_them(limits: dict[str, object], most: int) -> None:
-    two = study(models=(model("a"), model("b")), tuners=(Tuner("t", "ga", limits),), opt_levels=(1, 3))
+    two = study(models=(model("a"), model("b")), tuners=(TunerSpec("t", "ga", limits),), opt_levels=(1, 3))
     assert explain(make_plan(two, cluster(device("one")))).trials.to_do == pytest.approx(most, abs=4)
 
 

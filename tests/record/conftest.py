@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.record.mlflow_store import open_client
+from sweep.record.mlflow.tracking_store import open_client
 
 
 @pytest.fixture(scope="session")

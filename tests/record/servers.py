@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.record.mlflow_store import ui_environment
+from sweep.record.mlflow.tracking_store import ui_environment
 
 LIMIT_S = 300.0
 """For what takes seconds on an idle machine."""

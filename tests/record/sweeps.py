@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import sweep
-from sweep.api.running import SweepRun
-from sweep.record.mlflow_store import open_client
+from sweep.api.commands.run import SweepRun
+from sweep.record.mlflow.tracking_store import open_client
 
 STAGES = {"import": 0, "lower": 0, "tune": 0, "build": 0, "measure": 1}
 

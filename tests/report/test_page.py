@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.results import Results, derive
-from sweep.cli.results import ui_command
+from sweep.cli.sweep_commands import ui_command
 from sweep.report.figures import figures
 from sweep.report.page import OWN_UI, conditions, failures, render_page
 from tests.record.fixtures import sweep_outcome

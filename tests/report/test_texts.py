@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sweep.analysis.results import Results, derive
 from sweep.errors import RecordError
-from sweep.record.tables import write_tables
+from sweep.record.parquet_tables import write_tables
 from sweep.report.texts import as_csv, as_json, as_markdown
 from sweep.report.writing import FORMATS, print_report, write_report
 from tests.record.fixtures import sweep_outcome

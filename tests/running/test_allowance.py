@@ -6,7 +6,7 @@ import pytest
 
 from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
-from sweep.running.ledger_state import FinishedStage
+from sweep.running.ledger.state import FinishedStage
 from tests.running.plans import plan_of, stage
 
 

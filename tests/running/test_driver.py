@@ -15,8 +15,8 @@ import pytest
 from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.running.driver import RunOptions, drive
-from sweep.running.ledger import Ledger, read_ledger
-from sweep.running.outcome import cell_outcome
+from sweep.running.ledger.ledger import Ledger, read_ledger
+from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.running.policy import RetryPolicy
 from sweep.running.signals import OrderlyEnd
 from tests.running.plans import diamond, plan_of, stage

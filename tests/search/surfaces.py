@@ -11,7 +11,7 @@ from sweep.search.catalogue import SHIPPED
 from sweep.search.features import FeatureTable
 from sweep.search.prior import prior_cycles
 from sweep.search.space import Point, Space
-from sweep.search.tuner import Observation
+from sweep.search.strategy import Observation
 
 Cost = Callable[[Point], float]
 

@@ -9,11 +9,11 @@ import pytest
 
 from sweep.search.cost_model import BoostedTrees, CostModel
 from sweep.search.features import FeatureTable, body_of, footprints
-from sweep.search.model_guided import XgbTuner
+from sweep.search.model_guided import XgbStrategy
 from sweep.search.prior import prior_cycles
-from sweep.search.space import Access, Axis, Design, Knob, Machine, Nest, Point, Space
+from sweep.search.space import Access, Axis, CpuModel, Design, Knob, LoopNest, Point, Space
+from sweep.search.strategy import Observation
 from sweep.search.testing import conv_space, small_space
-from sweep.search.tuner import Observation
 
 # 32 channels out and in, 12 x 12 positions, a kernel of 3 x 3
 SPACE = conv_space(32, 12)
@@ -84,7 +84,7 @@ def test_the_innermost_tile() -> None:
 def test_the_vector_runs_along_the_axis_of_stride_one() -> None:
     """The last dimension of the output may be two loops: depth to space."""
     spatial, reduction = Axis(4, False), Axis(4, True)
-    nest = Nest((spatial, spatial, reduction), (Access((((1, 1), (0, 4)),), 4), Access((((2, 1),),), 4)))
+    nest = LoopNest((spatial, spatial, reduction), (Access((((1, 1), (0, 4)),), 4), Access((((2, 1),),), 4)))
     tiles = [Knob("tile", ((1, 1, 1, 4),), 0), Knob("tile", ((1, 1, 2, 2),), 1), Knob("tile", ((2, 2),), 2)]
     tiling = FeatureTable(Space((Design(tuple(tiles)),), nest)).tiling(0, np.zeros((1, 3), np.int32))
     assert tiling is not None
@@ -98,7 +98,7 @@ def test_rows_have_one_width_whatever_the_design() -> None:
     one, two = table.of(0, rows()), table.of(1, np.zeros((1, 1), np.int32))
     assert one.shape == two.shape
     assert np.isfinite(one).all()
-    search = XgbTuner({"population": 16, "generations": 2}, 0).search("a", space)
+    search = XgbStrategy({"population": 16, "generations": 2}, 0).search("a", space)
     for _ in range(4):
         points = search.propose(16)
         search.observe([Observation(point, 1e-3 * (1 + point[-1])) for point in points])
@@ -109,7 +109,7 @@ def test_a_design_without_a_prior_is_neither_favoured_nor_shut_out() -> None:
     known = SPACE.designs[0]
     strange = Design(tuple(Knob("choice", tuple((n,) for n in range(40))) for _ in range(3)))
     space = Space((known, strange), SPACE.nest)
-    first = XgbTuner({"population": 64}, 0).search("a", space).propose(32)
+    first = XgbStrategy({"population": 64}, 0).search("a", space).propose(32)
     assert 16 <= sum(point[0] == 0 for point in first) <= 32
 
 
@@ -117,11 +117,13 @@ def test_a_design_without_a_prior_is_neither_favoured_nor_shut_out() -> None:
     "nest",
     [
         None,
-        Nest((Axis(64, True),), (Access((), 4), Access((((0, 1),),), 4))),  # the sum of everything: no axis is spatial
-        Nest((Axis(64, False), Axis(64, True)), (Access((), 4), Access((((0, 1),), ((1, 1),)), 4))),
+        LoopNest(
+            (Axis(64, True),), (Access((), 4), Access((((0, 1),),), 4))
+        ),  # the sum of everything: no axis is spatial
+        LoopNest((Axis(64, False), Axis(64, True)), (Access((), 4), Access((((0, 1),), ((1, 1),)), 4))),
     ],
 )
-def test_a_nest_that_is_not_tiled_in_the_usual_way_has_no_prior(nest: Nest | None) -> None:
+def test_a_nest_that_is_not_tiled_in_the_usual_way_has_no_prior(nest: LoopNest | None) -> None:
     space = Space((Design((Knob("tile", ((64, 1), (8, 8)), 0),)),), nest)
     table = FeatureTable(space)
     some = np.asarray([[0], [1]], np.int32)
@@ -141,7 +143,7 @@ def test_a_vector_of_odd_length_costs_more() -> None:
 def test_accumulators_that_do_not_fit_the_registers_cost_more() -> None:
     fits = cycles(oc=(4, 1, 1, 8), oh=(12, 1, 1, 1), ow=(3, 1, 1, 4))
     assert cycles(oc=(1, 1, 1, 32), oh=(3, 1, 1, 4), ow=(3, 1, 1, 4)) > fits
-    roomy = conv_space(32, 12, Machine(registers=256))
+    roomy = conv_space(32, 12, CpuModel(registers=256))
     large = {"oc": (1, 1, 1, 32), "oh": (3, 1, 1, 4), "ow": (3, 1, 1, 4)}
     assert cycles(roomy, **large) < cycles(**large)  # type: ignore[arg-type]
 
@@ -157,7 +159,7 @@ def test_a_second_loop_nest_and_padding_computed_at_each_use_cost_more() -> None
 
 
 def test_threads_share_the_work_as_far_as_there_are_outer_loops() -> None:
-    four = conv_space(32, 12, Machine(threads=4))
+    four = conv_space(32, 12, CpuModel(threads=4))
     assert cycles(four) == pytest.approx(cycles() / 4)
     alone = {"oc": (1, 1, 1, 32), "oh": (1, 3, 2, 2), "ow": (1, 3, 2, 2)}
     assert cycles(four, **alone) == pytest.approx(cycles(**alone))  # type: ignore[arg-type]
@@ -187,7 +189,7 @@ def test_the_model_learns_how_wrong_the_prior_is_whatever_the_level_of_a_workloa
 
 
 def test_a_clock_that_reads_zero_breaks_nothing() -> None:
-    search = XgbTuner({"population": 16, "generations": 2}, 0).search("a", SPACE)
+    search = XgbStrategy({"population": 16, "generations": 2}, 0).search("a", SPACE)
     for seconds in (0.0, 1e-3):
         points: list[Point] = list(search.propose(16))
         search.observe([Observation(point, seconds) for point in points])

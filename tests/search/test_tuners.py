@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from sweep.errors import TuneFailed
 from sweep.search.catalogue import SHIPPED, make_tuner
-from sweep.search.random_search import RandomSearch, RandomTuner
+from sweep.search.random_search import RandomSearch, RandomStrategy
 from sweep.search.space import Design, Knob, Point, Space
+from sweep.search.strategy import Observation, Visited
 from sweep.search.testing import check_tuner, conv_space, decided_space, small_space
-from sweep.search.tuner import Observation, Visited
 from sweep.study.tuners import CATALOGUE
 from tests.search.surfaces import Cost, distorted, tuned
 
@@ -175,7 +175,7 @@ def test_gridsearch_takes_every_point_once_and_the_first_far_apart() -> None:
 def test_random_draws_what_is_left_of_a_space_that_is_nearly_used_up() -> None:
     knob = Knob("choice", tuple((n,) for n in range(100)))
     space = Space((Design((knob, knob)), Design(())))
-    search = RandomTuner({}, 0).search("a", space)
+    search = RandomStrategy({}, 0).search("a", space)
     left = {space.point_at(index) for index in (1, 5_000, 10_000)}
     search.observe([Observation(p, None) for p in map(space.point_at, range(space.size)) if p not in left])
     assert set(search.propose(16)) == left
@@ -189,7 +189,7 @@ def test_random_goes_on_drawing_where_it_is_made_again() -> None:
             yield
 
     space = Unwalked(CONV.designs, CONV.nest)
-    first, again = (RandomTuner({}, 0).search("a", space) for _ in range(2))
+    first, again = (RandomStrategy({}, 0).search("a", space) for _ in range(2))
     again.observe([Observation(point, 1e-3) for _ in range(40) for point in first.propose(16)])
     assert len(set(again.propose(16))) == 16
 
@@ -303,7 +303,7 @@ def test_the_check_finds_what_is_wrong(wrong: Callable[[RandomSearch, int], Any]
 
 
 def test_the_check_finds_a_tuner_that_minds_failures_and_one_whose_seeds_are_one() -> None:
-    class Minds(RandomTuner):
+    class Minds(RandomStrategy):
         def search(self, workload: str, space: Space) -> Any:
             search = super().search(workload, space)
             search.observe = lambda observations: [o.seconds * 2 for o in observations]  # type: ignore[method-assign, assignment]
@@ -312,4 +312,4 @@ def test_the_check_finds_a_tuner_that_minds_failures_and_one_whose_seeds_are_one
     with pytest.raises(AssertionError, match="observe raised TypeError"):
         check_tuner(lambda seed: Minds({}, seed))
     with pytest.raises(AssertionError, match="another seed gave the same"):
-        check_tuner(lambda seed: RandomTuner({}, 0))
+        check_tuner(lambda seed: RandomStrategy({}, 0))

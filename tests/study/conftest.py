@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study import host
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster, host
 from sweep.study.gate import load_cluster, load_study
 from sweep.study.spec import Study
 

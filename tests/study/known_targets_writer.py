@@ -1,4 +1,4 @@
-"""Writes `sweep/study/known_targets.json` from the installed TVM: `python tests/study/known_targets_writer.py`.
+"""Writes `sweep/study/targets/known_targets.json` from the installed TVM: `python tests/study/known_targets_writer.py`.
 
 The study room must not load TVM, and still has to tell a misspelt CPU, feature or tag, which TVM itself passes over in
 silence, and code that a device cannot execute.
@@ -102,6 +102,6 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    out = Path(__file__).parents[2] / "sweep" / "study" / "known_targets.json"
+    out = Path(__file__).parents[2] / "sweep" / "study" / "targets" / "known_targets.json"
     out.write_text(text(), encoding="utf-8")
     print(out, out.stat().st_size, "bytes")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweep.errors import StudyError
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells
 from sweep.study.spec import Study
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_study
 from sweep.study.spec import Budget, Measure, Study
 from sweep.study.tuners import CATALOGUE

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sweep.study.cluster import Cluster
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells, left_out
 from sweep.study.spec import Cell, Study
 

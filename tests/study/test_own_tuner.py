@@ -11,8 +11,8 @@ import pytest
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.study import own_tuner, tuners
-from sweep.study.cluster import Cluster
-from sweep.study.spec import Study, Tuner
+from sweep.study.cluster.cluster import Cluster
+from sweep.study.spec import Study, TunerSpec
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 SOURCE = """
@@ -54,7 +54,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 Read = Callable[[str], Study]
 
 
-def one(study: Study) -> Tuner:
+def one(study: Study) -> TunerSpec:
     (tuner,) = study.tuners
     return tuner
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sweep.toolchain.forge import Forge
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 TARGET = {"kind": "llvm", "native": "here", "num-cores": 1}
 JOBS = "tests.toolchain.forge_jobs"
@@ -18,13 +18,13 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def forge() -> Iterator[Forge]:
-    with Forge(slots=2) as forge:
+def forge() -> Iterator[CompilePool]:
+    with CompilePool(slots=2) as forge:
         yield forge
 
 
 @pytest.fixture(scope="session")
-def run(forge: Forge) -> Run:
+def run(forge: CompilePool) -> Run:
     """Run a job and wait: a name of `sweep.toolchain.jobs`, or `:name` of forge_jobs."""
 
     def submit(job: str, timeout_s: float = 240, **kwargs: Any) -> dict[str, Any]:

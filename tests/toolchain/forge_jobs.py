@@ -301,7 +301,7 @@ def replay_record(workload: str, record: str, target: dict[str, Any]) -> dict[st
     import numpy as np
 
     from sweep.toolchain.artifacts import compile_candidate
-    from sweep.toolchain.replay import build_candidate_from_record, replay
+    from sweep.toolchain.schedule_transfer import build_candidate_from_record, replay
     from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 
     tvm = load_tvm(())

@@ -8,7 +8,7 @@ in both: [[seconds of each repeat], error number, seconds of build and run toget
 Pure: lines come in, records and one-line complaints go out. Neither format says which device it was measured on.
 """
 
-from sweep.analysis.old_logs.reading import FORMATS, LogReader
-from sweep.analysis.old_logs.record import OldRecord
+from sweep.analysis.old_logs.log_reader import FORMATS, LogReader
+from sweep.analysis.old_logs.old_record import OldRecord
 
 __all__ = ["FORMATS", "LogReader", "OldRecord"]

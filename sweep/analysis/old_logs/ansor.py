@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from sweep.analysis.old_logs.layer import layer_name
-from sweep.analysis.old_logs.record import Malformed, OldRecord, hashed, plain_text, read_result
+from sweep.analysis.old_logs.old_record import Malformed, OldRecord, hashed, plain_text, read_result
 
 __all__ = ["VERSIONS", "ansor_record"]
 

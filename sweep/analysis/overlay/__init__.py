@@ -7,23 +7,23 @@ enough, `tables` writes it down.
 
 from __future__ import annotations
 
-from sweep.analysis.overlay.few import Few, FewOfModel, few_for_layer, few_for_model
-from sweep.analysis.overlay.left_out import LeftOut, ModelLeftOut, leave_one_out, leave_one_out_of_model
+from sweep.analysis.overlay.csv_tables import detail_rows, reasons_in_words, write_details, write_overlay
+from sweep.analysis.overlay.k_configurations import KConfigurations, ModelKConfigurations, few_for_layer, few_for_model
+from sweep.analysis.overlay.layer_table import layers_of
+from sweep.analysis.overlay.layer_times import LayerTimes
+from sweep.analysis.overlay.leave_one_out import LeaveOneOut, ModelLeaveOneOut, leave_one_out, leave_one_out_of_model
 from sweep.analysis.overlay.merged import Merged, merge
 from sweep.analysis.overlay.metric import Criterion, Judgement, judge
-from sweep.analysis.overlay.records import layers_of
-from sweep.analysis.overlay.tables import detail_rows, reasons_in_words, write_details, write_overlay
-from sweep.analysis.overlay.times import LayerTimes
 
 __all__ = [
     "Criterion",
-    "Few",
-    "FewOfModel",
     "Judgement",
+    "KConfigurations",
     "LayerTimes",
-    "LeftOut",
+    "LeaveOneOut",
     "Merged",
-    "ModelLeftOut",
+    "ModelKConfigurations",
+    "ModelLeaveOneOut",
     "detail_rows",
     "few_for_layer",
     "few_for_model",

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import Judgement, Vector
-from sweep.analysis.overlay.times import LayerTimes
 
 __all__ = ["Merged", "merge", "same_devices"]
 

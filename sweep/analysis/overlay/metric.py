@@ -19,7 +19,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.analysis.overlay.times import LayerTimes
+from sweep.analysis.overlay.layer_times import LayerTimes
 
 __all__ = ["Criterion", "Judgement", "Vector", "judge", "least", "summing_order"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import Judgement
-from sweep.analysis.overlay.times import LayerTimes
 
 __all__ = ["Contest", "Gap", "contest", "deciding", "gaps"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sweep.analysis.results import Results
-from sweep.report.columns import ranked
 from sweep.report.figures.figure import Figure, Row, tuner_colours
-from sweep.report.figures.grid import heat_maps
 from sweep.report.figures.latency import distributions, latency_bars
+from sweep.report.figures.level_map import heat_maps
 from sweep.report.figures.speedup import speedup_bars
-from sweep.report.figures.times import pool_times, stage_times
-from sweep.report.figures.tuning import tuning_curves
+from sweep.report.figures.time_shares import pool_times, stage_times
+from sweep.report.figures.tuning_curves import tuning_curves
+from sweep.report.table_columns import ranked
 
 __all__ = ["Figure", "figures"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.results import REFERENCE
-from sweep.report.columns import tuner_name, varies
+from sweep.report.table_columns import tuner_name, varies
 
 __all__ = [
     "COLOURS",

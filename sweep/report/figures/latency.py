@@ -6,9 +6,8 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweep.analysis.formatting import as_ms, as_times
 from sweep.analysis.results import REFERENCE
-from sweep.analysis.wording import as_ms, as_times
-from sweep.report.columns import tuner_name
 from sweep.report.figures.figure import (
     COLOURS,
     REFERENCE_COLOUR,
@@ -20,6 +19,7 @@ from sweep.report.figures.figure import (
     plain_layout,
     values_beside,
 )
+from sweep.report.table_columns import tuner_name
 
 __all__ = ["distributions", "latency_bars"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweep.analysis.formatting import as_percent, plural, significant
+from sweep.analysis.overlay.csv_tables import reasons_in_words
 from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
-from sweep.analysis.overlay.tables import reasons_in_words
-from sweep.analysis.wording import as_percent, plural, significant
 from sweep.report.figures.figure import COLOURS, HEAT, Figure, plain_layout
 
 __all__ = ["layer_figures", "network_figures", "overlay_page", "overview"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweep.analysis.formatting import as_times
 from sweep.analysis.results import NO_TUNER
-from sweep.analysis.wording import as_times
-from sweep.report.columns import tuner_name
 from sweep.report.figures.figure import REFERENCE_COLOUR, Figure, Row, plain_layout
+from sweep.report.table_columns import tuner_name
 
 __all__ = ["speedup_bars"]
 

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 Arguments = list[dict[str, Any]]
 """`shape` and `dtype` of each argument of a candidate."""
 
-__all__ = ["Arguments", "Laboratory", "TuneJob", "TuningTask"]
+__all__ = ["Arguments", "CandidateService", "TuneJob", "TuningTask"]
 
 
-class Laboratory(Protocol):
+class CandidateService(Protocol):
     """Where candidates are built and measured. Futures end in a result or raise an error of the tree."""
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from sweep.analysis.overlay.times import LayerTimes
+from sweep.analysis.overlay.layer_times import LayerTimes
 
 NO = math.nan
 

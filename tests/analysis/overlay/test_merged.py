@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.merged import merge
 from sweep.analysis.overlay.metric import judge
-from sweep.analysis.overlay.times import LayerTimes
 from tests.analysis.overlay.layers import NO, layer, models
 
 

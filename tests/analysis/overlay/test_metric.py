@@ -11,8 +11,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sweep.analysis.overlay import metric
+from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import Criterion, judge
-from sweep.analysis.overlay.times import LayerTimes
 from tests.analysis.overlay.layers import ANY, NO, layer, layers, reordered
 
 criteria = st.sampled_from(list(Criterion))

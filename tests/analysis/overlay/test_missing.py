@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 
+from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import Criterion, judge
 from sweep.analysis.overlay.missing import Contest, Gap, contest, deciding, gaps
-from sweep.analysis.overlay.times import LayerTimes
 from tests.analysis.overlay.layers import NO, layer, layers
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
-from sweep.toolchain.tuning.tuner import Tuner
+from sweep.toolchain.tuning.tuning_session import TuningSession
 from sweep.toolchain.tvm_loader import load_tvm
 
 TARGET = {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1}
@@ -144,12 +144,12 @@ def _relu() -> Any:
     return te.create_prim_func([a, te.compute((256,), lambda i: te.max(a[i], te.const(0.0)), name="C")])
 
 
-_OPEN: list[Tuner] = []
+_OPEN: list[TuningSession] = []
 
 
-def tuner_at(folder: Path, name: str = "random", seed: int = 0) -> Tuner:
+def tuner_at(folder: Path, name: str = "random", seed: int = 0) -> TuningSession:
     """A tuner that is closed when the test ends."""
-    _OPEN.append(Tuner(name, XGB if name == "xgb" else RANDOM, TARGET, folder, seed))
+    _OPEN.append(TuningSession(name, XGB if name == "xgb" else RANDOM, TARGET, folder, seed))
     return _OPEN[-1]
 
 

@@ -1,0 +1,1 @@
+"""The commands as functions, a module for each: what `sweep run`, `sweep compare` and the others do."""

@@ -1,0 +1,86 @@
+"""Compares cells of a finished sweep: by its tables, or where those do not tell by what is measured more of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.comparison import CellComparison, compare_cells, find_cell
+from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
+from sweep.api.session.table_cache import refresh
+from sweep.errors import StudyError
+from sweep.running.ledger.ledger import read_ledger
+
+if TYPE_CHECKING:
+    from sweep.study.cluster.cluster import Cluster
+
+__all__ = ["MINUTES", "compare", "compare_more"]
+
+MINUTES = 10.0
+"""To measure more, by default."""
+
+
+def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: bool = False) -> CellComparison:
+    """Is the cell `first` of a sweep faster than `second`?
+
+    A cell is meant by its name, by its id or the beginning of it, or by words of its name that no other has all of.
+
+    Raises:
+        RecordError: the sweep has no tables.
+        StudyError: a cell is not there or has no measurement, both are one, or they were measured on different hosts.
+    """
+    folder = Path(sweep_dir)
+    refresh(folder)
+    one, other = _measured(folder, first), _measured(folder, second)
+    if one.cell_id == other.cell_id:
+        raise StudyError("is the first one again", key="CELL", value=second, allowed="two cells")
+    pairs = read_ledger(folder).pairs if (folder / "ledger.jsonl").is_file() else []
+    return compare_cells(one, other, across_hosts, PairedBlocks.of(pairs, one.cell_id, other.cell_id))
+
+
+def compare_more(
+    sweep_dir: Path | str,
+    first: str,
+    second: str,
+    cluster: Cluster,
+    *,
+    minutes: float = MINUTES,
+    across_hosts: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> CellComparison:
+    """The same; while the answer is AMBIGUOUS and there are minutes left, both are measured in turns on their devices.
+
+    What is measured goes to the ledger pair by pair, so an interruption loses one pair, and a second call goes on from
+    there. `say` is told of each look.
+
+    Raises:
+        StudyError: as `compare`; or a device is not in the cluster file.
+        LedgerError: a run has the sweep.
+        SweepError: a measurement failed.
+    """
+    from sweep.api.commands.measure_more import Pairing
+
+    folder = Path(sweep_dir)
+    found = compare(folder, first, second, across_hosts=across_hosts)
+    if found.is_decided:
+        return found
+    with Pairing(folder, (found.first, found.second), cluster, minutes) as pairing:
+        has_time, told = True, ""
+        while has_time and not found.is_decided:
+            has_time = pairing.measure(found.pairs_wanted)
+            found = compare(folder, first, second, across_hosts=across_hosts)
+            if found.paired is not None and (look := found.as_look()) != told:  # the same after a pair set aside
+                say(look)
+                told = look
+    return found
+
+
+def _measured(folder: Path, wanted: str) -> MeasuredCell:
+    import pyarrow.compute as pc
+
+    from sweep.record.parquet_tables import read_measurements, read_results
+
+    row: dict[str, Any] = dict(find_cell(read_results(folder).to_pylist(), wanted))
+    is_its_own = pc.field("cell_id") == pc.scalar(row["cell_id"])
+    return MeasuredCell.of(row, read_measurements(folder).filter(is_its_own).to_pylist())

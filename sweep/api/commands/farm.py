@@ -1,0 +1,172 @@
+"""A farm outside a run: up until it is told otherwise, seen and ended from other processes."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sweep.api.session.connectivity import check_tracker
+from sweep.devices.farm.farm import Farm
+from sweep.devices.farm.farm_registry import farms_announced
+from sweep.devices.farm.farm_status import BoardStatus, FarmStatus, KeyStatus, together
+from sweep.devices.rpc.tracker_client import TrackerClient
+from sweep.engine.site import cache_dir, host_lock_dir
+from sweep.errors import StudyError
+from sweep.study.cluster.cluster import PRETENDED, Cluster
+
+__all__ = ["describe", "farm_dir", "keep_up", "running_farms_dir", "take_down"]
+
+
+def farm_dir(cluster: Cluster) -> Path:
+    """Where the farm of a cluster file keeps its state: in the user's cache folder, by the file's own path."""
+    digest = hashlib.sha256(str(cluster.path.resolve()).encode()).hexdigest()[:8]
+    return cache_dir() / "farms" / f"{cluster.name}-{digest}"
+
+
+def running_farms_dir() -> Path:
+    """Where runs say that they have a farm up."""
+    return cache_dir() / "farms" / "of-runs"
+
+
+def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:
+    """Start tracker and servers and hold them until Ctrl-C, or until `take_down` in another process.
+
+    Where there is nothing to start, since tracker and servers are others', says what is there and returns.
+
+    Raises:
+        StudyError: the devices are made up, or nobody answers where others' tracker should be.
+        DeviceLost: something does not come up.
+    """
+    if cluster.engine in PRETENDED:
+        allowed = "ray, inline: made-up devices need no servers"
+        raise StudyError("has no farm", file=cluster.path, key="engine", value=cluster.engine, allowed=allowed)
+    check_tracker(cluster)
+    farm = Farm(cluster, farm_dir(cluster))
+    address = farm.up()
+    where = f"tracker at {address.tracker_host}:{address.tracker_port}"
+    mine = ", ".join(device.key for device in cluster.devices if device.managed)
+    if not mine and not cluster.tracker.managed:
+        there = ", ".join(TrackerClient(address.tracker_host, address.tracker_port).keys()) or "none"
+        say(f"{where} answers, nothing to start; keys there: {there}")
+        return 0
+    try:
+        say(f"{where}, serving {mine}")
+        say(f"export TVM_TRACKER_HOST={address.tracker_host} TVM_TRACKER_PORT={address.tracker_port}")
+        say("Ctrl-C ends it")
+        _until_down(farm)
+        say("the farm was taken down")
+    except KeyboardInterrupt:
+        say("closing")
+    finally:
+        farm.down()
+    return 0
+
+
+def describe(cluster: Cluster) -> tuple[str, dict[str, Any]]:
+    """What the boards of a cluster file are doing, as text and as data: those of `sweep farm up`, and of all runs."""
+    status = _status(cluster)
+    data: dict[str, Any] = {
+        "tracker": None
+        if status.address is None
+        else {"host": status.address.tracker_host, "port": status.address.tracker_port},
+        "problem": status.problem,
+        "devices": {key: _key_data(found) for key, found in status.keys.items()},
+    }
+    if status.address is None:
+        return f"{cluster.name}: down" + (f" ({status.problem})" if status.problem else ""), data
+    lines = [f"{cluster.name}: tracker at {status.address.tracker_host}:{status.address.tracker_port}"]
+    lines += [f"  {status.problem}"] if status.problem else []
+    for key, found in status.keys.items():
+        lines.append(
+            f"  {key}: {found.total} in all, {found.free} free, {found.leased} leased, {found.broken} broken, "
+            f"{_seen(found)}"
+        )
+        lines += [f"    {line}" for board in found.boards if (line := _board_line(board))]
+    return "\n".join(lines), data
+
+
+def take_down(cluster: Cluster) -> str:
+    """Stop the farm of a cluster file, whoever started it."""
+    farm = Farm(cluster, farm_dir(cluster))
+    is_others = not cluster.tracker.managed and not any(device.managed for device in cluster.devices)
+    if is_others:
+        return f"{cluster.name}: nothing to take down, tracker and servers are not ours"
+    was_up = (farm.state_dir / "farm.json").exists()
+    farm.down()
+    return f"{cluster.name}: taken down" if was_up else f"{cluster.name}: was not up"
+
+
+def _status(cluster: Cluster) -> FarmStatus:
+    own = Farm(cluster, farm_dir(cluster)).status(host_lock_dir())
+    if not cluster.tracker.managed:
+        return own  # all of them are at its tracker
+    of_runs = farms_announced(running_farms_dir(), cluster.path)
+    return together([own, *(Farm(cluster, state_dir).status(host_lock_dir()) for state_dir in of_runs)])
+
+
+def _key_data(found: KeyStatus) -> dict[str, Any]:
+    return {
+        "total": found.total,
+        "free": found.free,
+        "leased": found.leased,
+        "broken": found.broken,
+        "last_seen": _now() if found.is_there else _time(found.last_seen),
+        "pids": list(found.pids),
+        "boards": [_board_data(board) for board in found.boards],
+    }
+
+
+def _board_data(board: BoardStatus) -> dict[str, Any]:
+    return {
+        "board": board.board,
+        "state": board.state,
+        "leased_by": None
+        if board.holder_pid is None
+        else {"pid": board.holder_pid, "sweep": board.sweep, "since": _time(board.since)},
+        "failures": board.failures,
+        "reason": board.reason,
+        "again_in_s": board.again_in_s,
+        "last_seen": _now() if board.state in ("at the tracker", "leased") else _time(board.last_seen),
+    }
+
+
+def _board_line(board: BoardStatus) -> str:
+    """What is special of a board; nothing of one that waits for work."""
+    if board.holder_pid is not None:
+        by = f"process {board.holder_pid}" + (f", {board.sweep}" if board.sweep else "")
+        return f"{board.board} leased by {by}, since {_clock(board.since)}"
+    if board.state == "set aside":
+        again = "now" if not board.again_in_s else f"in {board.again_in_s:.0f} s"
+        return f"{board.board} set aside after {board.failures} failures, tried again {again}: {board.reason}"
+    if board.failures:
+        return f"{board.board} {board.state}, failed {board.failures} times: {board.reason}"
+    return ""
+
+
+def _seen(found: KeyStatus) -> str:
+    if found.is_there:
+        return "there now"
+    return "never seen" if found.last_seen is None else f"last seen {_clock(found.last_seen)}"
+
+
+def _clock(seconds: float | None) -> str:
+    return "?" if seconds is None else datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _until_down(farm: Farm) -> None:
+    """Wait until the farm's state is gone; looked at once a second, since another process ends it."""
+    forever = threading.Event()
+    while (farm.state_dir / "farm.json").exists():
+        forever.wait(1.0)

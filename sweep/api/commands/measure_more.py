@@ -1,0 +1,134 @@
+"""Measures two cells of a sweep in turns, a block of each at a time, and writes every pair to the sweep's ledger."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sweep.analysis.measured_cell import MeasuredCell
+from sweep.api.session.engine_session import EngineSession
+from sweep.api.session.single_stage import check_fit, device_of, measure_stage, perform_stage
+from sweep.errors import StudyError, SweepError
+from sweep.running.contract import Engine
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.saved_plan import restore
+from sweep.running.policy import GiveUp, RetryPolicy
+from sweep.study.cluster.cluster import Cluster, Device
+from sweep.study.spec import Measure
+
+__all__ = ["Pairing"]
+
+REPEATS = 3
+"""A block's: their median forgives one that was interrupted. More blocks tell more than more repeats."""
+KEPT = ("run_secs", "warmup_secs", "number", "reference_before_s", "reference_after_s", "tainted", "conditions")
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of the two, and all that a measurement of it takes."""
+
+    cell_id: str
+    device: Device
+    options: Mapping[str, Any]
+    inputs: Mapping[str, Mapping[str, Any]]
+
+
+class Pairing:
+    """Two cells and their devices, for as long as more is measured of them. A context: farm and ledger are its own."""
+
+    def __init__(
+        self, sweep_dir: Path, cells: tuple[MeasuredCell, MeasuredCell], cluster: Cluster, minutes: float
+    ) -> None:
+        """Raises StudyError where a cell cannot be measured again; see `__enter__` for the rest."""
+        self._sweep_dir, self._cells, self._cluster, self._minutes = sweep_dir.absolute(), cells, cluster, minutes
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Pairing:
+        """Raises LedgerError where a run has the sweep, StudyError, and DeviceLost where the farm does not come up."""
+        with ExitStack() as closing:
+            self._ledger = closing.enter_context(Ledger(self._sweep_dir))
+            self._sides = [self._side(cell) for cell in self._cells]
+            devices = {side.device.key: side.device for side in self._sides}
+            alone = replace(self._cluster, devices=tuple(devices.values()), engine="inline", replay=None)
+            self._engine: Engine = closing.enter_context(EngineSession(alone, self._sweep_dir))
+            self._closing = closing.pop_all()
+        self._end_t = time.monotonic() + 60 * self._minutes
+        self._pair_s = 0.0
+        self._count = sum(
+            set(pair["cells"]) == {side.cell_id for side in self._sides} for pair in self._ledger.state.pairs
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.close()
+
+    def measure(self, pairs: int) -> bool:
+        """Take so many pairs. False where the minutes are over before; what was taken until then is kept."""
+        for _ in range(pairs):
+            begun = time.monotonic()
+            if begun + self._pair_s > self._end_t:
+                return False
+            self._measure_pair()
+            self._pair_s = time.monotonic() - begun
+        return True
+
+    def _measure_pair(self) -> None:
+        # Every other pair the other way round: what changes steadily favours neither
+        order = (0, 1) if self._count % 2 == 0 else (1, 0)
+        told = {}
+        for index in order:
+            side = self._sides[index]
+            result = self._measure(side)
+            told[index] = {name: result[name] for name in KEPT if name in result}
+        self._ledger.append("pair_measured", cells=[side.cell_id for side in self._sides], blocks=[told[0], told[1]])
+        self._count += 1
+
+    def _measure(self, side: _Side) -> Mapping[str, Any]:
+        """A block of one; what a run would try again is tried again."""
+        for failures in count(1):
+            try:
+                return perform_stage(self._engine, "measure", side.options, side.inputs, side.device)
+            except SweepError as error:
+                decision = RetryPolicy().decide(type(error).__name__, failures)
+                if isinstance(decision, GiveUp):
+                    raise
+                time.sleep(decision.delay_s)
+        raise AssertionError("counting ends nowhere")
+
+    def _side(self, cell: MeasuredCell) -> _Side:
+        plan, done = restore(self._sweep_dir).plan, self._ledger.state.done
+        planned = next(one for one in plan.cells if one.cell.id == cell.cell_id)
+        results = {done[stage].kind: done[stage].result for stage in planned.stages if stage in done}
+        device = device_of(self._cluster, planned.cell.device, "--cluster")
+        wanted = ("import",) if planned.cell.runtime != "tvm" else ("import", "build")
+        for kind in wanted:
+            if kind not in results or not (self._sweep_dir / results[kind]["dir"]).is_dir():
+                raise StudyError(
+                    "cannot be measured again",
+                    key="CELL",
+                    value=cell.name,
+                    allowed=f"a cell whose {kind} is still there",
+                )
+        if "build" in wanted:
+            check_fit(json.loads(results["build"]["target_json"]), device, "--cluster")
+        earlier = results["measure"]
+        flushed = bool(earlier.get("conditions", {}).get("cache_flush_bytes"))
+        measure = Measure(
+            repeat=REPEATS,
+            max_repeat=REPEATS,
+            rounds=1,
+            relative_interval=0.0,
+            number=earlier["number"],
+            cache_flush=flushed,
+        )
+        options = measure_stage(planned.cell.runtime, planned.cell.precision, device, measure)
+        return _Side(cell.cell_id, device, options, {kind: results[kind] for kind in wanted})

@@ -1,0 +1,205 @@
+"""What can be asked without running anything."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.outcome import SweepOutcome
+from sweep.api.session.table_cache import refresh
+from sweep.errors import LedgerError, StudyError
+from sweep.planning.narrowing import narrowed
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
+from sweep.planning.summary import PlanSummary, explain
+from sweep.running.ledger.ledger import FinishedStage, LedgerState, is_held, read_ledger
+from sweep.running.ledger.saved_plan import restore
+from sweep.running.ledger.sweep_outcome import cell_outcome, sweep_outcome
+from sweep.study import gate
+from sweep.study.cluster.cluster import Cluster
+from sweep.study.selection import parse_selection
+from sweep.study.spec import Study
+
+if TYPE_CHECKING:
+    import pyarrow
+
+__all__ = [
+    "Standing",
+    "explain_plan",
+    "finished_stages",
+    "load_cluster",
+    "load_study",
+    "open_results",
+    "open_table",
+    "outcome_of",
+    "plan",
+    "standing",
+]
+
+
+def load_study(path: Path | str) -> Study:
+    """A study file, checked.
+
+    Raises:
+        StudyError: one line with file, key, value and what is allowed.
+    """
+    return gate.load_study(Path(path))
+
+
+def load_cluster(path: Path | str) -> Cluster:
+    """A cluster file, checked.
+
+    Raises:
+        StudyError: one line with file, key, value and what is allowed.
+    """
+    return gate.load_cluster(Path(path))
+
+
+def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:
+    """The stages of a study on a cluster, shared ones merged. `only`: those of some cells, as `tuner=xgb,model=res*`.
+
+    Raises:
+        StudyError: the study does not go with the cluster, or `only` fits no cell.
+    """
+    whole = make_plan(study, cluster)
+    return whole if only is None else narrowed(whole, parse_selection(only))
+
+
+def outcome_of(sweep_dir: Path, study: Study, cluster: Cluster) -> SweepOutcome:
+    """How a sweep stands, read from its folder; also while it runs.
+
+    Raises:
+        LedgerError: the folder is not a sweep directory.
+    """
+    return sweep_outcome(make_plan(study, cluster), study.question, read_ledger(sweep_dir), sweep_dir)
+
+
+def open_results(sweep_dir: Path | str) -> pyarrow.Table:
+    """The results table of a sweep, one row a cell; made anew where it is not of what the ledger holds now.
+
+    Raises:
+        RecordError: there is none, and none can be made.
+        LedgerError: the ledger is damaged.
+    """
+    return open_table(sweep_dir, "results")
+
+
+def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
+    """The finished stages of a sweep directory, by id; empty where there is no sweep yet."""
+    try:
+        return read_ledger(sweep_dir).done
+    except LedgerError:
+        if (sweep_dir / "ledger.jsonl").exists():
+            raise
+        return {}
+
+
+def explain_plan(plan: Plan, sweep_dir: Path) -> PlanSummary:
+    """What a plan amounts to, with what a sweep directory has of it already."""
+    finished = finished_stages(sweep_dir)
+    return explain(
+        plan,
+        done={stage_id: stage.seconds for stage_id, stage in finished.items()},
+        lowered={stage_id: stage.result["tasks"] for stage_id, stage in finished.items() if stage.kind == "lower"},
+    )
+
+
+def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
+    """One of the tables of a sweep: results, measurements, curves, tasks or records; made anew as `open_results` does.
+
+    Raises:
+        StudyError: there is no table of that name.
+        RecordError: the sweep does not have it.
+        LedgerError: the ledger is damaged.
+    """
+    from sweep.analysis.saved import TABLES, read_table
+
+    if table not in TABLES:
+        raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))
+    refresh(sweep_dir)
+    return read_table(Path(sweep_dir), table)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a sweep stands, by its plan and ledger."""
+
+    study: str
+    status: str
+    """running, done, failed, stopped, interrupted, or lost (the driver ended without a word)."""
+    cells: Mapping[str, int]
+    """By status."""
+    stages: Mapping[str, Mapping[str, int]]
+    """By kind, then by status."""
+    failures: Mapping[str, str]
+    """Label of a failed stage -> its reason."""
+    since_last_event_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """For people."""
+        cells = ", ".join(f"{count} {name}" for name, count in self.cells.items() if count)
+        lines = [f"{self.study}: {self.status}; {cells}; last event {self.since_last_event_s:.0f} s ago"]
+        for kind, counts in self.stages.items():
+            shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            lines.append(f"  {kind:<8} {shown}")
+        lines.extend(f"  failed: {label}: {reason}" for label, reason in self.failures.items())
+        return "\n".join(lines)
+
+
+def standing(sweep_dir: Path | str) -> Standing:
+    """Where a sweep stands; also while it runs, and on a machine that only sees its folder.
+
+    Raises:
+        LedgerError: the folder is not a sweep directory.
+    """
+    sweep_dir = Path(sweep_dir)
+    state = read_ledger(sweep_dir)
+    sweep = restore(sweep_dir)
+    status = state.last_status or ("running" if _has_driver(sweep_dir) else "lost")
+    stages: dict[str, Counter[str]] = {}
+    for stage in sweep.plan.stages.values():
+        stages.setdefault(stage.kind, Counter())[_stage_status(stage.id, state, status)] += 1
+    return Standing(
+        study=sweep.study,
+        status=status,
+        cells=dict(Counter(cell_outcome(sweep.plan, planned, state).status for planned in sweep.plan.cells)),
+        stages={kind: dict(counts) for kind, counts in stages.items()},
+        failures={
+            sweep.plan.stages[stage_id].label: f"{failed.error_class}: {failed.error}"
+            for stage_id, failed in state.failed.items()
+            if stage_id in sweep.plan.stages
+        },
+        since_last_event_s=max(0.0, time.time() - (state.last_t or time.time())),
+    )
+
+
+def _has_driver(sweep_dir: Path) -> bool:
+    """Whether a driver is at work. Of one on another machine the lock is not seen everywhere: its word must do."""
+    try:
+        if is_held(sweep_dir):
+            return True
+    except OSError:
+        pass  # a folder that can only be read
+    try:
+        holder = json.loads((sweep_dir / "ledger.holder.json").read_text(encoding="utf-8"))
+        return bool(holder["host"] != socket.gethostname())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _stage_status(stage_id: str, state: LedgerState, status: str) -> str:
+    if stage_id in state.done:
+        return "done"
+    if stage_id in state.failed:
+        return "failed"
+    return "running" if stage_id in state.started and status == "running" else "pending"

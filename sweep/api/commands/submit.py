@@ -1,0 +1,167 @@
+"""A run on a Ray cluster: what it needs is packed into one folder, which travels as a job's.
+
+The study goes along with its networks and its own tuners' modules, and the cluster file. It is loaded again from the
+packed copy and compared, so that what runs there is what was checked here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shlex
+import shutil
+import sysconfig
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.api.session.connectivity import check_dashboard
+from sweep.errors import StudyError
+from sweep.study.cluster.cluster_form import ClusterForm
+from sweep.study.gate import load_study
+from sweep.study.model_file import LIGHT, external_data
+from sweep.study.reading.validation_errors import fill_in
+from sweep.study.reading.yaml_file import read_yaml
+from sweep.study.spec import Model, Study
+
+if TYPE_CHECKING:
+    from sweep.engine.ray.jobs import RayJobs
+
+__all__ = ["SubmittedJob", "jobs_at", "pack", "send"]
+
+_ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
+_MOST_BYTES = 500 * 2**20
+"""Ray keeps a job's folder in the memory of its head node, and refuses more."""
+_CLUSTER, _MODELS = "cluster-of-the-job.yaml", "models-of-the-job"
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """A run that a cluster has."""
+
+    id: str
+    was_running: bool
+    """Whether it was sent before, and runs still."""
+
+
+def jobs_at(address: str | None) -> RayJobs:
+    """The jobs of the cluster whose dashboard is at this address; None: where RAY_API_SERVER_ADDRESS says, or here.
+
+    Raises:
+        StudyError: it is no address of a dashboard, or nobody answers there.
+        EngineError: it cannot be reached, or does not take the token.
+    """
+    from sweep.engine.ray.jobs import RayJobs
+
+    if address is not None:
+        check_dashboard(address, "--address")
+    elif address := os.environ.get(_ENVIRONMENT):
+        check_dashboard(address, _ENVIRONMENT)
+    return RayJobs(address)
+
+
+def send(
+    jobs: RayJobs, study_file: Path, cluster_file: Path, out: str, options: Sequence[str] = (), python: str = "python"
+) -> SubmittedJob:
+    """Send the run of a study to a cluster, or find the one there that works on the same sweep.
+
+    `out`: the sweep directory there, a path or a URI; the same again resumes. `options`: further ones of `sweep run`.
+    `python`: how Python with this package is started there.
+
+    Raises:
+        StudyError: the files are wrong, or cannot be sent.
+        EngineError: the cluster cannot be reached.
+    """
+    with tempfile.TemporaryDirectory(prefix="sweep-job-") as folder:
+        study, engine = pack(study_file, cluster_file, Path(folder))
+        about = {"sweep_study": study.name, "sweep_out": out}
+        if (job_id := jobs.running(about)) is not None:
+            return SubmittedJob(job_id, was_running=True)
+        command = [python, "-m", "sweep", "run", study.path.name, "--cluster", _CLUSTER, "--out", out]
+        command += ["--address", "auto"] if engine == "ray" else []
+        name = f"sweep-{study.name}-{hashlib.sha256(out.encode()).hexdigest()[:8]}"
+        return SubmittedJob(jobs.send(shlex.join([*command, *options]), Path(folder), name, about), was_running=False)
+
+
+def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str]:
+    """Copy all that a run needs into a folder; the study as it is there, and the engine that the cluster file names.
+
+    Of the cluster file only the form is checked: its cores, programs and paths are the cluster's.
+
+    Raises:
+        StudyError: the files are wrong, or cannot be sent.
+    """
+    engine = fill_in(ClusterForm, read_yaml(cluster_file, "cluster file"), cluster_file).engine
+    study = load_study(study_file)
+    shutil.copyfile(cluster_file, folder / _CLUSTER)
+    text = study_file.read_text(encoding="utf-8")
+    for number, model in enumerate(study.models):
+        if not model.source.startswith(LIGHT):
+            text = _pack_model(model, number, folder, text)
+    for tuner in study.tuners:
+        if ":" in tuner.name:
+            _pack_module(tuner.name.partition(":")[0].partition(".")[0], folder)
+    packed = folder / study_file.name
+    packed.write_text(text, encoding="utf-8")
+    _check_size(folder, study_file)
+    there = _loaded(packed)
+    if there is None or [_content(model) for model in there.models] != [_content(model) for model in study.models]:
+        allowed = "paths of models written plainly, such as models/net.onnx"
+        raise StudyError("cannot be sent as it is written", file=study_file, key="models", allowed=allowed)
+    return there, engine
+
+
+def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
+    """Copy a network and its weights; the study's text, in which a path that leads elsewhere is a new one."""
+    written = Path(model.source)
+    if written.is_absolute() or ".." in written.parts or model.source.startswith("~"):
+        written = Path(_MODELS, str(number), model.path.name)
+        text = text.replace(model.source, str(written))
+    target = folder / written
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model.path, target)
+    for weights in external_data(model.path):
+        if weights.is_file():
+            shutil.copyfile(weights, target.with_name(weights.name))
+    return text
+
+
+def _pack_module(name: str, folder: Path) -> None:
+    """A module of a person's own; what is installed is taken to be installed there too."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        return
+    origin = Path(spec.origin)
+    installed = [Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib")]
+    if any(origin.is_relative_to(place) for place in installed):
+        return
+    if spec.submodule_search_locations:
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(origin.parent, folder / name, ignore=ignore, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(origin, folder / origin.name)
+
+
+def _check_size(folder: Path, study_file: Path) -> None:
+    total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    if total > _MOST_BYTES:
+        raise StudyError(
+            f"come to {total / 2**20:.0f} MB, more than a job can carry",
+            file=study_file,
+            key="models",
+            allowed=f"{_MOST_BYTES / 2**20:.0f} MB; for larger ones, `sweep run --address auto` on the cluster itself",
+        )
+
+
+def _loaded(packed: Path) -> Study | None:
+    try:
+        return load_study(packed)
+    except StudyError:  # it was well-formed a moment ago: something did not come along
+        return None
+
+
+def _content(model: Model) -> tuple[str, str, object]:
+    return model.name, model.sha256, model.inputs

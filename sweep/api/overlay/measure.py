@@ -1,0 +1,86 @@
+"""An overlay of what was measured on every device: its candidates' times first, then the network that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.analysis.overlay.metric import Judgement
+from sweep.analysis.overlay.overlay import Overlay
+from sweep.api.overlay.layers import LayerWork, Watcher
+from sweep.api.overlay.network import NetworkWork
+from sweep.api.overlay.overlay import Known, Question, look
+from sweep.api.overlay.overlay_targets import OverlayTarget, common_workloads, seats_of
+from sweep.api.overlay.schedules import Schedules
+from sweep.api.session.farm_session import workplace
+from sweep.errors import StudyError
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.saved_plan import restore
+from sweep.study.cluster.cluster import Cluster
+
+if TYPE_CHECKING:
+    from sweep.engine.overlay_runner import OverlayRunner
+
+__all__ = ["measure_overlay"]
+
+
+def measure_overlay(
+    folder: Path, cluster: Cluster, question: Question, *, out: Path, watcher: Watcher, network: bool = True
+) -> Overlay:
+    """Measure what an overlay of a sweep lacks, and give it.
+
+    Each candidate is built for each device's own target and measured there, unless it was; those that decide a layer
+    are measured again in turns. Then the network is built from the merged log and from each device's own best, and
+    both are measured, in turns too. The records are the sweep's, so the same call again does what is missing.
+
+    out: where the overlay's files go. network: whether the network is measured; it is not for a single layer.
+
+    Raises:
+        StudyError: what is asked for is not there, or cannot be measured.
+        LedgerError: a run has the folder, or an earlier version wrote its plan.
+        DeviceLost: a device does not come up, or stays away; what was measured is kept.
+    """
+    from sweep.engine.overlay_runner import OverlayRunner
+
+    if not (folder / "ledger.jsonl").is_file():
+        allowed = "a folder that `sweep run` made: imported logs have times and no schedules"
+        raise StudyError("has nothing to measure", key="DIR", value=str(folder), allowed=allowed)
+    home = folder.absolute()
+    restore(home)  # without its plan the tables would not follow what is measured
+    with ExitStack() as closing:
+        ledger = closing.enter_context(Ledger(home))  # a run would write the same folder, and take the same devices
+        seats = seats_of(home, look(home, question).choice, cluster, ledger.state)
+        common = common_workloads(seats)
+        alone = replace(cluster, devices=tuple(seat.device for seat in seats))
+
+        @cache
+        def workshop() -> OverlayRunner:
+            return closing.enter_context(OverlayRunner(closing.enter_context(workplace(alone, home))))
+
+        known = _measure_layers(home, question, common, seats, workshop, watcher)
+        if not network or question.layer is not None:
+            return known.overlay
+        work = NetworkWork(home, out.absolute(), workshop, watcher, str(known.choice.axes["precision"]))
+        networks = work.run(known.overlay, seats, Schedules(home, known.records))
+        return replace(known.overlay, networks=networks)
+
+
+def _measure_layers(
+    home: Path,
+    question: Question,
+    common: frozenset[str],
+    seats: Sequence[OverlayTarget],
+    workshop: Callable[[], OverlayRunner],
+    watcher: Watcher,
+) -> Known:
+    LayerWork(home, seats, workshop, watcher).run(lambda: _layers_now(home, question, common))
+    return look(home, question)
+
+
+def _layers_now(home: Path, question: Question, common: frozenset[str]) -> tuple[Sequence[Judgement], Schedules]:
+    known = look(home, question, common)
+    return known.overlay.layers, Schedules(home, known.records)

@@ -1,0 +1,1 @@
+"""What several commands need around their work: the claimed folder, farm and engine, paths, tables, report."""

@@ -1,0 +1,81 @@
+"""Where the files of a sweep lie: of each cell its network, lowered module, tuning records and library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import LedgerError
+from sweep.running.ledger.ledger import FinishedStage, read_ledger
+from sweep.running.ledger.saved_plan import read_plan
+
+__all__ = ["ArtifactPaths", "CellFiles", "cells_of", "sweeps_below"]
+
+_PARTS = {
+    "import": ("network", "model.onnx"),
+    "lower": ("lowered", "module.json"),
+    "tune": ("records", ""),
+    "build": ("library", "lib.so"),
+}
+"""Kind of stage -> what it leaves, and the file of that in its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellFiles:
+    """What there is of one cell."""
+
+    name: str
+    files: dict[str, Path]
+    """network, lowered, records, library: as far as they were made, and are still there."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"cell": self.name, **{part: str(path) for part, path in self.files.items()}}
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPaths:
+    """A sweep directory."""
+
+    folder: Path
+    study: str
+    status: str
+    """done, failed, stopped or interrupted as its last run ended; running or lost where it has not ended."""
+
+
+def cells_of(sweep_dir: Path) -> list[CellFiles]:
+    """The files of each cell, in the order of the plan.
+
+    Raises:
+        LedgerError: the folder is not a sweep directory.
+    """
+    done = read_ledger(sweep_dir).done
+    return [
+        CellFiles(cell["name"], dict(_files(sweep_dir, [done[stage] for stage in cell["stages"] if stage in done])))
+        for cell in read_plan(sweep_dir)["cells"]
+    ]
+
+
+def sweeps_below(folder: Path) -> list[ArtifactPaths]:
+    """The sweep directories right below a folder, by name; what is damaged is left out."""
+    found = []
+    for ledger in sorted(folder.glob("*/ledger.jsonl")):
+        try:
+            state, plan = read_ledger(ledger.parent), read_plan(ledger.parent)
+        except LedgerError:
+            continue
+        found.append(ArtifactPaths(ledger.parent, plan["study"], state.last_status or "running or lost"))
+    return found
+
+
+def _files(sweep_dir: Path, stages: list[FinishedStage]) -> list[tuple[str, Path]]:
+    found = []
+    for stage in stages:
+        folder = stage.result.get("records_dir") if stage.kind == "tune" else stage.result.get("dir")
+        if stage.kind in _PARTS and folder:
+            part, name = _PARTS[stage.kind]
+            path = sweep_dir / folder / name
+            if path.exists():
+                found.append((part, path))
+    return found

@@ -1,0 +1,111 @@
+"""A sweep directory: whose it is, and what is written there before the work begins."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+from sweep.errors import LedgerUnwritable, StudyError
+from sweep.planning.stage import Plan
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.saved_plan import saved
+from sweep.study.spec import Study
+
+__all__ = ["check", "claim", "default_sweep_dir", "write_inputs"]
+
+_ALLOWED = "a new, an empty or a sweep's folder"
+_LEDGER, _PLAN, _STUDY = "ledger.jsonl", "plan.json", "study.yaml"
+
+
+def default_sweep_dir(study: Study) -> Path:
+    """`sweeps/<study>` in the current folder."""
+    return Path("sweeps") / study.name
+
+
+def check(sweep_dir: Path, study: Study, *, fresh: bool = False) -> None:
+    """Look whether a folder is this study's, or free; with `fresh`, any sweep's. Changes nothing.
+
+    Raises:
+        StudyError: it holds something else, or cannot be read.
+    """
+    try:
+        if sweep_dir.exists() and not sweep_dir.is_dir():
+            raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+        if not sweep_dir.is_dir() or not any(sweep_dir.iterdir()):
+            return
+        if not (sweep_dir / _LEDGER).exists():
+            if not (sweep_dir / "ledger.lock").exists():
+                raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+            return
+        name = None if fresh else _study_of(sweep_dir)
+    except OSError as error:
+        raise _unusable(sweep_dir, error) from error
+    if name not in (None, study.name):
+        raise StudyError(
+            f"holds the sweep of study {name!r}",
+            key="--out",
+            value=str(sweep_dir),
+            allowed=f"another folder, or --fresh to move that sweep aside for {study.name!r}",
+        )
+
+
+def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
+    """Make sure the folder is there and is this study's, or free; with `fresh`, move what is there aside.
+
+    Raises:
+        StudyError: it holds something else, or cannot be written.
+        LedgerError: a run has it.
+    """
+    check(sweep_dir, study, fresh=fresh)
+    try:
+        if fresh and (sweep_dir / _LEDGER).exists():
+            with Ledger(sweep_dir) as ledger:  # refuses when a run has it
+                ledger.move(_free_name(sweep_dir))
+        sweep_dir.mkdir(parents=True, exist_ok=True)
+        if not os.access(sweep_dir, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _unusable(sweep_dir, error) from error
+
+
+def _unusable(sweep_dir: Path, error: OSError) -> StudyError:
+    problem = f"cannot be used: {error.strerror or error}"
+    return StudyError(problem, key="--out", value=str(sweep_dir), allowed="a folder that can be written")
+
+
+def _study_of(sweep_dir: Path) -> str | None:
+    """The study that the plan there is of; None where no plan can be read, which is then written anew."""
+    try:
+        return str(json.loads((sweep_dir / _PLAN).read_text(encoding="utf-8"))["study"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
+    """The study as run, and the plan, each whole or not at all.
+
+    Raises:
+        LedgerUnwritable: the disk refuses.
+    """
+    copy = sweep_dir / _STUDY
+    try:
+        if study.path.is_file() and study.path.resolve() != copy.resolve():
+            _put(copy, study.path.read_bytes())
+        _put(sweep_dir / _PLAN, json.dumps(saved(study, plan)).encode())
+    except OSError as error:
+        raise LedgerUnwritable(f"{sweep_dir}: cannot be written: {error}") from error
+
+
+def _put(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f"{path.name}.part")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _free_name(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    return aside

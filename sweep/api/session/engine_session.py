@@ -1,0 +1,89 @@
+"""Farm and engine for the time of a run: brought up in order, closed in the other order whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.api.session.connectivity import check_reachable
+from sweep.api.session.farm_session import workplace
+from sweep.errors import StudyError
+from sweep.running.contract import Engine
+from sweep.study.cluster.cluster import Cluster
+
+if TYPE_CHECKING:
+    from sweep.engine.site import Site
+    from sweep.planning.stage import Plan
+    from sweep.running.driver import Observer
+    from sweep.running.ledger.ledger import Ledger
+
+__all__ = ["EngineSession", "watchers_of"]
+
+
+class EngineSession:
+    """A context that gives the engine of a cluster file."""
+
+    def __init__(self, cluster: Cluster, sweep_dir: Path) -> None:
+        """Raises StudyError where a tracker or a Ray that is others' does not answer."""
+        check_reachable(cluster)
+        self._cluster, self._sweep_dir = cluster, sweep_dir
+        self._closing = ExitStack()
+
+    def __enter__(self) -> Engine:
+        with ExitStack() as closing:
+            engine = self._open(closing)
+            self._closing = closing.pop_all()
+            return engine
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _open(self, closing: ExitStack) -> Engine:
+        cluster = self._cluster
+        if cluster.engine == "simulated":
+            from sweep.engine.simulated import SimulatedEngine
+
+            return SimulatedEngine(cluster)
+        if cluster.replay is not None:
+            from sweep.engine.replay import ReplayEngine
+
+            return ReplayEngine(cluster, cluster.replay)
+        site = closing.enter_context(workplace(cluster, self._sweep_dir))
+        if cluster.engine == "inline":
+            from sweep.engine.inline import InlineEngine
+
+            inline = InlineEngine(site)
+            closing.callback(inline.close)
+            return inline
+        if cluster.engine != "ray":
+            raise StudyError(
+                "unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline"
+            )
+        return _ray(cluster, site, closing)
+
+
+def watchers_of(
+    cluster: Cluster, say: Callable[[str], None] = lambda text: None
+) -> list[Callable[[Plan, Ledger], Observer]]:
+    """Who else is to be told of a run on this engine: on Ray, its metrics. `say` is told where they are."""
+    if cluster.engine != "ray":
+        return []
+    from sweep.engine.ray.metrics import RayMetrics
+
+    return [lambda plan, ledger: RayMetrics(plan, ledger, say)]
+
+
+def _ray(cluster: Cluster, site: Site, closing: ExitStack) -> Engine:
+    from sweep.engine.ray.ray_session import RaySession
+
+    cpus = cluster.ray.num_cpus or len(site.compile_cores)
+    resources = {f"device:{device.key}": float(device.count) for device in cluster.devices}
+    session = RaySession(cluster.ray.address, cpus, resources, metrics_port=cluster.ray.metrics_port)
+    closing.callback(session.close)
+    from sweep.engine.ray.ray_engine import RayEngine  # imports ray, which reads what the session has set
+
+    engine = RayEngine(site, session, num_cpus=cpus)
+    closing.callback(engine.close)
+    return engine

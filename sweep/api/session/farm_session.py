@@ -1,0 +1,53 @@
+"""Farm up, and this process off the devices' cores, for as long as anything is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.study.cluster.cluster import Cluster
+
+if TYPE_CHECKING:
+    from sweep.engine.site import Site
+
+__all__ = ["workplace"]
+
+
+@contextmanager
+def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
+    """The site of a cluster file's devices.
+
+    Raises:
+        DeviceLost: the tracker or a local server does not come up.
+    """
+    from sweep.api.commands.farm import running_farms_dir
+    from sweep.devices.farm.farm import Farm
+    from sweep.devices.farm.farm_registry import announced
+    from sweep.devices.leasing.register import remove_idle
+    from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
+
+    compile_cores, shares_cores = compile_cores_of(cluster)
+    lent_cores = lent_cores_of(cluster)
+    farm = Farm(cluster, sweep_dir / "farm")
+    remove_idle(host_lock_dir())
+    with ExitStack() as closing:
+        closing.callback(farm.down)
+        address = farm.up()
+        closing.enter_context(announced(running_farms_dir(), cluster.path, farm.state_dir))
+        # From here on the driver and all it starts leave the devices' cores alone; builds alone may borrow them
+        affinity = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, compile_cores)
+        closing.callback(os.sched_setaffinity, 0, affinity)
+        yield Site(
+            sweep_dir=sweep_dir,
+            lock_dir=host_lock_dir(),
+            tracker_host=address.tracker_host,
+            tracker_port=address.tracker_port,
+            devices={device.key: device for device in cluster.devices},
+            compile_cores=compile_cores,
+            shares_cores=shares_cores,
+            lent_cores=lent_cores,
+        )

@@ -1,0 +1,79 @@
+"""The observer of a run that people watch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweep.analysis.outcome import CellOutcome
+from sweep.planning.stage import KINDS, Plan, Stage
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.sweep_outcome import cell_outcome
+
+if TYPE_CHECKING:
+    from sweep.report.live.progress_view import ProgressView
+
+__all__ = ["ProgressObserver"]
+
+
+class ProgressObserver:
+    """Tells the progress view."""
+
+    def __init__(self, view: ProgressView, plan: Plan, ledger: Ledger) -> None:
+        self._view, self._plan, self._ledger = view, plan, ledger
+        self._pools = _pool_names(plan)
+        kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in ledger.state.done)
+        view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in KINDS if kinds[kind]})
+
+    def attempt_started(self, stage: Stage, attempt: int) -> None:
+        self._view.attempt_started(stage.label, stage.kind, pool=self._pools.get(stage.id, ""))
+
+    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
+        self._view.stage_done(stage.label, stage.kind, seconds)
+
+    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
+        self._view.attempt_failed(stage.label, stage.kind, error_class, error, will_retry)
+
+    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
+        self._view.progress({**info, "label": stage.label})
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        outcome = cell_outcome(self._plan, self._plan.cells[cell], self._ledger.state)
+        reason = (
+            f"{outcome.failed_stage}: {outcome.error_class}: {outcome.error}" if outcome.error_class else outcome.error
+        )
+        status = "skipped" if outcome.status == "pending" else outcome.status
+        self._view.cell_finished(
+            outcome.cell.name,
+            status,
+            _median_s(outcome),
+            reason or "the run is ending",
+            group=f"{outcome.cell.model} on {outcome.cell.device}",
+            from_earlier_run=from_earlier_run,
+        )
+
+    def tick(self, now: float) -> None:
+        self._view.tick(now)
+
+
+def _pool_names(plan: Plan) -> dict[str, str]:
+    """`xgb on local-1 for native`, by tune stage; stages that tune together, by their `tuner_key`, have one name."""
+    names: dict[str, str] = {}
+    by_stage: dict[str, str] = {}
+    for planned in plan.cells:
+        for stage in (plan.stages[stage_id] for stage_id in planned.stages):
+            if stage.kind == "tune":
+                cell = planned.cell
+                name = f"{cell.tuner} on {cell.device} for {cell.target}"
+                by_stage[stage.id] = names.setdefault(str(stage.hints.get("tuner_key", name)), name)
+    return by_stage
+
+
+def _median_s(outcome: CellOutcome) -> float | None:
+    run_secs = outcome.stages.get("measure", {}).get("run_secs")
+    if not run_secs:
+        return None
+    ordered = sorted(run_secs)
+    middle = len(ordered) // 2
+    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)

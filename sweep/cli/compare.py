@@ -1,0 +1,59 @@
+"""The command that says which of two cells is faster: compare."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import (
+    DEFAULT_CLUSTER,
+    EXIT_DONE,
+    ClusterOption,
+    JsonOption,
+    SweepDirArgument,
+    load_place,
+    require_sweep,
+)
+
+__all__ = ["compare_command"]
+
+
+def compare_command(
+    folder: SweepDirArgument,
+    first: Annotated[str, typer.Argument(metavar="CELL", help="Name, id, or words that one cell alone has.")],
+    second: Annotated[str, typer.Argument(metavar="CELL", help="The other.")],
+    measure_more: Annotated[
+        bool, typer.Option("--measure-more", help="While it is AMBIGUOUS, measure both in turns on their devices.")
+    ] = False,
+    max_minutes: Annotated[float, typer.Option(min=0.0, help="For measuring more.")] = 10.0,
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    across_hosts: Annotated[
+        bool, typer.Option("--across-hosts", help="Compare although different machines measured them.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Say which of two cells is faster: their ratio with its 99 % interval, and FASTER, SLOWER, SAME or AMBIGUOUS.
+
+    Example: sweep compare sweeps/cpu-quickstart "xgb O3 local-native" "onnxruntime local-native" --measure-more
+    """
+    from sweep.api.commands.compare import compare, compare_more
+    from sweep.running.signals import OrderlyEnd
+
+    require_sweep(folder)
+    if measure_more:
+        with OrderlyEnd():
+            found = compare_more(
+                folder,
+                first,
+                second,
+                load_place(cluster),
+                minutes=max_minutes,
+                across_hosts=across_hosts,
+                say=lambda look: typer.echo(look, err=True),
+            )
+    else:
+        found = compare(folder, first, second, across_hosts=across_hosts)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.as_text())
+    return EXIT_DONE

@@ -1,0 +1,39 @@
+"""The command that measures what a sweep has made on another device: exec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, KeyOption, load_place
+
+__all__ = ["exec_command"]
+
+
+def exec_command(
+    what: Annotated[
+        Path,
+        typer.Argument(
+            metavar="ARTIFACT_OR_LOG",
+            help="Folder artifacts/build/ID or records/TARGET/TUNER-DEVICE of a sweep; see `sweep where`.",
+            show_default=False,
+        ),
+    ],
+    key: KeyOption,
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    as_json: JsonOption = False,
+) -> int:
+    """Measure a compiled cell on another device, or compile a tuning log for it and measure that.
+
+    Example: sweep exec sweeps/cpu-quickstart/artifacts/build/0123456789abcdef --key local-avx2
+    """
+    from sweep.api.commands.exec import execute
+    from sweep.running.signals import OrderlyEnd
+
+    with OrderlyEnd():
+        done = execute(what, key, load_place(cluster))
+    typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
+    return EXIT_DONE

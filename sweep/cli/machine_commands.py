@@ -1,0 +1,58 @@
+"""Commands about the place: the farm of a cluster file, and what is wrong with this machine."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterArgument, JsonOption, load_place
+
+__all__ = ["doctor_command", "farm_down", "farm_status", "farm_up"]
+
+
+def doctor_command(as_json: JsonOption = False) -> int:
+    """Look at this machine and installation: what is wrong, and the mend.
+
+    Example: sweep doctor
+    """
+    from sweep.doctor import run_doctor
+
+    return run_doctor(as_json)
+
+
+def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+    """Start tracker and local servers, and keep them until Ctrl-C or `sweep farm down`.
+
+    Where both are others' (`managed: false`), say what is at the tracker.
+
+    Example: sweep farm up clusters/local.yaml
+    """
+    from sweep.api.commands.farm import keep_up
+    from sweep.running.signals import OrderlyEnd
+
+    with OrderlyEnd():
+        return keep_up(load_place(cluster), typer.echo)
+
+
+def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption = False) -> int:
+    """Show the boards of each key: total, free, leased and by whom, broken, last seen; those of runs too.
+
+    Example: sweep farm status clusters/local.yaml
+    """
+    from sweep.api.commands.farm import describe
+
+    text, data = describe(load_place(cluster))
+    typer.echo(json.dumps(data, indent=2) if as_json else text)
+    return EXIT_DONE
+
+
+def farm_down(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+    """Stop what `sweep farm up` started.
+
+    Example: sweep farm down clusters/local.yaml
+    """
+    from sweep.api.commands.farm import take_down
+
+    typer.echo(take_down(load_place(cluster)))
+    return EXIT_DONE

@@ -1,0 +1,34 @@
+"""The command that brings a sweep into MLflow once more: mirror."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument
+
+__all__ = ["mirror_command"]
+
+
+def mirror_command(
+    folder: SweepDirArgument,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Tracking server or database; default: the store in the sweep directory."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Write into MLflow what it lacks of a sweep, or all of it where the store is new or was lost.
+
+    Example: sweep mirror sweeps/cpu-quickstart --to http://127.0.0.1:5000
+    """
+    from sweep.api.commands.mirror import mirror
+
+    done = mirror(folder, to, say=lambda line: typer.echo(line, err=True))
+    if as_json:
+        typer.echo(json.dumps({"store": done.tracking_uri, "runs": dict(done.run_ids)}, indent=2))
+    else:
+        typer.echo(f"{len(done.run_ids):,} cells in {done.tracking_uri}")
+    return EXIT_DONE

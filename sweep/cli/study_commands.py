@@ -1,0 +1,253 @@
+"""Commands that take a study, or make one: plan, run, tune, schema."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweep.cli.arguments import (
+    DEFAULT_CLUSTER,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    ClusterOption,
+    JsonOption,
+    KeyOption,
+    LogOption,
+    OnlyOption,
+    OutOption,
+    StudyArgument,
+    load_both,
+    show_report,
+    shown,
+)
+from sweep.errors import RecordError, StudyError
+
+if TYPE_CHECKING:
+    from sweep.api.commands.run import SweepRun
+    from sweep.running.options import RunOptions
+    from sweep.study.cluster.cluster import Cluster
+    from sweep.study.spec import Study
+
+__all__ = ["plan_command", "run_command", "schema_command", "tune_command"]
+
+
+def plan_command(
+    study: StudyArgument,
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    out: Annotated[Path | None, typer.Option(help="Sweep directory whose finished stages count as cached.")] = None,
+    only: OnlyOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show what a run would do, and start nothing.
+
+    Example: sweep plan experiments/quickstart.yaml --json
+    """
+    from sweep.api.commands.read import explain_plan, plan
+    from sweep.api.session.claim import check, default_sweep_dir
+
+    spec, place = load_both(study, cluster)
+    folder = out or default_sweep_dir(spec)
+    check(folder, spec)
+    summary = explain_plan(plan(spec, place, only=only), folder)
+    typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
+    return EXIT_DONE
+
+
+def run_command(
+    study: StudyArgument,
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    out: OutOption = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh/--resume", help="Start again (what there is moves aside), or do what is missing.")
+    ] = False,
+    only: OnlyOption = None,
+    max_hours: Annotated[
+        float | None, typer.Option(min=0.0, help="End after this long: tuners share what there is of it.")
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first cell that fails.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what failed for good, and what stayed tainted.")
+    ] = False,
+    warm_start: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--warm-start",
+            metavar="DIR",
+            help="Begin with the records of a sweep or MetaSchedule database; repeatable.",
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to use: auto or HOST:PORT; default: the cluster file's."),
+    ] = None,
+    log_json: LogOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Run a study: what is missing of it, if it was run before.
+
+    Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml --out sweeps/first
+    """
+    from sweep.running.options import RunOptions
+
+    spec, place = load_both(study, cluster)
+    if address is not None:
+        place = _on_cluster(place, address)
+    budget = spec.budget if max_hours is None else replace(spec.budget, hours=max_hours)
+    options = RunOptions.within(budget, fail_fast=fail_fast, retry_failed=retry_failed, only=only)
+    how = _How(out, fresh, options, warm_start or (), log_json, as_json)
+    return _run(spec, place, how)
+
+
+def _on_cluster(place: Cluster, address: str) -> Cluster:
+    from sweep.study.cluster.ray_address import read_ray_address
+
+    if place.engine != "ray":
+        allowed = f"--address with `engine: ray` alone; {place.path} has {place.engine}"
+        raise StudyError("is of no use here", key="--address", value=address, allowed=allowed)
+    return replace(place, ray=replace(place.ray, address=read_ray_address(address, None, "--address")))
+
+
+def tune_command(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="onnx-light:NAME, or an ONNX file.", show_default=False)
+    ],
+    key: KeyOption,
+    target: Annotated[str, typer.Option(help="What code is generated for: native is the device's own.")] = "native",
+    tuner: Annotated[str, typer.Option(help="Name of a tuner, or module:attribute.")] = "xgb",
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials a task; default: the tuner's own.")] = None,
+    opt_level: Annotated[int, typer.Option(min=0, max=4, help="Opt level.")] = 3,
+    precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
+    cluster: ClusterOption = DEFAULT_CLUSTER,
+    out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/tune-MODEL-KEY.")] = None,
+    log_json: LogOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Tune one network for one device, compile and measure it there, with no study file.
+
+    It writes the study that it runs beside the sweep directory: add to it, and `sweep run` does the difference.
+
+    Example: sweep tune onnx-light:squeezenet --key local-native --tuner xgb --trials 32
+    """
+    from sweep.api.commands.single_model_study import SingleModelStudy, write_study
+    from sweep.running.options import RunOptions
+
+    asked = SingleModelStudy(model, target, tuner, key, trials, opt_level, precision)
+    folder = out or Path("sweeps") / asked.name
+    spec, place = load_both(write_study(asked, folder.absolute()), cluster)
+    return _run(spec, place, _How(folder, False, RunOptions(), (), log_json, as_json))
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """How a study is run, and what is shown of it."""
+
+    out: Path | str | None
+    fresh: bool
+    options: RunOptions
+    warm_start: Sequence[Path]
+    log_json: str | None
+    as_json: bool
+
+
+def _run(spec: Study, place: Cluster, how: _How) -> int:
+    """Run what is missing, with progress, and show what came of it."""
+    from rich.console import Console
+
+    from sweep.api.commands.run import run
+    from sweep.api.session.journal import STREAM, Journal, target_of_environment
+    from sweep.report.live.progress_view import open_progress
+    from sweep.running.signals import OrderlyEnd
+
+    target = how.log_json or target_of_environment()
+
+    def tell(ended: SweepRun) -> None:
+        if view is not None:
+            view.close(interrupted=ended.status == "interrupted")
+        if journal is not None:
+            journal.run_ended(ended.status, executed=ended.executed, reason=ended.stopped)
+        _show(ended, place, as_json=how.as_json)
+
+    with OrderlyEnd(), ExitStack() as closing:
+        journal = None if target is None else closing.enter_context(Journal(target, spec.name))
+        view = None  # lines for machines and for people do not go to one place
+        if target != STREAM:
+            view = closing.enter_context(open_progress(Console(stderr=True), spec.name))
+        try:
+            ended = run(
+                spec,
+                place,
+                out=how.out,
+                fresh=how.fresh,
+                options=how.options,
+                view=view,
+                warm_start=how.warm_start,
+                watchers=[] if journal is None else [journal.watch],
+                at_end=tell,
+            )
+        except KeyboardInterrupt:  # before the work began, or after it
+            if view is not None:
+                view.close(interrupted=True)
+            if journal is not None:
+                journal.run_ended("interrupted")
+            return EXIT_INTERRUPTED
+    return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
+
+
+def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
+    from sweep.running.driver import NO_TIME
+
+    folder = ended.sweep_dir
+    _show_results(ended, "json" if as_json else "table")
+    if as_json:
+        return
+    if ended.executed == 0 and ended.status in ("done", "failed"):
+        typer.echo("nothing was missing: nothing was executed")
+    if ended.stopped is not None:
+        typer.echo(f"{ended.stopped}: the same command does what was skipped")
+    if ended.cut_short:
+        typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
+    typer.echo(f"report: {folder / 'report' / 'index.html'}")
+    if place.is_mirrored:
+        typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
+
+
+def _show_results(ended: SweepRun, name: str) -> None:
+    """In a process of its own where they are many: a driver is as small at its end as while cells ended.
+
+    Raises:
+        SweepError: they cannot be shown.
+    """
+    from sweep.api.session.reporting import HERE_UP_TO_CELLS
+
+    if ended.cells <= HERE_UP_TO_CELLS:
+        show_report(ended.sweep_dir, name)
+        return
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name]
+    if (code := subprocess.run(command, check=False).returncode) != EXIT_DONE:  # it has said why
+        raise RecordError(f"the results cannot be shown: `sweep report {shown(ended.sweep_dir)}` ended with {code}")
+
+
+def schema_command(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="study or cluster.")] = "study",
+) -> int:
+    """Print the JSON schema of study files, for editors.
+
+    Example: sweep schema > study.schema.json
+    """
+    from sweep.study.gate import cluster_json_schema, study_json_schema
+
+    schemas = {"study": study_json_schema, "cluster": cluster_json_schema}
+    if kind not in schemas:
+        raise StudyError("no such schema", key="KIND", value=kind, allowed="study, cluster")
+    typer.echo(json.dumps(schemas[kind](), indent=2))
+    return EXIT_DONE

@@ -1,0 +1,143 @@
+"""Commands that read a sweep directory: status, where, report, compare, ui."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report, shown
+from sweep.cli.completion import formats
+from sweep.errors import LedgerError, StudyError
+
+__all__ = ["report_command", "status_command", "ui_command", "where_command"]
+
+
+def status_command(
+    folder: SweepDirArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again until the run has ended.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, max=3600.0, help="Seconds between two looks.")] = 2.0,
+    as_json: JsonOption = False,
+) -> int:
+    """Show where a sweep stands, also while it runs, from any machine that sees its folder.
+
+    Example: sweep status sweeps/cpu-quickstart --watch
+    """
+    from sweep.api.commands.read import standing
+
+    with _pane(is_live=watch and not as_json) as show:
+        while (now := standing(folder)).status == "running" and watch:
+            if as_json:
+                typer.echo(json.dumps(now.as_dict()))
+            show(now.as_text())
+            time.sleep(every)
+    typer.echo(json.dumps(now.as_dict(), indent=None if watch else 2) if as_json else now.as_text())
+    return EXIT_DONE
+
+
+@contextmanager
+def _pane(*, is_live: bool) -> Iterator[Callable[[str], None]]:
+    """Draws a text over the one before it; nothing where there is no terminal to draw on."""
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console()
+    if not (is_live and console.is_terminal):
+        yield lambda text: None
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda text: live.update(Text(text), refresh=True)
+
+
+def where_command(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A sweep directory, or a folder of sweeps.", show_default="sweeps")
+    ] = Path("sweeps"),
+    as_json: JsonOption = False,
+) -> int:
+    """Say where networks, lowered modules, tuning records and libraries are.
+
+    Example: sweep where sweeps/cpu-quickstart
+    """
+    from sweep.api.session.artifact_paths import cells_of, sweeps_below
+
+    if (folder / "ledger.jsonl").is_file():
+        cells = cells_of(folder)
+        if as_json:
+            typer.echo(json.dumps([cell.as_dict() for cell in cells], indent=2))
+        for cell in () if as_json else cells:
+            typer.echo(cell.name)
+            for part, path in cell.files.items():
+                typer.echo(f"  {part:<8} {shown(path.absolute())}")
+        return EXIT_DONE
+    found = sweeps_below(folder) if folder.is_dir() else []
+    if not found:
+        allowed = "a sweep directory, or a folder with some"
+        raise StudyError("holds no sweep", key="DIR", value=str(folder), allowed=allowed)
+    if as_json:
+        rows = [{"folder": str(one.folder), "study": one.study, "status": one.status} for one in found]
+        typer.echo(json.dumps(rows, indent=2))
+    for one in () if as_json else found:
+        typer.echo(f"{shown(one.folder.absolute())}  {one.study}  {one.status}")
+    return EXIT_DONE
+
+
+def report_command(
+    folder: SweepDirArgument,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            help="Of table, json, markdown, html, csv, parquet; several with commas.",
+            autocompletion=formats,
+        ),
+    ] = "table",
+    as_json: JsonOption = False,
+) -> int:
+    """Print the results of a sweep, or write them as files.
+
+    Example: sweep report sweeps/cpu-quickstart --format table,html
+    """
+    for name in ["json"] if as_json else formats.split(","):
+        show_report(folder, name.strip())
+    return EXIT_DONE
+
+
+def ui_command(
+    folder: SweepDirArgument,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on loopback.")] = 5000,
+) -> int:
+    """Serve the MLflow UI on a sweep's own store, until Ctrl-C.
+
+    Example: sweep ui sweeps/cpu-quickstart --port 5000
+    """
+    import os
+
+    from sweep.api.session.connectivity import check_port_is_free
+    from sweep.api.session.table_cache import known_server
+    from sweep.record.mlflow.tracking_store import experiment_of, ui_environment
+    from sweep.record.mlflow.tracking_store import ui_command as command
+    from sweep.record.mlflow.ui_view import FAILED, view_path
+    from sweep.running.ledger.saved_plan import read_plan
+
+    require_sweep(folder)
+    experiment = experiment_of(folder, str(read_plan(folder)["study"]))
+    if experiment is None:
+        server = known_server(folder)
+        where = f"its runs are on {server}" if server else f"`sweep mirror {folder}` makes one"
+        raise LedgerError(f"{folder} has no MLflow store of its own: {where}")
+    check_port_is_free(port, "--port")
+    argv = command(folder, port=port)
+    address = f"http://127.0.0.1:{port}"
+    typer.echo(f"MLflow comes up on {address}, which takes some seconds (Ctrl-C ends it)")
+    typer.echo(f"  cells   {address}{view_path(experiment)}")
+    typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
+    typer.echo(f"  failed  {address}{view_path(experiment, FAILED)}")
+    os.execvpe(argv[0], argv, {**os.environ, **ui_environment()})

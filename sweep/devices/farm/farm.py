@@ -1,0 +1,231 @@
+"""A farm: the tracker and the local device servers of one cluster file, up for as long as their owner lives.
+
+What runs is written to `farm.json` in the state directory by the warden (see warden.py), so that another process can
+ask for the status or end it. This module knows processes and the tracker, not TVM.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+import sweep
+from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
+from sweep.devices.farm.farm_survey import survey
+from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
+from sweep.devices.rpc.tracker_client import TrackerClient
+from sweep.errors import DeviceError, DeviceLost
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from sweep.study.cluster.cluster import Cluster
+
+__all__ = ["Farm", "FarmAddress", "FarmStatus", "KeyStatus"]
+
+UP_TIMEOUT_S = 60.0
+"""A server registers in about a second on an idle machine; a loaded one has been seen to take ten times that."""
+DOWN_GRACE_S = 5.0
+POLL_INTERVAL_S = 0.02
+LOG_TAIL_LINES = 5
+
+
+class Farm:
+    """The farm of `cluster`, with its logs and its state in `state_dir`. A context manager: up on entry, down on exit.
+
+    An unmanaged tracker (a lab's own) is only checked; managed devices are served on loopback ports, `count` servers
+    each, pinned to the device's cores. All of it ends with `down`, or with the process that called `up`.
+    """
+
+    def __init__(self, cluster: Cluster, state_dir: Path, up_timeout_s: float = UP_TIMEOUT_S) -> None:
+        self.cluster = cluster
+        self.state_dir = state_dir.resolve()
+        self.up_timeout_s = up_timeout_s
+        self._warden: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Farm:
+        self.up()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.down()
+
+    def up(self) -> FarmAddress:
+        """Start what is missing and wait until every managed device is at the tracker.
+
+        Raises DeviceLost when an unmanaged tracker does not answer or a server does not register in time (with the tail
+        of its log), DeviceError when another living process has a farm up here.
+        """
+        if self._warden is not None:
+            raise DeviceError(f"this farm is up already, in {self.state_dir}")
+        if not self.cluster.tracker.managed:
+            TrackerClient(self.cluster.tracker.host, self.cluster.tracker.port).keys()
+        servers = self._servers()
+        if not servers and not self.cluster.tracker.managed:
+            return FarmAddress(self.cluster.tracker.host, self.cluster.tracker.port)
+        self.state_dir.mkdir(parents=True, exist_ok=True)
+        with self._starting():
+            self._clear_stale()
+            self._start_warden(servers)
+            try:
+                return self._wait_until_up(servers)
+            except BaseException:
+                self.down()
+                raise
+
+    def status(self, lock_dir: Path | None = None) -> FarmStatus:
+        """What is there now, by `farm.json` and the tracker; from any process. What is broken is told, not raised.
+
+        `lock_dir`: where this host's registers are, which know who has leased a board and which are set aside.
+        """
+        state = self._state()
+        if state is None and self.cluster.tracker.managed:
+            return FarmStatus(None, f"no farm is up in {self.state_dir}", {})
+        return survey(self.cluster, state, lock_dir)
+
+    def down(self) -> None:
+        """End everything that `up` started, here or in another process. Nothing there: nothing happens."""
+        state = self._state()
+        if state is not None:
+            # The warden first: it ends the rest itself, and would start a dead server again.
+            end_groups([ProcessId(**state["warden"])], DOWN_GRACE_S)
+            self._end_rest(state)
+        if self._warden is not None:
+            end_groups([found for found in [identify(self._warden.pid)] if found is not None], DOWN_GRACE_S)
+            self._warden.wait()
+            self._warden = None
+        self._remove_state()
+
+    def _servers(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "key": device.key,
+                "name": f"{re.sub('[^A-Za-z0-9._-]', '_', device.key)}-{position}-{number}",
+                "cores": list(device.cores),
+                "threads": device.threads,
+                "python": device.server.python,
+                "env": dict(device.server.env),
+            }
+            for position, device in enumerate(self.cluster.devices)
+            if device.managed
+            for number in range(device.count)
+        ]
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Two processes that find no farm here do not both start one."""
+        lock = FileLock(self.state_dir / "farm.lock")
+        try:
+            lock.acquire(timeout=self.up_timeout_s)
+        except Timeout as error:
+            raise DeviceError(f"another process is starting a farm in {self.state_dir}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _clear_stale(self) -> None:
+        """End what a killed owner left; leave alone what a living one has."""
+        state = self._state()
+        if state is not None:
+            warden, owner = ProcessId(**state["warden"]), ProcessId(**state["owner"])
+            if is_alive(warden) and is_alive(owner):
+                raise DeviceError(f"a farm is up already in {self.state_dir}, owned by process {owner.pid}")
+            end_groups([warden], DOWN_GRACE_S)
+            self._end_rest(state)
+        self._remove_state()
+
+    def _start_warden(self, servers: list[dict[str, Any]]) -> None:
+        for name in ("logs", "tmp", "tmp/import"):
+            (self.state_dir / name).mkdir(exist_ok=True)
+        package = Path(sweep.__file__).parent
+        # For servers under an interpreter of their own: what else lies beside this package is made for this one.
+        (self.state_dir / "tmp" / "import" / package.name).symlink_to(package)
+        owner = identify(os.getpid())
+        assert owner is not None
+        tracker = self.cluster.tracker
+        orders = {
+            "owner": {"pid": owner.pid, "start_ticks": owner.start_ticks, "boot_id": owner.boot_id},
+            "state_dir": str(self.state_dir),
+            "tracker": {"host": tracker.host, "port": tracker.port or 0, "managed": tracker.managed},
+            "servers": servers,
+        }
+        search_path = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        with (self.state_dir / "logs" / "warden.log").open("ab") as log:
+            self._warden = subprocess.Popen(
+                [sys.executable, "-m", "sweep.devices.farm.supervisor"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"PYTHONPATH": search_path},
+                start_new_session=True,
+            )
+        assert self._warden.stdin is not None
+        with suppress(BrokenPipeError), self._warden.stdin as stdin:
+            stdin.write(json.dumps(orders).encode())
+
+    def _wait_until_up(self, servers: list[dict[str, Any]]) -> FarmAddress:
+        expected: dict[str, int] = {}
+        for server in servers:
+            expected[server["key"]] = expected.get(server["key"], 0) + 1
+        deadline = time.monotonic() + self.up_timeout_s
+        missing = "the warden"
+        while time.monotonic() < deadline:
+            assert self._warden is not None
+            if self._warden.poll() is not None:
+                raise DeviceLost(f"the farm did not start: {self._log_tail('warden')}")
+            state = self._state()
+            if state is not None:
+                address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
+                absent = _absent(address, expected)
+                if not absent:
+                    return address
+                missing = ", ".join(absent)
+            time.sleep(POLL_INTERVAL_S)
+        names = [server["name"] for server in servers if server["key"] in missing.split(", ")]
+        tail = self._log_tail(names[0] if names else "warden")
+        raise DeviceLost(f"not at the tracker after {self.up_timeout_s:g} s: {missing}; its log ends: {tail}")
+
+    def _log_tail(self, name: str) -> str:
+        path = self.state_dir / "logs" / f"{name}.log"
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:]) or f"(nothing in {path})"
+
+    def _state(self) -> dict[str, Any] | None:
+        try:
+            state: dict[str, Any] = json.loads((self.state_dir / "farm.json").read_text())
+        except FileNotFoundError:
+            return None
+        return state
+
+    def _end_rest(self, state: dict[str, Any]) -> None:
+        """What a warden that was killed left behind; the kernel has most of it already."""
+        left = [ProcessId(**process["process"]) for process in state["processes"] if process["process"] is not None]
+        end_groups(left, DOWN_GRACE_S)
+
+    def _remove_state(self) -> None:
+        shutil.rmtree(self.state_dir / "tmp", ignore_errors=True)
+        for name in ("farm.json", "farm.json.partial"):
+            (self.state_dir / name).unlink(missing_ok=True)
+
+
+def _absent(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:
+    """Which keys have not all their servers at the tracker yet; it may itself be starting."""
+    try:
+        there = TrackerClient(address.tracker_host, address.tracker_port).keys()
+    except DeviceLost:
+        return ["the tracker"]
+    return [key for key, count in expected.items() if key not in there or there[key].total < count]

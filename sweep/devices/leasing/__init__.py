@@ -1,0 +1,1 @@
+"""Who may use which board or core now: leases, registers, the health of boards."""

@@ -1,0 +1,130 @@
+"""Blocks of repeats: each between two timings of the reference kernel; what was disturbed is measured again.
+
+The same for every runtime, which it sees as a few functions. Nothing that was measured is thrown away: blocks that do
+not make the latency are set aside with their repeats and the reasons.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.analysis.taint import BlockConditions, block_median, least_tainted, taints
+from sweep.devices.measuring import conditions
+from sweep.devices.measuring.sentinel_kernel import Timer
+from sweep.devices.measuring.timing import Clock, Ready, Repeats, Sampling, get_ready, take_repeats
+
+__all__ = ["Bystander", "MeasuringPlace", "TimingTarget", "measure_blocks"]
+
+WAITS_S = (1.0, 4.0)
+"""Before a tainted block is measured again, the first time and later: what disturbs is often gone in a moment."""
+FIT = 1.5
+"""A further block is begun where so many times the seconds of the last one are left: it may take as many repeats as
+are allowed."""
+
+Bystander = Callable[[], Mapping[str, Any]]
+"""Observes the machine that measures; empty where nobody there can."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimingTarget:
+    """What measures, where the code runs."""
+
+    clock: Clock
+    time_kernel: Timer
+    observe: Bystander
+    extra: Mapping[str, Any]
+    """Conditions that stay, and that the observer does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuringPlace:
+    """Where and how the code should run, and what is known of the device."""
+
+    cores: tuple[int, ...]
+    """Empty: not known."""
+    threads: int
+    best_kernel_s: float | None
+    """Least median of the reference kernel in this session so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    repeats: Repeats
+    kernel_before_s: list[float]
+    kernel_after_s: list[float]
+    conditions: Mapping[str, Any]
+
+    def seen(self, place: MeasuringPlace, best_kernel_s: float | None) -> BlockConditions:
+        return BlockConditions(
+            self.kernel_before_s, self.kernel_after_s, best_kernel_s, self.conditions, place.cores, place.threads
+        )
+
+    def told(self, reasons: list[str]) -> dict[str, Any]:
+        return {
+            "run_secs": self.repeats.run_secs,
+            "stopped_by": str(self.repeats.stopped_by),
+            "reference_before_s": self.kernel_before_s,
+            "reference_after_s": self.kernel_after_s,
+            "tainted": reasons,
+            "conditions": dict(self.conditions),
+        }
+
+
+def measure_blocks(
+    apparatus: TimingTarget,
+    sampling: Sampling,
+    place: MeasuringPlace,
+    left_s: Callable[[], float],
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Any]:
+    """Warm up, then take blocks until one is clean, or there are no retakes, or `left_s` says that no other fits.
+
+    The result of a measure stage as far as times go: the kept block's, its index `block` and why it is `tainted` (a
+    list, empty for a clean one), and the others under `set_aside`.
+    """
+    ready = get_ready(apparatus.clock, sampling)
+    blocks: list[_Block] = []
+    best_s = place.best_kernel_s
+    for take in range(1 + sampling.retakes):
+        if blocks:
+            sleep(WAITS_S[min(take, len(WAITS_S)) - 1])
+        left_before_s = left_s()
+        blocks.append(_take(apparatus, ready, sampling, place))
+        best_s = _best(best_s, blocks[-1])
+        block_s = left_before_s - left_s()
+        if not taints(blocks[-1].seen(place, best_s)):
+            kept = len(blocks) - 1
+            break
+        if left_s() < max(WAITS_S) + FIT * block_s:
+            kept = least_tainted([block.seen(place, best_s) for block in blocks])
+            break
+    else:
+        kept = least_tainted([block.seen(place, best_s) for block in blocks])
+    told = [block.told(taints(block.seen(place, best_s))) for block in blocks]
+    return {
+        **told[kept],
+        "number": ready.number,
+        "warmup_secs": ready.warmup_secs,
+        "reference_best_s": best_s,
+        "block": kept,
+        "set_aside": [{"block": index, **one} for index, one in enumerate(told) if index != kept],
+    }
+
+
+def _take(apparatus: TimingTarget, ready: Ready, sampling: Sampling, place: MeasuringPlace) -> _Block:
+    # Observed within the kernel's timings: the clock of a core that idled before would be another.
+    kernel_before_s = apparatus.time_kernel()
+    before = apparatus.observe()
+    repeats = take_repeats(apparatus.clock, ready, sampling)
+    after = apparatus.observe()
+    kernel_after_s = apparatus.time_kernel()
+    seen = {**conditions.merge(before, after, place.threads), **apparatus.extra}
+    return _Block(repeats, kernel_before_s, kernel_after_s, seen)
+
+
+def _best(so_far_s: float | None, block: _Block) -> float | None:
+    times = (so_far_s, block_median(block.kernel_before_s), block_median(block.kernel_after_s))
+    return min((one for one in times if one is not None), default=None)

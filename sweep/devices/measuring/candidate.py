@@ -1,0 +1,80 @@
+"""Times candidates of a tuner: libraries with one function, on random arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import MeasureFailed
+
+if TYPE_CHECKING:
+    from sweep.devices.rpc.remote import Remote
+
+__all__ = ["RANDOM_FILL", "arguments", "time_candidate", "time_in_turns", "timed"]
+
+RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
+
+
+def time_candidate(
+    remote: Remote,
+    lib: Path,
+    args: Sequence[Mapping[str, Any]],
+    number: int,
+    repeat: int,
+    min_repeat_ms: float,
+    slow_s: float | None = None,
+) -> list[float]:
+    """`repeat` means over `number` calls, in seconds; the first call of all is TVM's own warm-up and not among them.
+
+    A candidate whose second call takes longer than `slow_s` is out of the running: that call is all that is measured.
+    """
+    module = remote.load(lib)
+    tensors = arguments(remote, args)
+    if slow_s is not None:
+        first = timed(remote, module, tensors, 1, 1, 0)
+        if first[0] > slow_s:
+            return first
+    return timed(remote, module, tensors, number, repeat, min_repeat_ms)
+
+
+def time_in_turns(
+    remote: Remote,
+    candidates: Sequence[tuple[Path, Sequence[Mapping[str, Any]]]],
+    rounds: int,
+    number: int,
+    repeat: int,
+    min_repeat_ms: float,
+) -> list[list[float]]:
+    """For each candidate `rounds * repeat` means in seconds; every other round goes backwards."""
+    loaded = [(remote.load(lib), arguments(remote, args)) for lib, args in candidates]
+    values: list[list[float]] = [[] for _ in loaded]
+    for turn in range(rounds):
+        order = range(len(loaded)) if turn % 2 == 0 else reversed(range(len(loaded)))
+        for index in order:
+            values[index] += timed(remote, *loaded[index], number, repeat, min_repeat_ms)
+    return values
+
+
+def arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """Tensors on the device with random values: zeros and denormals would flatter or slow a kernel."""
+    import tvm
+
+    tensors = [tvm.runtime.empty(tuple(arg["shape"]), arg["dtype"], remote.device) for arg in args]
+    fill = remote.function(RANDOM_FILL)
+    if fill is None:
+        raise MeasureFailed(f"the device's TVM lacks {RANDOM_FILL}: serve it with libtvm_runtime_extra.so loaded")
+    for tensor in tensors:
+        fill(tensor)
+    remote.device.sync()
+    return tensors
+
+
+def timed(
+    remote: Remote, module: Any, tensors: Sequence[Any], number: int, repeat: int, min_repeat_ms: float
+) -> list[float]:
+    """`repeat` means over at least `number` calls of the entry function, in seconds; one call before is not timed."""
+    evaluator = module.time_evaluator(
+        module.entry_name, remote.device, number=number, repeat=repeat, min_repeat_ms=min_repeat_ms
+    )
+    return [float(value) for value in evaluator(*tensors).results]

@@ -1,0 +1,188 @@
+"""A device as a measurer: give it a library or an artifact, get the times it took or why there are none."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.devices.leasing.boards import Boards
+from sweep.devices.leasing.cores import core_lock
+from sweep.devices.leasing.lease import myself
+from sweep.devices.leasing.register import boards_of
+from sweep.devices.measuring.blocks import MeasuringPlace
+from sweep.devices.measuring.candidate import time_candidate, time_in_turns
+from sweep.devices.measuring.sentinel_kernel import SentinelKernel
+from sweep.devices.measuring.timing import Sampling
+from sweep.devices.rpc.tracker_client import TrackerClient
+from sweep.devices.runtimes.artifact import load_artifact, measure_on
+from sweep.devices.runtimes.onnxruntime_process import measure_onnxruntime
+from sweep.errors import DeviceLost, MeasureFailed
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from sweep.study.cluster.cluster import Device
+
+__all__ = ["DeviceSession"]
+
+OPEN_TIMEOUT_S = 30.0
+"""For one session's handshake when proving that a device is there."""
+FREE_TIMEOUT_S = 60.0
+"""How long another holder of the device may keep us waiting for it."""
+THRESHOLD = 1e-3
+THIS_HOST = "this host"
+"""In place of a board: no server had a part in it."""
+CORE_TIMEOUT_S = 1800.0
+"""How long devices with a core in common may keep us waiting: the longest measurement of theirs."""
+
+
+class DeviceSession:
+    """Measures on one device; on each of its boards one thing at a time. For as many threads as there are boards."""
+
+    def __init__(
+        self,
+        device: Device,
+        tracker_host: str,
+        tracker_port: int,
+        lock_dir: Path,
+        free_timeout_s: float = FREE_TIMEOUT_S,
+        sweep: Path | None = None,
+    ) -> None:
+        """`lock_dir`: where all processes of this host agree who uses what. `sweep`: on behalf of which directory."""
+        self.device = device
+        self.tracker = TrackerClient(tracker_host, tracker_port)
+        self.lock_dir = lock_dir
+        self.best_kernel_s: dict[str, float] = {}
+        """Least median of the reference kernel in this session, by board, or by key where all boards are this host;
+        later measurements are judged by it."""
+        self._sweep = sweep
+        register = boards_of(lock_dir, f"{tracker_host}:{tracker_port}", device.key)
+        self._boards = Boards(device, self.tracker, register, sweep, free_timeout_s)
+        self._is_open = False
+
+    def __enter__(self) -> DeviceSession:
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Prove with a first session that the device is there and answers. Raises DeviceLost."""
+        with self._boards.session(OPEN_TIMEOUT_S) as remote:
+            remote.device.sync()
+        self._is_open = True
+
+    def close(self) -> None:
+        """No measurement after this. The board itself was given back after each one."""
+        self._is_open = False
+
+    def measure_candidate(
+        self,
+        lib: Path,
+        args: Iterable[Mapping[str, Any]],
+        number: int = 3,
+        repeat: int = 1,
+        min_repeat_ms: float = 100,
+        timeout_s: float = 30.0,
+        slow_s: float | None = None,
+    ) -> dict[str, Any]:
+        """Time the entry function of the shared library `lib` on random arguments of the given shapes and dtypes.
+
+        Gives `run_secs`, `repeat` values in seconds, each a mean over at least `number` calls and at least
+        `min_repeat_ms`; and `seconds`, what the measurement cost without the wait for the cores. One call is all for a
+        candidate that is slower than `slow_s`. Raises MeasureTimeout, MeasureFailed (it crashed or raised), DeviceLost.
+        """
+        self._boards.let_rest()
+        with self._cores():
+            began = time.monotonic()
+            with self._boards.session(timeout_s) as remote:
+                run_secs = time_candidate(remote, lib, list(args), number, repeat, min_repeat_ms, slow_s)
+            return {"run_secs": run_secs, "seconds": time.monotonic() - began}
+
+    def compare_candidates(
+        self,
+        candidates: Sequence[tuple[Path, Sequence[Mapping[str, Any]]]],
+        *,
+        rounds: int,
+        number: int,
+        repeat: int,
+        min_repeat_ms: float,
+        timeout_s: float,
+    ) -> dict[str, Any]:
+        """Time several (library, arguments) in turns, `rounds` times, so that drift hits all alike.
+
+        Gives `run_secs`, for each library `rounds * repeat` values in seconds, and `seconds`. Raises as
+        `measure_candidate` does.
+        """
+        self._boards.let_rest()
+        with self._cores():
+            began = time.monotonic()
+            with self._boards.session(timeout_s) as remote:
+                run_secs = time_in_turns(remote, candidates, rounds, number, repeat, min_repeat_ms)
+            return {"run_secs": run_secs, "seconds": time.monotonic() - began}
+
+    def measure_artifact(
+        self,
+        artifact_dir: Path,
+        import_dir: Path,
+        measure: Mapping[str, Any],
+        threshold: float = THRESHOLD,
+        kernel: SentinelKernel | None = None,
+    ) -> dict[str, Any]:
+        """The measure stage of a built model: its output is checked against the reference first, then it is timed.
+
+        artifact_dir: lib.so, metadata.json. import_dir: inputs.npz and, unless the reference runtime failed on the
+        model, reference.npz. measure: the options of a study. See `agreement.check_outputs` for the threshold. kernel:
+        the reference kernel for this device, whose times tell a disturbed measurement.
+        Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
+        """
+        artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
+        self._boards.let_rest()
+        with self._cores(), self._boards.session(sampling.timeout_s) as remote:
+            place = self._place(self.device.threads, remote.board)
+            result = measure_on(remote, artifact, sampling, threshold, place, kernel)
+        return self._noted(result, remote.board)
+
+    def measure_reference(
+        self,
+        import_dir: Path,
+        measure: Mapping[str, Any],
+        threads: int,
+        threshold: float = THRESHOLD,
+        kernel: SentinelKernel | None = None,
+    ) -> dict[str, Any]:
+        """The measure stage of ONNX Runtime on the imported network, on this device's cores and with `threads`.
+
+        Raises OutputMismatch, MeasureTimeout, MeasureFailed (also where the device is not this host).
+        """
+        if not self.device.is_this_host:
+            raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not this host")
+        with self._cores():
+            result = measure_onnxruntime(import_dir, measure, self._place(threads, THIS_HOST), threshold, kernel)
+        return self._noted(result, THIS_HOST)
+
+    def _place(self, threads: int, board: str) -> MeasuringPlace:
+        cores = self.device.cores if self.device.managed else ()
+        return MeasuringPlace(cores, threads, self.best_kernel_s.get(self._where(board)))
+
+    def _noted(self, result: dict[str, Any], board: str) -> dict[str, Any]:
+        if result["reference_best_s"] is not None:
+            self.best_kernel_s[self._where(board)] = result["reference_best_s"]
+        result["conditions"]["board"] = board
+        return result
+
+    def _where(self, board: str) -> str:
+        return self.device.key if self.device.managed else board
+
+    def _cores(self) -> AbstractContextManager[None]:
+        if not self._is_open:
+            raise DeviceLost(f"the session with {self.device.key} is not open")
+        # The cores of a board that we do not serve are not this host's: the tracker alone keeps others off it.
+        cores = self.device.cores if self.device.managed else ()
+        return core_lock(self.lock_dir, cores, CORE_TIMEOUT_S, myself(self._sweep))

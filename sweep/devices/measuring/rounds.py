@@ -1,0 +1,225 @@
+"""One measurement in rounds: a block of repeats at each visit to the device, others' visits in between.
+
+What drifts then hits all cells that are measured at the time alike, and what a session happens to get (where the
+library is loaded, which pages) is drawn anew each time, so that it is part of the spread. Decides what the next visit
+should take and when there are enough; knows no clock, no device and nobody else's visits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+from sweep.analysis.statistics import relative_interval
+from sweep.analysis.taint import BlockConditions, least_tainted, summed_up, taints
+from sweep.devices.measuring.blocks import FIT, WAITS_S
+from sweep.devices.measuring.timing import FEWEST_REPEATS, Sampling, StoppedBy
+
+__all__ = ["Rounds"]
+
+ROUNDS = 5
+"""By default. The spread of fewer blocks is known so badly that intervals become useless (Student's factor is 12.7 for
+two, 4.3 for three, 2.8 for five), and by luck it looks small too often."""
+SHARE = 4
+"""Beyond the rounds asked for, the interval is looked at after every quarter more, two at least: each look is a chance
+to stop while it is narrow by luck."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    index: int
+    told: Mapping[str, Any]
+    """As `measure_blocks` tells it, with what comes with the measurement of a cell."""
+    reasons: Sequence[str]
+    """Why not to trust it, as one knows by now."""
+
+    @property
+    def run_secs(self) -> list[float]:
+        return list(self.told["run_secs"])
+
+
+class Rounds:
+    """The blocks of one cell so far."""
+
+    def __init__(self, measure: Mapping[str, Any], cores: Sequence[int], threads: int) -> None:
+        """measure: the options of a study. cores, threads: where and how it should run; no cores: not known."""
+        self._measure, self._cores, self._threads = measure, cores, threads
+        self._sampling = sampling = Sampling.of(measure)
+        self._rounds = min(int(measure.get("rounds", 1)), max(1, sampling.max_repeat // FEWEST_REPEATS))
+        self._size = min(sampling.max_repeat, max(FEWEST_REPEATS, math.ceil(sampling.repeat / self._rounds)))
+        self._next_look = self._rounds
+        self._told: list[Mapping[str, Any]] = []
+        self._spent_s = 0.0
+        self._visit_s = 0.0
+        self._stopped_by: StoppedBy | None = None
+        self._best_s: float | None = None
+
+    def next_visit(self) -> dict[str, Any] | None:
+        """Options for the next visit, as a measurement in one go takes them; None when there are enough blocks."""
+        if self._rounds == 1:  # all in one go, with its own stop rule
+            return None if self._told else dict(self._measure)
+        self._stopped_by = self._reason_to_stop()
+        if self._stopped_by is not None:
+            return None
+        sampling, repeat = self._sampling, self._next_size()
+        return {
+            **self._measure,
+            "repeat": repeat,
+            "max_repeat": repeat,
+            "relative_interval": 0.0,
+            "number": self._told[0]["number"] if self._told else sampling.number,
+            "warmup": max(0, sampling.warmup - 1) if self._told else sampling.warmup,  # the output check is a call too
+            "time_limit_s": sampling.time_limit_s - self._timed_s(),
+            "timeout_s": sampling.timeout_s - self._spent_s,
+            "retakes": 0,
+        }
+
+    def take(self, told: Mapping[str, Any], seconds: float) -> None:
+        """What a visit gave, and how long it took."""
+        self._told.append(told)
+        self._spent_s += seconds
+        self._visit_s = seconds
+        known = [best for best in (self._best_s, told.get("reference_best_s")) if best is not None]
+        self._best_s = min(known, default=None)
+
+    @property
+    def pause_s(self) -> float:
+        """How long to leave the device alone, where nobody else wants it: what disturbed the last block may pass."""
+        taken = self._visits()
+        if not taken or not taken[-1].reasons:
+            return 0.0
+        return WAITS_S[0] if len(taken) < 2 or not taken[-2].reasons else WAITS_S[1]
+
+    def result(self) -> dict[str, Any]:
+        """The result of a measure stage: all repeats of the kept blocks in order, each block on its own under `blocks`,
+        those that were disturbed under `set_aside`.
+        """
+        if self._rounds == 1:
+            return {**self._told[0], "device_s": self._spent_s}
+        kept = self._kept()
+        first = kept[0].told
+        indices = {visit.index for visit in kept}
+        return {
+            **first,
+            "run_secs": _joined(kept, "run_secs"),
+            "warmup_secs": _joined(kept, "warmup_secs"),
+            "reference_before_s": _joined(kept, "reference_before_s"),
+            "reference_after_s": _joined(kept, "reference_after_s"),
+            "reference_best_s": self._best_s,
+            "stopped_by": str(self._stopped_by),
+            "device_s": self._spent_s,
+            "tainted": summed_up([visit.reasons for visit in kept]),
+            "block": kept[0].index,
+            "blocks": [_block(visit, first["conditions"]) for visit in kept],
+            "set_aside": [_block(visit, first["conditions"]) for visit in self._visits() if visit.index not in indices],
+        }
+
+    def _reason_to_stop(self) -> StoppedBy | None:
+        if not self._told:
+            return None
+        sampling, clean = self._sampling, self._clean()
+        values = [visit.run_secs for visit in clean]
+        taken = sum(map(len, values))
+        if taken >= sampling.max_repeat:
+            return StoppedBy.REPEATS
+        if len(clean) >= self._next_look:
+            self._next_look = len(clean) + max(2, len(clean) // SHARE)
+            if self._is_narrow(values):
+                return StoppedBy.INTERVAL
+        block_s = self._next_size() * self._repeat_s()
+        if self._timed_s() + block_s > sampling.time_limit_s:
+            return StoppedBy.TIME
+        if len(clean) == 1 < self._rounds and self._share() < 1:  # two or three blocks would tell less than one
+            return StoppedBy.TIME
+        if len(clean) >= self._rounds and sum(_timed_s(visit.told) for visit in clean) + block_s > self._refining_s():
+            return StoppedBy.TIME
+        if self._spent_s + FIT * self._visit_s > sampling.timeout_s:
+            return StoppedBy.TIME
+        if len(self._told) - len(clean) > self._rounds:
+            return StoppedBy.DISTURBED
+        return None
+
+    def _next_size(self) -> int:
+        """Values of the next block: fewer where all rounds would not be had in time, since blocks say more than values
+        of one block.
+        """
+        if not self._told:
+            return self._size
+        clean = self._clean()
+        size = min(self._size, self._sampling.max_repeat - sum(len(visit.run_secs) for visit in clean))
+        return max(1, math.floor(min(size, self._share())))
+
+    def _share(self) -> float:
+        """How many values of each round that is still to come the time allows."""
+        rounds_left, repeat_s = self._rounds - len(self._clean()), self._repeat_s()
+        if rounds_left <= 0 or repeat_s <= 0:
+            return math.inf
+        return (self._sampling.time_limit_s - self._timed_s()) / rounds_left / repeat_s
+
+    def _repeat_s(self) -> float:
+        """How long a repeat takes, by the last visit."""
+        return _timed_s(self._told[-1]) / len(self._told[-1]["run_secs"])
+
+    def _refining_s(self) -> float:
+        """How long the calls of clean blocks may take where the rounds are over and the interval is still wide: a slow
+        network gets no more for it than a fast one, since every call more would be at the cost of the others' cells.
+        """
+        if self._told[0]["number"] > 1 or not self._sampling.relative_interval:
+            return math.inf
+        return self._sampling.max_repeat * self._sampling.min_repeat_ms / 1000
+
+    def _is_narrow(self, values: Sequence[Sequence[float]]) -> bool:
+        if min(map(min, values)) <= 0:  # of a clock that is too coarse nothing can be said
+            return False
+        width = relative_interval(values)
+        return width is not None and width < self._sampling.relative_interval
+
+    def _kept(self) -> list[_Visit]:
+        """The clean blocks where they are enough, else with the least disturbed ones beside them."""
+        visits, kept = self._visits(), self._clean()
+        aside = [visit for visit in visits if visit.reasons]
+        while aside and sum(len(visit.run_secs) for visit in kept) < self._sampling.repeat:
+            kept.append(aside.pop(least_tainted([self._seen(visit.told) for visit in aside])))
+        return sorted(kept, key=lambda visit: visit.index)
+
+    def _clean(self) -> list[_Visit]:
+        return [visit for visit in self._visits() if not visit.reasons]
+
+    def _visits(self) -> list[_Visit]:
+        # Judged again each time: a later block may show how fast the device can be.
+        return [_Visit(index, told, taints(self._seen(told))) for index, told in enumerate(self._told)]
+
+    def _seen(self, told: Mapping[str, Any]) -> BlockConditions:
+        return BlockConditions(
+            told["reference_before_s"],
+            told["reference_after_s"],
+            self._best_s,
+            told["conditions"],
+            self._cores,
+            self._threads,
+        )
+
+    def _timed_s(self) -> float:
+        return sum(map(_timed_s, self._told), 0.0)
+
+
+def _timed_s(told: Mapping[str, Any]) -> float:
+    return float(told["number"]) * math.fsum(told["run_secs"])
+
+
+def _joined(visits: Sequence[_Visit], name: str) -> list[float]:
+    return list(chain.from_iterable(visit.told[name] for visit in visits))
+
+
+def _block(visit: _Visit, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """One block on its own, with those of its conditions that are not the measurement's."""
+    told = visit.told
+    return {
+        "block": visit.index,
+        **{name: told[name] for name in ("run_secs", "warmup_secs", "reference_before_s", "reference_after_s")},
+        "tainted": list(visit.reasons),
+        "conditions": {name: value for name, value in told["conditions"].items() if usual.get(name) != value},
+    }

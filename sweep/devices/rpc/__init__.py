@@ -1,0 +1,1 @@
+"""TVM's tracker and RPC servers as a client sees them."""

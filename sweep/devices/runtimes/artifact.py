@@ -1,0 +1,150 @@
+"""Measures a compiled model on a device: its output first, then its latency, through TVM's Relax VM over RPC."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.devices.measuring.blocks import MeasuringPlace, TimingTarget, measure_blocks
+from sweep.devices.measuring.cache_flush import flush_bytes
+from sweep.devices.measuring.output_check import check_outputs
+from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
+from sweep.devices.measuring.timing import Sampling
+from sweep.errors import MeasureFailed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sweep.devices.rpc.remote import Remote
+
+__all__ = ["Artifact", "load_artifact", "load_reference", "measure_on"]
+
+ENTRY = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """What goes to the device and what should come back."""
+
+    lib: Path
+    inputs: list[NDArray[Any]]
+    """In the order of the entry function's parameters."""
+    reference: list[NDArray[Any]] | None
+
+
+def load_artifact(artifact_dir: Path, import_dir: Path) -> Artifact:
+    """Read lib.so and metadata.json of a build, inputs.npz and reference.npz of its import.
+
+    Inputs are in the order of the artifact's parameters, and take its dtypes where its precision is another.
+    Raises MeasureFailed when the two do not belong together.
+    """
+    import numpy as np
+
+    wanted = json.loads((artifact_dir / "metadata.json").read_text())["inputs"]
+    with np.load(import_dir / "inputs.npz") as stored:
+        inputs = [stored[name] for name in stored.files]
+    shapes = [list(value.shape) for value in inputs]
+    if shapes != [list(parameter["shape"]) for parameter in wanted]:
+        raise MeasureFailed(f"the artifact takes {wanted}, its import has inputs of shapes {shapes}")
+    typed = [value.astype(parameter["dtype"], copy=False) for value, parameter in zip(inputs, wanted, strict=True)]
+    return Artifact(artifact_dir / "lib.so", typed, load_reference(import_dir))
+
+
+def load_reference(import_dir: Path) -> list[NDArray[Any]] | None:
+    """The reference outputs in order; None when the import has none."""
+    import numpy as np
+
+    path = import_dir / "reference.npz"
+    if not path.exists():
+        return None
+    with np.load(path) as stored:
+        return [stored[f"output_{index}"] for index in range(len(stored.files))]
+
+
+def measure_on(
+    remote: Remote,
+    artifact: Artifact,
+    sampling: Sampling,
+    threshold: float,
+    place: MeasuringPlace,
+    kernel: SentinelKernel | None,
+) -> dict[str, Any]:
+    """The result of a measure stage. Raises OutputMismatch, and what the remote calls raise."""
+    import tvm
+
+    end_t = time.monotonic() + sampling.timeout_s
+    memory = _Memory(remote)
+    idle_bytes = memory.reset()
+    machine = _load(remote, artifact)
+    # The load's own peak (an uploaded library arrives as one message) is not the inference's.
+    memory.reset()
+    machine.invoke_stateful(ENTRY)
+    outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
+    peak_bytes = memory.peak()
+    agreement = None if artifact.reference is None else check_outputs(outputs, artifact.reference, threshold)
+
+    flushed = flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
+
+    def clock(number: int, repeat: int) -> list[float]:
+        # Not the machine's own: it does not hand on how much to flush.
+        evaluator = machine.module.time_evaluator(
+            "invoke_stateful", remote.device, number=number, repeat=repeat, cache_flush_bytes=flushed
+        )
+        return [float(value) for value in evaluator(ENTRY).results]
+
+    apparatus = TimingTarget(
+        clock=clock,
+        time_kernel=remote_timer(remote, kernel),
+        observe=lambda: _observe(remote),
+        extra={"runtime_threads": _threads(remote), "cache_flush_bytes": flushed},
+    )
+    return {
+        **measure_blocks(apparatus, sampling, place, lambda: end_t - time.monotonic()),
+        "output_max_abs_diff": None if agreement is None else agreement.max_abs_diff,
+        "output_cosine_distance": None if agreement is None else agreement.cosine_distance,
+        "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,
+        "runtime_version": str(tvm.__version__),
+    }
+
+
+class _Memory:
+    """The worker's resident set; None for all of it where a stock TVM server runs the board."""
+
+    def __init__(self, remote: Remote) -> None:
+        self._reset, self._peak = remote.function("sweep.reset_peak"), remote.function("sweep.peak_bytes")
+
+    def reset(self) -> int | None:
+        return None if self._reset is None else int(self._reset())
+
+    def peak(self) -> int | None:
+        return None if self._peak is None else int(self._peak())
+
+
+def _load(remote: Remote, artifact: Artifact) -> Any:
+    from tvm import runtime
+
+    machine = runtime.vm.VirtualMachine(remote.load(artifact.lib), remote.device)
+    machine.set_input(ENTRY, *(runtime.tensor(value, remote.device) for value in artifact.inputs))
+    return machine
+
+
+def _flatten(outputs: Any) -> Sequence[Any]:
+    if isinstance(outputs, tuple | list):
+        return [tensor for field in outputs for tensor in _flatten(field)]
+    return [outputs]
+
+
+def _threads(remote: Remote) -> int | None:
+    """With how many threads the runtime there runs a parallel loop."""
+    count = remote.function("runtime.NumThreads")
+    return None if count is None else int(count())
+
+
+def _observe(remote: Remote) -> Mapping[str, Any]:
+    """Seen from the board; nothing where a stock TVM server runs it."""
+    observe = remote.function("sweep.observe")
+    return {} if observe is None else dict(json.loads(observe()))

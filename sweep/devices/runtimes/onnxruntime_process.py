@@ -1,0 +1,72 @@
+"""The rival: ONNX Runtime on the same network, the same inputs, the same cores and threads, in a child process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import sweep
+from sweep import errors
+from sweep.devices.measuring.blocks import MeasuringPlace
+from sweep.devices.measuring.sentinel_kernel import SentinelKernel
+from sweep.errors import MeasureFailed, MeasureTimeout
+
+__all__ = ["measure_onnxruntime"]
+
+START_S = 10.0
+"""Interpreter, imports and the session's graph optimisation, on top of the measurement's own limit."""
+
+
+def measure_onnxruntime(
+    import_dir: Path,
+    measure: Mapping[str, Any],
+    place: MeasuringPlace,
+    threshold: float,
+    kernel: SentinelKernel | None = None,
+) -> dict[str, Any]:
+    """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout."""
+    orders = {
+        "parent_pid": os.getpid(),
+        "import_dir": str(import_dir.resolve()),
+        "measure": dict(measure),
+        "place": asdict(place),
+        "threshold": threshold,
+        "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
+    }
+    limit_s = float(measure["timeout_s"]) + START_S
+    package_root = str(Path(sweep.__file__).parent.parent)
+    search_path = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    settings = {
+        "TVM_NUM_THREADS": str(place.threads),  # the reference kernel's
+        "TVM_BIND_THREADS": "0",
+        "OMP_NUM_THREADS": "1",  # numpy's, idle beside ONNX Runtime's own
+        "OPENBLAS_NUM_THREADS": "1",
+        "ORT_DISABLE_TELEMETRY": "1",  # else, from 1.29 on, it calls home and leaves a file in the temporary folder
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "sweep.devices.runtimes.onnxruntime_child"],
+            input=json.dumps(orders),
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            env=os.environ | settings | {"PYTHONPATH": search_path},
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise MeasureTimeout(f"ONNX Runtime did not finish within {limit_s:g} s") from error
+    try:
+        result: dict[str, Any] = json.loads(done.stdout)
+    except json.JSONDecodeError as error:
+        tail = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise MeasureFailed(f"ONNX Runtime's process ended with {done.returncode}: {tail[:300]}") from error
+    if "error_class" in result:
+        raise getattr(errors, result["error_class"])(result["error"])
+    return result

@@ -1,0 +1,158 @@
+"""The device's workplace: turns a call into measurements on it. An engine decides in which process it lives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from sweep.engine.queues import FairQueue
+from sweep.engine.site import Site
+from sweep.engine.stage_calls import MeasureCall
+from sweep.engine.tuner_worker import CandidateBuilder
+from sweep.errors import SweepError
+from sweep.study.cluster.cluster import Device
+from sweep.toolchain.tuning.job import Arguments
+
+if TYPE_CHECKING:
+    from sweep.devices.measuring.device_session import DeviceSession
+    from sweep.devices.measuring.sentinel_kernel import SentinelKernel
+
+__all__ = ["DeviceWorker", "cells_at_once", "lanes_of"]
+
+KERNEL_TIME_LIMIT_S = 300.0
+"""It compiles in half a second, and may wait for a builder behind a whole network."""
+
+TURNS = 8
+"""Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
+more of them to measure again."""
+
+SHARES = {"candidate": 2.0, "visit": 1.0}
+"""Of a board's time. A tuner that waits for its candidates keeps search and builders waiting, and with them all that
+the tuned cells still have to go through; other cells must come to an answer meanwhile all the same."""
+
+MOST_LANES = 16
+"""Boards of a key that are used at once. TVM's client has room for 32 sessions in a process, which all its devices
+share: `boards.MOST_SESSIONS`."""
+
+
+def lanes_of(device: Device) -> int:
+    """How many of a device's boards are used at once."""
+    return min(device.count, MOST_LANES)
+
+
+def cells_at_once(device: Device) -> int:
+    """How many cells are measured at the time, in turns on each board."""
+    return TURNS * lanes_of(device)
+
+
+class DeviceWorker:
+    """Holds the session to one device. May be called from several threads: one thing at a time is on a board. Cells
+    that are measured at the time take turns, a block of repeats each; where tuning candidates wait too, they get twice
+    the cells' time. A cell keeps to one lane, and a lane, as far as it can, to one board.
+    """
+
+    def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
+        """`submit`: to the forge, which builds the reference kernel: the process that measures does not compile."""
+        from sweep.devices.measuring.device_session import DeviceSession
+
+        self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
+        self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir, sweep=site.sweep_dir)
+        self._is_open = False
+        self._kernel: SentinelKernel | None = None
+        self._no_kernel: str | None = None
+        """Why there is none, once it was tried."""
+        self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
+        self._lanes = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(lanes_of(device))]
+
+    def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Time a tuning candidate."""
+        with self._lane() as lane:
+            timing = lane.submit("candidate", lambda: self._open().measure_candidate(lib, args, **options))
+            return timing.result()
+
+    def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
+        """Time several tuning candidates in turns."""
+        with self._lane() as lane:
+            timing = lane.submit("candidate", lambda: self._open().compare_candidates(candidates, **options))
+            return timing.result()
+
+    def measure(self, call: MeasureCall) -> dict[str, Any]:
+        """Perform a measure stage. Between its visits to the device others come to theirs."""
+        from sweep.devices.measuring.rounds import Rounds
+
+        kernel = self._reference_kernel()
+        rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
+        with self._lane() as lane:
+            while (options := rounds.next_visit()) is not None:
+                if lane.is_idle:
+                    time.sleep(rounds.pause_s)
+                told, seconds = lane.submit("visit", self._visit, call, options, kernel).result()
+                rounds.take(told, seconds)
+        result = rounds.result()
+        if kernel is None:
+            result["conditions"]["no_reference_kernel"] = self._no_kernel
+        return result
+
+    def close(self) -> None:
+        """Give the device back."""
+        for lane in self._lanes:
+            lane.close()
+        self._session.close()
+        self._is_open = False
+
+    @contextmanager
+    def _lane(self) -> Iterator[FairQueue]:
+        """The lane that fewest use."""
+        with self._choosing:
+            lane = min(self._lanes, key=lambda lane: lane.users)
+            lane.users += 1
+        try:
+            yield lane
+        finally:
+            with self._choosing:
+                lane.users -= 1
+
+    def _visit(
+        self, call: MeasureCall, options: Mapping[str, Any], kernel: SentinelKernel | None
+    ) -> tuple[dict[str, Any], float]:
+        begun, import_dir, session = time.monotonic(), self._sweep_dir / call.import_dir, self._open()
+        if call.artifact_dir is None:
+            told = session.measure_reference(import_dir, options, call.threads, call.threshold, kernel)
+        else:
+            artifact_dir = self._sweep_dir / call.artifact_dir
+            told = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel)
+        return told, time.monotonic() - begun
+
+    def _reference_kernel(self) -> SentinelKernel | None:
+        """Built on first use, before the device's cores are held. A device that cannot have one is measured without."""
+        with self._building:
+            return self._built_kernel()
+
+    def _built_kernel(self) -> SentinelKernel | None:
+        from sweep.devices.measuring.sentinel_kernel import SentinelKernel
+
+        if self._kernel is None and self._no_kernel is None:
+            device = self._device
+            arguments = {
+                "target": dict(device.target),
+                "threads": device.threads,
+                "linker": device.linker,
+                "out_path": str(self._sweep_dir / "artifacts" / "kernel" / f"{device.key}.so"),
+            }
+            try:
+                made = self._submit("build_reference_kernel", arguments, KERNEL_TIME_LIMIT_S).result()
+                self._kernel = SentinelKernel(Path(made["lib"]), made["args"])
+            except SweepError as error:
+                self._no_kernel = f"{type(error).__name__}: {error}"
+        return self._kernel
+
+    def _open(self) -> DeviceSession:
+        with self._opening:
+            if not self._is_open:
+                self._session.open()
+                self._is_open = True
+        return self._session

@@ -1,0 +1,105 @@
+"""Who is next: calls that must not run beside each other, each lane in a thread of its own, answered by futures."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any, TypeVar
+
+__all__ = ["FairQueue", "SerialQueue"]
+
+T = TypeVar("T")
+
+
+class SerialQueue:
+    """Runs calls one after the other, first come, first served; in `width` threads where it is wider."""
+
+    def __init__(self, name: str, width: int = 1) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=width, thread_name_prefix=name)
+
+    def submit(self, call: Callable[..., T], *args: Any) -> Future[T]:
+        """Queue a call."""
+        return self._pool.submit(call, *args)
+
+    def close(self) -> None:
+        """Let the running call end and drop the rest."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    answer: Future[Any]
+    call: Callable[[], Any]
+
+    def perform(self) -> Callable[[], None]:
+        """Call it, unless nobody wants it any more. What is returned hands the answer over."""
+        if not self.answer.set_running_or_notify_cancel():
+            return lambda: None
+        try:
+            return partial(self.answer.set_result, self.call())
+        except BaseException as error:  # noqa: BLE001  it is the caller's, as with any executor
+            return partial(self.answer.set_exception, error)
+
+
+class FairQueue:
+    """Runs calls of several kinds, one at a time. Kinds that wait at the same time get the time by their shares; within
+    a kind the first comes first. A kind that does not wait saves nothing up.
+    """
+
+    def __init__(self, name: str, shares: Mapping[str, float]) -> None:
+        """shares: what part of the time each kind gets where all wait; only their ratios count."""
+        self._shares = dict(shares)
+        self._waiting: dict[str, deque[_Waiting]] = {kind: deque() for kind in shares}
+        self._used_s = dict.fromkeys(shares, 0.0)
+        """Seconds by share, of each kind: who has least is next."""
+        self._under_way = 0
+        self._lock = Lock()
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+        self.users = 0
+        """For whoever has several lanes."""
+
+    def submit(self, kind: str, call: Callable[..., T], *args: Any) -> Future[T]:
+        """Queue a call of a kind. Raises KeyError for a kind that has no share."""
+        answer: Future[T] = Future()
+        with self._lock:
+            self._waiting[kind].append(_Waiting(answer, lambda: call(*args)))
+            self._under_way += 1
+        self._pool.submit(self._run_next)
+        return answer
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing waits."""
+        return self._under_way == 0
+
+    def close(self) -> None:
+        """Let the running call end and drop the rest."""
+        with self._lock:
+            dropped = [waiting for queue in self._waiting.values() for waiting in queue]
+            for queue in self._waiting.values():
+                queue.clear()
+            self._under_way -= len(dropped)
+        for waiting in dropped:
+            waiting.answer.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run_next(self) -> None:
+        with self._lock:
+            wanting = [kind for kind, queue in self._waiting.items() if queue]
+            if not wanting:  # closed meanwhile
+                return
+            kind = min(wanting, key=self._used_s.__getitem__)
+            waiting = self._waiting[kind].popleft()
+        begun = time.monotonic()
+        hand_over = waiting.perform()
+        with self._lock:  # before the answer is out: whoever has it may ask whether the lane is idle
+            self._used_s[kind] += (time.monotonic() - begun) / self._shares[kind]
+            for idle in self._used_s.keys() - wanting:
+                self._used_s[idle] = max(self._used_s[idle], self._used_s[kind])
+            self._under_way -= 1
+        hand_over()

@@ -1,0 +1,136 @@
+"""The builders of a run, one a node: each job goes to the one that has the fewest under way for its slots.
+
+Used by the driver, by tuners and by devices, each of which counts what it has sent itself. A builder that died under a
+job is passed over for a while, and a candidate that it had goes to another.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+
+from sweep import errors
+from sweep.engine.stage_calls import Outcome
+from sweep.errors import EngineError
+
+__all__ = ["Builders", "settle"]
+
+_DISTRUST_S = 20.0
+"""Ray takes seconds to find that a node is lost; until then its builder refuses everything at once."""
+_TRIES = 3
+
+_Ended = Callable[["Future[Outcome]"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    job: str
+    arguments: Mapping[str, Any]
+    timeout_s: float
+
+
+class Builders:
+    """Thread-safe."""
+
+    def __init__(self, slots: Mapping[str, int]) -> None:
+        """`slots`: of each builder, by the name of its actor."""
+        self._lock = threading.Lock()
+        self._slots: dict[str, int] = dict(slots)
+        self._handles: dict[str, ActorHandle] = {}
+        self._under_way: Counter[str] = Counter()
+        self._distrusted_until: dict[str, float] = {}
+        self._again = ThreadPoolExecutor(max_workers=1, thread_name_prefix="again")
+
+    def change(self, slots: Mapping[str, int]) -> None:
+        """Nodes have come or gone."""
+        with self._lock:
+            self._slots = dict(slots)
+
+    def send(self, method: str, *arguments: Any, on_end: _Ended | None = None) -> ray.ObjectRef[Outcome]:
+        """Call a method of the least loaded builder.
+
+        Raises:
+            EngineError: there is none.
+        """
+        name, builder = self._choose()
+        ref = getattr(builder, method).remote(*arguments)
+        with self._lock:
+            self._under_way[name] += 1
+
+        def ended(done: Future[Outcome]) -> None:
+            with self._lock:
+                self._under_way[name] -= 1
+                if isinstance(done.exception(), ray.exceptions.RayError):
+                    self._distrusted_until[name] = time.monotonic() + _DISTRUST_S
+            if on_end is not None:
+                on_end(done)
+
+        ref.future().add_done_callback(ended)
+        return ref
+
+    def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
+        """Have a candidate built; it is the builder's fault when that dies, so another one gets it then."""
+        answer: Future[dict[str, Any]] = Future()
+        self._try(answer, _Candidate(job, dict(arguments), timeout_s), _TRIES)
+        return answer
+
+    def _try(self, answer: Future[dict[str, Any]], what: _Candidate, tries: int) -> None:
+        def on_end(done: Future[Outcome]) -> None:
+            if tries > 1 and isinstance(done.exception(), ray.exceptions.RayError):
+                self._again.submit(self._try, answer, what, tries - 1)  # Ray's own thread must not wait for Ray
+            else:
+                settle(answer, done, errors.BuildFailed)
+
+        try:
+            self.send("candidate", what.job, what.arguments, what.timeout_s, on_end=on_end)
+        except (EngineError, ray.exceptions.RayError) as error:
+            answer.set_exception(errors.BuildFailed(str(error)))
+
+    def _choose(self) -> tuple[str, ActorHandle]:
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                names = sorted(
+                    self._slots,
+                    key=lambda name: (
+                        self._distrusted_until.get(name, 0.0) > now,
+                        self._under_way[name] / self._slots[name],
+                    ),
+                )
+            if not names:
+                raise EngineError("no node is left that builds")
+            if (handle := self._handle(names[0])) is not None:
+                return names[0], handle
+
+    def _handle(self, name: str) -> ActorHandle | None:
+        """None, and forgotten, where there is no such actor any more."""
+        if name not in self._handles:
+            try:
+                self._handles[name] = ray.get_actor(name)
+            except ValueError:
+                with self._lock:
+                    self._slots.pop(name, None)
+                return None
+        return self._handles[name]
+
+
+def settle(answer: Future[dict[str, Any]], done: Future[Outcome], if_dead: type[errors.SweepError]) -> None:
+    """Give an answer what a call came to; a dead actor becomes an error of class `if_dead`, a bug a RuntimeError."""
+    try:
+        outcome = done.result()
+    except ray.exceptions.RayError as error:
+        answer.set_exception(if_dead(f"the worker is gone: {type(error).__name__}"))
+        return
+    if outcome.result is not None:
+        answer.set_result(dict(outcome.result))
+        return
+    kind = getattr(errors, outcome.error_class, None)
+    answer.set_exception(RuntimeError(outcome.traceback) if kind is None else kind(outcome.error))

@@ -1,0 +1,125 @@
+"""The Ray engine: sends attempts to actors, on an embedded or an existing cluster, and takes their answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+
+from sweep.engine.ray.actor_pool import ActorPool
+from sweep.engine.ray.ray_session import RaySession
+from sweep.engine.site import Site
+from sweep.engine.stage_calls import Outcome, compile_call, measure_call, perform, tune_call
+from sweep.errors import EngineError, in_one_line
+from sweep.running.contract import Attempt, Failed, Progress, Report
+
+__all__ = ["RayEngine"]
+
+_PROGRESS_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class _Running:
+    attempt: Attempt
+    tuner: ActorHandle | None = None
+
+
+class RayEngine:
+    """Performs attempts on Ray."""
+
+    def __init__(self, site: Site, session: RaySession, *, num_cpus: int) -> None:
+        """`num_cpus`: cores of the driver's node that search and build may use.
+
+        Raises:
+            EngineError: the driver's node has no TVM.
+        """
+        self._session = session
+        self._crew = ActorPool(site, session, num_cpus)
+        self.capacity: Mapping[str, int] = self._crew.capacity
+        self._running: dict[ray.ObjectRef[Outcome], _Running] = {}
+        self._unsent: list[Report] = []
+        self._asked: dict[ray.ObjectRef[Mapping[str, Any]], str] = {}
+        self._next_ask = 0.0
+
+    def start(self, attempt: Attempt) -> None:
+        """Send an attempt to its actor; what cannot be sent is reported by the next `poll`."""
+        sent = perform(lambda: self._send(attempt), worker="driver")
+        if sent.result is None:
+            self._unsent.append(sent.report(attempt))
+
+    def _send(self, attempt: Attempt) -> Mapping[str, Any]:
+        kind = attempt.stage.kind
+        try:
+            if kind == "tune":
+                tune = tune_call(attempt)
+                tuner = self._crew.tuner(tune)
+                self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
+            elif kind == "measure":
+                measure = measure_call(attempt)
+                self._running[self._crew.device(measure.device).measure.remote(measure)] = _Running(attempt)
+            else:
+                call = compile_call(attempt, self._crew.site.sweep_dir)
+                self._running[self._crew.builders.send("compile", call)] = _Running(attempt)
+        except ray.exceptions.RayError as error:
+            raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error
+        return {}
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        """Reports of attempts that have ended, and progress of tuners."""
+        self._crew.look_around()
+        self._ask_progress()
+        reports, self._unsent = self._unsent, []
+        waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
+        if not waiting:
+            return reports
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=0 if reports else timeout_s)
+        if ready:  # whatever else has arrived by now
+            ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        for ref in ready:
+            if ref in self._asked:
+                reports.extend(self._take_progress(ref))
+            else:
+                reports.append(self._take_outcome(ref))
+        return reports
+
+    def close(self) -> None:
+        """Let the actors give back what they hold, end them and leave Ray."""
+        self._crew.close()
+        self._running.clear()
+        self._asked.clear()
+        self._session.close()
+
+    def _take_outcome(self, ref: ray.ObjectRef[Outcome]) -> Report:
+        running = self._running.pop(ref)
+        try:
+            outcome: Outcome = ray.get(ref)
+            return outcome.report(running.attempt)
+        except ray.exceptions.RayError as error:
+            stage = running.attempt.stage
+            return Failed(
+                stage.id, running.attempt.number, "EngineError", f"worker lost: {in_one_line(error)}", 0.0, ""
+            )
+
+    def _ask_progress(self) -> None:
+        """Ask tuners how far they are, once a second: an answer comes at once, and would keep this process spinning."""
+        now = time.monotonic()
+        if self._asked or now < self._next_ask:
+            return
+        self._next_ask = now + _PROGRESS_EVERY_S
+        for running in self._running.values():
+            if running.tuner is not None:
+                lower_dir = running.attempt.inputs["lower"]["dir"]
+                self._asked[running.tuner.progress.remote(lower_dir)] = running.attempt.stage.id
+
+    def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:
+        stage_id = self._asked.pop(ref)
+        try:
+            info = ray.get(ref)
+        except ray.exceptions.RayError:
+            return []  # the attempt itself will tell
+        is_running = any(running.attempt.stage.id == stage_id for running in self._running.values())
+        return [Progress(stage_id, info)] if info and is_running else []

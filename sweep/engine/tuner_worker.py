@@ -1,0 +1,102 @@
+"""The tuner's workplace: turns a call into tuning on the toolchain. An engine decides in which process it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweep.engine.stage_calls import TuneCall
+from sweep.toolchain.tuning.job import Arguments
+
+__all__ = ["CandidateBuilder", "FutureCandidateService", "TunerWorker"]
+
+
+class CandidateBuilder(Protocol):
+    """Submits a job to a forge, wherever that is."""
+
+    def __call__(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
+
+
+class CandidateRunner(Protocol):
+    """Submits a candidate to a device, wherever that is."""
+
+    def __call__(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Future[dict[str, Any]]: ...
+
+
+class CandidateComparer(Protocol):
+    """Submits several candidates to a device, to be measured in turns."""
+
+    def __call__(
+        self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FutureCandidateService:
+    """A laboratory made of functions that return futures."""
+
+    target: Mapping[str, Any]
+    submit: CandidateBuilder
+    measure: CandidateRunner
+    """Times a candidate on the tuning device."""
+    compare: CandidateComparer
+    """Times candidates in turns on the tuning device."""
+    build_slots: int
+    linker: str | None = None
+
+    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        """Build a candidate in a killable child of the forge."""
+        target = dict(self.target)
+        arguments = {"module_json": module_json, "target": target, "out_path": str(lib), "linker": self.linker}
+        return self.submit("build_candidate", arguments, timeout_s)
+
+
+class TunerWorker:
+    """Holds one tuner; used for all tune stages of its key."""
+
+    def __init__(self, sweep_dir: Path, call: TuneCall) -> None:
+        from sweep.toolchain.tuning.tuning_session import TuningSession
+
+        self._sweep_dir = sweep_dir
+        self._tuner = TuningSession(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
+
+    def tune(
+        self,
+        call: TuneCall,
+        laboratory: FutureCandidateService,
+        report: Callable[[Mapping[str, Any]], None],
+    ) -> dict[str, Any]:
+        """Perform a tune stage."""
+        from sweep.toolchain.tuning.job import TuneJob, TuningTask
+
+        tasks = [
+            TuningTask(
+                workload=task["workload"],
+                name=task["name"],
+                weight=int(task["weight"]),
+                trivial=bool(task["trivial"]),
+                module=self._sweep_dir / call.lower_dir / "tasks" / f"{task['workload']}.json",
+                family=task["family"],
+            )
+            for task in call.tasks
+        ]
+        warm_start = [Path(folder) for folder in call.warm_start]
+        job = TuneJob(
+            call.label,
+            tasks,
+            call.tuner_label,
+            call.device,
+            call.seed,
+            call.options,
+            call.members,
+            warm_start,
+            call.left_s(),
+        )
+        return {**self._tuner.tune(job, laboratory, report), "records_dir": call.key}
+
+    def close(self) -> None:
+        """Remove what the candidates have left."""
+        self._tuner.close()

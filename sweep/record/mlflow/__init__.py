@@ -1,0 +1,1 @@
+"""The mirror of a sweep in MLflow. The only importer of mlflow."""

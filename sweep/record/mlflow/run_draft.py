@@ -1,0 +1,122 @@
+"""A cell as the MLflow run that mirrors it, as plain values. Imports no mlflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.ratios import Ratios
+from sweep.record.mlflow import run_values as rows
+from sweep.record.mlflow.run_values import Point
+from sweep.study.spec import Cell
+
+__all__ = ["ModelFile", "RunDraft", "draft_of", "run_name"]
+
+_DIGEST_LENGTH = 32
+"""MLflow keeps 36 characters of a digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The network of a cell; MLflow's word is dataset."""
+
+    name: str
+    source: str
+    """As the study has it: `onnx-light:squeezenet`, or a path."""
+    digest: str
+    """Of the file."""
+
+    @classmethod
+    def of(cls, name: str, model: Mapping[str, str]) -> ModelFile:
+        """From an entry of plan.json."""
+        return cls(name, model["source"], model["sha256"][:_DIGEST_LENGTH])
+
+
+@dataclass(frozen=True, slots=True)
+class RunDraft:
+    """A run to be written, whole."""
+
+    cell: Cell
+    name: str
+    start_ms: int
+    end_ms: int
+    status: str
+    """MLflow's word."""
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    points: Sequence[Point]
+    model: ModelFile | None
+    artifact: Mapping[str, Any]
+    """Kept as `cell.json`."""
+
+    @property
+    def cell_id(self) -> str:
+        """Of the cell."""
+        return self.cell.id
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Median, of a measured cell."""
+        return next((point.value for point in self.points if point.name == rows.LATENCY), None)
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """Those that are known, by name."""
+        return {point.name: point.value for point in self.points if point.name in rows.DERIVED_METRICS}
+
+    def with_ratios(self, known: Ratios) -> RunDraft:
+        """The same with what is known of its ratios to other cells, at its end."""
+        if self.latency_ms is None:
+            return self
+        ratios = known.of(self.cell, self.latency_ms)
+        points = [Point(name, value, self.end_ms) for name, value in ratios.items()]
+        return replace(self, points=[*self.points, *points])
+
+    @property
+    def content(self) -> str:
+        """Hash of the cell."""
+        return self.tags[rows.CONTENT_TAG]
+
+
+def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, settled_t: float) -> RunDraft:
+    """The run of a settled cell. settled_t: Unix seconds of its last event, for a cell that has no measurement.
+
+    Raises ValueError for a pending cell.
+    """
+    if outcome.status not in rows.STATUS:
+        raise ValueError(f"{outcome.cell.name} is {outcome.status}: only a settled cell is mirrored")
+    start_ms, end_ms = rows.span(outcome, settled_t)
+    return RunDraft(
+        cell=outcome.cell,
+        name=run_name(outcome.cell),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        status=rows.STATUS[outcome.status],
+        tags=rows.cell_tags(outcome, sweep_dir),
+        params=rows.params(outcome),
+        points=list(dict.fromkeys(rows.metrics(outcome, settled_t))),
+        model=model,
+        artifact=_as_artifact(outcome),
+    )
+
+
+def run_name(cell: Cell) -> str:
+    """Of a cell's run: MLflow's lists show some 18 characters, so what is chosen between comes first."""
+    chosen = [cell.tuner, f"O{cell.opt_level}"] if cell.runtime == "tvm" else [cell.runtime]
+    unusual = [
+        *([f"batch{cell.batch}"] if cell.batch != 1 else []),
+        *([cell.precision] if cell.precision != "float32" else []),
+        *([cell.layout] if cell.layout != "NCHW" else []),
+    ]
+    return " ".join([*chosen, cell.model, *unusual, cell.device, *([cell.target] if cell.runtime == "tvm" else [])])
+
+
+def _as_artifact(outcome: CellOutcome) -> dict[str, Any]:
+    """The whole of a cell, but for its tuning curve, which is among the metrics."""
+    told = asdict(outcome)
+    told["stages"] = {
+        kind: {key: value for key, value in result.items() if key != "curve"} for kind, result in told["stages"].items()
+    }
+    return told

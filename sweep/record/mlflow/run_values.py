@@ -1,0 +1,175 @@
+"""What of a cell goes to MLflow, as plain values: params, metrics, tags, and a hash of the lot. Imports no mlflow.
+
+Params are the axes and nothing else, so that MLflow's compare view has the axes as its columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate
+from typing import Any
+
+from sweep.analysis.measurements import repeats_of
+from sweep.analysis.outcome import MEASURED, CellOutcome
+from sweep.analysis.statistics import summarise
+from sweep.analysis.tuning_rows import tuning_columns, tuning_curve
+from sweep.study.spec import AXES
+
+__all__ = [
+    "CONTENT_TAG",
+    "DERIVED_METRICS",
+    "LATENCY",
+    "STATUS",
+    "Point",
+    "cell_tags",
+    "content_hash",
+    "metric_name",
+    "metrics",
+    "params",
+    "span",
+]
+
+STATUS = {"done": "FINISHED", "tainted": "FINISHED", "failed": "FAILED", "skipped": "KILLED"}
+"""MLflow's word for a settled cell."""
+CONTENT_TAG = "sweep.content"
+"""Hash of what a run mirrors: the same content is not written twice."""
+LATENCY = "latency_ms_median"
+DERIVED_METRICS = ("speedup_vs_untuned", "ratio_to_onnxruntime")
+"""Take other cells to know: what is known of them as a run is written is in it, the rest is added at the end."""
+_TUNING = {
+    "trials": "tuning_trials",
+    "valid_trials": "tuning_valid",
+    "failed_trials": "tuning_failed",
+    "naive_trials": "tuning_naive_trials",
+    "warm_started_trials": "tuning_warm_started",
+    "trials_to_near_best": "tuning_trials_to_near_best",
+    "search_s": "tuning_search_s",
+    "build_s": "tuning_build_s",
+    "measure_s": "tuning_measure_s",
+    "validate_s": "tuning_validate_s",
+    "validation_gap_median": "validation_gap_median",
+    "untuned_tasks": "untuned_tasks",
+}
+"""Metrics of a tuned cell, by column of results.parquet."""
+_TEXT_LIMIT = 4000
+_FORMAT = 5
+"""Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One value of a metric."""
+
+    name: str
+    value: float
+    t_ms: int
+    """Unix milliseconds."""
+    step: int = 0
+
+
+def content_hash(outcome: CellOutcome) -> str:
+    """Of all that is recorded of a cell."""
+    text = json.dumps([_FORMAT, asdict(outcome)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def span(outcome: CellOutcome, now: float) -> tuple[int, int]:
+    """Start and end of a cell in Unix milliseconds: it ends at its measurement and lasted as long as its stages."""
+    ended = outcome.stages.get("measure", {}).get("conditions", {}).get("at_after") or now
+    return round((ended - sum(outcome.stage_seconds.values())) * 1e3), round(ended * 1e3)
+
+
+def params(outcome: CellOutcome) -> dict[str, str]:
+    """The axes, as text; `-` where one does not apply, since a missing value drops the run from a parallel plot."""
+    values = {axis: getattr(outcome.cell, axis) for axis in AXES}
+    return {axis: "-" if value is None else str(value) for axis, value in values.items()}
+
+
+def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
+    """Who the run is, and why it ended as it did."""
+    tags = {
+        "sweep.cell_id": outcome.cell.id,
+        "sweep.cell": outcome.cell.name,
+        "sweep.status": outcome.status,
+        "sweep.device": outcome.cell.device,
+        "sweep.dir": sweep_dir,
+        CONTENT_TAG: content_hash(outcome),
+    }
+    if outcome.error or outcome.error_class:
+        reason = (outcome.error or "")[:_TEXT_LIMIT]
+        where = f"{outcome.status} in {outcome.failed_stage}" if outcome.failed_stage else outcome.status
+        tags |= {"sweep.error_class": outcome.error_class or "", "sweep.error": reason}
+        tags["mlflow.note.content"] = f"**{where}** {outcome.error_class or ''}\n\n{reason}"
+    return tags
+
+
+def metrics(outcome: CellOutcome, now: float) -> list[Point]:
+    """Numbers of a cell: summaries, each repeat as a step, the tuning curve against trials and against time."""
+    start_ms, end_ms = span(outcome, now)
+    points = [Point(name, float(value), end_ms) for name, value in _numbers(outcome) if value is not None]
+    measure, tune = outcome.stages.get("measure", {}), outcome.stages.get("tune", {})
+    if outcome.status in MEASURED:
+        points += _repeats("repeats/latency_ms", measure.get("run_secs") or (), measure.get("number") or 1, end_ms)
+        points += _repeats("repeats/warmup_latency_ms", measure.get("warmup_secs") or (), 1, end_ms)
+    return points + list(_curve(tune, start_ms))
+
+
+def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
+    # The UI plots the first names in the alphabet first, and makes a section of what has the same word before a slash:
+    # the names that answer a study have no slash, and `latency...` comes before every section.
+    measure, build = outcome.stages.get("measure", {}), outcome.stages.get("build", {})
+    if outcome.status in MEASURED and measure.get("run_secs"):
+        summary = summarise(repeats_of(measure))
+        yield LATENCY, summary.median * 1e3
+        for part in ("ci_low", "ci_high", "min", "max", "mean", "std"):
+            value = getattr(summary, part)
+            yield f"spread/latency_ms_{part}", None if value is None else value * 1e3
+    for key in ("output_max_abs_diff", "output_cosine_distance"):
+        yield f"output/{key.removeprefix('output_')}", measure.get(key)
+    yield "size/peak_memory_bytes", measure.get("peak_memory_bytes")
+    yield "size/artifact_bytes", build.get("artifact_bytes")
+    yield "time/build_s", build.get("build_s")
+    if "tune" in outcome.stages:
+        tuning = tuning_columns(outcome)
+        yield "time/tuning_s", tuning["tuning_s"]
+        for name, key in _TUNING.items():
+            yield f"tuning/{name}", tuning[key]
+
+
+def _repeats(name: str, run_secs: Sequence[float], number: int, start_ms: int) -> list[Point]:
+    ends = accumulate(seconds * number * 1e3 for seconds in run_secs)
+    pairs = zip(run_secs, ends, strict=True)
+    return [Point(name, seconds * 1e3, start_ms + round(end), step) for step, (seconds, end) in enumerate(pairs)]
+
+
+def _curve(tune: Mapping[str, Any], start_ms: int) -> Iterator[Point]:
+    """The same curve twice: its step the trial of the pool, and its step the milliseconds of tuning.
+
+    A staircase: the UI joins points by straight lines, so each fall has a point just before it.
+    """
+    before: tuple[int, int, float] | None = None
+    for trial, seconds, best_s in tuning_curve(tune):
+        at_ms, best_ms = round(seconds * 1e3), best_s * 1e3
+        if before is not None and best_ms != before[2]:
+            if trial - 1 > before[0]:
+                yield Point("tuning/best_ms", before[2], start_ms + at_ms, trial - 1)
+            if at_ms - 1 > before[1]:
+                yield Point("tuning/best_ms_over_time", before[2], start_ms + at_ms - 1, at_ms - 1)
+        if before is None or trial > before[0]:
+            yield Point("tuning/best_ms", best_ms, start_ms + at_ms, trial)
+        if before is None or at_ms > before[1]:
+            yield Point("tuning/best_ms_over_time", best_ms, start_ms + at_ms, at_ms)
+        before = (trial, at_ms, best_ms)
+
+
+def metric_name(text: str) -> str:
+    """With the characters that MLflow takes in the name of a metric."""
+    return "".join(character if character.isalnum() or character in "_-. :" else "_" for character in text)
+
+
+def as_text(tags: Mapping[str, Any]) -> dict[str, str]:
+    """Tags with every value as text short enough for MLflow."""
+    return {key: str(value)[:_TEXT_LIMIT] for key, value in tags.items()}

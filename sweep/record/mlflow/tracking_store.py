@@ -1,0 +1,229 @@
+"""Reaching an MLflow store without its side effects: no telemetry, no noise, no global tracking URI, no ./mlruns.
+
+`mlflow` is imported here inside functions: it costs over a second, and most commands never need it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sweep.errors import RecordError
+from sweep.record.mlflow.scratch import scratch
+
+__all__ = [
+    "bring_home",
+    "embedded_store",
+    "experiment_of",
+    "home_of",
+    "open_client",
+    "open_experiment",
+    "settle",
+    "translated",
+    "ui_command",
+    "ui_environment",
+    "without_password",
+]
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # The client would send a call again whose answer was lost, and the server would make a second run: whoever writes
+    # tries again by itself, and looks first at what is there.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+_ARTIFACTS = "mlartifacts"
+
+
+def embedded_store(sweep_dir: Path) -> tuple[str, str]:
+    """Tracking URI and artifact root of a sweep's own store, both inside its directory."""
+    home = sweep_dir.resolve()
+    return f"sqlite:///{home / 'mlflow.db'}", (home / _ARTIFACTS).as_uri()
+
+
+def home_of(tracking_uri: str, sweep_dir: Path) -> str | None:
+    """Where the artifacts lie that go with a store: beside the sweep for a database, the server's own business else."""
+    is_server = tracking_uri.startswith(("http:", "https:")) or "://" not in tracking_uri
+    return None if is_server else (sweep_dir.resolve() / _ARTIFACTS).as_uri()
+
+
+def open_client(tracking_uri: str) -> Any:
+    """An `mlflow.MlflowClient` on this store; a SQLite one is created where it is missing. Raises RecordError."""
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with translated(tracking_uri), _quiet():
+        from mlflow.tracking.client import MlflowClient
+
+        path = _sqlite_path(tracking_uri)
+        if path is not None and not path.exists():
+            _create_sqlite(path)
+        if tracking_uri.startswith(("http:", "https:")):
+            from sweep.record.mlflow.http import acknowledge_at_once
+
+            acknowledge_at_once()
+        return MlflowClient(tracking_uri, registry_uri=tracking_uri)
+
+
+def open_experiment(
+    client: Any, name: str, artifact_root: str | None, tags: Mapping[str, str], own: tuple[str, ...] = ()
+) -> str:
+    """Id of an experiment; one that is not there is made, one that was deleted is restored.
+
+    artifact_root: where a new one's artifacts lie; None: where the store's server keeps them. tags: those that it lacks
+    are set, and those whose key begins with one of `own` brought up to date; the others may be a person's.
+    """
+    existing = client.get_experiment_by_name(name)
+    if existing is None:
+        return str(client.create_experiment(name, artifact_location=artifact_root, tags=dict(tags)))
+    if existing.lifecycle_stage != "active":
+        client.restore_experiment(existing.experiment_id)
+    for key, value in tags.items():
+        if key not in existing.tags or (key.startswith(own) and existing.tags[key] != value):
+            client.set_experiment_tag(existing.experiment_id, key, value)
+    return str(existing.experiment_id)
+
+
+def bring_home(tracking_uri: str, artifact_root: str) -> None:
+    """Point a SQLite store that moved, or was copied, with its sweep directory to the artifacts that lie there now.
+
+    MLflow keeps the whole path, and would go on writing at the former place.
+    """
+    path = _sqlite_path(tracking_uri)
+    if path is None or not path.exists():
+        return
+    with translated(tracking_uri), closing(sqlite3.connect(path)) as connection, connection:
+        question = "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ? AND artifact_location != ?"
+        found = connection.execute(question, (f"%/{_ARTIFACTS}", artifact_root)).fetchall()
+        for (former,) in found:
+            connection.execute(
+                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
+                (artifact_root, len(former) + 1, len(former), former),
+            )
+            connection.execute(
+                "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (artifact_root, former)
+            )
+
+
+def settle(tracking_uri: str) -> None:
+    """Leave a SQLite store as one whole file, that can be copied; nothing for another store."""
+    path = _sqlite_path(tracking_uri)
+    if path is not None and path.exists():
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@contextmanager
+def translated(tracking_uri: str) -> Iterator[None]:
+    """Turn what MLflow, its database or the network raise into RecordError."""
+    try:
+        yield
+    except RecordError:
+        raise
+    except Exception as error:
+        # By module: naming the classes would take an import of all three libraries.
+        if isinstance(error, OSError) or type(error).__module__.split(".")[0] in (
+            "mlflow",
+            "sqlalchemy",
+            "sqlite3",
+            "psycopg",
+            "requests",
+        ):
+            shown = without_password(tracking_uri)
+            raise RecordError(f"MLflow store {shown}: {_first_line(error).replace(tracking_uri, shown)}") from error
+        raise
+
+
+def ui_command(sweep_dir: Path, *, port: int = 5000, tracking_uri: str | None = None) -> list[str]:
+    """Command line that serves MLflow's UI on a sweep's own store, on loopback. Run it with `ui_environment()`."""
+    embedded_uri, artifact_root = embedded_store(sweep_dir)
+    options = {
+        "--backend-store-uri": tracking_uri or embedded_uri,
+        "--default-artifact-root": artifact_root,
+        "--host": "127.0.0.1",
+        "--port": str(port),
+        "--workers": "1",
+    }
+    words = [word for option in options.items() for word in option]
+    return [sys.executable, "-m", "mlflow", "server", *words, "--no-serve-artifacts"]
+
+
+def experiment_of(sweep_dir: Path, study: str) -> str | None:
+    """Id of a study's experiment in the sweep's own store, read without loading MLflow; None where it is not there."""
+    path = sweep_dir / "mlflow.db"
+    if not path.is_file():
+        return None
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as store:
+        for (found,) in store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (study,)):
+            return str(found)
+    return None
+
+
+def ui_environment() -> Mapping[str, str]:
+    """Environment for `ui_command`: no telemetry, and none of the server's background workers."""
+    return {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the messages about tables being created and migrated."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def without_password(uri: str) -> str:
+    """For people and logs."""
+    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri)
+
+
+def _sqlite_path(tracking_uri: str) -> Path | None:
+    return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+
+
+def _create_sqlite(path: Path) -> None:
+    """Make the tables in memory and move them here: a hundred commits, seconds to half a minute on a busy disk."""
+    from mlflow.tracking.client import MlflowClient
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with scratch() as folder:
+        made = folder / path.name
+        # MLflow makes an empty experiment by itself, which would be the first thing a person sees in the UI.
+        MlflowClient(f"sqlite:///{made}").delete_experiment("0")
+        partial = path.with_name(f".{path.name}.partial")
+        shutil.copyfile(made, partial)
+        if not _is_on_network(path.parent):
+            # One flush a commit in place of three, and the UI can read while a sweep writes; needs shared memory.
+            with closing(sqlite3.connect(partial)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+        partial.replace(path)
+
+
+def _is_on_network(folder: Path) -> bool:
+    import psutil
+
+    home = folder.resolve()
+    holding = [one for one in psutil.disk_partitions(all=True) if home.is_relative_to(one.mountpoint)]
+    kind = max(holding, key=lambda one: len(one.mountpoint)).fstype if holding else ""
+    return kind.startswith(("nfs", "cifs", "smb", "lustre", "fuse", "9p", "ceph", "gpfs", "beegfs"))
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

@@ -1,0 +1,143 @@
+"""Result tables of a sweep directory: Parquet files written whole or not at all, and read back.
+
+results.parquet (one row a cell) carries the sweep's summary in its own metadata, so that one copied file still says
+which question it answers and under which conditions it was measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweep.analysis.results import Results
+from sweep.analysis.saved import SUMMARY_KEY, TABLES, read_saved, read_table
+from sweep.errors import RecordError
+from sweep.record.schemas import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS
+from sweep.record.table_source import SOURCE_KEY
+
+__all__ = [
+    "read_curves",
+    "read_measurements",
+    "read_results",
+    "read_saved",
+    "read_tuning_records",
+    "read_tuning_tasks",
+    "record_rows",
+    "write_records",
+    "write_tables",
+]
+
+
+def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Path]:
+    """Write all tables of a sweep and return their paths. `source`: what they were made from, as `source_of` says.
+
+    Each appears under its name complete: a reader, or a kill in mid-write, sees the former file or the new one.
+    Raises RecordError where the directory cannot be written.
+    """
+    about = {SUMMARY_KEY: results.summary.to_json().encode()}
+    tables = {
+        "results": _table(results.cells, RESULTS.with_metadata(about)),
+        "measurements": _table(results.measurements, MEASUREMENTS),
+        "curves": _table(results.curves, TUNING_CURVES),
+        "tasks": _table(results.tasks, TUNING_TASKS),
+        "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
+    }
+    return [_write(_with_source(table, source), sweep_dir / TABLES[name]) for name, table in tables.items()]
+
+
+def record_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """A part of tuning_records.parquet: some of its rows. Raises RecordError for a value that no column takes."""
+    return _table(rows, TUNING_RECORDS)
+
+
+def write_records(records: pa.Table, folder: Path) -> Path:
+    """Write tuning_records.parquet alone, for records that no sweep has made. Raises RecordError."""
+    return _write(records, folder / TABLES["records"])
+
+
+def read_results(sweep_dir: Path) -> pa.Table:
+    """results.parquet: one row a cell. Raises RecordError where there is none, or none that can be read."""
+    return read_table(sweep_dir, "results")
+
+
+def read_measurements(sweep_dir: Path) -> pa.Table:
+    """measurements.parquet: one row a repeat. Raises RecordError."""
+    return read_table(sweep_dir, "measurements")
+
+
+def read_curves(sweep_dir: Path) -> pa.Table:
+    """tuning_curves.parquet: one row a point of a tuning curve. Raises RecordError."""
+    return read_table(sweep_dir, "curves")
+
+
+def read_tuning_tasks(sweep_dir: Path) -> pa.Table:
+    """tuning_tasks.parquet: one row a task of a tuned cell. Raises RecordError."""
+    return read_table(sweep_dir, "tasks")
+
+
+def read_tuning_records(sweep_dir: Path) -> pa.Table:
+    """tuning_records.parquet: one row a trial. Raises RecordError."""
+    return read_table(sweep_dir, "records")
+
+
+def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    # Column by column: `Table.from_pylist` would drop a key that no column has without a word.
+    unknown = set(rows[0]) - set(schema.names) if rows else set()
+    if unknown:
+        raise RecordError(f"rows have values that no column takes: {', '.join(sorted(unknown))}")
+    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _with_source(table: pa.Table, source: str) -> pa.Table:
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), SOURCE_KEY: source.encode()})
+
+
+def _write(table: pa.Table, path: Path) -> Path:
+    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, partial, compression="zstd")
+        partial.replace(path)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+    return path
+
+
+def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
+    for log in sorted((sweep_dir / "records").glob("**/trials.jsonl")):
+        name, validated = str(log.relative_to(sweep_dir)), _validated(log.with_name("validations.jsonl"))
+        for trial in _lines(log):
+            target = trial.get("target")
+            as_text = target if target is None or isinstance(target, str) else json.dumps(target, sort_keys=True)
+            again_s = validated.get(trial["record"]) if trial.get("record") is not None else None
+            told = {"target": as_text, "validated_s": again_s, "log": name}
+            yield {field: trial.get(field) for field in TUNING_RECORDS.names} | told
+
+
+def _validated(log: Path) -> dict[int, float]:
+    """Median of each record that was measured again, the latest where it was so twice."""
+    contenders = (one for line in _lines(log) for one in line.get("contenders", ()))
+    return {one["record"]: one["median_s"] for one in contenders}
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    if not log.is_file():
+        return
+    for line in log.read_bytes().splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:  # the last line of a log whose writer was killed, or a damaged one: it is not recorded
+            continue
+        if isinstance(found, dict):
+            yield found

@@ -1,0 +1,73 @@
+"""What a report says of the places that measured: a row a device, put together from the conditions of its cells."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sweep.analysis.formatting import as_percent, significant
+from sweep.report.tuning_section import Table
+
+__all__ = ["device_table"]
+
+Row = Mapping[str, Any]
+_TITLES = (
+    ("device", "its key"),
+    ("host", "machine that it belongs to"),
+    ("CPU", "as it names itself"),
+    ("cores", "of that machine, that it measures on"),
+    ("threads", "of its runtime"),
+    ("governor", "of the frequency of its cores"),
+    ("load (median, most)", "on its host before a measurement, over one minute"),
+    ("stolen (most)", "largest share of a measurement that the hypervisor kept its cores for others"),
+    ("cells", "that it measured"),
+    ("tainted", "of those, disturbed each time"),
+)
+
+
+def device_table(rows: Sequence[Row]) -> Table:
+    """Devices in the order of the study; columns of which nothing is known are left out. `rows`: of cells."""
+    by_device: dict[str, list[tuple[Row, Mapping[str, Any]]]] = {}
+    for row in rows:
+        conditions = json.loads(row["conditions_json"] or "null")
+        if conditions:
+            by_device.setdefault(row["device"], []).append((row, conditions))
+    lines = [_line(device, measured) for device, measured in by_device.items()]
+    kept = [index for index in range(len(_TITLES)) if any(line[index] for line in lines)]
+    return Table([_TITLES[index] for index in kept], [[line[index] or "-" for index in kept] for line in lines])
+
+
+def _line(device: str, measured: Sequence[tuple[Row, Mapping[str, Any]]]) -> list[str]:
+    conditions = [one for _, one in measured]
+    tainted = sum(row["status"] == "tainted" for row, _ in measured)
+    return [
+        device,
+        *(_distinct(conditions, key) for key in ("host", "cpu_model", "cores", "threads", "governor")),
+        _middle_and_most([one["load1_before"] for one in conditions if one.get("load1_before") is not None]),
+        _most_stolen(conditions),
+        str(len(measured)),
+        str(tainted) if tainted else "",
+    ]
+
+
+def _distinct(conditions: Sequence[Mapping[str, Any]], key: str) -> str:
+    found = dict.fromkeys(json.dumps(one.get(key)) for one in conditions if one.get(key) is not None)
+    values = [json.loads(text) for text in found]
+    return " or ".join(", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in values)
+
+
+def _middle_and_most(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    return ", ".join(significant(value, 2) for value in (statistics.median(values), max(values)))
+
+
+def _most_stolen(conditions: Sequence[Mapping[str, Any]]) -> str:
+    shares = [
+        (one["stolen_s_after"] - one["stolen_s_before"]) / (one["at_after"] - one["at_before"]) / len(one["cores"])
+        for one in conditions
+        if one.get("stolen_s_after") is not None and one.get("at_after", 0) > one.get("at_before", 0)
+    ]
+    return as_percent(max(shares)) if shares else ""

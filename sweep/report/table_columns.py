@@ -1,0 +1,222 @@
+"""Columns of the table that people read, the same in the terminal, in Markdown and on the page. Knows no medium."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.analysis.answer import best_cells, untuned_note
+from sweep.analysis.formatting import as_bytes, as_duration, as_ms, as_percent, as_times
+from sweep.analysis.results import NO_TUNER, REFERENCE
+
+__all__ = [
+    "Column",
+    "best_ids",
+    "detail_columns",
+    "fastest",
+    "main_columns",
+    "place_of",
+    "ranked",
+    "rows_each",
+    "runtime_name",
+    "tuner_name",
+    "varies",
+]
+
+Row = Mapping[str, Any]
+_LINES, _MOST_EACH, _FEWEST_EACH = 240, 40, 3
+"""Of a text; of a place in it, at most and at least."""
+_COMPARED = ("±", "speed-up", "time / ORT")
+"""Left out where no cell has a value for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    title: str
+    text: Callable[[Row], str]
+    axis: str | None = None
+    """Left out where all rows agree on this axis."""
+    value: Callable[[Row], float | None] | None = None
+    """For sorting, where the column holds numbers."""
+    keep: int = 0
+    """Where there is no room, columns go, the least of these first."""
+    about: str = ""
+    """What it says, for whoever points at it."""
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """By model, then device, both in the order of the study, then median; what has no latency last."""
+    models, devices = (
+        {name: index for index, name in enumerate(dict.fromkeys(row[axis] for row in rows))}
+        for axis in ("model", "device")
+    )
+
+    def key(row: Row) -> tuple[Any, ...]:
+        median = row["latency_ms_median"]
+        return models[row["model"]], devices[row["device"]], row["batch"], median is None, median or 0.0
+
+    return sorted(rows, key=key)
+
+
+def place_of(row: Row) -> tuple[str, int, str]:
+    """Model, batch and device: within these, one cell can be said to be slower than another."""
+    return row["model"], row["batch"], row["device"]
+
+
+def rows_each(rows: Sequence[Row]) -> int:
+    """How many cells of a place a text shows, so that the whole of it can be read and pasted."""
+    places = len({place_of(row) for row in rows})
+    return max(_FEWEST_EACH, min(_MOST_EACH, _LINES // max(1, places)))
+
+
+def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
+    """The first so many of each place with what they are compared with, and how many that leaves out.
+
+    rows: ranked.
+    """
+    seen: Counter[tuple[str, int, str]] = Counter()
+    shown = []
+    for row in rows:
+        seen[place_of(row)] += 1
+        if seen[place_of(row)] <= each or row["runtime"] == REFERENCE:
+            shown.append(row)
+    return shown, len(rows) - len(shown)
+
+
+def best_ids(rows: Sequence[Row]) -> frozenset[str]:
+    """Ids of the cells that are the fastest of their model on their device."""
+    return frozenset(one.row["cell_id"] for one in best_cells(rows))
+
+
+def varies(rows: Sequence[Row], axis: str) -> bool:
+    """Whether the compiled cells among the rows differ on this axis."""
+    return len({row[axis] for row in rows if row["runtime"] != REFERENCE}) > 1
+
+
+def main_columns(rows: Sequence[Row]) -> list[Column]:
+    """Those that answer a study: where, with what, how fast, against what."""
+    best = best_ids(rows)
+    columns = [
+        Column("device", lambda row: str(row["device"]), keep=7),
+        Column("target", lambda row: str(row["target"]), axis="target", keep=5),
+        Column("tuner", tuner_name, keep=9),
+        Column(
+            "opt", lambda row: "-" if row["opt_level"] is None else f"O{row['opt_level']}", keep=9, about="opt level"
+        ),
+        Column("layout", lambda row: str(row["layout"]), axis="layout", keep=3),
+        Column("precision", lambda row: str(row["precision"]), axis="precision", keep=3),
+        Column("batch", lambda row: str(row["batch"]), axis="batch", value=lambda row: row["batch"], keep=6),
+        _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
+        Column("±", _spread, value=_half_width, keep=4, about="half the 95 % interval of the median, as a share of it"),
+        Column(
+            "speed-up",
+            _against_untuned,
+            value=lambda row: row["speedup_vs_untuned"],
+            keep=6,
+            about="how many times as fast as untuned with the same other axes: above 1 is faster",
+        ),
+        Column(
+            "time / ORT",
+            _against_reference,
+            value=lambda row: row["ratio_to_onnxruntime"],
+            keep=8,
+            about="its time over that of ONNX Runtime on the same device: above 1 is slower",
+        ),
+        Column(
+            "status",
+            lambda row: _status(row, best),
+            keep=2,
+            about="best: the fastest of its model on its device; unstable: wide interval, or few repeats",
+        ),
+    ]
+    return [
+        column
+        for column in columns
+        if (column.axis is None or varies(rows, column.axis))
+        and (column.title not in _COMPARED or any(column.value and column.value(row) is not None for row in rows))
+    ]
+
+
+def detail_columns(rows: Sequence[Row]) -> list[Column]:
+    """More, where there is room: what it cost, and how sure it is."""
+    columns = [
+        _of_tuning("trials", "tuning_trials", lambda value: f"{value:,}", about="trials of its tuning"),
+        _of_tuning("failed trials", "tuning_failed", lambda value: f"{value:,}", about="of those, trials that failed"),
+        _of_tuning("tuning", "tuning_s", as_duration, about="wall time of its tuning"),
+        _number("build", "build_s", as_duration, about="wall time of its build"),
+        _number("size", "artifact_bytes", as_bytes, about="size of the built library"),
+        _number("memory", "peak_memory_bytes", as_bytes, about="peak memory of the measurement above idle"),
+        _number(
+            "output diff",
+            "output_max_abs_diff",
+            lambda value: f"{value:.1e}",
+            about="largest difference from the reference output",
+        ),
+        _number("repeats", "repeats", str, about="repeats measured"),
+    ]
+    return [column for column in columns if any(column.value and column.value(row) is not None for row in rows)]
+
+
+def runtime_name(row: Row) -> str:
+    """ONNX Runtime, or the runtime as it is written."""
+    return "ONNX Runtime" if row["runtime"] == REFERENCE else str(row["runtime"])
+
+
+def tuner_name(row: Row) -> str:
+    """What chose the schedules; for a reference cell, the runtime itself."""
+    if row["runtime"] != "tvm":
+        return runtime_name(row)
+    return "untuned" if row["tuner"] == NO_TUNER else str(row["tuner"])
+
+
+def _number(title: str, key: str, show: Callable[[Any], str], keep: int = 0, about: str = "") -> Column:
+    return Column(
+        title,
+        lambda row: "-" if row[key] is None else show(row[key]),
+        value=lambda row: row[key],
+        keep=keep,
+        about=about,
+    )
+
+
+def _of_tuning(title: str, key: str, show: Callable[[Any], str], about: str) -> Column:
+    """Empty where nothing was tuned: a zero would read like a tuning that cost nothing."""
+    return Column(
+        title,
+        lambda row: show(row[key]) if row["tuning_s"] and row[key] is not None else "-",
+        value=lambda row: row[key] if row["tuning_s"] else None,
+        about=about,
+    )
+
+
+def _half_width(row: Row) -> float | None:
+    low, high = row["latency_ms_ci_low"], row["latency_ms_ci_high"]
+    return None if low is None or high is None else float((high - low) / 2 / row["latency_ms_median"])
+
+
+def _spread(row: Row) -> str:
+    share = _half_width(row)
+    return "-" if share is None else as_percent(share)
+
+
+def _against_untuned(row: Row) -> str:
+    is_measure = row["tuner"] == NO_TUNER and row["speedup_vs_untuned"] == 1
+    return "1x" if is_measure else as_times(row["speedup_vs_untuned"])
+
+
+def _against_reference(row: Row) -> str:
+    is_measure = row["runtime"] == REFERENCE and row["status"] == "done"
+    return "1x" if is_measure else as_times(row["ratio_to_onnxruntime"])
+
+
+def _status(row: Row, best: frozenset[str]) -> str:
+    if row["status"] == "failed":
+        return f"failed in {row['failed_stage']}"
+    if row["status"] != "done":
+        return str(row["status"])
+    told = (["best"] if row["cell_id"] in best else []) + ([] if row["is_stable"] else ["unstable"])
+    return ", ".join(told + ([note] if (note := untuned_note(row)) else []))

@@ -1,0 +1,119 @@
+"""What the events of a ledger come to, folded one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["FailedStage", "FinishedStage", "LedgerState"]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedStage:
+    """A stage that is done, with its result."""
+
+    kind: str
+    result: Mapping[str, Any]
+    seconds: float
+    attempt: int
+    t: float
+    seq: int = 0
+    """Of its line: tells which of two stages ended later, also where the clock was set back."""
+    is_cut_short: bool = False
+    """A tuner ended for want of the run's time: a later run goes on."""
+    offset: int = 0
+    """Where its line begins in the file."""
+
+    @classmethod
+    def of(cls, line: Mapping[str, Any], offset: int) -> FinishedStage:
+        """From the event that says so."""
+        return cls(
+            line["kind"],
+            line["result"],
+            line["seconds"],
+            line["attempt"],
+            line["t"],
+            line["seq"],
+            line.get("cut_short", False),
+            offset,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStage:
+    """A stage whose last attempt failed for good."""
+
+    kind: str
+    error_class: str
+    error: str
+    attempt: int
+    t: float
+    limit_s: float | None = None
+    """For a cell that had no more time: the limit that it had."""
+
+
+@dataclass(slots=True)
+class LedgerState:
+    """The fold of all events."""
+
+    done: MutableMapping[str, FinishedStage] = field(default_factory=dict)
+    failed: dict[str, FailedStage] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    """The last attempt of each stage that is not done with it; see `attempts_of`."""
+    started: set[str] = field(default_factory=set)
+    """Stages with an attempt that has no end: running, or lost with a killed driver."""
+    runs: int = 0
+    first_t: float | None = None
+    last_t: float | None = None
+    last_status: str | None = None
+    """How the last run ended; None while it runs, or when it was killed."""
+    stopped: str | None = None
+    """Why the last run ended before all of its cells had an answer, other than by a person's will."""
+    only: str | None = None
+    """The selection of cells that the last run was for; None: all."""
+    seq: int = 0
+    conditions: dict[str, Any] = field(default_factory=dict)
+    pairs: list[Mapping[str, Any]] = field(default_factory=list)
+    """Blocks of two cells that `sweep.api.commands.measure_more` measured in turns after the run."""
+
+    def attempts_of(self, stage_id: str) -> int:
+        """How often it was tried."""
+        if stage_id in self.attempts or stage_id not in self.done:
+            return self.attempts.get(stage_id, 0)
+        return self.done[stage_id].attempt
+
+    def apply(self, line: Mapping[str, Any], offset: int = 0) -> None:
+        """Take one event. `offset`: where its line begins in the file."""
+        self.seq, t = line["seq"], line["t"]
+        self.first_t, self.last_t = self.first_t if self.first_t is not None else t, t
+        match line["event"]:
+            case "run_started":
+                self.runs += 1
+                self.last_status = self.stopped = None
+                self.only = line.get("only")
+                self.started.clear()
+                self.conditions = dict(line.get("conditions", {}))
+            case "run_ended":
+                self.last_status = line["status"]
+                self.stopped = line.get("reason")
+            case "attempt_started":
+                self.attempts[line["stage"]] = line["attempt"]
+                self.started.add(line["stage"])
+            case "stage_done":
+                stage = line["stage"]
+                self.started.discard(stage)
+                self.failed.pop(stage, None)
+                self.attempts.pop(stage, None)
+                self.done[stage] = FinishedStage.of(line, offset)
+            case "attempt_dropped":
+                self.started.discard(line["stage"])
+            case "attempt_failed":
+                stage = line["stage"]
+                self.started.discard(stage)
+                if not line["retry"]:
+                    self.failed[stage] = FailedStage(
+                        line["kind"], line["error_class"], line["error"], line["attempt"], t, line.get("limit_s")
+                    )
+            case "pair_measured":
+                self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})

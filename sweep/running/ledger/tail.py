@@ -1,0 +1,47 @@
+"""LedgerMirror a ledger while its driver writes it: what is new since the last look."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.errors import LedgerError
+from sweep.running.ledger.lines import LineReader
+from sweep.running.ledger.state import LedgerState
+
+__all__ = ["LedgerTail"]
+
+
+class LedgerTail:
+    """Reads a ledger on from where it was. Nothing is locked: the driver need not know."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines, self._offset = LineReader(path), 0
+        self.state = LedgerState()
+        """The fold of all that was read."""
+
+    def news(self) -> list[Mapping[str, Any]]:
+        """Events since the last call, in order. A line that is still being written waits for the next call.
+
+        Raises:
+            LedgerError: there is no ledger, or lines were taken out of it.
+        """
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._offset:  # the driver took back a line that the disk had not kept
+                    raise LedgerError(f"{self._path}: is shorter than it was")
+                file.seek(self._offset)
+                read = file.read()
+        except OSError as error:
+            raise LedgerError(f"{self._path}: cannot be read: {error}") from error
+        whole = read[: read.rfind(b"\n") + 1]
+        events: list[Mapping[str, Any]] = []
+        for raw in io.BytesIO(whole):
+            self._offset += len(raw)
+            for line in self._lines.take(raw):
+                self.state.apply(line.event, line.offset)
+                events.append(line.event)
+        return events

@@ -1,0 +1,1 @@
+"""The cluster file, this host, and whether a target fits a device."""

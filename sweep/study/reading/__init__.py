@@ -1,0 +1,1 @@
+"""How a person's YAML is read, and how a mistake in it is told."""

@@ -1,0 +1,1 @@
+"""Targets as written, and what the installed TVM knows of targets."""

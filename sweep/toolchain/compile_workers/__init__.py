@@ -1,0 +1,1 @@
+"""A server with TVM loaded, which forks a killable worker for each compile job, and its client."""

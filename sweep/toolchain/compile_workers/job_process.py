@@ -1,0 +1,138 @@
+"""A job that the forge's server has forked: the child's process, pipe and folder, and the core it may have borrowed.
+
+A child leads a process group of its own and has its own TMPDIR; both end with it. What it does is `forge_child`'s.
+Children on cores that a device has lent are frozen while it measures; see `loan`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sweep.toolchain.compile_workers.borrowed_core import BorrowedCore, take
+from sweep.toolchain.compile_workers.job_errors import error_class, how_it_died
+from sweep.toolchain.compile_workers.worker import live
+
+__all__ = ["CoreLender", "JobProcess", "fork"]
+
+
+@dataclass(frozen=True, slots=True)
+class CoreLender:
+    """Where a child may go that has no core of the forge's own."""
+
+    lock_dir: Path
+    core: int
+    own_cores: Sequence[int]
+    """The forge's, where it begins and may come back to."""
+
+
+@dataclass(slots=True)
+class JobProcess:
+    """As the server sees it."""
+
+    job_id: int
+    job: str
+    pid: int
+    pipe: int
+    """Read end of the child's answer; end of file means that the child is gone."""
+    folder: Path
+    """Its TMPDIR, with its output in `log`."""
+    timeout_s: float | None
+    deadline: float
+    """Later by each freeze that is over."""
+    loan: BorrowedCore | None
+    answer: bytearray = field(default_factory=bytearray)
+
+    @property
+    def lent_core(self) -> int | None:
+        """The core that it has borrowed; None on the forge's own."""
+        return None if self.loan is None or self.loan.is_over else self.loan.core
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stood still when it was last looked at."""
+        return self.loan is not None and self.loan.is_frozen
+
+    def is_late(self, now: float) -> bool:
+        """Look at it: whether its time is over."""
+        if self.loan is not None:
+            self.deadline += self.loan.look(now)
+        return self.deadline <= now and not self.is_frozen
+
+    def move(self) -> None:
+        """Let a frozen one go on, on the forge's own cores."""
+        if self.loan is not None:
+            self.loan.move()
+
+    def read(self) -> bool:
+        """Take what it has answered by now; False at the end of it."""
+        chunk = os.read(self.pipe, 1 << 20)
+        self.answer += chunk
+        return bool(chunk)
+
+    def outcome(self, status: int, log: str, verdict: str | None) -> dict[str, Any]:
+        """What it answered; or an error with the verdict (why it was ended), or with how it died by itself.
+
+        status: as `reap` gives it. log: the end of its output.
+        """
+        try:
+            message: dict[str, Any] = json.loads(self.answer)
+            if verdict is None or "result" in message:
+                return message
+        except ValueError:
+            pass
+        kind, how = error_class(self.job), verdict or how_it_died(status, log)
+        return {"error": {"class": kind, "message": how, "traceback": log}}
+
+    def reap(self) -> int:
+        """End it, with all that it has started and all that it has left; gives what `waitpid` says of it."""
+        os.close(self.pipe)
+        _kill_group(self.pid)
+        _, status = os.waitpid(self.pid, 0)
+        if self.loan is not None:
+            self.loan.end()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return status
+
+
+def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender: CoreLender | None) -> JobProcess:
+    """Fork a child for a request: {id, job, kwargs, timeout_s, memory_limit_bytes}.
+
+    home: where its folder is made. control: the server's socket, which the child must not keep. lender: None for a
+    child on the forge's own cores. Raises OSError, and leaves nothing behind then.
+    """
+    with ExitStack() as undone:
+        folder = Path(tempfile.mkdtemp(prefix="job-", dir=home))
+        undone.callback(folder.rmdir)
+        reading, writing = os.pipe()
+        for end in (reading, writing):
+            undone.callback(os.close, end)
+        pid = os.fork()
+        undone.pop_all()
+    if pid == 0:
+        enter_core = None if lender is None else partial(take, lender.lock_dir, lender.core, lender.own_cores)
+        live(dict(request), writing, folder, control, request["memory_limit_bytes"], enter_core)
+    os.close(writing)
+    loan = None if lender is None else BorrowedCore(pid, lender.core, lender.lock_dir, lender.own_cores)
+    timeout_s = request["timeout_s"]
+    deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+    return JobProcess(request["id"], request["job"], pid, reading, folder, timeout_s, deadline, loan)
+
+
+def _kill_group(pid: int) -> None:
+    for kill in (os.killpg, os.kill):  # the group too: a linker that a killed child had started lives on in it
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue

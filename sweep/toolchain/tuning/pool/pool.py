@@ -1,0 +1,223 @@
+"""A pool: all tasks of all lowered modules that one tuner tunes for one target on one device.
+
+Modules join while it runs. A workload that several of them have is tuned once, with the sum of their weights; each next
+round goes where it should gain most (`sweep.search.allocation`), so that whatever the budget, every module has complete
+schedules early and the costly tasks get the rest. A member ends when none of its tasks can gain more.
+
+The loop runs in a thread of its own; builds and measurements are futures, and the search goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import TuneFailed
+from sweep.search.allocation import next_round
+from sweep.toolchain.tuning.job import CandidateService, TuneJob
+from sweep.toolchain.tuning.pool.budget import TuningBudget
+from sweep.toolchain.tuning.pool.member import PoolMember, ProgressReporter, Report
+from sweep.toolchain.tuning.pool.pipeline import Answer, Pipeline
+from sweep.toolchain.tuning.pool.revalidation import Revalidation
+from sweep.toolchain.tuning.pool.workloads import Workloads
+
+if TYPE_CHECKING:
+    from sweep.toolchain.tuning.tuning_session import TuningSession
+
+__all__ = ["Pool"]
+
+_WAIT_S = 0.5
+_REPORT_EVERY_S = 0.5
+_CLOSE_S = 30.0
+_AHEAD = 1.5  # rounds under way: one being built and measured, and some queued while the search works on the next
+
+
+class Pool:
+    """See above. `join` blocks until the member is done and may be called from many threads."""
+
+    def __init__(self, tuner: TuningSession) -> None:
+        self._tuner, self._store = tuner, tuner.store
+        self._pipeline = Pipeline(tuner)
+        self._workloads = Workloads(tuner, self._pipeline)
+        self._revalidation = Revalidation(tuner.store, self._pipeline, self._workloads.search)
+        self._lock = threading.Lock()
+        self._members: list[PoolMember] = []
+        self._arriving: list[PoolMember] = []
+        self._thread: threading.Thread | None = None
+        self._budget: TuningBudget | None = None
+        """From the first member's coming to the last one's end."""
+        self._teller = ProgressReporter(tuner, self._pipeline, self._workloads.progress)
+        self._next_report = 0.0
+
+    def join(self, job: TuneJob, laboratory: CandidateService, report: Report) -> dict[str, Any]:
+        """Tune a lowered module along with the rest, in the laboratory of whoever came first.
+
+        Raises:
+            DeviceLost: the device was away for several candidates in a row.
+            TuneFailed: a task could not be read or searched.
+        """
+        member = PoolMember(job, report)
+        with self._lock:
+            self._arriving.append(member)
+            if self._thread is None:
+                self._pipeline.begin(laboratory)
+                self._thread = threading.Thread(target=self._run, name="tuning-pool", daemon=True)
+                self._thread.start()
+        self._pipeline.wake()
+        member.ended.wait()
+        if member.error is not None:
+            raise member.error
+        assert member.result is not None
+        return member.result
+
+    def close(self) -> None:
+        """Give up what is under way, and wait until nothing more is written."""
+        thread = self._thread
+        self._give_up(TuneFailed("the tuner was closed"))
+        if thread is not None:
+            self._pipeline.wake()
+            thread.join(_CLOSE_S)
+            self._pipeline.libraries.clear()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while (budget := self._take_members()) is not None:
+                self._fill(budget)
+                self._settle(budget)
+                self._tell_members(budget)
+                for answer in self._pipeline.answers(self._patience_s()):
+                    self._take(answer, budget)
+        except BaseException as error:  # noqa: BLE001 - each waiting call raises it
+            self._give_up(error)
+
+    def _patience_s(self) -> float:
+        return _WAIT_S if self._pipeline.in_flight or self._revalidation.is_waiting else 0.0
+
+    def _take_members(self) -> TuningBudget | None:
+        """Let those who wait in; None when nobody is left, and the loop with them."""
+        with self._lock:
+            arriving, self._arriving = self._arriving, []
+            if not arriving and not self._members:
+                self._thread = None
+                self._close_searches()
+                return None
+            self._members += arriving
+        for member in arriving:
+            self._enrol(member)
+        return self._budget
+
+    def _enrol(self, member: PoolMember) -> None:
+        if self._budget is None:
+            self._budget = TuningBudget(member.job)
+        budget = self._budget
+        budget.join(member.job.limit_s)
+        for task in member.job.tasks:
+            member.had[task.workload] = self._store.of(task.workload).trials
+            if task.workload not in self._workloads.progress:
+                member.owns.add(task.workload)
+                member.pays.add(task.workload)
+                self._workloads.join(task, budget)
+            elif not any(task.workload in other.pays for other in self._members):
+                member.pays.add(task.workload)
+
+    def _fill(self, budget: TuningBudget) -> None:
+        """Send rounds out until enough are under way."""
+        if not self._members:
+            return
+        jobs = [member.job for member in self._members]
+        self._workloads.weigh(jobs, budget)
+        while (room := self._room(budget)) > 0:
+            given = next_round(self._workloads.of(jobs), budget.round_size, self._trials_left(budget))
+            if given is None:
+                return
+            task, wanted = given[0], given[1] if math.isinf(room) else min(given[1], math.ceil(room))
+            search, candidates = self._workloads.ask(task, wanted, jobs[0])
+            for candidate in candidates:
+                task.in_flight += 1
+                self._pipeline.send(search, candidate, jobs[0])
+            for answer in self._pipeline.answers(0.0):
+                self._take(answer, budget)
+
+    def _room(self, budget: TuningBudget) -> float:
+        """Candidates that may still be sent out; a round is not cut but for time that ends."""
+        slots = self._pipeline.build_slots
+        under_way = self._pipeline.in_flight
+        in_time = budget.answers_in_time(self._pipeline.accounts.trials)
+        if under_way >= _AHEAD * max(budget.round_size, 8 * slots):
+            return 0.0
+        return max(2.0 * slots, in_time) - under_way
+
+    def _take(self, answer: Answer, budget: TuningBudget) -> None:
+        if answer.validation is not None:
+            self._revalidation.take(answer)
+            return
+        progress = self._workloads.progress[answer.workload]
+        trial = self._pipeline.keep(answer)
+        progress.in_flight -= 1
+        if trial.is_lost:
+            return
+        progress.add(trial.median_s)
+        progress.is_settled = progress.is_settled or budget.is_stuck(self._store.of(answer.workload))
+        for member in self._members:
+            if answer.workload in member.had:
+                self._teller.extend_curve(member)
+
+    def _settle(self, budget: TuningBudget) -> None:
+        """End the members none of whose tasks can gain more, their best candidates measured again first."""
+        is_over = self._trials_left(budget) <= 0
+        ended = []
+        for progress in self._workloads.progress.values():  # not all of them at the end, with search and builders idle
+            if not (progress.room or progress.in_flight) and self._members:
+                self._revalidation.see_to(self._workloads.tasks[progress.workload], self._members[0].job)
+        for member in list(self._members):
+            tasks = self._workloads.of([member.job])
+            if any(task.in_flight or (task.room and not is_over) for task in tasks):
+                continue
+            if self._revalidation.is_done_for(member.job):
+                self._members.remove(member)
+                self._teller.extend_curve(member)
+                member.result = self._teller.result(member, budget)
+                self._hand_over(member)
+                ended.append(member)
+        if not self._members:
+            self._pipeline.libraries.clear()
+        for member in ended:
+            member.ended.set()
+
+    def _hand_over(self, member: PoolMember) -> None:
+        """What is spent from now on for workloads that an ended member paid for is booked on another that has them."""
+        for workload in member.pays:
+            self._pipeline.accounts.forget(workload)
+            heir = next((other for other in self._members if workload in other.had), None)
+            if heir is not None:
+                heir.pays.add(workload)
+
+    def _give_up(self, error: BaseException) -> None:
+        with self._lock:
+            waiting, self._members, self._arriving = [*self._members, *self._arriving], [], []
+            self._thread = None
+            self._pipeline.abandon()
+            self._close_searches()
+        for member in waiting:
+            member.error = error
+            member.ended.set()
+
+    def _close_searches(self) -> None:
+        """Let the designs and searches go: they are read anew from the records when somebody joins again."""
+        self._workloads.forget()
+        self._revalidation.forget()
+        self._budget = None
+
+    def _trials_left(self, budget: TuningBudget) -> int:
+        return budget.trials_left(self._workloads.trials)
+
+    def _tell_members(self, budget: TuningBudget) -> None:
+        now = time.monotonic()
+        if now >= self._next_report:
+            self._next_report = now + _REPORT_EVERY_S
+            for member in self._members:
+                self._teller.tell(member, self._trials_left(budget), budget.seconds_left())

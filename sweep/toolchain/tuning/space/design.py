@@ -1,0 +1,168 @@
+"""TVM's design spaces of a workload as a plain search space, and points of it as schedules.
+
+A design is a trace that MetaSchedule's rules have made; its sampling instructions are the knobs. Replaying a trace with
+other decisions costs 5 ms for a convolution and the post-processing 10 ms more, so only points that are to be measured
+are replayed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sweep.search.space import Design, Knob, Point, Space
+from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
+from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
+
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+    from tvm.s_tir import Schedule
+    from tvm.s_tir.schedule import Trace
+    from tvm.target import Target
+
+__all__ = ["Designs", "ScheduledPoint"]
+
+_PROBES = 6  # random replays that show which compute locations a block can have
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledPoint:
+    """A point that became a schedule."""
+
+    schedule: Schedule
+    point: Point
+    """As it was carried out: a compute location that a block cannot have was replaced by the nearest one."""
+
+
+class Designs:
+    """The designs of one workload for one target."""
+
+    def __init__(self, module: IRModule, target: Target, name: str, seed: int) -> None:
+        """Generate them. Raises what TVM raises when it cannot."""
+        from tvm.s_tir.meta_schedule import TuneContext
+
+        self._module = module
+        context = TuneContext(
+            mod=module,
+            target=target,
+            space_generator="post-order-apply",
+            task_name=name,
+            num_threads=1,
+            rand_state=seed,
+        )
+        self._context = context
+        self._seed = seed
+        self._traces: list[Trace] = [schedule.trace for schedule in context.generate_design_space()]
+        self._shapes = [_shape(trace) for trace in self._traces]
+        self._samplers = [_samplers(trace) for trace in self._traces]
+        nest, block = nest_of(module, self._traces)
+        self.space = Space(
+            designs=tuple(
+                Design(tuple(self._knobs(number, block)), is_fused)
+                for number, is_fused in enumerate(are_fused(self._traces))
+            ),
+            nest=nest,
+            machine=machine_of(target),
+            flops=flops_of(module),
+        )
+
+    def schedule(self, point: Point) -> ScheduledPoint | None:
+        """The schedule of a point with every post-processing, or None where there is none."""
+        trace = self._traces[point[0]]
+        knobs = self.space.designs[point[0]].knobs
+        for instruction, knob, choice in zip(self._samplers[point[0]], knobs, point[1:], strict=True):
+            trace = trace.with_decision(instruction, decision_of(knob, choice), True)
+        schedule = self._replay(trace)
+        if schedule is None:
+            return None
+        schedule.enter_postproc()
+        if not all(postprocessor.apply(schedule) for postprocessor in self._context.space_generator.postprocs):
+            return None
+        return ScheduledPoint(schedule, self.point_of(schedule.trace, point[0]) or point)
+
+    def point_of(self, trace: Trace, design: int | None = None) -> Point | None:
+        """The point of a trace that was made from one of the designs; None for another."""
+        samplers = _samplers(trace)
+        decisions = [trace.get_decision(instruction) for instruction in samplers]
+        shape = _shape(trace) if design is None else ""
+        for number in range(len(self._traces)) if design is None else (design,):
+            knobs = self.space.designs[number].knobs
+            if len(knobs) != len(samplers) or (design is None and self._shapes[number] != shape):
+                continue
+            choices = [choice_of(knob, decision) for knob, decision in zip(knobs, decisions, strict=True)]
+            if None not in choices:
+                return (number, *(choice for choice in choices if choice is not None))
+        return None
+
+    def point_of_json(self, trace: Any) -> Point | None:
+        """The point of a native trace as JSON; None for one that was not made from one of the designs."""
+        import tvm
+        from tvm.s_tir import Schedule
+        from tvm.s_tir.schedule import Trace as NativeTrace
+
+        schedule = Schedule(self._module, error_render_level="none")
+        try:
+            NativeTrace.apply_json_to_schedule(trace, schedule)
+        except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
+            return None
+        return self.point_of(schedule.trace)
+
+    def _replay(self, trace: Trace, seed: int | None = None, decide: Any = None) -> Schedule | None:
+        import tvm
+        from tvm.s_tir import Schedule
+
+        schedule = Schedule(self._module, seed=self._seed if seed is None else seed, error_render_level="none")
+        try:
+            trace.apply_to_schedule(schedule, True, decide)
+        except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
+            return None  # decisions that do not go together: TVM tells so by refusing a primitive
+        return schedule
+
+    def _knobs(self, number: int, block: Any) -> list[Knob]:
+        trace = self._traces[number]
+        locations = self._locations(number)
+        knobs = []
+        for position, instruction in enumerate(self._samplers[number]):
+            kind = str(instruction.kind.name)
+            if kind == TILE:
+                parts, longest = int(instruction.attrs[0]), int(instruction.attrs[1])
+                extent = 1
+                for factor in trace.decisions[instruction]:
+                    extent *= int(factor)
+                knobs.append(Knob("tile", tilings(extent, parts, longest), axis_of(trace, instruction, block)))
+            elif kind == CHOICE:
+                knobs.append(Knob("choice", tuple((int(value),) for value in instruction.attrs[0])))
+            else:
+                knobs.append(Knob("location", tuple((value,) for value in locations[position])))
+        return knobs
+
+    def _locations(self, number: int) -> Mapping[int, Sequence[int]]:
+        """What random replays, with no decision given, have chosen for each compute location."""
+        wanted = [p for p, i in enumerate(self._samplers[number]) if str(i.kind.name) == LOCATION]
+        if not wanted:
+            return {}
+        seen: dict[int, set[int]] = {
+            p: {int(self._traces[number].decisions[self._samplers[number][p]])} for p in wanted
+        }
+        for probe in range(_PROBES):
+            schedule = self._replay(self._traces[number], self._seed + probe + 1, lambda *_: None)
+            if schedule is None:
+                continue
+            samplers = _samplers(schedule.trace)
+            for p in wanted:
+                seen[p].add(int(schedule.trace.decisions[samplers[p]]))
+        return {p: range(min(-1, *values), max(values) + 1) for p, values in seen.items()}
+
+
+def _samplers(trace: Trace) -> list[Any]:
+    return [instruction for instruction in trace.insts if str(instruction.kind.name) in KINDS]
+
+
+def _shape(trace: Trace) -> str:
+    """A trace without its decisions, its post-processing and what has no effect (MetaSchedule's own strategies leave
+    that out): equal for the points of one design.
+    """
+    lines = [re.sub(r",? ?decision=.*\)$", ")", str(line)) for line in trace.simplified(True).as_python(True)]
+    return "\n".join(lines)

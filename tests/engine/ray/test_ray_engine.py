@@ -1,0 +1,203 @@
+"""The Ray engine when its workers die, and who can reach the Ray that it starts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from sweep.planning.stage import Stage
+from sweep.running.contract import Done, Failed, Progress, Report
+from tests.devices.parts import until
+from tests.engine.shop import LIMIT_S, Shop, changed, ends
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray]
+
+_UNSTOPPED = {"max_repeat": 10_000, "relative_interval": 0.0, "time_limit_s": 86_400.0, "min_repeat_ms": 1_000}
+"""A measurement that goes on for hours."""
+
+
+def test_a_builder_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
+    stage = ray.stages("lower")[0]
+    attempt = ray.attempt(stage, number=21)
+    with _halted_forge():  # so that the attempt cannot be over before its worker dies
+        ray.engine.start(attempt)
+        _kill("ray::BuilderActor")
+
+        _assert_lost(_reports(ray), stage)
+
+    _works_again(ray, stage)
+
+
+def test_a_device_actor_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
+    plain = ray.stages("measure")[1]
+    attempt = ray.attempt(plain, number=21)
+    endless = changed(plain, "endless", measure={**plain.options["measure"], "repeat": 10_000, **_UNSTOPPED})
+    ray.engine.start(replace(attempt, stage=endless))
+    _kill("ray::DeviceActor.measure")
+
+    _assert_lost(_reports(ray), endless)
+
+    _works_again(ray, plain)
+
+
+@pytest.mark.slow
+def test_a_tuner_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
+    plain = ray.stages("tune")[0]
+    attempt = ray.attempt(plain, number=21)
+    options = {**plain.options["tuner"]["options"], "trials_per_task": 10_000, "min_repeat_ms": 100}
+    endless = changed(plain, "endless", tuner={"name": "random", "options": options})
+    endless = replace(endless, hints={**plain.hints, "records": f"{plain.hints['records']}-endless"})
+    ray.engine.start(replace(attempt, stage=endless))
+    reports: list[Report] = []
+    until(lambda: _has_trials(reports, ray), "a trial", LIMIT_S)
+    assert not ends(reports)
+    _kill("ray::TunerActor")
+
+    _assert_lost(_reports(ray), endless)
+
+    # The same tuner actor, by its key, with the records that the dead one has left on the disk
+    short = replace(
+        endless, options={**endless.options, "tuner": {"name": "random", "options": {**options, "trials_per_task": 1}}}
+    )
+    again = ends(ray.perform(replace(attempt, stage=short, number=22)))
+    assert [type(report) for report in again] == [Done], again
+    log = ray.sweep_dir / str(endless.hints["records"]) / "trials.jsonl"
+    assert log.read_text().count("\n") >= 1
+
+
+@pytest.mark.slow
+def test_builder_and_device_die_in_mid_search_and_no_trial_is_lost(ray: Shop) -> None:
+    """Neither is a candidate's doing: it is built and measured again."""
+    plain = ray.stages("tune")[0]
+    options = {**plain.options["tuner"]["options"], "trials_per_task": 8, "min_repeat_ms": 100}
+    tune = changed(plain, "robust", tuner={"name": "random", "options": options})
+    tune = replace(tune, hints={**plain.hints, "records": f"{plain.hints['records']}-robust"})
+    ray.engine.start(replace(ray.attempt(plain), stage=tune))
+    reports: list[Report] = []
+    until(lambda: _has_trials(reports, ray), "a trial", LIMIT_S)
+    _kill("ray::BuilderActor")
+    _kill("ray::DeviceActor")
+
+    reports += _reports(ray)
+
+    (end,) = ends(reports)
+    assert isinstance(end, Done), end
+    assert end.result["failed"] == {}
+    assert end.result["valid"] == end.result["trials"] > 8
+
+
+def test_nobody_joins_without_the_token(ray: Shop) -> None:
+    import ray as ray_module
+
+    address = ray_module.get_runtime_context().gcs_address
+    look = "import sys; from ray._raylet import GcsClient; print(GcsClient(address=sys.argv[1]).cluster_id)"
+
+    def join(**environment: str) -> subprocess.CompletedProcess[str]:
+        without = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH")}
+        return subprocess.run(
+            [sys.executable, "-c", look, address], env={**without, **environment}, capture_output=True, text=True
+        )
+
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": os.environ["RAY_AUTH_TOKEN_PATH"]}
+    assert join(**token).returncode == 0
+    for refused in (join(RAY_AUTH_MODE="disabled"), join(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0" * 64)):
+        assert refused.returncode != 0
+        assert "InvalidAuthToken" in refused.stderr
+
+
+def test_a_second_connection_is_refused_and_leaves_the_first_alone(ray: Shop) -> None:
+    from sweep.engine.ray.ray_session import RaySession
+    from sweep.errors import EngineError
+
+    with pytest.raises(EngineError, match="has a connection to Ray already"):
+        RaySession(None, 1, {})
+
+    _works_again(ray, ray.stages("lower")[0])
+
+
+# -- looking and killing ----------------------------------------------------------------------------------------------
+
+
+def _workers() -> Iterator[psutil.Process]:
+    for process in psutil.Process().children(recursive=True):
+        with _gone_is_fine():
+            yield process
+
+
+def _kill(title: str) -> None:
+    """kill -9 the workers whose titles begin so, as soon as there is one."""
+    found: list[psutil.Process] = []
+
+    def is_there() -> bool:
+        for process in _workers():
+            with _gone_is_fine():
+                if process.cmdline()[0].startswith(title):
+                    found.append(process)
+        return bool(found)
+
+    until(is_there, f"a process {title}", LIMIT_S)
+    for process in found:
+        process.kill()
+
+
+@contextmanager
+def _halted_forge() -> Iterator[None]:
+    """The builder's forge stands still; it ends when it goes on and finds its owner gone."""
+    forges = []
+    for process in _workers():
+        with _gone_is_fine():
+            owner = process.parent()
+            is_forge = "sweep.toolchain.compile_workers.server" in process.cmdline()
+            if is_forge and owner is not None and owner.cmdline()[0].startswith("ray::BuilderActor"):
+                forges.append(process)
+    (forge,) = forges
+    forge.suspend()
+    try:
+        yield
+    finally:
+        forge.resume()
+    until(lambda: not forge.is_running(), "the end of a forge without an owner", LIMIT_S)
+
+
+@contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except (psutil.NoSuchProcess, IndexError):
+        return
+
+
+def _has_trials(reports: list[Report], shop: Shop) -> bool:
+    reports.extend(shop.engine.poll(0.5))
+    return any(isinstance(report, Progress) and report.info["valid"] > 0 for report in reports)
+
+
+def _reports(shop: Shop) -> list[Report]:
+    reports: list[Report] = []
+
+    def is_over() -> bool:
+        reports.extend(shop.engine.poll(0.5))
+        return bool(ends(reports))
+
+    until(is_over, "the end of the attempt", LIMIT_S)
+    return reports
+
+
+def _assert_lost(reports: list[Report], stage: Stage) -> None:
+    (end,) = ends(reports)
+    assert isinstance(end, Failed), end
+    assert (end.stage_id, end.error_class) == (stage.id, "EngineError")
+    assert "worker lost" in end.error
+    assert "\n" not in end.error
+
+
+def _works_again(shop: Shop, stage: Stage) -> None:
+    again = ends(shop.perform(shop.attempt(stage, number=22)))
+    assert [type(report) for report in again] == [Done], again

@@ -1,0 +1,95 @@
+"""Lanes: one call at a time, and who is next where several kinds wait."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, wait
+from threading import Event, Thread
+
+import pytest
+
+from sweep.engine.queues import FairQueue
+
+SHARES = {"candidate": 2.0, "visit": 1.0}
+
+
+class Clock:
+    """Time that passes only where a call says so."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def spend(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class Board:
+    """A lane that is kept busy until all that is to wait has come."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock, self.order = Clock(), list[str]()
+        monkeypatch.setattr("sweep.engine.queues.time", self.clock)
+        self.lane = FairQueue("board", SHARES)
+        self.let_go = Event()
+        self.first = self.lane.submit("visit", self.let_go.wait)
+
+    def call(self, kind: str, seconds: float) -> Future[None]:
+        return self.lane.submit(kind, self._spend, kind, seconds)
+
+    def _spend(self, kind: str, seconds: float) -> None:
+        self.order.append(kind[0])
+        self.clock.spend(seconds)
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> Board:
+    return Board(monkeypatch)
+
+
+def test_kinds_that_wait_get_the_time_by_their_shares_and_the_rest_what_is_left(board: Board) -> None:
+    calls = [board.call("visit", 1.0) for _ in range(4)] + [board.call("candidate", 0.25) for _ in range(32)]
+    board.let_go.set()
+    for call in calls:
+        call.result(timeout=10)
+    assert "".join(board.order) == "c" + 3 * ("v" + 8 * "c") + "v" + 7 * "c"
+
+
+def test_who_did_not_wait_has_saved_nothing_up(board: Board) -> None:
+    board.let_go.set()
+    board.call("visit", 100.0).result(timeout=10)
+    board.let_go.clear()
+    board.lane.submit("visit", board.let_go.wait)
+    calls = [board.call("candidate", 1.0) for _ in range(8)] + [board.call("visit", 2.0) for _ in range(2)]
+    board.let_go.set()
+    for call in calls:
+        call.result(timeout=10)
+    assert board.order[1:].index("v") <= 5
+
+
+def test_what_a_call_raises_is_raised_by_its_answer_and_the_lane_goes_on(board: Board) -> None:
+    def fail() -> None:
+        raise ValueError("no")
+
+    failed, after = board.lane.submit("candidate", fail), board.call("candidate", 1.0)
+    board.let_go.set()
+    with pytest.raises(ValueError, match="no"):
+        failed.result(timeout=10)
+    after.result(timeout=10)
+    assert board.lane.is_idle
+
+
+def test_closing_lets_the_running_call_end_and_drops_the_rest(board: Board) -> None:
+    waiting = board.call("candidate", 1.0)
+    assert not board.lane.is_idle
+    closing = Thread(target=board.lane.close)
+    closing.start()
+    wait([waiting], timeout=5)
+    seen = waiting.cancelled(), board.first.done()
+    board.let_go.set()
+    closing.join(timeout=10)
+    assert seen == (True, False)
+    assert board.first.result(timeout=0)
+    assert board.order == []
+    assert board.lane.is_idle
