@@ -82,7 +82,9 @@ def test_bad_input(line: str, says: list[str], logs: Path, sweep: Sweep) -> None
     write_log(Path("old.log"), json.dumps({"i": [], "r": [], "v": 0.1}))
     write_log(Path("pickled.log"), "cuda\tgANd\tgANd\tgANd")
 
-    assert_one_line(sweep("import-logs", *line.split(), *([] if line == BAD["no folder"][0] else ["--out", "out"])), says)
+    assert_one_line(
+        sweep("import-logs", *line.split(), *([] if line == BAD["no folder"][0] else ["--out", "out"])), says
+    )
 
     assert not Path("out").exists()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study.cluster.cluster import Cluster, host
+from sweep.study.cluster import host
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster, load_study
 from sweep.study.spec import Study
 
