@@ -13,13 +13,13 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.model_file import read_model
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target
 from sweep.study.study_form import MeasureForm, RuleForm, StudyForm
 from sweep.study.targets.written_target import read_target
 from sweep.study.tuner_entry import read_tuner
+from sweep.suggestions import hint, listed
 
 __all__ = ["cluster_json_schema", "load_cluster", "load_study", "study_json_schema"]
 

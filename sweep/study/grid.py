@@ -10,8 +10,8 @@ from typing import Any
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.spec import AXES, NO_CHOICE, Cell, Rule, Study
+from sweep.suggestions import hint, listed
 
 __all__ = ["MAX_CELLS", "LeftOut", "cells", "left_out"]
 

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 from sweep.errors import StudyError
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.spec import Model
 from sweep.study.study_form import ModelForm
+from sweep.suggestions import hint, listed
 
 __all__ = ["EXTENSIONS", "LIGHT", "external_data", "read_model"]
 

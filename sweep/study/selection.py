@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from fnmatch import translate
 
 from sweep.errors import StudyError
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.spec import AXES, Cell
+from sweep.suggestions import hint, listed
 
 __all__ = ["Selection", "parse_selection", "select"]
 

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, GetJsonSchemaHandler,
 
 from sweep.study.own_tuner import installed_names
 from sweep.study.reading.form import Form, Name, refuse
-from sweep.study.reading.suggestions import listed
+from sweep.suggestions import listed
 
 __all__ = ["CATALOGUE", "NoTuner", "OwnTuner", "SearchForm", "TunerEntry", "TunerForm"]
 

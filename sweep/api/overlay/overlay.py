@@ -17,7 +17,7 @@ from sweep.analysis.saved import TABLES, read_table
 from sweep.api.overlay.selection import Asked, Choice, check_name, choose
 from sweep.api.session.table_cache import refresh
 from sweep.errors import RecordError, StudyError
-from sweep.study.reading.suggestions import hint, listed
+from sweep.suggestions import hint, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa

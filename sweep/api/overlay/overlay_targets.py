@@ -14,8 +14,8 @@ from sweep.running.ledger.ledger import FinishedStage, LedgerState
 from sweep.running.ledger.saved_plan import read_plan
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.spec import NATIVE, Target
+from sweep.suggestions import hint, listed
 
 __all__ = ["OverlayTarget", "common_workloads", "seats_of"]
 

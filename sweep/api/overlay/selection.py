@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.saved import TABLES, read_table
 from sweep.errors import StudyError
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.selection import parse_selection, select
 from sweep.study.spec import AXES, Cell
+from sweep.suggestions import hint, listed
 from sweep.toolchain.tuning.records.overlay_records import ORIGIN
 
 if TYPE_CHECKING:

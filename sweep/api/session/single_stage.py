@@ -14,8 +14,8 @@ from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.spec import Measure, Target
+from sweep.suggestions import hint, listed
 
 __all__ = ["check_fit", "device_of", "measure_stage", "perform_stage"]
 

@@ -15,11 +15,11 @@ from sweep.study.cluster.programs import read_program, read_server
 from sweep.study.cluster.ray_address import read_ray_address
 from sweep.study.cluster.store_uri import read_store_uri
 from sweep.study.cluster.target_fit import fit
-from sweep.study.reading.suggestions import listed
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import NATIVE, Target
 from sweep.study.targets.written_target import read_target
+from sweep.suggestions import listed
 
 __all__ = ["read_cluster"]
 

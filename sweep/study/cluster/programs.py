@@ -10,7 +10,7 @@ from pathlib import Path
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import Server
 from sweep.study.cluster.cluster_form import ServerForm
-from sweep.study.reading.suggestions import listed
+from sweep.suggestions import listed
 
 __all__ = ["read_program", "read_server"]
 

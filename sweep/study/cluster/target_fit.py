@@ -7,10 +7,10 @@ from typing import Any
 
 from sweep.study.cluster import host
 from sweep.study.cluster.cluster import Device
-from sweep.study.reading.suggestions import listed
 from sweep.study.spec import NATIVE, Target
 from sweep.study.targets import known_targets
 from sweep.study.targets.written_target import architectures_of
+from sweep.suggestions import listed
 
 __all__ = ["fit", "missing_features"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from sweep.study.reading.suggestions import hint, listed
+from sweep.suggestions import hint, listed
 
 __all__ = ["AXIS_BATCH", "PATTERNS", "Form", "Layout", "Name", "OneOrMany", "OptLevel", "Precision", "Slug", "refuse"]
 

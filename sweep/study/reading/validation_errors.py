@@ -11,8 +11,8 @@ from pydantic_core import ErrorDetails
 
 from sweep.errors import StudyError
 from sweep.study.reading.form import PATTERNS, Form
-from sweep.study.reading.suggestions import hint, listed
 from sweep.study.tuners import OWN
+from sweep.suggestions import hint, listed
 
 __all__ = ["fill_in"]
 

@@ -1,0 +1,99 @@
+"""The one registry for what others may add: runtimes, importers, tuners, stage kinds, axes.
+
+A registry maps names to objects. The shipped ones are named by `module:attribute` and imported on first use, so that
+listing names costs nothing; installed packages add theirs by an entry-point group; a program adds its own by
+`register`. Knows nothing of what it holds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import reduce
+from importlib.metadata import entry_points
+from typing import Generic, TypeVar, cast
+
+from sweep.errors import StudyError
+from sweep.suggestions import hint, listed
+
+__all__ = ["Registry", "attribute_at"]
+
+T = TypeVar("T")
+
+
+def attribute_at(place: str) -> object:
+    """What stands at `module:attribute`. Raises whatever importing it raises, and AttributeError."""
+    module, _, path = place.partition(":")
+    found: object = importlib.import_module(module)
+    return reduce(getattr, path.split("."), found)
+
+
+class Registry(Generic[T]):
+    """Objects of one kind by name."""
+
+    def __init__(self, what: str, group: str, shipped: Mapping[str, T | str]) -> None:
+        """what: one of them in words, for errors: `runtime`. group: entry points, such as `sweep.runtimes`.
+
+        shipped: objects, or their places as `module:attribute`, in the order in which they are listed.
+        """
+        self._what, self._group = what, group
+        self._shipped: dict[str, T | str] = dict(shipped)
+        self._added: dict[str, T] = {}
+        self._loaded: dict[str, T] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """All names: shipped ones first, then those that a program registered, then installed packages', sorted."""
+        installed = sorted({entry.name for entry in entry_points(group=self._group)})
+        return tuple(dict.fromkeys([*self._shipped, *self._added, *installed]))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._shipped or name in self._added or (isinstance(name, str) and self._place(name) is not None)
+
+    def __iter__(self) -> Iterator[T]:
+        return (self.get(name) for name in self.names())
+
+    def get(self, name: str, key: str = "") -> T:
+        """The object of a name; imported now where nobody has asked for it before.
+
+        Raises:
+            StudyError: there is none of this name, or it cannot be imported; `key` is the place in a person's file.
+        """
+        if name in self._added:
+            return self._added[name]
+        if name not in self._loaded:
+            self._loaded[name] = self._load(name, key)
+        return self._loaded[name]
+
+    def register(self, name: str, thing: T) -> None:
+        """Add one for this process. Raises ValueError where the name is taken: nothing is replaced in silence."""
+        if name in self._shipped or name in self._added:
+            raise ValueError(f"there is a {self._what} {name!r} already")
+        self._added[name] = thing
+
+    @contextmanager
+    def registered(self, name: str, thing: T) -> Iterator[None]:
+        """Add one for as long as the context lasts."""
+        self.register(name, thing)
+        try:
+            yield
+        finally:
+            del self._added[name]
+
+    def _load(self, name: str, key: str) -> T:
+        shipped = self._shipped.get(name)
+        if shipped is not None and not isinstance(shipped, str):
+            return shipped
+        place = shipped or self._place(name)
+        if place is None:
+            names = self.names()
+            problem = f"is no {self._what}{hint(name, names)}"
+            raise StudyError(problem, key=key or None, value=name, allowed=listed(names))
+        try:
+            return cast("T", attribute_at(place))
+        except Exception as error:
+            problem = f"is a {self._what} that cannot be loaded: {type(error).__name__}: {error}"
+            raise StudyError(problem, key=key or None, value=name, allowed=f"a package in which {place} is") from error
+
+    def _place(self, name: str) -> str | None:
+        return next((entry.value.split()[0] for entry in entry_points(group=self._group, name=name)), None)
