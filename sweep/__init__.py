@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from sweep.installation import __version__
+
 if TYPE_CHECKING:
     from sweep.api import (
         RunOptions,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from sweep.api.commands.compare import compare
     from sweep.api.overlay.overlay import overlay
 
-__version__ = "0.1.0"
 __all__ = [
     "RunOptions",
     "SweepRun",

@@ -10,12 +10,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import sweep
 from sweep.doctor.finding import Finding
 from sweep.doctor.package_checks import installed
+from sweep.installation import SOURCE_ROOT
 from sweep.toolchain.probe import STEPS
 
 __all__ = ["check_compiler", "check_tvm", "try_steps"]
@@ -65,7 +64,7 @@ def try_steps(
 def _run_child(
     steps: Sequence[str], timeout_s: float, environment: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], str]:
-    search_path = os.pathsep.join([str(Path(sweep.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    search_path = os.pathsep.join([str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")])
     # A folder of its own for what a dead child leaves, and -P so that files in the current one shadow nothing.
     with tempfile.TemporaryDirectory(prefix="sweep-doctor-") as folder:
         try:

@@ -14,13 +14,12 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import sweep
 from sweep.doctor.finding import Finding
+from sweep.installation import SOURCE_ROOT
 
-__all__ = ["check_packages", "check_python", "installed"]
+__all__ = ["SOURCE_ROOT", "check_packages", "check_python", "installed"]
 
 DISTRIBUTION = "tvm-sweep"
-SOURCE_ROOT = Path(sweep.__file__).parent.parent
 OLDEST_PYTHON = (3, 11)
 KNOWN_BAD = {
     ("mlflow", "3.18.0"): "its mlflow-skinny was never published",

@@ -29,7 +29,7 @@ def test_everything_is_there_typed_and_says_what_it_does(name: str) -> None:
 
 def test_what_type_checkers_see_is_what_there_is() -> None:
     source = (ROOT / "sweep" / "__init__.py").read_text()
-    seen = source[source.index("if TYPE_CHECKING") : source.index("__version__ =")]
+    seen = source[source.index("if TYPE_CHECKING") : source.index("__all__ =")]
     assert all(name in seen for name in sweep.__all__ if name != "__version__")
     assert (ROOT / "sweep" / "py.typed").is_file()
     assert typing.get_type_hints(sweep.RunOptions)

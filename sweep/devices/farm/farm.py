@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-import sweep
 from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
 from sweep.devices.farm.farm_survey import survey
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost
+from sweep.installation import PACKAGE_DIR, SOURCE_ROOT
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -151,9 +151,8 @@ class Farm:
     def _start_warden(self, servers: list[dict[str, Any]]) -> None:
         for name in ("logs", "tmp", "tmp/import"):
             (self.state_dir / name).mkdir(exist_ok=True)
-        package = Path(sweep.__file__).parent
         # For servers under an interpreter of their own: what else lies beside this package is made for this one.
-        (self.state_dir / "tmp" / "import" / package.name).symlink_to(package)
+        (self.state_dir / "tmp" / "import" / PACKAGE_DIR.name).symlink_to(PACKAGE_DIR)
         owner = identify(os.getpid())
         assert owner is not None
         tracker = self.cluster.tracker
@@ -163,7 +162,7 @@ class Farm:
             "tracker": {"host": tracker.host, "port": tracker.port or 0, "managed": tracker.managed},
             "servers": servers,
         }
-        search_path = os.pathsep.join([str(package.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        search_path = os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         with (self.state_dir / "logs" / "warden.log").open("ab") as log:
             self._warden = subprocess.Popen(
                 [sys.executable, "-m", "sweep.devices.farm.supervisor"],

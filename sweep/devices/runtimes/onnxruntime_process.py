@@ -11,11 +11,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import sweep
 from sweep import errors
 from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout
+from sweep.installation import SOURCE_ROOT
 
 __all__ = ["measure_onnxruntime"]
 
@@ -40,8 +40,7 @@ def measure_onnxruntime(
         "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
     }
     limit_s = float(measure["timeout_s"]) + START_S
-    package_root = str(Path(sweep.__file__).parent.parent)
-    search_path = os.pathsep.join([package_root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    search_path = os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     settings = {
         "TVM_NUM_THREADS": str(place.threads),  # the reference kernel's
         "TVM_BIND_THREADS": "0",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import sweep
+from sweep.installation import __version__
 from sweep.planning.versions import versions_of
 from sweep.study.cluster import host
 
@@ -62,7 +62,7 @@ def refusal(seen: NodeView, wanted: NodeView, sweep_dir: Path, *, needs_same_cpu
 
 
 def _versions() -> dict[str, str]:
-    found = {"sweep": sweep.__version__}
+    found = {"sweep": __version__}
     for kind in _KINDS:
         for name, version in versions_of(kind).items():
             found[f"recipe of {kind}" if name == "recipe" else name] = str(version)

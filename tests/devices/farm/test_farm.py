@@ -322,7 +322,7 @@ def test_a_server_runs_under_the_interpreter_and_variables_of_its_device(tmp_pat
         assert [path.name for path in Path(variables["PYTHONPATH"]).iterdir()] == ["sweep"], "nothing made for another"
         assert farm.status().keys["own"].free == 1
     assert not Path(variables["PYTHONPATH"]).exists()
-    assert (ROOT / "sweep" / "devices" / "server.py").exists(), "what was a link has not been followed"
+    assert (ROOT / "sweep" / "devices" / "farm" / "device_server.py").exists(), "what was a link has not been followed"
 
 
 def test_threads_of_the_runtime_stay_on_the_cores(
