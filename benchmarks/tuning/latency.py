@@ -25,7 +25,7 @@ from benchmarks.tuning.timeline import best_so_far, cut_database, valid_until
 from benchmarks.tuning.untuned import untuned_times
 from sweep.devices.leasing.cores import core_lock
 from sweep.devices.measuring.blocks import MeasuringPlace
-from sweep.devices.runtimes.onnxruntime_process import measure_onnxruntime
+from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.engine.site import host_lock_dir
 from sweep.errors import SweepError
 from sweep.study.gate import load_cluster
@@ -124,7 +124,9 @@ def _timed(artifacts: Sequence[Artifact], network: Network, core: int, rounds: i
     with core_lock(host_lock_dir(), [core]):
         for number in range(rounds):
             print(f"timing round {number + 1} of {rounds} ...", flush=True)
-            result = measure_onnxruntime(network.import_dir, MEASURE, MeasuringPlace((core,), 1, None), THRESHOLD)
+            result = measure_in_child(
+                "onnxruntime", network.import_dir, MEASURE, MeasuringPlace((core,), 1, None), THRESHOLD
+            )
             times[ORT].append(statistics.median(result["run_secs"]))
             for artifact in artifacts:
                 if artifact.lib is not None and (number == 0 or artifact.label in times):

@@ -14,7 +14,7 @@ from typing import Any
 
 from sweep.devices.measuring.output_check import check_outputs
 from sweep.devices.measuring.timing import Sampling, sample
-from sweep.devices.runtimes.artifact import load_reference
+from sweep.devices.runtimes.artifact import load_expected_output
 from sweep.errors import SweepError
 
 __all__ = ["measure"]
@@ -34,7 +34,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     answered = machine.get_outputs("main")
     outputs = [tensor.numpy() for tensor in (answered if isinstance(answered, list | tuple) else [answered])]
     try:
-        agreement = check_outputs(outputs, load_reference(import_dir) or [], orders["threshold"])
+        agreement = check_outputs(outputs, load_expected_output(import_dir) or [], orders["threshold"])
     except SweepError as error:
         return {"error": str(error)}
 

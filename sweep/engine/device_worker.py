@@ -13,8 +13,9 @@ from sweep.engine.queues import FairQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import MeasureCall
 from sweep.engine.tuner_worker import CandidateBuilder
-from sweep.errors import SweepError
+from sweep.errors import MeasureFailed, SweepError
 from sweep.study.cluster.cluster import Device
+from sweep.study.runtimes import runtime_of
 from sweep.toolchain.tuning.job import Arguments
 
 if TYPE_CHECKING:
@@ -120,12 +121,14 @@ class DeviceWorker:
         self, call: MeasureCall, options: Mapping[str, Any], kernel: SentinelKernel | None
     ) -> tuple[dict[str, Any], float]:
         begun, import_dir, session = time.monotonic(), self._sweep_dir / call.import_dir, self._open()
-        if call.artifact_dir is None:
-            told = session.measure_reference(import_dir, options, call.threads, call.threshold, kernel)
-        else:
+        if runtime_of(call.runtime).is_compiled:
+            if call.artifact_dir is None:
+                raise MeasureFailed(f"{call.runtime} runs what was built, and there is no build among the inputs")
             artifact_dir = self._sweep_dir / call.artifact_dir
-            told = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel)
-        return told, time.monotonic() - begun
+            result = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel)
+        else:
+            result = session.measure_runtime(call.runtime, import_dir, options, call.threads, call.threshold, kernel)
+        return result, time.monotonic() - begun
 
     def _reference_kernel(self) -> SentinelKernel | None:
         """Built on first use, before the device's cores are held. A device that cannot have one is measured without."""

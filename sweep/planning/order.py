@@ -64,7 +64,7 @@ class _Ranking:
         }
 
     def is_tuned(self, cell: Cell) -> bool:
-        return cell.runtime == "tvm" and cell.tuner not in self._untuned
+        return cell.is_compiled and cell.tuner not in self._untuned
 
     def promise(self, cell: Cell) -> _Promise:
         """The less, the likelier is the cell to be the fastest of its model and device. Unlisted values come last."""
@@ -73,7 +73,7 @@ class _Ranking:
         return (*self._tuners[cell.tuner], *places)
 
     def wave(self, cell: Cell, *, is_first: bool, is_base: bool) -> _Rank:
-        if cell.runtime != "tvm":
+        if not cell.is_compiled:
             return 0, 0
         if cell.tuner in self._untuned:
             return (0, 1) if is_base else (2, 0)

@@ -16,7 +16,7 @@ from sweep.planning.stage import KINDS, Stage
 from sweep.planning.versions import versions_of
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.model_file import LIGHT
-from sweep.study.spec import NATIVE, NO_CHOICE, Cell, Study
+from sweep.study.spec import NATIVE, TVM, Cell, Study
 
 __all__ = ["THRESHOLDS", "SharedStages"]
 
@@ -40,7 +40,7 @@ class SharedStages:
         self._versions = {
             (kind, runtime): canonical_json(versions_of(kind, runtime))
             for kind in KINDS
-            for runtime in ("tvm", *study.references)
+            for runtime in (TVM, *study.references)
         }
         self._measure = asdict(study.measure)
         self.by_id: dict[str, Stage] = {}
@@ -49,7 +49,7 @@ class SharedStages:
     def of(self, cell: Cell) -> tuple[str, ...]:
         """Ids of the stages that a cell takes, the stages made where they are new."""
         imported = self._import(cell)
-        if cell.runtime != "tvm":
+        if not cell.is_compiled:
             return imported, self._measured(cell, (imported,))
         lowered = self._lower(cell, imported)
         tuned = () if self._tuners[cell.tuner].is_untuned else (self._tune(cell, lowered),)
@@ -141,8 +141,7 @@ class SharedStages:
                 "threshold": THRESHOLDS[cell.precision],
             },
         )
-        is_reference = cell.target == NO_CHOICE
-        what = f"{_network(cell)} {cell.runtime}" if is_reference else f"{self._compiled(cell)} {cell.tuner}"
+        what = f"{self._compiled(cell)} {cell.tuner}" if cell.is_compiled else f"{_network(cell)} {cell.runtime}"
         stage = Stage("", "measure", options.data, _NO_HINTS, inputs, f"measure {what} on {cell.device}")
         return self._add(stage, options.text, cell.runtime)
 
@@ -176,7 +175,7 @@ class SharedStages:
         self._ids[key] = stage_id
         return stage_id
 
-    def _add(self, draft: Stage, options: str, runtime: str = "tvm") -> str:
+    def _add(self, draft: Stage, options: str, runtime: str = TVM) -> str:
         """Give a stage its id, and keep it unless there is one of the same content. `options`: its own, encoded."""
         inputs = '["' + '","'.join(draft.inputs) + '"]' if draft.inputs else "[]"
         # The canonical JSON of the whole, put together from parts that are canonical already

@@ -6,6 +6,10 @@ import importlib.metadata
 from collections.abc import Mapping
 from functools import cache
 
+from sweep.study.own_tuner import source_sha256
+from sweep.study.runtimes import runtime_of
+from sweep.study.spec import TVM
+
 __all__ = ["RECIPES", "versions_of"]
 
 RECIPES = {"import": 1, "lower": 6, "tune": 2, "build": 2, "measure": 2}
@@ -16,15 +20,18 @@ _DISTRIBUTIONS = {
     "lower": ("apache-tvm", "apache-tvm-ffi"),
     "tune": ("apache-tvm", "apache-tvm-ffi"),
     "build": ("apache-tvm", "apache-tvm-ffi"),
-    "measure": ("apache-tvm", "apache-tvm-ffi"),
 }
-_REFERENCES = {"onnxruntime": ("onnxruntime",)}
+"""But for a measure stage, which depends on its runtime's."""
 
 
-def versions_of(kind: str, runtime: str = "tvm") -> Mapping[str, str | int]:
+def versions_of(kind: str, runtime: str = TVM) -> Mapping[str, str | int]:
     """Of a kind of stage: the recipe here, and the libraries that do the work. LLVM comes inside the TVM package."""
-    names = _REFERENCES.get(runtime, _DISTRIBUTIONS[kind]) if kind == "measure" else _DISTRIBUTIONS[kind]
-    return {"recipe": RECIPES[kind], **{name: _version(name) for name in names}}
+    if kind != "measure":
+        return {"recipe": RECIPES[kind], **{name: _version(name) for name in _DISTRIBUTIONS[kind]}}
+    versions = {name: _version(name) for name in runtime_of(runtime).distributions}
+    # Of no installed package: a changed file is another runtime
+    source = {"source": str(source_sha256(runtime))} if ":" in runtime else {}
+    return {"recipe": RECIPES[kind], **versions, **source}
 
 
 @cache

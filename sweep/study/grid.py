@@ -10,7 +10,7 @@ from typing import Any
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
-from sweep.study.spec import AXES, NO_CHOICE, Cell, Rule, Study
+from sweep.study.spec import AXES, NO_CHOICE, TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
 
 __all__ = ["MAX_CELLS", "LeftOut", "cells", "left_out"]
@@ -18,7 +18,6 @@ __all__ = ["MAX_CELLS", "LeftOut", "cells", "left_out"]
 MAX_CELLS = 1_000_000
 """Beyond this a grid is taken for a slip of the pen."""
 
-TVM = "tvm"
 _REFERENCE_LAYOUT = "NCHW"
 _REFERENCE_PRECISION = "float32"
 

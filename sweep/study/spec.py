@@ -17,6 +17,7 @@ __all__ = [
     "NATIVE",
     "NO_CHOICE",
     "RELATIVE_TRIALS",
+    "TVM",
     "Budget",
     "Cell",
     "Measure",
@@ -25,7 +26,11 @@ __all__ = [
     "Study",
     "Target",
     "TunerSpec",
+    "is_compiled",
 ]
+
+TVM = "tvm"
+"""The runtime of what is compiled here; every other one runs the network as it was imported."""
 
 AXES = ("model", "target", "tuner", "opt_level", "layout", "precision", "batch", "device", "runtime")
 """The axes of the grid, in the order in which a cell names them."""
@@ -42,6 +47,11 @@ task may have: the relative's best schedule when there is one, and when it is do
 
 Rule = Mapping[str, tuple[Any, ...]]
 """Axis -> the values a rule speaks of; a cell matches when every named axis has one of them."""
+
+
+def is_compiled(runtime: str) -> bool:
+    """Whether cells of this runtime are compiled here. Of a name, since a sweep may be read where it is not known."""
+    return runtime == TVM
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +173,7 @@ class Study:
             "layout": self.layouts,
             "precision": self.precisions,
             "batch": self.batches,
-            "runtime": ("tvm", *self.references),
+            "runtime": (TVM, *self.references),
         }
 
 
@@ -184,6 +194,11 @@ class Cell:
     """`tvm`, or a reference runtime; target and tuner of a reference cell are `-` and it has no opt level."""
 
     @property
+    def is_compiled(self) -> bool:
+        """Whether it is compiled here, so that target, tuner and opt level are its choices."""
+        return is_compiled(self.runtime)
+
+    @property
     def id(self) -> str:
         """16 hex digits, the same for the same choices wherever they are written."""
         text = json.dumps({axis: getattr(self, axis) for axis in AXES}, sort_keys=True, separators=(",", ":"))
@@ -192,7 +207,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Short and distinct within a study: what differs in most studies, then what is not the usual value."""
-        choices = [self.target, self.tuner, f"O{self.opt_level}"] if self.runtime == "tvm" else [self.runtime]
+        choices = [self.target, self.tuner, f"O{self.opt_level}"] if self.is_compiled else [self.runtime]
         unusual = [
             *([self.layout] if self.layout != "NCHW" else []),
             *([self.precision] if self.precision != "float32" else []),

@@ -20,7 +20,7 @@ from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 from sweep.study.cluster.cluster import Cluster, Device
-from sweep.study.spec import NATIVE, Measure, Target
+from sweep.study.spec import NATIVE, TVM, Measure, Target
 
 __all__ = ["Executed", "execute"]
 
@@ -132,7 +132,7 @@ def _compile(engine: Engine, made: _Made, device: Device) -> Mapping[str, Any]:
 def _measure(
     engine: Engine, made: _Made, device: Device, built: Mapping[str, Any], measure: Measure
 ) -> Mapping[str, Any]:
-    options = measure_stage("tvm", str(made.axes["precision"]), device, measure)
+    options = measure_stage(TVM, str(made.axes["precision"]), device, measure)
     return perform_stage(engine, "measure", options, {"import": made.results["import"], "build": built}, device)
 
 

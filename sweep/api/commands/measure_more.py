@@ -109,7 +109,7 @@ class Pairing:
         planned = next(one for one in plan.cells if one.cell.id == cell.cell_id)
         results = {done[stage].kind: done[stage].result for stage in planned.stages if stage in done}
         device = device_of(self._cluster, planned.cell.device, "--cluster")
-        wanted = ("import",) if planned.cell.runtime != "tvm" else ("import", "build")
+        wanted = ("import", "build") if planned.cell.is_compiled else ("import",)
         for kind in wanted:
             if kind not in results or not (self._sweep_dir / results[kind]["dir"]).is_dir():
                 raise StudyError(

@@ -23,7 +23,7 @@ from sweep.engine.stage_calls import MeasureCall
 from sweep.errors import DeviceLost, SweepError
 from sweep.planning.fingerprint import fingerprint
 from sweep.planning.shared_stages import THRESHOLDS
-from sweep.study.spec import Measure
+from sweep.study.spec import TVM, Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class NetworkWork:
     def _call(self, build: _Build) -> MeasureCall:
         seat = build.seat
         threads = seat.device.threads
-        return MeasureCall(seat.key, "tvm", build.folder, seat.import_dir, _MEASURE, threads, self._threshold)
+        return MeasureCall(seat.key, TVM, build.folder, seat.import_dir, _MEASURE, threads, self._threshold)
 
     def _wait(self, futures: Sequence[Future[Any]]) -> None:
         from concurrent.futures import wait

@@ -17,8 +17,9 @@ from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.devices.runtimes.artifact import load_artifact, measure_on
-from sweep.devices.runtimes.onnxruntime_process import measure_onnxruntime
+from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.errors import DeviceLost, MeasureFailed
+from sweep.study.runtimes import title_of
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -56,7 +57,7 @@ class DeviceSession:
         self.tracker = TrackerClient(tracker_host, tracker_port)
         self.lock_dir = lock_dir
         self.best_kernel_s: dict[str, float] = {}
-        """Least median of the reference kernel in this session, by board, or by key where all boards are this host;
+        """Least median of the sentinel kernel in this session, by board, or by key where all boards are this host;
         later measurements are judged by it."""
         self._sweep = sweep
         register = boards_of(lock_dir, f"{tracker_host}:{tracker_port}", device.key)
@@ -135,11 +136,11 @@ class DeviceSession:
         threshold: float = THRESHOLD,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
-        """The measure stage of a built model: its output is checked against the reference first, then it is timed.
+        """The measure stage of a built model: its output is checked against the expected one first, then it is timed.
 
-        artifact_dir: lib.so, metadata.json. import_dir: inputs.npz and, unless the reference runtime failed on the
-        model, reference.npz. measure: the options of a study. See `agreement.check_outputs` for the threshold. kernel:
-        the reference kernel for this device, whose times tell a disturbed measurement.
+        artifact_dir: lib.so, metadata.json. import_dir: inputs.npz and, unless ONNX Runtime failed on the model,
+        reference.npz with the expected output. measure: the options of a study. See `output_check.check_outputs` for
+        the threshold. kernel: the sentinel kernel for this device, whose times tell a disturbed measurement.
         Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
         """
         artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
@@ -149,22 +150,24 @@ class DeviceSession:
             result = measure_on(remote, artifact, sampling, threshold, place, kernel)
         return self._noted(result, remote.board)
 
-    def measure_reference(
+    def measure_runtime(
         self,
+        runtime: str,
         import_dir: Path,
         measure: Mapping[str, Any],
         threads: int,
         threshold: float = THRESHOLD,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
-        """The measure stage of ONNX Runtime on the imported network, on this device's cores and with `threads`.
+        """The measure stage of another runtime on the imported network, on this device's cores and with `threads`.
 
         Raises OutputMismatch, MeasureTimeout, MeasureFailed (also where the device is not this host).
         """
         if not self.device.is_this_host:
-            raise MeasureFailed(f"no ONNX Runtime on {self.device.key}: the device is not this host")
+            raise MeasureFailed(f"no {title_of(runtime)} on {self.device.key}: the device is not this host")
         with self._cores():
-            result = measure_onnxruntime(import_dir, measure, self._place(threads, THIS_HOST), threshold, kernel)
+            place = self._place(threads, THIS_HOST)
+            result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel)
         return self._noted(result, THIS_HOST)
 
     def _place(self, threads: int, board: str) -> MeasuringPlace:

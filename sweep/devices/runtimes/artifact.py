@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sweep.devices.rpc.remote import Remote
 
-__all__ = ["Artifact", "load_artifact", "load_reference", "measure_on"]
+__all__ = ["Artifact", "load_artifact", "load_expected_output", "measure_on"]
 
 ENTRY = "main"
 
@@ -33,11 +33,11 @@ class Artifact:
     lib: Path
     inputs: list[NDArray[Any]]
     """In the order of the entry function's parameters."""
-    reference: list[NDArray[Any]] | None
+    expected: list[NDArray[Any]] | None
 
 
 def load_artifact(artifact_dir: Path, import_dir: Path) -> Artifact:
-    """Read lib.so and metadata.json of a build, inputs.npz and reference.npz of its import.
+    """Read lib.so and metadata.json of a build, inputs.npz and reference.npz (the expected output) of its import.
 
     Inputs are in the order of the artifact's parameters, and take its dtypes where its precision is another.
     Raises MeasureFailed when the two do not belong together.
@@ -51,11 +51,11 @@ def load_artifact(artifact_dir: Path, import_dir: Path) -> Artifact:
     if shapes != [list(parameter["shape"]) for parameter in wanted]:
         raise MeasureFailed(f"the artifact takes {wanted}, its import has inputs of shapes {shapes}")
     typed = [value.astype(parameter["dtype"], copy=False) for value, parameter in zip(inputs, wanted, strict=True)]
-    return Artifact(artifact_dir / "lib.so", typed, load_reference(import_dir))
+    return Artifact(artifact_dir / "lib.so", typed, load_expected_output(import_dir))
 
 
-def load_reference(import_dir: Path) -> list[NDArray[Any]] | None:
-    """The reference outputs in order; None when the import has none."""
+def load_expected_output(import_dir: Path) -> list[NDArray[Any]] | None:
+    """The expected outputs in order; None when the import has none."""
     import numpy as np
 
     path = import_dir / "reference.npz"
@@ -85,7 +85,7 @@ def measure_on(
     machine.invoke_stateful(ENTRY)
     outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
     peak_bytes = memory.peak()
-    agreement = None if artifact.reference is None else check_outputs(outputs, artifact.reference, threshold)
+    check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold)
 
     flushed = flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
 
@@ -96,16 +96,16 @@ def measure_on(
         )
         return [float(value) for value in evaluator(ENTRY).results]
 
-    apparatus = TimingTarget(
+    target = TimingTarget(
         clock=clock,
         time_kernel=remote_timer(remote, kernel),
         observe=lambda: _observe(remote),
         extra={"runtime_threads": _threads(remote), "cache_flush_bytes": flushed},
     )
     return {
-        **measure_blocks(apparatus, sampling, place, lambda: end_t - time.monotonic()),
-        "output_max_abs_diff": None if agreement is None else agreement.max_abs_diff,
-        "output_cosine_distance": None if agreement is None else agreement.cosine_distance,
+        **measure_blocks(target, sampling, place, lambda: end_t - time.monotonic()),
+        "output_max_abs_diff": None if check is None else check.max_abs_diff,
+        "output_cosine_distance": None if check is None else check.cosine_distance,
         "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,
         "runtime_version": str(tvm.__version__),
     }

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.record.mlflow.run_values import DERIVED_METRICS, LATENCY
-from sweep.study.spec import Cell
+from sweep.study.spec import TVM, Cell
 
 __all__ = ["CELLS", "FAILED", "VIEWS", "experiment_tags", "shown_axes", "view_path", "view_tag"]
 
@@ -36,7 +36,7 @@ def view_tag(view: str) -> str:
 
 def shown_axes(cells: Iterable[Cell]) -> tuple[str, ...]:
     """What differs among the cells that TVM compiles: an axis of one value takes room and tells nothing."""
-    compiled = [cell for cell in cells if cell.runtime == "tvm"]
+    compiled = [cell for cell in cells if cell.is_compiled]
     return tuple(axis for axis in _AXES if len({getattr(cell, axis) for cell in compiled}) > 1) or _USUAL
 
 
@@ -79,7 +79,7 @@ def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
     in `ratio_to_onnxruntime`. Sorted by a metric, the list shows cells and not sweeps with cells below them.
     """
     return {
-        "searchFilter": f'metrics.{LATENCY} > 0 and params.runtime = "tvm"',
+        "searchFilter": f'metrics.{LATENCY} > 0 and params.runtime = "{TVM}"',
         "orderByKey": f"metrics.`{LATENCY}`",
         "orderByAsc": True,
         "selectedColumns": [*(f"params.`{axis}`" for axis in axes), *(f"metrics.`{name}`" for name in _ANSWERS)],

@@ -33,7 +33,7 @@ def measure(
     artifact_dir, import_dir = network
     if runtime == "tvm":
         return session.measure_artifact(artifact_dir, import_dir, MEASURE | changed, 1e-3, kernel)
-    return session.measure_reference(import_dir, MEASURE | changed, 1, 1e-3, kernel)
+    return session.measure_runtime(runtime, import_dir, MEASURE | changed, 1, 1e-3, kernel)
 
 
 @pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
@@ -139,10 +139,10 @@ def test_artifact_of_another_network_is_refused(
 def test_measurement_that_takes_too_long_is_ended(
     runtime: str, session: DeviceSession, network: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.devices.runtimes.onnxruntime_process.START_S", 0.5)
+    monkeypatch.setattr("sweep.devices.runtimes.child_process.START_S", 0.5)
     with pytest.raises(MeasureTimeout, match="did not finish within"):
         measure(session, runtime, network, number=10_000_000, timeout_s=1.0)
-    assert not [p for p in psutil.Process().children(recursive=True) if "onnxruntime_child" in " ".join(p.cmdline())]
+    assert not [p for p in psutil.Process().children(recursive=True) if "runtimes.child" in " ".join(p.cmdline())]
     assert measure(session, runtime, network)["run_secs"]
 
 
@@ -150,19 +150,19 @@ def test_damaged_network_is_one_line(session: DeviceSession, network: tuple[Path
     shutil.copytree(network[1], tmp_path / "import")
     (tmp_path / "import" / "model.onnx").write_bytes(b"not a network")
     with pytest.raises(MeasureFailed, match="ONNX Runtime: ") as caught:
-        session.measure_reference(tmp_path / "import", MEASURE, 1)
+        session.measure_runtime("onnxruntime", tmp_path / "import", MEASURE, 1)
     assert "\n" not in str(caught.value)
 
 
 def test_no_reference_runtime_on_a_board_elsewhere(tmp_path: Path) -> None:
     board = DeviceSession(make_device("board", (), threads=4, managed=False), "127.0.0.1", 1, tmp_path)
     with pytest.raises(MeasureFailed, match="the device is not this host"):
-        board.measure_reference(tmp_path, MEASURE, 4)
+        board.measure_runtime("onnxruntime", tmp_path, MEASURE, 4)
 
 
 def test_reference_runs_on_the_threads_it_is_given(
     open_session: Callable[..., DeviceSession], network: tuple[Path, Path]
 ) -> None:
-    result = open_session("all").measure_reference(network[1], MEASURE, 2)
+    result = open_session("all").measure_runtime("onnxruntime", network[1], MEASURE, 2)
     assert result["conditions"]["threads"] == 2
     assert len(result["conditions"]["cores"]) == 2

@@ -1,4 +1,4 @@
-"""The rival: ONNX Runtime on the same network, the same inputs, the same cores and threads, in a child process."""
+"""A runtime on the same network, the same inputs, the same cores and threads as compiled code, in a child process."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout
 from sweep.installation import SOURCE_ROOT
+from sweep.study.runtimes import runtime_of
 
-__all__ = ["measure_onnxruntime"]
+__all__ = ["measure_in_child"]
 
 START_S = 10.0
 """Interpreter, imports and the session's graph optimisation, on top of the measurement's own limit."""
 
 
-def measure_onnxruntime(
+def measure_in_child(
+    runtime: str,
     import_dir: Path,
     measure: Mapping[str, Any],
     place: MeasuringPlace,
@@ -31,8 +33,10 @@ def measure_onnxruntime(
     kernel: SentinelKernel | None = None,
 ) -> dict[str, Any]:
     """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout."""
+    about = runtime_of(runtime)
     orders = {
         "parent_pid": os.getpid(),
+        "runtime": runtime,
         "import_dir": str(import_dir.resolve()),
         "measure": dict(measure),
         "place": asdict(place),
@@ -40,32 +44,35 @@ def measure_onnxruntime(
         "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
     }
     limit_s = float(measure["timeout_s"]) + START_S
-    search_path = os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    settings = {
-        "TVM_NUM_THREADS": str(place.threads),  # the reference kernel's
-        "TVM_BIND_THREADS": "0",
-        "OMP_NUM_THREADS": "1",  # numpy's, idle beside ONNX Runtime's own
-        "OPENBLAS_NUM_THREADS": "1",
-        "ORT_DISABLE_TELEMETRY": "1",  # else, from 1.29 on, it calls home and leaves a file in the temporary folder
-    }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "sweep.devices.runtimes.onnxruntime_child"],
+            [sys.executable, "-m", "sweep.devices.runtimes.child"],
             input=json.dumps(orders),
             capture_output=True,
             text=True,
             timeout=limit_s,
-            env=os.environ | settings | {"PYTHONPATH": search_path},
+            env={**os.environ, **_settings(place.threads), **about.environment},
             start_new_session=True,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise MeasureTimeout(f"ONNX Runtime did not finish within {limit_s:g} s") from error
+        raise MeasureTimeout(f"{about.title} did not finish within {limit_s:g} s") from error
     try:
         result: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError as error:
         tail = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise MeasureFailed(f"ONNX Runtime's process ended with {done.returncode}: {tail[:300]}") from error
+        raise MeasureFailed(f"{about.title}'s process ended with {done.returncode}: {tail[:300]}") from error
     if "error_class" in result:
         raise getattr(errors, result["error_class"])(result["error"])
     return result
+
+
+def _settings(threads: int) -> dict[str, str]:
+    """The environment of every runtime's process."""
+    return {
+        "PYTHONPATH": os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "TVM_NUM_THREADS": str(threads),  # the sentinel kernel's
+        "TVM_BIND_THREADS": "0",
+        "OMP_NUM_THREADS": "1",  # numpy's, idle beside the runtime's own
+        "OPENBLAS_NUM_THREADS": "1",
+    }

@@ -1,0 +1,155 @@
+"""Runtimes: what can run a network on a device. The protocol that each of them fulfils, and the registry of all.
+
+A runtime is found by its name: a shipped one, one that an installed package names in the entry-point group
+`sweep.runtimes`, or `module:attribute`. Describing one costs no heavy import: its library is imported when a network is
+opened, in a process of its own on the device's cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sweep.errors import StudyError
+from sweep.registry import Registry, attribute_at
+from sweep.study.spec import TVM
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sweep.study.cluster.cluster import Device
+    from sweep.study.spec import Cell, Model
+
+__all__ = ["RUNTIMES", "Refusal", "Runtime", "Session", "SessionRequest", "only_on_this_host", "runtime_of", "title_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """Which network to open, and how it should run. One value, so that a later need changes no runtime's signature."""
+
+    import_dir: Path
+    """Folder of the import stage: `inputs.npz`, and the network as its importer kept it, `model.onnx` for ONNX."""
+    threads: int
+    cores: tuple[int, ...]
+    """Cores that the process is pinned to."""
+
+
+class Session(Protocol):
+    """A network that a runtime has opened. Subclasses get what has a body here."""
+
+    version: str
+    """Of the library that runs it."""
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        """The outputs in the network's order. inputs: by name, with the shapes and dtypes of `inputs.npz`."""
+        ...
+
+    def clock(
+        self, inputs: Mapping[str, NDArray[Any]], flush: Callable[[], None]
+    ) -> Callable[[int, int], list[float]] | None:
+        """Its own clock; None: calls of `run` are timed from outside, which copies of inputs and outputs are part of.
+
+        A clock takes (number, repeat) and gives `repeat` means over `number` calls each, in seconds; before each of
+        these it calls `flush`, which empties the caches where that is asked for.
+        """
+        return None
+
+    def conditions(self) -> Mapping[str, Any]:
+        """What holds while it runs and is not seen from outside. `runtime_threads`: with how many threads it runs; a
+        measurement on another number than was asked for is tainted.
+        """
+        return {}
+
+    def memory_bytes(self) -> int | None:
+        """Peak of the memory that it needed so far; None: that of its process is taken."""
+        return None
+
+    def close(self) -> None:
+        """Release what it holds. Its process ends right after."""
+
+
+Refusal = Callable[["Model", "Device", "Cell"], str | None]
+"""Why a runtime has no such cell, as part of a sentence: `it runs on this host, the device is elsewhere`."""
+
+
+def only_on_this_host(model: Model, device: Device, cell: Cell) -> str | None:
+    """The refusal of every runtime whose process lies beside the server of a managed device of this host."""
+    if device.is_this_host:
+        return None
+    return f"it runs on this host, the device is {'under an interpreter of its own' if device.managed else 'elsewhere'}"
+
+
+def _not_opened(request: SessionRequest) -> Session:
+    raise NotImplementedError("what is compiled here runs over RPC: no session is opened")
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A runtime as a study needs to know it, and the way to open a network in it."""
+
+    name: str
+    """Its value on the runtime axis."""
+    title: str
+    """For people: `ONNX Runtime`."""
+    distributions: tuple[str, ...]
+    """Packages whose versions decide what is measured: with another version it is measured anew."""
+    open: Callable[[SessionRequest], Session] = _not_opened
+    """Opens a network; called in the process that measures. Whatever it raises fails the cell alone."""
+    refuses: Refusal = only_on_this_host
+    short: str = ""
+    """For the head of a column: `ORT`; the title where it is empty."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Set for its process, over what is set for every runtime's."""
+    is_compiled: bool = False
+    """Whether it runs what is compiled here, so that a cell of it has a target, a tuner and an opt level: TVM alone."""
+
+    @property
+    def short_title(self) -> str:
+        """For the head of a column."""
+        return self.short or self.title
+
+
+RUNTIMES: Registry[Runtime] = Registry(
+    "runtime",
+    "sweep.runtimes",
+    {
+        TVM: "sweep.devices.runtimes.tvm:TVM_RUNTIME",
+        "onnxruntime": "sweep.devices.runtimes.onnxruntime:ONNX_RUNTIME",
+    },
+)
+"""Each runtime is described in its own file, which nothing but this table names."""
+
+
+def runtime_of(name: str, key: str = "") -> Runtime:
+    """The runtime of a name, or of a place as `module:attribute`.
+
+    Raises:
+        StudyError: there is none of this name, it cannot be imported, or it is no `Runtime`. `key`: its place in a
+            person's file.
+    """
+    if ":" not in name:
+        runtime: object = RUNTIMES.get(name, key)
+    else:
+        try:
+            runtime = attribute_at(name)
+        except Exception as error:
+            problem = f"is no runtime that can be imported: {type(error).__name__}: {error}"
+            allowed = "module:attribute of an installed package or of a folder on PYTHONPATH"
+            raise StudyError(problem, key=key or None, value=name, allowed=allowed) from error
+    if not isinstance(runtime, Runtime):
+        problem = f"is no runtime but {type(runtime).__name__}"
+        raise StudyError(problem, key=key or None, value=name, allowed="a sweep.study.runtimes.Runtime")
+    return runtime
+
+
+@cache
+def title_of(name: str, *, short: bool = False) -> str:
+    """What people call a runtime; its name where it is not installed here, as in a sweep made elsewhere."""
+    try:
+        runtime = runtime_of(name)
+    except StudyError:
+        return name
+    return runtime.short_title if short else runtime.title

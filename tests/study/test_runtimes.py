@@ -1,0 +1,119 @@
+"""Runtimes by name: shipped, registered, by entry point, by place; and what people call them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweep.errors import StudyError
+from sweep.planning.versions import versions_of
+from sweep.study.runtimes import RUNTIMES, Runtime, only_on_this_host, runtime_of, title_of
+from sweep.study.spec import TVM, is_compiled
+from tests.devices.parts import make_device
+from tests.seams.toy_runtime import TOY
+
+PLACE = "tests.seams.toy_runtime:TOY"
+
+
+def test_the_shipped_ones() -> None:
+    assert RUNTIMES.names()[:2] == ("tvm", "onnxruntime")
+    assert [runtime_of(name).name for name in ("tvm", "onnxruntime")] == ["tvm", "onnxruntime"]
+    assert [runtime_of(name).is_compiled for name in ("tvm", "onnxruntime")] == [True, False]
+    assert [is_compiled(name) for name in (TVM, "onnxruntime", PLACE)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "long", "short"),
+    [
+        ("tvm", "TVM", "TVM"),
+        ("onnxruntime", "ONNX Runtime", "ORT"),
+        (PLACE, "ONNX reference", "ref"),
+        ("gone-since", "gone-since", "gone-since"),
+        ("no.such:PLACE", "no.such:PLACE", "no.such:PLACE"),
+    ],
+)
+def test_titles(name: str, long: str, short: str) -> None:
+    assert (title_of(name), title_of(name, short=True)) == (long, short)
+
+
+def test_found_by_place_and_by_registration() -> None:
+    assert runtime_of(PLACE) is TOY
+    with RUNTIMES.registered("toy", TOY):
+        assert runtime_of("toy") is TOY
+    with pytest.raises(StudyError, match="'toy'"):
+        runtime_of("toy")
+
+
+def test_found_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed(tmp_path, "onnx-reference", PLACE)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert runtime_of("onnx-reference") is TOY
+    assert "onnx-reference" in RUNTIMES.names()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("onnxruntim", ["'onnxruntim'", "onnxruntime'?", "tvm, onnxruntime"]),
+        ("no.such:PLACE", ["ModuleNotFoundError", "no.such:PLACE", "PYTHONPATH"]),
+        ("tests.seams.toy_runtime:NOTHING", ["AttributeError", "NOTHING"]),
+        ("tests.seams.toy_runtime:NO_RUNTIME", ["no runtime but str"]),
+    ],
+)
+def test_what_is_none_is_told_in_a_line(name: str, told: list[str]) -> None:
+    with pytest.raises(StudyError) as caught:
+        runtime_of(name, "runtimes[1]")
+    line = str(caught.value)
+    assert line.startswith("runtimes[1]: ")
+    assert "\n" not in line
+    assert [text for text in told if text not in line] == []
+
+
+def test_runtimes_of_this_host_refuse_other_devices() -> None:
+    here, elsewhere = make_device("here"), make_device("there", (), threads=4, managed=False)
+    reasons = [only_on_this_host(None, device, None) for device in (here, elsewhere)]  # type: ignore[arg-type]
+    assert reasons == [None, "it runs on this host, the device is elsewhere"]
+    assert runtime_of("tvm").refuses(None, elsewhere, None) is None  # type: ignore[arg-type]
+
+
+def test_versions_are_those_of_the_runtime() -> None:
+    assert set(versions_of("measure", "tvm")) == {"recipe", "apache-tvm", "apache-tvm-ffi"}
+    assert set(versions_of("measure", "onnxruntime")) == {"recipe", "onnxruntime"}
+    assert set(versions_of("build", "onnxruntime")) == {"recipe", "apache-tvm", "apache-tvm-ffi"}
+
+
+def test_changed_code_of_no_installed_package_is_another_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "from tests.seams.toy_runtime import TOY\n"
+    (tmp_path / "runtime_of_a_test.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    before = versions_of("measure", "runtime_of_a_test:TOY")
+    assert set(before) == {"recipe", "onnx", "source"}
+    (tmp_path / "runtime_of_a_test.py").write_text(source + "# changed\n")
+    assert versions_of("measure", "runtime_of_a_test:TOY") != before
+
+
+def test_describing_one_imports_no_library() -> None:
+    code = (
+        "import sys; from sweep.study.runtimes import runtime_of\n"
+        "titles = [runtime_of(name).title for name in ('tvm', 'onnxruntime')]\n"
+        "print([name for name in ('tvm', 'onnxruntime', 'numpy', 'onnx') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_short_title_is_the_title_where_there_is_none() -> None:
+    assert Runtime("x", "Xylophone", ()).short_title == "Xylophone"
+
+
+def installed(folder: Path, name: str, place: str) -> None:
+    """Metadata of an installed package that names a runtime."""
+    about = folder / "toy_runtime-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-runtime\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[sweep.runtimes]\n{name} = {place}\n")
