@@ -41,7 +41,8 @@ def commands(group: Any = None, names: tuple[str, ...] = ()) -> Iterator[tuple[s
     """Every command, groups too, by its words."""
     yield names
     for name, command in getattr(group or typer.main.get_command(app), "commands", {}).items():
-        yield from commands(command, (*names, name))
+        if not command.hidden:
+            yield from commands(command, (*names, name))
 
 
 @pytest.mark.parametrize("line", ["--help", "plan experiments/quickstart.yaml"])

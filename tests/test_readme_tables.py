@@ -74,10 +74,10 @@ def test_error_classes_and_how_often_they_are_tried() -> None:
 
 def test_metrics_and_events() -> None:
     named = {name for row in table("metric", page=OPERATIONS) for name in code(row[0])}
-    counted = re.findall(r'"(sweep_\w+)"', (ROOT / "sweep" / "engine" / "ray_metrics.py").read_text(encoding="utf-8"))
+    counted = re.findall(r'"(sweep_\w+)"', (ROOT / "sweep" / "engine" / "ray" / "metrics.py").read_text(encoding="utf-8"))
     assert named == {f"ray_{name}" for name in counted}
     events = {name for row in table("event", page=OPERATIONS) for name in code(row[0])}
-    journal = (ROOT / "sweep" / "api" / "journal.py").read_text(encoding="utf-8")
+    journal = (ROOT / "sweep" / "api" / "session" / "journal.py").read_text(encoding="utf-8")
     assert events == set(re.findall(r'write\(\s*"(\w+)"', journal))
 
 
@@ -89,7 +89,7 @@ def test_options_and_files_of_an_overlay() -> None:
     missing = {option for part in command.params for option in part.opts if option.startswith("--")} - options
     assert missing == {"--cluster", "--network", "--out", "--json"}  # told in the text around
     files = {name for row in table("file", page="docs/overlay.md") for name in code(row[0])}
-    rooms = (ROOT / "sweep" / "api").glob("overlaying*.py")
+    rooms = (ROOT / "sweep" / "api" / "overlay").glob("*.py")
     program = "\n".join(path.read_text(encoding="utf-8") for path in rooms)
     for name in files:
         assert f'"{name.partition("/")[0]}"' in program, name
