@@ -27,7 +27,7 @@ def test_study_keys_and_their_defaults() -> None:
     measure.pop("number")
     fields = MeasureForm.model_fields
     assert measure == {name: _as_yaml(fields[name].default) for name in fields if name != "number"}
-    for key in ("targets", "tuners", "opt_levels", "reference", "seed"):
+    for key in ("targets", "tuners", "opt_levels", "runtimes", "seed"):
         default = StudyForm.model_fields[key].default
         assert keys[key][1].strip("`").strip("[]") == str(default).strip("[]").replace("'", "")
     networks = keys["models"][2].partition("one of ")[2].split(", ")
@@ -74,7 +74,9 @@ def test_error_classes_and_how_often_they_are_tried() -> None:
 
 def test_metrics_and_events() -> None:
     named = {name for row in table("metric", page=OPERATIONS) for name in code(row[0])}
-    counted = re.findall(r'"(sweep_\w+)"', (ROOT / "sweep" / "engine" / "ray" / "metrics.py").read_text(encoding="utf-8"))
+    counted = re.findall(
+        r'"(sweep_\w+)"', (ROOT / "sweep" / "engine" / "ray" / "metrics.py").read_text(encoding="utf-8")
+    )
     assert named == {f"ray_{name}" for name in counted}
     events = {name for row in table("event", page=OPERATIONS) for name in code(row[0])}
     journal = (ROOT / "sweep" / "api" / "session" / "journal.py").read_text(encoding="utf-8")

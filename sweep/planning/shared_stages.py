@@ -40,7 +40,7 @@ class SharedStages:
         self._versions = {
             (kind, runtime): canonical_json(versions_of(kind, runtime))
             for kind in KINDS
-            for runtime in (TVM, *study.references)
+            for runtime in dict.fromkeys((TVM, *study.runtimes))
         }
         self._measure = asdict(study.measure)
         self.by_id: dict[str, Stage] = {}

@@ -15,6 +15,7 @@ from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.model_file import read_model
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
+from sweep.study.runtime_choice import read_runtimes
 from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target
 from sweep.study.study_form import MeasureForm, RuleForm, StudyForm
 from sweep.study.targets.written_target import read_target
@@ -40,6 +41,9 @@ def load_study(path: Path) -> Study:
     _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
     _refuse_equal_targets(targets, path)
     _refuse_duplicates("tuners", [tuner.label for tuner in tuners], path, "a `label:` of its own for each")
+    runtimes, baseline = read_runtimes(form, path)
+    _refuse_duplicates("runtimes", form.runtimes, path, "each runtime once")
+    _refuse_duplicates("reference", form.reference or (), path, "each runtime once")
     study = Study(
         name=form.study,
         question=" ".join(form.question.split()),
@@ -56,7 +60,8 @@ def load_study(path: Path) -> Study:
         measure=_measure(form.measure),
         budget=Budget(hours=form.budget.hours, cell_minutes=form.budget.cell_minutes),
         seed=form.seed,
-        references=tuple(form.reference),
+        runtimes=runtimes,
+        baseline=baseline,
         path=path,
     )
     _check_rules(study)

@@ -10,6 +10,7 @@ from typing import Any
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
+from sweep.study.runtimes import runtime_of
 from sweep.study.spec import AXES, NO_CHOICE, TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
 
@@ -18,8 +19,8 @@ __all__ = ["MAX_CELLS", "LeftOut", "cells", "left_out"]
 MAX_CELLS = 1_000_000
 """Beyond this a grid is taken for a slip of the pen."""
 
-_REFERENCE_LAYOUT = "NCHW"
-_REFERENCE_PRECISION = "float32"
+_AS_IMPORTED_LAYOUT = "NCHW"
+_AS_IMPORTED_PRECISION = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,13 @@ class LeftOut:
     """A choice that cannot run on a device, so that the grid has no such cells."""
 
     what: str
-    """A target, or a reference runtime."""
+    """A target, or a runtime; `RUNTIME for MODEL` where the runtime takes other models on this device."""
     device: str
     reason: str
 
 
 def cells(study: Study, cluster: Cluster) -> Iterator[Cell]:
-    """The cells of the grid, lazily, each once: for each model and device the reference rows, then the compiled ones.
+    """The cells of the grid, lazily, each once: of each model and device those of other runtimes first.
 
     Raises StudyError at once when the study does not go with the cluster: an unknown device, a target that fits none of
     them, a rule that matches nothing, no cell at all.
@@ -45,7 +46,7 @@ def cells(study: Study, cluster: Cluster) -> Iterator[Cell]:
 
 def left_out(study: Study, cluster: Cluster) -> list[LeftOut]:
     """What does not fit which device, and why."""
-    return list(_Grid(study, cluster).left_out)
+    return _Grid(study, cluster).left_out()
 
 
 class _Grid:
@@ -53,37 +54,63 @@ class _Grid:
         self._study = study
         self._is_pretended = cluster.is_pretended
         self._devices = _chosen_devices(study, cluster)
-        self.left_out: list[LeftOut] = []
+        self._models = {model.name: model for model in study.models}
+        self._by_key = {device.key: device for device in cluster.devices}
+        self._unfit: list[LeftOut] = []
+        """Targets that the grid has and that do not fit one of its devices."""
+        targets = study.targets if TVM in study.runtimes else ()
         self._fitting = {
-            device.key: {target.name for target in study.targets if self._fits(target, device)}
-            for device in cluster.devices
+            device.key: {target.name for target in targets if self._fits(target, device)} for device in cluster.devices
         }
-        self._references = {device.key: self._references_on(device) for device in cluster.devices}
-        self.left_out = [entry for entry in self.left_out if entry.device in {device.key for device in self._devices}]
         self._axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
         self._keys = tuple(device.key for device in cluster.devices)
         self._exclude = _compiled(study.exclude)
+        self._refusals: dict[Cell, str | None] = {}
+        """What its runtime said of a cell."""
+
+    def left_out(self) -> list[LeftOut]:
+        """Targets that do not fit a device, then runtimes that refuse one, or some of the models there."""
+        return [*self._unfit, *(entry for device in self._devices for entry in self._refused_on(device.key))]
 
     def _fits(self, target: Any, device: Device) -> bool:
         reason = fit(target, device)
-        if reason is not None:
-            self.left_out.append(LeftOut(target.name, device.key, reason))
+        if reason is not None and device in self._devices:
+            self._unfit.append(LeftOut(target.name, device.key, reason))
         return reason is None
 
-    def _references_on(self, device: Device) -> tuple[str, ...]:
-        """Reference runtimes run on this host, beside the server of a managed device that is of this host too."""
-        if device.is_this_host or self._is_pretended:
-            return self._study.references
-        where = "under an interpreter of its own" if device.managed else "elsewhere"
-        for name in self._study.references:
-            self.left_out.append(LeftOut(name, device.key, f"it runs on this host, the device is {where}"))
-        return ()
+    def _refused_on(self, device: str) -> Iterator[LeftOut]:
+        """One entry a runtime where it refuses all models for one reason, else one for each that it refuses."""
+        batches = self._axes["batch"]
+        for runtime in self._study.rivals:
+            reasons = {
+                model: {self._refusal(_rival_cell(model, batch, device, runtime)): batch for batch in batches}
+                for model in self._axes["model"]
+            }
+            every = set().union(*reasons.values())
+            if len(every) == 1 and (reason := every.pop()) is not None:
+                yield LeftOut(runtime, device, reason)
+                continue
+            for model, of_model in reasons.items():
+                for reason, batch in of_model.items():
+                    where = "" if len(of_model) == 1 else f" at batch {batch}"
+                    if reason is not None:
+                        yield LeftOut(f"{runtime} for {model}{where}", device, reason)
+
+    def _refusal(self, cell: Cell) -> str | None:
+        """Why the runtime of a cell does not take it; an engine that pretends takes what no device could."""
+        if self._is_pretended:
+            return None
+        if cell not in self._refusals:
+            model, device = self._models[cell.model], self._by_key[cell.device]
+            self._refusals[cell] = runtime_of(cell.runtime).refuses(model, device, cell)
+        return self._refusals[cell]
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
         """Raise StudyError when the study does not go with the cluster."""
-        self._check_targets()
+        if TVM in self._study.runtimes:
+            self._check_targets()
         for key, rules in (("exclude", self._study.exclude), ("include", self._study.include)):
             for index, rule in enumerate(rules):
                 self._check_rule(rule, f"{key}[{index}]", adds=key == "include")
@@ -104,7 +131,7 @@ class _Grid:
         for index, target in enumerate(self._study.targets):
             if any(target.name in self._fitting[device.key] for device in self._devices):
                 continue
-            reasons = [f"{entry.device}: {entry.reason}" for entry in self.left_out if entry.what == target.name]
+            reasons = [f"{entry.device}: {entry.reason}" for entry in self._unfit if entry.what == target.name]
             raise StudyError(
                 f"fits none of the devices: {'; '.join(reasons[:3])}",
                 file=self._study.path,
@@ -130,7 +157,7 @@ class _Grid:
                 file=self._study.path,
                 key=where,
                 value={axis: values[0] if len(values) == 1 else list(values) for axis, values in rule.items()},
-                allowed="values that some cell has together (a reference row has no target, tuner or opt_level)",
+                allowed="values that some cell has together (of runtimes, tvm alone has target, tuner and opt_level)",
             )
 
     def _narrowed(self, rule: Rule) -> dict[str, tuple[Any, ...]]:
@@ -144,17 +171,29 @@ class _Grid:
         for axis in ("tuner", "opt_level", "layout", "precision"):
             compiled *= len(axes[axis])
         total = compiled if TVM in axes["runtime"] else 0
-        return total + (models * batches * len(self._reference_rows(axes, device, named)))
+        most = total + models * batches * len(self._rivals(axes, named))
+        if most > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
+            return most
+        return total + sum(1 for model in axes["model"] for _ in self._rival_cells(axes, model, device, named))
 
-    def _reference_rows(self, axes: Mapping[str, tuple[Any, ...]], device: str, named: Container[str]) -> list[str]:
-        """Runtimes that have a row here: none where a rule names an axis on which they have no such value."""
+    def _rivals(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str]) -> list[str]:
+        """Runtimes other than TVM with cells here: none where a rule names an axis on which they have no such value."""
         if any(axis in named for axis in ("target", "tuner", "opt_level")):
             return []
-        if "layout" in named and _REFERENCE_LAYOUT not in axes["layout"]:
+        if "layout" in named and _AS_IMPORTED_LAYOUT not in axes["layout"]:
             return []
-        if "precision" in named and _REFERENCE_PRECISION not in axes["precision"]:
+        if "precision" in named and _AS_IMPORTED_PRECISION not in axes["precision"]:
             return []
-        return [name for name in self._references[device] if name in axes["runtime"]]
+        return [name for name in self._study.rivals if name in axes["runtime"]]
+
+    def _rival_cells(
+        self, axes: Mapping[str, tuple[Any, ...]], model: str, device: str, named: Container[str]
+    ) -> Iterator[Cell]:
+        """Those of a model on a device that their runtimes take."""
+        for runtime, batch in itertools.product(self._rivals(axes, named), axes["batch"]):
+            cell = _rival_cell(model, batch, device, runtime)
+            if self._refusal(cell) is None:
+                yield cell
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -173,16 +212,13 @@ class _Grid:
         in_axes = all(
             getattr(cell, axis) in self._axes[axis]
             for axis in AXES
-            if cell.runtime == TVM or axis in ("model", "batch", "device")
+            if cell.is_compiled or axis in ("model", "batch", "device")
         )
         return in_axes and not _matches(cell, self._exclude)
 
     def _product(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str] = ()) -> Iterator[Cell]:
         for model, device in itertools.product(axes["model"], axes["device"]):
-            for runtime, batch in itertools.product(self._reference_rows(axes, device, named), axes["batch"]):
-                yield Cell(
-                    model, NO_CHOICE, NO_CHOICE, None, _REFERENCE_LAYOUT, _REFERENCE_PRECISION, batch, device, runtime
-                )
+            yield from self._rival_cells(axes, model, device, named)
             if TVM not in axes["runtime"]:
                 continue
             targets = [target for target in axes["target"] if target in self._fitting[device]]
@@ -190,6 +226,10 @@ class _Grid:
                 targets, axes["layout"], axes["precision"], axes["batch"], axes["tuner"], axes["opt_level"]
             ):
                 yield Cell(model, target, tuner, opt_level, layout, precision, batch, device, TVM)
+
+
+def _rival_cell(model: str, batch: int, device: str, runtime: str) -> Cell:
+    return Cell(model, NO_CHOICE, NO_CHOICE, None, _AS_IMPORTED_LAYOUT, _AS_IMPORTED_PRECISION, batch, device, runtime)
 
 
 def _chosen_devices(study: Study, cluster: Cluster) -> list[Device]:

@@ -39,7 +39,7 @@ NATIVE = "native"
 """The kind of the target that stands for each device's own CPU."""
 
 NO_CHOICE = "-"
-"""Target and tuner of a reference cell: another runtime makes these choices itself."""
+"""Target and tuner of a cell that is not compiled here: its runtime makes these choices itself."""
 
 RELATIVE_TRIALS = 2
 """Trials of a workload whose relative (the same heavy block, with something else around it) has all the trials that a
@@ -158,8 +158,10 @@ class Study:
     measure: Measure
     budget: Budget
     seed: int
-    references: tuple[str, ...]
-    """Other runtimes measured beside, for comparison."""
+    runtimes: tuple[str, ...]
+    """What runs the networks; `tvm` for what is compiled here."""
+    baseline: str | None
+    """The one of them that the others are compared with; None: nothing is."""
     path: Path
 
     @property
@@ -173,8 +175,13 @@ class Study:
             "layout": self.layouts,
             "precision": self.precisions,
             "batch": self.batches,
-            "runtime": (TVM, *self.references),
+            "runtime": self.runtimes,
         }
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """The runtimes that run the network as it was imported."""
+        return tuple(name for name in self.runtimes if not is_compiled(name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +198,7 @@ class Cell:
     batch: int
     device: str
     runtime: str
-    """`tvm`, or a reference runtime; target and tuner of a reference cell are `-` and it has no opt level."""
+    """`tvm`, or another; a cell of another has no opt level, and its target and tuner are `-`."""
 
     @property
     def is_compiled(self) -> bool:

@@ -83,7 +83,7 @@ class RuleForm(Form):
     precision: OneOrMany[Precision] | None = None
     batch: OneOrMany[AXIS_BATCH] | None = None
     device: OneOrMany[str] | None = None
-    runtime: OneOrMany[Literal["tvm", "onnxruntime"]] | None = None
+    runtime: OneOrMany[str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -213,8 +213,21 @@ class StudyForm(Form):
     include: list[RuleForm] = Field(
         [], description="Cells to add, also excluded ones; an axis that is not named has all its values."
     )
-    reference: list[Literal["onnxruntime"]] = Field(
-        ["onnxruntime"], max_length=1, description="Other runtimes to measure beside; an empty list turns them off."
+    runtimes: list[str] = Field(
+        ["tvm", "onnxruntime"],
+        min_length=1,
+        description="What runs the networks: tvm, for what is compiled here, and others to compare it with; each a "
+        "name or module:attribute.",
+        examples=[["tvm", "onnxruntime"], ["tvm"]],
+    )
+    baseline: str | None = Field(
+        None,
+        description="The runtime whose time others are divided by; by default onnxruntime where it is among them, else "
+        "the first that is not tvm.",
+        examples=["onnxruntime"],
+    )
+    reference: list[str] | None = Field(
+        None, description="The runtimes without tvm: an earlier word for `runtimes`; an empty list leaves tvm alone."
     )
     measure: Annotated[MeasureForm, BeforeValidator(_empty_is_empty)] = Field(
         MeasureForm(), description="How a cell is measured."

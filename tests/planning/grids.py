@@ -50,7 +50,8 @@ def study(**changes: Any) -> Study:
         measure=Measure(),
         budget=Budget(),
         seed=0,
-        references=("onnxruntime",),
+        runtimes=("tvm", "onnxruntime"),
+        baseline="onnxruntime",
         path=Path("s.yaml"),
     )
     return dataclasses.replace(plain, **changes)
@@ -85,7 +86,7 @@ def studies(draw: st.DrawFn) -> Study:
         precisions=draw(_some(["float32", "float16"], 2)),
         batches=draw(_some([1, 2, 8], 2)),
         seed=draw(st.integers(0, 3)),
-        references=draw(st.sampled_from([(), ("onnxruntime",)])),
+        runtimes=draw(st.sampled_from([("tvm",), ("tvm", "onnxruntime")])),
     )
 
 

@@ -42,7 +42,7 @@ def test_level_3_and_the_devices_own_cpu_promise_most() -> None:
         opt_levels=(0, 1, 2, 3, 4),
         layouts=("NHWC", "NCHW"),
         batches=(8, 1),
-        references=(),
+        runtimes=("tvm",),
     )
     assert asked(grid, cluster(device("one")))[0] == "a native random O3 NHWC batch8 one"
 
@@ -51,12 +51,12 @@ def test_of_two_like_tuners_the_one_with_more_trials_and_a_persons_own_before_th
     few = dataclasses.replace(TUNERS["xgb"], label="few", options={"trials_per_task": 4})
     own = dataclasses.replace(TUNERS["random"], label="own", name="mine:Tuner")
     alone = cluster(device("one"))
-    assert asked(study(tuners=(few, TUNERS["xgb"]), references=()), alone)[0] == "a native xgb O3 one"
-    assert asked(study(tuners=(TUNERS["xgb"], own), references=()), alone)[0] == "a native own O3 one"
+    assert asked(study(tuners=(few, TUNERS["xgb"]), runtimes=("tvm",)), alone)[0] == "a native xgb O3 one"
+    assert asked(study(tuners=(TUNERS["xgb"], own), runtimes=("tvm",)), alone)[0] == "a native own O3 one"
 
 
 def test_where_nothing_is_tuned_everything_is_a_baseline() -> None:
-    assert asked(study(opt_levels=(0, 3), references=()), cluster(device("one"))) == [
+    assert asked(study(opt_levels=(0, 3), runtimes=("tvm",)), cluster(device("one"))) == [
         "a native none O0 one",
         "a native none O3 one",
     ]

@@ -49,7 +49,7 @@ def test_one_network_under_two_names_is_one_network() -> None:
 
 
 def test_what_each_stage_is_told() -> None:
-    native = study(tuners=(TUNERS["xgb"],), references=("onnxruntime",))
+    native = study(tuners=(TUNERS["xgb"],), runtimes=("tvm", "onnxruntime"))
     plan = make_plan(native, cluster(device("one")))
     stages = {stage.kind + stage.options.get("runtime", ""): stage for stage in plan.stages.values()}
     imported = stages["import"]
@@ -105,7 +105,7 @@ def test_the_device_behind_a_key_is_part_of_what_was_measured() -> None:
 
 
 def test_float16_is_held_to_its_own_threshold() -> None:
-    plan = make_plan(study(precisions=("float16",), references=()), cluster(device("one")))
+    plan = make_plan(study(precisions=("float16",), runtimes=("tvm",)), cluster(device("one")))
     assert [stage.options["threshold"] for stage in plan.stages.values() if stage.kind == "measure"] == [1e-2]
 
 
@@ -142,7 +142,8 @@ import resource, dataclasses
 from tests.planning.grids import *
 from sweep.planning.planner import make_plan
 tuners = tuple(dataclasses.replace(TUNERS["xgb"], label=f"x{i}") for i in range(20))
-big = study(models=tuple(model(f"m{i}") for i in range(20)), tuners=tuners, opt_levels=(0, 1, 2, 3, 4), references=())
+models = tuple(model(f"m{i}") for i in range(20))
+big = study(models=models, tuners=tuners, opt_levels=(0, 1, 2, 3, 4), runtimes=("tvm",))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 plan = make_plan(big, cluster(*(device(f"d{i}") for i in range(10))))
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

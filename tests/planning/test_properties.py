@@ -137,7 +137,7 @@ def test_one_more_value_on_an_axis_only_adds(data: st.DataObject) -> None:
                 ("tuners", tuple({tuner.label: tuner for tuner in (*study.tuners, *TUNERS.values())}.values())),
                 ("layouts", ("NHWC", "NCHW")),
                 ("precisions", ("float16", "float32")),
-                ("references", ("onnxruntime",)),
+                ("runtimes", ("tvm", "onnxruntime")),
             ]
         )
     )

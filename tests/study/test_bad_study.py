@@ -184,7 +184,7 @@ CASES: list[tuple[str, str, str, str]] = [
     (BASE + "exclude: [{tuner: null}]", "exclude[0].tuner", "has no value", "a value of this axis"),
     (BASE + "exclude: [{tuner: []}]", "exclude[0].tuner", "is empty", "a list with"),
     (BASE + "exclude: {tuner: none}", "exclude", "wrong type", "a list with"),
-    (BASE + "exclude: [{tuner: none, runtime: onnxruntime}]", "exclude[0]", "matches no cell", "reference row"),
+    (BASE + "exclude: [{tuner: none, runtime: onnxruntime}]", "exclude[0]", "matches no cell", "tvm alone"),
     (BASE + "include: [{tuner: random}]", "include[0].tuner", "not a value of this axis (got 'random')", "none"),
     (BASE + "reference: []\nexclude: [{tuner: none}]", "exclude", "leaves no cell", "some cells"),
     # the rest

@@ -38,7 +38,7 @@ def test_every_default_is_filled_in(study_of: Callable[[str], Study]) -> None:
     )
     assert study.budget == Budget(hours=None)
     assert (study.devices, study.exclude, study.include, study.seed) == (None, (), (), 0)
-    assert study.references == ("onnxruntime",)
+    assert (study.runtimes, study.baseline) == (("tvm", "onnxruntime"), "onnxruntime")
 
 
 def test_sections_left_empty_keep_their_defaults(study_of: Callable[[str], Study]) -> None:

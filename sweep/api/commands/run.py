@@ -31,6 +31,7 @@ from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
 from sweep.study.cluster.cluster import Cluster
+from sweep.study.runtimes import runtime_of
 from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
 
@@ -45,6 +46,7 @@ Watcher = Callable[[Plan, Ledger], Observer]
 """Makes an observer for a run of these cells."""
 
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
+"""Whose versions a run notes, beside those of the study's runtimes."""
 _REPORTED = Path("report") / ".source"
 """What report and MLflow were made from, as `sweep.record.table_source` says; written after them."""
 
@@ -143,9 +145,8 @@ def run(
                 if mirror is not None:
                     mirror.start()  # here: on the cores that no device owns
                 left = _less(options, time.monotonic() - begun)
-                ended = drive(
-                    plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=_conditions()
-                )
+                about = _conditions(study)
+                ended = drive(plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=about)
         else:
             is_reported = _is_reported(sweep_dir)
             if mirror is not None and not is_reported:
@@ -230,9 +231,10 @@ def _note_reported(sweep_dir: Path, source: str) -> None:
         (sweep_dir / _REPORTED).write_text(source, encoding="utf-8")
 
 
-def _conditions() -> Mapping[str, Any]:
+def _conditions(study: Study) -> Mapping[str, Any]:
     versions = {}
-    for name in _PACKAGES:
+    packages = [*_PACKAGES, *(name for runtime in study.runtimes for name in runtime_of(runtime).distributions)]
+    for name in dict.fromkeys(packages):
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

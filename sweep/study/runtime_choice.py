@@ -1,0 +1,58 @@
+"""From the runtimes that a study file names to those that it has, and which of them is the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweep.errors import StudyError
+from sweep.study.runtimes import RUNTIMES, runtime_of
+from sweep.study.spec import TVM, is_compiled
+from sweep.study.study_form import StudyForm
+from sweep.suggestions import hint, listed
+
+__all__ = ["default_baseline", "read_runtimes"]
+
+_USUAL = "onnxruntime"
+
+
+def default_baseline(runtimes: Sequence[str]) -> str | None:
+    """ONNX Runtime where it is among them, else the first that runs no compiled code; None: nothing is compared."""
+    rivals = [name for name in runtimes if not is_compiled(name)]
+    return _USUAL if _USUAL in rivals else next(iter(rivals), None)
+
+
+def read_runtimes(form: StudyForm, file: Path) -> tuple[tuple[str, ...], str | None]:
+    """The runtimes of a study and its baseline. `reference` is the word of earlier versions for all but TVM.
+
+    Raises StudyError, one line: `runtimes` beside `reference`, a runtime that there is not, a baseline that is none of
+    them.
+    """
+    key = "runtimes"
+    names = tuple(form.runtimes)
+    if form.reference is not None:
+        if "runtimes" in form.model_fields_set:
+            allowed = f"one of the two: runtimes: [{', '.join([TVM, *form.reference])}]"
+            raise StudyError(
+                "says what runtimes says", file=file, key="reference", value=form.reference, allowed=allowed
+            )
+        key, names = "reference", tuple(form.reference)
+    for index, name in enumerate(names):
+        _check(name, file, f"{key}[{index}]", is_reference=form.reference is not None)
+    runtimes = names if form.reference is None else (TVM, *names)
+    if form.baseline is None:
+        return runtimes, default_baseline(runtimes)
+    if form.baseline not in runtimes:
+        problem = f"is none of the study's runtimes{hint(form.baseline, runtimes)}"
+        raise StudyError(problem, file=file, key="baseline", value=form.baseline, allowed=listed(runtimes))
+    return runtimes, form.baseline
+
+
+def _check(name: str, file: Path, key: str, *, is_reference: bool) -> None:
+    try:
+        runtime = runtime_of(name, key)
+    except StudyError as error:
+        raise StudyError(error.problem, file=file, key=key, value=error.value, allowed=error.allowed) from error
+    if is_reference and runtime.is_compiled:
+        allowed = listed(other for other in RUNTIMES.names() if not is_compiled(other))
+        raise StudyError("is what the references are measured beside", file=file, key=key, value=name, allowed=allowed)
