@@ -1,4 +1,4 @@
-"""Two cells of a sweep beside each other: which is faster, by how much, and whether that may be said at all.
+"""Compares two cells of a sweep: which is faster, by how much, and whether the measurements allow a verdict.
 
 Rows are those of results.parquet and measurements.parquet. Knows no files.
 """
@@ -34,7 +34,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class CellComparison:
-    """What two measurements say of each other."""
+    """The comparison of two cells: their ratio, its interval, the verdict and notes on both."""
 
     first: MeasuredCell
     second: MeasuredCell

@@ -1,4 +1,4 @@
-"""Numbers as people read them, the same in the terminal, the pages and the sentences."""
+"""Formats numbers and durations for people, alike in the terminal, the pages and the sentences."""
 
 from __future__ import annotations
 

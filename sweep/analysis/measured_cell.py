@@ -1,4 +1,4 @@
-"""A measured cell as a comparison sees it: its repeats by block, when and where they were taken. Knows no files."""
+"""A measured cell as comparisons take it: its repeats by block, with the time and place of each. Knows no files."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class MeasuredCell:
 
 @dataclass(frozen=True, slots=True)
 class PairedBlocks:
-    """What was measured of two cells in turns, after the sweep."""
+    """Blocks of two cells that `--measure-more` took in turns after the sweep."""
 
     pairs: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = ()
     """Seconds of a block of each, where neither was disturbed."""

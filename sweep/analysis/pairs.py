@@ -1,4 +1,4 @@
-"""Two things measured in turns until one can say which is faster: when to look, and how sure one has to be each time.
+"""Compares two things that are measured in turns: after how many pairs to look, and how sure each look must be.
 
 Whoever looks at the same test again and again, and stops when it says something, is told of differences that are not
 there more often than the test admits. So one looks after fixed numbers of pairs alone, and look k may be wrong with
@@ -30,7 +30,7 @@ Pair = tuple[Sequence[float], Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class PairedComparison:
-    """What pairs of blocks say of each other."""
+    """The ratio of two things by their pairs of blocks, with its interval, verdict and number of looks."""
 
     found: Comparison
     """At the last look; its interval is as wide as that look needs."""

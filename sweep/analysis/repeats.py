@@ -1,6 +1,6 @@
-"""Repeats of a measurement, as they were taken: in blocks; and the interval of their median. Pure numpy.
+"""The repeats of a measurement in their blocks, and the interval of their median. Pure numpy.
 
-Repeats of a block are alike in what they do not show: where the library was loaded, the clock, the neighbours. So an
+Repeats of one block share conditions that they do not show: load address, clock, other processes. So an
 interval from several blocks counts blocks, not repeats: Student's interval of the mean of the logarithms of the blocks'
 medians, as Kalibera and Jones (Rigorous benchmarking in reasonable time, ISMM 2013) do it for the highest level that
 varies. It is never narrower than what the repeats alone would say, the percentile bootstrap of the median (Efron and

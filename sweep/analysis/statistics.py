@@ -1,4 +1,4 @@
-"""What repeats say about a latency, and about two: summary, interval, ratio, verdict. Pure numpy; knows no cells.
+"""Summarises repeats of one latency and compares two: interval, ratio, verdict. Pure numpy; knows no cells.
 
 Seconds come as one flat list, or as a list of blocks, each taken in one go (`sweep.analysis.repeats`).
 """
@@ -79,7 +79,7 @@ class Ratio:
 
 
 class Verdict(StrEnum):
-    """What an interval allows to be said of the first sample against the second."""
+    """The verdict that an interval allows on the first sample against the second."""
 
     FASTER = "FASTER"
     SLOWER = "SLOWER"

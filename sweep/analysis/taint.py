@@ -1,7 +1,7 @@
-"""Whether something disturbed a block of repeats: judged from a reference kernel timed around it and its conditions.
+"""Judges whether a block of repeats was disturbed, from the sentinel kernel timed around it and its conditions.
 
-Pure. The bounds let pass what is usual while other cores build, and catch what spoils a comparison: another process on
-the core, throttling. What was not observed (TVM's stock server tells no conditions) accuses nobody.
+Pure. The bounds tolerate the usual noise of builds on other cores, and catch disturbances that spoil a comparison:
+another process on the core, throttling. A condition that was not read (TVM's stock server reports none) taints nothing.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ SHORTEST_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class BlockConditions:
-    """What is known of one block of repeats."""
+    """The sentinel kernel's times and the machine's conditions before and after one block of repeats."""
 
     reference_before_s: Sequence[float]
-    """Times of the reference kernel right before; empty where it was not timed."""
+    """Times of the sentinel kernel right before; empty where it was not timed."""
     reference_after_s: Sequence[float]
     reference_best_s: float | None
     """The least median of such times on the device so far, these included."""
     conditions: Mapping[str, Any]
     """Merged, as `sweep.devices.measuring.conditions.merge` gives them."""
     cores: Sequence[int]
-    """On which it should run; empty: not known."""
+    """The cores that the block should run on; empty where they are not known."""
     threads: int
-    """With how many it should."""
+    """The number of threads that the block should run with."""
 
 
 def block_median(values: Sequence[float]) -> float | None:

@@ -1,4 +1,4 @@
-"""Looks at a machine and an installation before a sweep does: what is wrong, and what to do about it."""
+"""Checks a machine and an installation before a sweep needs them, and names the mend of each problem."""
 
 from sweep.doctor.diagnosis import diagnose, run_doctor
 from sweep.doctor.finding import Finding

@@ -1,4 +1,4 @@
-"""Does TVM work? Tried in a child process, since its best-known defect is a segmentation fault."""
+"""Tries whether TVM works, in a child process, since its best-known defect is a segmentation fault."""
 
 from __future__ import annotations
 

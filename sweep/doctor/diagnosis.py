@@ -1,4 +1,4 @@
-"""All checks in the order in which a person would mend them, and how they are shown."""
+"""Runs all checks, in the order in which a person would mend their findings, and prints the findings."""
 
 from __future__ import annotations
 

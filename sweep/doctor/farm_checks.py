@@ -1,4 +1,4 @@
-"""The tracker that the environment names, and what earlier farms left behind."""
+"""Checks the tracker that the environment names, and finds processes and state that earlier farms left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check has found."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Finding"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One property that a check looked at: its state, and the mend where something is wrong."""
 
     check: str
     """What was looked at, in a word or two."""

@@ -1,4 +1,4 @@
-"""Is the machine fit: cores, memory, disk, shared memory, ports."""
+"""Checks whether the machine is fit: cores, memory, disk, shared memory, ports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the packages there that this package asks for, and in the versions that were tested together?
+"""Checks whether the packages that this package requires are installed, in the versions that were tested together.
 
 Reads the metadata of distributions only, and imports none of them: a broken one must not end the doctor.
 """

@@ -27,7 +27,7 @@ _ASSUMED_RATE = 1e10  # flops a second, of a task that has no time yet
 
 @dataclass(slots=True)
 class TaskProgress:
-    """A task as the allocation sees it."""
+    """The state of one task, by which its next trials are decided: weight, operations, limits, trials, best time."""
 
     workload: str
     weight: float

@@ -1,4 +1,4 @@
-"""What `xgb` and `mlp` learn: how far a point is from its prior cost, over all workloads whose points mean the same.
+"""The cost models of `xgb` and `mlp`: they learn a point's error of the prior cost, over workloads of equal decisions.
 
 The target of the regression is log(seconds) less log(prior cycles), less what the workload has in common (its mean):
 the prior and the workload's own level need not be learned, and a workload that was never measured starts from what its
@@ -29,7 +29,7 @@ _LEAST_S = 1e-9
 
 
 class Regressor(Protocol):
-    """Learns numbers from rows."""
+    """A regression model: it is fitted to rows of features and predicts a number for each row."""
 
     def fit(self, rows: Floats, targets: Floats) -> None:
         """Learn anew from all rows."""

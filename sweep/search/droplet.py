@@ -36,7 +36,7 @@ class DropletStrategy:
 
 
 class DropletSearch:
-    """One workload."""
+    """Coordinate descent over the points of one workload."""
 
     def __init__(self, space: Space, seed: int, workload: str) -> None:
         self._space, self._visited, self._table = space, Visited(), FeatureTable(space)

@@ -1,4 +1,4 @@
-"""What a cost model sees of a point, computed from its decisions alone, thousands of points at a time.
+"""Computes the features of points for a cost model, from their decisions alone, thousands of points at a time.
 
 MetaSchedule's own features are read off the lowered program: 14 ms a candidate for replaying and post-processing it.
 The decisions say most of the same in microseconds: how large a tile of each level is, what it reads, whether its

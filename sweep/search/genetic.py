@@ -30,7 +30,7 @@ class GeneticStrategy:
 
 
 class GeneticSearch:
-    """One workload."""
+    """A population of points of one workload."""
 
     def __init__(self, space: Space, population: int, seed: int, workload: str) -> None:
         self._space, self._population = space, population

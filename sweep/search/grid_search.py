@@ -23,7 +23,7 @@ class GridStrategy:
 
 
 class GridSearch:
-    """One workload."""
+    """The enumeration of one workload's points, in strides through the whole space."""
 
     def __init__(self, space: Space, start: int) -> None:
         self._visited, self._rest = Visited(), space.walk(start)

@@ -47,14 +47,14 @@ class ModelGuidedStrategy:
 
 
 class XgbStrategy(ModelGuidedStrategy):
-    """The model is XGBoost's trees."""
+    """`xgb`: the cost model is XGBoost's boosted trees."""
 
     name = "xgb"
     regressor = BoostedTrees
 
 
 class MlpStrategy(ModelGuidedStrategy):
-    """The model is a perceptron; needs torch."""
+    """`mlp`: the cost model is a perceptron, which needs torch."""
 
     name = "mlp"
     regressor = Perceptron
@@ -65,7 +65,7 @@ class MlpStrategy(ModelGuidedStrategy):
 
 
 class ModelGuidedSearch:
-    """One workload."""
+    """A population of points of one workload, which evolves on the cost model's predictions."""
 
     def __init__(self, tuner: ModelGuidedStrategy, workload: str, space: Space) -> None:
         self._tuner, self._workload, self._space = tuner, workload, space

@@ -1,7 +1,7 @@
-"""What a point means in the space of a relative: a workload with the same nest, and something else around it.
+"""Translates a point into the space of a relative: a workload with the same nest and other blocks around it.
 
-A convolution alone and one with bias and activation are tiled alike; what differs is where the blocks around the nest
-are computed, and of that a relative's own space knows best.
+A convolution alone and one with bias and activation are tiled alike; they differ in where the blocks around the nest
+are computed, and the relative's own space decides that.
 """
 
 from __future__ import annotations

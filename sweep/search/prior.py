@@ -1,4 +1,4 @@
-"""What a tiled loop nest should cost on a CPU, before anything was measured.
+"""Estimates the cost of a tiled loop nest on a CPU before anything was measured.
 
 A model of the innermost tile: vector operations, loads that feed them, latency, accumulators that do not fit the
 registers, and tiles that do not fit the caches. It ranks points well enough that the first ones measured are good; what

@@ -26,7 +26,7 @@ class RandomStrategy:
 
 
 class RandomSearch:
-    """One workload. Other searches fall back on it, and then share what they have visited with it."""
+    """Draws points of one workload. Other searches fall back on it, and then share their visited points with it."""
 
     def __init__(self, space: Space, seed: int, workload: str, visited: Visited | None = None) -> None:
         self._space, self._visited = space, Visited() if visited is None else visited

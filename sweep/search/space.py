@@ -28,7 +28,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One decision."""
+    """One decision of a design: its name and its choices."""
 
     kind: str
     """tile, choice or location."""
@@ -54,7 +54,7 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A loop of the nest."""
+    """One loop of the nest: its extent, and whether it is a reduction."""
 
     extent: int
     reduces: bool
@@ -85,7 +85,7 @@ class LoopNest:
 
 @dataclass(frozen=True, slots=True)
 class CpuModel:
-    """What of the processor a schedule has to fit."""
+    """The properties of a CPU that a schedule must fit: vectors, registers, caches, threads."""
 
     lanes: int = 8
     """Of a vector register, in 32-bit numbers."""

@@ -85,7 +85,7 @@ def _factors(extent: int, parts: int) -> tuple[tuple[int, ...], ...]:
 
 
 class _Watched:
-    """A search of which every answer is looked at."""
+    """Wraps a search and checks each of its answers."""
 
     def __init__(self, search: Search, space: Space, told: Sequence[Point] = ()) -> None:
         self._search, self._space = search, space

@@ -1,4 +1,4 @@
-"""What a store knows of a sweep, as a chain of commits: each carries lines of the ledger and says where files lie.
+"""A store's knowledge of a sweep is a chain of commits: each carries lines of the ledger and says where files lie.
 
 A commit is one object, written after all that it names, so that a store is at every moment a sweep that was once so.
 The run that writes has an epoch of its own, higher than all before, and its first commit names the one that it goes on

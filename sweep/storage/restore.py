@@ -1,4 +1,4 @@
-"""From a store to a folder: the ledger, and the files that it speaks of."""
+"""Fetches a sweep from a store into a folder: the ledger, and the files that it names."""
 
 from __future__ import annotations
 

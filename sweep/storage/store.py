@@ -28,7 +28,7 @@ _HIDDEN = re.compile(r"//[^/@]*@|\?.*$")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An object that is there."""
+    """An object of a store, as a listing shows it."""
 
     key: str
     changed_t: float

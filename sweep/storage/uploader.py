@@ -1,7 +1,7 @@
-"""From a folder to a store, while a run writes there: a thread that follows the ledger.
+"""Sends a sweep from its folder to a store while a run writes: a thread follows the ledger.
 
-What a line speaks of is sent before the line is. The run never waits for the store; when that is away, the folder has
-everything, and it is sent when the store is back, or by the next run.
+The files that a line names are sent before the line is. The run never waits for the store; while the store is away, the
+folder has everything, and the thread sends it when the store is back, or the next run does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SCRATCH = (".", "candidates-")
 
 
 class StoreMirror:
-    """Follows one folder until it is closed."""
+    """The thread that sends one folder to a store, until it is closed."""
 
     def __init__(self, store: Store, lease: WriteClaim, chain: Chain, folder: Path) -> None:
         """`chain`: what the store has; its lines are the beginning of the folder's ledger."""

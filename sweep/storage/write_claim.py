@@ -27,7 +27,7 @@ RENEWAL_S = 20.0
 
 
 class WriteClaim:
-    """Held from its making to `close`."""
+    """One run's right to write to a store; the run holds it from construction to `close`."""
 
     def __init__(self, store: Store, expiry_s: float = EXPIRY_S) -> None:
         """Raises LedgerError when another run has it, RecordError when the store cannot be reached."""

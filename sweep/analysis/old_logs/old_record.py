@@ -1,4 +1,4 @@
-"""One line of an old log, whichever tuner wrote it, and what its error number means."""
+"""One trial of an old log, in one form for AutoTVM and Ansor, with the error class that its error number stands for."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Malformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one trial."""
+    """The result of one trial: the seconds of each repeat, or a class of error and its reason."""
 
     run_secs: tuple[float, ...] | None
     """Seconds of each repeat; None for a failure."""

@@ -1,8 +1,8 @@
 """Which configuration of each layer is best for several devices at once. Pure; takes times, measures nothing.
 
-`times` holds what was measured, `records` makes it from the table of tuning records, `metric` chooses, `merged` puts a
-model's choices together, `left_out` asks what they cost a device that had no say, `few` how few configurations are
-enough, `tables` writes it down.
+`layer_table` reads layers from the table of tuning records, `layer_times` holds a layer's times, `metric` chooses a
+configuration, `merged` puts a model's choices together, `leave_one_out` computes what they cost a device that had no
+say, `k_configurations` how few configurations are enough, `missing` which times are lacking, `csv_tables` writes CSV.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How few configurations are enough: for k = 1 to N the mean regret of N devices that share k of them.
+"""Computes how few configurations are enough: for k = 1 to N, the mean regret of N devices that share k of them.
 
 Of a layer: k configurations, and each device takes its best of those. A configuration that has no time on a device can
 still serve others. With k = 1 that is the overlay by M, with k = N each device has its own best.
@@ -29,7 +29,7 @@ __all__ = ["KConfigurations", "ModelKConfigurations", "few_for_layer", "few_for_
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KConfigurations:
-    """The best that at most k configurations of a layer do."""
+    """The k or fewer configurations of a layer with the least mean regret, and which device takes which."""
 
     count: int
     """k."""
@@ -46,7 +46,7 @@ class KConfigurations:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelKConfigurations:
-    """The best that at most k merged choices of a model do."""
+    """The k or fewer merged choices of a model with the least mean regret, and which device takes which."""
 
     count: int
     """k."""

@@ -1,4 +1,4 @@
-"""What each configuration of a layer took on each device, or why there is no time. Knows neither tables nor choices."""
+"""The time of each configuration of a layer on each device, or the reason why there is none. Knows no tables."""
 
 from __future__ import annotations
 

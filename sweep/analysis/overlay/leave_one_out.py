@@ -1,4 +1,4 @@
-"""What the choice costs a device that had no say in it: the overlay made of all other devices, on that one.
+"""Computes what a choice costs a device that had no say in it: the other devices' overlay, applied to that device.
 
 It is made as if the device did not exist: without its times, and without the configurations that its search alone
 found. What it loses is told against the best it has with them.
@@ -20,7 +20,7 @@ __all__ = ["LeaveOneOut", "ModelLeaveOneOut", "leave_one_out", "leave_one_out_of
 
 @dataclass(frozen=True, slots=True)
 class LeaveOneOut:
-    """A layer on a device that had no say."""
+    """The regret of one layer on a device that had no say in its choice, or the reason why there is none."""
 
     layer: str
     device: str
@@ -36,7 +36,7 @@ class LeaveOneOut:
 
 @dataclass(frozen=True, slots=True)
 class ModelLeaveOneOut:
-    """A model on a device that had no say; the sums are as in `Merged`."""
+    """The regret of a model on a device that had no say in its choices; the sums are as in `Merged`."""
 
     device: str
     estimate_s: float

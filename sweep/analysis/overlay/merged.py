@@ -1,4 +1,4 @@
-"""A model with one configuration a layer, and what that costs each device against its own best."""
+"""Merges one configuration a layer into a model, and sums what the model costs each device against its own best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a configuration is from the best on every device at once, and which is chosen for it.
+"""The metric M: how much slower a configuration is than each device's best, summed over the devices; M chooses.
 
 For devices i, t_i(c) is the time of configuration c and theta_i the least time that any configuration reached there,
 also one that is out because it has no time elsewhere. The regret of c on i is (t_i(c) - theta_i) / theta_i, and M(c)
@@ -29,7 +29,7 @@ _BLOCK_ROWS = 8192
 
 
 class Criterion(StrEnum):
-    """What the chosen configuration has least of."""
+    """The quantity that the chosen configuration makes least."""
 
     SUM = "sum"
     """M, the sum of the regrets."""

@@ -1,9 +1,9 @@
-"""What an overlay has to measure: which times its candidates lack, and whose times decide it. Measures nothing.
+"""Finds the times that an overlay still lacks, and the candidates whose times decide it. Measures nothing.
 
 First each candidate gets a time on every device, once. A time that was taken once is noisy, and theta and the choice
-are the least of many such: what they belong to was lucky, as likely as not. So those that decide a layer, the fastest
-on each device and the chosen one, are then measured in turns with whoever comes close, on every device, until those
-that decide it were all measured so.
+are the least of many such times: their candidates were lucky, as likely as not. So the candidates that decide a layer
+(the fastest on each device and the chosen one) are then measured in turns with those that come close, on every device,
+until all that decide it were measured in turns.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A whole network built from one log for all devices, against the same built from each device's own best.
+"""Compares a network built from the merged log with the same network built from each device's own best.
 
-Both run in turns on the device, so what is said of them is said by pairs of blocks. The estimates beside are sums over
-layers; what is between the layers, and the caches that one leaves to the next, is in the measured times alone.
+Both run in turns on the device, so pairs of blocks decide the verdict. The estimates are sums over layers; the work
+between layers, and the caches that one layer leaves to the next, are in the measured times alone.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class NetworkTimes:
-    """One build on one device."""
+    """The repeats of one build on one device, round by round, or the reason why there are none."""
 
     blocks: Sequence[Sequence[float]] = ()
     """Seconds of the repeats of each round, as far as they could be taken."""
     untuned_tasks: int | None = None
     """Of its layers, those that the log has no schedule for."""
     output_max_abs_diff: float | None = None
-    """From the reference."""
+    """The largest difference of its output from the expected output."""
     disturbed: Sequence[str] = ()
-    """What went on beside, as far as it was seen in a block that counts."""
+    """Reasons why blocks that count were disturbed."""
     failure: str | None = None
     """Why there are no times, or not all."""
 
@@ -65,7 +65,7 @@ class NetworkTimes:
 
 @dataclass(frozen=True, slots=True)
 class NetworkOnDevice:
-    """Both builds on one device."""
+    """The merged build and the device's own build on one device: their times and estimates."""
 
     device: str
     merged: NetworkTimes

@@ -1,4 +1,4 @@
-"""An overlay as a whole: the choice of each layer, the model made of them, and what it costs; as text and as data."""
+"""The whole overlay: the choice of each layer, the merged model and its cost on each device, as text and as data."""
 
 from __future__ import annotations
 
