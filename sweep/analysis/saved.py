@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.results import Results, SweepSummary
 from sweep.errors import RecordError
+from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUMMARY_KEY", "TABLES", "read_saved", "read_table"]
+__all__ = ["SUMMARY_KEY", "read_saved", "read_table"]
 
 SUMMARY_KEY = b"sweep.summary"
 """Where the metadata of results.parquet keeps the sweep's summary."""
-TABLES = {
-    "results": "results.parquet",
-    "measurements": "measurements.parquet",
-    "curves": "tuning_curves.parquet",
-    "tasks": "tuning_tasks.parquet",
-    "records": "tuning_records.parquet",
-}
-"""File of each table in a sweep directory."""
 
 
 def read_saved(sweep_dir: Path) -> Results:
@@ -30,7 +23,7 @@ def read_saved(sweep_dir: Path) -> Results:
     cells = read_table(sweep_dir, "results")
     about = (cells.schema.metadata or {}).get(SUMMARY_KEY)
     if about is None:
-        raise RecordError(f"{sweep_dir / TABLES['results']}: not a result table of a sweep")
+        raise RecordError(f"{SweepDir(sweep_dir).table('results')}: not a result table of a sweep")
     return Results(
         summary=SweepSummary.from_json(about),
         cells=cells.to_pylist(),
@@ -45,7 +38,7 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = sweep_dir / TABLES[name]
+    path = SweepDir(sweep_dir).table(name)
     if not path.is_file():
         raise RecordError(f"{path}: no such table; `sweep run` writes it")
     try:

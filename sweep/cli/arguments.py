@@ -9,6 +9,7 @@ import typer
 
 from sweep.cli.completion import device_keys, selections
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     from sweep.study.cluster.cluster import Cluster
@@ -31,7 +32,6 @@ __all__ = [
     "SweepDirArgument",
     "load_both",
     "load_place",
-    "require_sweep",
     "show_report",
     "shown",
 ]
@@ -105,18 +105,11 @@ def load_place(path: Path) -> Cluster:
     return load_cluster(path)
 
 
-def require_sweep(folder: Path) -> None:
-    if not (folder / "ledger.jsonl").is_file():
-        raise StudyError(
-            "is not a sweep directory", key="DIR", value=str(folder), allowed="a folder that `sweep run` made"
-        )
-
-
 def show_report(folder: Path, name: str) -> None:
     from sweep.api.session.table_cache import current_results
     from sweep.report.writing import FORMATS, print_report
 
-    require_sweep(folder)
+    SweepDir(folder).require_as("DIR")
     if name not in FORMATS:
         raise StudyError("no such format", key="--format", value=name, allowed=", ".join(FORMATS))
     print_report(folder, name, results=current_results(folder))

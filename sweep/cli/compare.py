@@ -14,8 +14,8 @@ from sweep.cli.arguments import (
     JsonOption,
     SweepDirArgument,
     load_place,
-    require_sweep,
 )
+from sweep.files.sweep_dir import SweepDir
 
 __all__ = ["compare_command"]
 
@@ -41,7 +41,7 @@ def compare_command(
     from sweep.api.commands.compare import compare, compare_more
     from sweep.running.signals import OrderlyEnd
 
-    require_sweep(folder)
+    SweepDir(folder).require_as("DIR")
     if measure_more:
         with OrderlyEnd():
             found = compare_more(

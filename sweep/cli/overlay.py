@@ -20,6 +20,7 @@ from sweep.cli.arguments import (
     shown,
 )
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     from sweep.analysis.overlay.overlay import Overlay
@@ -70,7 +71,7 @@ def overlay_command(
     chosen = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     criterion = Criterion.WORST if minimax else Criterion.SUM
     question = Question(Asked(chosen, model, opt_level, only), layer, best, _weights(weights), criterion)
-    files = out or folder / "overlay"
+    files = out or SweepDir(folder).overlay
     found = _measured(folder, cluster, question, files, network) if measure else look(folder, question).overlay
     paths = write(found, files, f"Overlay of {shown(folder)}", folder)
     typer.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False) if as_json else found.as_text())

@@ -30,6 +30,7 @@ from sweep.cli.arguments import (
     shown,
 )
 from sweep.errors import RecordError, StudyError
+from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     from sweep.api.commands.run import SweepRun
@@ -215,7 +216,7 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
         typer.echo(f"{ended.stopped}: the same command does what was skipped")
     if ended.cut_short:
         typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
-    typer.echo(f"report: {folder / 'report' / 'index.html'}")
+    typer.echo(f"report: {SweepDir(folder).report / 'index.html'}")
     if place.is_mirrored:
         typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
 

@@ -11,9 +11,10 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, require_sweep, show_report, shown
+from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, show_report, shown
 from sweep.cli.completion import formats
 from sweep.errors import LedgerError, StudyError
+from sweep.files.sweep_dir import SweepDir
 
 __all__ = ["report_command", "status_command", "ui_command", "where_command"]
 
@@ -67,7 +68,7 @@ def where_command(
     """
     from sweep.api.session.artifact_paths import cells_of, sweeps_below
 
-    if (folder / "ledger.jsonl").is_file():
+    if SweepDir(folder).is_sweep:
         cells = cells_of(folder)
         if as_json:
             typer.echo(json.dumps([cell.as_dict() for cell in cells], indent=2))
@@ -127,7 +128,7 @@ def ui_command(
     from sweep.record.mlflow.ui_view import FAILED, view_path
     from sweep.running.ledger.saved_plan import read_plan
 
-    require_sweep(folder)
+    SweepDir(folder).require_as("DIR")
     experiment = experiment_of(folder, str(read_plan(folder)["study"]))
     if experiment is None:
         server = known_server(folder)

@@ -14,6 +14,7 @@ from sweep.engine.site import Site
 from sweep.engine.stage_calls import MeasureCall
 from sweep.engine.tuner_worker import CandidateBuilder
 from sweep.errors import MeasureFailed, SweepError
+from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Device
 from sweep.study.runtimes import runtime_of
 from sweep.toolchain.tuning.job import Arguments
@@ -144,7 +145,7 @@ class DeviceWorker:
                 "target": dict(device.target),
                 "threads": device.threads,
                 "linker": device.linker,
-                "out_path": str(self._sweep_dir / "artifacts" / "kernel" / f"{device.key}.so"),
+                "out_path": str(SweepDir(self._sweep_dir).sentinel_kernel(device.key)),
             }
             try:
                 made = self._submit("build_reference_kernel", arguments, KERNEL_TIME_LIMIT_S).result()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import DiskFull, SweepError
+from sweep.files.sweep_dir import stage_folder
 from sweep.running.contract import Attempt, Done, Failed
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _class_of(error: Exception, traceback_text: str) -> str:
 
 def folder_of(stage: Stage) -> str:
     """Where a stage's files lie, relative to the sweep directory."""
-    return f"artifacts/{stage.kind}/{stage.id}"
+    return stage_folder(stage.kind, stage.id)
 
 
 def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from sweep.files.sweep_dir import records_folder
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
 from sweep.planning.stage import KINDS, Stage
 from sweep.planning.versions import versions_of
@@ -110,7 +111,7 @@ class SharedStages:
             lambda: {
                 "tuner": tuner.label,
                 "tuner_key": f"{target.hash}/{tuner.label}-{cell.device}",
-                "records": f"records/{target.hash}/{tuner.label}-{cell.device}",
+                "records": records_folder(target.hash, f"{tuner.label}-{cell.device}"),
                 "members": 0,
                 "linker": self._devices[cell.device].linker,
             },

@@ -7,16 +7,17 @@ the tuner reads the file. The table is made of these logs alone.
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 
 from sweep.analysis.old_logs import FORMATS, LogReader, OldRecord
 from sweep.errors import RecordError
+from sweep.files.atomic import replacing
+from sweep.files.sweep_dir import SweepDir, records_folder
 from sweep.record.parquet_tables import record_rows, write_records
 
 __all__ = ["ImportedLogEntry", "ImportedLogs"]
@@ -34,7 +35,7 @@ class ImportedLogs:
         self._folder = folder
         self._stack = ExitStack()
         self._logs: dict[tuple[str, str], ImportedLogEntry] = {}
-        for path in (folder / "records").glob("*/*.jsonl"):
+        for path in SweepDir(folder).records.glob("*/*.jsonl"):
             if path.stem in FORMATS and path.is_file():
                 self.of(path.parent.name, path.stem)
 
@@ -66,7 +67,7 @@ class ImportedLogEntry:
     def __init__(self, folder: Path, device: str, tuner: str) -> None:
         """Raises StudyError where a line of it was damaged since it was written."""
         self.device, self.tuner = device, tuner
-        self._name = f"records/{device}/{tuner}.jsonl"
+        self._name = f"{records_folder(device, tuner)}.jsonl"
         self._path = folder / self._name
         self._line_of: dict[bytes, int] = {}
         self._parts: list[pa.Table] = []
@@ -98,20 +99,16 @@ class ImportedLogEntry:
         """Put the new lines behind the old. A kill leaves the file as it was or as it shall be. Raises RecordError."""
         if len(self._line_of) == self._before:
             return
-        partial = self._path.with_name(f".{self._path.name}.{uuid4().hex[:8]}.partial")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.is_file():
-                shutil.copyfile(self._path, partial)
-            self._new.seek(0)
-            with partial.open("ab") as file:
-                shutil.copyfileobj(self._new, file)
-            partial.replace(self._path)
+            with replacing(self._path, is_synced=True) as partial:
+                if self._path.is_file():
+                    shutil.copyfile(self._path, partial)
+                self._new.seek(0)
+                with partial.open("ab") as file:
+                    shutil.copyfileobj(self._new, file)
         except OSError as error:
             raise RecordError(f"{self._path}: cannot be written: {error}") from error
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of what was not saved."""

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.analysis.results import Results
-from sweep.analysis.saved import SUMMARY_KEY, TABLES, read_saved, read_table
+from sweep.analysis.saved import SUMMARY_KEY, read_saved, read_table
 from sweep.errors import RecordError
+from sweep.files.atomic import replacing
+from sweep.files.sweep_dir import SweepDir
 from sweep.record.schemas import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS
 from sweep.record.table_source import SOURCE_KEY
 
@@ -49,7 +49,7 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
         "tasks": _table(results.tasks, TUNING_TASKS),
         "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
     }
-    return [_write(_with_source(table, source), sweep_dir / TABLES[name]) for name, table in tables.items()]
+    return [_write(_with_source(table, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]
 
 
 def record_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -59,7 +59,7 @@ def record_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
 
 def write_records(records: pa.Table, folder: Path) -> Path:
     """Write tuning_records.parquet alone, for records that no sweep has made. Raises RecordError."""
-    return _write(records, folder / TABLES["records"])
+    return _write(records, SweepDir(folder).table("records"))
 
 
 def read_results(sweep_dir: Path) -> pa.Table:
@@ -101,21 +101,17 @@ def _with_source(table: pa.Table, source: str) -> pa.Table:
 
 
 def _write(table: pa.Table, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, partial, compression="zstd")
-        partial.replace(path)
+        with replacing(path) as partial:
+            pq.write_table(table, partial, compression="zstd")
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return path
 
 
 def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
-    for log in sorted((sweep_dir / "records").glob("**/trials.jsonl")):
+    for log in sorted(SweepDir(sweep_dir).records.glob("**/trials.jsonl")):
         name, validated = str(log.relative_to(sweep_dir)), _validated(log.with_name("validations.jsonl"))
         for trial in _lines(log):
             target = trial.get("target")

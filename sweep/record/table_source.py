@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweep.analysis.saved import TABLES
+from sweep.files.sweep_dir import TABLES, SweepDir
 
 __all__ = ["SOURCE_KEY", "is_current", "source_of"]
 
@@ -25,14 +25,14 @@ def source_of(sweep_dir: Path) -> str:
 
     Ledger and logs only grow, so of them the sizes are enough, and the ledger's end with its checksum.
     """
-    found = hashlib.sha256(_bytes(sweep_dir / "plan.json"))
-    ledger = sweep_dir / "ledger.jsonl"
-    if ledger.is_file():
-        with ledger.open("rb") as file:
+    home = SweepDir(sweep_dir)
+    found = hashlib.sha256(_bytes(home.plan))
+    if home.ledger.is_file():
+        with home.ledger.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL_BYTES))
             found.update(f"{size}:".encode() + file.read())
-    for log in sorted((sweep_dir / "records").glob("**/*.jsonl")):
+    for log in sorted(home.records.glob("**/*.jsonl")):
         found.update(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n".encode())
     return found.hexdigest()[:16]
 
@@ -40,7 +40,7 @@ def source_of(sweep_dir: Path) -> str:
 def is_current(sweep_dir: Path) -> bool:
     """Whether all tables are there, and of what plan, ledger and logs hold now."""
     now = source_of(sweep_dir).encode()
-    return all(_source(sweep_dir / name) == now for name in TABLES.values())
+    return all(_source(SweepDir(sweep_dir).table(name)) == now for name in TABLES)
 
 
 def _source(path: Path) -> bytes | None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from uuid import uuid4
 
 from rich.console import Console
 
 from sweep.analysis.results import Results
-from sweep.analysis.saved import TABLES, read_saved
+from sweep.analysis.saved import read_saved
 from sweep.errors import RecordError
+from sweep.files.atomic import write_text
+from sweep.files.sweep_dir import SweepDir
 from sweep.report.page import render_page
 from sweep.report.table import render_results
 from sweep.report.texts import as_csv, as_json, as_markdown
@@ -36,7 +36,7 @@ def write_report(results: Results, sweep_dir: Path, formats: Sequence[str] = tup
     written = []
     for name in (known for known in _WRITTEN if known in formats):
         file, render = _WRITTEN[name]
-        written.append(_write(sweep_dir / "report" / file, render(results)))
+        written.append(_write(SweepDir(sweep_dir).report / file, render(results)))
     return written
 
 
@@ -46,7 +46,7 @@ def print_report(sweep_dir: Path, name: str, console: Console | None = None, *, 
     if name == "table":
         render_results(results, console)
     elif name == "parquet":
-        console.out(str(sweep_dir / TABLES["results"]), highlight=False)
+        console.out(str(SweepDir(sweep_dir).table("results")), highlight=False)
     elif name == "html":
         console.out(str(write_report(results, sweep_dir, ["html"])[0]), highlight=False)
     else:
@@ -55,14 +55,9 @@ def print_report(sweep_dir: Path, name: str, console: Console | None = None, *, 
 
 
 def _write(path: Path, text: str) -> Path:
-    partial = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_text(path, text)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
     return path

@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sweep.errors import LedgerError
+from sweep.files.atomic import write_bytes
+from sweep.files.sweep_dir import ARTIFACTS, SweepDir
 from sweep.storage.commits import FOLDER, Chain, Commit, StoredFile, latest
 from sweep.storage.store import Store
 
-__all__ = ["LEDGER", "fetch_files", "read_chain", "sha256_of", "write_ledger"]
+__all__ = ["fetch_files", "read_chain", "sha256_of", "write_ledger"]
 
-LEDGER = "ledger.jsonl"
 _AT_ONCE = 8
 _PART = ".fetched"
 
@@ -34,13 +35,11 @@ def write_ledger(chain: Chain, folder: Path) -> None:
     Raises:
         LedgerError: the folder's ledger is another one.
     """
-    path = folder / LEDGER
+    path = SweepDir(folder).ledger
     here = path.read_bytes() if path.is_file() else b""
     if not chain.lines.startswith(here[: here.rfind(b"\n") + 1]):
         raise LedgerError(f"{path} is not a beginning of the stored one")
-    part = path.with_name(LEDGER + _PART)
-    part.write_bytes(chain.lines)
-    part.replace(path)
+    write_bytes(path, chain.lines, is_synced=True)
 
 
 def fetch_files(store: Store, files: Mapping[str, StoredFile], folder: Path) -> None:
@@ -67,7 +66,7 @@ def sha256_of(path: Path) -> str:
 def _unit(path: str) -> str:
     """What appears at once: the folder of a stage, or a file."""
     parts = Path(path).parts
-    return str(Path(*parts[:3])) if parts[0] == "artifacts" and len(parts) > 3 else path
+    return str(Path(*parts[:3])) if parts[0] == ARTIFACTS and len(parts) > 3 else path
 
 
 def _fetch_unit(store: Store, unit: str, wanted: Mapping[str, StoredFile], folder: Path) -> None:

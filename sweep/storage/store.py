@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 from pyarrow import fs
 
 from sweep.errors import RecordError, StudyError, in_one_line
+from sweep.files.atomic import replacing
 
 __all__ = ["Found", "Store"]
 
@@ -94,7 +94,7 @@ class Store:
             (
                 Found(os.path.relpath(info.path, self._base), info.mtime.timestamp())
                 for info in infos
-                if info.type == fs.FileType.File and not info.base_name.startswith(".part-")
+                if info.type == fs.FileType.File and not info.base_name.startswith(".")
             ),
             key=lambda found: found.key,
         )
@@ -118,15 +118,8 @@ class Store:
             return
         path = Path(self._path(key))
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".part-{uuid4().hex}")
-        try:
-            with part.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with replacing(path, is_synced=True) as partial, partial.open("wb") as file:
+            yield file
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.errors import LedgerError, RecordError
+from sweep.files.sweep_dir import ARTIFACTS, PLAN, RECORDS, STUDY, SweepDir
 from sweep.running.ledger.lines import decode_line
 from sweep.storage.commits import Chain, Commit, StoredFile, key_of
-from sweep.storage.restore import LEDGER, sha256_of
+from sweep.storage.restore import sha256_of
 from sweep.storage.store import Store
 from sweep.storage.write_claim import WriteClaim
 
@@ -27,7 +28,7 @@ _CHANGING_EVERY_S = 30.0
 _LONGEST_WAIT_S = 60.0
 _AT_THE_END_S = 60.0
 """For a store that is away when the run ends."""
-_CHANGING = ("study.yaml", "plan.json")
+_CHANGING = (STUDY, PLAN)
 _SCRATCH = (".", "candidates-")
 """Begin the names of what is in the making."""
 
@@ -116,7 +117,7 @@ class StoreMirror:
     def _new_lines(self) -> bytes:
         """Whole ones, after those that were sent."""
         try:
-            with (self._folder / LEDGER).open("rb") as file:
+            with SweepDir(self._folder).ledger.open("rb") as file:
                 file.seek(self._sent_bytes)
                 data = file.read()
         except FileNotFoundError:
@@ -124,7 +125,7 @@ class StoreMirror:
         lines = data[: data.rfind(b"\n") + 1]
         first = decode_line(lines[: lines.find(b"\n") + 1])
         if first is not None and first["seq"] != self._seq + 1:
-            raise LedgerError(f"{self._folder / LEDGER} is not what {self._store.name} has of it any more")
+            raise LedgerError(f"{SweepDir(self._folder).ledger} is not what {self._store.name} has of it any more")
         return lines
 
     def _named_by(self, lines: bytes) -> Iterator[str]:
@@ -137,7 +138,7 @@ class StoreMirror:
 
     def _changing(self) -> list[str]:
         """Files that are written to while the sweep goes on."""
-        return [*(name for name in _CHANGING if (self._folder / name).is_file()), *self._below("records")]
+        return [*(name for name in _CHANGING if (self._folder / name).is_file()), *self._below(RECORDS)]
 
     def _below(self, named: str) -> list[str]:
         return sorted(
@@ -171,4 +172,4 @@ def _key(path: str, sha256: str) -> str:
     """What a stage has made is where a person looks for it. What changes is kept by content: a commit that names it
     must find it as it was.
     """
-    return path if path.startswith("artifacts/") else f"contents/{sha256}"
+    return path if path.startswith(f"{ARTIFACTS}/") else f"contents/{sha256}"

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import BuildFailed, in_one_line
+from sweep.files.atomic import replacing
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.lowering import finish
 from sweep.toolchain.tvm_loader import load_tvm, target_json
@@ -86,15 +87,13 @@ def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | No
     tvm = load_tvm(())
     remove_rewrite = importlib.import_module("tvm.s_tir.transform").RemoveWeightLayoutRewriteBlock
     start = time.perf_counter()
-    part = out_path.with_name(f".{out_path.name}.part.so")
     try:
-        with target, tvm.transform.PassContext(opt_level=3):
-            library = tvm.compile(remove_rewrite(skip_tensor_rewrite=True)(module), target)
-        library.export_library(str(part), **_linking(target, linker))
+        with replacing(out_path, suffix=".so") as partial:  # which tells TVM what to write
+            with target, tvm.transform.PassContext(opt_level=3):
+                library = tvm.compile(remove_rewrite(skip_tensor_rewrite=True)(module), target)
+            library.export_library(str(partial), **_linking(target, linker))
     except Exception as error:
-        part.unlink(missing_ok=True)
         raise BuildFailed(in_one_line(error)) from error
-    part.replace(out_path)
     return {"artifact_bytes": out_path.stat().st_size, "build_s": time.perf_counter() - start}
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LowerFailed, in_one_line
+from sweep.files.atomic import replacing_folder
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
 __all__ = ["build_artifact", "build_candidate", "build_reference_kernel", "import_model", "lower_model", "preload"]
@@ -37,7 +36,7 @@ def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: 
     """Read an ONNX network into a directory with its Relax module, inputs and reference output. Raises ImportFailed."""
     from sweep.toolchain.models.onnx_import import import_network
 
-    with _whole(Path(out_dir)) as folder:
+    with replacing_folder(Path(out_dir)) as folder:
         result = import_network(options, hints, folder)
     return {"dir": _relative(out_dir), **result}
 
@@ -52,7 +51,7 @@ def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> di
     tvm = load_tvm(())
     module = tvm.ir.load_json((Path(import_dir) / _MODULE).read_text(encoding="utf-8"))
     lowered = lower(module, options, target)
-    with _whole(Path(out_dir)) as folder:
+    with replacing_folder(Path(out_dir)) as folder:
         (folder / _MODULE).write_text(str(tvm.ir.save_json(lowered)), encoding="utf-8")
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")
@@ -86,7 +85,7 @@ def build_artifact(
     lowered = Path(lower_dir)
     module = load_tvm(()).ir.load_json((lowered / _MODULE).read_text(encoding="utf-8"))
     lowering = json.loads((lowered / _LOWERING).read_text(encoding="utf-8"))
-    with _whole(Path(out_dir)) as folder:
+    with replacing_folder(Path(out_dir)) as folder:
         records = None if records_dir is None else Path(records_dir)
         result = build_library(module, lowering, target, records, folder, linker)
     return {"dir": _relative(out_dir), **result}
@@ -131,24 +130,6 @@ def _compile_once(target: Any) -> None:
     with tempfile.TemporaryDirectory() as folder, target:
         library = tvm.compile(tvm.IRModule({"main": function}), target)
         library.mod.write_to_file(f"{folder}/warm.o")
-
-
-@contextmanager
-def _whole(out_dir: Path) -> Iterator[Path]:
-    """A folder to write in that takes the place of `out_dir` if the block ends well, and is gone if it does not."""
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    for killed in out_dir.parent.glob(f".{out_dir.name}-*"):
-        shutil.rmtree(killed, ignore_errors=True)  # what a former attempt has left
-    folder = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}-", dir=out_dir.parent))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if out_dir.exists():
-            shutil.rmtree(out_dir)
-        folder.replace(out_dir)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 def _relative(out_dir: str) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.analysis.sentinel_values import median_s
-from sweep.toolchain.tuning.records.line_log import append_line, cut_torn_line
+from sweep.files.atomic import write_text
+from sweep.files.line_log import append_line, cut_torn_line
 
 __all__ = [
     "NOTHING",
@@ -154,9 +155,7 @@ def write_log(records: Iterable[NativeRecord], folder: Path) -> None:
     positions: dict[str, int] = {}
     lines = [record.at(positions.setdefault(record.workload, len(positions))) for record in records]
     for name, texts in ((RECORDS, lines), (WORKLOADS, list(positions))):
-        partial = folder / f".{name}.partial"
-        partial.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-        partial.replace(folder / name)
+        write_text(folder / name, "".join(f"{text}\n" for text in texts))
 
 
 class NativeLog:

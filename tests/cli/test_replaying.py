@@ -71,7 +71,7 @@ def test_what_was_not_recorded_fails_and_says_so(recorded: Path, here: Path, swe
     ("cluster", "says"),
     [
         (REPLAY.replace("replay: {sweep: SWEEP}", ""), ["replay: is missing", "directory of a sweep"]),
-        (REPLAY.replace("SWEEP", "nowhere"), ["replay.sweep: is no sweep directory", "'nowhere'"]),
+        (REPLAY.replace("SWEEP", "nowhere"), ["replay.sweep: is not a sweep directory", "'nowhere'"]),
         (REPLAY.replace("devices: [{key: sim-0}, {key: sim-1}]", ""), ["devices: is missing or empty"]),
         (REPLAY.replace("sweep: SWEEP", "sweep: out, speed: -1"), ["replay.speed"]),
     ],

@@ -10,6 +10,7 @@ from sweep.analysis.comparison import CellComparison, compare_cells, find_cell
 from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
 from sweep.api.session.table_cache import refresh
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.ledger import read_ledger
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: boo
     one, other = _measured(folder, first), _measured(folder, second)
     if one.cell_id == other.cell_id:
         raise StudyError("is the first one again", key="CELL", value=second, allowed="two cells")
-    pairs = read_ledger(folder).pairs if (folder / "ledger.jsonl").is_file() else []
+    pairs = read_ledger(folder).pairs if SweepDir(folder).is_sweep else []
     return compare_cells(one, other, across_hosts, PairedBlocks.of(pairs, one.cell_id, other.cell_id))
 
 

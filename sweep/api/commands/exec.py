@@ -16,6 +16,8 @@ from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, measure_stage, perform_stage
 from sweep.api.session.table_cache import refresh
 from sweep.errors import StudyError
+from sweep.files.line_log import append_line
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
@@ -24,7 +26,6 @@ from sweep.study.spec import NATIVE, TVM, Measure, Target
 
 __all__ = ["Executed", "execute"]
 
-_LOG = "exec.jsonl"
 _ALLOWED = "a folder of artifacts/build or of records below a sweep directory"
 
 
@@ -85,8 +86,7 @@ def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | 
         built = made.results["build"] if made.kind == "build" else _compile(engine, made, device)
         measured = _measure(engine, made, device, built, measure or Measure())
     done = Executed(str(what), key, made.cell, measured, made.sweep_dir / built["dir"] / "lib.so")
-    with (made.sweep_dir / _LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"t": time.time(), **done.as_dict()}) + "\n")
+    append_line(SweepDir(made.sweep_dir).executions, json.dumps({"t": time.time(), **done.as_dict()}))
     return done
 
 
@@ -107,7 +107,7 @@ class _Made:
 def _find(what: Path) -> _Made:
     folder = (what.parent if what.name == "lib.so" else what).resolve()
     sweep_dir = folder.parent.parent.parent
-    if not (sweep_dir / "ledger.jsonl").is_file() or not folder.is_dir():
+    if not SweepDir(sweep_dir).is_sweep or not folder.is_dir():
         raise StudyError("is nothing that can be measured", key="WHAT", value=str(what), allowed=_ALLOWED)
     relative = folder.relative_to(sweep_dir).as_posix()
     done = read_ledger(sweep_dir).done

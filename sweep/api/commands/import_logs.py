@@ -17,8 +17,8 @@ from filelock import FileLock, Timeout
 
 from sweep.analysis.formatting import plural
 from sweep.analysis.old_logs import FORMATS, LogReader
-from sweep.analysis.saved import TABLES
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     from sweep.record.imported_logs import ImportedLogs
@@ -28,7 +28,6 @@ __all__ = ["Import", "ImportedLog", "Source", "import_logs", "sources_of"]
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 """What a cluster file takes as a key."""
 _LOGS = "an AutoTVM or Ansor log"
-_LOCK = "import.lock"
 _WAIT_S = 600.0
 """For another import into the same folder."""
 
@@ -124,7 +123,7 @@ def import_logs(sources: Sequence[Source], out: Path) -> Import:
     devices_of = timed.group_by("workload").aggregate([("device", "count_distinct")])["device_count_distinct"]
     return Import(
         logs=logs,
-        table=str(out / TABLES["records"]),
+        table=str(SweepDir(out).table("records")),
         records=table.num_rows,
         workloads=len(table["workload"].unique()),
         shared_workloads=sum(count > 1 for count in devices_of.to_pylist()),
@@ -172,7 +171,7 @@ def _claimed(out: Path) -> Iterator[None]:
         made = [folder for folder in (out, *out.parents) if not folder.exists()]
         _check_folder(out)
         out.mkdir(parents=True, exist_ok=True)
-        with FileLock(out / _LOCK, timeout=_WAIT_S):
+        with FileLock(SweepDir(out).import_lock, timeout=_WAIT_S):
             yield
         made = []
     except Timeout:
@@ -185,19 +184,20 @@ def _claimed(out: Path) -> Iterator[None]:
     finally:
         for folder in made:
             with suppress(OSError):
-                (folder / _LOCK).unlink(missing_ok=True)
+                SweepDir(folder).import_lock.unlink(missing_ok=True)
                 folder.rmdir()
 
 
 def _check_folder(out: Path) -> None:
-    if not out.exists() or (out.is_dir() and not any(path.name != _LOCK for path in out.iterdir())):
+    files = SweepDir(out)
+    if not out.exists() or (out.is_dir() and not any(path != files.import_lock for path in out.iterdir())):
         return
     allowed = "a new, an empty or an earlier import's folder"
     if not out.is_dir():
         raise StudyError("is not a folder", key="--out", value=str(out), allowed=allowed)
-    if (out / "ledger.jsonl").exists() or (out / "ledger.lock").exists():
+    if files.is_taken:
         raise StudyError("is a sweep's, which has records of its own", key="--out", value=str(out), allowed=allowed)
-    if not any(path for name in FORMATS for path in (out / "records").glob(f"*/{name}.jsonl")):
+    if not any(path for name in FORMATS for path in files.records.glob(f"*/{name}.jsonl")):
         raise StudyError("holds other things", key="--out", value=str(out), allowed=allowed)
 
 

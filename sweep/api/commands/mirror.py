@@ -22,6 +22,7 @@ from sweep.analysis.outcome import SweepOutcome
 from sweep.analysis.results import Results, derive
 from sweep.api.session.connectivity import check_store
 from sweep.errors import LedgerError, RecordError
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.ledger import is_held, read_ledger
 from sweep.running.ledger.sweep_outcome import sweep_outcome
 
@@ -184,7 +185,7 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
         LedgerError: the folder is not a sweep directory, or is being run, which mirrors it already.
         RecordError: the store cannot be read or written.
     """
-    from sweep.record.mlflow.mirror_process import LOCK, finish
+    from sweep.record.mlflow.mirror_process import finish
     from sweep.record.mlflow.tracking_store import without_password
     from sweep.running.ledger.saved_plan import restore
 
@@ -197,7 +198,7 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
     sweep = restore(folder)
     following = order_for(folder, sweep.study, to).following(sweep)
     try:
-        with filelock.FileLock(folder / LOCK, timeout=0):
+        with filelock.FileLock(SweepDir(folder).mlflow_lock, timeout=0):
             _step_until_all_in(following, say or (lambda line: None))
             run_ids = following.mirror.run_ids
             write_results(sweep_outcome(sweep.plan, sweep.question, state, folder), run_ids, to)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.outcome import SweepOutcome
 from sweep.api.session.table_cache import refresh
 from sweep.errors import LedgerError, StudyError
+from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
@@ -95,7 +96,7 @@ def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
     try:
         return read_ledger(sweep_dir).done
     except LedgerError:
-        if (sweep_dir / "ledger.jsonl").exists():
+        if SweepDir(sweep_dir).is_sweep:
             raise
         return {}
 
@@ -118,7 +119,7 @@ def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
         RecordError: the sweep does not have it.
         LedgerError: the ledger is damaged.
     """
-    from sweep.analysis.saved import TABLES, read_table
+    from sweep.analysis.saved import read_table
 
     if table not in TABLES:
         raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))
@@ -191,7 +192,7 @@ def _has_driver(sweep_dir: Path) -> bool:
     except OSError:
         pass  # a folder that can only be read
     try:
-        holder = json.loads((sweep_dir / "ledger.holder.json").read_text(encoding="utf-8"))
+        holder = json.loads(SweepDir(sweep_dir).holder.read_text(encoding="utf-8"))
         return bool(holder["host"] != socket.gethostname())
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -22,6 +22,8 @@ from sweep.api.session.reporting import current_outcome, write_report_of
 from sweep.api.session.stored_sweep import is_uri, stored
 from sweep.api.session.table_cache import current_results, known_runs, known_server
 from sweep.api.session.warm_start_sources import with_warm_start
+from sweep.files.atomic import write_text
+from sweep.files.sweep_dir import SweepDir
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
@@ -47,9 +49,6 @@ Watcher = Callable[[Plan, Ledger], Observer]
 
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
 """Whose versions a run notes, beside those of the study's runtimes."""
-_REPORTED = Path("report") / ".source"
-"""What report and MLflow were made from, as `sweep.record.table_source` says; written after them."""
-
 
 _PATIENCE_S = {"": 20.0, "interrupted": 5.0}
 """How long MLflow may make no progress at the end of a run. After Ctrl-C it is waited for no longer in any case."""
@@ -188,7 +187,7 @@ def _is_reported(sweep_dir: Path) -> bool:
     from sweep.record.table_source import is_current, source_of
 
     try:
-        reported = (sweep_dir / _REPORTED).read_text(encoding="utf-8")
+        reported = SweepDir(sweep_dir).reported.read_text(encoding="utf-8")
     except OSError:
         return False
     return reported == source_of(sweep_dir) and is_current(sweep_dir)
@@ -228,7 +227,7 @@ def _record(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: s
 def _note_reported(sweep_dir: Path, source: str) -> None:
     """Without the note, the next run writes tables, report and MLflow once more."""
     with suppress(OSError):
-        (sweep_dir / _REPORTED).write_text(source, encoding="utf-8")
+        write_text(SweepDir(sweep_dir).reported, source)
 
 
 def _conditions(study: Study) -> Mapping[str, Any]:

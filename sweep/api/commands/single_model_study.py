@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 
 from sweep.errors import StudyError
+from sweep.files.atomic import write_text
+from sweep.files.sweep_dir import SweepDir
 from sweep.study.model_file import LIGHT
 
 __all__ = ["SingleModelStudy", "write_study"]
@@ -67,13 +69,13 @@ def write_study(asked: SingleModelStudy, folder: Path) -> Path:
     text = _HEADER + yaml.safe_dump(asked.as_study(), sort_keys=False, allow_unicode=True)
     try:
         there = path.read_text(encoding="utf-8") if path.exists() else text
-        is_kept = (folder / "ledger.jsonl").exists() or not there.startswith(_HEADER)
+        is_kept = SweepDir(folder).is_sweep or not there.startswith(_HEADER)
         if there != text and is_kept:
             raise StudyError(
                 "is another study", key="--out", value=str(path), allowed=f"another --out, or `sweep run {path}`"
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         raise StudyError(f"cannot be written: {error.strerror}", key="--out", value=str(path)) from error
     return path

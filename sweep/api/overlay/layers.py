@@ -16,6 +16,7 @@ from sweep.analysis.overlay.missing import Contest, Gap, contest, gaps
 from sweep.api.overlay.overlay_targets import OverlayTarget
 from sweep.api.overlay.pipeline import BuildMeasurePipeline, Completed, Request
 from sweep.api.overlay.schedules import Schedules
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.signals import uninterrupted
 from sweep.toolchain.tuning.records.overlay_records import Configuration, OverlayRecords, folder_of
 
@@ -55,7 +56,7 @@ class LayerWork:
         """workshop: asked for once there is work."""
         self._seats = {seat.key: seat for seat in seats}
         self._workshop, self._watcher = workshop, watcher
-        self._records = sweep_dir / "records"
+        self._records = SweepDir(sweep_dir).records
         self._stores = {
             seat.key: OverlayRecords(sweep_dir / folder_of(seat.target_hash, seat.key), seat.key, seat.target_json)
             for seat in seats

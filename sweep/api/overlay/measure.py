@@ -17,7 +17,7 @@ from sweep.api.overlay.overlay import Known, Question, look
 from sweep.api.overlay.overlay_targets import OverlayTarget, common_workloads, seats_of
 from sweep.api.overlay.schedules import Schedules
 from sweep.api.session.farm_session import workplace
-from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
 from sweep.study.cluster.cluster import Cluster
@@ -46,9 +46,8 @@ def measure_overlay(
     """
     from sweep.engine.overlay_runner import OverlayRunner
 
-    if not (folder / "ledger.jsonl").is_file():
-        allowed = "a folder that `sweep run` made: imported logs have times and no schedules"
-        raise StudyError("has nothing to measure", key="DIR", value=str(folder), allowed=allowed)
+    allowed = "a folder that `sweep run` made: imported logs have times and no schedules"
+    SweepDir(folder).require_as("DIR", allowed=allowed)
     home = folder.absolute()
     restore(home)  # without its plan the tables would not follow what is measured
     with ExitStack() as closing:

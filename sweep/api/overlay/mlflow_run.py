@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.overlay.overlay import Overlay
 from sweep.errors import RecordError
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.saved_plan import read_plan
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def record(found: Overlay, folder: Path, files: Path, question: Question, tracki
     """Write the run, and say where; None for imported logs and for a single layer. tracking_uri: None for the store of
     the sweep. A store that is away is warned of: the files have everything.
     """
-    if question.layer is not None or not (folder / "ledger.jsonl").is_file():
+    if question.layer is not None or not SweepDir(folder).is_sweep:
         return None
     from sweep.record.mlflow.overlay_run import OverlayRun, record_overlay
 

@@ -21,6 +21,7 @@ from sweep.api.overlay.overlay_targets import OverlayTarget
 from sweep.api.overlay.schedules import Schedules
 from sweep.engine.stage_calls import MeasureCall
 from sweep.errors import DeviceLost, SweepError
+from sweep.files.sweep_dir import stage_folder
 from sweep.planning.fingerprint import fingerprint
 from sweep.planning.shared_stages import THRESHOLDS
 from sweep.study.spec import TVM, Measure
@@ -178,4 +179,4 @@ def _folder_of(seat: OverlayTarget, kind: str, records: Sequence[NativeRecord]) 
     """The same for the same schedules, whoever measured them when."""
     traces = sorted((one.workload, json.dumps(json.loads(one.record)[1][0])) for one in records)
     parts = {"lower": seat.lower_dir, "target": seat.target_json, "kind": kind, "traces": [list(one) for one in traces]}
-    return f"artifacts/build/overlay-{fingerprint(parts)[:16]}"
+    return stage_folder("build", f"overlay-{fingerprint(parts)[:16]}")

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.files.line_log import append_line, cut_torn_line
 from sweep.toolchain.native_log import lines_of
-from sweep.toolchain.tuning.records.line_log import append_line, cut_torn_line
 
 __all__ = ["NetworkLog"]
 

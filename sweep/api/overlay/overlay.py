@@ -13,10 +13,11 @@ from sweep.analysis.overlay import LayerTimes, layers_of, write_details, write_o
 from sweep.analysis.overlay.metric import Criterion
 from sweep.analysis.overlay.network import write_networks
 from sweep.analysis.overlay.overlay import Overlay, overlay_of
-from sweep.analysis.saved import TABLES, read_table
+from sweep.analysis.saved import read_table
 from sweep.api.overlay.selection import Asked, Choice, check_name, choose
 from sweep.api.session.table_cache import refresh
 from sweep.errors import RecordError, StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.suggestions import hint, listed
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def look(folder: Path, question: Question, among: frozenset[str] | None = None) 
         RecordError: the folder has no tuning records, or they cannot be told apart.
     """
     refresh(folder)
-    if not (folder / TABLES["records"]).is_file():
+    if not SweepDir(folder).table("records").is_file():
         allowed = "a folder that `sweep run` or `sweep import-logs` made"
         raise StudyError("has no tuning records", key="DIR", value=str(folder), allowed=allowed)
     records = read_table(folder, "records")

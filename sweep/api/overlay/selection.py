@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.saved import TABLES, read_table
+from sweep.analysis.saved import read_table
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.study.selection import parse_selection, select
 from sweep.study.spec import AXES, Cell
 from sweep.suggestions import hint, listed
@@ -70,7 +71,7 @@ def choose(folder: Path, records: pa.Table, asked: Asked) -> Choice:
     Raises:
         StudyError: it is not there, or several things are meant, of which an overlay takes one.
     """
-    if not (folder / TABLES["tasks"]).is_file():
+    if not SweepDir(folder).table("tasks").is_file():
         return _of_logs(records, asked)
     rows = read_table(folder, "tasks").to_pylist()
     rows = _meant(rows, asked)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.ledger import FinishedStage, read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 
@@ -60,12 +61,12 @@ def cells_of(sweep_dir: Path) -> list[CellFiles]:
 def sweeps_below(folder: Path) -> list[ArtifactPaths]:
     """The sweep directories right below a folder, by name; what is damaged is left out."""
     found = []
-    for ledger in sorted(folder.glob("*/ledger.jsonl")):
+    for sweep in SweepDir.below(folder):
         try:
-            state, plan = read_ledger(ledger.parent), read_plan(ledger.parent)
+            state, plan = read_ledger(sweep.path), read_plan(sweep.path)
         except LedgerError:
             continue
-        found.append(ArtifactPaths(ledger.parent, plan["study"], state.last_status or "running or lost"))
+        found.append(ArtifactPaths(sweep.path, plan["study"], state.last_status or "running or lost"))
     return found
 
 

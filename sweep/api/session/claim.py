@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 
 from sweep.errors import LedgerUnwritable, StudyError
+from sweep.files.atomic import write_bytes, write_text
+from sweep.files.sweep_dir import SweepDir
 from sweep.planning.stage import Plan
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import saved
@@ -16,7 +18,6 @@ from sweep.study.spec import Study
 __all__ = ["check", "claim", "default_sweep_dir", "write_inputs"]
 
 _ALLOWED = "a new, an empty or a sweep's folder"
-_LEDGER, _PLAN, _STUDY = "ledger.jsonl", "plan.json", "study.yaml"
 
 
 def default_sweep_dir(study: Study) -> Path:
@@ -35,9 +36,9 @@ def check(sweep_dir: Path, study: Study, *, fresh: bool = False) -> None:
             raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
         if not sweep_dir.is_dir() or not any(sweep_dir.iterdir()):
             return
-        if not (sweep_dir / _LEDGER).exists():
-            if not (sweep_dir / "ledger.lock").exists():
-                raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+        if not SweepDir(sweep_dir).is_taken:
+            raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
+        if not SweepDir(sweep_dir).is_sweep:
             return
         name = None if fresh else _study_of(sweep_dir)
     except OSError as error:
@@ -60,7 +61,7 @@ def claim(sweep_dir: Path, study: Study, *, fresh: bool) -> None:
     """
     check(sweep_dir, study, fresh=fresh)
     try:
-        if fresh and (sweep_dir / _LEDGER).exists():
+        if fresh and SweepDir(sweep_dir).is_sweep:
             with Ledger(sweep_dir) as ledger:  # refuses when a run has it
                 ledger.move(_free_name(sweep_dir))
         sweep_dir.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,7 @@ def _unusable(sweep_dir: Path, error: OSError) -> StudyError:
 def _study_of(sweep_dir: Path) -> str | None:
     """The study that the plan there is of; None where no plan can be read, which is then written anew."""
     try:
-        return str(json.loads((sweep_dir / _PLAN).read_text(encoding="utf-8"))["study"])
+        return str(json.loads(SweepDir(sweep_dir).plan.read_text(encoding="utf-8"))["study"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
@@ -89,19 +90,13 @@ def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
     Raises:
         LedgerUnwritable: the disk refuses.
     """
-    copy = sweep_dir / _STUDY
+    files = SweepDir(sweep_dir)
     try:
-        if study.path.is_file() and study.path.resolve() != copy.resolve():
-            _put(copy, study.path.read_bytes())
-        _put(sweep_dir / _PLAN, json.dumps(saved(study, plan)).encode())
+        if study.path.is_file() and study.path.resolve() != files.study.resolve():
+            write_bytes(files.study, study.path.read_bytes())
+        write_text(files.plan, json.dumps(saved(study, plan)), is_synced=True)
     except OSError as error:
         raise LedgerUnwritable(f"{sweep_dir}: cannot be written: {error}") from error
-
-
-def _put(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
 
 
 def _free_name(folder: Path) -> Path:

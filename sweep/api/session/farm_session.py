@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Cluster
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
 
     compile_cores, shares_cores = compile_cores_of(cluster)
     lent_cores = lent_cores_of(cluster)
-    farm = Farm(cluster, sweep_dir / "farm")
+    farm = Farm(cluster, SweepDir(sweep_dir).farm)
     remove_idle(host_lock_dir())
     with ExitStack() as closing:
         closing.callback(farm.down)

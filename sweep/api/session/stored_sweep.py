@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.errors import RecordError
+from sweep.files.sweep_dir import ARTIFACTS, TABLES, SweepDir
 
 if TYPE_CHECKING:
     from sweep.storage.store import Store
@@ -39,23 +40,24 @@ def stored(uri: str, *, fresh: bool = False) -> Iterator[Path]:
         RecordError: the store cannot be reached, at the beginning or at the end.
     """
     from sweep.storage.commits import Chain
-    from sweep.storage.restore import LEDGER, fetch_files, read_chain, write_ledger
+    from sweep.storage.restore import fetch_files, read_chain, write_ledger
     from sweep.storage.store import Store
     from sweep.storage.uploader import StoreMirror
     from sweep.storage.write_claim import WriteClaim
 
     store, folder = Store(uri), work_folder(uri)
+    ledger = SweepDir(folder).ledger
     lease = WriteClaim(store)
     try:
         chain = read_chain(store)
-        if fresh or not _go_together(folder / LEDGER, chain.lines):
+        if fresh or not _go_together(ledger, chain.lines):
             _move_aside(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if fresh:
             chain = Chain(epoch=chain.epoch)
         elif chain.lines:
             fetch_files(store, chain.files, folder)
-            if not (folder / LEDGER).exists() or (folder / LEDGER).stat().st_size < len(chain.lines):
+            if not ledger.exists() or ledger.stat().st_size < len(chain.lines):
                 write_ledger(chain, folder)
         mirror = StoreMirror(store, lease, chain, folder)
         try:
@@ -74,7 +76,7 @@ def fetched(uri: str) -> Path:
         StudyError: the URI cannot be one.
         RecordError: the store cannot be reached, or has no sweep there.
     """
-    from sweep.storage.restore import LEDGER, fetch_files, read_chain, write_ledger
+    from sweep.storage.restore import fetch_files, read_chain, write_ledger
     from sweep.storage.store import Store
 
     store = Store(uri)
@@ -82,10 +84,13 @@ def fetched(uri: str) -> Path:
     if chain.head is None:
         raise RecordError(f"{store.name}: there is no sweep")
     folder = work_folder(uri).with_name(f"{work_folder(uri).name}.read")
+    ledger = SweepDir(folder).ledger
     folder.mkdir(parents=True, exist_ok=True)
-    if not _go_together(folder / LEDGER, chain.lines):
-        (folder / LEDGER).unlink()
-    fetch_files(store, {path: file for path, file in chain.files.items() if not path.startswith("artifacts/")}, folder)
+    if not _go_together(ledger, chain.lines):
+        ledger.unlink()
+    fetch_files(
+        store, {path: file for path, file in chain.files.items() if not path.startswith(f"{ARTIFACTS}/")}, folder
+    )
     write_ledger(chain, folder)
     return folder
 
@@ -116,6 +121,7 @@ def _go_together(ledger: Path, lines: bytes) -> bool:
 
 def _publish(store: Store, folder: Path) -> None:
     """Tables and report, under their own names: they are made from the rest, and are for people."""
-    for path in [*folder.glob("*.parquet"), *(folder / "report").rglob("*")]:
+    files = SweepDir(folder)
+    for path in [*map(files.table, TABLES), *files.report.rglob("*")]:
         if path.is_file():
             store.send(str(path.relative_to(folder)), path)

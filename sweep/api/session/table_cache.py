@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.errors import LedgerError, RecordError
+from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     from sweep.analysis.results import Results
@@ -27,7 +28,7 @@ def refresh(sweep_dir: Path | str) -> None:
         LedgerError: the ledger is damaged.
     """
     folder = Path(sweep_dir)
-    if (folder / "ledger.jsonl").is_file():
+    if SweepDir(folder).is_sweep:
         _derive_where_old(folder)
 
 
@@ -46,7 +47,6 @@ def current_results(sweep_dir: Path) -> Results:
 def _derive_where_old(sweep_dir: Path) -> Results | None:
     """None where the tables there are current, or are all that can be had."""
     from sweep.analysis.results import derive
-    from sweep.analysis.saved import TABLES
     from sweep.record.parquet_tables import write_tables
     from sweep.record.table_source import is_current, source_of
     from sweep.running.ledger.ledger import read_ledger
@@ -60,7 +60,7 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
     try:
         sweep = restore(sweep_dir)
     except LedgerError as error:  # a run that was killed before it had one, or one of an earlier version
-        if not (sweep_dir / TABLES["results"]).is_file():
+        if not SweepDir(sweep_dir).table("results").is_file():
             raise
         logging.getLogger(__name__).warning("the tables stay as they are: %s", error)
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import RECORDS, SweepDir
 from sweep.planning.stage import Plan, Stage
 
 __all__ = ["with_warm_start"]
@@ -28,7 +29,7 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
         StudyError: a folder holds no records.
     """
     sources = [found for folder in folders for found in _records_below(folder)]
-    own = (sweep_dir / "records").resolve()
+    own = SweepDir(sweep_dir).records.resolve()
     sources = [source for source in sources if not source.resolve().is_relative_to(own)]
     targets = {source: _target_of(source) for source in sources}
 
@@ -46,7 +47,7 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
 
 
 def _records_below(folder: Path) -> list[Path]:
-    for pattern in (".", "*", "*/*", "records/*/*"):
+    for pattern in (".", "*", "*/*", f"{RECORDS}/*/*"):
         found = sorted({path.parent for path in folder.glob(f"{pattern}/{_DATABASE}" if pattern != "." else _DATABASE)})
         if found:
             return found

@@ -217,8 +217,7 @@ class Farm:
 
     def _remove_state(self) -> None:
         shutil.rmtree(self.state_dir / "tmp", ignore_errors=True)
-        for name in ("farm.json", "farm.json.partial"):
-            (self.state_dir / name).unlink(missing_ok=True)
+        (self.state_dir / "farm.json").unlink(missing_ok=True)
 
 
 def _absent(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweep.devices.processes import ProcessId, is_alive
+from sweep.files.atomic import write_text
 
 __all__ = ["announced", "farms_announced"]
 
@@ -21,9 +22,7 @@ def announced(folder: Path, cluster_file: Path, state_dir: Path) -> Iterator[Non
     """Tell of a farm for the time of the block, and not of one that is not up."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{hashlib.sha256(str(state_dir.resolve()).encode()).hexdigest()[:16]}.json"
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({"cluster": str(cluster_file.resolve()), "state_dir": str(state_dir.resolve())}))
-    partial.replace(path)
+    write_text(path, json.dumps({"cluster": str(cluster_file.resolve()), "state_dir": str(state_dir.resolve())}))
     try:
         yield
     finally:

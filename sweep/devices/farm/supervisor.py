@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
+from sweep.files.atomic import write_text
 
 log = logging.getLogger(__name__)
 
@@ -148,10 +149,8 @@ class Supervisor:
             "tracker": {"host": self.tracker_host, "port": self.tracker_port},
             "processes": [_describe(ward) for ward in self.wards],
         }
-        partial = self.state_dir / "farm.json.partial"
         try:
-            partial.write_text(json.dumps(state, indent=1))
-            partial.replace(self.state_dir / "farm.json")
+            write_text(self.state_dir / "farm.json", json.dumps(state, indent=1))
         except OSError as error:  # the servers are well: what is known of them is an earlier state
             log.info("farm.json stays as it is: %s", error)
 

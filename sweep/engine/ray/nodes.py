@@ -20,6 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sweep.engine.ray.node_probe import NodeView, look, refusal
 from sweep.engine.site import Site
 from sweep.errors import EngineError, in_one_line
+from sweep.files.sweep_dir import SweepDir
 
 __all__ = ["Node", "Nodes", "home_node", "pinned_to"]
 
@@ -58,7 +59,7 @@ class Nodes:
             EngineError: the driver's node itself has no TVM.
         """
         self._site, self._home_cpus = site, home_cpus
-        self._marker = site.sweep_dir / f".nodes-{secrets.token_hex(4)}"
+        self._marker = SweepDir(site.sweep_dir).node_marks(secrets.token_hex(4))
         self._wanted = self._look_here()
         self._asked: dict[ray.ObjectRef[NodeView], tuple[str, _Asked]] = {}
         self._refused: set[str] = set()

@@ -12,6 +12,7 @@ from typing import Any
 
 from sweep.analysis.ratios import Ratios
 from sweep.errors import RecordError
+from sweep.files.sweep_dir import SweepDir
 from sweep.record.mlflow.run_draft import ModelFile, RunDraft, draft_of
 from sweep.record.mlflow.sweep_mirror import MlflowMirror, SweepIdentity
 from sweep.running.ledger.ledger import LedgerState
@@ -35,7 +36,7 @@ class LedgerMirror:
         self._id, self._name, self._sweep_dir = parent_id, name, sweep_dir
         self._plan = sweep.plan
         self._models = {name: ModelFile.of(name, model) for name, model in sweep.models.items()}
-        self._tail = LedgerTail(sweep_dir / "ledger.jsonl")
+        self._tail = LedgerTail(SweepDir(sweep_dir).ledger)
         self._cells_of: dict[str, list[int]] = {}
         """Cells that take a stage."""
         for index, planned in enumerate(self._plan.cells):

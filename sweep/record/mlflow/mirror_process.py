@@ -25,17 +25,16 @@ from typing import Any, TextIO
 
 import filelock
 
-from sweep.analysis.saved import TABLES, read_saved
+from sweep.analysis.saved import read_saved
 from sweep.errors import SweepError
+from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.record.mlflow.ledger_mirror import LedgerMirror
 from sweep.record.mlflow.sweep_mirror import MlflowMirror
 from sweep.record.mlflow.ui_view import experiment_tags, shown_axes
 from sweep.running.ledger.saved_plan import SavedSweep, restore
 
-__all__ = ["LOCK", "MirrorOrder", "finish", "main"]
+__all__ = ["MirrorOrder", "finish", "main"]
 
-LOCK = "mlflow.lock"
-"""Held by the one process that mirrors a sweep."""
 _IDLE_S = 0.5
 """Between two looks at the ledger."""
 _NICENESS = 5
@@ -71,9 +70,10 @@ class MirrorOrder:
 def finish(following: LedgerMirror, sweep_dir: Path, status: str) -> None:
     """Add the tables, the report and the tuning logs to the parent run, and end it. Raises RecordError."""
     # Hidden files there are the run's own notes
-    report = sorted(path for path in (sweep_dir / "report").glob("[!.]*") if path.is_file())
-    logs = sorted(path for path in (sweep_dir / "records").glob("*/*") if path.is_dir())
-    tables = [path for name in TABLES.values() if (path := sweep_dir / name).is_file()]
+    home = SweepDir(sweep_dir)
+    report = sorted(path for path in home.report.glob("[!.]*") if path.is_file())
+    logs = sorted(path for path in home.records.glob("*/*") if path.is_dir())
+    tables = [path for path in map(home.table, TABLES) if path.is_file()]
     files = {"results": tables, "report": report, "tuning_logs": logs}
     following.mirror.record_results(read_saved(sweep_dir), files)
     following.mirror.close(status, following.state.last_t)
@@ -90,7 +90,7 @@ def main() -> int:
     words: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_listen, args=(words,), daemon=True).start()
     try:
-        with filelock.FileLock(Path(order.sweep_dir) / LOCK, timeout=0):
+        with filelock.FileLock(SweepDir(Path(order.sweep_dir)).mlflow_lock, timeout=0):
             _follow(order, words)
     except filelock.Timeout:
         _say(trouble="another process mirrors this sweep")

@@ -18,6 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from sweep.errors import RecordError
+from sweep.files.atomic import replacing
+from sweep.files.sweep_dir import SweepDir
 from sweep.record.mlflow.scratch import scratch
 
 __all__ = [
@@ -43,19 +45,17 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
-_ARTIFACTS = "mlartifacts"
-
 
 def embedded_store(sweep_dir: Path) -> tuple[str, str]:
     """Tracking URI and artifact root of a sweep's own store, both inside its directory."""
-    home = sweep_dir.resolve()
-    return f"sqlite:///{home / 'mlflow.db'}", (home / _ARTIFACTS).as_uri()
+    home = SweepDir(sweep_dir.resolve())
+    return f"sqlite:///{home.mlflow_database}", home.mlflow_artifacts.as_uri()
 
 
 def home_of(tracking_uri: str, sweep_dir: Path) -> str | None:
     """Where the artifacts lie that go with a store: beside the sweep for a database, the server's own business else."""
     is_server = tracking_uri.startswith(("http:", "https:")) or "://" not in tracking_uri
-    return None if is_server else (sweep_dir.resolve() / _ARTIFACTS).as_uri()
+    return None if is_server else SweepDir(sweep_dir.resolve()).mlflow_artifacts.as_uri()
 
 
 def open_client(tracking_uri: str) -> Any:
@@ -104,7 +104,7 @@ def bring_home(tracking_uri: str, artifact_root: str) -> None:
         return
     with translated(tracking_uri), closing(sqlite3.connect(path)) as connection, connection:
         question = "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ? AND artifact_location != ?"
-        found = connection.execute(question, (f"%/{_ARTIFACTS}", artifact_root)).fetchall()
+        found = connection.execute(question, (f"%/{SweepDir(Path()).mlflow_artifacts.name}", artifact_root)).fetchall()
         for (former,) in found:
             connection.execute(
                 "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
@@ -160,7 +160,7 @@ def ui_command(sweep_dir: Path, *, port: int = 5000, tracking_uri: str | None = 
 
 def experiment_of(sweep_dir: Path, study: str) -> str | None:
     """Id of a study's experiment in the sweep's own store, read without loading MLflow; None where it is not there."""
-    path = sweep_dir / "mlflow.db"
+    path = SweepDir(sweep_dir).mlflow_database
     if not path.is_file():
         return None
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as store:
@@ -206,13 +206,12 @@ def _create_sqlite(path: Path) -> None:
         made = folder / path.name
         # MLflow makes an empty experiment by itself, which would be the first thing a person sees in the UI.
         MlflowClient(f"sqlite:///{made}").delete_experiment("0")
-        partial = path.with_name(f".{path.name}.partial")
-        shutil.copyfile(made, partial)
-        if not _is_on_network(path.parent):
-            # One flush a commit in place of three, and the UI can read while a sweep writes; needs shared memory.
-            with closing(sqlite3.connect(partial)) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-        partial.replace(path)
+        with replacing(path) as partial:
+            shutil.copyfile(made, partial)
+            if not _is_on_network(path.parent):
+                # One flush a commit in place of three, and the UI can read while a sweep writes; needs shared memory.
+                with closing(sqlite3.connect(partial)) as connection:
+                    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _is_on_network(folder: Path) -> bool:

@@ -23,6 +23,7 @@ from typing import Any
 import filelock
 
 from sweep.errors import LedgerError, LedgerUnwritable
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.finished_stages import FinishedStages
 from sweep.running.ledger.lines import LineReader, encode_line
 from sweep.running.ledger.state import FailedStage, FinishedStage, LedgerState
@@ -32,8 +33,6 @@ __all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "
 
 _log = logging.getLogger(__name__)
 
-_NAME = "ledger.jsonl"
-_LOCK, _HOLDER = "ledger.lock", "ledger.holder.json"
 _LOCK_WAIT_S = 1.0
 """Who only looks whether a driver has the folder holds the lock for an instant."""
 
@@ -51,7 +50,8 @@ class Ledger:
             LedgerError: another run holds the directory, or lines were taken out.
             LedgerUnwritable: the disk refuses.
         """
-        self._dir, self._path = sweep_dir, sweep_dir / _NAME
+        self._dir = SweepDir(sweep_dir)
+        self._path = self._dir.ledger
         self._is_broken = self._is_together = False
         self._waiting: list[tuple[dict[str, Any], bytes]] = []
         """Events of a block that has not ended, and their lines."""
@@ -64,7 +64,7 @@ class Ledger:
             self._file = self._path.open("ab", buffering=0)
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
             with contextlib.suppress(OSError):  # for people alone
-                (sweep_dir / _HOLDER).write_text(json.dumps(holder), encoding="utf-8")
+                self._dir.holder.write_text(json.dumps(holder), encoding="utf-8")
         except OSError as error:
             self._lock.release()
             raise LedgerUnwritable(f"{self._path}: cannot be written: {error}") from error
@@ -125,14 +125,14 @@ class Ledger:
 
     def move(self, folder: Path) -> None:
         """Give the directory another name. Whoever waits for it meanwhile begins in a new one of the former name."""
-        self._dir.rename(folder)
-        self._dir = folder
+        self._dir.path.rename(folder)
+        self._dir = SweepDir(folder)
 
     def close(self) -> None:
         """Give the directory back."""
         self._file.close()
         with contextlib.suppress(OSError):
-            (self._dir / _HOLDER).unlink(missing_ok=True)
+            self._dir.holder.unlink(missing_ok=True)
         self._lock.release()
 
     def __enter__(self) -> Ledger:
@@ -145,21 +145,23 @@ class Ledger:
 
     def _take_lock(self) -> filelock.BaseFileLock:
         while True:
-            lock = filelock.FileLock(self._dir / _LOCK, timeout=_LOCK_WAIT_S)
+            lock = filelock.FileLock(self._dir.lock, timeout=_LOCK_WAIT_S)
             try:
-                self._dir.mkdir(parents=True, exist_ok=True)
+                self._dir.path.mkdir(parents=True, exist_ok=True)
                 lock.acquire()
             except filelock.Timeout as error:
-                raise LedgerError(f"{self._dir} is in use by another `sweep run`{self._describe_holder()}") from error
+                raise LedgerError(
+                    f"{self._dir.path} is in use by another `sweep run`{self._describe_holder()}"
+                ) from error
             except FileNotFoundError:
                 continue
-            if is_held(self._dir):
+            if is_held(self._dir.path):
                 return lock
             lock.release()  # `--fresh` has moved the folder, with the lock that was waited for
 
     def _describe_holder(self) -> str:
         try:
-            holder = json.loads((self._dir / _HOLDER).read_text(encoding="utf-8"))
+            holder = json.loads(self._dir.holder.read_text(encoding="utf-8"))
             return f" (process {holder['pid']} on {holder['host']})"
         except (OSError, ValueError, KeyError):
             return ""
@@ -168,7 +170,7 @@ class Ledger:
         """In place and by as many bytes, so that a kill leaves one or the other; what was there is kept beside it."""
         for one in lines.mended:
             _log.warning("%s: a wrong byte after byte %d was put right", self._path, one.offset)
-            self._path.with_name(f"ledger.damaged-{one.offset}").write_bytes(one.before)
+            self._dir.damaged(one.offset).write_bytes(one.before)
             with self._path.open("r+b") as file:
                 file.seek(one.offset)
                 file.write(one.after)
@@ -181,7 +183,7 @@ class Ledger:
         with self._path.open("r+b") as file:
             file.seek(good_bytes)
             tail = file.read()
-            self._path.with_name(f"ledger.torn-{good_bytes}").write_bytes(tail)
+            self._dir.torn(good_bytes).write_bytes(tail)
             file.truncate(good_bytes)
             os.fsync(file.fileno())
 
@@ -192,17 +194,16 @@ def read_ledger(sweep_dir: Path) -> LedgerState:
     Raises:
         LedgerError: there is no ledger, or lines were taken out of it.
     """
-    path = sweep_dir / _NAME
-    if not path.is_file():
-        raise LedgerError(f"{sweep_dir} is not a sweep directory: it has no {_NAME}")
+    files = SweepDir(sweep_dir)
+    files.require()
     state = LedgerState()
-    _read(path, state)
+    _read(files.ledger, state)
     return state
 
 
 def is_held(sweep_dir: Path) -> bool:
     """Whether a driver has the sweep directory now."""
-    lock = filelock.FileLock(sweep_dir / _LOCK, timeout=0)
+    lock = filelock.FileLock(SweepDir(sweep_dir).lock, timeout=0)
     try:
         with lock:
             return False

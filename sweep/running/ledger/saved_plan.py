@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
+from sweep.files.sweep_dir import SweepDir
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.spec import AXES, Cell, Study
 
@@ -49,7 +50,7 @@ def read_plan(sweep_dir: Path) -> dict[str, Any]:
         LedgerError: there is none, or none that can be read.
     """
     try:
-        plan: dict[str, Any] = json.loads((sweep_dir / "plan.json").read_text(encoding="utf-8"))
+        plan: dict[str, Any] = json.loads(SweepDir(sweep_dir).plan.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}") from error
     return plan
@@ -74,5 +75,5 @@ def restore(sweep_dir: Path) -> SavedSweep:
         return SavedSweep(told["study"], told["question"], told["models"], plan)
     except (KeyError, TypeError) as error:
         raise LedgerError(
-            f"{sweep_dir}/plan.json is of an earlier version; the same `sweep run` again writes it anew"
+            f"{SweepDir(sweep_dir).plan} is of an earlier version; the same `sweep run` again writes it anew"
         ) from error

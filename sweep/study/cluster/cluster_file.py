@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster import host
 from sweep.study.cluster.cluster import PRETENDED, Cluster, Device, RayOptions, Replay, Server, Simulate, Tracker
 from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm, SimulateForm, TrackerForm
@@ -66,11 +67,7 @@ def _replay(form: ClusterForm, file: Path) -> Replay | None:
     if form.replay is None:
         raise StudyError("is missing", file=file, key="replay", allowed=allowed)
     folder = Path(os.path.normpath(file.resolve().parent / Path(form.replay.sweep).expanduser()))
-    if not (folder / "ledger.jsonl").is_file():
-        allowed = "the directory of a sweep that was run"
-        raise StudyError(
-            "is no sweep directory", file=file, key="replay.sweep", value=form.replay.sweep, allowed=allowed
-        )
+    SweepDir(folder).require_as("replay.sweep", value=form.replay.sweep, file=file)
     return Replay(sweep=folder, slots=form.replay.slots, speed=form.replay.speed)
 
 

@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import sweep
-from sweep.analysis.saved import TABLES
 from sweep.api.commands.compare import compare
 from sweep.api.session.table_cache import current_results, refresh
 from sweep.errors import LedgerError
+from sweep.files.sweep_dir import TABLES
 from sweep.record.parquet_tables import read_saved
 from sweep.record.table_source import is_current
 from sweep.running.ledger.ledger import Ledger

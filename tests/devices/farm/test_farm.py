@@ -161,9 +161,9 @@ def test_a_farm_whose_state_cannot_be_written_stays_up(small: Farm) -> None:
     (first,) = small.status().keys["one"].pids
     warden = psutil.Process(psutil.Process(first).ppid())
     warden.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+    before = small.state_dir.stat().st_mtime_ns
     os.kill(first, signal.SIGKILL)
-    partial = small.state_dir / "farm.json.partial"
-    until(lambda: partial.exists() and partial.stat().st_size == 0, "it was tried")
+    until(lambda: small.state_dir.stat().st_mtime_ns != before, "it was tried, in a file beside it")
     assert small.status().keys["one"].pids == (first,)
     warden.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
     for process in warden.children():

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.files.atomic import write_bytes
+from sweep.files.line_log import append_line, cut_torn_line
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, is_workload, lines_of, position_in
-from sweep.toolchain.tuning.records.line_log import append_line, cut_torn_line
 
 if TYPE_CHECKING:
     from tvm.s_tir.meta_schedule.database import JSONDatabase
@@ -92,12 +93,11 @@ def _blank_workload(number: int) -> str:
 def _replace(path: Path, instead: Mapping[int, str]) -> None:
     """Put other lines in the place of some, by number, which are kept beside the file."""
     lines = path.read_bytes().split(b"\n")
-    kept, partial = (path.with_name(f"{path.name}.{end}") for end in ("damaged", "partial"))
+    kept = path.with_name(f"{path.name}.damaged")
     with kept.open("ab") as file:
         file.writelines(lines[number] + b"\n" for number in instead)
     for number, line in instead.items():
         lines[number] = line.encode()
-    partial.write_bytes(b"\n".join(lines))
-    partial.replace(path)
-    told = ", ".join(str(number + 1) for number in instead)
-    log.warning("%s: line %s cannot be read: set aside in %s, the others count", path, told, kept.name)
+    write_bytes(path, b"\n".join(lines), is_synced=True)
+    numbers = ", ".join(str(number + 1) for number in instead)
+    log.warning("%s: line %s cannot be read: set aside in %s, the others count", path, numbers, kept.name)

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import SweepError, in_one_line
+from sweep.files.line_log import append_line, cut_torn_line
+from sweep.files.sweep_dir import records_folder
 from sweep.toolchain.native_log import NativeLog, NativeRecord
-from sweep.toolchain.tuning.records.line_log import append_line, cut_torn_line
 from sweep.toolchain.tuning.records.trial_logs import (
     TRIALS,
     VALIDATIONS,
@@ -33,7 +34,7 @@ ORIGIN = "overlay"
 
 def folder_of(target_hash: str, device: str) -> str:
     """Relative to the sweep directory. No tuner's label has the sign, so no tuner has the folder."""
-    return f"records/{target_hash}/{ORIGIN}@{device}"
+    return records_folder(target_hash, f"{ORIGIN}@{device}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.toolchain.tuning.records.line_log import LineLog, check_whole, cut_torn_line
+from sweep.files.line_log import LineLog, check_whole, cut_torn_line
 from sweep.toolchain.tuning.records.trial_logs import read_trials
 
 LINE = "x" * 99
@@ -18,7 +18,7 @@ def test_a_full_disk_takes_whole_lines_only(tmp_path: Path) -> None:
     path = tmp_path / "log"
     code = (
         "import resource, signal, sys; from pathlib import Path;"
-        "from sweep.toolchain.tuning.records.line_log import LineLog;"
+        "from sweep.files.line_log import LineLog;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (250, resource.RLIM_INFINITY));"
         f"log = LineLog(Path({str(path)!r}));"
