@@ -29,6 +29,7 @@ __all__ = [
     "ToolchainError",
     "TuneFailed",
     "in_one_line",
+    "last_line",
 ]
 
 
@@ -39,6 +40,12 @@ class SweepError(Exception):
 def in_one_line(error: BaseException) -> str:
     """What an error says, in one line of 400 characters at most: compilers and libraries say more, over many."""
     return " ".join(str(error).split())[:400]
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of what an error says, where TVM has the reason below a trace; its class where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 class StudyError(SweepError):

@@ -1,4 +1,4 @@
-"""Identifies processes so that a recycled pid is not taken for the former one, and ends children with their parent."""
+"""Who lives and who dies: identities of processes that survive the recycling of pids, and death with the parent."""
 
 from __future__ import annotations
 

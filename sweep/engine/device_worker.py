@@ -17,7 +17,7 @@ from sweep.errors import MeasureFailed, SweepError
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Device
 from sweep.study.runtimes import runtime_of
-from sweep.toolchain.tuning.job import Arguments
+from sweep.toolchain.candidates.service import Arguments
 
 if TYPE_CHECKING:
     from sweep.devices.measuring.device_session import DeviceSession

@@ -126,7 +126,7 @@ class InlineEngine:
             self._tuners[call.key] = TunerWorker(self._site.sweep_dir, call)
         device = self._device(call.device)
         lane = self._lanes.setdefault(call.device, SerialQueue(call.device, lanes_of(self._site.devices[call.device])))
-        laboratory = FutureCandidateService(
+        service = FutureCandidateService(
             call.target,
             submit=self._build,
             measure=partial(lane.submit, device.candidate),
@@ -135,7 +135,7 @@ class InlineEngine:
             linker=call.linker,
         )
         return self._tuners[call.key].tune(
-            call, laboratory, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))
+            call, service, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))
         )
 
     def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.engine.stage_calls import TuneCall
-from sweep.toolchain.tuning.job import Arguments
+from sweep.toolchain.candidates.service import Arguments, CandidateSource
 
 __all__ = ["CandidateBuilder", "FutureCandidateService", "TunerWorker"]
 
 
 class CandidateBuilder(Protocol):
-    """Submits a job to a forge, wherever that is."""
+    """Submits a job to a compile pool, wherever that is."""
 
     def __call__(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
 
@@ -36,7 +36,7 @@ class CandidateComparer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FutureCandidateService:
-    """A laboratory made of functions that return futures."""
+    """A `CandidateService` made of functions that return futures."""
 
     target: Mapping[str, Any]
     submit: CandidateBuilder
@@ -47,26 +47,25 @@ class FutureCandidateService:
     build_slots: int
     linker: str | None = None
 
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
-        """Build a candidate in a killable child of the forge."""
-        target = dict(self.target)
-        arguments = {"module_json": module_json, "target": target, "out_path": str(lib), "linker": self.linker}
-        return self.submit("build_candidate", arguments, timeout_s)
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        """Build a candidate in a killable child of the compile pool."""
+        where = {"target": dict(self.target), "out_path": str(lib), "linker": self.linker}
+        return self.submit(source.job, {**source.arguments, **where}, timeout_s)
 
 
 class TunerWorker:
-    """Holds one tuner; used for all tune stages of its key."""
+    """Holds one tuning session, which performs all tune stages of its key."""
 
     def __init__(self, sweep_dir: Path, call: TuneCall) -> None:
         from sweep.toolchain.tuning.tuning_session import TuningSession
 
         self._sweep_dir = sweep_dir
-        self._tuner = TuningSession(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
+        self._session = TuningSession(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
 
     def tune(
         self,
         call: TuneCall,
-        laboratory: FutureCandidateService,
+        service: FutureCandidateService,
         report: Callable[[Mapping[str, Any]], None],
     ) -> dict[str, Any]:
         """Perform a tune stage."""
@@ -83,20 +82,18 @@ class TunerWorker:
             )
             for task in call.tasks
         ]
-        warm_start = [Path(folder) for folder in call.warm_start]
         job = TuneJob(
-            call.label,
-            tasks,
-            call.tuner_label,
-            call.device,
-            call.seed,
-            call.options,
-            call.members,
-            warm_start,
-            call.left_s(),
+            label=call.label,
+            tasks=tasks,
+            tuner=call.tuner_label,
+            device=call.device,
+            options=call.options,
+            members=call.members,
+            warm_start=[Path(folder) for folder in call.warm_start],
+            limit_s=call.left_s(),
         )
-        return {**self._tuner.tune(job, laboratory, report), "records_dir": call.key}
+        return {**self._session.tune(job, service, report), "records_dir": call.key}
 
     def close(self) -> None:
         """Remove what the candidates have left."""
-        self._tuner.close()
+        self._session.close()

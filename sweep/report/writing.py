@@ -1,4 +1,4 @@
-"""Writes reports as files into a sweep directory, or to standard output."""
+"""Reports as files in a sweep directory, or on standard output."""
 
 from __future__ import annotations
 

@@ -17,12 +17,17 @@ from typing import Any
 
 from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.artifacts import compile_candidate
+from sweep.toolchain.candidates.service import CandidateSource
+from sweep.toolchain.native_log import NativeRecord
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 
-__all__ = ["BUILD_FROM_RECORD", "build_candidate_from_record", "replay"]
+__all__ = ["build_candidate_from_record", "recorded_schedule", "replay"]
 
-BUILD_FROM_RECORD = "sweep.toolchain.schedule_transfer:build_candidate_from_record"
-"""For the forge."""
+
+def recorded_schedule(native: NativeRecord) -> CandidateSource:
+    """A candidate that is made again from its record."""
+    job = f"{__name__}:{build_candidate_from_record.__name__}"
+    return CandidateSource(job, {"workload": native.workload, "record": native.record})
 
 
 def build_candidate_from_record(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,10 +15,21 @@ from typing import TYPE_CHECKING, Protocol
 from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.missing import Contest, Gap, contest, gaps
 from sweep.api.overlay.overlay_targets import OverlayTarget
-from sweep.api.overlay.pipeline import BuildMeasurePipeline, Completed, Request
 from sweep.api.overlay.schedules import Schedules
+from sweep.errors import DeviceLost
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.signals import uninterrupted
+from sweep.toolchain.candidates.libraries import Libraries, remove_left
+from sweep.toolchain.candidates.pipeline import BuildMeasurePipeline
+from sweep.toolchain.candidates.requests import (
+    ComparisonRequest,
+    CompletedComparison,
+    CompletedTrial,
+    Contender,
+    TrialRequest,
+)
+from sweep.toolchain.candidates.timing import OVERLAY_SLOW, OVERLAY_TIMEOUT_S, Timing, slow_from_s
+from sweep.toolchain.schedule_transfer import recorded_schedule
 from sweep.toolchain.tuning.records.overlay_records import Configuration, OverlayRecords, folder_of
 
 if TYPE_CHECKING:
@@ -27,10 +39,10 @@ __all__ = ["LayerWork", "Watcher"]
 
 _PASSES = 6
 """Of gaps, then contests. Each measures what those before have brought to the top; three are the rule."""
-_LATE_S = 50e-6
-_OUT_OF_THE_RUNNING = 3.0
-"""One call says enough of a candidate that takes so many times the device's best, and some lateness."""
+_TIMING = Timing(timeout_s=OVERLAY_TIMEOUT_S)
+_BUILD_TIMEOUT_S = 60.0
 
+Request = TrialRequest[Configuration] | ComparisonRequest[Configuration]
 Look = Callable[[], tuple[Sequence[Judgement], Schedules]]
 
 
@@ -78,21 +90,35 @@ class LayerWork:
                 return
 
     def _fill(self, layers: Sequence[Judgement], schedules: Schedules) -> bool:
-        """Time what has no time; whether there was anything."""
+        """Time what has no time; whether there was anything.
+
+        Raises:
+            DeviceLost: some were lost with their board, twice; all others are measured and kept.
+        """
         wanted = [(layer, gap) for layer in layers for gap in gaps(layer.times)]
         self._begin("candidates", (layer.times.devices[gap.column] for layer, gap in wanted))
-        count = 0
-        for ended in self._performed(self._candidates(wanted, schedules)):
+        count, lost = 0, None
+        for completed in self._performed(self._candidates(wanted, schedules)):
+            assert isinstance(completed, CompletedTrial)
             count += 1
-            [one], key = ended.job.configurations, ended.job.seat.key
-            with uninterrupted():
-                if ended.result is not None:
-                    self._stores[key].add(one, ended.result, ended.build_s)
-                elif ended.error is not None:
-                    self._stores[key].add_failure(one, ended.error, ended.build_s or None)
-                    self._out.add((one.workload, one.trace_hash))
-            self._watcher.done(key, _told(ended))
+            if isinstance(completed.error, DeviceLost):  # which says nothing of the candidate
+                lost = completed.error
+            else:
+                self._keep(completed)
+            completed.lib.unlink(missing_ok=True)
+            self._watcher.done(completed.request.device, _said(completed))
+        if lost is not None:
+            raise lost
         return count > 0
+
+    def _keep(self, completed: CompletedTrial[Configuration]) -> None:
+        configuration, store = completed.subject, self._stores[completed.request.device]
+        with uninterrupted():
+            if completed.run_secs is not None:
+                store.add(configuration, completed.run_secs, completed.measure_s or 0.0, completed.build_s or 0.0)
+            elif completed.error is not None:
+                store.add_failure(configuration, completed.error, completed.build_s)
+                self._out.add((configuration.workload, configuration.trace_hash))
 
     def _candidates(self, wanted: Iterable[tuple[Judgement, Gap]], schedules: Schedules) -> Iterator[Request]:
         for layer, gap in wanted:
@@ -101,28 +127,32 @@ class LayerWork:
             if one is None or (one.workload, one.trace_hash) in self._out:
                 self._watcher.done(key)
                 continue
-            slow_s = None if best_s != best_s else _OUT_OF_THE_RUNNING * best_s + _LATE_S
-            yield Request(self._seats[key], [one], slow_s)
+            slow_s = partial(slow_from_s, best_s, OVERLAY_SLOW)
+            yield TrialRequest(key, _contender(one), _TIMING, _BUILD_TIMEOUT_S, slow_s)
 
     def _hold_contests(self, layers: Sequence[Judgement], schedules: Schedules) -> bool:
         """Measure in turns those that decide; whether there was anything."""
         wanted = list(self._contests(layers))
         self._begin("contests", (key for _, _, key in wanted))
-        for ended in self._performed(self._compared(wanted, schedules)):
-            job, key = ended.job, ended.job.seat.key
-            if ended.result is not None:
+        for completed in self._performed(self._compared(wanted, schedules)):
+            assert isinstance(completed, CompletedComparison)
+            if isinstance(completed.error, DeviceLost):
+                raise completed.error
+            key, contenders = completed.request.device, completed.request.candidates
+            if len(completed.compared) > 1:
                 with uninterrupted():
-                    self._stores[key].add_comparison(job.configurations, ended.result)
-            else:  # each has a time, and keeps it
-                self._given_up.add((job.configurations[0].workload, key))
-            self._watcher.done(key, _told(ended))
+                    seconds = completed.measure_s or 0.0
+                    self._stores[key].add_comparison(completed.compared, completed.run_secs, seconds)
+            if len(completed.compared) < len(contenders):  # each has a time, and keeps it
+                self._given_up.add((contenders[0].subject.workload, key))
+            self._watcher.done(key, _said(completed))
         return bool(wanted)
 
     def _compared(self, wanted: Iterable[tuple[Judgement, Contest, str]], schedules: Schedules) -> Iterator[Request]:
         for layer, found, key in wanted:
             rows = [one for row in found.rows if (one := _configuration(layer, row, schedules)) is not None]
             if len(rows) > 1:
-                yield Request(self._seats[key], rows)
+                yield ComparisonRequest(key, [_contender(row) for row in rows], _TIMING, _BUILD_TIMEOUT_S)
             else:
                 self._given_up.add((layer.times.workload, key))
                 self._watcher.done(key)
@@ -135,13 +165,21 @@ class LayerWork:
                 if found is not None and (workload, devices[column]) not in self._given_up:
                     yield layer, found, devices[column]
 
-    def _performed(self, jobs: Iterator[Request]) -> Iterator[Completed]:
-        first = next(jobs, None)
+    def _performed(
+        self, requests: Iterator[Request]
+    ) -> Iterator[CompletedTrial[Configuration] | CompletedComparison[Configuration]]:
+        first = next(requests, None)
         if first is None:
             return
-        workshop = self._workshop()
-        with BuildMeasurePipeline(workshop, self._records, self._watcher.tick) as line:
-            yield from line.perform(chain([first], jobs), 2 * workshop.build_slots + 2 * len(self._seats))
+        runner = self._workshop()
+        remove_left(self._records)
+        pipeline: BuildMeasurePipeline[Configuration, Configuration] = BuildMeasurePipeline(Libraries(self._records))
+        pipeline.begin({key: runner.candidate_service(key, seat.target) for key, seat in self._seats.items()})
+        room = 2 * runner.build_slots + 2 * len(self._seats)
+        try:
+            yield from pipeline.perform(chain([first], requests), room, self._watcher.tick)
+        finally:
+            pipeline.abandon()
 
     def _begin(self, what: str, keys: Iterable[str]) -> None:
         counts = Counter(keys)
@@ -156,5 +194,9 @@ def _configuration(layer: Judgement, row: int, schedules: Schedules) -> Configur
     return Configuration(times.workload, times.layer, times.configurations[row], native)
 
 
-def _told(ended: Completed) -> str | None:
-    return None if ended.error is None else f"{type(ended.error).__name__}: {ended.error}"
+def _contender(configuration: Configuration) -> Contender[Configuration]:
+    return Contender(configuration, recorded_schedule(configuration.native))
+
+
+def _said(completed: CompletedTrial[Configuration] | CompletedComparison[Configuration]) -> str | None:
+    return None if completed.error is None else f"{type(completed.error).__name__}: {completed.error}"

@@ -1,6 +1,6 @@
-"""The folder in which running farms are announced, so that `sweep farm status` finds the farm of a cluster file.
+"""Farms that runs have up, announced in a folder, so that those who look at a cluster file find them.
 
-Each farm has one file there, named by its state directory. The next reader removes the file of a run that was killed.
+One file for each, named by its state directory. What a killed run has left is taken away by the next who looks.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The record of one board or core that one holder at a time may use: its lease and its history of failures.
+"""What is known of one board or core that one holder at a time may use: its lease, and how well it has been.
 
-Pure values: no clock, no file, no process. Times are of the clock that counts from this machine's boot, sleep
-included, so that no lease gets longer when the date is set; `since` and `last_seen` are for people, in seconds since
-1970.
+Values and what follows from them alone: no clock, no file, no process. Times are of the clock that counts from this
+machine's boot, sleep included, so that nobody's lease gets longer when the date is set; `since` and `last_seen` are for
+people, in seconds since 1970.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_DOUBLINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The process that holds a lease, and its sweep directory."""
+    """Who holds a lease."""
 
     process: ProcessId
     sweep: str | None
@@ -37,7 +37,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class BoardHealth:
-    """The lease and the failures in a row of one board or core."""
+    """One board or core."""
 
     name: str
     """host:port of a board's server, or `core 3`."""

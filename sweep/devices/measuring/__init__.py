@@ -1,1 +1,1 @@
-"""Measures latencies: sampling, blocks and rounds, conditions, sentinel kernel, output check."""
+"""How a latency is taken: sampling, blocks and rounds, conditions, sentinel kernel, output check."""

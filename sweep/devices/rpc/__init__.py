@@ -1,1 +1,1 @@
-"""The client's side of TVM's tracker and RPC servers."""
+"""TVM's tracker and RPC servers as a client sees them."""

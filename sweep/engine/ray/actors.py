@@ -22,7 +22,7 @@ from sweep.engine.ray.builders import Builders, settle
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
 from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
-from sweep.toolchain.tuning.job import Arguments
+from sweep.toolchain.candidates.service import Arguments
 
 __all__ = ["BUILDER", "RESTARTED", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
 
@@ -141,7 +141,7 @@ class TunerActor:
     @ray.method(max_task_retries=0, concurrency_group="tune")
     def tune(self, call: TuneCall) -> Outcome:
         """A tune stage."""
-        laboratory = FutureCandidateService(
+        service = FutureCandidateService(
             call.target,
             submit=self._builders.candidate,
             measure=lambda lib, args, options: unwrapped(
@@ -154,7 +154,7 @@ class TunerActor:
             linker=call.linker,
         )
         return perform(
-            lambda: self._open().tune(call, laboratory, lambda info: self._note(call.lower_dir, info)), self._name
+            lambda: self._open().tune(call, service, lambda info: self._note(call.lower_dir, info)), self._name
         )
 
     @_ONCE

@@ -46,7 +46,7 @@ class _Answers:
 
 @dataclass(frozen=True, slots=True)
 class MirrorOrder:
-    """The first line of the process's input: the sweep that is mirrored, and the store that it is mirrored into."""
+    """Which sweep is to be brought into which store."""
 
     sweep_dir: str
     tracking_uri: str | None

@@ -1,36 +1,15 @@
-"""What a tuner is asked to do, and where it may build and measure. Plain data and one protocol; no TVM."""
+"""What a tuner is asked to do. Plain data; no TVM."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-Arguments = list[dict[str, Any]]
-"""`shape` and `dtype` of each argument of a candidate."""
+from sweep.toolchain.candidates.timing import TUNER_TIMEOUT_S, Timing
 
-__all__ = ["Arguments", "CandidateService", "TuneJob", "TuningTask"]
-
-
-class CandidateService(Protocol):
-    """Where candidates are built and measured. Futures end in a result or raise an error of the tree."""
-
-    @property
-    def build_slots(self) -> int:
-        """Builds at a time."""
-
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
-        """Build a scheduled module into `lib`; result has `build_s`."""
-
-    def measure(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Future[dict[str, Any]]:
-        """Time a candidate on the tuning device; result has `run_secs` and `seconds`."""
-
-    def compare(
-        self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]
-    ) -> Future[dict[str, Any]]:
-        """Time candidates in turns; result has `run_secs`, a list for each, and `seconds`."""
+__all__ = ["TuneJob", "TuningTask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +36,27 @@ class TuneJob:
     tuner: str
     """The tuner's label in the study."""
     device: str
-    seed: int
     options: Mapping[str, Any]
+    """The tuner's, as the study has them: its limits, and how its candidates are built and timed."""
     members: int = 1
     """Lowered modules of the study in this tuner's pool, this one included; they share `trials_total`."""
     warm_start: Sequence[Path] = ()
     """Records folders of other sweeps, the nearest relative first."""
     limit_s: float | None = None
     """What is left to it of its run's time; None: no limit."""
+
+    @property
+    def timing(self) -> Timing:
+        """How its candidates are timed."""
+        options = self.options
+        return Timing(
+            number=int(options.get("number", 1)),
+            repeat=int(options.get("repeat", 3)),
+            min_repeat_ms=int(options.get("min_repeat_ms", 10)),
+            timeout_s=float(options.get("runner_timeout_s", TUNER_TIMEOUT_S)),
+        )
+
+    @property
+    def build_timeout_s(self) -> float:
+        """How long the build of one candidate may take."""
+        return float(self.options["builder_timeout_s"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sweep.toolchain.candidates.service import CandidateSource
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.tuning_session import TuningSession
 from sweep.toolchain.tvm_loader import load_tvm
@@ -39,8 +40,8 @@ class ChosenLaboratory:
         self.again: Callable[[int], list[float]] = lambda number: [1e-3 + 1e-6 * number] * 5
         self.measured = 0
 
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
-        self.modules.append(module_json)
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        self.modules.append(source.arguments["module_json"])
         lib.touch()
         return _settled(self.build_error or {"build_s": 0.25})
 
@@ -66,9 +67,9 @@ class GatedLaboratory(ChosenLaboratory):
         self._lock = threading.Lock()
         self._held: list[Future[dict[str, Any]]] | None = []
 
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         with self._lock:
-            settled = super().build(module_json, lib, timeout_s)
+            settled = super().build(source, lib, timeout_s)
             if self._held is None:
                 return settled
             held: Future[dict[str, Any]] = Future()
@@ -89,9 +90,11 @@ class HashLaboratory(ChosenLaboratory):
         super().__init__(lambda number: [1e-3])
         self._seconds: dict[Path, float] = {}
 
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
-        self._seconds[lib] = 1e-3 + 1e-9 * int(hashlib.sha256(module_json.encode()).hexdigest()[:5], 16)
-        return super().build(module_json, lib, timeout_s)
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        self._seconds[lib] = 1e-3 + 1e-9 * int(
+            hashlib.sha256(source.arguments["module_json"].encode()).hexdigest()[:5], 16
+        )
+        return super().build(source, lib, timeout_s)
 
     def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
         self.measured += 1
@@ -160,6 +163,6 @@ def closed_tuners() -> Iterator[None]:
         _OPEN.pop().close()
 
 
-def job_of(tasks: list[TuningTask], name: str = "random", seed: int = 0, **options: object) -> TuneJob:
+def job_of(tasks: list[TuningTask], name: str = "random", **options: object) -> TuneJob:
     base = XGB if name == "xgb" else RANDOM
-    return TuneJob("tune test", tasks, name, "d0", seed, {**base, **options})
+    return TuneJob("tune test", tasks, name, "d0", {**base, **options})

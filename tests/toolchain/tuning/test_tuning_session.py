@@ -57,9 +57,7 @@ def test_best_is_by_median_and_not_by_mean(tasks: list[TuningTask], tmp_path: Pa
 def test_the_seed_decides_the_trials(name: str, tasks: list[TuningTask], tmp_path: Path) -> None:
     seen = {}
     for run, seed in (("a", 0), ("b", 0), ("c", 1)):
-        tuner_at(tmp_path / run, name, seed).tune(
-            job_of(tasks[:1], name, seed), ChosenLaboratory(steady), lambda info: None
-        )
+        tuner_at(tmp_path / run, name, seed).tune(job_of(tasks[:1], name), ChosenLaboratory(steady), lambda info: None)
         seen[run] = [t.trace_hash for t in read_trials(tmp_path / run)]
     assert seen["a"] == seen["b"]
     assert seen["a"] != seen["c"]

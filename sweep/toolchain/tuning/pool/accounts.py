@@ -16,7 +16,7 @@ _LEAST_COST_S = 1e-3
 
 @dataclass(slots=True)
 class Spent:
-    """On one workload, in seconds and trials."""
+    """What one workload has cost, in seconds and trials."""
 
     trials: int = 0
     valid: int = 0
@@ -30,9 +30,14 @@ class Spent:
 
 
 class Accounts:
-    """Books of a pool. Used by its loop alone."""
+    """Books what a pool spends. Used by the pool's loop alone."""
 
     def __init__(self) -> None:
+        self.begin(build_slots=1)
+
+    def begin(self, build_slots: int) -> None:
+        """Open new books, for a pool that builds so many candidates at a time."""
+        self.build_slots = max(1, build_slots)
         self._by_workload: dict[str, Spent] = {}
         self._recent: dict[str, deque[tuple[float, float]]] = {"search": deque(), "build": deque(), "device": deque()}
         self._begun: float | None = None
@@ -40,11 +45,11 @@ class Accounts:
         self.trials = 0
 
     def of(self, workload: str) -> Spent:
-        """What a workload has cost."""
+        """The page of a workload."""
         return self._by_workload.setdefault(workload, Spent())
 
     def forget(self, workload: str) -> None:
-        """Begin a workload's page anew: what it has cost so far was told."""
+        """Begin a workload's page anew, once a member's result has what it has cost so far."""
         self._by_workload.pop(workload, None)
 
     @contextmanager
@@ -81,15 +86,15 @@ class Accounts:
         if error_class is not None:
             spent.failures[error_class] += 1
 
-    def cost_s(self, workload: str, build_slots: int) -> float:
+    def cost_s(self, workload: str) -> float:
         """Seconds that one more trial holds up the pool: of the builders or the device, whichever is slower. The mean
         of all trials for a workload that has none; 1 before the first.
         """
         spent = self._by_workload.get(workload)
         if spent is not None and spent.trials:
-            slower_s, trials = max(spent.build_s / build_slots, spent.measure_s), spent.trials
+            slower_s, trials = max(spent.build_s / self.build_slots, spent.measure_s), spent.trials
         else:
-            slower_s = max(self._worked.get("build", 0.0) / build_slots, self._worked.get("device", 0.0))
+            slower_s = max(self._worked.get("build", 0.0) / self.build_slots, self._worked.get("device", 0.0))
             trials = self.trials
         return max(_LEAST_COST_S, slower_s / trials) if trials else 1.0
 
@@ -100,7 +105,7 @@ class Accounts:
             total.update(self.of(workload).failures)
         return dict(total)
 
-    def busy(self, build_slots: int) -> Mapping[str, float]:
+    def busy(self) -> Mapping[str, float]:
         """The share of the last seconds in which search, builders and device worked."""
         now = time.monotonic()
         span = min(_WINDOW_S, max(1.0, now - (self._begun or now)))
@@ -109,13 +114,13 @@ class Accounts:
             while events and events[0][0] < now - _WINDOW_S:
                 events.popleft()
             worked = sum(seconds for _, seconds in events)
-            shares[part] = round(min(1.0, worked / span / (build_slots if part == "build" else 1)), 3)
+            shares[part] = round(min(1.0, worked / span / (self.build_slots if part == "build" else 1)), 3)
         return shares
 
-    def utilisation(self, build_slots: int) -> Mapping[str, float]:
+    def utilisation(self) -> Mapping[str, float]:
         """The same over the life of the pool."""
         span = max(1e-9, time.monotonic() - (self._begun or time.monotonic()))
-        slots = {"search": 1, "build": build_slots, "device": 1}
+        slots = {"search": 1, "build": self.build_slots, "device": 1}
         return {part: round(min(1.0, self._worked.get(part, 0.0) / span / slots[part]), 3) for part in slots}
 
     def _note(self, part: str, seconds: float) -> None:

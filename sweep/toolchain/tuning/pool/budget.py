@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sweep.study.spec import RELATIVE_TRIALS
-
-if TYPE_CHECKING:
-    from sweep.toolchain.tuning.job import TuneJob, TuningTask
-    from sweep.toolchain.tuning.records.record_store import WorkloadHistory
+from sweep.toolchain.tuning.job import TuneJob, TuningTask
+from sweep.toolchain.tuning.records.record_store import WorkloadHistory
 
 __all__ = ["TuningBudget"]
 
@@ -19,7 +16,7 @@ _NO_LIMIT = 10**9
 
 
 class TuningBudget:
-    """Of a pool, from the moment its first member joins."""
+    """Counts and times a pool from the moment its first member joins."""
 
     def __init__(self, job: TuneJob) -> None:
         """`job`: of the first member; all have its options."""
@@ -49,7 +46,7 @@ class TuningBudget:
         return _NO_LIMIT if self._per_task is None else int(self._per_task)
 
     def led_limit_of(self, task: TuningTask) -> int:
-        """Trials that a task may have whose relative has the full number."""
+        """The cap of a task whose family leader is tuned with the full number."""
         return self.limit_of(task) if self._per_task is None else min(self.limit_of(task), RELATIVE_TRIALS)
 
     def first_round_of(self, task: TuningTask) -> int:

@@ -12,19 +12,24 @@ from __future__ import annotations
 import math
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.errors import TuneFailed
 from sweep.search.allocation import next_round
-from sweep.toolchain.tuning.job import CandidateService, TuneJob
+from sweep.toolchain.candidates.libraries import Libraries
+from sweep.toolchain.candidates.pipeline import BuildMeasurePipeline
+from sweep.toolchain.candidates.requests import CompletedComparison, CompletedTrial
+from sweep.toolchain.candidates.service import CandidateService
+from sweep.toolchain.tuning.job import TuneJob
+from sweep.toolchain.tuning.pool.accounts import Accounts
 from sweep.toolchain.tuning.pool.budget import TuningBudget
 from sweep.toolchain.tuning.pool.member import PoolMember, ProgressReporter, Report
-from sweep.toolchain.tuning.pool.pipeline import Answer, Pipeline
 from sweep.toolchain.tuning.pool.revalidation import Revalidation
+from sweep.toolchain.tuning.pool.trial_recorder import PoolCandidate, TrialRecorder
 from sweep.toolchain.tuning.pool.workloads import Workloads
-
-if TYPE_CHECKING:
-    from sweep.toolchain.tuning.tuning_session import TuningSession
+from sweep.toolchain.tuning.records.record_store import RecordStore
+from sweep.toolchain.tuning.records.trial_logs import Trial
+from sweep.toolchain.tuning.space.search_factory import SearchFactory
 
 __all__ = ["Pool"]
 
@@ -35,24 +40,28 @@ _AHEAD = 1.5  # rounds under way: one being built and measured, and some queued 
 
 
 class Pool:
-    """See above. `join` blocks until the member is done and may be called from many threads."""
+    """Tunes for its members. `join` blocks until the member is done and may be called from many threads."""
 
-    def __init__(self, tuner: TuningSession) -> None:
-        self._tuner, self._store = tuner, tuner.store
-        self._pipeline = Pipeline(tuner)
-        self._workloads = Workloads(tuner, self._pipeline)
-        self._revalidation = Revalidation(tuner.store, self._pipeline, self._workloads.search)
+    def __init__(self, store: RecordStore, target_json: str, searches: SearchFactory) -> None:
+        """`target_json`: the full target, as its records name it."""
+        self._store = store
+        self._accounts = Accounts()
+        self._pipeline: BuildMeasurePipeline[PoolCandidate, Trial] = BuildMeasurePipeline(Libraries(store.folder))
+        self._recorder = TrialRecorder(store, target_json, self._accounts, self._pipeline.libraries)
+        self._workloads = Workloads(store, searches, self._accounts)
+        self._revalidation = Revalidation(store, self._pipeline, self._accounts, self._workloads.search)
         self._lock = threading.Lock()
         self._members: list[PoolMember] = []
         self._arriving: list[PoolMember] = []
         self._thread: threading.Thread | None = None
         self._budget: TuningBudget | None = None
         """From the first member's coming to the last one's end."""
-        self._teller = ProgressReporter(tuner, self._pipeline, self._workloads.progress)
+        self._reporter = ProgressReporter(store, self._accounts, self._workloads.progress, searches.trials_elsewhere)
         self._next_report = 0.0
 
-    def join(self, job: TuneJob, laboratory: CandidateService, report: Report) -> dict[str, Any]:
-        """Tune a lowered module along with the rest, in the laboratory of whoever came first.
+    def join(self, job: TuneJob, service: CandidateService, report: Report) -> dict[str, Any]:
+        """Tune a lowered module along with the rest; candidates are built and timed by the service of whoever came
+        first.
 
         Raises:
             DeviceLost: the device was away for several candidates in a row.
@@ -62,7 +71,8 @@ class Pool:
         with self._lock:
             self._arriving.append(member)
             if self._thread is None:
-                self._pipeline.begin(laboratory)
+                self._accounts.begin(service.build_slots)
+                self._pipeline.begin({job.device: service})
                 self._thread = threading.Thread(target=self._run, name="tuning-pool", daemon=True)
                 self._thread.start()
         self._pipeline.wake()
@@ -95,10 +105,10 @@ class Pool:
             self._give_up(error)
 
     def _patience_s(self) -> float:
-        return _WAIT_S if self._pipeline.in_flight or self._revalidation.is_waiting else 0.0
+        return _WAIT_S if self._pipeline.in_flight else 0.0
 
     def _take_members(self) -> TuningBudget | None:
-        """Let those who wait in; None when nobody is left, and the loop with them."""
+        """Let those in who wait. None when nobody is left, and the loop ends."""
         with self._lock:
             arriving, self._arriving = self._arriving, []
             if not arriving and not self._members:
@@ -116,13 +126,13 @@ class Pool:
         budget = self._budget
         budget.join(member.job.limit_s)
         for task in member.job.tasks:
-            member.had[task.workload] = self._store.of(task.workload).trials
+            member.trials_at_join[task.workload] = self._store.of(task.workload).trials
             if task.workload not in self._workloads.progress:
-                member.owns.add(task.workload)
-                member.pays.add(task.workload)
+                member.introduced.add(task.workload)
+                member.billed_workloads.add(task.workload)
                 self._workloads.join(task, budget)
-            elif not any(task.workload in other.pays for other in self._members):
-                member.pays.add(task.workload)
+            elif not any(task.workload in other.billed_workloads for other in self._members):
+                member.billed_workloads.add(task.workload)
 
     def _fill(self, budget: TuningBudget) -> None:
         """Send rounds out until enough are under way."""
@@ -138,33 +148,33 @@ class Pool:
             search, candidates = self._workloads.ask(task, wanted, jobs[0])
             for candidate in candidates:
                 task.in_flight += 1
-                self._pipeline.send(search, candidate, jobs[0])
+                self._pipeline.submit(self._recorder.request(search, candidate, jobs[0]))
             for answer in self._pipeline.answers(0.0):
                 self._take(answer, budget)
 
     def _room(self, budget: TuningBudget) -> float:
         """Candidates that may still be sent out; a round is not cut but for time that ends."""
-        slots = self._pipeline.build_slots
+        slots = self._accounts.build_slots
         under_way = self._pipeline.in_flight
-        in_time = budget.answers_in_time(self._pipeline.accounts.trials)
+        in_time = budget.answers_in_time(self._accounts.trials)
         if under_way >= _AHEAD * max(budget.round_size, 8 * slots):
             return 0.0
         return max(2.0 * slots, in_time) - under_way
 
-    def _take(self, answer: Answer, budget: TuningBudget) -> None:
-        if answer.validation is not None:
+    def _take(self, answer: CompletedTrial[PoolCandidate] | CompletedComparison[Trial], budget: TuningBudget) -> None:
+        if isinstance(answer, CompletedComparison):
             self._revalidation.take(answer)
             return
-        progress = self._workloads.progress[answer.workload]
-        trial = self._pipeline.keep(answer)
+        trial = self._recorder.record(answer)
+        progress = self._workloads.progress[trial.workload]
         progress.in_flight -= 1
         if trial.is_lost:
             return
         progress.add(trial.median_s)
-        progress.is_settled = progress.is_settled or budget.is_stuck(self._store.of(answer.workload))
+        progress.is_settled = progress.is_settled or budget.is_stuck(self._store.of(trial.workload))
         for member in self._members:
-            if answer.workload in member.had:
-                self._teller.extend_curve(member)
+            if trial.workload in member.trials_at_join:
+                self._reporter.extend_curve(member)
 
     def _settle(self, budget: TuningBudget) -> None:
         """End the members none of whose tasks can gain more, their best candidates measured again first."""
@@ -179,8 +189,8 @@ class Pool:
                 continue
             if self._revalidation.is_done_for(member.job):
                 self._members.remove(member)
-                self._teller.extend_curve(member)
-                member.result = self._teller.result(member, budget)
+                self._reporter.extend_curve(member)
+                member.result = self._reporter.result(member, budget)
                 self._hand_over(member)
                 ended.append(member)
         if not self._members:
@@ -190,11 +200,11 @@ class Pool:
 
     def _hand_over(self, member: PoolMember) -> None:
         """What is spent from now on for workloads that an ended member paid for is booked on another that has them."""
-        for workload in member.pays:
-            self._pipeline.accounts.forget(workload)
-            heir = next((other for other in self._members if workload in other.had), None)
+        for workload in member.billed_workloads:
+            self._accounts.forget(workload)
+            heir = next((other for other in self._members if workload in other.trials_at_join), None)
             if heir is not None:
-                heir.pays.add(workload)
+                heir.billed_workloads.add(workload)
 
     def _give_up(self, error: BaseException) -> None:
         with self._lock:
@@ -220,4 +230,4 @@ class Pool:
         if now >= self._next_report:
             self._next_report = now + _REPORT_EVERY_S
             for member in self._members:
-                self._teller.tell(member, self._trials_left(budget), budget.seconds_left())
+                self._reporter.tell(member, self._trials_left(budget), budget.seconds_left())

@@ -7,16 +7,13 @@ another does not. Where the trials of a task are limited, one of them, the leade
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from sweep.search.allocation import TaskProgress
 from sweep.search.point_transfer import translated
-
-if TYPE_CHECKING:
-    from sweep.search.allocation import TaskProgress
-    from sweep.toolchain.tuning.job import TuningTask
-    from sweep.toolchain.tuning.pool.budget import TuningBudget
-    from sweep.toolchain.tuning.records.record_store import RecordStore
-    from sweep.toolchain.tuning.space.workload_search import WorkloadSearch
+from sweep.toolchain.tuning.job import TuningTask
+from sweep.toolchain.tuning.pool.budget import TuningBudget
+from sweep.toolchain.tuning.records.record_store import RecordStore
+from sweep.toolchain.tuning.space.workload_search import WorkloadSearch
 
 __all__ = ["Relatives"]
 

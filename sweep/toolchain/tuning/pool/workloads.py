@@ -1,42 +1,40 @@
-"""What a pool tunes: the workloads of all its members, each once, with how far it is and the search for it."""
+"""The workloads of all members of a pool, each once, with how far its tuning is and the search for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sweep.search.allocation import TaskProgress, weights
+from sweep.toolchain.tuning.job import TuneJob, TuningTask
+from sweep.toolchain.tuning.pool.accounts import Accounts
+from sweep.toolchain.tuning.pool.budget import TuningBudget
 from sweep.toolchain.tuning.pool.relatives import Relatives
-
-if TYPE_CHECKING:
-    from sweep.toolchain.tuning.job import TuneJob, TuningTask
-    from sweep.toolchain.tuning.pool.budget import TuningBudget
-    from sweep.toolchain.tuning.pool.pipeline import Pipeline
-    from sweep.toolchain.tuning.space.workload_search import Candidate, WorkloadSearch
-    from sweep.toolchain.tuning.tuning_session import TuningSession
+from sweep.toolchain.tuning.records.record_store import RecordStore
+from sweep.toolchain.tuning.space.search_factory import SearchFactory
+from sweep.toolchain.tuning.space.workload_search import Candidate, WorkloadSearch
 
 __all__ = ["Workloads"]
 
 
 class Workloads:
-    """By the workload's id."""
+    """Holds what a pool knows of each workload, by the workload's id."""
 
-    def __init__(self, tuner: TuningSession, pipeline: Pipeline) -> None:
-        self._tuner, self._store, self._pipeline = tuner, tuner.store, pipeline
-        self._relatives = Relatives(tuner.store)
+    def __init__(self, store: RecordStore, searches: SearchFactory, accounts: Accounts) -> None:
+        self._store, self._factory, self._accounts = store, searches, accounts
+        self._relatives = Relatives(store)
         self.tasks: dict[str, TuningTask] = {}
-        """As the first member that has it has it."""
+        """The description that the member gave which introduced the workload."""
         self.progress: dict[str, TaskProgress] = {}
         self._searches: dict[str, WorkloadSearch] = {}
 
     def join(self, task: TuningTask, budget: TuningBudget) -> None:
-        """A workload that is new here. Raises TuneFailed: its module cannot be read."""
+        """Take a new workload in. Raises TuneFailed: its module cannot be read."""
         history = self._store.of(task.workload)
         progress = TaskProgress(
             task.workload,
             task.weight,
             # The costly ones come first, so their operations are to be known before the first round is given away
-            flops=self._tuner.flops_of(task),
+            flops=self._factory.flops_of(task),
             cap=budget.limit_of(task),
             first=budget.first_round_of(task),
             trials=history.trials,
@@ -48,13 +46,13 @@ class Workloads:
             self._relatives.join(task, progress, budget)
 
     def of(self, jobs: Sequence[TuneJob]) -> list[TaskProgress]:
-        """How far those of some members are, each once; trials on what only others had would come too late for them."""
+        """The progress of what these members have, each workload once: trials on others' would come too late."""
         wanted = {task.workload for job in jobs for task in job.tasks}
         return [progress for workload, progress in self.progress.items() if workload in wanted]
 
     @property
     def trials(self) -> int:
-        """Given away, those under way included."""
+        """Trials given away, those under way included."""
         return sum(task.trials + task.in_flight for task in self.progress.values())
 
     def weigh(self, jobs: Sequence[TuneJob], budget: TuningBudget) -> None:
@@ -63,22 +61,22 @@ class Workloads:
         for workload, weight in weights(calls, self.progress).items():
             self.progress[workload].weight = weight
             if budget.is_timed:
-                self.progress[workload].cost_s = self._pipeline.accounts.cost_s(workload, self._pipeline.build_slots)
+                self.progress[workload].cost_s = self._accounts.cost_s(workload)
 
     def ask(self, progress: TaskProgress, count: int, job: TuneJob) -> tuple[WorkloadSearch, list[Candidate]]:
         """Up to so many new candidates, what relatives have found before what the tuner proposes. Raises TuneFailed."""
         search = self.search(progress.workload, job)
         self._relatives.seed(search, lambda workload: self.search(workload, job))
-        with self._pipeline.accounts.searching(progress.workload):
+        with self._accounts.searching(progress.workload):
             candidates = search.ask(count)
         progress.is_settled = progress.is_settled or search.is_exhausted
         return search, candidates
 
     def search(self, workload: str, job: TuneJob) -> WorkloadSearch:
-        """Begun when it is first asked for. Raises TuneFailed."""
+        """The search for a workload, begun when it is first asked for. Raises TuneFailed."""
         if workload not in self._searches:
-            with self._pipeline.accounts.searching(workload):
-                search = self._tuner.search_for(self.tasks[workload], job)
+            with self._accounts.searching(workload):
+                search = self._factory.search_for(self.tasks[workload], job.warm_start)
             self._searches[workload] = search
             self.progress[workload].is_settled |= search.is_exhausted
         return self._searches[workload]

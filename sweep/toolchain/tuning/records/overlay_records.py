@@ -67,22 +67,22 @@ class OverlayRecords:
         """Traces of a workload that were measured in turns, a set each time."""
         return self._compared.get(workload, ())
 
-    def add(self, one: Configuration, measured: Mapping[str, Any], build_s: float) -> None:
-        """Keep a measurement: {run_secs, seconds}."""
-        run_secs = [float(value) for value in measured["run_secs"]]
+    def add(self, one: Configuration, run_secs: Sequence[float], measure_s: float, build_s: float) -> None:
+        """Keep a measurement."""
         record = self._native.add(one.native.measured(run_secs, json.loads(self._target_json)))
-        self._write(one, run_secs, record, build_s=build_s, measure_s=float(measured["seconds"]))
+        self._write(one, run_secs, record, build_s=build_s, measure_s=measure_s)
 
     def add_failure(self, one: Configuration, error: SweepError, build_s: float | None = None) -> None:
         """Keep why there is no measurement."""
         self._write(one, None, None, error=error, build_s=build_s)
 
-    def add_comparison(self, contenders: Sequence[Configuration], compared: Mapping[str, Any]) -> None:
-        """Keep what contenders of one workload took in turns: {run_secs: a list for each, seconds}."""
-        each_s = float(compared["seconds"]) / len(contenders)
+    def add_comparison(
+        self, contenders: Sequence[Configuration], each_run_secs: Sequence[Sequence[float]], measure_s: float
+    ) -> None:
+        """Keep what contenders of one workload took in turns, `measure_s` all together."""
+        each_s = measure_s / len(contenders)
         measured = []
-        for one, values in zip(contenders, compared["run_secs"], strict=True):
-            run_secs = [float(value) for value in values]
+        for one, run_secs in zip(contenders, each_run_secs, strict=True):
             record = self._native.add(one.native.measured(run_secs, json.loads(self._target_json)))
             self._write(one, run_secs, record, measure_s=each_s)
             measured.append((record, one.trace_hash, None, run_secs))

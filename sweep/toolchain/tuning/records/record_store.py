@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.files.line_log import LineLog, append_line, check_whole, cut_torn_line
+from sweep.toolchain.candidates.libraries import remove_left
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
-from sweep.toolchain.tuning.pool.libraries import remove_left
 from sweep.toolchain.tuning.records.native_database import open_database
 from sweep.toolchain.tuning.records.trial_logs import (
     TRIALS,

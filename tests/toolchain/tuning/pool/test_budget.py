@@ -15,7 +15,7 @@ TASKS = [TuningTask(name, name, 1, name.islower(), Path(f"{name}.json")) for nam
 
 
 def budget(members: int = 1, **options: Any) -> TuningBudget:
-    return TuningBudget(TuneJob("tune", TASKS, "xgb", "d", 0, options, members))
+    return TuningBudget(TuneJob("tune", TASKS, "xgb", "d", options, members))
 
 
 def test_a_trivial_task_has_one_trial_and_any_other_its_limit() -> None:
@@ -59,7 +59,7 @@ def test_a_run_without_time_cuts_a_tuner_short_and_its_own_hours_do_not(monkeypa
     monkeypatch.setattr("time.monotonic", lambda: now[0])
 
     def limited(limit_s: float, **options: Any) -> TuningBudget:
-        return TuningBudget(TuneJob("tune", TASKS, "xgb", "d", 0, options, 2, limit_s=limit_s))
+        return TuningBudget(TuneJob("tune", TASKS, "xgb", "d", options, 2, limit_s=limit_s))
 
     run, own = limited(10.0, trials_per_task=64), limited(60.0, hours=10.0 / 3600)
     for shared, left_s in ((run, 10.0), (own, 60.0)):

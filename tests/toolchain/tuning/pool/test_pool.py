@@ -15,6 +15,7 @@ from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
 from sweep.search.random_search import RandomSearch, RandomStrategy
 from sweep.search.space import Space
 from sweep.search.strategy import Observation
+from sweep.toolchain.candidates.service import CandidateSource
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.records.trial_logs import read_trials
 from sweep.toolchain.tuning.tuning_session import TuningSession
@@ -127,8 +128,8 @@ class OneHeld(ChosenLaboratory):
         super().__init__(steady)
         self.number, self.held = number, Future[Result]()
 
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[Result]:
-        done = super().build(module_json, lib, timeout_s)
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[Result]:
+        done = super().build(source, lib, timeout_s)
         return self.held if len(self.modules) == self.number else done
 
 
@@ -218,7 +219,7 @@ def test_a_tuner_is_not_told_of_what_is_lost_with_a_board(tasks: list[TuningTask
 
 def test_a_bug_in_the_laboratory_reaches_who_waits(tasks: list[TuningTask], tmp_path: Path) -> None:
     class Broken(ChosenLaboratory):
-        def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[Result]:
+        def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[Result]:
             raise ZeroDivisionError("bug")
 
     with pytest.raises(ZeroDivisionError):
@@ -288,8 +289,8 @@ class Killing(ChosenLaboratory):
 
     SAID = ("timed out after 30 s", "killed by SIGSEGV", "ran out of memory (limit 4295 MB)")
 
-    def build(self, module_json: str, lib: Path, timeout_s: float) -> Future[Result]:
-        done = super().build(module_json, lib, timeout_s)
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[Result]:
+        done = super().build(source, lib, timeout_s)
         if len(self.modules) % 2 == 0:
             return done
         killed: Future[Result] = Future()

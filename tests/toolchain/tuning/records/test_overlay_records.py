@@ -22,7 +22,7 @@ def opened(sweep_dir: Path) -> OverlayRecords:
 
 def test_what_was_measured_and_what_failed_are_tuning_records(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    store.add(candidate("c0"), {"run_secs": [2.0, 3.0, 1.0], "seconds": 0.5}, 0.25)
+    store.add(candidate("c0"), [2.0, 3.0, 1.0], 0.5, 0.25)
     store.add_failure(candidate("c1"), BuildFailed("the trace does not\nfit"), None)
     first, second = read_trials(tmp_path / folder_of("0123", "a"))
     assert (first.origin, first.tuner, first.device, first.target, first.record) == (
@@ -45,12 +45,12 @@ def test_what_was_measured_and_what_failed_are_tuning_records(tmp_path: Path) ->
 
 def test_a_comparison_counts_before_what_was_measured_once_and_is_remembered(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    store.add(candidate("c0"), {"run_secs": [1.0], "seconds": 0.5}, 0.25)
-    store.add_comparison([candidate("c0"), candidate("c1")], {"run_secs": [[3.0, 5.0], [2.0, 2.0]], "seconds": 1.0})
+    store.add(candidate("c0"), [1.0], 0.5, 0.25)
+    store.add_comparison([candidate("c0"), candidate("c1")], [[3.0, 5.0], [2.0, 2.0]], 1.0)
     assert store.compared("ff00") == [{"c0", "c1"}]
     again = opened(tmp_path)
     assert (again.compared("ff00"), again.compared("other")) == ([{"c0", "c1"}], ())
-    again.add(candidate("c2"), {"run_secs": [1.0], "seconds": 0.5}, 0.25)
+    again.add(candidate("c2"), [1.0], 0.5, 0.25)
     assert [trial.trial for trial in read_trials(tmp_path / folder_of("0123", "a"))] == [1, 2, 3, 4]
     [validation] = read_validations(tmp_path / folder_of("0123", "a"))
     assert (validation.winner, validation.median_s) == (2, 2.0)

@@ -1,0 +1,1 @@
+"""Candidate schedules: built and then timed on a device, for tuners and for overlays alike. No TVM."""

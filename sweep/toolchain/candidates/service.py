@@ -1,0 +1,54 @@
+"""Where candidates are built and timed: TVM's Builder and Runner as one protocol. An engine provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+__all__ = ["Arguments", "CandidateService", "CandidateSource", "scheduled_module"]
+
+Arguments = list[dict[str, Any]]
+"""`shape` and `dtype` of each argument of a candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSource:
+    """What a candidate is built from."""
+
+    job: str
+    """The compile job that builds it, as a compile pool takes it."""
+    arguments: Mapping[str, Any]
+    """What the job is given beside `target`, `linker` and `out_path`, which the service knows."""
+
+
+def scheduled_module(module_json: str) -> CandidateSource:
+    """A candidate whose schedule is carried out already: a serialised IRModule."""
+    return CandidateSource("build_candidate", {"module_json": module_json})
+
+
+class CandidateService(Protocol):
+    """Builds candidates for one device and times them there.
+
+    Futures end in a result or raise an error of the tree: BuildFailed, MeasureFailed and MeasureTimeout are the
+    candidate's own fault, DeviceLost is the device's, and anything else is nobody's.
+    """
+
+    @property
+    def build_slots(self) -> int:
+        """Builds at a time."""
+
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
+        """Build a candidate into `lib`. The result has `build_s`, and `args` where the source does not tell them."""
+
+    def measure(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        """Time a candidate, with the options of `Timing.alone`; the result has `run_secs` and `seconds`."""
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        """Time candidates in turns, with the options of `Timing.in_turns`; the result has `run_secs`, a list for each,
+        and `seconds`.
+        """
