@@ -32,7 +32,7 @@ __all__ = ["app", "main"]
 
 
 class _Commands(typer.core.TyperGroup):
-    """Says of a Ctrl-C what typer makes an exit code of without a word."""
+    """Prints a line on Ctrl-C, which typer turns into an exit code in silence."""
 
     def invoke(self, ctx: Any) -> Any:
         try:

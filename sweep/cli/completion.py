@@ -1,4 +1,4 @@
-"""What the shell offers at the TAB key, beside commands, options and files."""
+"""Completes values at the shell's TAB key: device keys, axes of `--only`, formats of a report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about the place: the farm of a cluster file, and what is wrong with this machine."""
+"""The commands about machines: `farm` for the farm of a cluster file, `doctor` for this machine."""
 
 from __future__ import annotations
 

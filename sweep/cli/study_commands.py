@@ -149,7 +149,7 @@ def tune_command(
 
 @dataclass(frozen=True, slots=True)
 class _How:
-    """How a study is run, and what is shown of it."""
+    """The options of a command that runs a study."""
 
     out: Path | str | None
     fresh: bool

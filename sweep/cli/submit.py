@@ -84,7 +84,7 @@ def _follow(jobs: RayJobs, job_id: str) -> int:
 
 
 class _Presses:
-    """Counts them: an exception for each would come in the middle of answering the one before."""
+    """Counts presses of Ctrl-C: an exception for each would come in the middle of answering the one before."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -104,7 +104,7 @@ def _exit_code(end: JobEnd, job_id: str) -> int:
 
 
 class _Following(threading.Thread):
-    """Shows the log in a thread of its own, since Ctrl-C comes to the main one."""
+    """Follows the job's log in a thread of its own, since Ctrl-C comes to the main one."""
 
     def __init__(self, jobs: RayJobs, job_id: str) -> None:
         super().__init__(name="follow", daemon=True)

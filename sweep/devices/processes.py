@@ -1,4 +1,4 @@
-"""Who lives and who dies: identities of processes that survive the recycling of pids, and death with the parent."""
+"""Identifies processes so that a recycled pid is not taken for the former one, and ends children with their parent."""
 
 from __future__ import annotations
 

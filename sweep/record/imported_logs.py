@@ -1,7 +1,7 @@
-"""What a folder keeps of imported logs: for each device and tuner one native log, which only grows.
+"""The imported logs of a folder: one native log for each device and tuner, which only grows.
 
-Its lines are those that were imported, without what was left out; so a line keeps its number, and a TVM that still has
-the tuner reads the file. The table is made of these logs alone.
+A log has the lines that were imported, without those that were left out; so a line keeps its number, and a TVM that
+still has the tuner reads the file. The table is made of these logs alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SPOOL_BYTES = 32 << 20
 
 
 class ImportedLogs:
-    """All logs of a folder. A context manager: leaving it lets go of what was not saved."""
+    """All imported logs of a folder. A context manager: leaving it drops additions that were not saved."""
 
     def __init__(self, folder: Path) -> None:
         """Raises StudyError where a line was damaged since it was written."""

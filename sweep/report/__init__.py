@@ -1,1 +1,1 @@
-"""What a person sees: progress while a sweep runs; its results as tables, pages and files. Computes no number."""
+"""Shows a sweep to people: progress while it runs; its results as tables, pages and files. Computes no number."""

@@ -1,4 +1,4 @@
-"""What a report says of the places that measured: a row a device, put together from the conditions of its cells."""
+"""The report's table of devices: a row a device, put together from the conditions of its cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of tuning tasks: a table a model, and a line a cell with tasks left untuned. Knows no medium."""
+"""The report's tables of tuning tasks, one a model, and its line for each cell with untuned tasks. Knows no medium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report says of tuning: sentences, a table of pools, failures by class.
+"""The report's section on tuning: sentences, a table of pools, failures by class.
 
 Plain text in plain tables; the terminal, Markdown and the page lay them out. Knows no medium.
 """

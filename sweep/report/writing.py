@@ -1,4 +1,4 @@
-"""Reports as files in a sweep directory, or on standard output."""
+"""Writes reports as files into a sweep directory, or to standard output."""
 
 from __future__ import annotations
 

@@ -61,12 +61,12 @@ tracker.terminate()
 """
 
 
-def write_state(folder: Path, warden: dict[str, object]) -> None:
+def write_state(folder: Path, supervisor: dict[str, object]) -> None:
     folder.mkdir(parents=True)
-    (folder / "farm.json").write_text(json.dumps({"warden": warden}))
+    (folder / "farm.json").write_text(json.dumps({"warden": supervisor}))
 
 
-def test_a_state_whose_warden_is_gone_is_stale_and_a_living_one_is_not(tmp_path):
+def test_a_state_whose_supervisor_is_gone_is_stale_and_a_living_one_is_not(tmp_path):
     me = identify(os.getpid())
     assert me is not None
     write_state(tmp_path / "sweeps" / "living" / "farm", asdict(me))

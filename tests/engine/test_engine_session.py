@@ -60,9 +60,11 @@ def test_the_device_has_its_core_and_nobody_else_is_on_it(seen: dict[str, Any]) 
     processes = seen["openings"][0]["processes"]
 
     assert [set(process["cores"]) for process in processes if process["is_server"]] == [theirs]
-    # The warden and the tracker sleep but for a moment at each connection; they start before the rest
+    # The supervisor and the tracker sleep but for a moment at each connection; they start before the rest
     others = [
-        p for p in processes if not p["is_server"] and "warden" not in p["command"] and "tracker" not in p["command"]
+        process
+        for process in processes
+        if not process["is_server"] and "supervisor" not in process["command"] and "tracker" not in process["command"]
     ]
     assert others
     assert not [process for process in others if theirs & set(process["cores"])]

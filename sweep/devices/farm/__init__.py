@@ -1,1 +1,1 @@
-"""A farm's processes (tracker, device servers, supervisor), and how a farm is seen from outside."""
+"""The processes of a farm (tracker, device servers, supervisor), and the status that other processes read of it."""

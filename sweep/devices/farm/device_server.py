@@ -1,4 +1,4 @@
-"""One device's RPC server: `python -m sweep.devices.farm.device_server`, started by the warden alone.
+"""One device's RPC server: `python -m sweep.devices.farm.device_server`, started by the supervisor alone.
 
 Speaks to TVM's tracker and TVM's clients as TVM's own server does (tvm/rpc/server.py), with a limit on every wait: a
 caller that connects and says nothing, a tracker that restarts, a match key that was given out and never used.
@@ -51,11 +51,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--key", required=True)
     parser.add_argument("--listen-fd", type=int, required=True)
-    parser.add_argument("--warden-pid", type=int, required=True)
+    parser.add_argument("--supervisor-pid", type=int, required=True)
     parser.add_argument("--tracker", required=True, help="host:port")
     parser.add_argument("--cores", required=True, help="comma-separated; empty: any")
     arguments = parser.parse_args()
-    die_with_parent(arguments.warden_pid)
+    die_with_parent(arguments.supervisor_pid)
     if arguments.cores:
         # Before TVM is loaded: every thread that starts later inherits it.
         os.sched_setaffinity(0, {int(core) for core in arguments.cores.split(",")})

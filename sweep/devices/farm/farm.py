@@ -1,7 +1,7 @@
 """A farm: the tracker and the local device servers of one cluster file, up for as long as their owner lives.
 
-What runs is written to `farm.json` in the state directory by the warden (see warden.py), so that another process can
-ask for the status or end it. This module knows processes and the tracker, not TVM.
+The supervisor (`sweep.devices.farm.supervisor`) writes what runs to `farm.json` in the state directory, so that another
+process can ask for the status or end it. This module knows processes and the tracker, not TVM.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Farm:
         self.cluster = cluster
         self.state_dir = state_dir.resolve()
         self.up_timeout_s = up_timeout_s
-        self._warden: subprocess.Popen[bytes] | None = None
+        self._supervisor: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Farm:
         self.up()
@@ -69,7 +69,7 @@ class Farm:
         Raises DeviceLost when an unmanaged tracker does not answer or a server does not register in time (with the tail
         of its log), DeviceError when another living process has a farm up here.
         """
-        if self._warden is not None:
+        if self._supervisor is not None:
             raise DeviceError(f"this farm is up already, in {self.state_dir}")
         if not self.cluster.tracker.managed:
             TrackerClient(self.cluster.tracker.host, self.cluster.tracker.port).keys()
@@ -79,7 +79,7 @@ class Farm:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         with self._starting():
             self._clear_stale()
-            self._start_warden(servers)
+            self._start_supervisor(servers)
             try:
                 return self._wait_until_up(servers)
             except BaseException:
@@ -100,13 +100,13 @@ class Farm:
         """End everything that `up` started, here or in another process. Nothing there: nothing happens."""
         state = self._state()
         if state is not None:
-            # The warden first: it ends the rest itself, and would start a dead server again.
+            # The supervisor first: it ends the rest itself, and would start a dead server again.
             end_groups([ProcessId(**state["warden"])], DOWN_GRACE_S)
             self._end_rest(state)
-        if self._warden is not None:
-            end_groups([found for found in [identify(self._warden.pid)] if found is not None], DOWN_GRACE_S)
-            self._warden.wait()
-            self._warden = None
+        if self._supervisor is not None:
+            end_groups([found for found in [identify(self._supervisor.pid)] if found is not None], DOWN_GRACE_S)
+            self._supervisor.wait()
+            self._supervisor = None
         self._remove_state()
 
     def _servers(self) -> list[dict[str, Any]]:
@@ -141,14 +141,14 @@ class Farm:
         """End what a killed owner left; leave alone what a living one has."""
         state = self._state()
         if state is not None:
-            warden, owner = ProcessId(**state["warden"]), ProcessId(**state["owner"])
-            if is_alive(warden) and is_alive(owner):
+            supervisor, owner = ProcessId(**state["warden"]), ProcessId(**state["owner"])
+            if is_alive(supervisor) and is_alive(owner):
                 raise DeviceError(f"a farm is up already in {self.state_dir}, owned by process {owner.pid}")
-            end_groups([warden], DOWN_GRACE_S)
+            end_groups([supervisor], DOWN_GRACE_S)
             self._end_rest(state)
         self._remove_state()
 
-    def _start_warden(self, servers: list[dict[str, Any]]) -> None:
+    def _start_supervisor(self, servers: list[dict[str, Any]]) -> None:
         for name in ("logs", "tmp", "tmp/import"):
             (self.state_dir / name).mkdir(exist_ok=True)
         # For servers under an interpreter of their own: what else lies beside this package is made for this one.
@@ -163,8 +163,8 @@ class Farm:
             "servers": servers,
         }
         search_path = os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        with (self.state_dir / "logs" / "warden.log").open("ab") as log:
-            self._warden = subprocess.Popen(
+        with (self.state_dir / "logs" / "supervisor.log").open("ab") as log:
+            self._supervisor = subprocess.Popen(
                 [sys.executable, "-m", "sweep.devices.farm.supervisor"],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -172,8 +172,8 @@ class Farm:
                 env=os.environ | {"PYTHONPATH": search_path},
                 start_new_session=True,
             )
-        assert self._warden.stdin is not None
-        with suppress(BrokenPipeError), self._warden.stdin as stdin:
+        assert self._supervisor.stdin is not None
+        with suppress(BrokenPipeError), self._supervisor.stdin as stdin:
             stdin.write(json.dumps(orders).encode())
 
     def _wait_until_up(self, servers: list[dict[str, Any]]) -> FarmAddress:
@@ -181,11 +181,11 @@ class Farm:
         for server in servers:
             expected[server["key"]] = expected.get(server["key"], 0) + 1
         deadline = time.monotonic() + self.up_timeout_s
-        missing = "the warden"
+        missing = "the supervisor"
         while time.monotonic() < deadline:
-            assert self._warden is not None
-            if self._warden.poll() is not None:
-                raise DeviceLost(f"the farm did not start: {self._log_tail('warden')}")
+            assert self._supervisor is not None
+            if self._supervisor.poll() is not None:
+                raise DeviceLost(f"the farm did not start: {self._log_tail('supervisor')}")
             state = self._state()
             if state is not None:
                 address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
@@ -195,7 +195,7 @@ class Farm:
                 missing = ", ".join(absent)
             time.sleep(POLL_INTERVAL_S)
         names = [server["name"] for server in servers if server["key"] in missing.split(", ")]
-        tail = self._log_tail(names[0] if names else "warden")
+        tail = self._log_tail(names[0] if names else "supervisor")
         raise DeviceLost(f"not at the tracker after {self.up_timeout_s:g} s: {missing}; its log ends: {tail}")
 
     def _log_tail(self, name: str) -> str:
@@ -211,7 +211,7 @@ class Farm:
         return state
 
     def _end_rest(self, state: dict[str, Any]) -> None:
-        """What a warden that was killed left behind; the kernel has most of it already."""
+        """Ends what a killed supervisor left behind; the kernel has most of it already."""
         left = [ProcessId(**process["process"]) for process in state["processes"] if process["process"] is not None]
         end_groups(left, DOWN_GRACE_S)
 

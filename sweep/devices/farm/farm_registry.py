@@ -1,6 +1,6 @@
-"""Farms that runs have up, announced in a folder, so that those who look at a cluster file find them.
+"""The folder in which running farms are announced, so that `sweep farm status` finds the farm of a cluster file.
 
-One file for each, named by its state directory. What a killed run has left is taken away by the next who looks.
+Each farm has one file there, named by its state directory. The next reader removes the file of a run that was killed.
 """
 
 from __future__ import annotations

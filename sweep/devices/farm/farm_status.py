@@ -1,4 +1,4 @@
-"""What is there of a farm at one moment: boards by tracker key, and what each of them is doing. Values alone."""
+"""The status of a farm at one moment: its boards by tracker key, and the state of each board. Values alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["BoardStatus", "FarmAddress", "FarmStatus", "KeyStatus", "key_status"
 
 @dataclass(frozen=True, slots=True)
 class FarmAddress:
-    """Where the tracker of a farm answers."""
+    """Host and port of a farm's tracker."""
 
     tracker_host: str
     tracker_port: int
@@ -22,7 +22,7 @@ class FarmAddress:
 
 @dataclass(frozen=True, slots=True)
 class BoardStatus:
-    """One board that this host has worked with, or that is at the tracker."""
+    """The state of one board that this host has worked with, or that is at the tracker."""
 
     board: str
     """host:port"""
@@ -69,7 +69,7 @@ class KeyStatus:
 
 @dataclass(frozen=True, slots=True)
 class FarmStatus:
-    """All keys."""
+    """The status of a farm: its tracker, and the boards of each key."""
 
     address: FarmAddress | None
     """None when the farm is down."""

@@ -1,4 +1,4 @@
-"""A farm as it is now, by the state that its warden has written, its tracker, and the registers of this host."""
+"""Reads the status of a farm from its supervisor's state file, its tracker, and the registers of this host."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Keeps a farm's processes alive: started by `Farm.up` as a process, which gets its orders on standard input.
 
     owner (a run, or `sweep farm up`)
-      warden            its own session, so that a Ctrl-C in the terminal reaches the owner first
-        tracker         SIGKILLed by the kernel when the warden dies, however it dies
+      supervisor        its own session, so that a Ctrl-C in the terminal reaches the owner first
+        tracker         SIGKILLed by the kernel when the supervisor dies, however it dies
         server ...      idem
           worker        one per RPC session; idem, when its server dies
 
-The warden itself watches the owner by its pid: the kernel's parent-death signal would follow the owner's thread that
+The supervisor watches the owner by its pid: the kernel's parent-death signal would follow the owner's thread that
 called `up`, which may end long before the farm is wanted no more. It holds all listening sockets, so ports are known
 before anybody listens and stay the same when a dead server is started again. It does not load TVM.
 """
@@ -71,13 +71,13 @@ class Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """The farm's processes and the one they live for."""
+    """Starts, restarts and ends the farm's processes, for as long as the process lives that owns the farm."""
 
     state_dir: Path
     owner: ProcessId
     tracker_host: str
     tracker_port: int
-    wards: list[Child] = field(default_factory=list)
+    children: list[Child] = field(default_factory=list)
 
     def keep(self) -> None:
         """Start all; start again what dies; return when the owner is gone."""
@@ -88,66 +88,66 @@ class Supervisor:
             self._wait(owner_fd)
 
     def _start_due(self) -> None:
-        for ward in self.wards:
-            if ward.process is not None and ward.process.poll() is not None:
-                self._note_death(ward, ward.process.returncode)
-            if ward.process is None and time.monotonic() >= ward.start_again_at:
+        for child in self.children:
+            if child.process is not None and child.process.poll() is not None:
+                self._note_death(child, child.process.returncode)
+            if child.process is None and time.monotonic() >= child.start_again_at:
                 try:
-                    self._start(ward)
+                    self._start(child)
                 except OSError as error:
                     if error.errno not in NO_ROOM:
                         raise
-                    log.info("%s cannot be started now: %s", ward.name, error)
-                    ward.start_again_at = time.monotonic() + SHORT_LIFE_S
+                    log.info("%s cannot be started now: %s", child.name, error)
+                    child.start_again_at = time.monotonic() + SHORT_LIFE_S
 
-    def _start(self, ward: Child) -> None:
-        temporary = self.state_dir / "tmp" / ward.name
+    def _start(self, child: Child) -> None:
+        temporary = self.state_dir / "tmp" / child.name
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        file_number = ward.listening.fileno()
-        with (self.state_dir / "logs" / f"{ward.name}.log").open("ab") as log:
-            ward.process = subprocess.Popen(
-                [part.replace("{fd}", str(file_number)) for part in ward.command],
+        file_number = child.listening.fileno()
+        with (self.state_dir / "logs" / f"{child.name}.log").open("ab") as log:
+            child.process = subprocess.Popen(
+                [part.replace("{fd}", str(file_number)) for part in child.command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=(file_number,),
-                env=os.environ | ward.environment | {"TMPDIR": str(temporary)},
+                env=os.environ | child.environment | {"TMPDIR": str(temporary)},
                 start_new_session=True,
             )
-        ward.identity = identify(ward.process.pid)
-        ward.started_at = time.monotonic()
+        child.identity = identify(child.process.pid)
+        child.started_at = time.monotonic()
 
-    def _note_death(self, ward: Child, code: int) -> None:
-        ward.last_exit = signal.Signals(-code).name if code < 0 else f"exit {code}"
-        lived_s = time.monotonic() - ward.started_at
-        ward.short_lives = ward.short_lives + 1 if lived_s < SHORT_LIFE_S else 0
-        wait_s = back_off_s(ward.short_lives)
-        ward.start_again_at = time.monotonic() + wait_s
-        ward.restarts += 1
-        ward.process, ward.identity = None, None
-        log.info("%s ended (%s) after %.1f s; again in %g s", ward.name, ward.last_exit, lived_s, wait_s)
+    def _note_death(self, child: Child, code: int) -> None:
+        child.last_exit = signal.Signals(-code).name if code < 0 else f"exit {code}"
+        lived_s = time.monotonic() - child.started_at
+        child.short_lives = child.short_lives + 1 if lived_s < SHORT_LIFE_S else 0
+        wait_s = back_off_s(child.short_lives)
+        child.start_again_at = time.monotonic() + wait_s
+        child.restarts += 1
+        child.process, child.identity = None, None
+        log.info("%s ended (%s) after %.1f s; again in %g s", child.name, child.last_exit, lived_s, wait_s)
 
     def _wait(self, owner_fd: int) -> None:
-        """Sleep until the owner or a ward ends, or a start is due."""
+        """Sleep until the owner or a child ends, or a start is due."""
         poll = select.poll()
         poll.register(owner_fd, select.POLLIN)
-        ward_fds = []
-        for ward in self.wards:
-            if ward.process is not None:
-                ward_fds.append(os.pidfd_open(ward.process.pid))
-                poll.register(ward_fds[-1], select.POLLIN)
-        due = [ward.start_again_at for ward in self.wards if ward.process is None]
+        child_fds = []
+        for child in self.children:
+            if child.process is not None:
+                child_fds.append(os.pidfd_open(child.process.pid))
+                poll.register(child_fds[-1], select.POLLIN)
+        due = [child.start_again_at for child in self.children if child.process is None]
         poll.poll(max(0.0, min(due) - time.monotonic()) * 1000 if due else None)
-        for ward_fd in ward_fds:
-            os.close(ward_fd)
+        for child_fd in child_fds:
+            os.close(child_fd)
 
     def _write_state(self) -> None:
         state = {
             "owner": asdict(self.owner),
-            "warden": asdict(_self_id()),
+            "warden": asdict(_self_id()),  # the word of earlier versions, which look for their farms by it
             "tracker": {"host": self.tracker_host, "port": self.tracker_port},
-            "processes": [_describe(ward) for ward in self.wards],
+            "processes": [_describe(child) for child in self.children],
         }
         try:
             write_text(self.state_dir / "farm.json", json.dumps(state, indent=1))
@@ -155,12 +155,12 @@ class Supervisor:
             log.info("farm.json stays as it is: %s", error)
 
     def end(self) -> None:
-        """End every ward and leave only the logs behind."""
-        end_groups([ward.identity for ward in self.wards if ward.identity is not None], END_GRACE_S)
-        for ward in self.wards:
-            if ward.process is not None:
-                ward.process.wait()
-            ward.listening.close()
+        """End every child and leave only the logs behind."""
+        end_groups([child.identity for child in self.children if child.identity is not None], END_GRACE_S)
+        for child in self.children:
+            if child.process is not None:
+                child.process.wait()
+            child.listening.close()
         shutil.rmtree(self.state_dir / "tmp", ignore_errors=True)
         (self.state_dir / "farm.json").unlink(missing_ok=True)
 
@@ -171,18 +171,18 @@ def main() -> None:
     orders = json.load(sys.stdin)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    warden = _take_orders(orders)
+    supervisor = _take_orders(orders)
     try:
-        warden.keep()
+        supervisor.keep()
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        warden.end()
+        supervisor.end()
 
 
 def _take_orders(orders: dict[str, Any]) -> Supervisor:
     environment = {"TVM_USE_RUNTIME_LIB": "1", "OPENBLAS_NUM_THREADS": "1"}
     host, port = orders["tracker"]["host"], orders["tracker"]["port"]
-    wards = []
+    children = []
     if orders["tracker"]["managed"]:
         try:
             listening = _listen(port)
@@ -190,19 +190,19 @@ def _take_orders(orders: dict[str, Any]) -> Supervisor:
             sys.exit(f"tracker.port {port}: {error.strerror}; allowed: a port that is free, or none for any")
         host, port = LOOPBACK, listening.getsockname()[1]
         command = [sys.executable, "-m", "sweep.devices.farm.tracker_server", "{fd}", str(os.getpid())]
-        wards.append(Child("tracker", None, command, environment, listening))
+        children.append(Child("tracker", None, command, environment, listening))
     for server in orders["servers"]:
         command = [server["python"] or sys.executable, "-m", "sweep.devices.farm.device_server"]
         command += ["--key", server["key"], "--listen-fd", "{fd}"]
-        command += ["--warden-pid", str(os.getpid())]
+        command += ["--supervisor-pid", str(os.getpid())]
         command += ["--tracker", f"{host}:{port}", "--cores", ",".join(map(str, server["cores"]))]
         # Else TVM sets the main thread free to every core once its pool has more threads than the process has cores.
         threads = {"TVM_NUM_THREADS": str(server["threads"]), "OMP_NUM_THREADS": str(server["threads"])}
         own = {**environment, **server["env"], **threads, "TVM_BIND_THREADS": "0"}
         if server["python"] is not None:
             own["PYTHONPATH"] = str(Path(orders["state_dir"]) / "tmp" / "import")
-        wards.append(Child(server["name"], server["key"], command, own, _listen(0)))
-    return Supervisor(Path(orders["state_dir"]), ProcessId(**orders["owner"]), host, port, wards)
+        children.append(Child(server["name"], server["key"], command, own, _listen(0)))
+    return Supervisor(Path(orders["state_dir"]), ProcessId(**orders["owner"]), host, port, children)
 
 
 def _listen(port: int) -> socket.socket:
@@ -220,14 +220,14 @@ def back_off_s(short_lives: int) -> float:
     return 0.0 if short_lives <= 1 else min(MAX_BACK_OFF_S, 2.0 ** min(short_lives - 2, MOST_DOUBLINGS))
 
 
-def _describe(ward: Child) -> dict[str, Any]:
+def _describe(child: Child) -> dict[str, Any]:
     return {
-        "name": ward.name,
-        "key": ward.key,
-        "port": ward.port,
-        "process": None if ward.identity is None else asdict(ward.identity),
-        "restarts": ward.restarts,
-        "last_exit": ward.last_exit,
+        "name": child.name,
+        "key": child.key,
+        "port": child.port,
+        "process": None if child.identity is None else asdict(child.identity),
+        "restarts": child.restarts,
+        "last_exit": child.last_exit,
     }
 
 

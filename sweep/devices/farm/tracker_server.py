@@ -1,6 +1,7 @@
-"""The tracker's process: `python -m sweep.devices.farm.tracker_server LISTEN_FD WARDEN_PID`, started by the warden.
+"""The tracker's process: `python -m sweep.devices.farm.tracker_server LISTEN_FD SUPERVISOR_PID`.
 
-TVM's own entry point runs the tracker in a child of its own that outlives a killed parent, and picks its port itself.
+The supervisor starts it. TVM's own entry point runs the tracker in a child of its own that outlives a killed parent,
+and picks its port itself.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import sys
 from sweep.devices.processes import die_with_parent
 
 
-def main(listen_fd: int, warden_pid: int) -> None:
+def main(listen_fd: int, supervisor_pid: int) -> None:
     """Serve the tracker on this listening socket, until killed."""
-    die_with_parent(warden_pid)
+    die_with_parent(supervisor_pid)
     from tvm.rpc import tracker
 
     tracker._tracker_server(socket.socket(fileno=listen_fd), secrets.token_hex())

@@ -1,1 +1,1 @@
-"""Who may use which board or core now: leases, registers, the health of boards."""
+"""Leases of boards and cores, the registers that hold them, and the health of boards."""

@@ -1,7 +1,7 @@
-"""Threads that keep to their boards: no two boards are quite alike, and the blocks of a cell are one thread's.
+"""Keeps each thread to one board: no two boards are quite alike, and one thread measures all blocks of a cell.
 
-The tracker hands out whichever board is free. What a thread is offered and does not want goes into a pot, where the one
-that wants it may find it; what nobody takes is declined.
+The tracker hands out whichever board is free. A thread parks an offer that it does not want, where the thread that
+wants it finds it; offers that nobody takes are declined.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POLL_S = 0.05
 
 
 class BoardAffinity:
-    """Which thread keeps to which of a key's boards, and offers that wait for the right one."""
+    """Knows which thread keeps to which of a key's boards, and holds offers that wait for their thread."""
 
     def __init__(self, tracker: TrackerClient, key: str) -> None:
         self._tracker, self._key = tracker, key
@@ -47,7 +47,7 @@ class BoardAffinity:
                     brought.append(offer.address)
                     self._put(offer)
             return self._take_any(brought) if chosen is None else chosen
-        finally:  # an offer that stayed in the pot would later be taken for a good one
+        finally:  # an offer that stayed parked would later be taken for a good one
             for unused in self._take_back(brought):
                 decline(unused)
 

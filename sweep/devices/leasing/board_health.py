@@ -1,8 +1,8 @@
-"""What is known of one board or core that one holder at a time may use: its lease, and how well it has been.
+"""The record of one board or core that one holder at a time may use: its lease and its history of failures.
 
-Values and what follows from them alone: no clock, no file, no process. Times are of the clock that counts from this
-machine's boot, sleep included, so that nobody's lease gets longer when the date is set; `since` and `last_seen` are for
-people, in seconds since 1970.
+Pure values: no clock, no file, no process. Times are of the clock that counts from this machine's boot, sleep
+included, so that no lease gets longer when the date is set; `since` and `last_seen` are for people, in seconds since
+1970.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOST_DOUBLINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lease."""
+    """The process that holds a lease, and its sweep directory."""
 
     process: ProcessId
     sweep: str | None
@@ -37,7 +37,7 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class BoardHealth:
-    """One board or core."""
+    """The lease and the failures in a row of one board or core."""
 
     name: str
     """host:port of a board's server, or `core 3`."""

@@ -1,7 +1,7 @@
-"""The boards that share a tracker key, as a measurer uses them: one under a lease at a time, the well ones first.
+"""Gives a measurer one leased board at a time of those that share a tracker key, healthy boards first.
 
-The tracker chooses which server it hands out. One that is not to be used yet is left alone, and offers itself again
-after 8 s; its siblings are asked for meanwhile.
+The tracker chooses which server it hands out. A board that must rest is not connected to and offers itself again after
+8 s; its siblings are requested meanwhile.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ RESTART_S = 6.0
 """How long a key of our own farm may be missing: a server that died is back in about a second, in twice that on a
 loaded machine."""
 REBOOT_S = 30.0
-"""How long one of a board elsewhere may be. Both once: a key that was waited for in vain is looked for and no more."""
+"""How long the key of a board elsewhere may be missing. Each wait happens once a session: after a wait in vain the next
+attempt asks the tracker once and fails."""
 TRIAL_WAIT_S = 5.0
 """For boards that all have failed to be offered again: a server that lives offers itself within moments."""
 
@@ -49,7 +50,7 @@ class Boards:
     tracker: TrackerClient
     register: Register
     sweep: Path | None
-    """On whose behalf."""
+    """The sweep directory that holders are named by."""
     free_timeout_s: float
     """How long other holders may keep us waiting."""
     _was_absent: bool = field(default=False, init=False)

@@ -1,7 +1,7 @@
-"""Cores are measured on by one session at a time, whoever shares them: a lease and a file lock per core of this host.
+"""Gives cores to one measuring session at a time: a lease and a file lock for each core of this host.
 
-The lease says whose turn it is; a holder that was stopped loses it. The lock tells those who compile on lent cores that
-somebody measures: they stand still meanwhile.
+The lease says whose turn it is; a holder that was stopped loses it. The lock tells compile workers on a lent core that
+the core is being measured on: they stand still meanwhile.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def myself(sweep: Path | None = None) -> Holder:
 
 
 class Lease:
-    """Some entries of a register, by the tokens under which they are ours."""
+    """The boards or cores that this process holds, by the token of each in their register."""
 
     def __init__(self, register: Register, tokens: dict[str, int]) -> None:
         self._register, self.tokens = register, tokens

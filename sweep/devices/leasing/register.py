@@ -1,4 +1,4 @@
-"""Registers: files in which all processes of this host agree who holds a board or a core, and which boards are well.
+"""Registers: files in which all processes of this host agree on holders of boards and cores, and on healthy boards.
 
 One file for the boards of a tracker key, one for all cores of the host; each is read and changed under its lock, in a
 few tenths of a millisecond. A lease in it counts for as long as it has not run out and its holder lives, so a holder

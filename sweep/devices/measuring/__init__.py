@@ -1,1 +1,1 @@
-"""How a latency is taken: sampling, blocks and rounds, conditions, sentinel kernel, output check."""
+"""Measures latencies: sampling, blocks and rounds, conditions, sentinel kernel, output check."""

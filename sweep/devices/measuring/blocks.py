@@ -1,7 +1,7 @@
-"""Blocks of repeats: each between two timings of the reference kernel; what was disturbed is measured again.
+"""Takes blocks of repeats, each between two timings of the sentinel kernel, and takes disturbed ones again.
 
-The same for every runtime, which it sees as a few functions. Nothing that was measured is thrown away: blocks that do
-not make the latency are set aside with their repeats and the reasons.
+It works alike for every runtime, which it is given as a few functions. No measured value is thrown away: blocks that
+do not count for the latency are set aside with their repeats and the reasons.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ FIT = 1.5
 are allowed."""
 
 Bystander = Callable[[], Mapping[str, Any]]
-"""Observes the machine that measures; empty where nobody there can."""
+"""Reads the conditions of the machine that measures; {} where the server has no probe (TVM's stock server)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimingTarget:
-    """What measures, where the code runs."""
+    """The functions that time code and read conditions on the machine where the code runs."""
 
     clock: Clock
     time_kernel: Timer
     observe: Bystander
     extra: Mapping[str, Any]
-    """Conditions that stay, and that the observer does not know."""
+    """Conditions that do not change during the measurement and that `observe` does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuringPlace:
-    """Where and how the code should run, and what is known of the device."""
+    """The cores and threads that the code should run on, and the device's best kernel time so far."""
 
     cores: tuple[int, ...]
     """Empty: not known."""
     threads: int
     best_kernel_s: float | None
-    """Least median of the reference kernel in this session so far."""
+    """Least median of the sentinel kernel in this session so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Under which conditions a measurement was taken, seen from the machine that took it; and the memory it needed.
+"""Reads the conditions under which a measurement is taken, on the machine that takes it, and the memory it needs.
 
 Runs on the device (in the session's worker, or in the reference runtime's child) and reads Linux's own files: no TVM,
 no third-party module. What cannot be read is None, never a guess.

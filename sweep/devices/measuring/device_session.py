@@ -1,4 +1,4 @@
-"""A device as a measurer: give it a library or an artifact, get the times it took or why there are none."""
+"""Measures on a device: takes a library or an artifact, returns its times or raises the reason why there are none."""
 
 from __future__ import annotations
 

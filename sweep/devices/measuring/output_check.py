@@ -1,4 +1,4 @@
-"""Whether outputs are what the reference says: a wrong answer is a failure, however fast it came."""
+"""Compares outputs with the expected output: a wrong answer is a failure, however fast it came."""
 
 from __future__ import annotations
 

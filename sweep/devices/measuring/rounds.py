@@ -1,8 +1,8 @@
-"""One measurement in rounds: a block of repeats at each visit to the device, others' visits in between.
+"""Plans one measurement in rounds: a block of repeats at each visit to the device, with other cells' visits between.
 
-What drifts then hits all cells that are measured at the time alike, and what a session happens to get (where the
-library is loaded, which pages) is drawn anew each time, so that it is part of the spread. Decides what the next visit
-should take and when there are enough; knows no clock, no device and nobody else's visits.
+Drift of the machine then hits all cells that are measured at the time alike, and properties of a session (load address,
+pages) are drawn anew each time, so that they are part of the spread. This module decides what the next visit takes and
+when there are enough blocks; it knows no clock, no device and no other cell.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Visit:
 
 
 class Rounds:
-    """The blocks of one cell so far."""
+    """Decides about the visits of one cell from the blocks that it has so far."""
 
     def __init__(self, measure: Mapping[str, Any], cores: Sequence[int], threads: int) -> None:
         """measure: the options of a study. cores, threads: where and how it should run; no cores: not known."""

@@ -1,7 +1,7 @@
-"""The reference kernel on a device: one uploaded library, timed the same way around every block of repeats.
+"""Times the sentinel kernel on a device: one uploaded library, timed the same way around every block of repeats.
 
-Through TVM's runtime where a session is open, also with TVM's stock server; in the reference runtime's process without
-TVM, whose library calls need its small foreign-function part alone.
+TVM's runtime calls it where a session is open, also with TVM's stock server. The process of another runtime calls it
+without TVM: the library needs TVM's small foreign-function part alone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Timer = Callable[[], list[float]]
 
 @dataclass(frozen=True, slots=True)
 class SentinelKernel:
-    """The library, and what it takes."""
+    """The kernel's library and its arguments."""
 
     lib: Path
     args: Sequence[Mapping[str, Any]]

@@ -1,4 +1,4 @@
-"""How a latency is sampled: warm-up, calibration of `number`, then repeats until their median is known well enough.
+"""Samples a latency: warm-up, calibration of `number`, then repeats until their median is known well enough.
 
 The same rules for every runtime. Knows neither TVM nor ONNX Runtime: a clock is given that runs the thing `number`
 times, `repeat` times over.
@@ -49,7 +49,7 @@ RETAKES = 2
 
 
 class StoppedBy(StrEnum):
-    """Why no more repeats were taken."""
+    """The rule that ended the repeats."""
 
     INTERVAL = "interval"
     """The interval of the median is as narrow as was asked for."""
@@ -63,7 +63,7 @@ class StoppedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """The `measure` options of a study that rule one measurement."""
+    """The `measure` options of a study, as they apply to one measurement."""
 
     repeat: int
     """Values at least, unless the time is over."""
@@ -73,13 +73,13 @@ class Sampling:
     number: int | None
     """Calls a repeat; None: as many as `min_repeat_ms` needs."""
     timeout_s: float
-    """For all of it: upload, output check, warm-up and repeats."""
+    """Limit of the whole measurement: upload, output check, warm-up and repeats."""
     max_repeat: int
     """Values at most."""
     relative_interval: float
     """Enough once the 95 % interval of the median is narrower, end to end, than this share of the median."""
     time_limit_s: float
-    """For the timed calls of the repeats."""
+    """Sampling stops once the timed calls have taken this long; at least three repeats are always taken."""
     cache_flush: bool
     """Empty the caches before each repeat, which is then a single call."""
     retakes: int
@@ -104,7 +104,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What is known before the first repeat."""
+    """The warm-up calls, and the `number` of calls a repeat, before the first repeat is taken."""
 
     number: int
     warmup_secs: list[float]

@@ -1,1 +1,1 @@
-"""TVM's tracker and RPC servers as a client sees them."""
+"""The client's side of TVM's tracker and RPC servers."""

@@ -39,7 +39,7 @@ where what we send is not acknowledged, or not read, for as long: our kernel wou
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """An open session."""
+    """An open RPC session with one board."""
 
     rpc: Any
     """tvm.rpc.RPCSession."""
@@ -68,7 +68,7 @@ class Remote:
 
 
 class Connection:
-    """A session that a board has taken."""
+    """The connection to a board that has accepted the handshake; `serving` gives its session for a block."""
 
     def __init__(self, board: Board, device: Device, timeout_s: float) -> None:
         """Shake hands; both sides end the session after `timeout_s`. Raises DeviceLost where the board does not."""

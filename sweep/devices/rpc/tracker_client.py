@@ -39,7 +39,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class KeyState:
-    """What the tracker knows of one key."""
+    """The tracker's counts for one key: servers in all, free ones, and requests that wait."""
 
     total: int
     """Servers that hold a connection to the tracker, busy ones included."""

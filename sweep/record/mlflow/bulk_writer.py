@@ -1,4 +1,4 @@
-"""Writing many runs to a database in one transaction.
+"""Writes many runs to a database in one transaction.
 
 MLflow's client takes nine transactions for a run; a database reached without a server takes hundreds of runs in one.
 This uses the tables that MLflow declares (`mlflow.store.tracking.dbmodels`), which no promise covers; the contract test
@@ -36,7 +36,7 @@ def writer_for(client: Any) -> Writer:
 
 
 class BulkWriter:
-    """By the tables of MLflow's SQLAlchemy store."""
+    """Writes runs straight into the tables of MLflow's SQLAlchemy store."""
 
     is_atomic = True
 

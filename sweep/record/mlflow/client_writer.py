@@ -1,4 +1,4 @@
-"""Writing runs to a store through MLflow's own client: works with every store, with some calls for each run."""
+"""Writes runs to a store through MLflow's own client, which works with every store, by several calls for each run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Writer(Protocol):
 
 
 class ClientWriter:
-    """By `mlflow.MlflowClient`."""
+    """Writes runs by calls of `mlflow.MlflowClient`."""
 
     is_atomic = False
 

@@ -1,4 +1,4 @@
-"""Answers of an MLflow server without a wait.
+"""Gets answers of an MLflow server without the delay of a late acknowledgement.
 
 MLflow's server (uvicorn with several workers) sends an answer in two pieces. Over a connection that is kept, its kernel
 holds the second back until the first is acknowledged, which Linux does after 40 ms: each call took 44 ms in place of 4

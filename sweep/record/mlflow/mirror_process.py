@@ -46,7 +46,7 @@ class _Answers:
 
 @dataclass(frozen=True, slots=True)
 class MirrorOrder:
-    """Which sweep is to be brought into which store."""
+    """The first line of the process's input: the sweep that is mirrored, and the store that it is mirrored into."""
 
     sweep_dir: str
     tracking_uri: str | None

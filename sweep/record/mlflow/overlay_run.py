@@ -1,7 +1,7 @@
-"""An overlay as a run in MLflow, in the experiment of its study.
+"""Writes an overlay as a run into MLflow, in the experiment of its study.
 
-The files of the overlay are its artifacts, so the run can be thrown away and written anew; one whose content is there
-already is left alone, and one of earlier content is replaced.
+The files of the overlay are the run's artifacts, so the run can be thrown away and written anew. A run of the same
+content is left alone, and a run of earlier content is replaced.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NAME_TAG, _CONTENT_TAG = "sweep.overlay", "sweep.overlay.content"
 
 @dataclass(frozen=True, slots=True)
 class OverlayRun:
-    """Which run an overlay is."""
+    """The run that an overlay becomes: its sweep and study, the folder of its files, and its params."""
 
     sweep_dir: Path
     study: str

@@ -1,4 +1,4 @@
-"""Folders in memory for what a process needs for a moment, and which its death does not leave for good."""
+"""Folders in memory for files that a process needs for a moment; the next process removes those of a killed one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which configuration serves several devices: two pictures a layer, and all layers at a glance."""
+"""The pictures of an overlay: two for each layer, and one of all layers at a glance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes that say something whatever the range: ticks on a logarithmic one, a unit of time that fits."""
+"""Scales axes to their range: ticks on a logarithmic axis, and a unit of time that fits."""
 
 from __future__ import annotations
 

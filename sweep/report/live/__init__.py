@@ -1,1 +1,1 @@
-"""What a terminal shows while a run goes on."""
+"""The live view: a terminal shows it while a run or the measuring of an overlay goes on."""

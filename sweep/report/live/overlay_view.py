@@ -1,4 +1,4 @@
-"""How far the measuring of an overlay is: bars in a terminal, a line now and then anywhere else."""
+"""Shows how far the measuring of an overlay is: bars in a terminal, a line now and then anywhere else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REASONS_SHOWN = 8
 
 
 class OverlayView:
-    """A watcher of the work. A context manager: leaving it puts the terminal right."""
+    """Shows the progress that the overlay reports. A context manager: leaving it puts the terminal right."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock

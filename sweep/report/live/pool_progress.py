@@ -1,4 +1,4 @@
-"""Tuning under way, by pool: what its tune stages last said, put together, and the words for it.
+"""The progress of tuning by pool: sums up the latest reports of a pool's tune stages, and puts them into words.
 
 Stages of one pool tune side by side and share search, builders and device: their trials add up, the shares of time that
 the pool's parts are busy do not. Pure: time arrives in the calls.
@@ -32,7 +32,7 @@ PARTS = ("search", "build", "device")
 
 @dataclass(slots=True)
 class Rate:
-    """Trials a second over the last half minute."""
+    """The rate of trials a second, over the last half minute."""
 
     started_t: float
     _gains: deque[tuple[float, int]] = field(default_factory=deque)

@@ -1,6 +1,6 @@
-"""Where a running sweep stands, as data: counts, rates, the best so far, an estimate of the time left.
+"""The progress of a running sweep as data: counts, rates, the best so far, an estimate of the time left.
 
-Pure: time arrives in the calls. What it looks like is the business of `live`.
+Pure: time arrives in the calls. `progress_view` and `panel` show it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CellBest:
 
 @dataclass(slots=True)
 class Running:
-    """An attempt under way."""
+    """An attempt under way, and what it last reported."""
 
     label: str
     kind: str
@@ -50,7 +50,7 @@ class TimeLeft:
 
 
 class SweepProgress:
-    """Takes what happens and says where the sweep stands."""
+    """Takes events and sums up the progress of the sweep."""
 
     def __init__(self, now: float) -> None:
         self.started_t = now

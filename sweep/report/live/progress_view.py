@@ -1,4 +1,4 @@
-"""A running sweep before a person's eyes: a live panel in a terminal, plain lines anywhere else.
+"""Shows a running sweep to a person: a live panel in a terminal, plain lines anywhere else.
 
 The driver's side calls the methods as things happen; none of them waits, none starts a thread, so Ctrl-C finds the
 terminal in a state that `close` puts right.
@@ -39,7 +39,7 @@ def open_progress(
 
 
 class ProgressView:
-    """What both views have in common: they keep the state, and say what is worth a line of its own."""
+    """The common part of both views: it keeps the progress, and prints the events that deserve a line of their own."""
 
     def __init__(self, console: Console, title: str = "", clock: Callable[[], float] = time.monotonic) -> None:
         self.console, self.title, self.clock = console, title, clock

@@ -34,9 +34,9 @@ ROOT = Path(__file__).parents[3]
 
 
 def family(farm: Farm) -> list[psutil.Process]:
-    """The warden and all below it."""
-    warden = psutil.Process(json.loads((farm.state_dir / "farm.json").read_text())["warden"]["pid"])
-    return [warden, *warden.children(recursive=True)]
+    """The supervisor and all below it."""
+    supervisor = psutil.Process(json.loads((farm.state_dir / "farm.json").read_text())["warden"]["pid"])
+    return [supervisor, *supervisor.children(recursive=True)]
 
 
 def listening(processes: list[psutil.Process]) -> set[tuple[str, int]]:
@@ -85,7 +85,7 @@ def owner(tmp_path: Path, c_candidate: Callable[[str], Path]) -> Iterator[tuple[
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     farm = Farm(make_cluster(make_device("one")), tmp_path / "farm")
-    # warden, tracker, server, and the worker that computes for ever
+    # supervisor, tracker, server, and the worker that computes for ever
     until(lambda: len(family(farm)) == 4, "the owner measures")
     yield process, farm
     process.kill()
@@ -156,17 +156,17 @@ def test_farm_outlives_the_thread_that_started_it(small: Farm) -> None:
 
 
 def test_a_farm_whose_state_cannot_be_written_stays_up(small: Farm) -> None:
-    """A full disk takes no more of a file; here the kernel lets the warden's grow no further."""
+    """A full disk takes no more of a file; here the kernel lets the supervisor's grow no further."""
     small.up()
     (first,) = small.status().keys["one"].pids
-    warden = psutil.Process(psutil.Process(first).ppid())
-    warden.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+    supervisor = psutil.Process(psutil.Process(first).ppid())
+    supervisor.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
     before = small.state_dir.stat().st_mtime_ns
     os.kill(first, signal.SIGKILL)
     until(lambda: small.state_dir.stat().st_mtime_ns != before, "it was tried, in a file beside it")
     assert small.status().keys["one"].pids == (first,)
-    warden.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
-    for process in warden.children():
+    supervisor.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    for process in supervisor.children():
         if "sweep.devices.farm.device_server" in process.cmdline():
             process.kill()
     until(lambda: first not in small.status().keys["one"].pids, "another one is told of")
@@ -192,7 +192,7 @@ def test_nothing_is_left_of_a_killed_owner(number: int, owner: tuple[subprocess.
     assert not (farm.state_dir / "farm.json").exists()
 
 
-def test_nothing_is_left_of_a_killed_warden(owner: tuple[subprocess.Popen[str], Farm]) -> None:
+def test_nothing_is_left_of_a_killed_supervisor(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     _, farm = owner
     processes = family(farm)
     ports = listening(processes)
@@ -203,7 +203,7 @@ def test_nothing_is_left_of_a_killed_warden(owner: tuple[subprocess.Popen[str], 
     assert not (farm.state_dir / "tmp").exists()
 
 
-def test_killed_warden_and_owner_are_cleaned_up_by_the_next(owner: tuple[subprocess.Popen[str], Farm]) -> None:
+def test_killed_supervisor_and_owner_are_cleaned_up_by_the_next(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     process, farm = owner
     processes = family(farm)
     processes[0].kill()

@@ -1,0 +1,38 @@
+"""What is planned has the ids that it always had: what was measured under them is found again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Plan
+from sweep.study.gate import load_cluster, load_study
+from tests.golden.conftest import HERE
+
+ROOT = HERE.parents[1]
+EXPECTED = json.loads((HERE / "plan_ids.json").read_text(encoding="utf-8"))
+
+
+def plan_of(key: str) -> Plan:
+    study, cluster = key.split()
+    folders = (HERE, HERE) if (HERE / study).exists() else (ROOT / "experiments", ROOT / "clusters")
+    return make_plan(load_study(folders[0] / study), load_cluster(folders[1] / cluster))
+
+
+@pytest.mark.parametrize("key", EXPECTED)
+def test_stages_and_cells_have_their_ids_in_their_order(key: str) -> None:
+    plan, expected = plan_of(key), EXPECTED[key]
+    assert [f"{stage.id} {stage.label}" for stage in plan.stages.values()] == [
+        f"{stage} {label}" for stage, label in expected["stages"].items()
+    ]
+    assert [f"{planned.cell.id} {planned.cell.name}" for planned in plan.cells] == [
+        f"{cell} {name}" for cell, name in expected["cells"].items()
+    ]
+
+
+def test_every_study_of_the_repository_is_among_them() -> None:
+    names = {path.name for path in Path(ROOT / "experiments").glob("*.yaml")}
+    assert names <= {key.split()[0] for key in EXPECTED}
