@@ -40,7 +40,7 @@ def test_results_that_are_gone_are_told_of(
 ) -> None:
     """Somebody has moved the folder by hand. `at_most`: cells whose results this process shows."""
     monkeypatch.setattr("sweep.api.session.reporting.HERE_UP_TO_CELLS", at_most)
-    monkeypatch.setattr("sweep.api.commands.run._note_reported", lambda folder, _: folder.rename(here / "away"))
+    monkeypatch.setattr("sweep.api.session.publication._note", lambda folder, _: folder.rename(here / "away"))
 
     said = sweep(*RUN)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,16 +17,15 @@ from sweep.api.commands.mirror import MirrorProcess, order_for
 from sweep.api.session.claim import claim, default_sweep_dir, write_inputs
 from sweep.api.session.engine_session import EngineSession, watchers_of
 from sweep.api.session.progress_observer import ProgressObserver
-from sweep.api.session.reporting import current_outcome, write_report_of
+from sweep.api.session.publication import is_published, publish
+from sweep.api.session.reporting import current_outcome
 from sweep.api.session.stored_sweep import is_uri, stored
-from sweep.api.session.table_cache import current_results, known_runs, known_server
+from sweep.api.session.table_cache import current_results
 from sweep.api.session.warm_start_sources import with_warm_start
-from sweep.files.atomic import write_text
-from sweep.files.sweep_dir import SweepDir
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
-from sweep.running.driver import Observer, RunResult, drive
+from sweep.running.driver import Observer, drive
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
@@ -42,16 +40,13 @@ if TYPE_CHECKING:
     from sweep.analysis.results import Results
     from sweep.report.live.progress_view import ProgressView
 
-__all__ = ["SweepRun", "Watcher", "run"]
+__all__ = ["RunRequest", "SweepRun", "Watcher", "run"]
 
 Watcher = Callable[[Plan, Ledger], Observer]
 """Makes an observer for a run of these cells."""
 
 _PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
 """Whose versions a run notes, beside those of the study's runtimes."""
-
-_PATIENCE_S = {"": 20.0, "interrupted": 5.0}
-"""How long MLflow may make no progress at the end of a run. After Ctrl-C it is waited for no longer in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +74,39 @@ class SweepRun:
     def results(self) -> Results:
         """What tables and report show, read from the folder each time."""
         return current_results(self.sweep_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What is asked of a run, made out from the study: its folder, its plan, how far it may go, who is told."""
+
+    study: Study
+    cluster: Cluster
+    sweep_dir: Path
+    fresh: bool
+    """Whether what is in the folder is moved aside first."""
+    whole: Plan
+    """Of all cells of the study: what plan.json keeps, and tables and report show."""
+    plan: Plan
+    """Of the cells that are to be run."""
+    options: RunOptions
+    begun_s: float
+    """When the command began, on the monotonic clock: from then on its time counts."""
+    view: ProgressView | None
+    watchers: Sequence[Watcher]
+    at_end: Callable[[SweepRun], None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimedRun:
+    """A request whose folder is this run's alone."""
+
+    request: RunRequest
+    ledger: Ledger
+    mirror: MirrorProcess | None
+    """None where the sweep is not mirrored. Not started: it takes the cores that it finds."""
+    has_work: bool
+    """Whether any cell lacks an answer that this run could give."""
 
 
 def run(
@@ -109,63 +137,119 @@ def run(
         DeviceLost: the tracker or a local server does not come up.
         EngineError: Ray cannot be started or reached.
     """
-    if out is not None and is_uri(out):
-        with stored(str(out), fresh=fresh) as folder:
-            return run(
-                study,
-                cluster,
-                out=folder,
-                options=options,
-                view=view,
-                warm_start=warm_start,
-                watchers=watchers,
-                at_end=at_end,
-            )
-    sweep_dir = Path(out or default_sweep_dir(study)).absolute()
-    begun = time.monotonic()
-    whole = make_plan(study, cluster)
-    if warm_start:
-        whole = with_warm_start(whole, warm_start, sweep_dir)
-    options = options or RunOptions.within(study.budget)
-    plan = whole if options.only is None else narrowed(whole, parse_selection(options.only))
-    claim(sweep_dir, study, fresh=fresh)
     with ExitStack() as closing:
-        ledger = closing.enter_context(Ledger(sweep_dir))
-        write_inputs(sweep_dir, study, whole)
-        mirror = _mirror(study, cluster, sweep_dir, view, closing)
-        ended = RunResult("done", 0)
-        is_reported = False
-        if _is_missing_something(plan, ledger, sweep_dir, options):
-            room = EngineSession(cluster, sweep_dir)
-            observers: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger)]
-            say = (lambda text: None) if view is None else view.console.print
-            observers += [watch(plan, ledger) for watch in (*watchers, *watchers_of(cluster, say))]
-            with room as engine:
-                if mirror is not None:
-                    mirror.start()  # here: on the cores that no device owns
-                left = _less(options, time.monotonic() - begun)
-                about = _conditions(study)
-                ended = drive(plan, engine, ledger, sweep_dir, observers=observers, options=left, conditions=about)
-        else:
-            is_reported = _is_reported(sweep_dir)
-            if mirror is not None and not is_reported:
-                mirror.start()
-        status = _status_of(plan, ledger) if ended.status in ("done", "failed") else ended.status
-        if not is_reported:
-            _record(sweep_dir, len(whole.cells), mirror, status)
-        told = SweepRun(status, ended.executed, sweep_dir, len(whole.cells), ended.stopped, ended.cut_short)
-        if at_end is not None:
-            at_end(told)
-        return told
+        is_stored = out is not None and is_uri(out)
+        if is_stored:
+            out = closing.enter_context(stored(str(out), fresh=fresh))
+        begun_s = time.monotonic()
+        sweep_dir = Path(out or default_sweep_dir(study)).absolute()
+        whole = make_plan(study, cluster)
+        if warm_start:
+            whole = with_warm_start(whole, warm_start, sweep_dir)
+        options = options or RunOptions.within(study.budget)
+        plan = whole if options.only is None else narrowed(whole, parse_selection(options.only))
+        request = RunRequest(
+            study,
+            cluster,
+            sweep_dir,
+            fresh=fresh and not is_stored,  # which `stored` has seen to
+            whole=whole,
+            plan=plan,
+            options=options,
+            begun_s=begun_s,
+            view=view,
+            watchers=watchers,
+            at_end=at_end,
+        )
+        return _perform(request)
 
 
-def _mirror(
-    study: Study, cluster: Cluster, sweep_dir: Path, view: ProgressView | None, closing: ExitStack
-) -> MirrorProcess | None:
-    if not cluster.is_mirrored:
-        return None
-    order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
-    return closing.enter_context(MirrorProcess(order, say=None if view is None else view.console.print))
+def _perform(request: RunRequest) -> SweepRun:
+    """Claim the folder and take each step in turn; each is given how the run stands and says how it stands then."""
+    claim(request.sweep_dir, request.study, fresh=request.fresh)
+    with ExitStack() as closing:
+        claimed = _claimed(request, closing)
+        ended = SweepRun("done", 0, request.sweep_dir, len(request.whole.cells))
+        for step in _STEPS:
+            ended = step(claimed, ended)
+        return ended
+
+
+def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
+    study, cluster, sweep_dir = request.study, request.cluster, request.sweep_dir
+    ledger = closing.enter_context(Ledger(sweep_dir))
+    write_inputs(sweep_dir, study, request.whole)
+    mirror = None
+    if cluster.is_mirrored:
+        order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
+        say = None if request.view is None else request.view.console.print
+        mirror = closing.enter_context(MirrorProcess(order, say=say))
+    has_work = _is_missing_something(request.plan, ledger, sweep_dir, request.options)
+    return _ClaimedRun(request, ledger, mirror, has_work)
+
+
+def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
+    """Bring farm and engine up and perform what is missing; nothing where nothing is."""
+    if not claimed.has_work:
+        return ended
+    request, ledger = claimed.request, claimed.ledger
+    session = EngineSession(request.cluster, request.sweep_dir)
+    observers = _observers(request, ledger)
+    with session as engine:
+        if claimed.mirror is not None:
+            claimed.mirror.start()  # here: on the cores that no device owns
+        result = drive(
+            request.plan,
+            engine,
+            ledger,
+            request.sweep_dir,
+            observers=observers,
+            options=_less(request.options, time.monotonic() - request.begun_s),
+            conditions=_conditions(request.study),
+        )
+    return replace(
+        ended,
+        status=result.status,
+        executed=result.executed,
+        stopped=result.stopped,
+        cut_short=result.cut_short,
+    )
+
+
+def _judge(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
+    """A run that came to its end is done or failed by what its cells have, also from earlier runs."""
+    if ended.status not in ("done", "failed"):
+        return ended
+    return replace(ended, status=_status_of(claimed.request.plan, claimed.ledger))
+
+
+def _publish(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
+    """Write tables, report and MLflow, unless they are of this very state."""
+    if not claimed.has_work:
+        if is_published(ended.sweep_dir):
+            return ended
+        if claimed.mirror is not None:
+            claimed.mirror.start()
+    publish(ended.sweep_dir, ended.cells, claimed.mirror, ended.status)
+    return ended
+
+
+def _announce(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
+    """Tell who asked how it ended."""
+    if claimed.request.at_end is not None:
+        claimed.request.at_end(ended)
+    return ended
+
+
+_STEPS: tuple[Callable[[_ClaimedRun, SweepRun], SweepRun], ...] = (_execute, _judge, _publish, _announce)
+
+
+def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
+    view, plan = request.view, request.plan
+    say = (lambda text: None) if view is None else view.console.print
+    watchers = (*request.watchers, *watchers_of(request.cluster, say))
+    shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger)]
+    return [*shown, *(watch(plan, ledger) for watch in watchers)]
 
 
 def _less(options: RunOptions, spent_s: float) -> RunOptions:
@@ -182,52 +266,9 @@ def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: 
     return any(cell.stages[-1] not in done and not failed.intersection(cell.stages) for cell in plan.cells)
 
 
-def _is_reported(sweep_dir: Path) -> bool:
-    """Whether tables and report are of the ledger's last line, and of this plan."""
-    from sweep.record.table_source import is_current, source_of
-
-    try:
-        reported = SweepDir(sweep_dir).reported.read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return reported == source_of(sweep_dir) and is_current(sweep_dir)
-
-
 def _status_of(plan: Plan, ledger: Ledger) -> str:
     """A tainted cell has not failed: it was measured, and says what it is worth."""
     return "done" if all(each.stages[-1] in ledger.state.done for each in plan.cells) else "failed"
-
-
-def _record(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: str) -> None:
-    """Cells into MLflow, then tables and report with the names of their runs, then these into MLflow."""
-    from sweep.record.table_source import source_of
-
-    source = source_of(sweep_dir)
-    if mirror is None:
-        write_report_of(sweep_dir, cells, known_runs(sweep_dir), known_server(sweep_dir))
-        _note_reported(sweep_dir, source)
-        return
-    mirror.patience_s = _PATIENCE_S["interrupted" if status == "interrupted" else ""]
-    if status == "interrupted":
-        mirror.limit_s = mirror.patience_s
-    is_in = False
-    with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
-        is_in = mirror.settle()
-    write_report_of(sweep_dir, cells, mirror.run_ids, mirror.tracking_uri)
-    if is_in and mirror.finish(status):
-        _note_reported(sweep_dir, source)
-    else:
-        logging.getLogger(__name__).warning(
-            "MLflow lacks some of this sweep: %s; the same again, or `sweep mirror %s`, writes it",
-            mirror.trouble,
-            sweep_dir,
-        )
-
-
-def _note_reported(sweep_dir: Path, source: str) -> None:
-    """Without the note, the next run writes tables, report and MLflow once more."""
-    with suppress(OSError):
-        write_text(SweepDir(sweep_dir).reported, source)
 
 
 def _conditions(study: Study) -> Mapping[str, Any]:

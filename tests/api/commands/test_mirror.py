@@ -68,7 +68,7 @@ def test_a_store_that_was_lost_is_made_anew_the_same(
 def test_a_run_whose_store_is_away_ends_and_is_mirrored_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.api.commands.run._PATIENCE_S", {"": 0.1, "interrupted": 0.1})
+    monkeypatch.setattr("sweep.api.session.publication._PATIENCE_S", 0.1)
     with caplog.at_level(logging.WARNING):
         ended = run_simulated(tmp_path, uri=AWAY)
     folder = ended.outcome.sweep_dir
@@ -108,7 +108,7 @@ def test_who_cannot_be_mirrored_is_told_why(sweep_dir: Path, tmp_path: Path) -> 
 def test_a_server_that_is_away_for_a_while_gets_everything_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.api.commands.run._PATIENCE_S", {"": LIMIT_S})
+    monkeypatch.setattr("sweep.api.session.publication._PATIENCE_S", LIMIT_S)
     server, folder = TrackingServer(tmp_path / "mlflow.db"), tmp_path / "sweep"
     server.start()
     ended: list[SweepRun] = []
