@@ -30,6 +30,7 @@ from sweep.api.commands.measure_more import REPEATS
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import measure_stage
 from sweep.devices.measuring.timing import RETAKES
+from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine
 from sweep.running.ledger.ledger import read_ledger
@@ -68,7 +69,7 @@ while os.getppid() == int(sys.argv[2]):
 @dataclass(frozen=True, slots=True)
 class _Artifact:
     name: str
-    inputs: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, StageResult]
     """Results of the stages that a measurement takes."""
     number: int
 
@@ -107,8 +108,9 @@ def _build(folder: Path) -> tuple[Cluster, dict[str, _Artifact]]:
     done, found = read_ledger(folder / "sweep").done, {}
     for planned in restore(folder / "sweep").plan.cells:
         results = {done[stage].kind: done[stage].result for stage in planned.stages}
-        inputs = {kind: results[kind] for kind in ("import", "build")}
-        found[planned.cell.model] = _Artifact(planned.cell.model, inputs, int(results["measure"]["number"]))
+        measured = results.pop("measure")
+        assert isinstance(measured, Measurement)
+        found[planned.cell.model] = _Artifact(planned.cell.model, results, measured.number or 1)
     return cluster, found
 
 
@@ -224,14 +226,16 @@ class _Bench:
             for report in self._engine.poll(0.5):
                 if not isinstance(report, Done):
                     raise RuntimeError(f"a measurement failed: {report}")
-                ended[report.stage_id] = dict(report.result)
+                ended[report.stage_id] = report.result.to_json()
         return [ended[attempt.stage.id] for attempt in attempts]
 
 
 def _cell(name: str, device: str, result: Mapping[str, Any]) -> MeasuredCell:
     told = result.get("blocks") or [result]
     times = [{**result["conditions"], **block["conditions"]}.get("at_before") for block in told]
-    blocks = [Block(tuple(run_secs), t) for run_secs, t in zip(repeats_of(result), times, strict=True)]
+    blocks = [
+        Block(tuple(run_secs), t) for run_secs, t in zip(repeats_of(Measurement.from_json(result)), times, strict=True)
+    ]
     kernel = [*result["reference_before_s"], *result["reference_after_s"]]
     kernel_ms = median(kernel) * 1e3 if kernel else None
     disturbed = "; ".join(result["tainted"]) or None

@@ -12,13 +12,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.results import conditions, print_table, read_json, save
 from benchmarks.tuning.network import CLUSTER, DEVICE
 from benchmarks.tuning.zoo import MODELS
 from sweep.engine.stage_calls import compile_call, folder_of
 from sweep.planning.planner import make_plan
+from sweep.planning.results import LoweredTask, StageResult, result_type
 from sweep.planning.stage import Stage
 from sweep.planning.trial_count import trials_together
 from sweep.running.contract import Attempt
@@ -52,22 +52,22 @@ class Budget:
     """Each workload once, a trivial one a single trial, a relative of another a few."""
 
 
-def count_trials(lowerings: Iterable[tuple[str, Sequence[Mapping[str, Any]]]], trials_per_task: int) -> Budget:
+def count_trials(lowerings: Iterable[tuple[str, Sequence[LoweredTask]]], trials_per_task: int) -> Budget:
     """Of lowered models, each (full target, tasks)."""
-    by_target: dict[str, list[Mapping[str, Any]]] = {}
+    by_target: dict[str, list[LoweredTask]] = {}
     for target, found in lowerings:
         by_target.setdefault(target, []).extend(found)
     tasks = [task for found in by_target.values() for task in found]
-    different = {(target, task["workload"]): task for target, found in by_target.items() for task in found}
-    trivial = sum(bool(task["trivial"]) for task in different.values())
-    families = {(target, task["family"]) for (target, _), task in different.items() if not task["trivial"]}
+    different = {(target, task.workload): task for target, found in by_target.items() for task in found}
+    trivial = sum(task.trivial for task in different.values())
+    families = {(target, task.family) for (target, _), task in different.items() if not task.trivial}
     return Budget(
         tasks=len(tasks),
         workloads=len(different),
         trivial=trivial,
         families=len(families),
         naive=len(tasks) * trials_per_task,
-        naive_trivial_once=sum(1 if task["trivial"] else trials_per_task for task in tasks),
+        naive_trivial_once=sum(1 if task.trivial else trials_per_task for task in tasks),
         pooled=sum(trials_together(found, trials_per_task) for found in by_target.values()),
     )
 
@@ -100,7 +100,7 @@ def bench_plan(folder: Path, models: Sequence[str] = MODELS) -> None:
     print_table(f"plan: trials at {TRIALS_PER_TASK} a task, {len(TARGETS)} targets, levels {LEVELS}", header, rows)
 
 
-def _lowered(folder: Path, models: Sequence[str]) -> list[tuple[str, str, list[dict[str, Any]]]]:
+def _lowered(folder: Path, models: Sequence[str]) -> list[tuple[str, str, list[LoweredTask]]]:
     """(model, target, tasks) of each lowering of the grid; results are found again by their stage's content id."""
     study_file = folder / "study.yaml"
     study = {
@@ -128,9 +128,16 @@ def _lowered(folder: Path, models: Sequence[str]) -> list[tuple[str, str, list[d
     found = []
     for stage in lowers:
         lowering = read_json(folder / folder_of(stage) / "lowering.json")
-        found.append((wanted[stage.id].model, lowering["target_json"], lowering["tasks"]))
+        found.append(
+            (
+                wanted[stage.id].model,
+                lowering["target_json"],
+                [LoweredTask.from_json(task) for task in lowering["tasks"]],
+            )
+        )
     return found
 
 
-def _inputs(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, Mapping[str, Any]]:
-    return {stages[each].kind: {"dir": folder_of(stages[each])} for each in stage.inputs}
+def _inputs(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, StageResult]:
+    below = [stages[each] for each in stage.inputs]
+    return {each.kind: result_type(each.kind)(dir=folder_of(each)) for each in below}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results import Measurement
 from sweep.study.spec import AXES
 
 __all__ = ["measurement_rows", "pair_rows", "repeats_of"]
@@ -13,33 +14,32 @@ __all__ = ["measurement_rows", "pair_rows", "repeats_of"]
 Row = dict[str, Any]
 
 
-def repeats_of(measure: Mapping[str, Any]) -> list[list[float]]:
-    """Seconds of the repeats that count, by block, of a measure stage's result; none for an empty one."""
-    return [list(block["run_secs"]) for block in _blocks(measure) if block.get("run_secs")]
+def repeats_of(measure: Measurement | None) -> list[list[float]]:
+    """Seconds of the repeats that count, by block; none where nothing was measured."""
+    return [list(block.run_secs) for block in measure.blocks_that_count if block.run_secs] if measure else []
 
 
 def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     """One a repeat, block by block: its warm-ups, its repeats; then the blocks that were set aside."""
-    measure = outcome.stages.get("measure", {})
-    usual = measure.get("conditions", {})
+    measure = outcome.result(Measurement) or Measurement()
     axes = {axis: getattr(outcome.cell, axis) for axis in AXES}
     shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **axes, "compared_with": None}
-    rounds = [{**block, "kind": "repeat"} for block in _blocks(measure)]
-    aside = [{**block, "kind": "set aside"} for block in measure.get("set_aside", ())]
-    for block in (*rounds, *aside):
-        place = {**shared, "t": {**usual, **block.get("conditions", {})}.get("at_before")}
-        warmup = {**place, "kind": "warm-up", "block": block.get("block", 0), "tainted": False, "number": 1}
-        for index, seconds in enumerate(block.get("warmup_secs") or ()):
+    rounds = [("repeat", block) for block in measure.blocks_that_count]
+    aside = [("set aside", block) for block in measure.set_aside]
+    for kind, block in (*rounds, *aside):
+        place = {**shared, "t": {**measure.conditions, **block.conditions}.get("at_before")}
+        warmup = {**place, "kind": "warm-up", "block": block.block, "tainted": False, "number": 1}
+        for index, seconds in enumerate(block.warmup_secs):
             yield {**warmup, "repeat": index, "seconds": seconds}
-        for index, seconds in enumerate(block.get("run_secs") or ()):
+        for index, seconds in enumerate(block.run_secs):
             yield {
                 **place,
-                "kind": block["kind"],
-                "block": block.get("block", 0),
-                "tainted": bool(block.get("tainted")),
+                "kind": kind,
+                "block": block.block,
+                "tainted": bool(block.tainted),
                 "repeat": index,
                 "seconds": seconds,
-                "number": measure.get("number"),
+                "number": measure.number,
             }
 
 
@@ -63,8 +63,3 @@ def pair_rows(outcome: CellOutcome, pairs: Sequence[Mapping[str, Any]]) -> Itera
                     "number": block["number"],
                     "t": block["conditions"].get("at_before"),
                 }
-
-
-def _blocks(measure: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A measurement in one go is its only block."""
-    return list(measure.get("blocks") or ([measure] if measure else []))

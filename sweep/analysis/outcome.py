@@ -6,9 +6,11 @@ Plain data, built from plan and ledger; tables, MLflow mirror and report all rea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from sweep.planning.results import StageResult
 
 if TYPE_CHECKING:
     from sweep.study.spec import Cell
@@ -18,6 +20,8 @@ __all__ = ["MEASURED", "CellOutcome", "CellStatus", "SweepOutcome"]
 CellStatus = Literal["done", "tainted", "failed", "skipped", "pending"]
 MEASURED: tuple[CellStatus, ...] = ("done", "tainted")
 """Of a cell with such a status there is a latency."""
+
+R = TypeVar("R", bound=StageResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,21 @@ class CellOutcome:
     error: str | None = None
     failed_stage: str | None = None
     """Kind of the stage that failed (import, lower, tune, build, measure)."""
-    stages: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stages: Mapping[str, StageResult] = field(default_factory=dict)
     """Result of each finished stage, by kind."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     """Seconds of each finished stage, by kind; a shared stage counts in full in every cell that needs it."""
     attempts: int = 0
     """Attempts of all its stages together."""
+
+    def result(self, of: type[R]) -> R | None:
+        """The cell's result of a type; None where there is none yet."""
+        return next((result for result in self.stages.values() if type(result) is of), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it, for what is kept of a cell elsewhere."""
+        stages = {name: result.to_json() for name, result in self.stages.items()}
+        return asdict(replace(self, stages={})) | {"stages": stages}
 
 
 @dataclass(frozen=True, slots=True)

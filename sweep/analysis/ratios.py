@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results import BuildResult, TuneResult
 from sweep.study.spec import AXES, Cell
 
 __all__ = ["REFERENCE", "Ratios"]
@@ -28,7 +29,7 @@ class Ratios:
         if outcome.status != "done":  # nothing is compared with a disturbed measurement
             return
         # By what was done and not by the tuner's label, which a study may choose
-        if "build" in outcome.stages and "tune" not in outcome.stages:
+        if outcome.result(BuildResult) and not outcome.result(TuneResult):
             self._untuned[_untuned_key(outcome.cell)] = latency_ms
         if outcome.cell.runtime == REFERENCE:
             self._references[_reference_key(outcome.cell)] = latency_ms

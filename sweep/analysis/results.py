@@ -18,6 +18,7 @@ from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
 from sweep.analysis.ratios import REFERENCE, Ratios
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning_rows import curve_rows, pools, task_rows, tuning_columns
+from sweep.planning.results import BuildResult, Measurement
 from sweep.study.spec import AXES
 
 __all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
@@ -113,9 +114,9 @@ def _axes(outcome: CellOutcome) -> Row:
 
 
 def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
-    stages = outcome.stages
-    measure, build = stages.get("measure", {}), stages.get("build", {})
-    conditions = measure.get("conditions")
+    measured, built = outcome.result(Measurement), outcome.result(BuildResult) or BuildResult()
+    blocks = repeats_of(measured)
+    measure = measured or Measurement()
     return {
         "study": study,
         "cell_id": outcome.cell.id,
@@ -126,26 +127,26 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
         "error": outcome.error,
         "failed_stage": outcome.failed_stage,
         "attempts": outcome.attempts,
-        **_latency_columns(repeats_of(measure) if outcome.status in MEASURED else None),
-        "number": measure.get("number"),
-        "stopped_by": measure.get("stopped_by"),
-        "rounds": len(repeats_of(measure)) if measure else None,
-        "blocks": len(repeats_of(measure)) + len(measure.get("set_aside", ())) if measure else None,
+        **_latency_columns(blocks if outcome.status in MEASURED else None),
+        "number": measure.number,
+        "stopped_by": measure.stopped_by,
+        "rounds": len(blocks) if measured else None,
+        "blocks": len(blocks) + len(measure.set_aside) if measured else None,
         "reference_kernel_ms": _kernel_ms(measure),
         "speedup_vs_untuned": None,
         "ratio_to_onnxruntime": None,
-        "artifact_bytes": build.get("artifact_bytes"),
-        "peak_memory_bytes": measure.get("peak_memory_bytes"),
+        "artifact_bytes": built.artifact_bytes,
+        "peak_memory_bytes": measure.peak_memory_bytes,
         **tuning_columns(outcome),
-        "build_s": build.get("build_s"),
+        "build_s": built.build_s,
         "measure_s": outcome.stage_seconds.get("measure"),
-        "output_max_abs_diff": measure.get("output_max_abs_diff"),
-        "output_cosine_distance": measure.get("output_cosine_distance"),
-        "tvm_version": build.get("tvm_version"),
-        "runtime_version": measure.get("runtime_version"),
-        "target_json": _as_text(build.get("target_json")),
+        "output_max_abs_diff": measure.output_max_abs_diff,
+        "output_cosine_distance": measure.output_cosine_distance,
+        "tvm_version": built.tvm_version,
+        "runtime_version": measure.runtime_version,
+        "target_json": _as_text(built.target_json),
         "device_key": outcome.cell.device,
-        "conditions_json": _as_text(conditions),
+        "conditions_json": _as_text(measured.conditions if measured else None),
         "mlflow_run_id": mlflow_run_id,
     }
 
@@ -160,8 +161,8 @@ def _latency_columns(blocks: Sequence[Sequence[float]] | None) -> Row:
     return in_ms | {"repeats": summary.repeats, "is_stable": summary.is_stable}
 
 
-def _kernel_ms(measure: Mapping[str, Any]) -> float | None:
-    times = [*measure.get("reference_before_s", ()), *measure.get("reference_after_s", ())]
+def _kernel_ms(measure: Measurement) -> float | None:
+    times = [*measure.reference_before_s, *measure.reference_after_s]
     return median(times) * 1e3 if times else None
 
 

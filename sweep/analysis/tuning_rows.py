@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results import BuildResult, LowerResult, TunedTask, TuneResult
 from sweep.study.spec import AXES
 
 __all__ = [
@@ -31,50 +32,46 @@ NEAR = 0.02
 _SPENT = ("search_s", "build_s", "measure_s", "validate_s")
 
 Row = dict[str, Any]
-Tune = Mapping[str, Any]
-"""Result of a tune stage."""
 
 
 def tuning_columns(outcome: CellOutcome) -> Row:
     """Columns of results.parquet on the tuning of a cell; zeros where it was built untuned."""
-    tune, build = outcome.stages.get("tune"), outcome.stages.get("build", {})
-    if tune is None:
+    tuned, built = outcome.result(TuneResult), outcome.result(BuildResult)
+    none: Row = {}
+    if tuned is None and built is not None:
         counts = ("trials", "valid", "failed", "naive_trials", "warm_started")
-        none = {"tuning_s": 0.0} | {f"tuning_{name}": 0 for name in counts} if "build" in outcome.stages else {}
-        tune = {}
-    else:
-        none = {}
-    failed = tune.get("failed")
+        none = {"tuning_s": 0.0} | {f"tuning_{name}": 0 for name in counts}
+    tune, build = tuned or TuneResult(), built or BuildResult()
     return {
-        "tuning_trials": tune.get("trials"),
-        "tuning_valid": tune.get("valid"),
-        "tuning_failed": None if failed is None else sum(failed.values()),
-        "tuning_naive_trials": tune.get("naive_trials"),
-        "tuning_warm_started": tune.get("warm_started"),
+        "tuning_trials": tune.trials,
+        "tuning_valid": tune.valid,
+        "tuning_failed": None if tune.failed is None else sum(tune.failed.values()),
+        "tuning_naive_trials": tune.naive_trials,
+        "tuning_warm_started": tune.warm_started,
         "tuning_trials_to_near_best": trials_to_near_best(tune),
-        "tuning_s": tune.get("tuning_s"),
-        **{f"tuning_{name}": tune.get(name) for name in _SPENT},
-        "validation_gap_median": _median(task.get("gap") for task in tune.get("tasks") or ()),
-        "records_dir": tune.get("records_dir") or None,
-        "tuned_tasks": build.get("tuned_tasks"),
-        "untuned_tasks": build.get("untuned_tasks"),
+        "tuning_s": tune.tuning_s,
+        **{f"tuning_{name}": getattr(tune, name) for name in _SPENT},
+        "validation_gap_median": _median(task.gap for task in tune.tasks),
+        "records_dir": tune.files_dir,
+        "tuned_tasks": build.tuned_tasks,
+        "untuned_tasks": build.untuned_tasks,
     } | none
 
 
-def tuning_curve(tune: Tune) -> list[tuple[int, float, float]]:
+def tuning_curve(tune: TuneResult) -> list[tuple[int, float, float]]:
     """Trials of the pool, seconds, best latency estimate in seconds: where it fell, and where tuning ended.
 
     Empty while no estimate can be made: that takes a valid trial of each task.
     """
-    curve = [(int(trial), float(seconds), best_s) for trial, seconds, best_s in tune.get("curve") or () if best_s]
+    curve = [(int(trial), float(seconds), best_s) for trial, seconds, best_s in tune.curve if best_s]
     if curve:
         trial, seconds, best_s = curve[-1]
-        end = (max(trial, int(tune.get("trials") or 0)), max(seconds, float(tune.get("tuning_s") or 0.0)), best_s)
+        end = (max(trial, tune.trials or 0), max(seconds, tune.tuning_s or 0.0), best_s)
         curve += [end] if end != curve[-1] else []
     return curve
 
 
-def trials_to_near_best(tune: Tune) -> int | None:
+def trials_to_near_best(tune: TuneResult) -> int | None:
     """Trials of the pool until the estimate was within NEAR of where it ended.
 
     None without an estimate, and where records of an earlier run gave it before the first trial.
@@ -96,35 +93,34 @@ def trials_to_near(medians_s: Sequence[float | None]) -> int | None:
 
 def curve_rows(outcome: CellOutcome) -> Iterator[Row]:
     """Rows of tuning_curves.parquet."""
-    for trial, seconds, best_s in tuning_curve(outcome.stages.get("tune", {})):
+    for trial, seconds, best_s in tuning_curve(outcome.result(TuneResult) or TuneResult()):
         yield {**_identity(outcome), "trial": trial, "seconds": seconds, "best_latency_ms": best_s * 1e3}
 
 
 def task_rows(outcome: CellOutcome) -> Iterator[Row]:
     """Rows of tuning_tasks.parquet: the tasks of a tuned cell, in the order of its lowered module."""
-    tune = outcome.stages.get("tune", {})
-    tasks: Sequence[Mapping[str, Any]] = tune.get("tasks") or ()
-    total_s = sum(task["weight"] * task["best_s"] for task in tasks if task.get("best_s") is not None)
-    for task in tasks:
-        best_s, flops, failed = task.get("best_s"), task.get("flops"), task.get("failed") or {}
+    tune = outcome.result(TuneResult) or TuneResult()
+    total_s = sum(task.weight * task.best_s for task in tune.tasks if task.best_s is not None)
+    for task in tune.tasks:
+        best_s, flops = task.best_s, task.flops
         yield {
             **_identity(outcome),
-            "records_dir": tune.get("records_dir") or None,
-            "workload": task["workload"],
-            "task": task["name"],
-            "weight": task["weight"],
-            "trivial": task.get("trivial"),
-            "reused": task.get("reused"),
+            "records_dir": tune.files_dir,
+            "workload": task.workload,
+            "task": task.name,
+            "weight": task.weight,
+            "trivial": task.trivial,
+            "reused": task.reused,
             "flops": flops,
             "gflops_per_s": flops / best_s / 1e9 if flops and best_s else None,
-            "trials": task["trials"],
-            "valid": task["valid"],
-            "failed": sum(failed.values()),
-            "failures_json": json.dumps(failed, sort_keys=True),
+            "trials": task.trials,
+            "valid": task.valid,
+            "failed": sum(task.failed.values()),
+            "failures_json": json.dumps(task.failed, sort_keys=True),
             "best_s": best_s,
-            "screening_s": task.get("screening_s"),
-            "gap": task.get("gap"),
-            "share": task["weight"] * best_s / total_s if best_s is not None and total_s else None,
+            "screening_s": task.screening_s,
+            "gap": task.gap,
+            "share": task.weight * best_s / total_s if best_s is not None and total_s else None,
         }
 
 
@@ -132,33 +128,33 @@ def pools(cells: Iterable[CellOutcome]) -> list[Row]:
     """One for each pool that has ended tune stages, in the order of the plan; see `_pool` for what it holds."""
     found: dict[str, dict[str, CellOutcome]] = {}
     for outcome in cells:
-        tune = outcome.stages.get("tune")
+        tune = outcome.result(TuneResult)
         if tune is not None:
             cell = outcome.cell
-            pool = found.setdefault(tune.get("records_dir") or f"{cell.target}/{cell.tuner}-{cell.device}", {})
-            pool.setdefault(_stage_of(outcome), outcome)
+            pool = found.setdefault(tune.records_dir or f"{cell.target}/{cell.tuner}-{cell.device}", {})
+            pool.setdefault(_stage_of(outcome, tune), outcome)
     return [_pool(list(members.values())) for members in found.values()]
 
 
 def _pool(members: Sequence[CellOutcome]) -> Row:
     """Sums over the members. `busy`: the longest member's. `trials_in_all`: with those of earlier runs."""
-    tunes = [member.stages["tune"] for member in members]
+    tunes = [member.result(TuneResult) or TuneResult() for member in members]
     failed: Counter[str] = Counter()
-    tasks: dict[str, Mapping[str, Any]] = {}
+    tasks: dict[str, TunedTask] = {}
     for tune in tunes:
-        failed.update(tune.get("failed") or {})
-        tasks |= {task["workload"]: task for task in tune.get("tasks") or ()}
-    spent = {name: sum(float(tune.get(name) or 0.0) for tune in tunes) for name in _SPENT}
-    longest = max(tunes, key=lambda tune: float(tune.get("tuning_s") or 0.0))
+        failed.update(tune.failed or {})
+        tasks |= {task.workload: task for task in tune.tasks}
+    spent = {name: sum(float(getattr(tune, name) or 0.0) for tune in tunes) for name in _SPENT}
+    longest = max(tunes, key=lambda tune: tune.tuning_s or 0.0)
     # Members tune side by side; where they came one after another, search and device are each one at a time.
-    wall_s = max(float(longest.get("tuning_s") or 0.0), spent["search_s"], spent["measure_s"] + spent["validate_s"])
-    trials = sum(int(tune.get("trials") or 0) for tune in tunes)
+    wall_s = max(longest.tuning_s or 0.0, spent["search_s"], spent["measure_s"] + spent["validate_s"])
+    trials = sum(tune.trials or 0 for tune in tunes)
     # Those of earlier runs count among what was spent; they tell nothing of how long a trial takes.
-    in_all = max(trials, sum(int(task["trials"]) for task in tasks.values()))
+    in_all = max(trials, sum(task.trials for task in tasks.values()))
     # What was cut short has spared nothing
-    naive = [None if tune.get("is_cut_short") else tune.get("naive_trials") for tune in tunes]
+    naive = [None if tune.is_cut_short else tune.naive_trials for tune in tunes]
     # Those that a warm start knew, with the trials to near their best here and in the sweep it comes from
-    known = [task for task in tasks.values() if task.get("near_elsewhere") and task.get("near_here")]
+    known = [(task.near_here, task.near_elsewhere) for task in tasks.values() if task.near_elsewhere and task.near_here]
     cell = members[0].cell
     return {
         "target": cell.target,
@@ -166,22 +162,22 @@ def _pool(members: Sequence[CellOutcome]) -> Row:
         "device": cell.device,
         "members": len(members),
         "tasks": len(tasks),
-        "untuned_tasks": sum(1 for task in tasks.values() if not task["valid"]),
+        "untuned_tasks": sum(1 for task in tasks.values() if not task.valid),
         "trials": trials,
         "trials_in_all": in_all,
-        "valid": sum(int(tune.get("valid") or 0) for tune in tunes),
+        "valid": sum(tune.valid or 0 for tune in tunes),
         "failed": dict(failed.most_common()),
         "naive_trials": None if None in naive else sum(int(one or 0) for one in naive),
-        "warm_started": sum(int(tune.get("warm_started") or 0) for tune in tunes),
+        "warm_started": sum(tune.warm_started or 0 for tune in tunes),
         **spent,
         "wall_s": wall_s,
         "seconds_per_trial": wall_s / trials if 2 * trials >= in_all and trials and wall_s else None,
-        "busy": dict(longest.get("utilisation") or {}),
-        "gap_median": _median(task.get("gap") for task in tasks.values()),
+        "busy": dict(longest.utilisation or {}),
+        "gap_median": _median(task.gap for task in tasks.values()),
         "near_best": [n for n in map(trials_to_near_best, tunes) if n is not None],
         "known_tasks": len(known),
-        "near_here": sum(task["near_here"] for task in known),
-        "near_elsewhere": sum(task["near_elsewhere"] for task in known),
+        "near_here": sum(here for here, _ in known),
+        "near_elsewhere": sum(elsewhere for _, elsewhere in known),
     }
 
 
@@ -190,10 +186,10 @@ def _identity(outcome: CellOutcome) -> Row:
     return {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **axes}
 
 
-def _stage_of(outcome: CellOutcome) -> str:
+def _stage_of(outcome: CellOutcome, tune: TuneResult) -> str:
     """The same for cells that share the tune stage."""
-    lowered = outcome.stages.get("lower", {}).get("dir")
-    return lowered or json.dumps(outcome.stages["tune"], sort_keys=True, default=str)
+    lowered = outcome.result(LowerResult) or LowerResult()
+    return lowered.dir or json.dumps(tune.to_json(), sort_keys=True, default=str)
 
 
 def _median(values: Iterable[float | None]) -> float | None:

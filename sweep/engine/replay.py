@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from sweep.engine.virtual_clock import VirtualClock
 from sweep.errors import NotRecorded
@@ -54,17 +53,11 @@ class ReplayEngine:
         stage, number = attempt.stage, attempt.number
         known = self._recording.of(stage)
         if isinstance(known, FinishedStage):
-            return Done(stage.id, number, self._told(known.result), seconds, _WORKER)
+            return Done(stage.id, number, known.result.replayed_from(str(self._folder)), seconds, _WORKER)
         if isinstance(known, FailedStage):
             return Failed(stage.id, number, known.error_class, known.error, seconds, _WORKER)
         error = f"{self._folder} has no result of `{stage.label}`"
         return Failed(stage.id, number, NotRecorded.__name__, error, seconds, _WORKER)
-
-    def _told(self, result: Mapping[str, Any]) -> dict[str, Any]:
-        """The result, and in its conditions where it comes from: nothing was measured now."""
-        if "conditions" not in result:
-            return dict(result)
-        return {**result, "conditions": {**result["conditions"], "replayed_from": str(self._folder)}}
 
 
 class _Recording:

@@ -6,7 +6,6 @@ times, failures and latencies are drawn from the study's content and the cluster
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,13 +14,11 @@ from typing import Any
 from sweep.engine.stage_calls import perform
 from sweep.engine.virtual_clock import VirtualClock
 from sweep.errors import MeasureFailed, MeasureTimeout
-from sweep.planning.stage import Stage
+from sweep.planning.results import result_type
 from sweep.running.contract import Attempt, Report
 from sweep.study.cluster.cluster import Cluster
 
 __all__ = ["SimulatedEngine"]
-
-_REPEATS_SHOWN = 3
 
 
 class SimulatedEngine:
@@ -63,49 +60,8 @@ class SimulatedEngine:
             is_cut_short = seconds < self._seconds(attempt)
             if is_cut_short and stage.kind != "tune":
                 raise MeasureTimeout("simulated: no answer in time")
-            result = _result(stage, seconds, self._options.seed)
+            varied = random.Random(f"{self._options.seed}/{stage.id}")
+            result = result_type(stage.kind).fake(stage, seconds, varied).to_json()
             return {**result, "is_cut_short": True} if is_cut_short else result
 
         return replace(perform(work, worker="simulated"), seconds=seconds).report(attempt)
-
-
-def _result(stage: Stage, seconds: float, seed: int) -> dict[str, Any]:
-    """A result with the keys that the real stage has."""
-    draw = random.Random(f"{seed}/{stage.id}")
-    if stage.kind == "import":
-        return {"inputs": {}, "outputs": [], "params_bytes": 0, "operators": {}, "reference": True, "import_s": seconds}
-    if stage.kind == "lower":
-        workload = hashlib.sha256(stage.id.encode()).hexdigest()[:16]
-        tasks = [{"workload": workload, "name": "simulated", "weight": 1, "trivial": False, "family": workload}]
-        return {"functions": 1, "tasks": tasks, "target_json": "{}", "lower_s": seconds}
-    if stage.kind == "tune":
-        return {
-            "records_dir": "",
-            "trials": 64,
-            "valid": 64,
-            "failed": {},
-            "tasks": [],
-            "tuning_s": seconds,
-            "curve": [],
-        }
-    if stage.kind == "build":
-        return {"lib": "", "artifact_bytes": draw.randrange(10**5, 10**7), "build_s": seconds, "target_json": "{}"}
-    median_s = 10 ** draw.uniform(-3, -1)
-    repeats = max(_REPEATS_SHOWN, int(stage.options["measure"].get("repeat", _REPEATS_SHOWN)))
-    return {
-        "run_secs": [median_s * draw.lognormvariate(0, 0.02) for _ in range(repeats)],
-        "number": 1,
-        "warmup_secs": [median_s],
-        "stopped_by": "repeats",
-        "reference_before_s": [],
-        "reference_after_s": [],
-        "reference_best_s": None,
-        "tainted": [],
-        "block": 0,
-        "set_aside": [],
-        "output_max_abs_diff": 0.0,
-        "output_cosine_distance": 0.0,
-        "conditions": {"simulated": True},
-        "peak_memory_bytes": None,
-        "runtime_version": "simulated",
-    }

@@ -15,8 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.errors import DiskFull, SweepError
+from sweep.errors import DiskFull, PlanError, SweepError
 from sweep.files.sweep_dir import stage_folder
+from sweep.planning.results import (
+    BuildResult,
+    ImportResult,
+    LoweredTask,
+    LowerResult,
+    TuneResult,
+    result_type,
+)
 from sweep.running.contract import Attempt, Done, Failed
 
 if TYPE_CHECKING:
@@ -65,7 +73,7 @@ class TuneCall:
     device: str
     label: str
     tuner_label: str
-    tasks: tuple[Mapping[str, Any], ...]
+    tasks: tuple[LoweredTask, ...]
     lower_dir: str
     members: int
     """Lowered modules in this tuner's pool."""
@@ -96,7 +104,7 @@ class MeasureCall:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a call ended, in a form that crosses process borders: a result or an error by class name."""
+    """How a call ended, in a form that crosses process borders: a result as JSON or an error by class name."""
 
     result: Mapping[str, Any] | None
     error_class: str = ""
@@ -109,7 +117,11 @@ class Outcome:
         """As a report to the driver."""
         stage_id, number = attempt.stage.id, attempt.number
         if self.result is not None:
-            return Done(stage_id, number, self.result, self.seconds, self.worker)
+            try:
+                result = result_type(attempt.stage.kind).of_job(self.result)
+            except PlanError as error:
+                return Failed(stage_id, number, "Bug", str(error), self.seconds, self.worker)
+            return Done(stage_id, number, result, self.seconds, self.worker)
         return Failed(stage_id, number, self.error_class, self.error, self.seconds, self.worker, self.traceback)
 
 
@@ -146,20 +158,21 @@ def folder_of(stage: Stage) -> str:
 
 def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
     """The forge's job for an import, lower or build stage."""
-    stage, inputs = attempt.stage, attempt.inputs
+    stage = attempt.stage
     folder = folder_of(stage)
     arguments: dict[str, Any] = {"options": _plain(stage.options), "out_dir": str(sweep_dir / folder)}
     if stage.kind == "import":
         arguments["hints"] = _plain(stage.hints)
         job = "import_model"
     elif stage.kind == "lower":
-        arguments["import_dir"] = str(sweep_dir / inputs["import"]["dir"])
+        arguments["import_dir"] = str(sweep_dir / attempt.input("import", ImportResult).folder())
         job = "lower_model"
     else:
-        tune = inputs.get("tune")
-        arguments["lower_dir"] = str(sweep_dir / inputs["lower"]["dir"])
+        arguments["lower_dir"] = str(sweep_dir / attempt.input("lower", LowerResult).folder())
         arguments["linker"] = stage.hints.get("linker")
-        arguments["records_dir"] = None if tune is None else str(sweep_dir / tune["records_dir"])
+        arguments["records_dir"] = None
+        if "tune" in attempt.inputs:
+            arguments["records_dir"] = str(sweep_dir / attempt.input("tune", TuneResult).records_dir)
         job = "build_artifact"
     return CompileCall(job, arguments, _at_most(attempt, _TIME_LIMIT_S[stage.kind]), folder)
 
@@ -167,7 +180,7 @@ def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
 def tune_call(attempt: Attempt) -> TuneCall:
     """The tuner's job for a tune stage."""
     stage = attempt.stage
-    lower = attempt.inputs["lower"]
+    lower = attempt.input("lower", LowerResult)
     tuner = stage.options["tuner"]
     return TuneCall(
         key=str(stage.hints["records"]),
@@ -178,8 +191,8 @@ def tune_call(attempt: Attempt) -> TuneCall:
         device=str(stage.options["device"]),
         label=stage.label,
         tuner_label=str(stage.hints["tuner"]),
-        tasks=tuple(lower["tasks"]),
-        lower_dir=lower["dir"],
+        tasks=lower.tasks,
+        lower_dir=lower.folder(),
         members=int(stage.hints["members"]),
         warm_start=tuple(stage.hints.get("warm_start", ())),
         linker=stage.hints.get("linker"),
@@ -189,15 +202,14 @@ def tune_call(attempt: Attempt) -> TuneCall:
 
 def measure_call(attempt: Attempt) -> MeasureCall:
     """The device's job for a measure stage."""
-    options, inputs = attempt.stage.options, attempt.inputs
-    build = inputs.get("build")
+    options = attempt.stage.options
     measure = _plain(options["measure"])
     measure["timeout_s"] = _at_most(attempt, float(measure["timeout_s"]))
     return MeasureCall(
         device=str(options["device"]),
         runtime=str(options["runtime"]),
-        artifact_dir=None if build is None else build["dir"],
-        import_dir=inputs["import"]["dir"],
+        artifact_dir=attempt.input("build", BuildResult).folder() if "build" in attempt.inputs else None,
+        import_dir=attempt.input("import", ImportResult).folder(),
         measure=measure,
         threads=int(options["threads"]),
         threshold=float(options["threshold"]),

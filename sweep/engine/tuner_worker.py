@@ -73,12 +73,12 @@ class TunerWorker:
 
         tasks = [
             TuningTask(
-                workload=task["workload"],
-                name=task["name"],
-                weight=int(task["weight"]),
-                trivial=bool(task["trivial"]),
-                module=self._sweep_dir / call.lower_dir / "tasks" / f"{task['workload']}.json",
-                family=task["family"],
+                workload=task.workload,
+                name=task.name,
+                weight=task.weight,
+                trivial=task.trivial,
+                module=self._sweep_dir / call.lower_dir / "tasks" / f"{task.workload}.json",
+                family=task.family,
             )
             for task in call.tasks
         ]

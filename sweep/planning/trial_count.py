@@ -12,8 +12,8 @@ import math
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from sweep.planning.results import LoweredTask
 from sweep.planning.stage import Plan, Stage
 from sweep.study.spec import RELATIVE_TRIALS
 
@@ -25,8 +25,8 @@ ASSUMED_TASKS = 25
 TRIAL_S = 0.4
 """Seconds for one trial, roughly, on two cores."""
 
-Tasks = Sequence[Mapping[str, Any]]
-"""Of a lowered network: `workload`, `family` and `trivial` of each."""
+Tasks = Sequence[LoweredTask]
+"""Of a lowered network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,19 @@ def trials_at_most(stage: Stage, tasks: Tasks | None = None) -> int:
     return min(limits)
 
 
-def trials_together(tasks: Iterable[Mapping[str, Any]], per_task: int, tuned: Tasks = ()) -> int:
+def trials_together(tasks: Iterable[LoweredTask], per_task: int, tuned: Tasks = ()) -> int:
     """Of tasks that are tuned as one pool, without those that are tuned already."""
-    workloads, led = {task["workload"] for task in tuned}, {_family(task) for task in tuned}
+    workloads, led = {task.workload for task in tuned}, {task.relatives for task in tuned}
     trials = 0
     for task in tasks:
-        if task["workload"] in workloads:
+        if task.workload in workloads:
             continue
-        workloads.add(task["workload"])
-        if task["trivial"]:
+        workloads.add(task.workload)
+        if task.trivial:
             trials += 1
         else:
-            trials += min(per_task, RELATIVE_TRIALS) if _family(task) in led else per_task
-            led.add(_family(task))
+            trials += min(per_task, RELATIVE_TRIALS) if task.relatives in led else per_task
+            led.add(task.relatives)
     return trials
 
 
@@ -124,14 +124,10 @@ def _shared_limits(stage: Stage, sharers: int) -> list[int]:
     return limits
 
 
-def _family(task: Mapping[str, Any]) -> str:
-    return str(task.get("family") or task["workload"])
-
-
 def _trials_alone(tasks: Tasks | None, per_task: int) -> int:
     if tasks is None:
         return ASSUMED_TASKS * per_task
-    return sum(1 if task["trivial"] else per_task for task in tasks)
+    return sum(1 if task.trivial else per_task for task in tasks)
 
 
 def _tasks(stage: Stage, lowered: Mapping[str, Tasks]) -> Tasks | None:

@@ -14,14 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from sweep.errors import PlanError
+from sweep.planning.results import StageResult
 from sweep.running.slots import Need
 
 if TYPE_CHECKING:
     from sweep.planning.stage import Stage
 
 __all__ = ["Attempt", "Done", "Engine", "Failed", "Progress", "Report", "needs_of"]
+
+R = TypeVar("R", bound=StageResult)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +35,18 @@ class Attempt:
     stage: Stage
     number: int
     """Counts from 1 over the life of the sweep directory, resumed runs included."""
-    inputs: Mapping[str, Mapping[str, Any]]
-    """Results of the stage's inputs, by kind."""
+    inputs: Mapping[str, StageResult]
+    """Results of the stage's inputs, by role."""
     limit_s: float | None = None
     """What it may take, where that is less than its kind of stage ever may. A tuner ends well by then, with what it
     has, and says `is_cut_short`; other attempts fail."""
+
+    def input(self, role: str, of: type[R]) -> R:
+        """The input of a role. Raises PlanError where there is none of this type."""
+        result = self.inputs.get(role)
+        if not isinstance(result, of):
+            raise PlanError(f"{self.stage.label} needs a {role}, as {of.__name__}, and was given {result!r}")
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +55,7 @@ class Done:
 
     stage_id: str
     attempt: int
-    result: Mapping[str, Any]
+    result: StageResult
     seconds: float
     worker: str
 

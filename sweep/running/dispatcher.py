@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from sweep.errors import CellTimeout
+from sweep.planning.results import TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.allowance import Allowance, Allowed
 from sweep.running.contract import Attempt, Done, Engine, Failed, Progress, Report
@@ -115,8 +116,8 @@ class Dispatcher:
 
     def _take_result(self, report: Done, stage: Stage) -> None:
         allowed = self._allowed.pop(stage.id, None)
-        is_cut_short = allowed is not None and allowed.by_run and bool(report.result.get("is_cut_short"))
-        if is_cut_short and _has_tried_nothing(report.result):
+        is_cut_short = allowed is not None and allowed.by_run and report.result.is_cut_short
+        if is_cut_short and isinstance(report.result, TuneResult) and report.result.has_tried_nothing:
             self._allowance.ended(stage)
             self._append("attempt_dropped", stage, reason=NO_TIME)
             self._handle(Drop(stage.id, NO_TIME, self.seconds))
@@ -128,7 +129,7 @@ class Dispatcher:
             "stage_done",
             stage,
             attempt=report.attempt,
-            result=report.result,
+            result=report.result.to_json(),
             seconds=report.seconds,
             worker=report.worker,
             **({"cut_short": True} if is_cut_short else {}),
@@ -226,9 +227,3 @@ class Dispatcher:
         later, self._later = self._later, []
         for act in later:
             act()
-
-
-def _has_tried_nothing(result: Mapping[str, Any]) -> bool:
-    """Whether a tuner has no schedule at all: built with that, a cell would be an untuned one by another name."""
-    tasks = result.get("tasks") or ()
-    return bool(tasks) and not any(task["valid"] for task in tasks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from sweep.planning.results import StageResult
 from sweep.planning.stage import Stage
 
 __all__ = ["Observer", "Observers"]
@@ -14,7 +15,7 @@ class Observer(Protocol):
     """Is told what has happened, after the ledger is."""
 
     def attempt_started(self, stage: Stage, attempt: int) -> None: ...
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None: ...
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None: ...
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None: ...
     def progress(self, stage: Stage, info: Mapping[str, Any]) -> None: ...
     def cell_settled(self, cell: int, from_earlier_run: bool) -> None: ...
@@ -31,7 +32,7 @@ class Observers:
         for one in self._all:
             one.attempt_started(stage, attempt)
 
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
         for one in self._all:
             one.stage_done(stage, result, seconds)
 

@@ -28,13 +28,13 @@ def usable_results(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOpti
         one = finished.get(stage.id)
         if one is None:  # also where its line was destroyed: what was made with it stands
             continue
-        if one.seq < newest[stage.id] or (options.retry_failed and one.result.get("tainted")):
+        if one.seq < newest[stage.id] or (options.retry_failed and one.result.disturbances):
             continue
         if stage.kind == "tune":
             newest[stage.id] = math.inf if one.is_cut_short else one.seq
             if one.is_cut_short:
                 continue
-        folder = one.result.get("dir")
+        folder = one.result.dir
         if folder is None or (sweep_dir / folder).is_dir():
             done.add(stage.id)
     return done

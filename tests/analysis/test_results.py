@@ -3,15 +3,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sweep.analysis.answer import answer, best_cells, describe_best
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.results import REFERENCE, Row, SweepSummary, derive
+from sweep.planning.results import Measurement
 from sweep.study.spec import AXES
-from tests.record.fixtures import TAINT, sweep_outcome, tainted
+from tests.record.fixtures import TAINT, measured, sweep_outcome, tainted
 
 
 def row_of(rows: list[Row], **axes: object) -> Row:
@@ -91,7 +91,7 @@ def test_measurements_keep_every_repeat_and_warmup(tmp_path: Path) -> None:
     results = derive(outcome)
     first = [row for row in results.measurements if row["cell_id"] == outcome.cells[0].cell.id]
     assert [row["kind"] for row in first] == ["warm-up"] + ["repeat"] * 10
-    assert [row["seconds"] for row in first[1:]] == outcome.cells[0].stages["measure"]["run_secs"]
+    assert [row["seconds"] for row in first[1:]] == list(measured(outcome.cells[0]).run_secs)
     assert len(results.measurements) == 12 * 11
     assert {row["tainted"] for row in first} == {False}
     assert [row["block"] for row in first] == [0] * 11
@@ -120,7 +120,7 @@ def test_blocks_that_were_set_aside_are_kept_apart(tmp_path: Path) -> None:
     rows = derive(replace(outcome, cells=[cell])).measurements
     kinds = Counter((row["kind"], row["block"], row["tainted"]) for row in rows)
     assert kinds == {("warm-up", 1, False): 1, ("repeat", 1, True): 10, ("set aside", 0, True): 3}
-    assert [row["seconds"] for row in rows if row["kind"] == "repeat"] == cell.stages["measure"]["run_secs"]
+    assert [row["seconds"] for row in rows if row["kind"] == "repeat"] == list(measured(cell).run_secs)
 
 
 def test_why_sampling_stopped_and_the_reference_kernel_are_told(rows: list[Row]) -> None:
@@ -207,9 +207,8 @@ def test_the_answer_says_of_tuners_what_was_measured_of_them(tmp_path: Path) -> 
     assert "is fastest in 4 of 4; the best cells take 2.11x" in answer(derive(replace(outcome, cells=tuned)))
 
 
-def _slower(cell: CellOutcome) -> dict[str, Any]:
-    measure = cell.stages["measure"]
-    return {**measure, "run_secs": [seconds * 100 for seconds in measure["run_secs"]]}
+def _slower(cell: CellOutcome) -> Measurement:
+    return replace(measured(cell), run_secs=[seconds * 100 for seconds in measured(cell).run_secs])
 
 
 def test_the_answer_of_a_sweep_that_goes_on_says_what_it_is_without(tmp_path: Path) -> None:

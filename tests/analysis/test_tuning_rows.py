@@ -15,7 +15,8 @@ from sweep.analysis.tuning_rows import (
     tuning_columns,
     tuning_curve,
 )
-from tests.record.fixtures import sweep_outcome, task_result, with_untuned_task
+from sweep.planning.results import TunedTask, TuneResult
+from tests.record.fixtures import sweep_outcome, task_result, tuned, with_untuned_task
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def cells(tmp_path: Path) -> list[CellOutcome]:
 
 
 def told(cell: CellOutcome, **changes: object) -> CellOutcome:
-    return replace(cell, stages={**cell.stages, "tune": {**cell.stages["tune"], **changes}})
+    return replace(cell, stages={**cell.stages, "tune": replace(tuned(cell), **changes)})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def told(cell: CellOutcome, **changes: object) -> CellOutcome:
 def test_a_curve_goes_on_to_where_tuning_ended(
     curve: list[list[float]], trials: int, seconds: float, expected: list[tuple[int, float, float]]
 ) -> None:
-    assert tuning_curve({"curve": curve, "trials": trials, "tuning_s": seconds}) == expected
+    assert tuning_curve(TuneResult(curve=curve, trials=trials, tuning_s=seconds)) == expected
 
 
 @pytest.mark.parametrize(
@@ -54,14 +55,14 @@ def test_a_curve_goes_on_to_where_tuning_ended(
     ],
 )
 def test_near_the_best_is_within_two_percent_of_the_end(curve: list[list[float]], expected: int | None) -> None:
-    assert trials_to_near_best({"curve": curve}) == expected
+    assert trials_to_near_best(TuneResult(curve=curve)) == expected
 
 
 def test_columns_of_a_tuned_an_untuned_and_an_unfinished_cell(cells: list[CellOutcome], tmp_path: Path) -> None:
-    tuned = tuning_columns(cells[0])
-    assert (tuned["tuning_trials"], tuned["tuning_failed"], tuned["tuning_naive_trials"]) == (64, 3, 64)
-    assert tuned["validation_gap_median"] == 0.03
-    assert tuned["records_dir"].startswith("records/")
+    columns = tuning_columns(cells[0])
+    assert (columns["tuning_trials"], columns["tuning_failed"], columns["tuning_naive_trials"]) == (64, 3, 64)
+    assert columns["validation_gap_median"] == 0.03
+    assert columns["records_dir"].startswith("records/")
     untuned = next(cell for cell in sweep_outcome(tmp_path).cells if cell.cell.tuner == "none")
     assert (tuning_columns(untuned)["tuning_trials"], tuning_columns(untuned)["records_dir"]) == (0, None)
     assert set(tuning_columns(replace(untuned, stages={})).values()) == {None}
@@ -104,11 +105,11 @@ def test_tuning_that_was_cut_short_has_spared_no_trials(cells: list[CellOutcome]
 
 
 def test_tasks_that_a_warm_start_knew_say_what_they_took_here_and_elsewhere(cells: list[CellOutcome]) -> None:
-    tasks = [
-        {"workload": "a", "trials": 8, "valid": 8, "near_here": 2, "near_elsewhere": 50},
-        {"workload": "b", "trials": 8, "valid": 8, "near_here": 3, "near_elsewhere": 7},
-        {"workload": "new", "trials": 8, "valid": 8, "near_here": 6, "near_elsewhere": None},
-    ]
+    tasks = (
+        TunedTask("a", trials=8, valid=8, near_here=2, near_elsewhere=50),
+        TunedTask("b", trials=8, valid=8, near_here=3, near_elsewhere=7),
+        TunedTask("new", trials=8, valid=8, near_here=6),
+    )
     [pool] = pools([told(cells[0], tasks=tasks, warm_started=6, curve=[[8, 1.0, 1e-3]])])
     assert (pool["known_tasks"], pool["near_here"], pool["near_elsewhere"]) == (2, 5, 57)
     assert (pool["warm_started"], pool["near_best"]) == (6, [8])
@@ -133,6 +134,6 @@ def test_task_rows_have_share_speed_and_failures(cells: list[CellOutcome]) -> No
 
 def test_a_result_of_the_made_up_devices_is_enough(cells: list[CellOutcome]) -> None:
     bare = {"records_dir": "", "trials": 64, "valid": 64, "failed": {}, "tasks": [], "tuning_s": 1.0, "curve": []}
-    cell = replace(cells[0], stages={**cells[0].stages, "tune": bare})
+    cell = replace(cells[0], stages={**cells[0].stages, "tune": TuneResult.from_json(bare)})
     assert tuning_columns(cell)["tuning_search_s"] is None
     assert pools([cell])[0]["naive_trials"] is None

@@ -20,6 +20,7 @@ from benchmarks.tuning.timeline import (
     read_lines,
     valid_until,
 )
+from sweep.planning.results import LoweredTask
 
 TASKS = [Task("a", "conv", 2), Task("b", "pool", 1)]
 UNTUNED = {"a": 10.0, "b": 4.0}
@@ -88,8 +89,8 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
 
 
 def test_a_pooled_plan_gives_each_workload_its_trials_once_a_target_and_a_trivial_one_a_single_one() -> None:
-    def task(workload: str, trivial: bool = False) -> dict[str, object]:
-        return {"workload": workload, "family": workload.rstrip("+"), "trivial": trivial}
+    def task(workload: str, trivial: bool = False) -> LoweredTask:
+        return LoweredTask(workload, family=workload.rstrip("+"), trivial=trivial)
 
     lowerings = [
         ("x", [task("a"), task("b", trivial=True)]),

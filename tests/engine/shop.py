@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sweep.planning.results import StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed, Progress, Report
 
@@ -32,7 +32,7 @@ class Shop:
     engine: Engine
     plan: Plan
     sweep_dir: Path
-    results: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    results: dict[str, StageResult] = field(default_factory=dict)
 
     def stages(self, kind: str) -> list[Stage]:
         """The plan's stages of a kind."""
@@ -56,7 +56,7 @@ class Shop:
         reports.extend(self.engine.poll(0.1))
         return reports
 
-    def finish(self, stage: Stage) -> Mapping[str, Any]:
+    def finish(self, stage: Stage) -> StageResult:
         """The stage's result; performed if it was not yet."""
         if stage.id not in self.results:
             (end,) = ends(self.perform(self.attempt(stage)))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.engine.simulated import SimulatedEngine
+from sweep.planning.results import Measurement
 from sweep.running.contract import Done, Failed
 from sweep.study.cluster.cluster import Cluster
 from tests.engine.shop import Shop, ends
@@ -52,4 +53,5 @@ def test_two_runs_give_the_same_numbers(simulated: Shop, engine_of: Callable[...
         results.append(end.result)
 
     assert results[0] == results[1]
-    assert results[0]["conditions"]["simulated"] is True
+    assert isinstance(results[0], Measurement)
+    assert results[0].conditions["simulated"] is True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sweep.planning.planner import make_plan
+from sweep.planning.results import LoweredTask
 from sweep.planning.stage import Plan
 from sweep.planning.summary import explain
 from sweep.planning.trial_count import ASSUMED_TASKS, count_trials
@@ -21,9 +23,9 @@ def planned(options: dict[str, Any], devices: int = 1) -> Plan:
     return make_plan(grid, cluster(*boards))
 
 
-def tasks(*workloads: str) -> list[dict[str, Any]]:
+def tasks(*workloads: str) -> list[LoweredTask]:
     """Tasks of these workloads; those in small letters are trivial."""
-    return [{"workload": name, "trivial": name.islower()} for name in workloads]
+    return [LoweredTask(name, trivial=name.islower()) for name in workloads]
 
 
 def lower_stages(plan: Plan) -> list[str]:
@@ -51,7 +53,7 @@ def test_relatives_are_counted_with_the_few_trials_that_they_have() -> None:
     plan = planned({"trials_per_task": 10})
     first, second, *others = lower_stages(plan)
     families = {"A": "f", "A with relu": "f", "B": "g"}
-    given = [{**task, "family": families[task["workload"]]} for task in tasks("A", "A with relu", "B")]
+    given = [replace(task, family=families[task.workload]) for task in tasks("A", "A with relu", "B")]
     lowered = {first: given[:1], second: given, **{key: [] for key in others}}
     count = count_trials(plan, lowered=lowered)
     assert (count.pooled, count.naive) == (10 + RELATIVE_TRIALS + 10, 10 + 30)

@@ -12,6 +12,16 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
+from sweep.planning.results import (
+    BuildResult,
+    ImportResult,
+    LowerResult,
+    MeasuredBlock,
+    Measurement,
+    StageResult,
+    TunedTask,
+    TuneResult,
+)
 from sweep.study.spec import Cell
 
 BASE_MS = {"squeezenet": 16.0, "shufflenet": 9.5, "resnet50": 142.0}
@@ -75,11 +85,25 @@ def sweep_outcome(
 
 def tainted(outcome: CellOutcome) -> CellOutcome:
     """The same cell, twice as fast, disturbed in both of its blocks."""
-    measure = dict(outcome.stages["measure"])
-    values = [value / 2 for value in measure["run_secs"]]
-    aside = {"block": 0, "run_secs": values[:3], "stopped_by": "time", "tainted": [TAINT], "conditions": {}}
-    measure |= {"run_secs": values, "tainted": [TAINT], "block": 1, "set_aside": [aside]}
+    before = measured(outcome)
+    values = tuple(value / 2 for value in before.run_secs)
+    aside = MeasuredBlock(0, values[:3], stopped_by="time", tainted=(TAINT,))
+    measure = replace(before, run_secs=values, tainted=(TAINT,), block=1, set_aside=(aside,))
     return replace(outcome, status="tainted", error=TAINT, stages={**outcome.stages, "measure": measure})
+
+
+def measured(outcome: CellOutcome) -> Measurement:
+    """The measurement of a cell that has one."""
+    found = outcome.result(Measurement)
+    assert found is not None
+    return found
+
+
+def tuned(outcome: CellOutcome) -> TuneResult:
+    """The tuning of a cell that was tuned."""
+    found = outcome.result(TuneResult)
+    assert found is not None
+    return found
 
 
 def _cell(model: str, device: str, **axes: Any) -> Cell:
@@ -92,7 +116,7 @@ def _tvm_cells(model: str, device: str, opt_levels: Sequence[int]) -> Iterator[C
         for tuner in TUNER_FACTOR:
             cell = _cell(model, device, tuner=tuner, opt_level=opt_level)
             median_ms = BASE_MS[model] * TUNER_FACTOR[tuner] * OPT_FACTOR[opt_level] * DEVICE_FACTOR[device]
-            stages: dict[str, Any] = {
+            stages: dict[str, StageResult] = {
                 "import": import_result(model),
                 "lower": lower_result(model, opt_level),
                 "build": build_result(cell, tuned=tuner != "none"),
@@ -100,16 +124,16 @@ def _tvm_cells(model: str, device: str, opt_levels: Sequence[int]) -> Iterator[C
             }
             seconds = {"import": 1.9, "lower": 0.8 + opt_level / 10, "build": 6.2, "measure": 3.4}
             if tuner != "none":
-                stages["tune"] = tune_result(cell, median_ms / 1e3)
-                seconds["tune"] = stages["tune"]["tuning_s"]
+                stages["tune"] = tune = tune_result(cell, median_ms / 1e3)
+                seconds["tune"] = tune.tuning_s or 0.0
             yield CellOutcome(cell, "done", None, None, None, stages, seconds, attempts=len(stages))
 
 
 def _reference_cell(model: str, device: str) -> CellOutcome:
     cell = _cell(model, device, target="-", tuner="-", opt_level=None, runtime="onnxruntime")
     seconds = BASE_MS[model] * REFERENCE_FACTOR * DEVICE_FACTOR[device] / 1e3
-    measure = measure_result(seconds, cell.name, device) | {"runtime_version": "1.31.1"}
-    stages = {"import": import_result(model), "measure": measure}
+    measure = replace(measure_result(seconds, cell.name, device), runtime_version="1.31.1")
+    stages: dict[str, StageResult] = {"import": import_result(model), "measure": measure}
     return CellOutcome(cell, "done", None, None, None, stages, {"import": 1.9, "measure": 2.1}, attempts=2)
 
 
@@ -140,63 +164,69 @@ def _with_troubles(cells: list[CellOutcome]) -> list[CellOutcome]:
     return cells
 
 
-def import_result(model: str) -> dict[str, Any]:
-    return {
-        "dir": f"artifacts/import/{_hex(model)}",
-        "inputs": {"data": {"shape": [1, 3, 224, 224], "dtype": "float32"}},
-        "outputs": [{"name": "prob", "shape": [1, 1000], "dtype": "float32"}],
-        "params_bytes": 4_943_648,
-        "operators": {"Conv": 26, "Relu": 26, "MaxPool": 3, "Concat": 8},
-        "reference": True,
-        "reference_error": None,
-        "import_s": 1.7,
-    }
+def import_result(model: str) -> ImportResult:
+    return ImportResult.from_json(
+        {
+            "dir": f"artifacts/import/{_hex(model)}",
+            "inputs": {"data": {"shape": [1, 3, 224, 224], "dtype": "float32"}},
+            "outputs": [{"name": "prob", "shape": [1, 1000], "dtype": "float32"}],
+            "params_bytes": 4_943_648,
+            "operators": {"Conv": 26, "Relu": 26, "MaxPool": 3, "Concat": 8},
+            "reference": True,
+            "reference_error": None,
+            "import_s": 1.7,
+        }
+    )
 
 
-def lower_result(model: str, opt_level: int) -> dict[str, Any]:
+def lower_result(model: str, opt_level: int) -> LowerResult:
     tasks = [
         {"workload": _hex(f"{model} {i}"), "name": f"fused_conv2d{i}", "weight": 1, "trivial": False} for i in (0, 1)
     ]
-    return {
-        "dir": f"artifacts/lower/{_hex(f'{model} {opt_level}')}",
-        "functions": 41,
-        "tasks": tasks,
-        "target_json": '{"kind": "llvm"}',
-        "lower_s": 0.7,
-    }
+    return LowerResult.from_json(
+        {
+            "dir": f"artifacts/lower/{_hex(f'{model} {opt_level}')}",
+            "functions": 41,
+            "tasks": tasks,
+            "target_json": '{"kind": "llvm"}',
+            "lower_s": 0.7,
+        }
+    )
 
 
-def tune_result(cell: Cell, best_s: float, trials: int = 64) -> dict[str, Any]:
+def tune_result(cell: Cell, best_s: float, trials: int = 64) -> TuneResult:
     random = np.random.default_rng(zlib.crc32(cell.name.encode()))
     reach = np.minimum.accumulate(best_s * (1 + 6 * np.exp(-np.arange(trials) / 14) * random.uniform(0.6, 1.4, trials)))
     seconds = np.cumsum(random.uniform(0.25, 0.6, trials))
     falls = [i for i in range(2, trials - 6) if i == 2 or reach[i] < reach[i - 1]]
     curve = [[i + 1, float(seconds[i]), float(reach[i])] for i in falls]
-    return {
-        "records_dir": f"records/{_hex(cell.target)}/{cell.tuner}-{cell.device}",
-        "trials": trials,
-        "valid": trials - 3,
-        "failed": {"BuildFailed": 2, "MeasureTimeout": 1},
-        "tasks": [
-            task_result("0", best_s / 2, 32, failed={"BuildFailed": 1}),
-            task_result("1", best_s / 2, 32, failed={"BuildFailed": 1, "MeasureTimeout": 1}),
-        ],
-        "naive_trials": trials,
-        "warm_started": 0,
-        "search_s": 6.1,
-        "build_s": 12.0,
-        "measure_s": 9.4,
-        "validate_s": 1.5,
-        "utilisation": {"search": 0.76, "build": 0.58, "device": 0.45},
-        "tuning_s": float(seconds[-1]),
-        "curve": curve,
-    }
+    return TuneResult.from_json(
+        {
+            "records_dir": f"records/{_hex(cell.target)}/{cell.tuner}-{cell.device}",
+            "trials": trials,
+            "valid": trials - 3,
+            "failed": {"BuildFailed": 2, "MeasureTimeout": 1},
+            "tasks": [
+                task_result("0", best_s / 2, 32, failed={"BuildFailed": 1}).to_json(),
+                task_result("1", best_s / 2, 32, failed={"BuildFailed": 1, "MeasureTimeout": 1}).to_json(),
+            ],
+            "naive_trials": trials,
+            "warm_started": 0,
+            "search_s": 6.1,
+            "build_s": 12.0,
+            "measure_s": 9.4,
+            "validate_s": 1.5,
+            "utilisation": {"search": 0.76, "build": 0.58, "device": 0.45},
+            "tuning_s": float(seconds[-1]),
+            "curve": curve,
+        }
+    )
 
 
-def task_result(name: str, best_s: float | None, trials: int, **changes: Any) -> dict[str, Any]:
+def task_result(name: str, best_s: float | None, trials: int, **changes: Any) -> TunedTask:
     """One of a tune stage's tasks; without `best_s` none of its trials was valid."""
     failed = changes.get("failed", {})
-    return {
+    payload = {
         "workload": _hex(name),
         "name": f"fused_conv2d{name}",
         "weight": 1,
@@ -209,63 +239,69 @@ def task_result(name: str, best_s: float | None, trials: int, **changes: Any) ->
         "gap": None if best_s is None else 0.03,
         "reused": False,
         "failed": failed,
-    } | changes
+    }
+    return TunedTask.from_json(payload | changes)
 
 
 def with_untuned_task(outcome: CellOutcome) -> CellOutcome:
     """A tuned cell one of whose two tasks never gave a valid trial, as it is built all the same."""
-    tune, build = outcome.stages["tune"], outcome.stages["build"]
-    tasks = [tune["tasks"][0], task_result("1", None, 32, failed={"BuildFailed": 32})]
-    stages = {
-        "tune": {**tune, "valid": 31, "failed": {"BuildFailed": 33}, "tasks": tasks, "curve": []},
-        "build": {**build, "tuned_tasks": 1, "untuned_tasks": 1},
+    tune, build = tuned(outcome), outcome.result(BuildResult)
+    assert build is not None
+    tasks = (tune.tasks[0], task_result("1", None, 32, failed={"BuildFailed": 32}))
+    stages: dict[str, StageResult] = {
+        "tune": replace(tune, valid=31, failed={"BuildFailed": 33}, tasks=tasks, curve=()),
+        "build": replace(build, tuned_tasks=1, untuned_tasks=1),
     }
     return replace(outcome, stages={**outcome.stages, **stages})
 
 
-def build_result(cell: Cell, tuned: bool) -> dict[str, Any]:
-    return {
-        "dir": f"artifacts/build/{_hex(cell.name)}",
-        "lib": "lib.so",
-        "artifact_bytes": 5_400_000 + 1000 * (cell.opt_level or 0),
-        "build_s": 6.1,
-        "tuned_tasks": 2 if tuned else 0,
-        "untuned_tasks": 0 if tuned else 2,
-        "target_json": '{"keys": ["cpu"], "kind": "llvm", "mcpu": "znver3", "num-cores": 1}',
-        "tvm_version": "0.27.0",
-    }
+def build_result(cell: Cell, tuned: bool) -> BuildResult:
+    return BuildResult.from_json(
+        {
+            "dir": f"artifacts/build/{_hex(cell.name)}",
+            "lib": "lib.so",
+            "artifact_bytes": 5_400_000 + 1000 * (cell.opt_level or 0),
+            "build_s": 6.1,
+            "tuned_tasks": 2 if tuned else 0,
+            "untuned_tasks": 0 if tuned else 2,
+            "target_json": '{"keys": ["cpu"], "kind": "llvm", "mcpu": "znver3", "num-cores": 1}',
+            "tvm_version": "0.27.0",
+        }
+    )
 
 
-def measure_result(median_s: float, name: str, device: str, repeat: int = 10) -> dict[str, Any]:
+def measure_result(median_s: float, name: str, device: str, repeat: int = 10) -> Measurement:
     random = np.random.default_rng(zlib.crc32(name.encode()))
     spread = 1 + random.gamma(2.0, 0.006, repeat)
-    return {
-        "run_secs": (median_s * spread / np.median(spread)).tolist(),
-        "number": max(1, int(0.1 / median_s)),
-        "warmup_secs": [median_s * 1.21],
-        "stopped_by": "interval",
-        "reference_before_s": [7.9e-3, 8.0e-3, 8.1e-3],
-        "reference_after_s": [8.0e-3, 8.0e-3, 8.2e-3],
-        "reference_best_s": 7.9e-3,
-        "tainted": [],
-        "block": 0,
-        "set_aside": [],
-        "output_max_abs_diff": 3.1e-6,
-        "output_cosine_distance": 1.2e-9,
-        "conditions": {
-            "host": "bench-01",
-            "cpu_model": "AMD EPYC 7B13",
-            "cores": [1],
-            "governor": None,
-            "threads": 1,
-            "load1_before": 0.4,
-            "load1_after": 0.5,
-            "at_before": STARTED_T + 300,
-            "at_after": STARTED_T + 303,
-        },
-        "peak_memory_bytes": 48 << 20,
-        "runtime_version": "0.27.0",
-    }
+    return Measurement.from_json(
+        {
+            "run_secs": (median_s * spread / np.median(spread)).tolist(),
+            "number": max(1, int(0.1 / median_s)),
+            "warmup_secs": [median_s * 1.21],
+            "stopped_by": "interval",
+            "reference_before_s": [7.9e-3, 8.0e-3, 8.1e-3],
+            "reference_after_s": [8.0e-3, 8.0e-3, 8.2e-3],
+            "reference_best_s": 7.9e-3,
+            "tainted": [],
+            "block": 0,
+            "set_aside": [],
+            "output_max_abs_diff": 3.1e-6,
+            "output_cosine_distance": 1.2e-9,
+            "conditions": {
+                "host": "bench-01",
+                "cpu_model": "AMD EPYC 7B13",
+                "cores": [1],
+                "governor": None,
+                "threads": 1,
+                "load1_before": 0.4,
+                "load1_after": 0.5,
+                "at_before": STARTED_T + 300,
+                "at_after": STARTED_T + 303,
+            },
+            "peak_memory_bytes": 48 << 20,
+            "runtime_version": "0.27.0",
+        }
+    )
 
 
 def write_trials(sweep_dir: Path, *, torn: bool = False) -> Path:

@@ -13,7 +13,7 @@ from sweep.analysis.results import Results, derive
 from sweep.cli.sweep_commands import ui_command
 from sweep.report.figures import figures
 from sweep.report.page import OWN_UI, conditions, failures, render_page
-from tests.record.fixtures import sweep_outcome
+from tests.record.fixtures import measured, sweep_outcome
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ def test_a_page_of_very_many_cells_stays_readable_and_says_what_it_leaves_out(tm
 def test_a_simulated_sweep_says_so(tmp_path: Path, page: str) -> None:
     outcome = sweep_outcome(tmp_path)
     made_up = [
-        replace(cell, stages={**cell.stages, "measure": {**cell.stages["measure"], "conditions": {"simulated": True}}})
+        replace(cell, stages={**cell.stages, "measure": replace(measured(cell), conditions={"simulated": True})})
         for cell in outcome.cells
         if cell.status == "done"
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sweep.planning.results import StageResult
 from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
 from sweep.running.ledger.state import FinishedStage
@@ -28,7 +29,7 @@ def grid(tuners: str = "ab", modules: int = 1) -> Plan:
 
 
 def took(kind: str, seconds: float) -> FinishedStage:
-    return FinishedStage(kind, {}, seconds, 1, 0.0)
+    return FinishedStage(kind, StageResult(), seconds, 1, 0.0)
 
 
 BASELINE = {"i": took("import", 2.0), "l0": took("lower", 1.0), "b": took("build", 4.0), "m": took("measure", 6.0)}

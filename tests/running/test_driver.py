@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from sweep.planning.results import LowerResult, StageResult, TuneResult, result_type
 from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.running.driver import RunOptions, drive
@@ -52,8 +53,13 @@ class ChosenEngine:
         self._queue.clear()
 
 
+def marked(stage: Stage, **fields: Any) -> StageResult:
+    """A result that tells of which stage it is, in whichever of these fields its kind has."""
+    return result_type(stage.kind).from_json({"target_json": stage.id, "records_dir": stage.id, **fields})
+
+
 def done(attempt: Attempt) -> Done:
-    return Done(attempt.stage.id, attempt.number, {"of": attempt.stage.id}, 1.0, "w")
+    return Done(attempt.stage.id, attempt.number, marked(attempt.stage), 1.0, "w")
 
 
 def failed(attempt: Attempt, error_class: str = "BuildFailed") -> Failed:
@@ -66,7 +72,7 @@ class Watcher:
         self.failures: list[tuple[str, bool]] = []
 
     def attempt_started(self, stage: Stage, attempt: int) -> None: ...
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None: ...
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None: ...
     def progress(self, stage: Stage, info: Mapping[str, Any]) -> None: ...
     def tick(self, now: float) -> None: ...
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
@@ -92,7 +98,7 @@ def run(folder: Path, engine: ChosenEngine, plan: Plan | None = None, **options:
 
 
 def test_inputs_reach_the_attempt_by_kind(tmp_path: Path) -> None:
-    seen: dict[str, Mapping[str, Any]] = {}
+    seen: dict[str, Mapping[str, StageResult]] = {}
 
     def answer(attempt: Attempt) -> Report:
         seen[attempt.stage.id] = attempt.inputs
@@ -100,7 +106,7 @@ def test_inputs_reach_the_attempt_by_kind(tmp_path: Path) -> None:
 
     status, watcher = run(tmp_path, ChosenEngine(answer))
     assert status == "done"
-    assert seen["b2"] == {"lower": {"of": "l2"}, "tune": {"of": "t2"}}
+    assert seen["b2"] == {"lower": LowerResult(target_json="l2"), "tune": TuneResult(records_dir="t2")}
     assert sorted(watcher.settled) == [(n, False) for n in range(4)]
 
 
@@ -153,8 +159,7 @@ def test_a_tainted_measurement_stands_until_it_is_asked_for_again(tmp_path: Path
 
     def disturbed(attempt: Attempt) -> Report:
         reasons = ["others took 20 % of the cores' time", "1 foreign thread wanted the cores"]
-        result = {"tainted": reasons} if attempt.stage.kind == "measure" else {}
-        return Done(attempt.stage.id, attempt.number, result, 1.0, "w")
+        return Done(attempt.stage.id, attempt.number, marked(attempt.stage, tainted=reasons), 1.0, "w")
 
     assert run(tmp_path, ChosenEngine(disturbed), plan)[0] == "done"
     outcome = cell_outcome(plan, plan.cells[0], read_ledger(tmp_path))
@@ -199,7 +204,7 @@ def test_a_result_whose_files_are_gone_is_made_again(tmp_path: Path) -> None:
     def answer(attempt: Attempt) -> Report:
         folder = f"artifacts/{attempt.stage.id}"
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        return Done(attempt.stage.id, attempt.number, {"dir": folder}, 1.0, "w")
+        return Done(attempt.stage.id, attempt.number, marked(attempt.stage, dir=folder), 1.0, "w")
 
     plan = plan_of([stage("i", "import"), stage("l", "lower", "i")], ["l"])
     run(tmp_path, ChosenEngine(answer), plan)
@@ -250,7 +255,9 @@ class Slow(ChosenEngine):
 
 
 def cut(attempt: Attempt) -> Done:
-    return Done(attempt.stage.id, attempt.number, {"is_cut_short": attempt.stage.kind == "tune"}, 1.0, "w")
+    return Done(
+        attempt.stage.id, attempt.number, marked(attempt.stage, is_cut_short=attempt.stage.kind == "tune"), 1.0, "w"
+    )
 
 
 def test_a_tuner_cut_short_by_the_run_goes_on_in_the_next_and_its_cells_follow(
@@ -272,8 +279,8 @@ def test_a_tuner_that_had_no_time_for_a_trial_has_no_cells_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing(attempt: Attempt) -> Done:
-        found = {"is_cut_short": True, "tasks": [{"valid": 0}]} if attempt.stage.kind == "tune" else {}
-        return Done(attempt.stage.id, attempt.number, found, 1.0, "w")
+        result = marked(attempt.stage, is_cut_short=attempt.stage.kind == "tune", tasks=[{"valid": 0}])
+        return Done(attempt.stage.id, attempt.number, result, 1.0, "w")
 
     engine = Slow(monkeypatch, nothing)
     assert run(tmp_path, engine, max_seconds=100.0)[0] == "stopped"
@@ -317,7 +324,7 @@ def test_a_cell_that_takes_longer_than_its_minutes_fails_and_the_others_do_not(
         stage = attempt.stage.id
         if stage == "b1":
             return Failed(stage, attempt.number, "BuildFailed", "took longer than 58 s", 58.0, "w")
-        return Done(stage, attempt.number, {}, 59.5 if stage == "b3" else 1.0, "w")
+        return Done(stage, attempt.number, StageResult(), 59.5 if stage == "b3" else 1.0, "w")
 
     engine = Slow(monkeypatch, slow_build)
     status, watcher = run(tmp_path, engine, cell_seconds=60.0)
@@ -417,7 +424,7 @@ def test_what_is_not_started_for_want_of_time_is_not_told_as_an_earlier_runs(
 
 
 def test_an_unknown_report_is_a_bug_and_is_not_swallowed(tmp_path: Path) -> None:
-    engine = ChosenEngine(lambda a: Done("nobody", 1, {}, 0.0, "w"))
+    engine = ChosenEngine(lambda a: Done("nobody", 1, StageResult(), 0.0, "w"))
     with pytest.raises(KeyError):
         run(tmp_path, engine)
     assert read_ledger(tmp_path).last_status == "interrupted"

@@ -18,6 +18,7 @@ from sweep.api.session.table_cache import refresh
 from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.sweep_dir import SweepDir
+from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
@@ -37,8 +38,7 @@ class Executed:
     device: str
     cell: str
     """The cell that it was made for."""
-    result: Mapping[str, Any]
-    """Of the measurement, as a measure stage has it."""
+    result: Measurement
     artifact: Path
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,21 +50,24 @@ class Executed:
             "cell": self.cell,
             "artifact": str(self.artifact),
             "latency_ms_median": summary.median * 1e3,
-            **{name: self.result.get(name) for name in ("run_secs", "number", "output_max_abs_diff", "conditions")},
-            "tainted": self.result.get("tainted"),
+            "run_secs": list(self.result.run_secs),
+            "number": self.result.number,
+            "output_max_abs_diff": self.result.output_max_abs_diff,
+            "conditions": self.result.conditions,
+            "tainted": list(self.result.tainted),
         }
 
     def as_text(self) -> str:
         """For people."""
         summary = summarise(repeats_of(self.result))
-        difference = self.result.get("output_max_abs_diff")
+        difference = self.result.output_max_abs_diff
         lines = [
             f"{self.cell}, on {self.device}: {as_latency(summary)}",
             f"output: {'no reference' if difference is None else f'differs by at most {difference:.2g}'}",
-            f"peak memory: {as_bytes(self.result.get('peak_memory_bytes'))}",
+            f"peak memory: {as_bytes(self.result.peak_memory_bytes)}",
             f"library: {self.artifact}",
         ]
-        return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.get("tainted") or ())])
+        return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.tainted)])
 
 
 def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | None = None) -> Executed:
@@ -80,12 +83,12 @@ def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | 
     device = device_of(cluster, key, "--key")
     made = _find(Path(what))
     alone = replace(cluster, devices=(device,), engine="inline")
-    if made.kind == "build":
-        check_fit(json.loads(made.results["build"]["target_json"]), device, "--key")
+    if isinstance(made.of, BuildResult):
+        check_fit(json.loads(made.of.target_json or "{}"), device, "--key")
     with EngineSession(alone, made.sweep_dir) as engine:
-        built = made.results["build"] if made.kind == "build" else _compile(engine, made, device)
+        built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
         measured = _measure(engine, made, device, built, measure or Measure())
-    done = Executed(str(what), key, made.cell, measured, made.sweep_dir / built["dir"] / "lib.so")
+    done = Executed(str(what), key, made.cell, measured, made.sweep_dir / built.folder() / "lib.so")
     append_line(SweepDir(made.sweep_dir).executions, json.dumps({"t": time.time(), **done.as_dict()}))
     return done
 
@@ -95,13 +98,11 @@ class _Made:
     """Something that a sweep has made, with the first cell that it is of."""
 
     sweep_dir: Path
-    kind: str
-    """build or tune."""
+    of: BuildResult | TuneResult
     cell: str
     axes: Mapping[str, Any]
     """Of the cell: its row of the results."""
-    results: Mapping[str, Mapping[str, Any]]
-    """Of the cell's stages, by kind."""
+    imported: StageResult
 
 
 def _find(what: Path) -> _Made:
@@ -112,28 +113,27 @@ def _find(what: Path) -> _Made:
     relative = folder.relative_to(sweep_dir).as_posix()
     done = read_ledger(sweep_dir).done
     for cell in read_plan(sweep_dir)["cells"]:
-        results = {done[stage].kind: done[stage].result for stage in cell["stages"] if stage in done}
-        for kind, name in (("build", "dir"), ("tune", "records_dir")):
-            if kind in results and results[kind].get(name) == relative:
-                return _Made(sweep_dir, kind, cell["name"], _axes(sweep_dir, cell["id"]), results)
+        results = [done[stage].result for stage in cell["stages"] if stage in done]
+        imported = next((result for result in results if isinstance(result, ImportResult)), ImportResult())
+        for result in results:
+            if isinstance(result, BuildResult | TuneResult) and result.files_dir == relative:
+                return _Made(sweep_dir, result, cell["name"], _axes(sweep_dir, cell["id"]), imported)
     raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
 
 
-def _compile(engine: Engine, made: _Made, device: Device) -> Mapping[str, Any]:
+def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -> BuildResult:
     """Lower the network for the device's own target and build it with the log's schedules."""
     target = Target(NATIVE, {"kind": NATIVE}).on(device)
     options = {name: made.axes[name] for name in ("opt_level", "layout", "precision")} | {"target": target}
-    lowered = perform_stage(engine, "lower", options, {"import": made.results["import"]}, device)
-    records = made.results["tune"]
+    lowered = perform_stage(engine, "lower", LowerResult, options, {"import": made.imported}, device)
     inputs = {"lower": lowered, "tune": records}
-    return perform_stage(engine, "build", {"target": target, "records": records["records_dir"]}, inputs, device)
+    options = {"target": target, "records": records.records_dir}
+    return perform_stage(engine, "build", BuildResult, options, inputs, device)
 
 
-def _measure(
-    engine: Engine, made: _Made, device: Device, built: Mapping[str, Any], measure: Measure
-) -> Mapping[str, Any]:
+def _measure(engine: Engine, made: _Made, device: Device, built: BuildResult, measure: Measure) -> Measurement:
     options = measure_stage(TVM, str(made.axes["precision"]), device, measure)
-    return perform_stage(engine, "measure", options, {"import": made.results["import"], "build": built}, device)
+    return perform_stage(engine, "measure", Measurement, options, {"import": made.imported, "build": built}, device)
 
 
 def _axes(sweep_dir: Path, cell_id: str) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from sweep.analysis.measured_cell import MeasuredCell
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, measure_stage, perform_stage
 from sweep.errors import StudyError, SweepError
+from sweep.planning.results import BuildResult, Measurement, StageResult
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
@@ -37,7 +38,7 @@ class _Side:
     cell_id: str
     device: Device
     options: Mapping[str, Any]
-    inputs: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, StageResult]
 
 
 class Pairing:
@@ -87,16 +88,16 @@ class Pairing:
         told = {}
         for index in order:
             side = self._sides[index]
-            result = self._measure(side)
-            told[index] = {name: result[name] for name in KEPT if name in result}
+            result = self._measure(side).to_json()
+            told[index] = {name: result[name] for name in KEPT}
         self._ledger.append("pair_measured", cells=[side.cell_id for side in self._sides], blocks=[told[0], told[1]])
         self._count += 1
 
-    def _measure(self, side: _Side) -> Mapping[str, Any]:
+    def _measure(self, side: _Side) -> Measurement:
         """A block of one; what a run would try again is tried again."""
         for failures in count(1):
             try:
-                return perform_stage(self._engine, "measure", side.options, side.inputs, side.device)
+                return perform_stage(self._engine, "measure", Measurement, side.options, side.inputs, side.device)
             except SweepError as error:
                 decision = RetryPolicy().decide(type(error).__name__, failures)
                 if isinstance(decision, GiveUp):
@@ -111,24 +112,24 @@ class Pairing:
         device = device_of(self._cluster, planned.cell.device, "--cluster")
         wanted = ("import", "build") if planned.cell.is_compiled else ("import",)
         for kind in wanted:
-            if kind not in results or not (self._sweep_dir / results[kind]["dir"]).is_dir():
+            if kind not in results or not (self._sweep_dir / results[kind].folder()).is_dir():
                 raise StudyError(
                     "cannot be measured again",
                     key="CELL",
                     value=cell.name,
                     allowed=f"a cell whose {kind} is still there",
                 )
-        if "build" in wanted:
-            check_fit(json.loads(results["build"]["target_json"]), device, "--cluster")
-        earlier = results["measure"]
-        flushed = bool(earlier.get("conditions", {}).get("cache_flush_bytes"))
+        built, earlier = results.get("build"), results["measure"]
+        assert isinstance(earlier, Measurement)
+        if isinstance(built, BuildResult):
+            check_fit(json.loads(built.target_json or "{}"), device, "--cluster")
         measure = Measure(
             repeat=REPEATS,
             max_repeat=REPEATS,
             rounds=1,
             relative_interval=0.0,
-            number=earlier["number"],
-            cache_flush=flushed,
+            number=earlier.number,
+            cache_flush=bool(earlier.conditions.get("cache_flush_bytes")),
         )
         options = measure_stage(planned.cell.runtime, planned.cell.precision, device, measure)
         return _Side(cell.cell_id, device, options, {kind: results[kind] for kind in wanted})

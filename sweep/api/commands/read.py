@@ -17,6 +17,7 @@ from sweep.errors import LedgerError, StudyError
 from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
+from sweep.planning.results import LowerResult
 from sweep.planning.stage import Plan
 from sweep.planning.summary import PlanSummary, explain
 from sweep.running.ledger.ledger import FinishedStage, LedgerState, is_held, read_ledger
@@ -107,7 +108,11 @@ def explain_plan(plan: Plan, sweep_dir: Path) -> PlanSummary:
     return explain(
         plan,
         done={stage_id: stage.seconds for stage_id, stage in finished.items()},
-        lowered={stage_id: stage.result["tasks"] for stage_id, stage in finished.items() if stage.kind == "lower"},
+        lowered={
+            stage_id: stage.result.tasks
+            for stage_id, stage in finished.items()
+            if isinstance(stage.result, LowerResult)
+        },
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep.api.overlay.selection import Choice
 from sweep.errors import StudyError
+from sweep.planning.results import ImportResult, LowerResult
 from sweep.running.ledger.ledger import FinishedStage, LedgerState
 from sweep.running.ledger.saved_plan import read_plan
 from sweep.study.cluster.cluster import Cluster, Device
@@ -60,7 +61,7 @@ def seats_of(sweep_dir: Path, choice: Choice, cluster: Cluster, state: LedgerSta
     for key in choice.devices:
         device = _device(cluster, key)
         done = [state.done[stage] for stage in stages_of.get(choice.cell_of[key], ()) if stage in state.done]
-        seats.append(_seat(sweep_dir, device, choice.target_of[key], {stage.kind: stage for stage in done}))
+        seats.append(_seat(sweep_dir, device, choice.target_of[key], done))
     return seats
 
 
@@ -78,14 +79,16 @@ def common_workloads(seats: Sequence[OverlayTarget]) -> frozenset[str]:
     return common
 
 
-def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Mapping[str, FinishedStage]) -> OverlayTarget:
-    if not {"import", "lower"} <= set(done):
+def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Sequence[FinishedStage]) -> OverlayTarget:
+    results = [stage.result for stage in done]
+    imported = next((result for result in results if isinstance(result, ImportResult)), None)
+    lowered = next((result for result in results if isinstance(result, LowerResult)), None)
+    if imported is None or lowered is None or imported.dir is None or lowered.dir is None:
         raise StudyError(
             "has no lowered network any more", key="DIR", value=str(sweep_dir), allowed="`sweep run` again, then this"
         )
-    lowered, imported = done["lower"].result, done["import"].result
     try:
-        text = (sweep_dir / lowered["dir"] / "lowering.json").read_text(encoding="utf-8")
+        text = (sweep_dir / lowered.dir / "lowering.json").read_text(encoding="utf-8")
         target = dict(json.loads(text)["options"]["target"])
     except (OSError, ValueError, KeyError) as error:
         problem = f"has no lowered network for {device.key}: {error}"
@@ -98,11 +101,11 @@ def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Mapping[str, 
     return OverlayTarget(
         device=device,
         target=target,
-        target_json=str(lowered["target_json"]),
+        target_json=str(lowered.target_json),
         target_hash=target_hash,
-        import_dir=str(imported["dir"]),
-        lower_dir=str(lowered["dir"]),
-        workloads=frozenset(str(task["workload"]) for task in lowered["tasks"]),
+        import_dir=imported.dir,
+        lower_dir=lowered.dir,
+        workloads=frozenset(task.workload for task in lowered.tasks),
     )
 
 

@@ -73,7 +73,7 @@ def sweeps_below(folder: Path) -> list[ArtifactPaths]:
 def _files(sweep_dir: Path, stages: list[FinishedStage]) -> list[tuple[str, Path]]:
     found = []
     for stage in stages:
-        folder = stage.result.get("records_dir") if stage.kind == "tune" else stage.result.get("dir")
+        folder = stage.result.files_dir
         if stage.kind in _PARTS and folder:
             part, name = _PARTS[stage.kind]
             path = sweep_dir / folder / name

@@ -21,6 +21,7 @@ from typing import Any, Self, TextIO
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.errors import StudyError
+from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
@@ -126,9 +127,8 @@ class _Watching:
     def attempt_started(self, stage: Stage, attempt: int) -> None:
         self._write("attempt_started", **_about(stage), attempt=attempt)
 
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
-        told = {name: result.get(name) for name in ("trials", "valid", "artifact_bytes")}
-        self._write("stage_done", **_about(stage), seconds=round(seconds, 3), **told)
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
+        self._write("stage_done", **_about(stage), seconds=round(seconds, 3), **result.key_figures)
 
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
         level = "warning" if will_retry else "error"
@@ -182,5 +182,5 @@ def _about(stage: Stage) -> dict[str, Any]:
 def _median_ms(outcome: CellOutcome) -> float | None:
     from statistics import median
 
-    run_secs = outcome.stages.get("measure", {}).get("run_secs")
-    return round(median(run_secs) * 1e3, 6) if run_secs else None
+    measured = outcome.result(Measurement)
+    return round(median(measured.run_secs) * 1e3, 6) if measured and measured.run_secs else None

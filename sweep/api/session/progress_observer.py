@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import KINDS, Plan, Stage
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
@@ -29,7 +30,7 @@ class ProgressObserver:
     def attempt_started(self, stage: Stage, attempt: int) -> None:
         self._view.attempt_started(stage.label, stage.kind, pool=self._pools.get(stage.id, ""))
 
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
         self._view.stage_done(stage.label, stage.kind, seconds)
 
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
@@ -71,9 +72,9 @@ def _pool_names(plan: Plan) -> dict[str, str]:
 
 
 def _median_s(outcome: CellOutcome) -> float | None:
-    run_secs = outcome.stages.get("measure", {}).get("run_secs")
-    if not run_secs:
+    measured = outcome.result(Measurement)
+    if measured is None or not measured.run_secs:
         return None
-    ordered = sorted(run_secs)
+    ordered = sorted(measured.run_secs)
     middle = len(ordered) // 2
     return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)

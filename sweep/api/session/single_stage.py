@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from sweep import errors
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
+from sweep.planning.results import StageResult
 from sweep.planning.shared_stages import THRESHOLDS
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
@@ -21,18 +22,26 @@ __all__ = ["check_fit", "device_of", "measure_stage", "perform_stage"]
 
 _POLL_S = 0.5
 
+R = TypeVar("R", bound=StageResult)
+
 
 def perform_stage(
-    engine: Engine, kind: str, options: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]], device: Device
-) -> Mapping[str, Any]:
-    """One stage, to its end. Raises the error that it ended in."""
-    sources = sorted(str(one.get("dir", "")) for one in inputs.values())
+    engine: Engine,
+    kind: str,
+    of: type[R],
+    options: Mapping[str, Any],
+    inputs: Mapping[str, StageResult],
+    device: Device,
+) -> R:
+    """One stage, to its end: its result, of type `of`. Raises the error that it ended in."""
+    sources = sorted(result.dir or "" for result in inputs.values())
     name = fingerprint({"kind": kind, "options": dict(options), "inputs": sources})
     stage = Stage(f"exec-{name[:16]}", kind, options, {"linker": device.linker}, (), f"{kind} on {device.key}")
     engine.start(Attempt(stage, 1, inputs))
     while True:
         for report in engine.poll(_POLL_S):
             if isinstance(report, Done):
+                assert isinstance(report.result, of)
                 return report.result
             if isinstance(report, Failed):
                 raise getattr(errors, report.error_class, SweepError)(report.error)

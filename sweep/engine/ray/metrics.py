@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sweep.planning.results import StageResult, TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
@@ -51,13 +52,13 @@ class RayMetrics:
             self._measuring[stage.options["device"]] += 1
             self._tell_device(stage.options["device"])
 
-    def stage_done(self, stage: Stage, result: Mapping[str, Any], seconds: float) -> None:
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
         series = self._told()
         series.stages.inc(1, series.tags(kind=stage.kind))
         series.seconds.inc(seconds, series.tags(kind=stage.kind))
         series.durations.observe(seconds, series.tags(kind=stage.kind))
-        if stage.kind == "tune":
-            self._count_trials(stage, int(result.get("trials") or 0))
+        if isinstance(result, TuneResult):
+            self._count_trials(stage, result.trials or 0)
         self._over(stage)
 
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:

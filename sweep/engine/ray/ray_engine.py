@@ -112,7 +112,7 @@ class RayEngine:
         self._next_ask = now + _PROGRESS_EVERY_S
         for running in self._running.values():
             if running.tuner is not None:
-                lower_dir = running.attempt.inputs["lower"]["dir"]
+                lower_dir = tune_call(running.attempt).lower_dir
                 self._asked[running.tuner.progress.remote(lower_dir)] = running.attempt.stage.id
 
     def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
@@ -115,8 +115,7 @@ def run_name(cell: Cell) -> str:
 
 def _as_artifact(outcome: CellOutcome) -> dict[str, Any]:
     """The whole of a cell, but for its tuning curve, which is among the metrics."""
-    told = asdict(outcome)
-    told["stages"] = {
-        kind: {key: value for key, value in result.items() if key != "curve"} for kind, result in told["stages"].items()
-    }
-    return told
+    payload = outcome.to_json()
+    for result in payload["stages"].values():
+        result.pop("curve", None)
+    return payload

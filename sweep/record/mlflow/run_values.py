@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +16,7 @@ from sweep.analysis.measurements import repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning_rows import tuning_columns, tuning_curve
+from sweep.planning.results import BuildResult, Measurement, TuneResult
 from sweep.study.spec import AXES
 
 __all__ = [
@@ -72,13 +73,14 @@ class Point:
 
 def content_hash(outcome: CellOutcome) -> str:
     """Of all that is recorded of a cell."""
-    text = json.dumps([_FORMAT, asdict(outcome)], sort_keys=True, default=str)
+    text = json.dumps([_FORMAT, outcome.to_json()], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def span(outcome: CellOutcome, now: float) -> tuple[int, int]:
     """Start and end of a cell in Unix milliseconds: it ends at its measurement and lasted as long as its stages."""
-    ended = outcome.stages.get("measure", {}).get("conditions", {}).get("at_after") or now
+    measured = outcome.result(Measurement) or Measurement()
+    ended = measured.conditions.get("at_after") or now
     return round((ended - sum(outcome.stage_seconds.values())) * 1e3), round(ended * 1e3)
 
 
@@ -110,29 +112,29 @@ def metrics(outcome: CellOutcome, now: float) -> list[Point]:
     """Numbers of a cell: summaries, each repeat as a step, the tuning curve against trials and against time."""
     start_ms, end_ms = span(outcome, now)
     points = [Point(name, float(value), end_ms) for name, value in _numbers(outcome) if value is not None]
-    measure, tune = outcome.stages.get("measure", {}), outcome.stages.get("tune", {})
-    if outcome.status in MEASURED:
-        points += _repeats("repeats/latency_ms", measure.get("run_secs") or (), measure.get("number") or 1, end_ms)
-        points += _repeats("repeats/warmup_latency_ms", measure.get("warmup_secs") or (), 1, end_ms)
-    return points + list(_curve(tune, start_ms))
+    measured = outcome.result(Measurement)
+    if measured is not None and outcome.status in MEASURED:
+        points += _repeats("repeats/latency_ms", measured.run_secs, measured.number or 1, end_ms)
+        points += _repeats("repeats/warmup_latency_ms", measured.warmup_secs, 1, end_ms)
+    return points + list(_curve(outcome.result(TuneResult) or TuneResult(), start_ms))
 
 
 def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     # The UI plots the first names in the alphabet first, and makes a section of what has the same word before a slash:
     # the names that answer a study have no slash, and `latency...` comes before every section.
-    measure, build = outcome.stages.get("measure", {}), outcome.stages.get("build", {})
-    if outcome.status in MEASURED and measure.get("run_secs"):
-        summary = summarise(repeats_of(measure))
+    measured, built = outcome.result(Measurement) or Measurement(), outcome.result(BuildResult) or BuildResult()
+    if outcome.status in MEASURED and measured.run_secs:
+        summary = summarise(repeats_of(measured))
         yield LATENCY, summary.median * 1e3
         for part in ("ci_low", "ci_high", "min", "max", "mean", "std"):
             value = getattr(summary, part)
             yield f"spread/latency_ms_{part}", None if value is None else value * 1e3
-    for key in ("output_max_abs_diff", "output_cosine_distance"):
-        yield f"output/{key.removeprefix('output_')}", measure.get(key)
-    yield "size/peak_memory_bytes", measure.get("peak_memory_bytes")
-    yield "size/artifact_bytes", build.get("artifact_bytes")
-    yield "time/build_s", build.get("build_s")
-    if "tune" in outcome.stages:
+    yield "output/max_abs_diff", measured.output_max_abs_diff
+    yield "output/cosine_distance", measured.output_cosine_distance
+    yield "size/peak_memory_bytes", measured.peak_memory_bytes
+    yield "size/artifact_bytes", built.artifact_bytes
+    yield "time/build_s", built.build_s
+    if outcome.result(TuneResult):
         tuning = tuning_columns(outcome)
         yield "time/tuning_s", tuning["tuning_s"]
         for name, key in _TUNING.items():
@@ -145,7 +147,7 @@ def _repeats(name: str, run_secs: Sequence[float], number: int, start_ms: int) -
     return [Point(name, seconds * 1e3, start_ms + round(end), step) for step, (seconds, end) in enumerate(pairs)]
 
 
-def _curve(tune: Mapping[str, Any], start_ms: int) -> Iterator[Point]:
+def _curve(tune: TuneResult, start_ms: int) -> Iterator[Point]:
     """The same curve twice: its step the trial of the pool, and its step the milliseconds of tuning.
 
     A staircase: the UI joins points by straight lines, so each fall has a point just before it.

@@ -6,6 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.planning.results import StageResult, result_type
+
 __all__ = ["FailedStage", "FinishedStage", "LedgerState"]
 
 
@@ -14,7 +16,7 @@ class FinishedStage:
     """A stage that is done, with its result."""
 
     kind: str
-    result: Mapping[str, Any]
+    result: StageResult
     seconds: float
     attempt: int
     t: float
@@ -30,7 +32,7 @@ class FinishedStage:
         """From the event that says so."""
         return cls(
             line["kind"],
-            line["result"],
+            result_type(line["kind"]).from_json(line["result"]),
             line["seconds"],
             line["attempt"],
             line["t"],

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
+from sweep.planning.results import StageResult
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.running.ledger.state import LedgerState
 from sweep.study.selection import parse_selection
@@ -22,7 +23,8 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
     `pending`, or `skipped` where the last run was for it and has stopped before it; one whose measurement stayed
     disturbed is `tainted`.
     """
-    results, seconds = {}, {}
+    results: dict[str, StageResult] = {}
+    seconds: dict[str, float] = {}
     attempts = 0
     status: CellStatus = "done"
     failed = None
@@ -40,7 +42,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
             status = "pending"
     if plan.stages[planned.stages[-1]].kind in results:
         status, failed = "done", None  # what is measured stays measured, also when something before it is missing now
-    reasons = results.get("measure", {}).get("tainted") or ()
+    reasons = [reason for result in results.values() for reason in result.disturbances]
     if reasons and status == "done":
         status = "tainted"
     if status == "pending" and state.stopped is not None and _was_asked_for(planned, state):

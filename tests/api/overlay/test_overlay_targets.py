@@ -11,6 +11,7 @@ import pytest
 from sweep.api.overlay.overlay_targets import OverlayTarget, common_workloads, seats_of
 from sweep.api.overlay.selection import Choice
 from sweep.errors import StudyError
+from sweep.planning.results import ImportResult, LowerResult
 from sweep.running.ledger.ledger import FinishedStage, LedgerState
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.gate import load_cluster
@@ -57,8 +58,8 @@ def swept(folder: Path, target: Mapping[str, Any]) -> tuple[Choice, LedgerState]
     (folder / "plan.json").write_text(json.dumps({"cells": [{"id": "cell", "stages": ["i", "l"]}]}))
     result = {"dir": "artifacts/lower/l", "target_json": json.dumps(dict(target)), "tasks": [{"workload": "x"}]}
     state = LedgerState()
-    state.done["i"] = FinishedStage("import", {"dir": "artifacts/import/i"}, 1.0, 1, 0.0)
-    state.done["l"] = FinishedStage("lower", result, 1.0, 1, 0.0)
+    state.done["i"] = FinishedStage("import", ImportResult(dir="artifacts/import/i"), 1.0, 1, 0.0)
+    state.done["l"] = FinishedStage("lower", LowerResult.from_json(result), 1.0, 1, 0.0)
     choice = Choice(["a"], pa.table({}), {}, {"a": "cell"}, {"a": "0123"}, frozenset())
     return choice, state
 

@@ -10,6 +10,7 @@ import pytest
 
 from sweep.analysis.measurements import repeats_of
 from sweep.devices.measuring.rounds import Rounds
+from sweep.planning.results import Measurement
 
 MEASURE = {
     "repeat": 10,
@@ -73,8 +74,8 @@ def test_repeats_are_spread_over_the_rounds_and_told_by_block() -> None:
     assert [one["number"] for one in device.asked] == [None, 10, 10, 10, 10]
     assert (result["stopped_by"], result["tainted"], result["set_aside"]) == ("interval", [], [])
     assert [block["block"] for block in result["blocks"]] == [0, 1, 2, 3, 4]
-    assert [value for block in repeats_of(result) for value in block] == result["run_secs"]
-    assert [len(block) for block in repeats_of(result)] == [3] * 5
+    assert [value for block in repeats_of(Measurement.of_job(result)) for value in block] == result["run_secs"]
+    assert [len(block) for block in repeats_of(Measurement.of_job(result))] == [3] * 5
     assert (len(result["warmup_secs"]), len(result["reference_before_s"]), result["number"]) == (5, 35, 10)
     assert result["device_s"] == 5.0
     assert (result["conditions"], result["peak_memory_bytes"]) == ({"host": "box", "at_before": 0.0}, 100)
@@ -140,7 +141,7 @@ def test_one_round_is_a_measurement_in_one_go_with_its_own_rules() -> None:
     result = measure(device, rounds=1)
     assert device.asked == [MEASURE | {"rounds": 1}]
     assert "blocks" not in result
-    assert repeats_of(result) == [result["run_secs"]]
+    assert repeats_of(Measurement.of_job(result)) == [result["run_secs"]]
 
 
 def test_what_takes_all_the_time_in_one_visit_is_not_visited_again() -> None:

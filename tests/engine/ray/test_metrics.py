@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.planning.results import ImportResult
 from sweep.running.ledger.ledger import Ledger
 from tests.devices.parts import until
 from tests.engine.shop import Shop
@@ -27,7 +28,7 @@ def test_a_run_is_counted_where_prometheus_looks(ray: Shop, tmp_path: Path) -> N
     with Ledger(tmp_path) as ledger:
         metrics = RayMetrics(plan, ledger, said.append)
         metrics.attempt_started(i, 1)
-        metrics.stage_done(i, {}, 2.0)
+        metrics.stage_done(i, ImportResult(), 2.0)
         metrics.attempt_started(t, 1)
         metrics.progress(t, {"trials": 5, "busy": {"device": 0.25}})
         metrics.progress(t, {"trials": 7, "busy": {"device": 0.75}})

@@ -12,6 +12,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from sweep.planning.results import TuneResult
 from sweep.planning.stage import Stage
 from sweep.running.contract import Done, Failed, Progress, Report
 from tests.devices.parts import until
@@ -89,8 +90,10 @@ def test_builder_and_device_die_in_mid_search_and_no_trial_is_lost(ray: Shop) ->
 
     (end,) = ends(reports)
     assert isinstance(end, Done), end
-    assert end.result["failed"] == {}
-    assert end.result["valid"] == end.result["trials"] > 8
+    assert isinstance(end.result, TuneResult)
+    assert end.result.failed == {}
+    assert end.result.trials
+    assert end.result.valid == end.result.trials > 8
 
 
 def test_nobody_joins_without_the_token(ray: Shop) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results import BuildResult
 from sweep.record.mlflow import run_values as rows
 from sweep.study.spec import AXES
-from tests.record.fixtures import STARTED_T, TAINT, sweep_outcome, tainted
+from tests.record.fixtures import STARTED_T, TAINT, measured, sweep_outcome, tainted
+from tests.record.fixtures import tuned as tuning
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def test_params_are_the_axes_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_each_repeat_is_a_step(tuned: CellOutcome) -> None:
-    run_secs = tuned.stages["measure"]["run_secs"]
+    run_secs = measured(tuned).run_secs
     assert values(tuned, "repeats/latency_ms") == [(step, value * 1e3) for step, value in enumerate(run_secs)]
     assert len(values(tuned, "repeats/warmup_latency_ms")) == 1
 
@@ -50,9 +52,9 @@ def test_the_tuning_curve_is_a_falling_staircase_against_trials_and_milliseconds
         assert steps == sorted(set(steps))
         assert best == sorted(best, reverse=True)
     assert by_trial[-1][0] == 64
-    assert by_ms[-1][0] == pytest.approx(tuned.stages["tune"]["tuning_s"] * 1e3, abs=1)
+    assert by_ms[-1][0] == pytest.approx((tuning(tuned).tuning_s or 0.0) * 1e3, abs=1)
     corners = dict(by_trial)
-    falls = tuned.stages["tune"]["curve"]
+    falls = tuning(tuned).curve
     late = next(i for i in range(1, len(falls)) if falls[i][0] - falls[i - 1][0] > 1)
     assert corners[falls[late][0] - 1] == pytest.approx(falls[late - 1][2] * 1e3)
 
@@ -85,7 +87,7 @@ def test_a_wrong_output_is_recorded_but_no_latency(tuned: CellOutcome) -> None:
 def test_content_changes_with_anything_recorded(tuned: CellOutcome) -> None:
     assert rows.content_hash(tuned) == rows.content_hash(replace(tuned))
     assert rows.content_hash(tuned) != rows.content_hash(replace(tuned, attempts=9))
-    stages = {**tuned.stages, "build": {**tuned.stages["build"], "artifact_bytes": 1}}
+    stages = {**tuned.stages, "build": BuildResult(artifact_bytes=1)}
     assert rows.content_hash(tuned) != rows.content_hash(replace(tuned, stages=stages))
 
 

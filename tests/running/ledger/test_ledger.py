@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import LedgerError
+from sweep.planning.results import BuildResult
 from sweep.running.ledger.ledger import Ledger, is_held, read_ledger
 from sweep.running.ledger.tail import LedgerTail
 from sweep.running.signals import OrderlyEnd
@@ -23,7 +24,7 @@ from sweep.running.signals import OrderlyEnd
 
 def fill(folder: Path) -> None:
     """Of numbers that no other text means: `2e0` is 2.0, and the clock's last digit is below what a float can tell."""
-    done = {"result": {"x": 1.5}, "seconds": 2.5, "worker": "w"}
+    done = {"result": {"build_s": 1.5}, "seconds": 2.5, "worker": "w"}
     failed = {"error_class": "BuildFailed", "error": "ä\nb", "retry": False}
     with Ledger(folder) as ledger:
         ledger.append("run_started", t=0.5, conditions={"host": "h"})
@@ -37,7 +38,7 @@ def test_state_survives_reopening(tmp_path: Path) -> None:
     fill(tmp_path)
     with Ledger(tmp_path) as ledger:
         state = ledger.state
-        assert state.done["a"].result == {"x": 1.5}
+        assert state.done["a"].result == BuildResult(build_s=1.5)
         assert state.failed["b"].error == "ä\nb"
         assert state.started == {"c"}
         assert [state.attempts_of(stage) for stage in "abcd"] == [1, 1, 1, 0]
@@ -87,7 +88,7 @@ def test_a_wrong_byte_is_put_right(tmp_path_factory: pytest.TempPathFactory, pla
     assert path.read_bytes() == bytes(wrong), "a reader changes nothing"
     with Ledger(folder) as ledger:
         assert ledger.state == state
-        assert (state.seq, state.done["a"].result, state.failed["b"].error) == (6, {"x": 1.5}, "ä\nb")
+        assert (state.seq, state.done["a"].result, state.failed["b"].error) == (6, BuildResult(build_s=1.5), "ä\nb")
     assert path.read_bytes() == right
     (aside,) = folder.glob("ledger.damaged-*")
     assert aside.read_bytes() in bytes(wrong)
@@ -101,7 +102,9 @@ def test_a_writer_reads_results_back_from_its_file_as_a_reader_has_them(
     with Ledger(tmp_path) as ledger, ledger.together():
         for number, stage in enumerate("abcdef"):
             fields = {"kind": "build", "seconds": 1.0, "worker": "w"}
-            ledger.append("stage_done", stage=stage, attempt=number, result={"ä": number}, **fields)
+            ledger.append(
+                "stage_done", stage=stage, attempt=number, result={"ä": number, "artifact_bytes": number}, **fields
+            )
     path = tmp_path / "ledger.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     lines[1] = bytes(len(lines[1]) - 1) + b"\n"
@@ -112,15 +115,13 @@ def test_a_writer_reads_results_back_from_its_file_as_a_reader_has_them(
     read = read_ledger(tmp_path)
     with Ledger(tmp_path) as ledger:
         assert dict(ledger.state.done) == dict(read.done)
-        assert {stage: one.result["ä"] for stage, one in ledger.state.done.items()} == {
-            "a": 0,
-            "c": 2,
-            "d": 3,
-            "e": 4,
-            "f": 5,
+        assert {stage: one.result for stage, one in ledger.state.done.items()} == {
+            stage: BuildResult(artifact_bytes=number) for stage, number in zip("acdef", (0, 2, 3, 4, 5), strict=True)
         }
-        ledger.append("stage_done", stage="b", kind="build", attempt=7, result={"ä": 1}, seconds=1.0, worker="w")
-        assert (ledger.state.done["b"].result, ledger.state.attempts_of("b")) == ({"ä": 1}, 7)
+        ledger.append(
+            "stage_done", stage="b", kind="build", attempt=7, result={"ä": 1, "lib": "ä"}, seconds=1.0, worker="w"
+        )
+        assert (ledger.state.done["b"].result, ledger.state.attempts_of("b")) == (BuildResult(lib="ä"), 7)
         data = path.read_bytes()
         path.write_bytes(bytes(len(data)))
         with pytest.raises(LedgerError, match="was damaged while it was in use"):

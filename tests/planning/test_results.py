@@ -1,0 +1,187 @@
+"""Results of stages as JSON: what was written before is read, and what is written is what was written before."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweep.errors import PlanError
+from sweep.planning.results import (
+    BuildResult,
+    ImportResult,
+    LowerResult,
+    Measurement,
+    StageResult,
+    TuneResult,
+    result_type,
+)
+from sweep.planning.stage import KINDS, Stage
+
+TASK = {"workload": "e160", "name": "matmul1", "weight": 1, "trivial": False}
+TUNED = {
+    **TASK,
+    "best_s": 7.5e-07,
+    "failed": {},
+    "flops": 5760.0,
+    "gap": 0.03995,
+    "near_elsewhere": None,
+    "near_here": 4,
+    "reused": False,
+    "screening_s": 7.2e-07,
+    "trials": 4,
+    "valid": 4,
+}
+TIMES = {"run_secs": [1e-3, 2e-3], "reference_before_s": [8e-3], "reference_after_s": [9e-3], "tainted": ["why"]}
+MEASURED = {
+    **TIMES,
+    "number": 141,
+    "warmup_secs": [1e-3],
+    "stopped_by": "repeats",
+    "reference_best_s": 8e-3,
+    "block": 0,
+    "output_max_abs_diff": 1e-5,
+    "output_cosine_distance": None,
+    "conditions": {"host": "h", "cores": [1]},
+    "peak_memory_bytes": None,
+    "runtime_version": "1.31.1",
+    "device_s": 0.5,
+}
+WRITTEN: dict[str, list[dict[str, Any]]] = {
+    "import": [
+        {
+            "dir": "artifacts/import/cf",
+            "import_s": 0.25,
+            "inputs": {"x": {"dtype": "float32", "shape": [1, 3]}},
+            "operators": {"Conv": 1},
+            "outputs": [{"dtype": "float32", "name": "y", "shape": [1, 10]}],
+            "params_bytes": 12384,
+            "reference": True,
+            "reference_error": None,
+        }
+    ],
+    "lower": [
+        {
+            "dir": "artifacts/lower/af",
+            "functions": 4,
+            "lower_s": 0.2,
+            "target_json": "{}",
+            "tasks": [{**TASK, "family": "5f2e"}],
+        }
+    ],
+    "tune": [
+        {
+            "build_s": 1.1,
+            "curve": [[10, 0.9, 3e-06]],
+            "failed": {},
+            "is_cut_short": False,
+            "measure_s": 0.2,
+            "naive_trials": 10,
+            "records_dir": "records/2b/random-here",
+            "search_s": 0.25,
+            "tasks": [TUNED],
+            "trials": 10,
+            "tuning_s": 0.9,
+            "utilisation": {"build": 0.6},
+            "valid": 10,
+            "validate_s": 0.0,
+            "warm_started": 0,
+        }
+    ],
+    "build": [
+        {
+            "artifact_bytes": 64560,
+            "build_s": 0.6,
+            "dir": "artifacts/build/ae",
+            "lib": "lib.so",
+            "target_json": "{}",
+            "tuned_tasks": 0,
+            "tvm_version": "0.27.0",
+            "untuned_tasks": 4,
+        }
+    ],
+    "measure": [
+        {**MEASURED, "set_aside": [{**TIMES, "block": 1, "stopped_by": "time", "conditions": {}}]},
+        {
+            **MEASURED,
+            "blocks": [{**TIMES, "block": 0, "warmup_secs": [1e-3], "conditions": {"at_before": 2.0}}],
+            "set_aside": [],
+        },
+    ],
+}
+"""Results as sweeps before this one have them in their ledgers, every key."""
+
+
+@pytest.mark.parametrize(("kind", "payload"), [(kind, one) for kind, ones in WRITTEN.items() for one in ones])
+def test_a_result_of_an_older_sweep_keeps_every_key_and_value(kind: str, payload: dict[str, Any]) -> None:
+    result = result_type(kind).of_job(payload)
+
+    assert result.to_json() == payload
+    assert type(result).from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_that_are_missing_null_or_unknown_are_no_trouble(kind: str) -> None:
+    of = result_type(kind)
+
+    assert of.from_json({}) == of.from_json(dict.fromkeys(of().to_json())) == of.from_json({"unheard_of": 1}) == of()
+
+
+def test_a_job_that_reports_what_would_be_lost_is_a_bug() -> None:
+    with pytest.raises(PlanError, match="BuildResult has no field for what the stage reports: colour, shape"):
+        BuildResult.of_job({"lib": "lib.so", "shape": 1, "colour": 2})
+
+
+def test_a_task_of_an_older_version_is_its_own_family() -> None:
+    (task,) = LowerResult.from_json({"tasks": [TASK]}).tasks
+
+    assert (task.family, task.relatives) == ("", "e160")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_made_up_results_vary_with_the_stage_and_come_out_the_same_again(kind: str) -> None:
+    stage = Stage("id", kind, {"measure": {"repeat": 5}}, {}, (), "a stage")
+
+    results = [result_type(kind).fake(stage, 2.5, Random(seed)) for seed in (1, 1, 2)]
+
+    assert results[0] == results[1]
+    assert (results[0] != results[2]) == (kind in ("build", "measure"))
+    assert type(results[0]) is result_type(kind)
+
+
+def test_a_measurement_in_one_go_is_its_only_block() -> None:
+    whole = Measurement.from_json(WRITTEN["measure"][0])
+    rounds = Measurement.from_json(WRITTEN["measure"][1])
+
+    assert [block.run_secs for block in whole.blocks_that_count] == [(1e-3, 2e-3)]
+    assert whole.blocks_that_count[0].tainted == ("why",)
+    assert rounds.blocks_that_count == rounds.blocks
+    assert Measurement().blocks_that_count == ()
+
+
+def test_what_a_result_leaves_behind() -> None:
+    tuned = TuneResult.from_json(WRITTEN["tune"][0])
+
+    assert (tuned.dir, tuned.files_dir, TuneResult().files_dir) == (None, "records/2b/random-here", None)
+    assert ImportResult(dir="d").folder() == "d"
+    with pytest.raises(PlanError, match="ImportResult has no folder"):
+        ImportResult().folder()
+
+
+def test_a_replayed_measurement_says_so_and_other_results_do_not_change() -> None:
+    assert Measurement(conditions={"host": "h"}).replayed_from("s").conditions == {"host": "h", "replayed_from": "s"}
+    assert BuildResult().replayed_from("s") == BuildResult()
+
+
+def test_an_unknown_kind_has_no_result() -> None:
+    with pytest.raises(PlanError, match="'evaluate' is no kind of stage; there are import, lower, tune"):
+        result_type("evaluate")
+
+
+@given(st.builds(Measurement, run_secs=st.lists(st.floats(1e-9, 1.0)).map(tuple), is_cut_short=st.booleans()))
+def test_what_is_written_is_read_back_equal(result: StageResult) -> None:
+    assert Measurement.from_json(json.loads(json.dumps(result.to_json()))) == result
