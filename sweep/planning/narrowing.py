@@ -1,4 +1,4 @@
-"""A plan for some of its cells."""
+"""Narrows a plan to some of its cells and the stages that they need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a grid to the smallest set of stages: cells that need the same work share it."""
+"""Turns a grid into the smallest set of stages: cells that need the same work share it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan amounts to, before any of it runs: how much is shared, how much is done already, how long it may take."""
+"""Sums up a plan before any of it runs: how much is shared, how much is done already, how long it may take."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How long an attempt may take, where a run or a cell has a limit.
+"""Computes how long an attempt may take, where a run or a cell has a limit.
 
-A run that must end in time shares what is left among the tuners that still wait for their turn, and keeps back what
-building and measuring with their schedules will take, so that each of them comes to an answer. Time is seconds since
-the run began; nothing here reads a clock.
+A run that must end in time shares the time that is left among the tuners that still wait for their turn, and keeps back
+the time that builds and measurements of their schedules will take, so that each of them comes to an answer. Time is
+seconds since the run began; nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_KEPT_BACK = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What one attempt may take."""
+    """The time limit of one attempt, and what sets it."""
 
     seconds: float | None
     """None: as long as its kind of stage ever may. Not above 0: there is no time for it."""
@@ -45,7 +45,7 @@ def grace_s(max_seconds: float) -> float:
 
 
 class Allowance:
-    """Of one run. `tuners_at_once`: how many pools of an engine tune side by side."""
+    """Computes the limits of one run's attempts. `tuners_at_once`: how many pools of an engine tune side by side."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What the state machine of stages is told, and what it answers with.
+"""The events and instructions of the state machine of stages.
 
 Events go in and instructions come out; both are values. Time is seconds since the run began.
 """
@@ -26,7 +26,7 @@ __all__ = [
 
 
 class StageState(StrEnum):
-    """Where a stage stands; not to be confused with a cell's status."""
+    """The state of a stage; not to be confused with a cell's status."""
 
     WAITING = "waiting"
     READY = "ready"

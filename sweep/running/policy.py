@@ -1,7 +1,7 @@
-"""Whether a failed attempt is tried again: a table, and a decision that is a value.
+"""Decides whether a failed attempt is tried again: a table, and a decision that is a value.
 
-Only what can come out differently is retried. A model that does not parse, code that computes a wrong answer or a
-candidate space that is empty will be the same next time.
+Only failures that may come out differently are retried. A model that does not parse, code that computes a wrong answer
+or a candidate space that is empty will be the same next time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Slots: what a stage holds while it runs, and how many there are of each.
+"""Slots: a stage holds a unit of each slot that it needs while it runs.
 
 A need names a slot and, where several stages work as one, their party: all stages of a party hold one unit together.
 """
@@ -21,7 +21,7 @@ class Need(NamedTuple):
 
 
 class Slots:
-    """Which are held. There is one unit of a slot that `capacity` does not name."""
+    """Counts the units that are held. A slot that `capacity` does not name has one unit."""
 
     def __init__(self, capacity: Mapping[str, int]) -> None:
         self._capacity = capacity

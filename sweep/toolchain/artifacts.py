@@ -1,6 +1,4 @@
-"""Building: a lowered module with its best tuning records becomes a shared library; one candidate becomes one
-quickly.
-"""
+"""Builds shared libraries: a lowered module with its best tuning records, or, quickly, one candidate."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The best tuning record of every workload, chosen from a native MetaSchedule database that another process may be
-writing.
+"""Chooses the best tuning record of every workload from a native MetaSchedule database, which may still grow.
 
 MetaSchedule ranks by the mean ([1, 1, 9] ms loses to [2, 2, 2] ms) and refuses a file with a torn line. So the files
 are read as text, the record that won the workload's re-validation, or else the one with the least median, is copied to

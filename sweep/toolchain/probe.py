@@ -1,8 +1,7 @@
 """Tries TVM for real, one capability after the other: `python -m sweep.toolchain.probe [STEP ...]`.
 
-Made to be run as a child process, since what it looks for are crashes. Each step answers with one line of JSON on
-standard output, at once, so that the lines there are tell which step a dead child was in. Importing this module does
-not load TVM.
+It is made to be run as a child process, because it looks for crashes. Each step answers at once with one line of JSON
+on standard output, so that the last line tells in which step a dead child was. Importing this module does not load TVM.
 """
 
 from __future__ import annotations

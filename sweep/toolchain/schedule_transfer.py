@@ -1,10 +1,10 @@
-"""A recorded schedule made again, for another target: what an overlay carries from device to device.
+"""Makes a recorded schedule again for another target, as an overlay carries schedules from device to device.
 
-A configuration is a trace, post-processing included: that is what a native log holds, and what MetaSchedule applies as
-it stands. So it is replayed without its post-processing, the target's own follows, and both must come to the same
-trace. They do wherever a target's kind and features ask for the same rules; a trace of tensor intrinsics that the
-target lacks is another schedule there. What a trace says in numbers stays as it is: how many chunks a parallel loop is
-cut into comes from the cores of the device that found it, and a device with others runs those chunks.
+A configuration is a trace, post-processing included: a native log holds it, and MetaSchedule applies it as it stands.
+So it is replayed without its post-processing, the target's own follows, and both must come to the same trace. They do
+wherever a target's kind and features ask for the same rules; a trace of tensor intrinsics that the target lacks is
+another schedule there. Numbers in a trace stay as they are: the number of chunks of a parallel loop comes from the
+cores of the device that found it, and a device with other cores runs those chunks.
 """
 
 from __future__ import annotations

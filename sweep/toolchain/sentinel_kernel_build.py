@@ -1,4 +1,4 @@
-"""The reference kernel: always the same work, timed around each block of repeats, to see whether something disturbed.
+"""Builds the sentinel kernel: constant work, timed around each block of repeats, to show whether anything disturbed.
 
 Most of it is a naive matrix product, several times over, that stays in the first two caches: its time is that of the
 core's clock and of whoever shares the core. The rest adds 1 to each element of a vector too long for them, and takes as

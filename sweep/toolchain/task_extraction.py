@@ -1,4 +1,4 @@
-"""Task extraction: the tensor programs of a lowered module that a tuner can schedule, each in a file of its own."""
+"""Extracts tasks: the tensor programs of a lowered module that a tuner can schedule, each in a file of its own."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The ledger of a sweep: lines, state, repair; the plan saved beside it; and what both come to."""
+"""The ledger of a sweep: lines, state, repair; the plan saved beside it; the outcome of both."""

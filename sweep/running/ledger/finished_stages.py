@@ -1,4 +1,4 @@
-"""The finished stages of a ledger, of which only the places of their lines are kept."""
+"""The finished stages of a ledger; only the offsets of their lines are in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AT_HAND = 128
 
 
 class FinishedStages(MutableMapping[str, FinishedStage]):
-    """By id, read back from the file where they are asked for: 40 us each.
+    """Finished stages by id, read back from the file when they are asked for: 40 us each.
 
     Raises LedgerError, on asking, where the line was damaged meanwhile.
     """

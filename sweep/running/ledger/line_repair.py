@@ -1,8 +1,8 @@
-"""One wrong byte in a line of the ledger, found and put right by the line's own checksum.
+"""Finds one wrong byte in a line of the ledger by the line's own checksum, and puts it right.
 
-CRC-32 is linear: what it says of a line with one wrong byte differs from what it says of the right one by a value that
-depends on the place and on the difference alone. So the place is found by going back through the line once. That
-another single byte fits by chance has a probability of 255 x length / 2^32; what is found must be an event besides.
+CRC-32 is linear: the checksum of a line with one wrong byte differs from the right line's by a value that depends on
+the place and on the difference alone. So one pass back through the line finds the place. That another single byte fits
+by chance has a probability of 255 x length / 2^32; the repaired line must be an event besides.
 """
 
 from __future__ import annotations

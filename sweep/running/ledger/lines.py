@@ -1,7 +1,7 @@
 """The lines of a ledger: an event each, as canonical JSON with its CRC-32.
 
-Disks and people change bytes. One wrong byte is put right; a line that is damaged beyond that is left out, and what it
-told is done again. What goes on after the last whole line is the torn end of a writer that was killed.
+Disks and people change bytes. One wrong byte is put right; a line that is damaged beyond that is left out, and the work
+that it told of is done again. Bytes after the last whole line are the torn end of a writer that was killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["Line", "LineReader", "Repaired", "decode_line", "encode_line"]
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """Bytes of the file that are to be replaced by as many."""
+    """Bytes of the file that must be replaced, and the same number of bytes that replace them."""
 
     offset: int
     before: bytes
@@ -29,7 +29,7 @@ class Repaired:
 
 
 class Line(NamedTuple):
-    """A whole line."""
+    """A whole line of the ledger: its event, and where it lies in the file."""
 
     event: Mapping[str, Any]
     offset: int

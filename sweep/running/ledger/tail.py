@@ -1,4 +1,4 @@
-"""LedgerMirror a ledger while its driver writes it: what is new since the last look."""
+"""Follows a ledger while its driver writes it, and gives the events that are new since the last look."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A device's core in the hands of one of the forge's children: taken, watched, exchanged for another, given back.
+"""The borrower's side of a lent core: a compile worker takes it, is watched there, moved to another, and ends.
 
-`sweep.core_sharing` has the agreement with those who measure on the core; here is the borrower's side. A child's
-time limit does not count the time in which it was frozen.
+`sweep.core_sharing` has the agreement with those who measure on the core. A worker's time limit does not count the
+time in which it was frozen.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class BorrowedCore:
         self._entry = entry_of(lock_dir, core, pid)
         self._frozen_since: float | None = None
         self.is_over = False
-        """The child has moved to the forge's own cores."""
+        """The child has moved to the compile server's own cores."""
 
     @property
     def is_frozen(self) -> bool:
@@ -64,7 +64,7 @@ class BorrowedCore:
         return frozen_s
 
     def move(self) -> bool:
-        """Put the frozen child, and all that it started, on the forge's own cores and let it go on there.
+        """Put the frozen child, and all that it started, on the compile server's own cores and let it go on there.
 
         False where it could not be held still meanwhile (what it starts then would stay behind).
         """

@@ -1,11 +1,11 @@
-"""The forge: a subprocess with TVM loaded once, which forks a killable child for every job. This is its client side.
+"""The client of the compile server: a process that has loaded TVM once and forks a killable worker for every job.
 
 A compiler crashes, hangs and eats memory; here each job dies alone. Loading TVM takes seconds and a fork takes
 milliseconds, so a candidate costs what its compilation costs. Nothing of TVM is imported on this side: it serves in a
 driver and in a Ray actor alike.
 
-    with CompilePool(slots=1, cores=[0]) as forge:
-        result = forge.submit("build_candidate", {...}, timeout_s=30).result()
+    with CompilePool(slots=1, cores=[0]) as pool:
+        result = pool.submit("build_candidate", {...}, timeout_s=30).result()
 
 A job is a function `sweep.toolchain.jobs.<name>`, or any `package.module:function`, of JSON-able keyword arguments,
 with a JSON-able dict as its result.
@@ -78,7 +78,7 @@ class CompilePool:
     ) -> Future[Result]:
         """Queue a job; the time limit counts from its start, without the time it is frozen.
 
-        `memory_limit_bytes` is this job's own, in place of the forge's.
+        `memory_limit_bytes` is this job's own limit, in place of the pool's.
 
         Cancelling the future kills a job that runs already.
 
@@ -91,7 +91,7 @@ class CompilePool:
             request["memory_limit_bytes"] = memory_limit_bytes
         with self._lock:
             if self._closed:
-                raise ToolchainError("the forge is closed")
+                raise ToolchainError("the compile server is closed")
             return self._running_server().send(request)
 
     @property

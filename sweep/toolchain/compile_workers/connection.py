@@ -1,4 +1,4 @@
-"""One server process of a forge, as its client holds it: the process, the socket to it, and the futures it owes."""
+"""The client's hold of one compile server: its process, the socket to it, and the futures of unanswered jobs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sweep.errors import SweepError, ToolchainError
 __all__ = ["Result", "WorkerConnection"]
 
 Result = dict[str, Any]
-"""Of a job."""
+"""The result of a job, as JSON gives it."""
 
 _SINGLE_THREADED = ("TVM_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class WorkerConnection:
-    """Thread-safe. Begins with the process and ends with it; what is owed then fails."""
+    """Starts a compile server and lives as long as it does; jobs that are unanswered then fail. Thread-safe."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        """Start the server, with the options of `forge_server`."""
+        """Start the server, with the options that `sweep.toolchain.compile_workers.server` takes."""
         ours, theirs = socket.socketpair()
         with theirs:
             command = [
@@ -52,7 +52,7 @@ class WorkerConnection:
         self._next_id = 0
         self._lock = threading.Lock()
         self._sending = threading.Lock()
-        self._reader = threading.Thread(target=self._read, name="forge-reader", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="compile-server-reader", daemon=True)
         self._reader.start()
 
     def send(self, request: Mapping[str, Any]) -> Future[Result]:
@@ -126,7 +126,7 @@ class WorkerConnection:
             how = "its connection closed"
         for future in owed.values():
             if future.set_running_or_notify_cancel():
-                future.set_exception(ToolchainError(f"the forge ended ({how}) before this job did"))
+                future.set_exception(ToolchainError(f"the compile server ended ({how}) before this job did"))
 
 
 def _rebuilt(error: Mapping[str, Any]) -> SweepError:

@@ -1,4 +1,4 @@
-"""What a forge answers of a job that gave no result, in the words of the error tree."""
+"""Turns the death or the exception of a job into an error of the tree."""
 
 from __future__ import annotations
 

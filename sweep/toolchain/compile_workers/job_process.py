@@ -1,7 +1,7 @@
-"""A job that the forge's server has forked: the child's process, pipe and folder, and the core it may have borrowed.
+"""A job that the compile server has forked: the child's process, pipe and folder, and the core it may have borrowed.
 
-A child leads a process group of its own and has its own TMPDIR; both end with it. What it does is `forge_child`'s.
-Children on cores that a device has lent are frozen while it measures; see `loan`.
+A child leads a process group of its own and has its own TMPDIR; both end with it. `worker` is the code that it runs.
+Children on cores that a device has lent are frozen while the device measures; see `borrowed_core`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ __all__ = ["CoreLender", "JobProcess", "fork"]
 
 @dataclass(frozen=True, slots=True)
 class CoreLender:
-    """Where a child may go that has no core of the forge's own."""
+    """The lent core that a child may use when none of the server's own cores has a slot free."""
 
     lock_dir: Path
     core: int
     own_cores: Sequence[int]
-    """The forge's, where it begins and may come back to."""
+    """The compile server's own cores, where the child begins and to which it may come back."""
 
 
 @dataclass(slots=True)
 class JobProcess:
-    """As the server sees it."""
+    """The server's record of one child: the job, its limits, its pipe and its borrowed core."""
 
     job_id: int
     job: str
@@ -56,7 +56,7 @@ class JobProcess:
 
     @property
     def lent_core(self) -> int | None:
-        """The core that it has borrowed; None on the forge's own."""
+        """The core that the child has borrowed; None on the server's own cores."""
         return None if self.loan is None or self.loan.is_over else self.loan.core
 
     @property
@@ -71,7 +71,7 @@ class JobProcess:
         return self.deadline <= now and not self.is_frozen
 
     def move(self) -> None:
-        """Let a frozen one go on, on the forge's own cores."""
+        """Let a frozen child go on, on the server's own cores."""
         if self.loan is not None:
             self.loan.move()
 
@@ -110,7 +110,7 @@ def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender:
     """Fork a child for a request: {id, job, kwargs, timeout_s, memory_limit_bytes}.
 
     home: where its folder is made. control: the server's socket, which the child must not keep. lender: None for a
-    child on the forge's own cores. Raises OSError, and leaves nothing behind then.
+    child on the server's own cores. Raises OSError, and leaves nothing behind then.
     """
     with ExitStack() as undone:
         folder = Path(tempfile.mkdtemp(prefix="job-", dir=home))

@@ -1,7 +1,7 @@
 """The compile server: loads TVM once, then forks one child for every job. `CompilePool` alone starts it.
 
 It is single-threaded, because a fork copies only the thread that called it and a lock held by another would stay
-locked for ever. It reads jobs as JSON lines from a socket, forks (`forked_job`) where there is a slot, and answers on
+locked for ever. It reads jobs as JSON lines from a socket, forks (`job_process`) where there is a slot, and answers on
 the socket. It ends at the end of file there or when its parent is another one, and takes all children along.
 (PR_SET_PDEATHSIG would not do for the server itself: it fires when the *thread* that started the server ends.)
 """
@@ -179,7 +179,7 @@ def main(arguments: list[str]) -> int:
     cores = set(options["cores"] or os.sched_getaffinity(0))
     os.sched_setaffinity(0, cores - set(options["lent_cores"]) or cores)
     options["cores"] = sorted(os.sched_getaffinity(0))
-    folder = Path(tempfile.mkdtemp(prefix="sweep-forge-"))
+    folder = Path(tempfile.mkdtemp(prefix="sweep-compile-"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
     server = CompileServer(control, options, folder)
 

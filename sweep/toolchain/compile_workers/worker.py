@@ -1,4 +1,4 @@
-"""The life of a forge's child: a process of its own group, with limits and a TMPDIR of its own, that does one job."""
+"""The life of a compile worker: a process of its own group, with limits and a TMPDIR of its own, that does one job."""
 
 from __future__ import annotations
 

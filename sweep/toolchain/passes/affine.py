@@ -1,4 +1,4 @@
-"""Per-channel factors and offsets folded into the convolution before them, or into one of each where there is none.
+"""Folds per-channel factors and offsets into the convolution before them, or into one of each where there is none.
 
 A batch norm at inference is four such operators once it is decomposed, and some networks add a scale layer of two
 more. `weight * factor` and one offset say the same. Values change in the last digits, as in every runtime that does

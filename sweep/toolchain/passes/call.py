@@ -1,4 +1,4 @@
-"""Which operator a value calls."""
+"""Finds the operator that a value calls."""
 
 from __future__ import annotations
 

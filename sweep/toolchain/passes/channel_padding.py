@@ -1,4 +1,4 @@
-"""Output channels up to a multiple of the vector length, where what follows takes them to one number each.
+"""Pads output channels to a multiple of the vector length, where each channel is then reduced to one number.
 
 A classifier that is a convolution has 1,000 output channels. 1,000 is 8 x 125: no tile of it fills the vectors of
 AVX-512, and the convolution reaches 110 of 190 GFLOP/s (SqueezeNet's last, a quarter of the network's time). With 1,024

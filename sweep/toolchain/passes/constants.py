@@ -1,4 +1,4 @@
-"""Constant folding of cheap operators with numpy.
+"""Folds constants through cheap operators with numpy.
 
 TVM's FoldConstant compiles a function for every constant operator: 10 s for ShuffleNet, nearly all of it for reshaped
 biases and the statistics of batch norms. Those few operators are evaluated here in microseconds; TVM's pass runs

@@ -1,4 +1,4 @@
-"""Channels last, for every convolution that gains by it.
+"""Gives channels last to every convolution that gains by it.
 
 MetaSchedule vectorises the innermost axis of a convolution's result: channels, if they come last, of which there are
 mostly a multiple of a vector's lanes; else the width, which is 55, 27 or 13 as often as not. Where groups are narrow, a

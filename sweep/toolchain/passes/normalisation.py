@@ -1,4 +1,4 @@
-"""Local response normalisation as one function.
+"""Makes local response normalisation one function.
 
 TVM imports it as a square, a pooling over a fifth dimension and a power: three functions, the last of which calls the
 C library's `pow` for every element. Here the sum over neighbouring channels is written out, and the usual exponent of

@@ -1,5 +1,4 @@
-"""One convolution for several that read the same tensor: their weights concatenated over output channels, the result
-split again.
+"""Combines convolutions that read the same tensor: their weights are concatenated, and the result is split again.
 
 Inception's branches begin with three 1x1 convolutions of one input. Together they are one larger matrix product,
 which tiles and threads better; the price is a copy of the parts. TVM combines parallel matrix products by itself

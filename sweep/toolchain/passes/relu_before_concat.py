@@ -1,7 +1,7 @@
-"""A ReLU that is the only use of a concatenation is applied to each operand instead.
+"""Applies a ReLU that is the only use of a concatenation to each operand instead.
 
-It runs before operators become functions, so that a concatenation is not fused with the ReLU that follows it, and what
-is concatenated is: the concatenation then costs nothing (`concatenations`).
+The pass runs before operators become functions, so that the operands are fused with the ReLU and the concatenation is
+not: it then costs nothing (`concatenations`).
 """
 
 from __future__ import annotations

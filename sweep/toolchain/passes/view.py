@@ -1,4 +1,4 @@
-"""What a chain of transpositions and reshapes does to a tensor. Knows no TVM."""
+"""Describes the effect of a chain of transpositions and reshapes on a tensor. Knows no TVM."""
 
 from __future__ import annotations
 

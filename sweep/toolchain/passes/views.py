@@ -1,4 +1,4 @@
-"""Chains of transpositions and reshapes as one of each at most.
+"""Reduces chains of transpositions and reshapes to one of each at most.
 
 Changing the layout of a network leaves pairs of transpositions around what only knows the old one: ShuffleNet's channel
 shuffle becomes three transpositions and two reshapes. Such a chain takes each axis apart, reorders the parts and puts

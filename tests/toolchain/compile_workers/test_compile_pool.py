@@ -75,7 +75,7 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with CompilePool(preload=False) as forge:
         assert forge.submit(f"{JOBS}:echo", {}).result(30) == {}
-        pid, [home] = forge.server_pid, list(tmp_path.glob("sweep-forge-*"))
+        pid, [home] = forge.server_pid, list(tmp_path.glob("sweep-compile-*"))
         home.rename(tmp_path / "away")
         with pytest.raises(ToolchainError, match=r"could not be started: .* No such file or directory"):
             forge.submit(f"{JOBS}:echo", {}).result(30)
@@ -209,7 +209,7 @@ def test_a_dead_server_fails_its_jobs_and_the_next_submit_starts_another(bare: C
     first = bare.server_pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    with pytest.raises(ToolchainError, match=r"the forge ended \(signal 9\)"):
+    with pytest.raises(ToolchainError, match=r"the compile server ended \(signal 9\)"):
         pending.result(30)
     assert bare.submit(f"{JOBS}:echo", {"n": 2}).result(30) == {"n": 2}
     assert bare.server_pid != first
@@ -221,9 +221,9 @@ def test_close_ends_everything(tmp_path: Path) -> None:
     assert wait_until((tmp_path / "pids").exists)
     forge.close()
     forge.close()
-    with pytest.raises(ToolchainError, match="the forge ended"):
+    with pytest.raises(ToolchainError, match="the compile server ended"):
         pending.result(30)
-    with pytest.raises(ToolchainError, match="the forge is closed"):
+    with pytest.raises(ToolchainError, match="the compile server is closed"):
         forge.submit(f"{JOBS}:echo", {})
     assert forge.server_pid is None
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
