@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.completion import device_keys, selections
+from sweep.cli.completion import DEFAULT_CLUSTER, device_keys, selections
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
 
@@ -37,8 +37,6 @@ __all__ = [
 ]
 
 EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
-
-DEFAULT_CLUSTER = Path("clusters/local.yaml")
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).", show_default=False)]
 

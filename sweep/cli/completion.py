@@ -8,15 +8,18 @@ import typer
 
 from sweep.errors import SweepError
 
-__all__ = ["device_keys", "formats", "selections"]
+__all__ = ["DEFAULT_CLUSTER", "device_keys", "formats", "selections"]
+
+DEFAULT_CLUSTER = Path("clusters/local.yaml")
+"""The cluster file of a line that names none."""
 
 
 def device_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """Keys of the cluster file that the line names."""
-    from sweep.cli.arguments import DEFAULT_CLUSTER, load_place
+    from sweep.study.gate import load_cluster
 
     try:
-        cluster = load_place(Path(ctx.params.get("cluster") or DEFAULT_CLUSTER))
+        cluster = load_cluster(Path(ctx.params.get("cluster") or DEFAULT_CLUSTER))
     except SweepError:
         return []
     return [device.key for device in cluster.devices if device.key.startswith(incomplete)]

@@ -20,7 +20,7 @@ from sweep.study.runtimes import runtime_of
 from sweep.toolchain.candidates.service import Arguments
 
 if TYPE_CHECKING:
-    from sweep.devices.measuring.device_session import DeviceSession
+    from sweep.devices.device_session import DeviceSession
     from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 
 __all__ = ["DeviceWorker", "cells_at_once", "lanes_of"]
@@ -59,7 +59,7 @@ class DeviceWorker:
 
     def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
         """`submit`: to the forge, which builds the reference kernel: the process that measures does not compile."""
-        from sweep.devices.measuring.device_session import DeviceSession
+        from sweep.devices.device_session import DeviceSession
 
         self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
         self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir, sweep=site.sweep_dir)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
-from sweep.devices.measuring.device_session import DeviceSession
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.study.cluster.cluster import Device
 from sweep.toolchain.jobs import build_reference_kernel

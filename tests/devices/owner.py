@@ -7,8 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
-from sweep.devices.measuring.device_session import DeviceSession
 from tests.devices.parts import make_cluster, make_device
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.api.session.connectivity import check_tracker
+from sweep.api.session.farm_session import running_farms_dir
 from sweep.devices.farm.farm import Farm
 from sweep.devices.farm.farm_registry import farms_announced
 from sweep.devices.farm.farm_status import BoardStatus, FarmStatus, KeyStatus, together
@@ -18,18 +19,13 @@ from sweep.engine.site import cache_dir, host_lock_dir
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import PRETENDED, Cluster
 
-__all__ = ["describe", "farm_dir", "keep_up", "running_farms_dir", "take_down"]
+__all__ = ["describe", "farm_dir", "keep_up", "take_down"]
 
 
 def farm_dir(cluster: Cluster) -> Path:
     """Where the farm of a cluster file keeps its state: in the user's cache folder, by the file's own path."""
     digest = hashlib.sha256(str(cluster.path.resolve()).encode()).hexdigest()[:8]
     return cache_dir() / "farms" / f"{cluster.name}-{digest}"
-
-
-def running_farms_dir() -> Path:
-    """Where runs say that they have a farm up."""
-    return cache_dir() / "farms" / "of-runs"
 
 
 def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:

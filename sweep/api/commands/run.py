@@ -13,12 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.api.commands.mirror import MirrorProcess, order_for
 from sweep.api.session.claim import claim, default_sweep_dir, write_inputs
 from sweep.api.session.engine_session import EngineSession, watchers_of
 from sweep.api.session.progress_observer import ProgressObserver
 from sweep.api.session.publication import is_published, publish
 from sweep.api.session.reporting import current_outcome
+from sweep.api.session.run_mirror import MirrorProcess, order_for
 from sweep.api.session.stored_sweep import is_uri, stored
 from sweep.api.session.table_cache import current_results
 from sweep.api.session.warm_start_sources import with_warm_start

@@ -14,7 +14,14 @@ from sweep.study.cluster.cluster import Cluster
 if TYPE_CHECKING:
     from sweep.engine.site import Site
 
-__all__ = ["workplace"]
+__all__ = ["running_farms_dir", "workplace"]
+
+
+def running_farms_dir() -> Path:
+    """Where runs say that they have a farm up."""
+    from sweep.engine.site import cache_dir
+
+    return cache_dir() / "farms" / "of-runs"
 
 
 @contextmanager
@@ -24,7 +31,6 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
     Raises:
         DeviceLost: the tracker or a local server does not come up.
     """
-    from sweep.api.commands.farm import running_farms_dir
     from sweep.devices.farm.farm import Farm
     from sweep.devices.farm.farm_registry import announced
     from sweep.devices.leasing.register import remove_idle

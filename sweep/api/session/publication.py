@@ -6,8 +6,8 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from sweep.api.commands.mirror import MirrorProcess
 from sweep.api.session.reporting import write_report_of
+from sweep.api.session.run_mirror import MirrorProcess
 from sweep.api.session.table_cache import known_runs, known_server
 from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir

@@ -18,8 +18,9 @@ from sweep.errors import RecordError, SweepError
 
 if TYPE_CHECKING:
     from sweep.analysis.outcome import SweepOutcome
+    from sweep.analysis.results import Results
 
-__all__ = ["HERE_UP_TO_CELLS", "current_outcome", "main", "write_report_of"]
+__all__ = ["HERE_UP_TO_CELLS", "current_outcome", "main", "write_report_of", "write_results"]
 
 HERE_UP_TO_CELLS = 1_000
 """To start a process and load what tables and pictures take costs a second, which small sweeps would pay in vain."""
@@ -62,9 +63,21 @@ def write_report_of(sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tra
         raise _error_of(ended)
 
 
-def _write(sweep_dir: Path, run_ids: Mapping[str, str], tracking_uri: str | None) -> None:
-    from sweep.api.commands.mirror import write_results
+def write_results(outcome: SweepOutcome, run_ids: Mapping[str, str], tracking_uri: str | None) -> Results:
+    """Tables and report, with the names of the MLflow runs and where they are."""
+    from sweep.analysis.results import derive
+    from sweep.record.parquet_tables import write_tables
+    from sweep.record.table_source import source_of
+    from sweep.report.writing import write_report
 
+    source = source_of(outcome.sweep_dir)
+    results = derive(outcome, run_ids, tracking_uri)
+    write_tables(results, outcome.sweep_dir, source)
+    write_report(results, outcome.sweep_dir)
+    return results
+
+
+def _write(sweep_dir: Path, run_ids: Mapping[str, str], tracking_uri: str | None) -> None:
     write_results(current_outcome(sweep_dir), run_ids, tracking_uri)
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.api.commands.mirror import MirrorProcess, mirror, order_for
+from sweep.api.commands.mirror import mirror
 from sweep.api.commands.read import open_results
 from sweep.api.commands.run import SweepRun
+from sweep.api.session.run_mirror import MirrorProcess, order_for
 from sweep.cli import main
 from sweep.errors import LedgerError, StudyError
 from sweep.record.mlflow.tracking_store import embedded_store

@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm, FarmAddress
 from sweep.devices.measuring.candidate import time_candidate
-from sweep.devices.measuring.device_session import DeviceSession
 from sweep.devices.processes import identify
 from sweep.devices.rpc.remote import Connection
 from sweep.devices.rpc.tracker_client import TrackerClient

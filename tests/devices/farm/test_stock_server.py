@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
-from sweep.devices.measuring.device_session import DeviceSession
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from tests.devices.parts import make_device, until
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
 from sweep.devices.measuring.candidate import timed
-from sweep.devices.measuring.device_session import DeviceSession
 from sweep.devices.rpc import remote as remote_module
 from sweep.devices.rpc.remote import Connection, Remote
 from sweep.errors import DeviceLost

@@ -15,12 +15,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
 from sweep.devices.leasing import board_health, boards, lease
 from sweep.devices.leasing.board_health import BoardHealth, failed
 from sweep.devices.leasing.boards import Boards
 from sweep.devices.leasing.register import Register, boards_of, is_held, now_s
-from sweep.devices.measuring.device_session import DeviceSession
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.site import Site

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from sweep.devices.measuring.device_session import DeviceSession
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout, OutputMismatch
 from tests.devices.parts import LAST_CORE, make_device

@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
+from sweep.devices import device_session as session_module
+from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
-from sweep.devices.measuring import device_session as session_module
 from sweep.devices.measuring.candidate import time_candidate
-from sweep.devices.measuring.device_session import DeviceSession
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout
 from tests.devices.parts import CRASH, HANG, LAST_CORE, RAISE, make_device, until
 
