@@ -41,6 +41,8 @@ class Registry(Generic[T]):
         self._shipped: dict[str, T | str] = dict(shipped)
         self._added: dict[str, T] = {}
         self._loaded: dict[str, T] = {}
+        self.version = 0
+        """Another one after each change: for what is derived from all of them and kept."""
 
     def names(self) -> tuple[str, ...]:
         """All names: shipped ones first, then those that a program registered, then installed packages', sorted."""
@@ -70,6 +72,7 @@ class Registry(Generic[T]):
         if name in self._shipped or name in self._added:
             raise ValueError(f"there is a {self._what} {name!r} already")
         self._added[name] = thing
+        self.version += 1
 
     @contextmanager
     def registered(self, name: str, thing: T) -> Iterator[None]:
@@ -79,6 +82,7 @@ class Registry(Generic[T]):
             yield
         finally:
             del self._added[name]
+            self.version += 1
 
     def _load(self, name: str, key: str) -> T:
         shipped = self._shipped.get(name)

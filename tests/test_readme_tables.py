@@ -12,7 +12,7 @@ import typer
 from sweep import errors
 from sweep.running.policy import RetryPolicy
 from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm
-from sweep.study.study_form import MeasureForm, StudyForm
+from sweep.study.study_form import MeasureForm, study_form
 from sweep.study.tuners import CATALOGUE, SearchForm
 from sweep.toolchain.lowering import RECIPES
 from tests.page import ROOT, code, table
@@ -22,13 +22,13 @@ TUNERS, OPERATIONS = "docs/tuners.md", "docs/operations.md"
 
 def test_study_keys_and_their_defaults() -> None:
     keys = {key: row for row in table("key", 0) for key in code(row[0])}
-    assert {"study", *keys} == {field.alias or name for name, field in StudyForm.model_fields.items()}
+    assert {"study", *keys} == {field.alias or name for name, field in study_form().model_fields.items()}
     measure = dict(re.findall(r"`(\w+)` ([\w.]+)", keys["measure"][2]))
     measure.pop("number")
     fields = MeasureForm.model_fields
     assert measure == {name: _as_yaml(fields[name].default) for name in fields if name != "number"}
     for key in ("targets", "tuners", "opt_levels", "runtimes", "seed"):
-        default = StudyForm.model_fields[key].default
+        default = study_form().model_fields[key].default
         assert keys[key][1].strip("`").strip("[]") == str(default).strip("[]").replace("'", "")
     networks = keys["models"][2].partition("one of ")[2].split(", ")
     assert {f"light_{name}" for name in networks} == {path.stem for path in _light_folder().glob("light_*.onnx")}

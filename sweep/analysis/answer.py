@@ -12,8 +12,9 @@ from typing import Any
 
 from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.analysis.results import NO_TUNER, REFERENCE, Results
+from sweep.study.axes import axes_under, compared_within, unusual, value_in
 
-__all__ = ["Best", "answer", "best_cells", "configuration", "describe_best", "untuned_note"]
+__all__ = ["Best", "answer", "best_cells", "configuration", "describe_best", "untuned_note", "work"]
 
 Row = Mapping[str, Any]
 _SPELLED_OUT = 3
@@ -35,22 +36,25 @@ class Best:
 
 
 def best_cells(rows: Iterable[Row]) -> list[Best]:
-    """One for each (model, batch, device) with a latency that nothing disturbed, in the order of the rows."""
-    groups: dict[tuple[str, int, str], list[Row]] = {}
-    references: dict[tuple[str, int, str], Row] = {}
+    """One for each (model, batch, device) with a latency that nothing disturbed, in the order of the rows.
+
+    Where there are further axes that say what is to be done, one for each of their values.
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    references: dict[tuple[Any, ...], Row] = {}
     for row in _measured(rows):
-        place = (row["model"], row["batch"], row["device"])
+        place = tuple(value_in(row, axis) for axis in compared_within())
         if row["runtime"] == REFERENCE:
             references[place] = row
         else:
             groups.setdefault(place, []).append(row)
     found = []
-    for (model, batch, device), group in groups.items():
+    for place, group in groups.items():
         best = min(group, key=lambda row: float(row["latency_ms_median"]))
         ties = sum(1 for row in group if row is not best and _low(row) <= _high(best))
-        reference = references.get((model, batch, device))
+        reference = references.get(place)
         ties_reference = reference is not None and _low(reference) <= _high(best) and _low(best) <= _high(reference)
-        found.append(Best(model, batch, device, best, ties, ties_reference))
+        found.append(Best(best["model"], best["batch"], best["device"], best, ties, ties_reference))
     return found
 
 
@@ -59,8 +63,14 @@ def configuration(row: Row) -> str:
     if row["runtime"] != "tvm":
         return "ONNX Runtime" if row["runtime"] == REFERENCE else str(row["runtime"])
     tuner = "untuned" if row["tuner"] == NO_TUNER else row["tuner"]
-    extra = [row[axis] for axis, usual in (("layout", "NCHW"), ("precision", "float32")) if row[axis] != usual]
+    extra = unusual(row, (axis for axis in axes_under() if not axis.compared_within))
     return " ".join([f"{tuner} at O{row['opt_level']} on {row['target']}", *extra])
+
+
+def work(row: Row) -> list[str]:
+    """What is to be done in a cell beside running its model once, in words: `batch 8`; empty for the usual."""
+    asked = ((axis, value_in(row, axis.name)) for axis in axes_under() if axis.compared_within)
+    return [f"{axis.name} {value}" for axis, value in asked if value != axis.default]
 
 
 def untuned_note(row: Row) -> str:
@@ -72,9 +82,9 @@ def untuned_note(row: Row) -> str:
 def describe_best(best: Best) -> str:
     """One sentence on one model and device."""
     row = best.row
-    batch = "" if best.batch == 1 else f" at batch {best.batch}"
+    at = f" at {', '.join(work(row))}" if work(row) else ""
     told = [
-        f"{best.model}{batch} on {best.device}: {configuration(row)} is fastest at {as_ms(row['latency_ms_median'])} ms"
+        f"{best.model}{at} on {best.device}: {configuration(row)} is fastest at {as_ms(row['latency_ms_median'])} ms"
     ]
     if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
         told.append(_against(1 / row["speedup_vs_untuned"], "untuned"))

@@ -7,7 +7,6 @@ from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.planning.results import Measurement
-from sweep.study.spec import AXES
 
 __all__ = ["measurement_rows", "pair_rows", "repeats_of"]
 
@@ -22,8 +21,7 @@ def repeats_of(measure: Measurement | None) -> list[list[float]]:
 def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     """One a repeat, block by block: its warm-ups, its repeats; then the blocks that were set aside."""
     measure = outcome.result(Measurement) or Measurement()
-    axes = {axis: getattr(outcome.cell, axis) for axis in AXES}
-    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **axes, "compared_with": None}
+    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **outcome.cell.axes, "compared_with": None}
     rounds = [("repeat", block) for block in measure.blocks_that_count]
     aside = [("set aside", block) for block in measure.set_aside]
     for kind, block in (*rounds, *aside):
@@ -46,14 +44,13 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
 def pair_rows(outcome: CellOutcome, pairs: Sequence[Mapping[str, Any]]) -> Iterator[Row]:
     """What was measured of a cell in turns with another, to compare the two; no latency of the tables is made of it."""
     own = outcome.cell.id
-    axes = {axis: getattr(outcome.cell, axis) for axis in AXES}
     for number, pair in enumerate(one for one in pairs if own in one["cells"]):
         for cell, other, block in zip(pair["cells"], reversed(pair["cells"]), pair["blocks"], strict=True):
             for index, seconds in enumerate(block["run_secs"] if cell == own else ()):
                 yield {
                     "cell_id": own,
                     "cell_name": outcome.cell.name,
-                    **axes,
+                    **outcome.cell.axes,
                     "kind": "compared",
                     "compared_with": other,
                     "block": number,

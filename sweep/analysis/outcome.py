@@ -50,7 +50,7 @@ class CellOutcome:
     def to_json(self) -> dict[str, Any]:
         """As JSON has it, for what is kept of a cell elsewhere."""
         stages = {name: result.to_json() for name, result in self.stages.items()}
-        return asdict(replace(self, stages={})) | {"stages": stages}
+        return asdict(replace(self, stages={})) | {"cell": self.cell.to_json(), "stages": stages}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.planning.results import BuildResult, TuneResult
-from sweep.study.spec import AXES, Cell
+from sweep.study.axes import axis_names, compared_within
+from sweep.study.spec import Cell
 
 __all__ = ["REFERENCE", "Ratios"]
 
@@ -45,9 +46,8 @@ class Ratios:
 
 
 def _untuned_key(cell: Cell) -> tuple[Any, ...]:
-    return tuple(getattr(cell, axis) for axis in AXES if axis != "tuner")
+    return (*(cell.value(axis) for axis in axis_names() if axis != "tuner"), *cell.unknown)
 
 
 def _reference_key(cell: Cell) -> tuple[Any, ...]:
-    # Not layout and precision: the reference runs the network as it came, whatever this project makes of it.
-    return cell.model, cell.batch, cell.device
+    return (*(cell.value(axis) for axis in compared_within()), *cell.unknown)

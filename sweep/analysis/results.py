@@ -19,7 +19,6 @@ from sweep.analysis.ratios import REFERENCE, Ratios
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning_rows import curve_rows, pools, task_rows, tuning_columns
 from sweep.planning.results import BuildResult, Measurement
-from sweep.study.spec import AXES
 
 __all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
 
@@ -109,10 +108,6 @@ def _without_login(tracking_uri: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
 
 
-def _axes(outcome: CellOutcome) -> Row:
-    return {axis: getattr(outcome.cell, axis) for axis in AXES}
-
-
 def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
     measured, built = outcome.result(Measurement), outcome.result(BuildResult) or BuildResult()
     blocks = repeats_of(measured)
@@ -121,7 +116,7 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
         "study": study,
         "cell_id": outcome.cell.id,
         "cell_name": outcome.cell.name,
-        **_axes(outcome),
+        **outcome.cell.axes,
         "status": outcome.status,
         "error_class": outcome.error_class,
         "error": outcome.error,

@@ -14,7 +14,6 @@ from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.planning.results import BuildResult, LowerResult, TunedTask, TuneResult
-from sweep.study.spec import AXES
 
 __all__ = [
     "NEAR",
@@ -182,8 +181,7 @@ def _pool(members: Sequence[CellOutcome]) -> Row:
 
 
 def _identity(outcome: CellOutcome) -> Row:
-    axes = {axis: getattr(outcome.cell, axis) for axis in AXES}
-    return {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **axes}
+    return {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **outcome.cell.axes}
 
 
 def _stage_of(outcome: CellOutcome, tune: TuneResult) -> str:

@@ -35,7 +35,7 @@ def formats(incomplete: str) -> list[str]:
 
 def selections(incomplete: str) -> list[str]:
     """Axes of `--only`."""
-    from sweep.study.spec import AXES
+    from sweep.study.axes import axis_names
 
     before, comma, last = incomplete.rpartition(",")
-    return [] if "=" in last else [f"{before}{comma}{axis}=" for axis in AXES if axis.startswith(last)]
+    return [] if "=" in last else [f"{before}{comma}{axis}=" for axis in axis_names() if axis.startswith(last)]

@@ -133,7 +133,7 @@ class DeviceSession:
         artifact_dir: Path,
         import_dir: Path,
         measure: Mapping[str, Any],
-        threshold: float = THRESHOLD,
+        threshold: float | None = THRESHOLD,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
         """The measure stage of a built model: its output is checked against the expected one first, then it is timed.
@@ -156,7 +156,7 @@ class DeviceSession:
         import_dir: Path,
         measure: Mapping[str, Any],
         threads: int,
-        threshold: float = THRESHOLD,
+        threshold: float | None = THRESHOLD,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
         """The measure stage of another runtime on the imported network, on this device's cores and with `threads`.

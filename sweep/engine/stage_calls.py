@@ -99,7 +99,8 @@ class MeasureCall:
     import_dir: str
     measure: Mapping[str, Any]
     threads: int
-    threshold: float
+    threshold: float | None
+    """Largest difference from the expected output; none: any, and it is recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         import_dir=attempt.input("import", ImportResult).folder(),
         measure=measure,
         threads=int(options["threads"]),
-        threshold=float(options["threshold"]),
+        threshold=None if options["threshold"] is None else float(options["threshold"]),
     )
 
 

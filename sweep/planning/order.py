@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from sweep.study.axes import axis_names, by_promise
 from sweep.study.spec import NATIVE, Cell, Study
 
 __all__ = ["by_information"]
@@ -57,9 +58,7 @@ class _Ranking:
         native_first = sorted(study.targets, key=lambda target: target.attrs["kind"] != NATIVE)
         self._places: dict[Hashable, int] = {
             **{("target", target.name): place for place, target in enumerate(native_first)},
-            **{("layout", layout): place for place, layout in enumerate(study.layouts)},
-            **{("precision", precision): place for place, precision in enumerate(study.precisions)},
-            **{("batch", batch): place for place, batch in enumerate(study.batches)},
+            **{(axis, value): place for axis, values in study.choices.items() for place, value in enumerate(values)},
             **{("opt_level", level): place for place, level in enumerate(_LEVELS)},
         }
 
@@ -68,8 +67,7 @@ class _Ranking:
 
     def promise(self, cell: Cell) -> _Promise:
         """The less, the likelier is the cell to be the fastest of its model and device. Unlisted values come last."""
-        axes = ("opt_level", "target", "precision", "layout", "batch")
-        places = (self._places.get((axis, getattr(cell, axis)), len(self._places)) for axis in axes)
+        places = (self._places.get((axis, cell.value(axis)), len(self._places)) for axis in by_promise())
         return (*self._tuners[cell.tuner], *places)
 
     def wave(self, cell: Cell, *, is_first: bool, is_base: bool) -> _Rank:
@@ -82,4 +80,4 @@ class _Ranking:
 
 def _choices(cell: Cell) -> tuple[Hashable, ...]:
     """All but the tuner."""
-    return cell.model, cell.device, cell.target, cell.opt_level, cell.layout, cell.precision, cell.batch
+    return tuple(cell.value(axis) for axis in axis_names() if axis != "tuner")

@@ -8,21 +8,20 @@ take seconds.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sweep.files.sweep_dir import records_folder
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
 from sweep.planning.stage import KINDS, Stage
 from sweep.planning.versions import versions_of
+from sweep.study.axes import all_axes, axes_under, stage_options, unusual
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.model_file import LIGHT
+from sweep.study.precisions import tolerance_of
 from sweep.study.spec import NATIVE, TVM, Cell, Study
 
-__all__ = ["THRESHOLDS", "SharedStages"]
+__all__ = ["SharedStages"]
 
-THRESHOLDS = {"float32": 1e-3, "float16": 1e-2}
-"""Largest difference from the reference output; float16 keeps 11 bits of a number."""
 _NO_HINTS: Mapping[str, Any] = {}  # plain: stages are pickled
 
 
@@ -43,7 +42,8 @@ class SharedStages:
             for kind in KINDS
             for runtime in dict.fromkeys((TVM, *study.runtimes))
         }
-        self._measure = asdict(study.measure)
+        self._measure = study.measure.options
+        self._axes = {kind: tuple(axis.name for axis in all_axes() if axis.stage == kind) for kind in KINDS}
         self.by_id: dict[str, Stage] = {}
         """Inputs before what takes them."""
 
@@ -60,14 +60,14 @@ class SharedStages:
     # -- one kind each ------------------------------------------------------------------------------------------------
 
     def _import(self, cell: Cell) -> str:
-        key = ("import", cell.model, cell.batch)
+        key = ("import", cell.model, *self._taken("import", cell))
         if key in self._ids:
             return self._ids[key]
         model = self._models[cell.model]
         options = {
             "sha256": model.sha256,
             "inputs": {name: list(shape) for name, shape in model.inputs.items()},
-            "batch": cell.batch,
+            **stage_options("import", cell.axes),
             "seed": self._study.seed,
             # The networks of the onnx package have constant weights, on which wrong code can go unseen
             "weights": "random" if model.source.startswith(LIGHT) else "as-is",
@@ -78,17 +78,12 @@ class SharedStages:
 
     def _lower(self, cell: Cell, imported: str) -> str:
         target = self._full_target(cell)
-        key = ("lower", imported, cell.opt_level, cell.layout, cell.precision, target.text)
+        key = ("lower", imported, *self._taken("lower", cell), target.text)
         if key in self._ids:
             return self._ids[key]
         options = self._once(
             key[:1] + key[2:],
-            lambda: {
-                "opt_level": cell.opt_level,
-                "layout": cell.layout,
-                "precision": cell.precision,
-                "target": target.data,
-            },
+            lambda: {**stage_options("lower", cell.axes), "target": target.data},
         )
         label = f"lower {self._compiled(cell)}{self._where(cell)}"
         stage = Stage("", "lower", options.data, _NO_HINTS, (imported,), label)
@@ -98,8 +93,9 @@ class SharedStages:
         target = self._full_target(cell)
         tuner = self._tuners[cell.tuner]
         options = self._once(
-            ("tune", cell.tuner, cell.device, target.text),
+            ("tune", cell.tuner, cell.device, target.text, *self._taken("tune", cell)),
             lambda: {
+                **stage_options("tune", cell.axes),
                 "tuner": {"name": tuner.name, "options": dict(tuner.options)},
                 "device": cell.device,
                 "target": target.data,
@@ -124,7 +120,10 @@ class SharedStages:
 
     def _build(self, cell: Cell, inputs: tuple[str, ...]) -> str:
         target = self._full_target(cell)
-        options = self._once(("build", target.text), lambda: {"target": target.data})
+        options = self._once(
+            ("build", target.text, *self._taken("build", cell)),
+            lambda: {**stage_options("build", cell.axes), "target": target.data},
+        )
         hints = self._once(("build hints", cell.device), lambda: {"linker": self._devices[cell.device].linker})
         label = f"build {self._compiled(cell)} {cell.tuner}{self._where(cell)}"
         return self._add(Stage("", "build", options.data, hints.data, inputs, label), options.text)
@@ -132,14 +131,15 @@ class SharedStages:
     def _measured(self, cell: Cell, inputs: tuple[str, ...]) -> str:
         device = self._devices[cell.device]
         options = self._once(
-            ("measure", cell.device, cell.runtime, cell.precision),
+            ("measure", cell.device, cell.runtime, cell.precision, *self._taken("measure", cell)),
             lambda: {
+                **stage_options("measure", cell.axes),
                 "runtime": cell.runtime,
                 "device": cell.device,
                 "device_target": dict(device.target),
                 "threads": device.threads,
                 "measure": self._measure,
-                "threshold": THRESHOLDS[cell.precision],
+                "threshold": tolerance_of(cell.precision),
             },
         )
         what = f"{self._compiled(cell)} {cell.tuner}" if cell.is_compiled else f"{_network(cell)} {cell.runtime}"
@@ -164,9 +164,13 @@ class SharedStages:
             self._options[key] = _Options(make())
         return self._options[key]
 
+    def _taken(self, kind: str, cell: Cell) -> tuple[Any, ...]:
+        """The values of a cell that the options of a kind of stage hold."""
+        return tuple([cell.value(name) for name in self._axes[kind]])
+
     def _compiled(self, cell: Cell) -> str:
         """A network and what it is compiled with: of all tuners and devices one text."""
-        key = ("compiled", cell.model, cell.batch, cell.opt_level, cell.layout, cell.precision, cell.target)
+        key = ("compiled", cell.model, *self._taken("import", cell), *self._taken("lower", cell), cell.target)
         if key not in self._ids:
             self._ids[key] = _compiled(cell)
         return self._ids[key]
@@ -201,9 +205,9 @@ class _Options:
 
 
 def _network(cell: Cell) -> str:
-    return cell.model if cell.batch == 1 else f"{cell.model} batch{cell.batch}"
+    return " ".join([cell.model, *unusual(cell.axes, (axis for axis in axes_under() if axis.stage == "import"))])
 
 
 def _compiled(cell: Cell) -> str:
-    unusual = [word for word, usual in ((cell.layout, "NCHW"), (cell.precision, "float32")) if word != usual]
-    return " ".join([_network(cell), f"O{cell.opt_level}", *unusual, cell.target])
+    lowered = unusual(cell.axes, (axis for axis in axes_under() if axis.stage == "lower"))
+    return " ".join([_network(cell), f"O{cell.opt_level}", *lowered, cell.target])

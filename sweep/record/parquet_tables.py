@@ -19,7 +19,14 @@ from sweep.analysis.saved import SUMMARY_KEY, read_saved, read_table
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.sweep_dir import SweepDir
-from sweep.record.schemas import MEASUREMENTS, RESULTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS
+from sweep.record.schemas import (
+    MEASUREMENTS,
+    RESULTS,
+    TUNING_CURVES,
+    TUNING_RECORDS,
+    TUNING_TASKS,
+    with_further_axes,
+)
 from sweep.record.table_source import SOURCE_KEY
 
 __all__ = [
@@ -43,10 +50,10 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
     """
     about = {SUMMARY_KEY: results.summary.to_json().encode()}
     tables = {
-        "results": _table(results.cells, RESULTS.with_metadata(about)),
-        "measurements": _table(results.measurements, MEASUREMENTS),
-        "curves": _table(results.curves, TUNING_CURVES),
-        "tasks": _table(results.tasks, TUNING_TASKS),
+        "results": _table(results.cells, with_further_axes(RESULTS).with_metadata(about)),
+        "measurements": _table(results.measurements, with_further_axes(MEASUREMENTS)),
+        "curves": _table(results.curves, with_further_axes(TUNING_CURVES)),
+        "tasks": _table(results.tasks, with_further_axes(TUNING_TASKS)),
         "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
     }
     return [_write(_with_source(table, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-__all__ = ["MEASUREMENTS", "RESULTS", "TUNING_CURVES", "TUNING_RECORDS", "TUNING_TASKS"]
+from sweep.study.axes import FIRST, axis_of, further_axes
+from sweep.study.axis import Axis
+
+__all__ = ["MEASUREMENTS", "RESULTS", "TUNING_CURVES", "TUNING_RECORDS", "TUNING_TASKS", "with_further_axes"]
 
 
 def _column(name: str, kind: pa.DataType, meaning: str, unit: str = "") -> pa.Field:
@@ -20,17 +23,22 @@ _IDENTITY = [
     _column("cell_id", pa.string(), "hash of the cell's axes; the same in every sweep"),
     _column("cell_name", pa.string(), "short name of the cell, distinct within its study"),
 ]
-_AXES = [
-    _column("model", pa.string(), "name of the model"),
-    _column("target", pa.string(), "name of the target; - for a reference runtime"),
-    _column("tuner", pa.string(), "label of the tuner; - for a reference runtime"),
-    _column("opt_level", pa.int8(), "opt level 0 to 4; null for a reference runtime"),
-    _column("layout", pa.string(), "tensor layout of the model's activations"),
-    _column("precision", pa.string(), "number type of weights and activations"),
-    _column("batch", pa.int32(), "samples in one call", "samples"),
-    _column("device", pa.string(), "device of the cluster file"),
-    _column("runtime", pa.string(), "tvm, or the reference runtime that measured this row"),
-]
+
+
+def _of_axis(axis: Axis) -> pa.Field:
+    types = {"text": pa.string(), "int8": pa.int8(), "int32": pa.int32()}
+    return _column(axis.name, types[axis.type], axis.meaning, axis.unit)
+
+
+_AXES = [_of_axis(axis_of(name)) for name in FIRST]
+
+
+def with_further_axes(schema: pa.Schema) -> pa.Schema:
+    """With columns for the axes that there are now beside the first ones, behind those."""
+    at = schema.get_field_index(_AXES[-1].name) + 1
+    for axis in reversed(further_axes()):
+        schema = schema.insert(at, _of_axis(axis))
+    return schema
 
 
 def _latency(name: str, meaning: str) -> pa.Field:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.files.sweep_dir import TABLES, SweepDir
+from sweep.study.axes import further_axes
 
 __all__ = ["SOURCE_KEY", "is_current", "source_of"]
 
@@ -32,6 +33,8 @@ def source_of(sweep_dir: Path) -> str:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL_BYTES))
             found.update(f"{size}:".encode() + file.read())
+    for axis in further_axes():  # columns that tables made without a package that brings an axis do not have
+        found.update(f"{axis.name}\n".encode())
     for log in sorted(home.records.glob("**/*.jsonl")):
         found.update(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n".encode())
     return found.hexdigest()[:16]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.answer import Best, configuration, untuned_note
+from sweep.analysis.answer import Best, configuration, untuned_note, work
 from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.analysis.results import NO_TUNER
 
@@ -48,12 +48,11 @@ def best_table(best: Sequence[Best]) -> BestTable | None:
     if len(best) <= _CARDS_SHOWN:
         return None
     devices = list(dict.fromkeys(one.device for one in best))
-    places: dict[tuple[str, int], dict[str, Card]] = {}
+    places: dict[tuple[str, str], dict[str, Card]] = {}
     for one in best:
-        places.setdefault((one.model, one.batch), {})[one.device] = _card(one)
+        places.setdefault((one.model, _work(one)), {})[one.device] = _card(one)
     rows = [
-        (model, f"{model}{_batch(batch)}", [found.get(device) for device in devices])
-        for (model, batch), found in places.items()
+        (model, f"{model}{work}", [found.get(device) for device in devices]) for (model, work), found in places.items()
     ]
     return BestTable(devices, rows)
 
@@ -76,12 +75,12 @@ def _card(best: Best) -> Card:
     return Card(
         model=best.model,
         device=best.device,
-        where=f"{best.model} on {best.device}{_batch(best.batch)}",
+        where=f"{best.model} on {best.device}{_work(best)}",
         ms=as_ms(row["latency_ms_median"]),
         how=configuration(row),
         facts=facts,
     )
 
 
-def _batch(batch: int) -> str:
-    return "" if batch == 1 else f", batch {batch}"
+def _work(best: Best) -> str:
+    return "".join(f", {words}" for words in work(best.row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -18,23 +19,20 @@ from sweep.report.table_columns import (
     tuner_name,
     varies,
 )
+from sweep.study.axes import axes_under, axis_of
 
 __all__ = ["RankedLine", "Ranking", "ranking"]
 
 Row = Mapping[str, Any]
 _ROWS_SHOWN = 2000
 """About: a table of more makes a phone stand still; the CSV has them all."""
-_FILTERED: Mapping[str, Callable[[Row], str]] = MappingProxyType(
+_CHOSEN: Mapping[str, Callable[[Row], str]] = MappingProxyType(
     {
         "model": lambda row: str(row["model"]),
         "device": lambda row: str(row["device"]),
         "target": lambda row: str(row["target"]),
         "tuner": tuner_name,
         "opt level": lambda row: "-" if row["opt_level"] is None else f"O{row['opt_level']}",
-        "layout": lambda row: str(row["layout"]),
-        "precision": lambda row: str(row["precision"]),
-        "batch": lambda row: str(row["batch"]),
-        "status": lambda row: str(row["status"]),
     }
 )
 _NOTHING = "-"
@@ -92,6 +90,16 @@ def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     )
 
 
+def _filtered() -> dict[str, Callable[[Row], str]]:
+    """What the table can be filtered by, and how a row's value reads."""
+    listed = {axis.name: partial(_text_of, axis.name) for axis in axes_under()}
+    return {**_CHOSEN, **listed, "status": partial(_text_of, "status")}
+
+
+def _text_of(key: str, row: Row) -> str:
+    return str(row[key] if key in row else axis_of(key).default)
+
+
 def _css(column: Column) -> str:
     return " ".join(["number"] * bool(column.value) + ["aside"] * (column.title in _NOT_ON_PAPER))
 
@@ -100,17 +108,17 @@ def _line(
     row: Row, columns: Sequence[Column], filters: Mapping[str, object], best: frozenset[str], runs_at: str
 ) -> RankedLine:
     css = "best" if row["cell_id"] in best else "reference" if row["runtime"] == REFERENCE else str(row["status"])
-    run_id = row["mlflow_run_id"]
+    run_id, values = row["mlflow_run_id"], _filtered()
     return RankedLine(
         css=css,
-        filters={name: _FILTERED[name](row) for name in filters},
+        filters={name: values[name](row) for name in filters},
         cells=[(column.text(row), column.value(row) if column.value else None) for column in columns],
         link=f"{runs_at}{run_id}" if run_id else None,
     )
 
 
 def _filters(rows: Sequence[Row]) -> dict[str, list[str]]:
-    found = {name: dict.fromkeys(value(row) for row in rows) for name, value in _FILTERED.items()}
+    found = {name: dict.fromkeys(value(row) for row in rows) for name, value in _filtered().items()}
     chosen = {name: [value for value in values if value != _NOTHING] for name, values in found.items()}
     chosen["opt level"].sort()
     return {name: values for name, values in chosen.items() if len(values) > 1}

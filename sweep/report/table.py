@@ -18,6 +18,7 @@ from sweep.analysis.results import REFERENCE, Results
 from sweep.report.table_columns import Column, best_ids, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
+from sweep.study.axes import FIRST, axes_under, value_in
 
 __all__ = ["failure_lines", "render_results", "time_line"]
 
@@ -57,7 +58,8 @@ def _rendered(results: Results, console: Console) -> Group:
 def _model_table(model: str, rows: Sequence[Row], console: Console, each: int) -> Table:
     columns = main_columns(rows)
     one = next((row for row in rows if row["runtime"] != REFERENCE), rows[0])
-    fixed = [f"{axis} {one[axis]}" for axis in ("target", "layout", "precision", "batch") if not varies(rows, axis)]
+    axes = [axis.name for axis in axes_under() if axis.name in FIRST or value_in(one, axis.name) != axis.default]
+    fixed = [f"{axis} {value_in(one, axis)}" for axis in ("target", *axes) if not varies(rows, axis)]
     title = Text(model, style="bold")
     title.append(f"   {', '.join(fixed)}" if fixed else "", style="dim")
     unbounded = console.options.update(max_width=1000)

@@ -10,6 +10,8 @@ from typing import Any
 from sweep.analysis.answer import best_cells, untuned_note
 from sweep.analysis.formatting import as_bytes, as_duration, as_ms, as_percent, as_times
 from sweep.analysis.results import NO_TUNER, REFERENCE
+from sweep.study.axes import axes_under, compared_within, value_in
+from sweep.study.axis import Axis
 
 __all__ = [
     "Column",
@@ -57,14 +59,15 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
     def key(row: Row) -> tuple[Any, ...]:
         median = row["latency_ms_median"]
-        return models[row["model"]], devices[row["device"]], row["batch"], median is None, median or 0.0
+        work = (value_in(row, axis) for axis in compared_within() if axis not in ("model", "device"))
+        return models[row["model"]], devices[row["device"]], *work, median is None, median or 0.0
 
     return sorted(rows, key=key)
 
 
-def place_of(row: Row) -> tuple[str, int, str]:
+def place_of(row: Row) -> tuple[Any, ...]:
     """Model, batch and device: within these, one cell can be said to be slower than another."""
-    return row["model"], row["batch"], row["device"]
+    return tuple(value_in(row, axis) for axis in compared_within())
 
 
 def rows_each(rows: Sequence[Row]) -> int:
@@ -78,7 +81,7 @@ def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
 
     rows: ranked.
     """
-    seen: Counter[tuple[str, int, str]] = Counter()
+    seen: Counter[tuple[Any, ...]] = Counter()
     shown = []
     for row in rows:
         seen[place_of(row)] += 1
@@ -94,7 +97,7 @@ def best_ids(rows: Sequence[Row]) -> frozenset[str]:
 
 def varies(rows: Sequence[Row], axis: str) -> bool:
     """Whether the compiled cells among the rows differ on this axis."""
-    return len({row[axis] for row in rows if row["runtime"] != REFERENCE}) > 1
+    return len({value_in(row, axis) for row in rows if row["runtime"] != REFERENCE}) > 1
 
 
 def main_columns(rows: Sequence[Row]) -> list[Column]:
@@ -107,9 +110,7 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
         Column(
             "opt", lambda row: "-" if row["opt_level"] is None else f"O{row['opt_level']}", keep=9, about="opt level"
         ),
-        Column("layout", lambda row: str(row["layout"]), axis="layout", keep=3),
-        Column("precision", lambda row: str(row["precision"]), axis="precision", keep=3),
-        Column("batch", lambda row: str(row["batch"]), axis="batch", value=lambda row: row["batch"], keep=6),
+        *(_of_axis(axis) for axis in axes_under()),
         _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
         Column("±", _spread, value=_half_width, keep=4, about="half the 95 % interval of the median, as a share of it"),
         Column(
@@ -171,6 +172,16 @@ def tuner_name(row: Row) -> str:
     if row["runtime"] != "tvm":
         return runtime_name(row)
     return "untuned" if row["tuner"] == NO_TUNER else str(row["tuner"])
+
+
+def _of_axis(axis: Axis) -> Column:
+    def value(row: Row) -> Any:
+        return value_in(row, axis.name)
+
+    is_number = axis.type != "text"
+    return Column(
+        axis.name, lambda row: str(value(row)), axis=axis.name, value=value if is_number else None, keep=axis.keep
+    )
 
 
 def _number(title: str, key: str, show: Callable[[Any], str], keep: int = 0, about: str = "") -> Column:

@@ -17,6 +17,7 @@ from sweep.report.table import failure_lines, time_line
 from sweep.report.table_columns import Column, fastest, main_columns, ranked, rows_each
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import pool_table, sentences
+from sweep.study.axes import compared_within, value_in
 
 __all__ = ["as_csv", "as_json", "as_markdown"]
 
@@ -40,7 +41,7 @@ def as_json(results: Results) -> str:
         "question": results.summary.question,
         "answer": answer(results),
         "best": [
-            {"model": one.model, "batch": one.batch, "device": one.device, "cell_id": one.row["cell_id"]}
+            {**{axis: value_in(one.row, axis) for axis in compared_within()}, "cell_id": one.row["cell_id"]}
             for one in best_cells(results.cells)
         ],
         "summary": asdict(results.summary),

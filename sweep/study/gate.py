@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from sweep.errors import StudyError
+from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
@@ -16,8 +17,8 @@ from sweep.study.model_file import read_model
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.runtime_choice import read_runtimes
-from sweep.study.spec import AXES, Budget, Measure, Rule, Study, Target
-from sweep.study.study_form import MeasureForm, RuleForm, StudyForm
+from sweep.study.spec import Budget, Measure, Rule, Study, Target
+from sweep.study.study_form import MeasureForm, RuleForm, StudyForm, study_form
 from sweep.study.targets.written_target import read_target
 from sweep.study.tuner_entry import read_tuner
 from sweep.suggestions import hint, listed
@@ -32,7 +33,7 @@ def load_study(path: Path) -> Study:
     when the grid meets a cluster, in `sweep.study.grid`.
     """
     path = Path(path)
-    form = fill_in(StudyForm, read_yaml(path, "study file"), path)
+    form = fill_in(study_form(), read_yaml(path, "study file"), path)
     _check_batches(form, path)
     models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
@@ -50,10 +51,7 @@ def load_study(path: Path) -> Study:
         models=models,
         targets=targets,
         tuners=tuners,
-        opt_levels=_distinct("opt_levels", form.opt_levels, path),
-        layouts=_distinct("axes.layout", form.axes.layout, path),
-        precisions=_distinct("axes.precision", form.axes.precision, path),
-        batches=_distinct("axes.batch", form.axes.batch, path),
+        choices={axis.name: _distinct(axis.study_key, form.values_of(axis), path) for axis in listed_axes()},
         devices=None if form.devices is None else _distinct("devices", form.devices, path),
         exclude=tuple(_rule(rule) for rule in form.exclude),
         include=tuple(_rule(rule) for rule in form.include),
@@ -83,7 +81,7 @@ def load_cluster(path: Path) -> Cluster:
 
 def study_json_schema() -> dict[str, Any]:
     """The JSON schema of a study file, for editors."""
-    return _json_schema(StudyForm, "A sweep study")
+    return _json_schema(study_form(), "A sweep study")
 
 
 def cluster_json_schema() -> dict[str, Any]:
@@ -131,15 +129,16 @@ def _refuse_equal_targets(targets: tuple[Target, ...], file: Path) -> None:
 
 def _check_batches(form: StudyForm, file: Path) -> None:
     """The batch axis sets the leading dimension, so a shape that says another one would be passed over in silence."""
+    batches = form.values_of(axis_of("batch"))
     for index, model in enumerate(form.models):
         for name, shape in () if isinstance(model, str) else model.inputs.items():
-            if shape[0] not in form.axes.batch:
+            if shape[0] not in batches:
                 raise StudyError(
                     f"has the leading dimension {shape[0]}, which is no value of axes.batch",
                     file=file,
                     key=f"models[{index}].inputs.{name}",
                     value=shape,
-                    allowed=f"{listed(form.axes.batch)}, or axes: {{batch: [{shape[0]}]}}",
+                    allowed=f"{listed(batches)}, or axes: {{batch: [{shape[0]}]}}",
                 )
 
 
@@ -147,10 +146,10 @@ def _check_rules(study: Study) -> None:
     """Rules may speak only of what the study has; devices are known later."""
     known = study.axes
     # A rule that adds cells may go beyond the axes, but not name what is defined nowhere
-    defined = {axis: known[axis] for axis in ("model", "target", "tuner", "runtime")}
+    defined = {axis: values for axis, values in known.items() if axis not in study.choices}
     for key, rules, values in (("exclude", study.exclude, known), ("include", study.include, defined)):
         for index, rule in enumerate(rules):
-            for axis in AXES:
+            for axis in axis_names():
                 for value in rule.get(axis, ()) if axis in values else ():
                     if value not in values[axis]:
                         near = hint(value, map(str, values[axis])) if isinstance(value, str) else ""

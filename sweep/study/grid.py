@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterator, Mapping
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.study.axes import all_axes, listed_axes, loops
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
 from sweep.study.runtimes import runtime_of
-from sweep.study.spec import AXES, NO_CHOICE, TVM, Cell, Rule, Study
+from sweep.study.spec import TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
 
 __all__ = ["MAX_CELLS", "LeftOut", "cells", "left_out"]
 
 MAX_CELLS = 1_000_000
 """Beyond this a grid is taken for a slip of the pen."""
-
-_AS_IMPORTED_LAYOUT = "NCHW"
-_AS_IMPORTED_PRECISION = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +79,9 @@ class _Grid:
 
     def _refused_on(self, device: str) -> Iterator[LeftOut]:
         """One entry a runtime where it refuses all models for one reason, else one for each that it refuses."""
-        batches = self._axes["batch"]
         for runtime in self._study.rivals:
             reasons = {
-                model: {self._refusal(_rival_cell(model, batch, device, runtime)): batch for batch in batches}
+                model: {self._refusal(cell): cell for cell in _of_rival(runtime, model, device, self._axes)}
                 for model in self._axes["model"]
             }
             every = set().union(*reasons.values())
@@ -91,8 +89,9 @@ class _Grid:
                 yield LeftOut(runtime, device, reason)
                 continue
             for model, of_model in reasons.items():
-                for reason, batch in of_model.items():
-                    where = "" if len(of_model) == 1 else f" at batch {batch}"
+                for reason, cell in of_model.items():
+                    work = ", ".join(f"{axis} {cell.value(axis)}" for axis in _rival_loops())
+                    where = "" if len(of_model) == 1 else f" at {work}"
                     if reason is not None:
                         yield LeftOut(f"{runtime} for {model}{where}", device, reason)
 
@@ -165,35 +164,30 @@ class _Grid:
 
     def _size(self, axes: Mapping[str, tuple[Any, ...]], device: str, named: Container[str] = ()) -> int:
         """How many cells these axes have on a device, before any exclusion, without making them."""
-        models, batches = len(axes["model"]), len(axes["batch"])
-        targets = len([target for target in axes["target"] if target in self._fitting[device]])
-        compiled = models * batches * targets
-        for axis in ("tuner", "opt_level", "layout", "precision"):
-            compiled *= len(axes[axis])
-        total = compiled if TVM in axes["runtime"] else 0
-        most = total + models * batches * len(self._rivals(axes, named))
-        if most > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
-            return most
-        return total + sum(1 for model in axes["model"] for _ in self._rival_cells(axes, model, device, named))
+        there = self._there(axes, device)
+        compiled = len(axes["model"]) * math.prod(len(there[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
+        rivals = math.prod(len(axes[axis]) for axis in ("model", *_rival_loops())) * len(self._rivals(axes, named))
+        if compiled + rivals > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
+            return compiled + rivals
+        return compiled + sum(1 for model in axes["model"] for _ in self._rival_cells(axes, model, device, named))
+
+    def _there(self, axes: Mapping[str, tuple[Any, ...]], device: str) -> Mapping[str, tuple[Any, ...]]:
+        """The same, with the targets that fit the device."""
+        return {**axes, "target": tuple(target for target in axes["target"] if target in self._fitting[device])}
 
     def _rivals(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str]) -> list[str]:
         """Runtimes other than TVM with cells here: none where a rule names an axis on which they have no such value."""
-        if any(axis in named for axis in ("target", "tuner", "opt_level")):
-            return []
-        if "layout" in named and _AS_IMPORTED_LAYOUT not in axes["layout"]:
-            return []
-        if "precision" in named and _AS_IMPORTED_PRECISION not in axes["precision"]:
-            return []
+        for axis in all_axes():
+            if not axis.in_other_runtimes and axis.name in named and axis.absent not in axes[axis.name]:
+                return []
         return [name for name in self._study.rivals if name in axes["runtime"]]
 
     def _rival_cells(
         self, axes: Mapping[str, tuple[Any, ...]], model: str, device: str, named: Container[str]
     ) -> Iterator[Cell]:
         """Those of a model on a device that their runtimes take."""
-        for runtime, batch in itertools.product(self._rivals(axes, named), axes["batch"]):
-            cell = _rival_cell(model, batch, device, runtime)
-            if self._refusal(cell) is None:
-                yield cell
+        for runtime in self._rivals(axes, named):
+            yield from (cell for cell in _of_rival(runtime, model, device, axes) if self._refusal(cell) is None)
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -210,26 +204,35 @@ class _Grid:
 
     def _is_there(self, cell: Cell) -> bool:
         in_axes = all(
-            getattr(cell, axis) in self._axes[axis]
-            for axis in AXES
-            if cell.is_compiled or axis in ("model", "batch", "device")
+            cell.value(axis.name) in self._axes[axis.name]
+            for axis in all_axes()
+            if cell.is_compiled or axis.in_other_runtimes
         )
         return in_axes and not _matches(cell, self._exclude)
 
     def _product(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str] = ()) -> Iterator[Cell]:
         for model, device in itertools.product(axes["model"], axes["device"]):
             yield from self._rival_cells(axes, model, device, named)
-            if TVM not in axes["runtime"]:
-                continue
-            targets = [target for target in axes["target"] if target in self._fitting[device]]
-            for target, layout, precision, batch, tuner, opt_level in itertools.product(
-                targets, axes["layout"], axes["precision"], axes["batch"], axes["tuner"], axes["opt_level"]
-            ):
-                yield Cell(model, target, tuner, opt_level, layout, precision, batch, device, TVM)
+            if TVM in axes["runtime"]:
+                fixed = {"model": model, "device": device, "runtime": TVM}
+                yield from _cells(fixed, self._there(axes, device), loops())
 
 
-def _rival_cell(model: str, batch: int, device: str, runtime: str) -> Cell:
-    return Cell(model, NO_CHOICE, NO_CHOICE, None, _AS_IMPORTED_LAYOUT, _AS_IMPORTED_PRECISION, batch, device, runtime)
+def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names: Sequence[str]) -> Iterator[Cell]:
+    """One for each combination of the values of the named axes, beside the fixed ones."""
+    for values in itertools.product(*(axes[name] for name in names)):
+        yield Cell.of({**fixed, **dict(zip(names, values, strict=True))})
+
+
+def _of_rival(runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]) -> Iterator[Cell]:
+    """The cells of a runtime that runs the network as it was imported."""
+    absent = {axis.name: axis.absent for axis in all_axes() if not axis.in_other_runtimes}
+    return _cells({**absent, "model": model, "device": device, "runtime": runtime}, axes, _rival_loops())
+
+
+def _rival_loops() -> tuple[str, ...]:
+    """Listed axes whose values other runtimes are measured at too."""
+    return tuple(axis.name for axis in listed_axes() if axis.in_other_runtimes)
 
 
 def _chosen_devices(study: Study, cluster: Cluster) -> list[Device]:
@@ -251,4 +254,4 @@ def _compiled(rules: tuple[Rule, ...] | list[Rule]) -> list[list[tuple[str, froz
 
 
 def _matches(cell: Cell, rules: list[list[tuple[str, frozenset[Any]]]]) -> bool:
-    return any(all(getattr(cell, axis) in values for axis, values in rule) for rule in rules)
+    return any(all(cell.value(axis) in values for axis, values in rule) for rule in rules)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fnmatch import translate
 
 from sweep.errors import StudyError
-from sweep.study.spec import AXES, Cell
+from sweep.study.axes import axis_names
+from sweep.study.spec import Cell
 from sweep.suggestions import hint, listed
 
 __all__ = ["Selection", "parse_selection", "select"]
@@ -42,8 +43,9 @@ def parse_selection(text: str) -> Selection:
         values = [value.strip() for value in written.split("|")]
         if not equals or not all(values):
             raise StudyError("is not of the form", key=_KEY, value=part, allowed=_FORM)
-        if axis not in AXES:
-            raise StudyError(f"names no axis{hint(axis, AXES)}", key=_KEY, value=axis, allowed=listed(AXES))
+        names = axis_names()
+        if axis not in names:
+            raise StudyError(f"names no axis{hint(axis, names)}", key=_KEY, value=axis, allowed=listed(names))
         if axis in axes:
             raise StudyError("names an axis twice", key=_KEY, value=axis, allowed=f"{axis}=VALUE|VALUE")
         axes[axis] = re.compile("|".join(translate(value) for value in values))
@@ -70,7 +72,7 @@ def select(cells: Sequence[Cell], selection: Selection) -> list[int]:
 
 
 def _value(cell: Cell, axis: str) -> str:
-    value = getattr(cell, axis)
+    value = cell.value(axis)
     return "-" if value is None else str(value)
 
 

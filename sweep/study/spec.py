@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sweep.study.axes import FIRST, axes_under, axis_names, axis_of, further_axes, listed_axes, unusual, value_in
+from sweep.study.identity import identifying
 
 if TYPE_CHECKING:
     from sweep.study.cluster.cluster import Device
 
 __all__ = [
-    "AXES",
     "NATIVE",
-    "NO_CHOICE",
     "RELATIVE_TRIALS",
     "TVM",
     "Budget",
@@ -32,18 +33,18 @@ __all__ = [
 TVM = "tvm"
 """The runtime of what is compiled here; every other one runs the network as it was imported."""
 
-AXES = ("model", "target", "tuner", "opt_level", "layout", "precision", "batch", "device", "runtime")
-"""The axes of the grid, in the order in which a cell names them."""
-
 NATIVE = "native"
 """The kind of the target that stands for each device's own CPU."""
-
-NO_CHOICE = "-"
-"""Target and tuner of a cell that is not compiled here: its runtime makes these choices itself."""
 
 RELATIVE_TRIALS = 2
 """Trials of a workload whose relative (the same heavy block, with something else around it) has all the trials that a
 task may have: the relative's best schedule when there is one, and when it is done."""
+
+_FIRST = frozenset(FIRST)
+_DEFAULTS = {axis.name: axis.default for axis in listed_axes()}
+_FIRST_OF_MEASURE = frozenset(
+    "repeat max_repeat rounds relative_interval time_limit_s min_repeat_ms warmup number cache_flush timeout_s".split()
+)
 
 Rule = Mapping[str, tuple[Any, ...]]
 """Axis -> the values a rule speaks of; a cell matches when every named axis has one of them."""
@@ -127,6 +128,15 @@ class Measure:
     timeout_s: float = 600.0
     """For the whole measurement of a cell."""
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the options of a measure stage hold, and its id is made of: the first ten, others where not the default.
+
+        So a further option leaves what was measured without it as it is.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        return identifying(asdict(self), _FIRST_OF_MEASURE, defaults)
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -147,10 +157,8 @@ class Study:
     models: tuple[Model, ...]
     targets: tuple[Target, ...]
     tuners: tuple[TunerSpec, ...]
-    opt_levels: tuple[int, ...]
-    layouts: tuple[str, ...]
-    precisions: tuple[str, ...]
-    batches: tuple[int, ...]
+    choices: Mapping[str, tuple[Any, ...]]
+    """Values of the axes that a file lists, by the axis; one that is not there has its default alone."""
     devices: tuple[str, ...] | None
     """Keys of the cluster file; none: every device that the target fits."""
     exclude: tuple[Rule, ...]
@@ -171,10 +179,7 @@ class Study:
             "model": tuple(model.name for model in self.models),
             "target": tuple(target.name for target in self.targets),
             "tuner": tuple(tuner.label for tuner in self.tuners),
-            "opt_level": self.opt_levels,
-            "layout": self.layouts,
-            "precision": self.precisions,
-            "batch": self.batches,
+            **{axis.name: self.choices.get(axis.name, (axis.default,)) for axis in listed_axes()},
             "runtime": self.runtimes,
         }
 
@@ -199,6 +204,37 @@ class Cell:
     device: str
     runtime: str
     """`tvm`, or another; a cell of another has no opt level, and its target and tuner are `-`."""
+    more: tuple[tuple[str, str | int], ...] = ()
+    """Name and value of each further axis on which it differs from the default, by name."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], unknown: Mapping[str, str | int] | None = None) -> Cell:
+        """The cell of these values, by axis; an axis that is not named has its default, and what is no axis is ignored.
+
+        unknown: values of axes that only another installation may know. Raises KeyError where an axis without a default
+        has no value.
+        """
+        chosen: dict[str, Any] = {
+            name: values[name] if name in values or name not in _DEFAULTS else _DEFAULTS[name] for name in FIRST
+        }
+        further = further_axes()
+        if further or unknown:  # seldom, and a grid may have a million cells
+            defaults = {axis.name: axis.default for axis in further}
+            more = identifying({name: value_in(values, name) for name in defaults}, (), defaults)
+            chosen["more"] = tuple(sorted({**(unknown or {}), **more}.items()))
+        return cls(**chosen)
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Cell:
+        """From what `to_json` gave, among other keys, also in an earlier version, or one that knew further axes: these
+        are kept, so that the cell has the id that it had there. Raises KeyError.
+        """
+        return cls.of(entry, entry.get("more"))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON has it; further axes apart, and only where it differs from their default."""
+        more = {"more": dict(self.more)} if self.more else {}
+        return {**{axis: getattr(self, axis) for axis in FIRST}, **more}
 
     @property
     def is_compiled(self) -> bool:
@@ -206,18 +242,41 @@ class Cell:
         return is_compiled(self.runtime)
 
     @property
+    def axes(self) -> dict[str, Any]:
+        """Its value on each axis."""
+        return {name: self.value(name) for name in axis_names()}
+
+    def value(self, axis: str) -> Any:
+        """Its value on an axis. Raises StudyError where there is no such axis."""
+        if axis in _FIRST:
+            return getattr(self, axis)
+        for name, value in self.more:
+            if name == axis:
+                return value
+        return axis_of(axis).default
+
+    @property
     def id(self) -> str:
         """16 hex digits, the same for the same choices wherever they are written."""
-        text = json.dumps({axis: getattr(self, axis) for axis in AXES}, sort_keys=True, separators=(",", ":"))
+        choices = {axis: getattr(self, axis) for axis in FIRST} | dict(self.more)
+        text = json.dumps(choices, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
         """Short and distinct within a study: what differs in most studies, then what is not the usual value."""
         choices = [self.target, self.tuner, f"O{self.opt_level}"] if self.is_compiled else [self.runtime]
-        unusual = [
-            *([self.layout] if self.layout != "NCHW" else []),
-            *([self.precision] if self.precision != "float32" else []),
-            *([f"batch{self.batch}"] if self.batch != 1 else []),
-        ]
-        return " ".join([self.model, *choices, *unusual, self.device])
+        return " ".join([self.model, *choices, *self.labels, self.device])
+
+    @property
+    def labels(self) -> list[str]:
+        """Labels of what is not the usual value, of the axes that a study need not mention."""
+        return [*unusual(self.axes, axes_under()), *(str(value) for _, value in self.unknown)]
+
+    @property
+    def unknown(self) -> tuple[tuple[str, str | int], ...]:
+        """Values on axes that are not known here, of a plan that another installation has written."""
+        if not self.more:
+            return ()
+        known = axis_names()
+        return tuple((name, value) for name, value in self.more if name not in known)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
 
-from sweep.study.reading.form import AXIS_BATCH, Form, Layout, Name, OneOrMany, OptLevel, Precision, Slug, refuse
+from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
+from sweep.study.axis import Axis
+from sweep.study.reading.form import Form, Name, OneOrMany, Slug, refuse
 from sweep.study.tuners import TunerEntry
 
-__all__ = ["AxesForm", "BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm"]
+__all__ = ["BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm", "study_form"]
 
 Dimension = Annotated[int, Field(ge=1, le=1 << 31)]
 Shape = Annotated[list[Dimension], Field(min_length=1, max_length=8)]
@@ -64,26 +67,8 @@ class TargetForm(Form):
     keys: list[str] | None = Field(None, description="TVM's schedule keys.", examples=[["arm_cpu", "cpu"]])
 
 
-class AxesForm(Form):
-    """Further axes."""
-
-    layout: list[Layout] = Field(["NCHW"], min_length=1, description="Layout of the activations inside the network.")
-    precision: list[Precision] = Field(["float32"], min_length=1, description="Type that the network computes in.")
-    batch: list[AXIS_BATCH] = Field([1], min_length=1, description="Size of the leading dimension of the inputs.")
-
-
 class RuleForm(Form):
     """Some cells, by their values on some axes; a list means any of its values."""
-
-    model: OneOrMany[str] | None = None
-    target: OneOrMany[str] | None = None
-    tuner: OneOrMany[str] | None = None
-    opt_level: OneOrMany[OptLevel] | None = None
-    layout: OneOrMany[Layout] | None = None
-    precision: OneOrMany[Precision] | None = None
-    batch: OneOrMany[AXIS_BATCH] | None = None
-    device: OneOrMany[str] | None = None
-    runtime: OneOrMany[str] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -180,7 +165,12 @@ def _empty_is_empty(value: Any) -> Any:
 
 
 class StudyForm(Form):
-    """A study: a grid of benchmarks, and the question that it answers."""
+    """A study: a grid of benchmarks, and the question that it answers.
+
+    Not to be filled in itself: what depends on the axes that there are is in the form that `study_form` gives.
+    """
+
+    model_config = ConfigDict(defer_build=True)
 
     study: Slug = Field(
         description="Its name: small letters, digits and dashes; the MLflow experiment is named so.",
@@ -202,17 +192,13 @@ class StudyForm(Form):
         description="Ways to search schedules, each a name or a mapping with options.",
         examples=[["none", {"name": "xgb", "trials_per_task": 32}]],
     )
-    opt_levels: list[OptLevel] = Field([3], min_length=1, description="Recipes of compiler passes, 0 to 4.")
-    axes: Annotated[AxesForm, BeforeValidator(_empty_is_empty)] = Field(AxesForm(), description="Further axes.")
+    opt_levels: list[Any] = Field([])
+    axes: Any = None
     devices: list[str] | None = Field(
         None, min_length=1, description="Keys of the cluster file; by default every device that a target fits."
     )
-    exclude: list[RuleForm] = Field(
-        [], description="Cells to leave out.", examples=[[{"tuner": "xgb", "opt_level": 0}]]
-    )
-    include: list[RuleForm] = Field(
-        [], description="Cells to add, also excluded ones; an axis that is not named has all its values."
-    )
+    exclude: list[Any] = Field([])
+    include: list[Any] = Field([])
     runtimes: list[str] = Field(
         ["tvm", "onnxruntime"],
         min_length=1,
@@ -236,3 +222,51 @@ class StudyForm(Form):
         BudgetForm(), description="What a run may cost."
     )
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")
+
+    def values_of(self, axis: Axis) -> list[Any]:
+        """What it lists for an axis."""
+        values: list[Any] = getattr(self, axis.key) if axis.key else getattr(self.axes, axis.name)
+        return values
+
+
+def study_form() -> type[StudyForm]:
+    """The form of a study file, with the axes and the values that there are now."""
+    return _study_form(AXES.version, tuple(axis.choices for axis in all_axes()))
+
+
+@lru_cache(maxsize=1)
+def _study_form(version: int, choices: tuple[Any, ...]) -> type[StudyForm]:
+    """Made once, and again when there is another axis or value."""
+    lists: dict[str, Any] = {axis.name: _list_of(axis) for axis in axes_under()}
+    values: dict[str, Any] = {axis.name: (_choice_of(axis), None) for axis in all_axes()}
+    axes: Any = create_model("AxesForm", __base__=Form, __doc__="Further axes.", **lists)
+    rules: Any = list[create_model("RuleForm", __base__=RuleForm, __doc__=RuleForm.__doc__, **values)]  # type: ignore[misc]
+    example = [[{"tuner": "xgb", "opt_level": 0}]]
+    all_values = "Cells to add, also excluded ones; an axis that is not named has all its values."
+    fields: dict[str, Any] = {
+        **{axis.key: _list_of(axis) for axis in listed_axes() if axis.key},
+        "axes": (Annotated[axes, BeforeValidator(_empty_is_empty)], Field(axes(), description="Further axes.")),
+        "exclude": (rules, Field([], description="Cells to leave out.", examples=example)),
+        "include": (rules, Field([], description=all_values)),
+    }
+    doc = "A study: a grid of benchmarks, and the question that it answers."
+    return create_model("StudyForm", __base__=StudyForm, __doc__=doc, **fields)
+
+
+def _list_of(axis: Axis) -> tuple[Any, Any]:
+    """The field of a form for an axis' values."""
+    values: Any = list[_value_of(axis)]  # type: ignore[misc]
+    return values, Field([axis.default], min_length=1, description=axis.about or axis.meaning)
+
+
+def _choice_of(axis: Axis) -> Any:
+    """The type of what a rule says of an axis."""
+    values: Any = OneOrMany[_value_of(axis)]  # type: ignore[misc]
+    return values | None
+
+
+def _value_of(axis: Axis) -> Any:
+    """The type of one value, for pydantic."""
+    if axis.choices:
+        return Literal[axis.choices]
+    return str if axis.type == "text" else Annotated[int, Field(ge=axis.least, le=axis.most)]

@@ -136,7 +136,8 @@ def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
     if level not in RECIPES:
         raise LowerFailed(f"no recipe for opt_level {level}; there are {', '.join(map(str, RECIPES))}")
     passes = list(RECIPES[level].passes)
-    converted = _conversions(str(options.get("layout") or "NCHW"), str(options.get("precision") or "float32"), level)
+    precision = options.get("dtype") or options.get("precision") or "float32"  # a precision may have another name
+    converted = _conversions(str(options.get("layout") or "NCHW"), str(precision), level)
     # Before the first function: ToMixedPrecision takes operators only
     at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, "LegalizeOps") if name in passes)
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again

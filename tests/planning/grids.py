@@ -32,18 +32,20 @@ def model(name: str, content: str | None = None) -> Model:
     return Model(name, f"{name}.onnx", Path(f"/models/{name}.onnx"), sha256, {"data": (1, 3, 8, 8)})
 
 
+LISTED = {"opt_levels": "opt_level", "layouts": "layout", "precisions": "precision", "batches": "batch"}
+
+
 def study(**changes: Any) -> Study:
-    """A small study, changed."""
+    """A small study, changed; values of a listed axis by its plural."""
+    changes = {**changes, "choices": dict(changes.get("choices", {}))}
+    changes["choices"] |= {axis: changes.pop(plural) for plural, axis in LISTED.items() if plural in changes}
     plain = Study(
         name="s",
         question="?",
         models=(model("a"),),
         targets=(Target("native", TARGETS["native"]),),
         tuners=(TUNERS["none"],),
-        opt_levels=(3,),
-        layouts=("NCHW",),
-        precisions=("float32",),
-        batches=(1,),
+        choices={},
         devices=None,
         exclude=(),
         include=(),
@@ -81,10 +83,12 @@ def studies(draw: st.DrawFn) -> Study:
         models=tuple(model(name, draw(st.sampled_from([None, "shared"]))) for name in names),
         targets=tuple(Target(name, TARGETS[name]) for name in draw(_some(TARGETS))),
         tuners=tuple(TUNERS[label] for label in draw(_some(TUNERS))),
-        opt_levels=draw(_some(range(5))),
-        layouts=draw(_some(["NCHW", "NHWC"], 2)),
-        precisions=draw(_some(["float32", "float16"], 2)),
-        batches=draw(_some([1, 2, 8], 2)),
+        choices={
+            "opt_level": draw(_some(range(5))),
+            "layout": draw(_some(["NCHW", "NHWC"], 2)),
+            "precision": draw(_some(["float32", "float16"], 2)),
+            "batch": draw(_some([1, 2, 8], 2)),
+        },
         seed=draw(st.integers(0, 3)),
         runtimes=draw(st.sampled_from([("tvm",), ("tvm", "onnxruntime")])),
     )
@@ -97,10 +101,7 @@ def rules(draw: st.DrawFn, of: Study) -> dict[str, tuple[Any, ...]]:
         "model": [each.name for each in of.models],
         "target": [each.name for each in of.targets],
         "tuner": [each.label for each in of.tuners],
-        "opt_level": of.opt_levels,
-        "layout": of.layouts,
-        "precision": of.precisions,
-        "batch": of.batches,
+        **{axis: of.axes[axis] for axis in LISTED.values()},
         "device": ["one", "two"],
     }
     return {axis: draw(_some(axes[axis], 2)) for axis in draw(_some(axes))}

@@ -131,17 +131,18 @@ def test_one_more_value_on_an_axis_only_adds(data: st.DataObject) -> None:
     axis, values = data.draw(
         st.sampled_from(
             [
-                ("opt_levels", (*study.opt_levels, *(set(range(5)) - set(study.opt_levels)))),
-                ("batches", (*study.batches, 16)),
+                ("opt_level", (*study.axes["opt_level"], *(set(range(5)) - set(study.axes["opt_level"])))),
+                ("batch", (*study.axes["batch"], 16)),
                 ("models", (*study.models, model("new"))),
                 ("tuners", tuple({tuner.label: tuner for tuner in (*study.tuners, *TUNERS.values())}.values())),
-                ("layouts", ("NHWC", "NCHW")),
-                ("precisions", ("float16", "float32")),
+                ("layout", ("NHWC", "NCHW")),
+                ("precision", ("float16", "float32")),
                 ("runtimes", ("tvm", "onnxruntime")),
             ]
         )
     )
-    before, after = make_plan(study, cluster()), make_plan(dataclasses.replace(study, **{axis: values}), cluster())
+    changes = {"choices": {**study.choices, axis: values}} if axis in study.axes else {axis: values}
+    before, after = make_plan(study, cluster()), make_plan(dataclasses.replace(study, **changes), cluster())
     assert set(before.stages) <= set(after.stages)
     assert _by_cell(before).items() <= _by_cell(after).items()
 

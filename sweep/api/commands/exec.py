@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from sweep.analysis.measurements import repeats_of
 from sweep.analysis.statistics import summarise
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, measure_stage, perform_stage
-from sweep.api.session.table_cache import refresh
 from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.sweep_dir import SweepDir
@@ -22,8 +20,9 @@ from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measu
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
+from sweep.study.axes import stage_options
 from sweep.study.cluster.cluster import Cluster, Device
-from sweep.study.spec import NATIVE, TVM, Measure, Target
+from sweep.study.spec import NATIVE, TVM, Cell, Measure, Target
 
 __all__ = ["Executed", "execute"]
 
@@ -88,7 +87,7 @@ def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | 
     with EngineSession(alone, made.sweep_dir) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
         measured = _measure(engine, made, device, built, measure or Measure())
-    done = Executed(str(what), key, made.cell, measured, made.sweep_dir / built.folder() / "lib.so")
+    done = Executed(str(what), key, made.cell.name, measured, made.sweep_dir / built.folder() / "lib.so")
     append_line(SweepDir(made.sweep_dir).executions, json.dumps({"t": time.time(), **done.as_dict()}))
     return done
 
@@ -99,9 +98,7 @@ class _Made:
 
     sweep_dir: Path
     of: BuildResult | TuneResult
-    cell: str
-    axes: Mapping[str, Any]
-    """Of the cell: its row of the results."""
+    cell: Cell
     imported: StageResult
 
 
@@ -117,14 +114,14 @@ def _find(what: Path) -> _Made:
         imported = next((result for result in results if isinstance(result, ImportResult)), ImportResult())
         for result in results:
             if isinstance(result, BuildResult | TuneResult) and result.files_dir == relative:
-                return _Made(sweep_dir, result, cell["name"], _axes(sweep_dir, cell["id"]), imported)
+                return _Made(sweep_dir, result, Cell.from_json(cell), imported)
     raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
 
 
 def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -> BuildResult:
     """Lower the network for the device's own target and build it with the log's schedules."""
     target = Target(NATIVE, {"kind": NATIVE}).on(device)
-    options = {name: made.axes[name] for name in ("opt_level", "layout", "precision")} | {"target": target}
+    options = stage_options("lower", made.cell.axes) | {"target": target}
     lowered = perform_stage(engine, "lower", LowerResult, options, {"import": made.imported}, device)
     inputs = {"lower": lowered, "tune": records}
     options = {"target": target, "records": records.records_dir}
@@ -132,13 +129,5 @@ def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -
 
 
 def _measure(engine: Engine, made: _Made, device: Device, built: BuildResult, measure: Measure) -> Measurement:
-    options = measure_stage(TVM, str(made.axes["precision"]), device, measure)
+    options = measure_stage(TVM, made.cell.precision, device, measure)
     return perform_stage(engine, "measure", Measurement, options, {"import": made.imported, "build": built}, device)
-
-
-def _axes(sweep_dir: Path, cell_id: str) -> Mapping[str, Any]:
-    from sweep.record.parquet_tables import read_results
-
-    refresh(sweep_dir)
-    rows = read_results(sweep_dir).to_pylist()
-    return next(row for row in rows if row["cell_id"] == cell_id)

@@ -23,7 +23,7 @@ from sweep.engine.stage_calls import MeasureCall
 from sweep.errors import DeviceLost, SweepError
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.fingerprint import fingerprint
-from sweep.planning.shared_stages import THRESHOLDS
+from sweep.study.precisions import tolerance_of
 from sweep.study.spec import TVM, Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
 
@@ -74,7 +74,7 @@ class NetworkWork:
         is work.
         """
         self._sweep_dir, self._out, self._workshop, self._watcher = sweep_dir, out, workshop, watcher
-        self._threshold = THRESHOLDS[precision]
+        self._threshold = tolerance_of(precision)
         self._log = NetworkLog(out)
 
     def run(self, found: Overlay, seats: Sequence[OverlayTarget], schedules: Schedules) -> list[NetworkOnDevice]:

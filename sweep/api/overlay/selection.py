@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.saved import read_table
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
+from sweep.study.axes import axes_of_layers, value_in
 from sweep.study.selection import parse_selection, select
-from sweep.study.spec import AXES, Cell
+from sweep.study.spec import Cell
 from sweep.suggestions import hint, listed
 from sweep.toolchain.tuning.records.overlay_records import ORIGIN
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Choice", "check_name", "choose"]
 
 _OPTIONS = {"model": "--model", "opt_level": "--opt-level"}
-_ALIKE = ("model", "opt_level", "layout", "precision", "batch")
-"""Axes on which cells with the same layers agree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def choose(folder: Path, records: pa.Table, asked: Asked) -> Choice:
         return _of_logs(records, asked)
     rows = read_table(folder, "tasks").to_pylist()
     rows = _meant(rows, asked)
-    axes = {axis: _one(rows, axis) for axis in _ALIKE}
+    axes = {axis: _one(rows, axis) for axis in axes_of_layers()}
     there = list(dict.fromkeys(row["device"] for row in rows))
     for key in asked.keys or ():
         check_name(key, there, "--keys")
@@ -119,12 +118,12 @@ def _meant(rows: list[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
             rows = [row for row in rows if row[axis] == value]
     if asked.only is None:
         return rows
-    cells = [Cell(**{axis: row[axis] for axis in AXES}) for row in rows]
+    cells = [Cell.of(row) for row in rows]
     return [rows[index] for index in select(cells, parse_selection(asked.only))]
 
 
 def _one(rows: Sequence[Mapping[str, Any]], axis: str) -> Any:
-    values = sorted({row[axis] for row in rows})
+    values = sorted({value_in(row, axis) for row in rows})
     if len(values) > 1:
         key = _OPTIONS.get(axis, f"--only {axis}=")
         raise StudyError(f"is needed: there are several {_plural(axis)}", key=key, allowed=listed(values))

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from sweep import errors
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
 from sweep.planning.results import StageResult
-from sweep.planning.shared_stages import THRESHOLDS
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
+from sweep.study.precisions import tolerance_of
 from sweep.study.spec import Measure, Target
 from sweep.suggestions import hint, listed
 
@@ -54,8 +53,8 @@ def measure_stage(runtime: str, precision: str, device: Device, measure: Measure
         "device": device.key,
         "device_target": dict(device.target),
         "threads": device.threads,
-        "measure": asdict(measure),
-        "threshold": THRESHOLDS[precision],
+        "measure": measure.options,
+        "threshold": tolerance_of(precision),
     }
 
 

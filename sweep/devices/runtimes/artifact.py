@@ -69,7 +69,7 @@ def measure_on(
     remote: Remote,
     artifact: Artifact,
     sampling: Sampling,
-    threshold: float,
+    threshold: float | None,
     place: MeasuringPlace,
     kernel: SentinelKernel | None,
 ) -> dict[str, Any]:

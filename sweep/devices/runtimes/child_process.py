@@ -29,7 +29,7 @@ def measure_in_child(
     import_dir: Path,
     measure: Mapping[str, Any],
     place: MeasuringPlace,
-    threshold: float,
+    threshold: float | None,
     kernel: SentinelKernel | None = None,
 ) -> dict[str, Any]:
     """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout."""

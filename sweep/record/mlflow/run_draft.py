@@ -105,12 +105,8 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
 def run_name(cell: Cell) -> str:
     """Of a cell's run: MLflow's lists show some 18 characters, so what is chosen between comes first."""
     chosen = [cell.tuner, f"O{cell.opt_level}"] if cell.is_compiled else [cell.runtime]
-    unusual = [
-        *([f"batch{cell.batch}"] if cell.batch != 1 else []),
-        *([cell.precision] if cell.precision != "float32" else []),
-        *([cell.layout] if cell.layout != "NCHW" else []),
-    ]
-    return " ".join([*chosen, cell.model, *unusual, cell.device, *([cell.target] if cell.is_compiled else [])])
+    target = [cell.target] if cell.is_compiled else []
+    return " ".join([*chosen, cell.model, *reversed(cell.labels), cell.device, *target])
 
 
 def _as_artifact(outcome: CellOutcome) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning_rows import tuning_columns, tuning_curve
 from sweep.planning.results import BuildResult, Measurement, TuneResult
-from sweep.study.spec import AXES
 
 __all__ = [
     "CONTENT_TAG",
@@ -86,8 +85,7 @@ def span(outcome: CellOutcome, now: float) -> tuple[int, int]:
 
 def params(outcome: CellOutcome) -> dict[str, str]:
     """The axes, as text; `-` where one does not apply, since a missing value drops the run from a parallel plot."""
-    values = {axis: getattr(outcome.cell, axis) for axis in AXES}
-    return {axis: "-" if value is None else str(value) for axis, value in values.items()}
+    return {axis: "-" if value is None else str(value) for axis, value in outcome.cell.axes.items()}
 
 
 def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:

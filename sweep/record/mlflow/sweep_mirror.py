@@ -32,6 +32,7 @@ from sweep.record.mlflow.tracking_store import (
     translated,
 )
 from sweep.record.mlflow.ui_view import VIEWS, experiment_tags
+from sweep.study.axes import axes_under, unusual
 
 __all__ = ["MlflowMirror", "SweepIdentity"]
 
@@ -230,7 +231,8 @@ def _parent_points(results: Results, now_ms: int) -> list[Point]:
 
 
 def _place(best: Best) -> str:
-    return f"{best.model} {best.device}" if best.batch == 1 else f"{best.model} batch{best.batch} {best.device}"
+    work = unusual(best.row, (axis for axis in axes_under() if axis.compared_within))
+    return " ".join([best.model, *work, best.device])
 
 
 def _ms(now: float | None) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.record.mlflow.run_values import DERIVED_METRICS, LATENCY
+from sweep.study.axes import USUALLY_SHOWN, parallel_coordinates
 from sweep.study.spec import TVM, Cell
 
 __all__ = ["CELLS", "FAILED", "VIEWS", "experiment_tags", "shown_axes", "view_path", "view_tag"]
@@ -21,9 +22,6 @@ CELLS, FAILED = "cells", "failed"
 """The views, as they are named in addresses."""
 VIEWS = "mlflow.sharedViewState."
 """How their tags begin: read by MLflow from 3.17 on, left alone by others; a value has at most 5,000 characters."""
-_AXES = ("opt_level", "batch", "tuner", "precision", "layout", "device", "target", "model")
-"""In the order of the parallel coordinates, whose first labels are cut at the edge: short ones first."""
-_USUAL = ("opt_level", "tuner", "device", "model")
 _ANSWERS = (LATENCY, *DERIVED_METRICS)
 _CURVES = ("tuning/best_ms", "tuning/best_ms_over_time")
 _RUNS_SHOWN = 20
@@ -37,10 +35,11 @@ def view_tag(view: str) -> str:
 def shown_axes(cells: Iterable[Cell]) -> tuple[str, ...]:
     """What differs among the cells that TVM compiles: an axis of one value takes room and tells nothing."""
     compiled = [cell for cell in cells if cell.is_compiled]
-    return tuple(axis for axis in _AXES if len({getattr(cell, axis) for cell in compiled}) > 1) or _USUAL
+    differ = (axis for axis in parallel_coordinates() if len({cell.value(axis) for cell in compiled}) > 1)
+    return tuple(differ) or USUALLY_SHOWN
 
 
-def experiment_tags(question: str, axes: Sequence[str] = _USUAL) -> dict[str, str]:
+def experiment_tags(question: str, axes: Sequence[str] = USUALLY_SHOWN) -> dict[str, str]:
     """Tags of a study's experiment. `axes`: what its views show."""
     return {
         # The kind decides which pages the UI offers: runs and their charts, not traces of prompts

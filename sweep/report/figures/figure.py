@@ -8,6 +8,7 @@ from typing import Any
 
 from sweep.analysis.results import REFERENCE
 from sweep.report.table_columns import tuner_name, varies
+from sweep.study.axes import axes_under, axis_of, value_in
 
 __all__ = [
     "COLOURS",
@@ -59,8 +60,8 @@ def configuration_label(row: Row, rows: Sequence[Row]) -> str:
     if row["runtime"] == REFERENCE:
         return "ONNX Runtime"
     parts = [tuner_name(row), f"O{row['opt_level']}"]
-    parts += [str(row[axis]) for axis in ("target", "layout", "precision") if varies(rows, axis)]
-    return " ".join(parts + ([f"batch {row['batch']}"] if varies(rows, "batch") else []))
+    beside = (axis for axis in (axis_of("target"), *axes_under()) if varies(rows, axis.name))
+    return " ".join([*parts, *(axis.words(value_in(row, axis.name)) for axis in beside)])
 
 
 def tuner_colours(rows: Sequence[Row]) -> dict[str, str]:

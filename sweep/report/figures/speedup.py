@@ -8,15 +8,16 @@ from typing import Any
 from sweep.analysis.formatting import as_times
 from sweep.analysis.results import NO_TUNER
 from sweep.report.figures.figure import REFERENCE_COLOUR, Figure, Row, plain_layout
-from sweep.report.table_columns import tuner_name
+from sweep.report.table_columns import tuner_name, varies
+from sweep.study.axes import axes_under, value_in
 
 __all__ = ["speedup_bars"]
 
 _PLACES_SHOWN = 24
 """Models or devices in a picture."""
 
-Place = tuple[str, str, int]
-"""Model, device, batch."""
+Place = tuple[str, str, str]
+"""Model, device, and what is to be done there, in words, as far as rows differ in it."""
 
 
 def speedup_bars(rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Figure]:
@@ -37,10 +38,12 @@ def speedup_bars(rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Fi
 
 def _factors(rows: Sequence[Row]) -> dict[str, dict[Place, float]]:
     """By tuner and place: of the least median."""
+    differ = [axis for axis in axes_under() if axis.compared_within and varies(rows, axis.name)]
     best: dict[str, dict[Place, Row]] = {}
     for row in rows:
         if row["status"] == "done" and row["speedup_vs_untuned"] is not None and row["tuner"] != NO_TUNER:
-            place = row["model"], row["device"], row["batch"]
+            work = ", ".join(f"{axis.name} {value_in(row, axis.name)}" for axis in differ)
+            place = row["model"], row["device"], work
             known = best.setdefault(tuner_name(row), {}).get(place)
             if known is None or row["latency_ms_median"] < known["latency_ms_median"]:
                 best[tuner_name(row)][place] = row
@@ -69,8 +72,8 @@ def _figure(
     colours: Mapping[str, str],
     of: int,
 ) -> Figure:
-    many_batches = len({place[2] for place in places}) > 1
-    labels = {place: f"{place[named_by]}{f', batch {place[2]}' if many_batches else ''}" for place in places}
+    differ = len({work for _, _, work in places}) > 1
+    labels = {place: f"{place[named_by]}, {place[2]}" if differ else place[named_by] for place in places}
     bars: list[Mapping[str, Any]] = []
     for tuner, of_tuner in factors.items():
         shown = [place for place in places if place in of_tuner]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
 from sweep.files.sweep_dir import SweepDir
 from sweep.planning.stage import Plan, PlannedCell, Stage
-from sweep.study.spec import AXES, Cell, Study
+from sweep.study.spec import Cell, Study
 
 __all__ = ["SavedSweep", "read_plan", "restore", "saved"]
 
@@ -35,7 +35,7 @@ def saved(study: Study, plan: Plan) -> dict[str, Any]:
         "question": study.question,
         "models": {model.name: {"source": model.source, "sha256": model.sha256} for model in study.models},
         "cells": [
-            {"id": c.cell.id, "name": c.cell.name, **asdict(c.cell), "stages": list(c.stages)} for c in plan.cells
+            {"id": c.cell.id, "name": c.cell.name, **c.cell.to_json(), "stages": list(c.stages)} for c in plan.cells
         ],
         "stages": {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()},
         "naive_stages": plan.naive,
@@ -60,19 +60,17 @@ def restore(sweep_dir: Path) -> SavedSweep:
     """The sweep of a folder, from the folder alone.
 
     Raises:
-        LedgerError: its plan cannot be read, or an earlier version wrote it without the axes of its cells.
+        LedgerError: its plan cannot be read, or an earlier version wrote it without the names of its cells' choices.
     """
-    told = read_plan(sweep_dir)
+    saved_plan = read_plan(sweep_dir)
     try:
-        cells = [
-            PlannedCell(Cell(**{axis: cell[axis] for axis in AXES}), tuple(cell["stages"])) for cell in told["cells"]
-        ]
+        cells = [PlannedCell(Cell.from_json(cell), tuple(cell["stages"])) for cell in saved_plan["cells"]]
         stages = {
             stage_id: Stage(stage_id, stage["kind"], {}, {}, tuple(stage["inputs"]), stage["label"])
-            for stage_id, stage in told["stages"].items()
+            for stage_id, stage in saved_plan["stages"].items()
         }
-        plan = Plan(told["study"], cells, stages, told["naive_stages"])
-        return SavedSweep(told["study"], told["question"], told["models"], plan)
+        plan = Plan(saved_plan["study"], cells, stages, saved_plan["naive_stages"])
+        return SavedSweep(saved_plan["study"], saved_plan["question"], saved_plan["models"], plan)
     except (KeyError, TypeError) as error:
         raise LedgerError(
             f"{SweepDir(sweep_dir).plan} is of an earlier version; the same `sweep run` again writes it anew"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from sweep.suggestions import hint, listed
 
-__all__ = ["AXIS_BATCH", "PATTERNS", "Form", "Layout", "Name", "OneOrMany", "OptLevel", "Precision", "Slug", "refuse"]
+__all__ = ["PATTERNS", "Form", "Name", "OneOrMany", "Slug", "refuse"]
 
 
 def refuse(problem: str, *, allowed: str = "", key: str = "", value: object = None) -> PydanticCustomError:
@@ -61,10 +61,6 @@ PATTERNS = {_SLUG: "small letters, digits and dashes", _NAME: "letters, digits a
 Slug = Annotated[str, StringConstraints(pattern=_SLUG, max_length=80)]
 Name = Annotated[str, StringConstraints(pattern=_NAME, max_length=80)]
 """Becomes part of file names and of the names of runs: no spaces, no slashes."""
-OptLevel = Annotated[int, Field(ge=0, le=4)]
-Layout = Literal["NCHW", "NHWC"]
-Precision = Literal["float32", "float16"]
-AXIS_BATCH = Annotated[int, Field(ge=1, le=65_536)]
 
 OneOrMany = Annotated[
     Annotated[T, Tag("one")] | Annotated[list[T], Field(min_length=1), Tag("many")],

@@ -11,7 +11,7 @@ from sweep.record.mlflow.run_draft import run_name
 from sweep.record.mlflow.run_values import DERIVED_METRICS, cell_tags, metrics, params
 from sweep.record.mlflow.tracking_store import embedded_store, open_client
 from sweep.record.mlflow.ui_view import CELLS, FAILED, experiment_tags, shown_axes, view_path, view_tag
-from sweep.study.spec import AXES
+from sweep.study.axes import axis_names
 from tests.record.fixtures import sweep_outcome
 
 LONGEST = 5_000
@@ -20,12 +20,12 @@ LONGEST = 5_000
 
 def states() -> Iterator[dict[str, Any]]:
     for view in (CELLS, FAILED):
-        yield json.loads(json.loads(experiment_tags("", AXES)[view_tag(view)])["state"])
+        yield json.loads(json.loads(experiment_tags("", axis_names())[view_tag(view)])["state"])
 
 
 def test_a_real_store_takes_the_views_whole(tmp_path: Path) -> None:
     client = open_client(embedded_store(tmp_path)[0])
-    tags = experiment_tags("What is fastest?", AXES)
+    tags = experiment_tags("What is fastest?", axis_names())
     experiment = client.create_experiment("study", tags=tags)
     assert client.get_experiment(experiment).tags == tags
     assert max(map(len, tags.values())) < LONGEST
