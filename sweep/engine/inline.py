@@ -1,5 +1,6 @@
-"""The inline engine: everything from this process, one attempt at a time, but for measurements that wait for a device,
-which are performed together, in turns. For debugging, and where Ray is not.
+"""The inline engine: this process performs one attempt at a time. It is for debugging, and for machines without Ray.
+
+Measurements that wait for one device are performed together, in turns.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ __all__ = ["InlineEngine"]
 
 
 class InlineEngine:
-    """Performs one attempt, or the waiting measurements of one device, in each `poll`. Compilation happens in the
-    forge's children: a crash costs one stage.
+    """Performs one attempt, or the waiting measurements of one device, in each `poll`. Compile workers compile: a
+    crash costs one stage.
     """
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._forge = CompilePool(
+        self._compile_pool = CompilePool(
             site.own_slots(1), site.compile_cores, lent_cores=site.lent_cores, lock_dir=site.lock_dir
         )
         self._devices: dict[str, DeviceWorker] = {}
-        self._lanes: dict[str, SerialQueue] = {}
+        self._device_queues: dict[str, SerialQueue] = {}
         self._tuners: dict[str, TunerWorker] = {}
         self._queue: deque[Attempt] = deque()
         self._progress: deque[Progress] = deque()
@@ -69,9 +70,9 @@ class InlineEngine:
         return reports
 
     def close(self) -> None:
-        """Close sessions and the forge."""
-        for lane in self._lanes.values():
-            lane.close()
+        """Close sessions and the compile server."""
+        for queue in self._device_queues.values():
+            queue.close()
         for tuner in self._tuners.values():
             tuner.close()
         self._tuners.clear()
@@ -79,8 +80,8 @@ class InlineEngine:
             with contextlib.suppress(Exception):  # the way out must go on; a lost session has nothing to give back
                 device.close()
         self._devices.clear()
-        self._lanes.clear()
-        self._forge.close()
+        self._device_queues.clear()
+        self._compile_pool.close()
 
     def _next(self) -> list[Attempt]:
         """One attempt; or all measurements that wait for a device, once what is compiled soon has joined them."""
@@ -118,19 +119,20 @@ class InlineEngine:
             measuring = measure_call(attempt)
             return self._device(measuring.device).measure(measuring)
         call = compile_call(attempt, self._site.sweep_dir)
-        result = self._forge.submit(call.job, dict(call.arguments), call.timeout_s).result()
+        result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
         return {**result, "dir": call.folder}
 
     def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
         if call.key not in self._tuners:
             self._tuners[call.key] = TunerWorker(self._site.sweep_dir, call)
         device = self._device(call.device)
-        lane = self._lanes.setdefault(call.device, SerialQueue(call.device, lanes_of(self._site.devices[call.device])))
+        boards = lanes_of(self._site.devices[call.device])
+        queue = self._device_queues.setdefault(call.device, SerialQueue(call.device, boards))
         service = FutureCandidateService(
             call.target,
             submit=self._build,
-            measure=partial(lane.submit, device.candidate),
-            compare=partial(lane.submit, device.compare),
+            measure=partial(queue.submit, device.candidate),
+            compare=partial(queue.submit, device.compare),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
             linker=call.linker,
         )
@@ -139,7 +141,7 @@ class InlineEngine:
         )
 
     def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
-        return self._forge.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
+        return self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
     def _device(self, key: str) -> DeviceWorker:
         with self._opening:

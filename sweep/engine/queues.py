@@ -1,4 +1,4 @@
-"""Who is next: calls that must not run beside each other, each lane in a thread of its own, answered by futures."""
+"""Executors that run one call at a time in a thread of their own: first come first served, or shared fairly by kind."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FairQueue:
         self._lock = Lock()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self.users = 0
-        """For whoever has several lanes."""
+        """How many callers use this queue now, for a worker that chooses among several queues."""
 
     def submit(self, kind: str, call: Callable[..., T], *args: Any) -> Future[T]:
         """Queue a call of a kind. Raises KeyError for a kind that has no share."""
@@ -97,7 +97,7 @@ class FairQueue:
             waiting = self._waiting[kind].popleft()
         begun = time.monotonic()
         hand_over = waiting.perform()
-        with self._lock:  # before the answer is out: whoever has it may ask whether the lane is idle
+        with self._lock:  # before the answer is out: whoever has it may ask whether the queue is idle
             self._used_s[kind] += (time.monotonic() - begun) / self._shares[kind]
             for idle in self._used_s.keys() - wanting:
                 self._used_s[idle] = max(self._used_s[idle], self._used_s[kind])

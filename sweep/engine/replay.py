@@ -23,12 +23,12 @@ _WORKER = "replay"
 
 
 class ReplayEngine:
-    """Performs attempts by telling how they ended before."""
+    """Performs an attempt by reporting how its stage ended in the recorded sweep."""
 
     def __init__(self, cluster: Cluster, replay: Replay) -> None:
         """Raises LedgerError where the folder is no sweep."""
         self._folder = replay.sweep
-        self._agenda = VirtualClock(replay.speed)
+        self._clock = VirtualClock(replay.speed)
         self._recording = _Recording(replay.sweep)
         self.capacity: Mapping[str, int] = {
             "compile": replay.slots,
@@ -39,15 +39,15 @@ class ReplayEngine:
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt; its end is known at once."""
         known = self._recording.of(attempt.stage)
-        self._agenda.add(attempt, known.seconds if isinstance(known, FinishedStage) else 0.0)
+        self._clock.add(attempt, known.seconds if isinstance(known, FinishedStage) else 0.0)
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Attempts whose end has come."""
-        return [self._report(attempt, seconds) for attempt, seconds in self._agenda.ended(timeout_s)]
+        return [self._report(attempt, seconds) for attempt, seconds in self._clock.ended(timeout_s)]
 
     def close(self) -> None:
         """Nothing is held."""
-        self._agenda.clear()
+        self._clock.clear()
 
     def _report(self, attempt: Attempt, seconds: float) -> Report:
         stage, number = attempt.stage, attempt.number
@@ -61,7 +61,7 @@ class ReplayEngine:
 
 
 class _Recording:
-    """What a sweep's stages have come to."""
+    """The recorded ends of a sweep's stages, by id and by label."""
 
     def __init__(self, folder: Path) -> None:
         state = read_ledger(folder)

@@ -32,20 +32,20 @@ class SimulatedEngine:
             "tune": slots,
             **{f"device:{device.key}": slots * device.count for device in cluster.devices},
         }
-        self._agenda = VirtualClock(self._options.speed)
+        self._clock = VirtualClock(self._options.speed)
 
     def start(self, attempt: Attempt) -> None:
         """Begin an attempt; its end is known at once."""
         seconds = self._seconds(attempt)
-        self._agenda.add(attempt, seconds if attempt.limit_s is None else min(seconds, attempt.limit_s))
+        self._clock.add(attempt, seconds if attempt.limit_s is None else min(seconds, attempt.limit_s))
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Attempts whose simulated end has come; with `speed: 0` the clock jumps to the next one."""
-        return [self._report(attempt, seconds) for attempt, seconds in self._agenda.ended(timeout_s)]
+        return [self._report(attempt, seconds) for attempt, seconds in self._clock.ended(timeout_s)]
 
     def close(self) -> None:
         """Nothing is held."""
-        self._agenda.clear()
+        self._clock.clear()
 
     def _seconds(self, attempt: Attempt) -> float:
         return float(self._options.stage_s.get(attempt.stage.kind, 0.0))

@@ -1,4 +1,4 @@
-"""Where an engine works: the sweep directory, the devices and who owns which core of this host."""
+"""The site of an engine: the sweep directory, the devices, and the owner of each core of this host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Site", "cache_dir", "compile_cores_of", "host_lock_dir", "lent_cores
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What an engine needs to know of the place."""
+    """The folders, devices and cores that an engine works with."""
 
     sweep_dir: Path
     lock_dir: Path

@@ -1,4 +1,4 @@
-"""The tuner's workplace: turns a call into tuning on the toolchain. An engine decides in which process it lives."""
+"""Turns the calls of tune stages into tuning by the toolchain. An engine decides in which process it lives."""
 
 from __future__ import annotations
 

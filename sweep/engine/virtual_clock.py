@@ -1,4 +1,4 @@
-"""What will have ended when, on a clock that runs at any speed: for engines that pretend."""
+"""A priority queue of simulated ends on a virtual clock, of any speed: for simulated and replayed attempts."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ NO_TIME = "no time left"
 
 
 class Dispatcher:
-    """Of one run, which begins with this. `clock`: Unix seconds, for the ledger."""
+    """Dispatches the turns of one run, which begins with this object. `clock`: Unix seconds, for the ledger."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Whoever wants to know what happens in a run: live view, journal, metrics."""
+"""Observers of a run: the live view, the journal, the metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a run may go."""
+"""Options of a run: limits of time, stopping at the first failure, the selection of cells."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What earlier runs have left: which stages stand, and which are to be done again."""
+"""Decides which results of earlier runs stand, and which stages are done again."""
 
 from __future__ import annotations
 

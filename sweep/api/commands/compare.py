@@ -1,4 +1,4 @@
-"""Compares cells of a finished sweep: by its tables, or where those do not tell by what is measured more of both."""
+"""Compares two cells of a finished sweep by its tables, or by further measurements where the tables do not tell."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ImportedLog:
-    """What became of one log."""
+    """The result of importing one log: its format, its records, and the lines that were left out."""
 
     path: str
     device: str
@@ -68,7 +68,7 @@ class ImportedLog:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """What became of all logs, and what the folder holds now."""
+    """The result of importing all logs, and the number of records that the folder now holds."""
 
     logs: Sequence[ImportedLog]
     table: str

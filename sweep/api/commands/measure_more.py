@@ -33,7 +33,7 @@ KEPT = ("run_secs", "warmup_secs", "number", "reference_before_s", "reference_af
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One of the two, and all that a measurement of it takes."""
+    """One of the two cells, with everything that measuring it needs."""
 
     cell_id: str
     device: Device
@@ -42,7 +42,7 @@ class _Side:
 
 
 class Pairing:
-    """Two cells and their devices, for as long as more is measured of them. A context: farm and ledger are its own."""
+    """Measures pairs of blocks of two cells. A context that holds the farm and the sweep's ledger meanwhile."""
 
     def __init__(
         self, sweep_dir: Path, cells: tuple[MeasuredCell, MeasuredCell], cluster: Cluster, minutes: float

@@ -1,4 +1,4 @@
-"""What can be asked without running anything."""
+"""Answers questions about plans and sweeps without running anything."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a sweep stands, by its plan and ledger."""
+    """The state of a sweep, by its plan and ledger: cells by status, stages by state, the running driver."""
 
     study: str
     status: str

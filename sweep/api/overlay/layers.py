@@ -1,4 +1,4 @@
-"""Measuring the candidates of an overlay, layer by layer, until nothing is missing.
+"""Measures the candidates of an overlay, layer by layer, until nothing is missing.
 
 Each answer is on disk before the next one is looked at, so a kill loses what was under way and nothing else.
 """
@@ -47,7 +47,7 @@ Look = Callable[[], tuple[Sequence[Judgement], Schedules]]
 
 
 class Watcher(Protocol):
-    """Is told how far the work is."""
+    """Is told the progress of an overlay's builds and measurements."""
 
     def begin(self, what: str, total: Mapping[str, int]) -> None:
         """So much is to do on each device."""
@@ -65,7 +65,7 @@ class LayerWork:
     def __init__(
         self, sweep_dir: Path, seats: Sequence[OverlayTarget], workshop: Callable[[], OverlayRunner], watcher: Watcher
     ) -> None:
-        """workshop: asked for once there is work."""
+        """workshop: makes the runner, and is called once there is work."""
         self._seats = {seat.key: seat for seat in seats}
         self._workshop, self._watcher = workshop, watcher
         self._records = SweepDir(sweep_dir).records

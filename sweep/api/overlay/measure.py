@@ -1,4 +1,4 @@
-"""An overlay of what was measured on every device: its candidates' times first, then the network that they make."""
+"""Measures an overlay: first the times of its candidates on every device, then the networks built from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measurements of an overlay's networks, a line each, kept from one overlay of a sweep to the next."""
+"""Keeps the measurements of an overlay's networks, a line each, from one overlay of a sweep to the next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NAME = "networks.jsonl"
 
 
 class NetworkLog:
-    """One writer."""
+    """The log of measured networks in a file of lines, which one overlay at a time writes."""
 
     def __init__(self, folder: Path) -> None:
         """Open it, making or mending it; a damaged line counts as not measured."""

@@ -33,7 +33,7 @@ _NETWORKS = "model.csv"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an overlay is of, and what is best."""
+    """The question that an overlay answers: which devices, layers and weights, and the criterion of the choice."""
 
     asked: Asked = field(default_factory=Asked)
     layer: str | None = None
@@ -47,7 +47,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the records of a folder answer."""
+    """The overlay that a folder's records give, with the selection and the records it was computed from."""
 
     overlay: Overlay
     choice: Choice

@@ -1,4 +1,4 @@
-"""What an overlay needs of each device: the network as it was lowered for it, and the target of its code."""
+"""Finds for each device of an overlay the network as it was lowered for it, and the target of its code."""
 
 from __future__ import annotations
 

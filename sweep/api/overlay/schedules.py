@@ -18,7 +18,7 @@ __all__ = ["Schedules"]
 
 
 class Schedules:
-    """Those in the records of a sweep."""
+    """Looks up the native record of a schedule in the logs of a sweep."""
 
     def __init__(self, sweep_dir: Path, records: pa.Table) -> None:
         """records: as tuning_records.parquet."""

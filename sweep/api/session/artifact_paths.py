@@ -1,4 +1,4 @@
-"""Where the files of a sweep lie: of each cell its network, lowered module, tuning records and library."""
+"""Finds the files of each cell of a sweep: its network, lowered module, tuning records and library."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PARTS = {
 
 @dataclass(frozen=True, slots=True)
 class CellFiles:
-    """What there is of one cell."""
+    """The files of one cell, as far as they exist."""
 
     name: str
     files: dict[str, Path]

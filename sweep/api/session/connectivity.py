@@ -1,5 +1,6 @@
-"""Whether what a person names elsewhere answers, and whether a port is free. Looked at first, since others try for
-minutes before they say so, or never do.
+"""Tries whether addresses that a person names answer, and whether a port is free, before anything begins.
+
+TVM's and Ray's own clients try for minutes before they say that nobody answers, or never do.
 """
 
 from __future__ import annotations

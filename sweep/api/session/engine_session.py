@@ -1,4 +1,4 @@
-"""Farm and engine for the time of a run: brought up in order, closed in the other order whatever happens."""
+"""Brings up farm and engine for the time of a run, and closes them in the other order whatever happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The observer of a run that people watch."""
+"""The observer that passes a run's events on to the progress view."""
 
 from __future__ import annotations
 

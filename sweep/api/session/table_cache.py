@@ -1,4 +1,4 @@
-"""The tables of a sweep directory, made anew from plan and ledger where they are not of what is there now.
+"""Reads the tables of a sweep directory, and makes them anew from plan and ledger where they are older than these.
 
 A run writes them at its end. What a killed one left, and a sweep that still runs, have none, or an earlier run's.
 """

@@ -1,4 +1,4 @@
-"""Where a warm start takes its records from: the nearest relatives first."""
+"""Finds the sources of a warm start, and orders them: records of the nearest target first."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class BoardAffinity:
     def __init__(self, tracker: TrackerClient, key: str) -> None:
         self._tracker, self._key = tracker, key
         self._usual: dict[int, str] = {}
-        self._pot: dict[str, Board] = {}
+        self._parked: dict[str, Board] = {}
         self._lock = threading.Lock()
 
     def swapped(self, board: Board) -> Board | None:
@@ -58,26 +58,26 @@ class BoardAffinity:
 
     def _put(self, board: Board) -> None:
         with self._lock:
-            self._pot[board.address] = board
+            self._parked[board.address] = board
 
     def _take_wanted(self) -> Board | None:
         mine = threading.get_ident()
         with self._lock:
             usual = self._usual.get(mine)
             others = set(self._usual.values()) - {usual}
-            wanted = [usual] if usual is not None else [address for address in self._pot if address not in others]
-            chosen = next((self._pot.pop(address) for address in wanted if address in self._pot), None)
+            wanted = [usual] if usual is not None else [address for address in self._parked if address not in others]
+            chosen = next((self._parked.pop(address) for address in wanted if address in self._parked), None)
             if chosen is not None:
                 self._usual[mine] = chosen.address
             return chosen
 
     def _take_any(self, addresses: Sequence[str]) -> Board | None:
         with self._lock:
-            chosen = next((self._pot.pop(address) for address in addresses if address in self._pot), None)
+            chosen = next((self._parked.pop(address) for address in addresses if address in self._parked), None)
             if chosen is not None:
                 self._usual[threading.get_ident()] = chosen.address
             return chosen
 
     def _take_back(self, addresses: Sequence[str]) -> list[Board]:
         with self._lock:
-            return [self._pot.pop(address) for address in addresses if address in self._pot]
+            return [self._parked.pop(address) for address in addresses if address in self._parked]

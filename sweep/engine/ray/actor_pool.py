@@ -2,7 +2,7 @@
 
 Ray is told only of the cores that no device owns. Each device is a custom resource `device:KEY`, held by its actor, so
 that the lease is visible to Ray. Tuners, and devices that are not of the driver's host, are spread over the nodes that
-can take part (see ray_nodes.py) and restarted elsewhere when their node dies.
+can take part (see `nodes`) and restarted elsewhere when their node dies.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _POOL_THREADS = 256  # tune stages of one tuner that wait for their pool at a ti
 
 
 class ActorPool:
-    """Keeps the actors, and counts what they can do at once."""
+    """Makes and keeps the actors, and knows how many attempts they can perform at once."""
 
     def __init__(self, site: Site, session: RaySession, num_cpus: int) -> None:
         """`num_cpus`: cores of the driver's node that search and build may use.
@@ -46,7 +46,7 @@ class ActorPool:
         """
         self.site = replace(site, home=home_node())
         self.builders = Builders({})
-        """Where jobs for the forge are sent."""
+        """The builders, which take jobs for their compile servers."""
         self.capacity: dict[str, int] = {
             "compile": 0,
             "tune": 0,

@@ -1,4 +1,4 @@
-"""The Ray actors: each holds one forge, one tuner or one device session for as long as the sweep runs.
+"""The Ray actors: each holds one compile server, one tuner or one device session for as long as the sweep runs.
 
 A method returns an `Outcome` instead of raising, so that errors keep their class across processes; only the death of
 the actor itself reaches the caller as a Ray error. Ray restarts a dead actor (what it had is on disk) and keeps calls
@@ -56,14 +56,14 @@ def _seen_from_here(site: Site) -> Site:
 
 
 class BuilderActor:
-    """Holds a forge: TVM loaded once, each job in a killable child."""
+    """Holds a compile server: TVM loaded once, each job in a killable child."""
 
     def __init__(self, slots: int, site: Site) -> None:
         from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
         site = _seen_from_here(site)
         _take_cores(site.compile_cores)
-        self._forge = CompilePool(
+        self._compile_pool = CompilePool(
             site.own_slots(slots), site.compile_cores or None, lent_cores=site.lent_cores, lock_dir=site.lock_dir
         )
         self._name = _worker_name("builder")
@@ -73,7 +73,7 @@ class BuilderActor:
         """An import, lower or build stage."""
 
         def run() -> dict[str, Any]:
-            result = self._forge.submit(call.job, dict(call.arguments), call.timeout_s).result()
+            result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
             return {**result, "dir": call.folder}
 
         return perform(run, self._name)
@@ -82,44 +82,45 @@ class BuilderActor:
     def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
         """A tuning candidate; what kills this actor is hardly the candidate, which is built in a child."""
         return perform(
-            lambda: self._forge.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES).result(), self._name
+            lambda: self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES).result(),
+            self._name,
         )
 
     @_ONCE
     def close(self) -> None:
-        """End the forge and its children."""
-        self._forge.close()
+        """End the compile server and its workers."""
+        self._compile_pool.close()
 
 
 class DeviceActor:
-    """Holds the RPC session to one device. Calls wait in threads; its bench lets one at a time on the board, and cells
+    """Holds the RPC session to one device. Calls wait in threads; its worker lets one at a time on the board, and cells
     that are measured at the time in turns.
     """
 
     def __init__(self, key: str, site: Site, builders: Mapping[str, int]) -> None:
         self._builders = Builders(builders)
-        self._bench = DeviceWorker(site.devices[key], site, self._builders.candidate)
+        self._worker = DeviceWorker(site.devices[key], site, self._builders.candidate)
         self._name = _worker_name(f"device {key}")
 
     @ray.method(max_task_retries=0, concurrency_group="measure")
     def measure(self, call: MeasureCall) -> Outcome:
         """A measure stage."""
-        return perform(lambda: self._bench.measure(call), self._name)
+        return perform(lambda: self._worker.measure(call), self._name)
 
     @_TWICE
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Outcome:
         """A tuning candidate."""
-        return perform(lambda: self._bench.candidate(lib, args, options), self._name)
+        return perform(lambda: self._worker.candidate(lib, args, options), self._name)
 
     @_TWICE
     def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> Outcome:
         """Several tuning candidates in turns."""
-        return perform(lambda: self._bench.compare(candidates, options), self._name)
+        return perform(lambda: self._worker.compare(candidates, options), self._name)
 
     @_ONCE
     def close(self) -> None:
         """Give the device back."""
-        self._bench.close()
+        self._worker.close()
 
 
 class TunerActor:
@@ -132,7 +133,7 @@ class TunerActor:
     def __init__(self, site: Site, call: TuneCall, builders: Mapping[str, int], build_slots: int) -> None:
         _take_cores(_seen_from_here(site).compile_cores)
         self._site, self._for, self._build_slots = site, call, build_slots
-        self._bench: TunerWorker | None = None
+        self._worker: TunerWorker | None = None
         self._builders, self._device = Builders(builders), ray.get_actor(device_name(call.device))
         self._name = _worker_name("tuner")
         self._latest: dict[str, Mapping[str, Any]] = {}
@@ -172,15 +173,15 @@ class TunerActor:
     @_ONCE
     def close(self) -> None:
         """Remove what the candidates have left."""
-        if self._bench is not None:
-            self._bench.close()
+        if self._worker is not None:
+            self._worker.close()
 
     def _open(self) -> TunerWorker:
         """Made in the first call, whose outcome an error becomes; one in the constructor ends an actor for good."""
         with self._opening:
-            if self._bench is None:
-                self._bench = TunerWorker(self._site.sweep_dir, self._for)
-            return self._bench
+            if self._worker is None:
+                self._worker = TunerWorker(self._site.sweep_dir, self._for)
+            return self._worker
 
     def _note(self, lower_dir: str, info: Mapping[str, Any]) -> None:
         with self._lock:

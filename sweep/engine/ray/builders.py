@@ -1,7 +1,7 @@
-"""The builders of a run, one a node: each job goes to the one that has the fewest under way for its slots.
+"""Sends jobs to the builders of a run, one a node: each to the builder with the fewest under way for its slots.
 
-Used by the driver, by tuners and by devices, each of which counts what it has sent itself. A builder that died under a
-job is passed over for a while, and a candidate that it had goes to another.
+The driver, tuners and devices use it, and each counts the jobs that it has sent itself. A builder that died under a job
+is passed over for a while, and its candidate goes to another builder.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Candidate:
 
 
 class Builders:
-    """Thread-safe."""
+    """Chooses a builder for each job, and counts the jobs under way at each. Thread-safe."""
 
     def __init__(self, slots: Mapping[str, int]) -> None:
         """`slots`: of each builder, by the name of its actor."""

@@ -1,4 +1,4 @@
-"""What a run reports to Prometheus, by way of Ray: an observer that counts.
+"""Reports a run to Prometheus by way of Ray: an observer that counts.
 
 Ray collects it from this process every 10 s, puts `ray_` before each name, and serves it beside its own metrics, on
 loopback where Ray is embedded. It takes the packages of `ray[default]`; without them nothing is served, and nothing

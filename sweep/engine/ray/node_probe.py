@@ -1,4 +1,4 @@
-"""What a node of a cluster has for a sweep, and why one is not used. Runs on that node; knows nothing of Ray."""
+"""Looks what a node of a cluster has for a sweep, and why it cannot be used. Runs on the node; knows nothing of Ray."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONNECT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """One node as it sees itself."""
+    """A node's own report: its versions, its CPU, and whether it reaches tracker and sweep directory."""
 
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of all that builds and searches; `absent` what is not there."""

@@ -1,4 +1,4 @@
-"""The nodes of a Ray cluster that a sweep can use: who is there, who has come and who has gone.
+"""Keeps count of the nodes of a Ray cluster that a sweep can use: those that are there, have come and have gone.
 
 A node takes part when it has this package and TVM in the driver's versions and sees the sweep directory under the
 driver's path. Whoever does not is named once, with the reason, and the sweep goes on with the others.

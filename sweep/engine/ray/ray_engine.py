@@ -38,8 +38,8 @@ class RayEngine:
             EngineError: the driver's node has no TVM.
         """
         self._session = session
-        self._crew = ActorPool(site, session, num_cpus)
-        self.capacity: Mapping[str, int] = self._crew.capacity
+        self._actors = ActorPool(site, session, num_cpus)
+        self.capacity: Mapping[str, int] = self._actors.capacity
         self._running: dict[ray.ObjectRef[Outcome], _Running] = {}
         self._unsent: list[Report] = []
         self._asked: dict[ray.ObjectRef[Mapping[str, Any]], str] = {}
@@ -56,21 +56,21 @@ class RayEngine:
         try:
             if kind == "tune":
                 tune = tune_call(attempt)
-                tuner = self._crew.tuner(tune)
+                tuner = self._actors.tuner(tune)
                 self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
             elif kind == "measure":
                 measure = measure_call(attempt)
-                self._running[self._crew.device(measure.device).measure.remote(measure)] = _Running(attempt)
+                self._running[self._actors.device(measure.device).measure.remote(measure)] = _Running(attempt)
             else:
-                call = compile_call(attempt, self._crew.site.sweep_dir)
-                self._running[self._crew.builders.send("compile", call)] = _Running(attempt)
+                call = compile_call(attempt, self._actors.site.sweep_dir)
+                self._running[self._actors.builders.send("compile", call)] = _Running(attempt)
         except ray.exceptions.RayError as error:
             raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error
         return {}
 
     def poll(self, timeout_s: float) -> Sequence[Report]:
         """Reports of attempts that have ended, and progress of tuners."""
-        self._crew.look_around()
+        self._actors.look_around()
         self._ask_progress()
         reports, self._unsent = self._unsent, []
         waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
@@ -88,7 +88,7 @@ class RayEngine:
 
     def close(self) -> None:
         """Let the actors give back what they hold, end them and leave Ray."""
-        self._crew.close()
+        self._actors.close()
         self._running.clear()
         self._asked.clear()
         self._session.close()

@@ -1,4 +1,4 @@
-"""Where a pool's time goes: by workload, and how busy search, builders and device are."""
+"""Books a pool's time: by workload, and how busy search, builders and device are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a pool may spend: the limits of its tuner, which all its members share."""
+"""The limits of a pool: trials and hours of its tuner, which all its members share."""
 
 from __future__ import annotations
 

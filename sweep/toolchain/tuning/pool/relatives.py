@@ -1,4 +1,4 @@
-"""Workloads of one family in a pool: what one has found, the others try before they search themselves.
+"""Relatives: workloads of one family in a pool try what one of them has found before they search themselves.
 
 They differ in what surrounds the block that does the work, such as the bias and activation that one opt level fuses and
 another does not. Where the trials of a task are limited, one of them, the leader, gets them all, and the rest a few.

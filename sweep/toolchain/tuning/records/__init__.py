@@ -1,1 +1,1 @@
-"""What tuning leaves on disk, and reads back: native databases, logs of trials, warm starts."""
+"""The records that tuning leaves on disk: native databases, logs of trials and of validations."""

@@ -1,8 +1,8 @@
-"""The native database of a records folder, opened whatever a disk has made of its lines.
+"""Opens the native database of a records folder, also where a disk has damaged its lines.
 
-MetaSchedule takes a file whole or not at all, and dies of an empty line. A record is told by the number of its line,
-and so is its workload; so a damaged line is not taken out. Another stands in its place that says nothing, and what was
-there is kept in a file beside.
+MetaSchedule takes a file whole or not at all, and dies of an empty line. Records and workloads are told by the numbers
+of their lines, so a damaged line is not taken out: an empty record stands in its place, and the damaged bytes are kept
+in a file beside.
 """
 
 from __future__ import annotations

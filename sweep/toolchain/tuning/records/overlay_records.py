@@ -1,4 +1,4 @@
-"""What an overlay has measured on one device: a store like a tuner's, of schedules that mostly others have found.
+"""The records of an overlay on one device: a store like a tuner's, of schedules that mostly others have found.
 
 `trials.jsonl` has a line for each candidate that was measured or failed, `validations.jsonl` one for each time that
 candidates of a workload were measured in turns, and the native database what was valid. So the table of tuning records

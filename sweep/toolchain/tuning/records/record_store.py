@@ -40,7 +40,7 @@ _KEPT_BEST = 8
 
 @dataclass(slots=True)
 class WorkloadHistory:
-    """What the folder knows of one workload."""
+    """The trials and validations of one workload in a records folder."""
 
     trials: int = 0
     valid: int = 0

@@ -1,6 +1,4 @@
-"""What is told of candidates: each trial, and what the best took when they were measured again. Two logs of lines, read
-without TVM.
-"""
+"""Record types and readers of trials.jsonl (each trial) and validations.jsonl (the best, measured again). No TVM."""
 
 from __future__ import annotations
 

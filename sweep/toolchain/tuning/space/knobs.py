@@ -1,4 +1,4 @@
-"""Knobs: what the sampling instructions of a trace leave open, as lists of choices; decisions as choices of them."""
+"""Reads the knobs of a trace from its sampling instructions, and a point's choices into its decisions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What tuners know of a workload and its target, as plain numbers: the loops that multi-level tiling takes apart and
-what they access, the operations of a call, and the machine.
+"""Describes a workload and its target to tuners, as plain numbers: the loops that multi-level tiling takes apart, the
+tensors that they access, the operations of a call, and the CPU.
 """
 
 from __future__ import annotations

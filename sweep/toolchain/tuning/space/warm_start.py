@@ -1,4 +1,4 @@
-"""Warm start: what other sweeps have measured, for a search to begin with.
+"""Warm start: a search begins with what other sweeps have measured.
 
 A source is a records folder of a sweep, or any native MetaSchedule database. The best schedules of the same workload
 are measured first, here and anew: a time is never taken over from another device. All of a source's measurements of the
@@ -31,7 +31,7 @@ _ALL_SEEDS = 6
 
 @dataclass(slots=True)
 class _Known:
-    """What one source knows of one workload."""
+    """One source's schedules and times of one workload."""
 
     trials: list[tuple[int, Sequence[Any], float | None]] = field(default_factory=list)
     """(design, decisions, median in seconds or None)"""

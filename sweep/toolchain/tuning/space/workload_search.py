@@ -44,7 +44,7 @@ class Candidate:
 
 
 class WorkloadSearch:
-    """One workload under one tuner."""
+    """The search for one workload: asks the tuner for points, and gives candidates."""
 
     def __init__(
         self, name: str, workload: str, module: IRModule, *, target: Target, tuner: SearchStrategy, store: RecordStore
