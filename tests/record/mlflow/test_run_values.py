@@ -35,6 +35,46 @@ def test_each_repeat_is_a_step(tuned: CellOutcome) -> None:
     assert len(values(tuned, "repeats/warmup_latency_ms")) == 1
 
 
+def test_the_numbers_of_a_cell_are_those_of_its_repeats(tuned: CellOutcome) -> None:
+    """Each by a number: the interval of the median of 1 to 9 ms is from the second smallest to the second largest."""
+    run_secs = [value / 1e3 for value in (5, 1, 9, 2, 8, 3, 7, 4, 6)]
+    measure = {**tuned.stages["measure"], "run_secs": run_secs, "warmup_secs": [0.02], "number": 4}
+    outcome = replace(tuned, stages={**tuned.stages, "measure": measure})
+    expected = {
+        "latency_ms_median": 5.0,
+        "spread/latency_ms_ci_low": 2.0,
+        "spread/latency_ms_ci_high": 8.0,
+        "spread/latency_ms_min": 1.0,
+        "spread/latency_ms_max": 9.0,
+        "spread/latency_ms_mean": 5.0,
+        "spread/latency_ms_std": 7.5**0.5,
+        "output/max_abs_diff": 3.1e-6,
+        "output/cosine_distance": 1.2e-9,
+        "size/peak_memory_bytes": 48 << 20,
+        "size/artifact_bytes": 5_400_000,
+        "time/build_s": 6.1,
+        "time/tuning_s": tuned.stages["tune"]["tuning_s"],
+        "tuning/trials": 64,
+        "tuning/valid_trials": 61,
+        "tuning/failed_trials": 3,
+        "tuning/naive_trials": 64,
+        "tuning/warm_started_trials": 0,
+        "tuning/search_s": 6.1,
+        "tuning/build_s": 12.0,
+        "tuning/measure_s": 9.4,
+        "tuning/validate_s": 1.5,
+        "tuning/validation_gap_median": 0.03,
+        "tuning/untuned_tasks": 0,
+    }
+    assert {name: values(outcome, name) for name in expected} == {
+        name: [(0, pytest.approx(value))] for name, value in expected.items()
+    }
+    assert values(outcome, "repeats/warmup_latency_ms") == [(0, pytest.approx(20))]
+    # Four calls a repeat: the first of 5 ms each ends 20 ms after the start, the second of 1 ms each 4 ms later
+    times = [point.t_ms for point in rows.metrics(outcome, STARTED_T) if point.name == "repeats/latency_ms"]
+    assert [t_ms - times[0] for t_ms in times[:3]] == [0, 4, 40]
+
+
 def test_a_tainted_cell_is_mirrored_with_its_numbers_and_reasons(tuned: CellOutcome) -> None:
     disturbed = tainted(tuned)
     assert rows.STATUS[disturbed.status] == "FINISHED"
