@@ -1,4 +1,4 @@
-"""A ratio is to the baseline that differs from the cell in nothing else: a wrong one makes every claim of a report wrong."""
+"""A ratio is to the baseline that differs in nothing else: with a wrong one each claim of a report would be wrong."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import yaml
 from sweep.cli import main
 from sweep.running.ledger.ledger import Ledger
 from tests.cli.conftest import CLUSTER, STUDY, Sweep
+from tests.cli.test_bad_input import assert_one_line
 
 ROOT = Path(__file__).parents[2]
 CELLS = 10
@@ -197,7 +198,7 @@ def test_compare_refuses_what_is_no_single_cell(finished: Path, sweep: Sweep, fi
 
 
 def test_compare_wants_a_sweep(tmp_path: Path, sweep: Sweep) -> None:
-    assert sweep("compare", tmp_path, "a", "b").code == 2
+    assert_one_line(sweep("compare", tmp_path, "a", "b"), [f"{tmp_path}", "is not a sweep directory"])
 
 
 def test_where_the_sweeps_are(finished: Path, sweep: Sweep) -> None:

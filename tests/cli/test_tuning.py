@@ -36,7 +36,7 @@ def test_the_same_again_executes_nothing_and_another_wish_is_another_study(here:
 
 
 def test_a_slip_is_in_nobodys_way(here: Path, sweep: Sweep) -> None:
-    assert sweep(*ASKED, "--tuner", "xgbb").code == 2
+    assert_one_line(sweep(*ASKED, "--tuner", "xgbb"), ["did you mean 'xgb'?"])
     assert sweep(*ASKED, "--tuner", "xgb").code == 0
 
 
@@ -53,7 +53,12 @@ def test_its_study_can_be_added_to(here: Path, sweep: Sweep) -> None:
     study = here / "sweeps" / "tune-tiny-sim-0.yaml"
     study.write_text(study.read_text().replace("opt_levels:\n- 3", "opt_levels:\n- 1\n- 3"))
     assert sweep("run", study, "-c", "cluster.yaml").code == 0
-    assert len(pd.read_parquet(here / "sweeps" / "tune-tiny-sim-0" / "results.parquet")) == 3
+    rows = pd.read_parquet(here / "sweeps" / "tune-tiny-sim-0" / "results.parquet")
+    assert set(zip(rows["tuner"], rows["opt_level"].fillna(-1), rows["status"], strict=True)) == {
+        ("-", -1, "done"),
+        ("none", 1, "done"),
+        ("none", 3, "done"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,16 @@ def test_the_quickstart_has_two_devices_that_really_differ() -> None:
     study = load_study(ROOT / "experiments" / "quickstart.yaml")
     cluster = load_cluster(ROOT / "clusters" / "local.yaml")
     plan = make_plan(study, cluster)
-    assert sum(planned.cell.runtime == "tvm" for planned in plan.cells) >= 12
-    assert len({str(stage.options["target"]) for stage in plan.stages.values() if stage.kind == "build"}) == 2
+    compiled = [planned for planned in plan.cells if planned.cell.runtime == "tvm"]
+    stages = [(planned.cell.device, plan.stages[stage]) for planned in compiled for stage in planned.stages]
+    targets = {(device, str(stage.options["target"])) for device, stage in stages if stage.kind == "build"}
+    assert len(targets) == len({target for _, target in targets}) == len(cluster.devices) == 2
+    choices: dict[str, list[Any]] = {device.key: [] for device in cluster.devices}
+    for planned in compiled:
+        choices[planned.cell.device].append((planned.cell.tuner, planned.cell.opt_level))
+    first, second = choices.values()
+    assert first == second
+    assert {("none", level) for level in (0, 1, 2, 3)} | {("random", 3), ("xgb", 3)} == set(first)
 
 
 def _parts(schema: Any) -> list[dict[str, Any]]:

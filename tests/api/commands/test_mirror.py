@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import shutil
@@ -20,6 +21,7 @@ from sweep.cli import main
 from sweep.errors import LedgerError, StudyError
 from sweep.record.mlflow.tracking_store import embedded_store
 from sweep.running.ledger.ledger import Ledger, read_ledger
+from sweep.study.gate import load_study
 from tests.record.servers import LIMIT_S, TrackingServer, postgresql, wait_for
 from tests.record.sweeps import count_in, run_simulated, runs_in
 
@@ -45,7 +47,9 @@ def test_every_cell_is_a_run_that_its_row_names(ended: SweepRun, sweep_dir: Path
     assert found["parent"]["status"] == "FINISHED"
     assert None not in open_results(sweep_dir)["mlflow_run_id"].to_pylist()
     [(dataset, _)] = found[ended.outcome.cells[0].cell.name]["datasets"]
-    assert (dataset["_name"], len(dataset["_digest"])) == ("squeezenet", 32)
+    [network] = load_study(sweep_dir / "study.yaml").models
+    digest = hashlib.sha256(network.path.read_bytes()).hexdigest()[:32]
+    assert (dataset["_name"], dataset["_digest"]) == ("squeezenet", digest)
 
 
 def test_a_store_that_was_lost_is_made_anew_the_same(

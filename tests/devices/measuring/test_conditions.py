@@ -102,12 +102,17 @@ def test_the_largest_cache_is_found() -> None:
 
 
 def test_merge_keeps_what_stays_and_both_of_what_changes() -> None:
-    before, after = conditions.observe(), conditions.observe()
+    observed = conditions.observe()
+    before = observed | {name: float(place) for place, name in enumerate(conditions.CHANGING)}
+    after = observed | {name: place + 100.0 for place, name in enumerate(conditions.CHANGING)}
     merged = conditions.merge(before, after, threads=2)
-    assert merged["host"] == before["host"]
-    assert merged["threads"] == 2
-    assert (merged["at_before"], merged["at_after"]) == (before["at"], after["at"])
-    assert not set(conditions.CHANGING) & set(merged)
+    stays = {name: value for name, value in observed.items() if name not in conditions.CHANGING}
+    assert merged == (
+        stays
+        | {"threads": 2}
+        | {f"{name}_before": float(place) for place, name in enumerate(conditions.CHANGING)}
+        | {f"{name}_after": place + 100.0 for place, name in enumerate(conditions.CHANGING)}
+    )
 
 
 def test_merge_of_nothing_has_the_same_changing_fields() -> None:

@@ -15,6 +15,7 @@ from sweep.engine.simulated import SimulatedEngine
 from sweep.planning.planner import make_plan
 from sweep.record.mlflow.ledger_mirror import LedgerMirror
 from sweep.record.mlflow.mirror_process import MirrorOrder
+from sweep.record.mlflow.tracking_store import open_client
 from sweep.running.driver import drive
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
@@ -75,14 +76,15 @@ def test_cells_come_as_they_settle_and_each_once(folder: Path, tmp_path: Path, e
 
 
 def test_a_run_has_the_ratios_that_are_known_as_it_is_written(folder: Path, tmp_path: Path, empty_store: Path) -> None:
-    follower = following(folder, Path(shutil.copy(empty_store, tmp_path)))
+    database = Path(shutil.copy(empty_store, tmp_path))
+    follower = following(folder, database)
     run_ids, _ = follower.step()
     sweep = restore(folder)
     results = derive(sweep_outcome(sweep.plan, sweep.question, follower.state, folder))
     expected = {row["cell_id"]: row["speedup_vs_untuned"] for row in results.cells}
     assert 10 < sum(ratio not in (None, 1) for ratio in expected.values()) < CELLS / 2 + 1
 
-    client = follower.mirror._client
+    client = open_client(f"sqlite:///{database}")
     found = {cell_id: client.get_run(run_id).data.metrics for cell_id, run_id in run_ids.items()}
     assert {cell_id: metrics.get("speedup_vs_untuned") for cell_id, metrics in found.items()} == expected
     follower.mirror.record_results(results)
@@ -121,7 +123,7 @@ def test_what_was_written_and_lost_is_written_again(folder: Path, tmp_path: Path
     database = Path(shutil.copy(empty_store, tmp_path))
     follower = following(folder, database)
     before, _ = follower.step()
-    client = follower.mirror._client
+    client = open_client(f"sqlite:///{database}")
     for run_id in list(before.values())[:2]:
         client.delete_run(run_id)
     follower.is_open = False  # as after an error

@@ -197,11 +197,13 @@ def test_a_run_that_has_not_ended_and_one_too_many_are_taken_away(sweep_dir: Pat
     mirror = opened(sweep_dir, outcome)
     [whole] = mirror.record_cells(drafts(outcome.cells[:1])).values()
     client = open_client(mirror.tracking_uri)
+    parent, _ = all_runs(sweep_dir, "lost")
+    experiment_id, parent_id = parent.info.experiment_id, parent.info.run_id
     half = ClientWriter(client)
     client.set_terminated = interrupt  # as where the connection is lost before the last call
     with pytest.raises(KeyboardInterrupt):
-        half.write(mirror._experiment_id, mirror._parent_id, drafts(outcome.cells[1:2]))
-    BulkWriter(client._tracking_client.store).write(mirror._experiment_id, mirror._parent_id, drafts(outcome.cells[:1]))
+        half.write(experiment_id, parent_id, drafts(outcome.cells[1:2]))
+    BulkWriter(client._tracking_client.store).write(experiment_id, parent_id, drafts(outcome.cells[:1]))
     assert len(all_runs(sweep_dir, "lost")[1]) == 3
 
     again = opened(sweep_dir, outcome)
@@ -210,7 +212,7 @@ def test_a_run_that_has_not_ended_and_one_too_many_are_taken_away(sweep_dir: Pat
 
     _, children = all_runs(sweep_dir, "lost")
     assert sorted(run.info.run_id for run in children) == sorted([first, second])
-    assert whole in {first, *(run.info.run_id for run in all_deleted(client, mirror._experiment_id))}
+    assert whole in {first, *(run.info.run_id for run in all_deleted(client, experiment_id))}
     assert {run.info.status for run in children} == {"FINISHED"}
 
 
