@@ -1,7 +1,8 @@
 """Distributed batch sweeps of model x target x tuner x opt-level for Apache TVM on Ray.
 
-The public API (`sweep.load_study`, `sweep.plan`, `sweep.run`, `sweep.open_results` and the like) is loaded on first
-use, so that `import sweep` costs nothing.
+The public API is what the command line does, as functions: `sweep.load_study`, `sweep.plan`, `sweep.run`,
+`sweep.open_results` and the others of `__all__`, which `sweep.api` lists by command. It is loaded on first use, so that
+`import sweep` costs nothing.
 """
 
 from __future__ import annotations
@@ -12,44 +13,69 @@ from typing import TYPE_CHECKING, Any
 from sweep.installation import __version__
 
 if TYPE_CHECKING:
-    from sweep.api import (
-        RunOptions,
-        SweepRun,
-        default_sweep_dir,
+    from sweep.api.commands.compare import compare, compare_more
+    from sweep.api.commands.exec import execute
+    from sweep.api.commands.farm import farm_down, farm_status, farm_up
+    from sweep.api.commands.import_logs import LogSource, import_logs
+    from sweep.api.commands.mirror import mirror
+    from sweep.api.commands.overlay import measure_overlay, overlay, overlay_question
+    from sweep.api.commands.read import (
+        explain,
         load_cluster,
         load_study,
         open_results,
         open_table,
         outcome_of,
         plan,
-        run,
         standing,
     )
-    from sweep.api.commands.compare import compare
-    from sweep.api.overlay.overlay import overlay
+    from sweep.api.commands.report import print_report, write_report
+    from sweep.api.commands.run import SweepRun, run
+    from sweep.api.commands.single_model_study import SingleModelStudy, write_study
+    from sweep.api.commands.submit import submit
+    from sweep.api.commands.ui import ui_server
+    from sweep.api.session.artifact_paths import cell_files, sweeps_below
+    from sweep.api.session.claim import default_sweep_dir
+    from sweep.running.options import RunOptions
 
 __all__ = [
+    "LogSource",
     "RunOptions",
+    "SingleModelStudy",
     "SweepRun",
     "__version__",
+    "cell_files",
     "compare",
+    "compare_more",
     "default_sweep_dir",
+    "execute",
+    "explain",
+    "farm_down",
+    "farm_status",
+    "farm_up",
+    "import_logs",
     "load_cluster",
     "load_study",
+    "measure_overlay",
+    "mirror",
     "open_results",
     "open_table",
     "outcome_of",
     "overlay",
+    "overlay_question",
     "plan",
+    "print_report",
     "run",
     "standing",
+    "submit",
+    "sweeps_below",
+    "ui_server",
+    "write_report",
+    "write_study",
 ]
-
-_HOMES = {"compare": "sweep.api.commands.compare", "overlay": "sweep.api.overlay.overlay"}
-"""Of what needs numpy, which the rest does without."""
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(importlib.import_module(_HOMES.get(name, "sweep.api")), name)
+        return importlib.import_module("sweep.api").public(name)
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")

@@ -7,26 +7,69 @@
     ended = sweep.run(study, cluster, options=sweep.RunOptions(only="tuner=none|xgb", max_seconds=3600))
     sweep.open_results(ended.sweep_dir).to_pandas()
 
-Errors are of the tree in `sweep.errors`.
+    command         function
+    plan            plan, explain
+    run             run
+    tune            write_study of a SingleModelStudy, then run
+    submit          submit
+    status, where   standing, cell_files, sweeps_below
+    report          open_results, open_table, print_report, write_report
+    compare         compare, compare_more (--measure-more)
+    exec            execute
+    overlay         overlay, measure_overlay (--measure)
+    import-logs     import_logs
+    mirror, ui      mirror, ui_server
+    farm            farm_up, farm_status, farm_down
+
+Errors are of the tree in `sweep.errors`. Each name is loaded on first use: some take numpy, pyarrow or Ray.
 
 This room puts the others together: it alone knows farm, engine, ledger, MLflow and report at once.
 """
 
-from sweep.api.commands.read import load_cluster, load_study, open_results, open_table, outcome_of, plan, standing
-from sweep.api.commands.run import SweepRun, run
-from sweep.api.session.claim import default_sweep_dir
-from sweep.running.options import RunOptions
+from __future__ import annotations
 
-__all__ = [
-    "RunOptions",
-    "SweepRun",
-    "default_sweep_dir",
-    "load_cluster",
-    "load_study",
-    "open_results",
-    "open_table",
-    "outcome_of",
-    "plan",
-    "run",
-    "standing",
-]
+import importlib
+from typing import Any
+
+__all__ = ["public"]
+
+_HOMES = {
+    "sweep.api.commands.compare": ("compare", "compare_more"),
+    "sweep.api.commands.exec": ("execute",),
+    "sweep.api.commands.farm": ("farm_down", "farm_status", "farm_up"),
+    "sweep.api.commands.import_logs": ("LogSource", "import_logs"),
+    "sweep.api.commands.mirror": ("mirror",),
+    "sweep.api.commands.overlay": ("measure_overlay", "overlay", "overlay_question"),
+    "sweep.api.commands.read": (
+        "explain",
+        "load_cluster",
+        "load_study",
+        "open_results",
+        "open_table",
+        "outcome_of",
+        "plan",
+        "standing",
+    ),
+    "sweep.api.commands.report": ("print_report", "write_report"),
+    "sweep.api.commands.run": ("SweepRun", "run"),
+    "sweep.api.commands.single_model_study": ("SingleModelStudy", "write_study"),
+    "sweep.api.commands.submit": ("submit",),
+    "sweep.api.commands.ui": ("ui_server",),
+    "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),
+    "sweep.api.session.claim": ("default_sweep_dir",),
+    "sweep.running.options": ("RunOptions",),
+}
+"""Module of each name."""
+
+
+def public(name: str) -> Any:
+    """What `sweep` has under a name. Raises AttributeError where there is no such name."""
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+
+
+def __getattr__(name: str) -> Any:
+    """The same for `sweep.api`, but for `overlay`, which is a package here."""
+    return public(name)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli.completion import DEFAULT_CLUSTER, device_keys, selections
-from sweep.errors import StudyError
-from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
     from sweep.study.cluster.cluster import Cluster
@@ -31,8 +29,7 @@ __all__ = [
     "StudyArgument",
     "SweepDirArgument",
     "load_both",
-    "load_place",
-    "show_report",
+    "load_cluster",
     "shown",
 ]
 
@@ -97,20 +94,10 @@ def load_both(study: Path, cluster: Path) -> tuple[Study, Cluster]:
     return load_study(study), load_cluster(cluster)
 
 
-def load_place(path: Path) -> Cluster:
-    from sweep.study.gate import load_cluster
+def load_cluster(path: Path) -> Cluster:
+    from sweep.study import gate
 
-    return load_cluster(path)
-
-
-def show_report(folder: Path, name: str) -> None:
-    from sweep.api.session.table_cache import current_results
-    from sweep.report.writing import FORMATS, print_report
-
-    SweepDir(folder).require_as("DIR")
-    if name not in FORMATS:
-        raise StudyError("no such format", key="--format", value=name, allowed=", ".join(FORMATS))
-    print_report(folder, name, results=current_results(folder))
+    return gate.load_cluster(path)
 
 
 def shown(path: Path) -> str:

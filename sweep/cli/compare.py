@@ -13,7 +13,7 @@ from sweep.cli.arguments import (
     ClusterOption,
     JsonOption,
     SweepDirArgument,
-    load_place,
+    load_cluster,
 )
 from sweep.files.sweep_dir import SweepDir
 
@@ -48,7 +48,7 @@ def compare_command(
                 folder,
                 first,
                 second,
-                load_place(cluster),
+                load_cluster(cluster),
                 minutes=max_minutes,
                 across_hosts=across_hosts,
                 say=lambda look: typer.echo(look, err=True),

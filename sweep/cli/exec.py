@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, KeyOption, load_place
+from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, KeyOption, load_cluster
 
 __all__ = ["exec_command"]
 
@@ -34,6 +34,6 @@ def exec_command(
     from sweep.running.signals import OrderlyEnd
 
     with OrderlyEnd():
-        done = execute(what, key, load_place(cluster))
+        done = execute(what, key, load_cluster(cluster))
     typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE

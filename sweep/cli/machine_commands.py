@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterArgument, JsonOption, load_place
+from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterArgument, JsonOption, load_cluster
 
 __all__ = ["doctor_command", "farm_down", "farm_status", "farm_up"]
 
@@ -28,11 +28,12 @@ def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
 
     Example: sweep farm up clusters/local.yaml
     """
-    from sweep.api.commands.farm import keep_up
+    from sweep.api.commands.farm import farm_up as keep_up
     from sweep.running.signals import OrderlyEnd
 
     with OrderlyEnd():
-        return keep_up(load_place(cluster), typer.echo)
+        keep_up(load_cluster(cluster), typer.echo)
+    return EXIT_DONE
 
 
 def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption = False) -> int:
@@ -40,10 +41,10 @@ def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption 
 
     Example: sweep farm status clusters/local.yaml
     """
-    from sweep.api.commands.farm import describe
+    from sweep.api.commands.farm import farm_status as status_of
 
-    text, data = describe(load_place(cluster))
-    typer.echo(json.dumps(data, indent=2) if as_json else text)
+    status = status_of(load_cluster(cluster))
+    typer.echo(json.dumps(status.as_dict(), indent=2) if as_json else status.as_text())
     return EXIT_DONE
 
 
@@ -52,7 +53,7 @@ def farm_down(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
 
     Example: sweep farm down clusters/local.yaml
     """
-    from sweep.api.commands.farm import take_down
+    from sweep.api.commands.farm import farm_down as take_down
 
-    typer.echo(take_down(load_place(cluster)))
+    typer.echo(take_down(load_cluster(cluster)))
     return EXIT_DONE

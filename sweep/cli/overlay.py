@@ -16,15 +16,15 @@ from sweep.cli.arguments import (
     ClusterOption,
     JsonOption,
     OnlyOption,
-    load_place,
+    load_cluster,
     shown,
 )
 from sweep.errors import StudyError
-from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
-    from sweep.analysis.overlay.overlay import Overlay
+    from sweep.api.commands.overlay import WrittenOverlay
     from sweep.api.overlay.overlay import Question
+    from sweep.study.cluster.cluster import Cluster
 
 __all__ = ["overlay_command"]
 
@@ -63,35 +63,38 @@ def overlay_command(
 
     Example: sweep overlay sweeps/four-devices --measure --cluster clusters/four-devices.yaml --best 4
     """
-    from sweep.analysis.overlay.metric import Criterion
-    from sweep.api.overlay.mlflow_run import record
-    from sweep.api.overlay.overlay import Question, look, write
-    from sweep.api.overlay.selection import Asked
+    from sweep.api.commands.overlay import overlay_question
 
-    chosen = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
-    criterion = Criterion.WORST if minimax else Criterion.SUM
-    question = Question(Asked(chosen, model, opt_level, only), layer, best, _weights(weights), criterion)
-    files = out or SweepDir(folder).overlay
-    found = _measured(folder, cluster, question, files, network) if measure else look(folder, question).overlay
-    paths = write(found, files, f"Overlay of {shown(folder)}", folder)
+    devices = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
+    question = overlay_question(devices, model, opt_level, only, layer, best, _weights(weights), minimax=minimax)
+    place = load_cluster(cluster) if measure else None
+    done = _written(folder, question, place, network, out)
+    found = done.overlay
     typer.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False) if as_json else found.as_text())
-    typer.echo("\n".join(f"{path.relative_to(files)}: {shown(path)}" for path in paths), err=as_json)
-    uri = load_place(cluster).mlflow_uri if measure else None
-    told = record(found, folder, files, question, uri)
-    if told is not None:
-        typer.echo(told, err=as_json)
-    return EXIT_FAILED if any(one.reason for one in found.networks) else EXIT_DONE
+    typer.echo("\n".join(f"{path.relative_to(done.folder)}: {shown(path)}" for path in done.files), err=as_json)
+    if done.mlflow_run is not None:
+        typer.echo(done.mlflow_run, err=as_json)
+    return EXIT_FAILED if done.has_failed else EXIT_DONE
 
 
-def _measured(folder: Path, cluster: Path, question: Question, files: Path, network: bool) -> Overlay:
+def _written(
+    folder: Path, question: Question, measured_on: Cluster | None, network: bool, out: Path | None
+) -> WrittenOverlay:
+    """With progress, where something is measured."""
+    from sweep.api.commands.overlay import write_overlay
+
+    title = f"Overlay of {shown(folder)}"
+    if measured_on is None:
+        return write_overlay(folder, question, out=out, title=title)
     from rich.console import Console
 
-    from sweep.api.overlay.measure import measure_overlay
     from sweep.report.live.overlay_view import OverlayView
     from sweep.running.signals import OrderlyEnd
 
     with OrderlyEnd(), OverlayView(Console(stderr=True)) as view:
-        return measure_overlay(folder, load_place(cluster), question, out=files, watcher=view, network=network)
+        return write_overlay(
+            folder, question, measured_on=measured_on, network=network, watcher=view, out=out, title=title
+        )
 
 
 def _weights(written: str | None) -> dict[str, float] | None:

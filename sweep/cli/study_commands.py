@@ -26,7 +26,6 @@ from sweep.cli.arguments import (
     OutOption,
     StudyArgument,
     load_both,
-    show_report,
     shown,
 )
 from sweep.errors import RecordError, StudyError
@@ -52,13 +51,9 @@ def plan_command(
 
     Example: sweep plan experiments/quickstart.yaml --json
     """
-    from sweep.api.commands.read import explain_plan, plan
-    from sweep.api.session.claim import check, default_sweep_dir
+    from sweep.api.commands.read import explain
 
-    spec, place = load_both(study, cluster)
-    folder = out or default_sweep_dir(spec)
-    check(folder, spec)
-    summary = explain_plan(plan(spec, place, only=only), folder)
+    summary = explain(*load_both(study, cluster), out=out, only=only)
     typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
     return EXIT_DONE
 
@@ -227,10 +222,11 @@ def _show_results(ended: SweepRun, name: str) -> None:
     Raises:
         SweepError: they cannot be shown.
     """
+    from sweep.api.commands.report import print_report
     from sweep.api.session.reporting import HERE_UP_TO_CELLS
 
     if ended.cells <= HERE_UP_TO_CELLS:
-        show_report(ended.sweep_dir, name)
+        print_report(ended.sweep_dir, name)
         return
     sys.stdout.flush()
     command = [sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name]

@@ -43,14 +43,11 @@ def submit_command(
 
     Example: sweep submit experiments/quickstart.yaml --cluster clusters/lab.yaml --address http://127.0.0.1:8265
     """
-    from sweep.api.commands.submit import jobs_at, send
-    from sweep.study.gate import load_study
+    from sweep.api.commands.submit import submit
 
-    place = out if out is not None and "://" in out else str(Path(out or f"sweeps/{load_study(study).name}").absolute())
-    jobs = jobs_at(address)
-    job = send(jobs, study, cluster, place, run_options or (), python)
-    typer.echo(f"{job.id} {'is running already' if job.was_running else 'was sent'}; it works in {place}", err=True)
-    return _follow(jobs, job.id) if follow else EXIT_DONE
+    job = submit(study, cluster, address=address, out=out, options=run_options or (), python=python)
+    typer.echo(f"{job.id} {'is running already' if job.was_running else 'was sent'}; it works in {job.out}", err=True)
+    return _follow(job.jobs, job.id) if follow else EXIT_DONE
 
 
 def _follow(jobs: RayJobs, job_id: str) -> int:

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, show_report, shown
+from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, shown
 from sweep.cli.completion import formats
-from sweep.errors import LedgerError, StudyError
+from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
 
 __all__ = ["report_command", "status_command", "ui_command", "where_command"]
@@ -66,10 +66,10 @@ def where_command(
 
     Example: sweep where sweeps/cpu-quickstart
     """
-    from sweep.api.session.artifact_paths import cells_of, sweeps_below
+    from sweep.api.session.artifact_paths import cell_files, sweeps_below
 
     if SweepDir(folder).is_sweep:
-        cells = cells_of(folder)
+        cells = cell_files(folder)
         if as_json:
             typer.echo(json.dumps([cell.as_dict() for cell in cells], indent=2))
         for cell in () if as_json else cells:
@@ -77,7 +77,7 @@ def where_command(
             for part, path in cell.files.items():
                 typer.echo(f"  {part:<8} {shown(path.absolute())}")
         return EXIT_DONE
-    found = sweeps_below(folder) if folder.is_dir() else []
+    found = sweeps_below(folder)
     if not found:
         allowed = "a sweep directory, or a folder with some"
         raise StudyError("holds no sweep", key="DIR", value=str(folder), allowed=allowed)
@@ -106,8 +106,10 @@ def report_command(
 
     Example: sweep report sweeps/cpu-quickstart --format table,html
     """
+    from sweep.api.commands.report import print_report
+
     for name in ["json"] if as_json else formats.split(","):
-        show_report(folder, name.strip())
+        print_report(folder, name.strip())
     return EXIT_DONE
 
 
@@ -121,24 +123,10 @@ def ui_command(
     """
     import os
 
-    from sweep.api.session.connectivity import check_port_is_free
-    from sweep.api.session.table_cache import known_server
-    from sweep.record.mlflow.tracking_store import experiment_of, ui_environment
-    from sweep.record.mlflow.tracking_store import ui_command as command
-    from sweep.record.mlflow.ui_view import FAILED, view_path
-    from sweep.running.ledger.saved_plan import read_plan
+    from sweep.api.commands.ui import ui_server
 
-    SweepDir(folder).require_as("DIR")
-    experiment = experiment_of(folder, str(read_plan(folder)["study"]))
-    if experiment is None:
-        server = known_server(folder)
-        where = f"its runs are on {server}" if server else f"`sweep mirror {folder}` makes one"
-        raise LedgerError(f"{folder} has no MLflow store of its own: {where}")
-    check_port_is_free(port, "--port")
-    argv = command(folder, port=port)
-    address = f"http://127.0.0.1:{port}"
-    typer.echo(f"MLflow comes up on {address}, which takes some seconds (Ctrl-C ends it)")
-    typer.echo(f"  cells   {address}{view_path(experiment)}")
-    typer.echo(f"  charts  {address}{view_path(experiment, charts=True)}")
-    typer.echo(f"  failed  {address}{view_path(experiment, FAILED)}")
-    os.execvpe(argv[0], argv, {**os.environ, **ui_environment()})
+    server = ui_server(folder, port=port)
+    typer.echo(f"MLflow comes up on {server.address}, which takes some seconds (Ctrl-C ends it)")
+    for name, address in server.views.items():
+        typer.echo(f"  {name:<6}  {address}")
+    os.execvpe(server.command[0], server.command, {**os.environ, **server.environment})

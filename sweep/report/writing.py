@@ -17,7 +17,7 @@ from sweep.report.page import render_page
 from sweep.report.table import render_results
 from sweep.report.texts import as_csv, as_json, as_markdown
 
-__all__ = ["FORMATS", "print_report", "write_report"]
+__all__ = ["FILES", "FORMATS", "print_report", "write_report"]
 
 _WRITTEN: Mapping[str, tuple[str, Callable[[Results], str]]] = MappingProxyType(
     {
@@ -27,7 +27,9 @@ _WRITTEN: Mapping[str, tuple[str, Callable[[Results], str]]] = MappingProxyType(
         "html": ("index.html", render_page),
     }
 )
-FORMATS = ("table", *_WRITTEN, "parquet")
+FILES = tuple(_WRITTEN)
+"""What `write_report` knows."""
+FORMATS = ("table", *FILES, "parquet")
 """What `print_report` knows. `html` and `parquet` are files, and their path is printed."""
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 import typing
 from pathlib import Path
 
 import pytest
+import typer.main
 
 import sweep
+from sweep.cli import app
+from sweep.errors import StudyError
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,6 +38,56 @@ def test_what_type_checkers_see_is_what_there_is() -> None:
     assert all(name in seen for name in sweep.__all__ if name != "__version__")
     assert (ROOT / "sweep" / "py.typed").is_file()
     assert typing.get_type_hints(sweep.RunOptions)
+
+
+def test_it_is_loaded_on_first_use() -> None:
+    code = "import sweep, sys; print([name for name in sys.modules if name.startswith('sweep.') or name == 'numpy'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['sweep.installation']"
+
+
+def test_a_function_is_not_hidden_by_the_room_of_its_name() -> None:
+    importlib.import_module("sweep.api.overlay.overlay")
+    assert inspect.isfunction(sweep.overlay)
+    assert inspect.isfunction(sweep.api.run)
+    with pytest.raises(AttributeError, match="'sweep' has no attribute 'runs'"):
+        _ = sweep.runs
+
+
+def test_every_command_has_its_functions() -> None:
+    """Of the schema and the doctor, the room is the function."""
+    rows = inspect.getdoc(sweep.api).partition("function\n")[2].partition("\n\n")[0].splitlines()
+    table = {name: row[20:] for row in rows for name in row[:20].strip().split(", ")}
+    commands = {name for name, command in typer.main.get_command(app).commands.items() if not command.hidden}
+    assert set(table) == commands - {"schema", "doctor"}
+    named = set(re.findall(r"[A-Za-z]\w*", re.sub(r"\(.*?\)", "", " ".join(table.values())))) - {"of", "a", "then"}
+    assert named <= set(sweep.__all__)
+    assert {"compare_more", "measure_overlay", "farm_down", "write_study"} <= named
+
+
+def test_what_is_no_sweep_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text("name: made-up\nengine: simulated\nsimulate: {devices: 1}\n")
+    cluster = sweep.load_cluster(tmp_path / "cluster.yaml")
+    for call in (
+        lambda: sweep.print_report(tmp_path),
+        lambda: sweep.write_report(tmp_path),
+        lambda: sweep.ui_server(tmp_path),
+        lambda: sweep.measure_overlay(tmp_path, cluster),
+    ):
+        with pytest.raises(StudyError, match=r"^DIR: is not a sweep directory"):
+            call()
+
+
+def test_farms_of_made_up_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "cluster.yaml").write_text("name: made-up\nengine: simulated\nsimulate: {devices: 1}\n")
+    cluster = sweep.load_cluster(tmp_path / "cluster.yaml")
+    with pytest.raises(StudyError, match="engine: has no farm"):
+        sweep.farm_up(cluster)
+    status = sweep.farm_status(cluster)
+    assert status.as_text().startswith("made-up: down (no farm is up in ")
+    assert status.as_dict() == {"tracker": None, "problem": status.status.problem, "devices": {}}
+    assert sweep.farm_down(cluster) == "made-up: was not up"
 
 
 @pytest.mark.mlflow

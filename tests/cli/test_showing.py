@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sweep.api.commands.report import print_report
 from sweep.api.session.claim import claim
-from sweep.cli.arguments import show_report
 from sweep.errors import LedgerError
 from sweep.study.gate import load_study
 from tests.cli.conftest import Sweep
@@ -22,9 +22,9 @@ def test_another_fresh_run_waits_until_the_results_are_shown(
     def shown(folder: Path, name: str) -> None:
         with pytest.raises(LedgerError, match="is in use by another `sweep run`"):
             claim(folder, load_study(here / "study.yaml"), fresh=True)
-        show_report(folder, name)
+        print_report(folder, name)
 
-    monkeypatch.setattr("sweep.cli.study_commands.show_report", shown)
+    monkeypatch.setattr("sweep.api.commands.report.print_report", shown)
     monkeypatch.setattr("sweep.running.ledger.ledger._LOCK_WAIT_S", 0)
     for _ in ("run", "nothing is missing"):
         said = sweep(*RUN)

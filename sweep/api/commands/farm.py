@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sweep.engine.site import cache_dir, host_lock_dir
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import PRETENDED, Cluster
 
-__all__ = ["describe", "farm_dir", "keep_up", "take_down"]
+__all__ = ["FarmReport", "farm_dir", "farm_down", "farm_status", "farm_up"]
 
 
 def farm_dir(cluster: Cluster) -> Path:
@@ -28,8 +29,8 @@ def farm_dir(cluster: Cluster) -> Path:
     return cache_dir() / "farms" / f"{cluster.name}-{digest}"
 
 
-def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:
-    """Start tracker and servers and hold them until Ctrl-C, or until `take_down` in another process.
+def farm_up(cluster: Cluster, say: Callable[[str], None] = print) -> None:
+    """Start tracker and servers and hold them until Ctrl-C, or until `farm_down` in another process.
 
     Where there is nothing to start, since tracker and servers are others', says what is there and returns.
 
@@ -48,7 +49,7 @@ def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:
     if not mine and not cluster.tracker.managed:
         there = ", ".join(TrackerClient(address.tracker_host, address.tracker_port).keys()) or "none"
         say(f"{where} answers, nothing to start; keys there: {there}")
-        return 0
+        return
     try:
         say(f"{where}, serving {mine}")
         say(f"export TVM_TRACKER_HOST={address.tracker_host} TVM_TRACKER_PORT={address.tracker_port}")
@@ -59,34 +60,50 @@ def keep_up(cluster: Cluster, say: Callable[[str], None]) -> int:
         say("closing")
     finally:
         farm.down()
-    return 0
 
 
-def describe(cluster: Cluster) -> tuple[str, dict[str, Any]]:
-    """What the boards of a cluster file are doing, as text and as data: those of `sweep farm up`, and of all runs."""
-    status = _status(cluster)
-    data: dict[str, Any] = {
-        "tracker": None
-        if status.address is None
-        else {"host": status.address.tracker_host, "port": status.address.tracker_port},
-        "problem": status.problem,
-        "devices": {key: _key_data(found) for key, found in status.keys.items()},
-    }
-    if status.address is None:
-        return f"{cluster.name}: down" + (f" ({status.problem})" if status.problem else ""), data
-    lines = [f"{cluster.name}: tracker at {status.address.tracker_host}:{status.address.tracker_port}"]
-    lines += [f"  {status.problem}"] if status.problem else []
-    for key, found in status.keys.items():
-        lines.append(
-            f"  {key}: {found.total} in all, {found.free} free, {found.leased} leased, {found.broken} broken, "
-            f"{_seen(found)}"
-        )
-        lines += [f"    {line}" for board in found.boards if (line := _board_line(board))]
-    return "\n".join(lines), data
+@dataclass(frozen=True, slots=True)
+class FarmReport:
+    """What the boards of a cluster file are doing."""
+
+    cluster: str
+    status: FarmStatus
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        address = self.status.address
+        return {
+            "tracker": None if address is None else {"host": address.tracker_host, "port": address.tracker_port},
+            "problem": self.status.problem,
+            "devices": {key: _key_data(state) for key, state in self.status.keys.items()},
+        }
+
+    def as_text(self) -> str:
+        """For people."""
+        address, problem = self.status.address, self.status.problem
+        if address is None:
+            return f"{self.cluster}: down" + (f" ({problem})" if problem else "")
+        lines = [f"{self.cluster}: tracker at {address.tracker_host}:{address.tracker_port}"]
+        lines += [f"  {problem}"] if problem else []
+        for key, state in self.status.keys.items():
+            lines.append(
+                f"  {key}: {state.total} in all, {state.free} free, {state.leased} leased, {state.broken} broken, "
+                f"{_seen(state)}"
+            )
+            lines += [f"    {line}" for board in state.boards if (line := _board_line(board))]
+        return "\n".join(lines)
 
 
-def take_down(cluster: Cluster) -> str:
-    """Stop the farm of a cluster file, whoever started it."""
+def farm_status(cluster: Cluster) -> FarmReport:
+    """What the boards of a cluster file are doing: those of `farm_up`, and of all runs.
+
+    Raises nothing: a tracker that is away, and what else is broken, is told of in the report.
+    """
+    return FarmReport(cluster.name, _status(cluster))
+
+
+def farm_down(cluster: Cluster) -> str:
+    """Stop the farm of a cluster file, whoever started it, and say what there was to stop. Raises nothing."""
     farm = Farm(cluster, farm_dir(cluster))
     is_others = not cluster.tracker.managed and not any(device.managed for device in cluster.devices)
     if is_others:

@@ -23,7 +23,7 @@ from sweep.files.sweep_dir import SweepDir
 if TYPE_CHECKING:
     from sweep.record.imported_logs import ImportedLogs
 
-__all__ = ["Import", "ImportedLog", "Source", "import_logs", "sources_of"]
+__all__ = ["Import", "ImportedLog", "LogSource", "import_logs", "sources_of"]
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+=-]*")
 """What a cluster file takes as a key."""
@@ -33,7 +33,7 @@ _WAIT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LogSource:
     """One log, and the device that it was measured on."""
 
     path: Path
@@ -89,22 +89,22 @@ class Import:
         return "\n".join([*(log.as_text() for log in self.logs), f"{self.table}: {held}{shared}"])
 
 
-def sources_of(arguments: Sequence[str], device: str | None) -> list[Source]:
+def sources_of(arguments: Sequence[str], device: str | None) -> list[LogSource]:
     """Of `LOG` and `KEY=LOG`, as a person types them. Raises StudyError."""
     sources = []
     for argument in arguments:
         key, mark, path = argument.partition("=")
         if mark and not _is_there(Path(argument)):
-            sources.append(Source(Path(path), _checked(key, "KEY=LOG")))
+            sources.append(LogSource(Path(path), _checked(key, "KEY=LOG")))
         elif device is None:
             allowed = "--device KEY, or KEY=LOG for each log"
             raise StudyError("names no device, and the log does not either", key="LOG", value=argument, allowed=allowed)
         else:
-            sources.append(Source(Path(argument), _checked(device, "--device")))
+            sources.append(LogSource(Path(argument), _checked(device, "--device")))
     return sources
 
 
-def import_logs(sources: Sequence[Source], out: Path) -> Import:
+def import_logs(sources: Sequence[LogSource], out: Path) -> Import:
     """Read AutoTVM and Ansor logs, and add to the folder's logs and table what they do not have yet.
 
     Raises:
@@ -131,7 +131,7 @@ def import_logs(sources: Sequence[Source], out: Path) -> Import:
     )
 
 
-def _read(source: Source, kept: ImportedLogs) -> ImportedLog:
+def _read(source: LogSource, kept: ImportedLogs) -> ImportedLog:
     reader = LogReader(str(source.path))
     left_out: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -197,6 +197,8 @@ def _check_folder(out: Path) -> None:
         raise StudyError("is not a folder", key="--out", value=str(out), allowed=allowed)
     if files.is_taken:
         raise StudyError("is a sweep's, which has records of its own", key="--out", value=str(out), allowed=allowed)
+    if files.import_lock.exists():  # also while the first import into it writes its first log
+        return
     if not any(path for name in FORMATS for path in files.records.glob(f"*/{name}.jsonl")):
         raise StudyError("holds other things", key="--out", value=str(out), allowed=allowed)
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import SweepOutcome
+from sweep.api.session.claim import check, default_sweep_dir
 from sweep.api.session.table_cache import refresh
 from sweep.errors import LedgerError, StudyError
 from sweep.files.sweep_dir import TABLES, SweepDir
+from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.results import LowerResult
 from sweep.planning.stage import Plan
-from sweep.planning.summary import PlanSummary, explain
+from sweep.planning.summary import PlanSummary
 from sweep.running.ledger.ledger import FinishedStage, LedgerState, is_held, read_ledger
 from sweep.running.ledger.saved_plan import restore
 from sweep.running.ledger.sweep_outcome import cell_outcome, sweep_outcome
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Standing",
-    "explain_plan",
+    "explain",
     "finished_stages",
     "load_cluster",
     "load_study",
@@ -93,7 +95,11 @@ def open_results(sweep_dir: Path | str) -> pyarrow.Table:
 
 
 def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
-    """The finished stages of a sweep directory, by id; empty where there is no sweep yet."""
+    """The finished stages of a sweep directory, by id; empty where there is no sweep yet.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+    """
     try:
         return read_ledger(sweep_dir).done
     except LedgerError:
@@ -102,11 +108,20 @@ def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
         return {}
 
 
-def explain_plan(plan: Plan, sweep_dir: Path) -> PlanSummary:
-    """What a plan amounts to, with what a sweep directory has of it already."""
+def explain(study: Study, cluster: Cluster, *, out: Path | str | None = None, only: str | None = None) -> PlanSummary:
+    """What a run of a study would do: cells, stages by kind, what a sweep directory has of them already, and the cost.
+
+    `out`: the sweep directory, by default `sweeps/<study>`. `only`: some cells, as of `plan`.
+
+    Raises:
+        StudyError: the folder holds something else, the study does not go with the cluster, or `only` fits no cell.
+        LedgerError: the ledger there is damaged.
+    """
+    sweep_dir = Path(out or default_sweep_dir(study))
+    check(sweep_dir, study)
     finished = finished_stages(sweep_dir)
-    return explain(
-        plan,
+    return summary.explain(
+        plan(study, cluster, only=only),
         done={stage_id: stage.seconds for stage_id, stage in finished.items()},
         lowered={
             stage_id: stage.result.tasks

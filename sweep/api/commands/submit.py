@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.api.session.claim import default_sweep_dir
 from sweep.api.session.connectivity import check_dashboard
+from sweep.api.session.stored_sweep import is_uri
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
@@ -30,7 +32,7 @@ from sweep.study.spec import Model, Study
 if TYPE_CHECKING:
     from sweep.engine.ray.jobs import RayJobs
 
-__all__ = ["SubmittedJob", "jobs_at", "pack", "send"]
+__all__ = ["SubmittedJob", "jobs_at", "pack", "submit"]
 
 _ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
 _MOST_BYTES = 500 * 2**20
@@ -45,6 +47,10 @@ class SubmittedJob:
     id: str
     was_running: bool
     """Whether it was sent before, and runs still."""
+    out: str
+    """The sweep directory there, or the URI of one."""
+    jobs: RayJobs
+    """The cluster's jobs: follows this one's log, and stops it."""
 
 
 def jobs_at(address: str | None) -> RayJobs:
@@ -63,27 +69,38 @@ def jobs_at(address: str | None) -> RayJobs:
     return RayJobs(address)
 
 
-def send(
-    jobs: RayJobs, study_file: Path, cluster_file: Path, out: str, options: Sequence[str] = (), python: str = "python"
+def submit(
+    study_file: Path,
+    cluster_file: Path,
+    *,
+    address: str | None = None,
+    out: str | None = None,
+    options: Sequence[str] = (),
+    python: str = "python",
 ) -> SubmittedJob:
-    """Send the run of a study to a cluster, or find the one there that works on the same sweep.
+    """Send the run of a study to a Ray cluster, or find the one there that works on the same sweep.
 
-    `out`: the sweep directory there, a path or a URI; the same again resumes. `options`: further ones of `sweep run`.
-    `python`: how Python with this package is started there.
+    `address`: the cluster's dashboard, http://HOST:8265; None: where RAY_API_SERVER_ADDRESS says, or this host. `out`:
+    the sweep directory there, a path or a URI, by default `sweeps/<study>` of the current folder's path; the same again
+    resumes. `options`: further ones of `sweep run`. `python`: how Python with this package is started there.
 
     Raises:
-        StudyError: the files are wrong, or cannot be sent.
+        StudyError: the files are wrong, or cannot be sent, or nobody answers at the address.
         EngineError: the cluster cannot be reached.
     """
+    if out is None or not is_uri(out):
+        out = str(Path(out or default_sweep_dir(load_study(study_file))).absolute())
+    jobs = jobs_at(address)
     with tempfile.TemporaryDirectory(prefix="sweep-job-") as folder:
         study, engine = pack(study_file, cluster_file, Path(folder))
         about = {"sweep_study": study.name, "sweep_out": out}
         if (job_id := jobs.running(about)) is not None:
-            return SubmittedJob(job_id, was_running=True)
+            return SubmittedJob(job_id, was_running=True, out=out, jobs=jobs)
         command = [python, "-m", "sweep", "run", study.path.name, "--cluster", _CLUSTER, "--out", out]
         command += ["--address", "auto"] if engine == "ray" else []
         name = f"sweep-{study.name}-{hashlib.sha256(out.encode()).hexdigest()[:8]}"
-        return SubmittedJob(jobs.send(shlex.join([*command, *options]), Path(folder), name, about), was_running=False)
+        job_id = jobs.send(shlex.join([*command, *options]), Path(folder), name, about)
+        return SubmittedJob(job_id, was_running=False, out=out, jobs=jobs)
 
 
 def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str]:

@@ -25,10 +25,10 @@ from sweep.study.cluster.cluster import Cluster
 if TYPE_CHECKING:
     from sweep.engine.overlay_runner import OverlayRunner
 
-__all__ = ["measure_overlay"]
+__all__ = ["measure_missing"]
 
 
-def measure_overlay(
+def measure_missing(
     folder: Path, cluster: Cluster, question: Question, *, out: Path, watcher: Watcher, network: bool = True
 ) -> Overlay:
     """Measure what an overlay of a sweep lacks, and give it.

@@ -23,7 +23,7 @@ from sweep.suggestions import hint, listed
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Known", "Question", "look", "overlay", "write"]
+__all__ = ["Known", "Question", "look", "write"]
 
 MERGED = "merged"
 """Folder of the native log with the choices, among an overlay's files."""
@@ -53,34 +53,6 @@ class Known:
     choice: Choice
     records: pa.Table
     """Those that were meant."""
-
-
-def overlay(
-    folder: Path | str,
-    *,
-    keys: Sequence[str] | None = None,
-    model: str | None = None,
-    opt_level: int | None = None,
-    only: str | None = None,
-    layer: str | None = None,
-    best: int | None = None,
-    weights: Mapping[str, float] | None = None,
-    minimax: bool = False,
-) -> Overlay:
-    """Overlay the records of a sweep, or of imported logs.
-
-    keys: devices, in the order in which they are shown; by default all that have records. model, opt_level, only:
-    whose layers, where the folder has several; `only` takes cells by globs, as `sweep run --only`. layer: one layer
-    alone, by its name or its number from 1. best: candidates are the union of so many of each device's fastest.
-    weights: of devices, by default equal. minimax: choose by the largest regret.
-
-    Raises:
-        StudyError: what is asked for is not there.
-        RecordError: the folder has no tuning records, or they cannot be told apart.
-    """
-    criterion = Criterion.WORST if minimax else Criterion.SUM
-    question = Question(Asked(keys, model, opt_level, only), layer, best, weights, criterion)
-    return look(Path(folder), question).overlay
 
 
 def look(folder: Path, question: Question, among: frozenset[str] | None = None) -> Known:

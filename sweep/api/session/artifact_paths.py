@@ -11,7 +11,7 @@ from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.ledger import FinishedStage, read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 
-__all__ = ["ArtifactPaths", "CellFiles", "cells_of", "sweeps_below"]
+__all__ = ["CellFiles", "FoundSweep", "cell_files", "sweeps_below"]
 
 _PARTS = {
     "import": ("network", "model.onnx"),
@@ -36,8 +36,8 @@ class CellFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class ArtifactPaths:
-    """A sweep directory."""
+class FoundSweep:
+    """A sweep directory among others."""
 
     folder: Path
     study: str
@@ -45,7 +45,7 @@ class ArtifactPaths:
     """done, failed, stopped or interrupted as its last run ended; running or lost where it has not ended."""
 
 
-def cells_of(sweep_dir: Path) -> list[CellFiles]:
+def cell_files(sweep_dir: Path) -> list[CellFiles]:
     """The files of each cell, in the order of the plan.
 
     Raises:
@@ -58,15 +58,15 @@ def cells_of(sweep_dir: Path) -> list[CellFiles]:
     ]
 
 
-def sweeps_below(folder: Path) -> list[ArtifactPaths]:
-    """The sweep directories right below a folder, by name; what is damaged is left out."""
+def sweeps_below(folder: Path) -> list[FoundSweep]:
+    """The sweep directories right below a folder, by name. Raises nothing: what is damaged is left out."""
     found = []
     for sweep in SweepDir.below(folder):
         try:
             state, plan = read_ledger(sweep.path), read_plan(sweep.path)
         except LedgerError:
             continue
-        found.append(ArtifactPaths(sweep.path, plan["study"], state.last_status or "running or lost"))
+        found.append(FoundSweep(sweep.path, plan["study"], state.last_status or "running or lost"))
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.api.session.artifact_paths import cells_of, sweeps_below
+from sweep.api.session.artifact_paths import cell_files, sweeps_below
 from sweep.errors import LedgerError
 from sweep.running.ledger.ledger import Ledger
 
@@ -39,7 +39,7 @@ def swept(tmp_path: Path) -> Path:
 
 
 def test_each_cell_has_the_files_that_were_made(swept: Path) -> None:
-    tuned, rival = cells_of(swept)
+    tuned, rival = cell_files(swept)
     names = [*FILES[:2], "records/x/xgb-one", FILES[2]]
     parts = ("network", "lowered", "records", "library")
     assert tuned.files == dict(zip(parts, (swept / name for name in names), strict=True))
@@ -49,7 +49,7 @@ def test_each_cell_has_the_files_that_were_made(swept: Path) -> None:
 
 def test_what_was_deleted_is_not_named(swept: Path) -> None:
     (swept / FILES[2]).unlink()
-    assert "library" not in cells_of(swept)[0].files
+    assert "library" not in cell_files(swept)[0].files
 
 
 def test_sweeps_below_a_folder_with_how_they_ended(swept: Path) -> None:
@@ -61,4 +61,4 @@ def test_sweeps_below_a_folder_with_how_they_ended(swept: Path) -> None:
 
 def test_a_folder_that_is_no_sweep_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LedgerError):
-        cells_of(tmp_path)
+        cell_files(tmp_path)
