@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+from sweep.errors import StudyError
 from sweep.files.sweep_dir import records_folder
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
 from sweep.planning.stage import KINDS, Stage
@@ -64,14 +65,14 @@ class SharedStages:
         if key in self._ids:
             return self._ids[key]
         model = self._models[cell.model]
-        options = {
+        own = {
             "sha256": model.sha256,
             "inputs": {name: list(shape) for name, shape in model.inputs.items()},
-            **stage_options("import", cell.axes),
             "seed": self._study.seed,
             # The networks of the onnx package have constant weights, on which wrong code can go unseen
             "weights": "random" if model.source.startswith(LIGHT) else "as-is",
         }
+        options = _with_axes("import", cell, own)
         hints = {"path": str(model.path), "name": model.name, "source": model.source}
         stage = Stage("", "import", options, hints, (), f"import {_network(cell)}")
         return self._keep(key, self._add(stage, canonical_json(options)))
@@ -83,7 +84,7 @@ class SharedStages:
             return self._ids[key]
         options = self._once(
             key[:1] + key[2:],
-            lambda: {**stage_options("lower", cell.axes), "target": target.data},
+            lambda: _with_axes("lower", cell, {"target": target.data}),
         )
         label = f"lower {self._compiled(cell)}{self._where(cell)}"
         stage = Stage("", "lower", options.data, _NO_HINTS, (imported,), label)
@@ -94,13 +95,16 @@ class SharedStages:
         tuner = self._tuners[cell.tuner]
         options = self._once(
             ("tune", cell.tuner, cell.device, target.text, *self._taken("tune", cell)),
-            lambda: {
-                **stage_options("tune", cell.axes),
-                "tuner": {"name": tuner.name, "options": dict(tuner.options)},
-                "device": cell.device,
-                "target": target.data,
-                "seed": self._study.seed,
-            },
+            lambda: _with_axes(
+                "tune",
+                cell,
+                {
+                    "tuner": {"name": tuner.name, "options": dict(tuner.options)},
+                    "device": cell.device,
+                    "target": target.data,
+                    "seed": self._study.seed,
+                },
+            ),
         )
         hints = self._once(
             ("tune hints", cell.tuner, cell.device, target.text),
@@ -112,7 +116,7 @@ class SharedStages:
                 "linker": self._devices[cell.device].linker,
             },
         )
-        label = f"tune {self._compiled(cell)} {cell.tuner} on {cell.device}"
+        label = f"tune {self._compiled(cell)} {cell.tuner}{_beside(cell, 'tune')} on {cell.device}"
         before = len(self.by_id)
         stage_id = self._add(Stage("", "tune", options.data, hints.data, (lowered,), label), options.text)
         hints.data["members"] += len(self.by_id) - before
@@ -122,28 +126,32 @@ class SharedStages:
         target = self._full_target(cell)
         options = self._once(
             ("build", target.text, *self._taken("build", cell)),
-            lambda: {**stage_options("build", cell.axes), "target": target.data},
+            lambda: _with_axes("build", cell, {"target": target.data}),
         )
         hints = self._once(("build hints", cell.device), lambda: {"linker": self._devices[cell.device].linker})
-        label = f"build {self._compiled(cell)} {cell.tuner}{self._where(cell)}"
+        label = f"build {self._compiled(cell)} {cell.tuner}{_beside(cell, 'tune', 'build')}{self._where(cell)}"
         return self._add(Stage("", "build", options.data, hints.data, inputs, label), options.text)
 
     def _measured(self, cell: Cell, inputs: tuple[str, ...]) -> str:
         device = self._devices[cell.device]
         options = self._once(
             ("measure", cell.device, cell.runtime, cell.precision, *self._taken("measure", cell)),
-            lambda: {
-                **stage_options("measure", cell.axes),
-                "runtime": cell.runtime,
-                "device": cell.device,
-                "device_target": dict(device.target),
-                "threads": device.threads,
-                "measure": self._measure,
-                "threshold": tolerance_of(cell.precision),
-            },
+            lambda: _with_axes(
+                "measure",
+                cell,
+                {
+                    "runtime": cell.runtime,
+                    "device": cell.device,
+                    "device_target": dict(device.target),
+                    "threads": device.threads,
+                    "measure": self._measure,
+                    "threshold": tolerance_of(cell.precision),
+                },
+            ),
         )
         what = f"{self._compiled(cell)} {cell.tuner}" if cell.is_compiled else f"{_network(cell)} {cell.runtime}"
-        stage = Stage("", "measure", options.data, _NO_HINTS, inputs, f"measure {what} on {cell.device}")
+        label = f"measure {what}{_beside(cell, 'tune', 'build', 'measure')} on {cell.device}"
+        stage = Stage("", "measure", options.data, _NO_HINTS, inputs, label)
         return self._add(stage, options.text, cell.runtime)
 
     # -- ids ----------------------------------------------------------------------------------------------------------
@@ -204,10 +212,25 @@ class _Options:
         self.hash = fingerprint(data)[:12]
 
 
+def _with_axes(kind: str, cell: Cell, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a kind of stage: its own, and what they say of the axes. Raises StudyError where both say one."""
+    of_axes = stage_options(kind, cell.axes)
+    for name in of_axes.keys() & own.keys():
+        raise StudyError(
+            f"is what a {kind} stage has already", key="axes", value=name, allowed="an axis of another name"
+        )
+    return {**own, **of_axes}
+
+
 def _network(cell: Cell) -> str:
-    return " ".join([cell.model, *unusual(cell.axes, (axis for axis in axes_under() if axis.stage == "import"))])
+    return f"{cell.model}{_beside(cell, 'import')}"
 
 
 def _compiled(cell: Cell) -> str:
-    lowered = unusual(cell.axes, (axis for axis in axes_under() if axis.stage == "lower"))
-    return " ".join([_network(cell), f"O{cell.opt_level}", *lowered, cell.target])
+    return f"{_network(cell)} O{cell.opt_level}{_beside(cell, 'lower')} {cell.target}"
+
+
+def _beside(cell: Cell, *kinds: str) -> str:
+    """What is not usual of the axes that these kinds of stage take, behind a space each."""
+    labels = unusual(cell.axes, (axis for axis in axes_under() if axis.stage in kinds))
+    return "".join(f" {label}" for label in labels)
