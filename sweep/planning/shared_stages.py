@@ -44,7 +44,13 @@ class SharedStages:
             for runtime in dict.fromkeys((TVM, *study.runtimes))
         }
         self._measure = study.measure.options
-        self._axes = {kind: tuple(axis.name for axis in all_axes() if axis.stage == kind) for kind in KINDS}
+        self._axes: dict[str, list[str]] = {kind: [] for kind in KINDS}
+        for axis in all_axes():
+            if axis.stage and axis.stage not in KINDS:
+                problem = f"is taken by {axis.stage}, which is no kind of stage"
+                raise StudyError(problem, key="axes", value=axis.name, allowed=", ".join(KINDS))
+            if axis.stage:
+                self._axes[axis.stage].append(axis.name)
         self.by_id: dict[str, Stage] = {}
         """Inputs before what takes them."""
 
@@ -216,9 +222,8 @@ def _with_axes(kind: str, cell: Cell, own: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a kind of stage: its own, and what they say of the axes. Raises StudyError where both say one."""
     of_axes = stage_options(kind, cell.axes)
     for name in of_axes.keys() & own.keys():
-        raise StudyError(
-            f"is what a {kind} stage has already", key="axes", value=name, allowed="an axis of another name"
-        )
+        problem = f"is what a {kind} stage has already"
+        raise StudyError(problem, key="axes", value=name, allowed="an axis of another name")
     return {**own, **of_axes}
 
 

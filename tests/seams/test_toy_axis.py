@@ -1,4 +1,4 @@
-"""An axis from outside the package goes all the way: study file, grid, ids, stages, plan.json, tables, report, MLflow."""
+"""An axis from outside the package goes all the way: study file, grid, ids, stages, plan.json, tables, MLflow."""
 
 from __future__ import annotations
 
@@ -301,10 +301,12 @@ def test_an_installed_package_brings_it_by_an_entry_point(tmp_path: Path) -> Non
     assert {(row["mode"], row["status"]) for row in rows} == {("training", "done"), ("inference", "pending")}
 
 
-def test_one_that_takes_the_name_of_an_option_is_refused() -> None:
+def test_one_that_no_stage_can_take_is_refused() -> None:
     with AXES.registered("threads", replace(STREAMS, name="threads")), pytest.raises(StudyError) as refused:
         make_plan(study(choices={"threads": (1, 4)}), cluster())
     assert str(refused.value).startswith("axes: is what a measure stage has already (got 'threads')")
+    with AXES.registered("mode", replace(MODE, stage="lowr")), pytest.raises(StudyError, match="is no kind of stage"):
+        make_plan(study(), cluster())
 
 
 def test_one_without_a_default_or_with_a_strange_name_is_refused() -> None:
