@@ -10,6 +10,7 @@ import pytest
 
 from sweep.analysis.outcome import CellOutcome, CellStatus
 from sweep.analysis.results import Row, derive
+from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
 from sweep.study.spec import Cell
 from tests.record.fixtures import sweep_outcome
 
@@ -31,9 +32,11 @@ DEFINES_THE_WORK = ("model", "batch", "device")
 
 
 def measured(cell: Cell, latency_ms: float, status: CellStatus = "done") -> CellOutcome:
-    stages: dict[str, Any] = {"import": {}, "measure": {"run_secs": [latency_ms / 1e3] * 5}}
+    stages: dict[str, StageResult] = {"import": ImportResult(), "measure": Measurement((latency_ms / 1e3,) * 5)}
     if cell.runtime == "tvm":
-        stages |= {"lower": {}, "build": {}} | ({} if cell.tuner == "none" else {"tune": {}})
+        stages |= {"lower": LowerResult(), "build": BuildResult()} | (
+            {} if cell.tuner == "none" else {"tune": TuneResult()}
+        )
     return CellOutcome(cell, status, error="disturbed" if status == "tainted" else None, stages=stages)
 
 

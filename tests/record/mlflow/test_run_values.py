@@ -37,8 +37,8 @@ def test_each_repeat_is_a_step(tuned: CellOutcome) -> None:
 
 def test_the_numbers_of_a_cell_are_those_of_its_repeats(tuned: CellOutcome) -> None:
     """Each by a number: the interval of the median of 1 to 9 ms is from the second smallest to the second largest."""
-    run_secs = [value / 1e3 for value in (5, 1, 9, 2, 8, 3, 7, 4, 6)]
-    measure = {**tuned.stages["measure"], "run_secs": run_secs, "warmup_secs": [0.02], "number": 4}
+    run_secs = tuple(value / 1e3 for value in (5, 1, 9, 2, 8, 3, 7, 4, 6))
+    measure = replace(measured(tuned), run_secs=run_secs, warmup_secs=(0.02,), number=4)
     outcome = replace(tuned, stages={**tuned.stages, "measure": measure})
     expected = {
         "latency_ms_median": 5.0,
@@ -53,7 +53,7 @@ def test_the_numbers_of_a_cell_are_those_of_its_repeats(tuned: CellOutcome) -> N
         "size/peak_memory_bytes": 48 << 20,
         "size/artifact_bytes": 5_400_000,
         "time/build_s": 6.1,
-        "time/tuning_s": tuned.stages["tune"]["tuning_s"],
+        "time/tuning_s": tuning(tuned).tuning_s,
         "tuning/trials": 64,
         "tuning/valid_trials": 61,
         "tuning/failed_trials": 3,
