@@ -1,1 +1,1 @@
-"""What the numbers say: statistics, result rows, the answer in words. Pure but for `saved`, which reads."""
+"""Turns measurements into statements: statistics, result rows, the answer in words. Pure but for `saved`."""

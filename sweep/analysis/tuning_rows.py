@@ -1,4 +1,4 @@
-"""What tuning did, from the results of tune stages: columns of a cell, curves, tasks, and pools. Knows no files.
+"""Derives rows about tuning from the results of tune stages: columns of a cell, curves, tasks, pools. Knows no files.
 
 A pool is all lowered modules that one tuner tuned for one target on one device. A workload that several of them have is
 booked on the one that brought it in, so trials and seconds of the members add up to the pool's.

@@ -12,7 +12,7 @@ __all__ = ["RunOptions"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How far a run may go."""
+    """Limits of a run and the selection of its cells, as options of `sweep run` set them."""
 
     max_seconds: float | None = None
     """Nothing is started after this long, and what still runs is given up soon after; tuners are told in time."""

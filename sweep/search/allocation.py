@@ -1,4 +1,4 @@
-"""How a budget is shared out over many tasks: to where the next trials should gain most.
+"""Shares a budget out over many tasks: trials go where the next ones should gain most.
 
 First every task gets a few, so that every model is complete, the costly ones first; then each next round goes to the
 task with the largest expected gain: weight x time of one call x the share of it that a round is expected to save. That

@@ -87,7 +87,7 @@ class CostModel:
 
 
 class BoostedTrees:
-    """XGBoost, on one thread."""
+    """A regressor of XGBoost's boosted trees, on one thread."""
 
     _PARAMETERS: Mapping[str, Any] = {
         "objective": "reg:squarederror",

@@ -1,4 +1,4 @@
-"""What a tuner is: the interface that the shipped ones and a user's own implement.
+"""The interface of tuners, which the shipped ones and a user's own implement.
 
 A `SearchStrategy` serves all workloads of one target on one device, and may use for the next what one has taught it.
 For each workload it makes a `Search`. The contract, which `sweep.search.testing.check_tuner` holds every tuner to:

@@ -34,7 +34,7 @@ Cost = Callable[[Group], float]
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A division of devices."""
+    """A division of the devices into groups, and its total cost."""
 
     most: int
     """Groups it may have at most."""

@@ -64,7 +64,7 @@ def farm_up(cluster: Cluster, say: Callable[[str], None] = print) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FarmReport:
-    """What the boards of a cluster file are doing."""
+    """The status of the farm of a cluster file, with the state of each board."""
 
     cluster: str
     status: FarmStatus

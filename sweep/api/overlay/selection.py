@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was meant."""
+    """The selection that a person meant: its devices, the tuned cells of each, and the records of its target."""
 
     devices: Sequence[str]
     tasks: pa.Table | None

@@ -1,1 +1,1 @@
-"""What several commands need around their work: the claimed folder, farm and engine, paths, tables, report."""
+"""The parts of a run that several commands share: the claimed folder, farm and engine, paths, tables, report."""

@@ -16,7 +16,7 @@ __all__ = ["OutputCheck", "check_outputs"]
 
 @dataclass(frozen=True, slots=True)
 class OutputCheck:
-    """How far outputs are from the reference; of several outputs, the worst value of each figure."""
+    """The distance of outputs from the expected output; of several outputs, the worst value of each figure."""
 
     max_abs_diff: float
     cosine_distance: float

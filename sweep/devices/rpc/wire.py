@@ -34,7 +34,7 @@ MAX_MESSAGE_BYTES = 1 << 24
 
 
 class Code(IntEnum):
-    """tvm.rpc.base.TrackerCode"""
+    """The codes of the tracker's protocol, as in tvm.rpc.base.TrackerCode."""
 
     SUCCESS = 0
     PUT = 3

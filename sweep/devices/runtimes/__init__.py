@@ -1,1 +1,1 @@
-"""What runs a network on a device: an artifact of TVM, or another runtime in a process of its own."""
+"""Runs networks on a device: an artifact through TVM, or a network in another runtime's own process."""

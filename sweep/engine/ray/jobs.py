@@ -28,7 +28,7 @@ _STOP_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """How a job ended."""
+    """The end of a job: its status, its exit code and its message."""
 
     status: str
     """SUCCEEDED, FAILED or STOPPED."""

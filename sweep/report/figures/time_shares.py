@@ -1,4 +1,4 @@
-"""The picture of where the time went: by kind of stage, and within tuning."""
+"""Draws where the time went: by kind of stage, and within tuning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether code for a target can run on a device, told before anything is built."""
+"""Decides whether code for a target can run on a device, before anything is built."""
 
 from __future__ import annotations
 

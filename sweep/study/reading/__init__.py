@@ -1,1 +1,1 @@
-"""How a person's YAML is read, and how a mistake in it is told."""
+"""Reads a person's YAML, and turns a mistake in it into one line."""

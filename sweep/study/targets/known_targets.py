@@ -1,4 +1,4 @@
-"""What the installed TVM knows of targets, from a file made with it: tags, CPUs, features.
+"""The targets that the installed TVM knows, from a file made with it: tags, CPUs, features.
 
 TVM accepts a misspelt CPU or feature in silence and generates plain code, and to ask it takes seconds. The file is
 written by `tests/study/known_targets_writer.py`, and a test compares it with the installed TVM.

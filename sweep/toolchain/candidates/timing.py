@@ -1,4 +1,4 @@
-"""How candidates are timed, and when one call of a candidate is enough: the figures of tuners and overlays together."""
+"""The figures by which candidates are timed, of tuners and overlays together, and when one call is enough."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ __all__ = ["View"]
 
 @dataclass
 class View:
-    """How the axes of a chain's result are made of parts of its source's axes."""
+    """The effect of a chain: which parts of its source's axes make up each axis of its result."""
 
     source: list[int]
     """Sizes of the parts, in the order of the source; a part is known by its place here, 1s are left out."""

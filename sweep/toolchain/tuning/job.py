@@ -1,4 +1,4 @@
-"""What a tuner is asked to do. Plain data; no TVM."""
+"""The request of a tune stage to a tuner. Plain data; no TVM."""
 
 from __future__ import annotations
 
