@@ -38,6 +38,7 @@ from sweep.study.selection import parse_selection, select
 from sweep.study.spec import Cell, Study
 from tests.planning.grids import cluster, study
 from tests.record.fixtures import sweep_outcome
+from tests.seams.installed import install_toys
 from tests.seams.toy_axes import MODE, STREAMS
 
 NET = Cell("net", "native", "none", 3, "NCHW", "float32", 1, "a", "tvm")
@@ -280,18 +281,14 @@ def test_mlflow_has_it_among_the_params(tmp_path: Path) -> None:
 
 
 def test_an_installed_package_brings_it_by_an_entry_point(tmp_path: Path) -> None:
-    about = tmp_path / "toy-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text("[sweep.axes]\nmode = tests.seams.toy_axes:MODE\n")
+    install_toys(tmp_path, "sweep.axes", {"mode": "tests.seams.toy_axes:MODE"})
     (tmp_path / "study.yaml").write_text(STUDY)
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
-    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
     command = [sys.executable, "-m", "sweep", "run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
     ended = subprocess.run(
         [*command, "--only", "mode=training"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
         check=False,

@@ -63,3 +63,26 @@ def test_the_worst_of_several_outputs_is_given() -> None:
 def test_figures_are_computed_in_double_precision() -> None:
     values = np.full(1_000_000, 0.1, "float32")
     assert check_outputs([values], [values.copy()], 1e-12).cosine_distance < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "max_abs_diff", "cosine_distance"),
+    [
+        (array(3, 0), array(1, 0), 2.0, 0.0),
+        (array(0, 5), array(5, 0), 5.0, 1.0),
+        (array(-1), array(1), 2.0, 2.0),
+    ],
+)
+def test_where_the_output_may_differ_its_distance_is_the_answer(
+    output: Any, reference: Any, max_abs_diff: float, cosine_distance: float
+) -> None:
+    with pytest.raises(OutputMismatch):
+        check_outputs([output], [reference], 1e-3)
+    check = check_outputs([output], [reference], None)
+    assert (check.max_abs_diff, check.cosine_distance) == pytest.approx((max_abs_diff, cosine_distance))
+
+
+@pytest.mark.parametrize("output", [array(np.nan, 1), array(np.inf, 1), array(1, 2).reshape(2, 1)])
+def test_what_has_no_distance_fails_also_where_the_output_may_differ(output: Any) -> None:
+    with pytest.raises(OutputMismatch):
+        check_outputs([output], [array(1, 2)], None)

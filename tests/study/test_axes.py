@@ -1,0 +1,94 @@
+"""The table of axes is the only place that lists them, and its rows say what they must."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from sweep.study.axes import (
+    FIRST,
+    all_axes,
+    axes_of_layers,
+    axes_under,
+    axis_names,
+    axis_of,
+    by_promise,
+    compared_within,
+    loops,
+    parallel_coordinates,
+    stage_options,
+    value_in,
+)
+from sweep.study.spec import Cell
+
+PACKAGE = Path(__file__).parents[2] / "sweep"
+LISTED = {"layout", "precision", "batch"}
+"""Two of these in one place are a list of axes; one alone is what that place is about."""
+ALLOWED = ("study/axes.py", "toolchain/")  # the table, and what does the work with the options of a stage
+
+
+def named_in(statement: ast.stmt) -> set[str]:
+    """Which of them it names, as a text of its own, an attribute or an argument."""
+    texts = {node.value for node in ast.walk(statement) if isinstance(node, ast.Constant)}
+    attributes = {node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
+    arguments = {node.arg for node in ast.walk(statement) if isinstance(node, ast.keyword | ast.arg)}
+    return LISTED & {*texts, *attributes, *arguments}
+
+
+def test_nobody_else_lists_axes() -> None:
+    lists = [
+        f"{path.relative_to(PACKAGE)}:{statement.lineno} names {', '.join(sorted(named_in(statement)))}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if not str(path.relative_to(PACKAGE)).startswith(ALLOWED)
+        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        for part in (statement.body if isinstance(statement, ast.ClassDef) else [statement])
+        if len(named_in(part)) > 1
+    ]
+    assert lists == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'AXES = ("model", "layout", "precision")',
+        'def _key(row):\n    return row["layout"], row["batch"]',
+        "def _key(cell):\n    return cell.precision, cell.batch",
+        'cell = Cell("net", layout="NCHW", precision="float32")',
+    ],
+)
+def test_such_a_list_is_seen(source: str) -> None:
+    assert len(named_in(ast.parse(source).body[0])) == 2
+
+
+def test_the_first_axes_are_the_fields_of_a_cell() -> None:
+    assert tuple(field.name for field in fields(Cell)) == (*FIRST, "more")
+    assert axis_names() == FIRST
+    assert len(FIRST) == 9, "a tenth would change the id of every cell"
+
+
+def test_each_order_has_all_that_are_in_its_place() -> None:
+    assert set(loops()) == set(FIRST) - {"model", "device", "runtime"}
+    assert set(by_promise()) == set(FIRST) - {"model", "device", "runtime", "tuner"}
+    assert set(parallel_coordinates()) == set(FIRST) - {"runtime"}
+    assert compared_within() == ("model", "batch", "device")
+    assert axes_of_layers() == ("model", "opt_level", "layout", "precision", "batch")
+    assert [axis.name for axis in axes_under()] == ["layout", "precision", "batch"]
+
+
+def test_stages_take_their_axes_at_whatever_value() -> None:
+    assert stage_options("import", {}) == {"batch": 1}
+    assert stage_options("lower", {"layout": "NHWC"}) == {"opt_level": 3, "layout": "NHWC", "precision": "float32"}
+    assert stage_options("measure", {}) == {}
+
+
+def test_values_older_than_an_axis_are_at_its_default() -> None:
+    assert value_in({}, "layout") == "NCHW"
+    assert value_in({"layout": None}, "layout") is None
+    assert [axis_of(name).default for name in ("model", "opt_level", "batch")] == [None, 3, 1]
+
+
+def test_each_row_says_what_its_column_means() -> None:
+    assert all(axis.meaning for axis in all_axes())

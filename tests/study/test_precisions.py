@@ -1,0 +1,51 @@
+"""The table of precisions: the tolerance that a plan holds a cell to, and precisions from outside the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sweep.errors import StudyError
+from sweep.planning.planner import make_plan
+from sweep.study.axes import stage_options
+from sweep.study.gate import study_json_schema
+from sweep.study.precisions import PRECISIONS, Precision, tolerance_of
+from tests.planning.grids import cluster, device, study
+
+LOOSE = Precision("loose16", "float16", tolerance=None)
+
+
+@pytest.fixture
+def loose() -> Iterator[None]:
+    """A precision whose output may differ, as if a package had brought it."""
+    with PRECISIONS.registered("loose16", LOOSE):
+        yield
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("float32", 1e-3), ("float16", 1e-2)])
+def test_equality_is_due_up_to_the_tolerance(name: str, tolerance: float) -> None:
+    plan = make_plan(study(precisions=(name,), runtimes=("tvm",)), cluster(device("one")))
+    assert tolerance_of(name) == tolerance
+    assert [s.options["threshold"] for s in plan.stages.values() if s.kind == "measure"] == [tolerance]
+    assert stage_options("lower", {"precision": name}) == {"opt_level": 3, "layout": "NCHW", "precision": name}
+
+
+@pytest.mark.usefixtures("loose")
+def test_one_whose_output_may_differ_has_none_and_its_lowering_knows_the_type() -> None:
+    plan = make_plan(study(precisions=("loose16",), runtimes=("tvm",)), cluster(device("one")))
+    options = {stage.kind: stage.options for stage in plan.stages.values()}
+    assert options["measure"]["threshold"] is None
+    assert (options["lower"]["precision"], options["lower"]["dtype"]) == ("loose16", "float16")
+    assert plan.cells[0].cell.name == "a native none O3 loose16 one"
+
+
+@pytest.mark.usefixtures("loose")
+def test_the_schema_offers_it() -> None:
+    values = study_json_schema()["$defs"]["AxesForm"]["properties"]["precision"]["items"]["enum"]
+    assert values == ["float32", "float16", "loose16"]
+
+
+def test_one_that_there_is_not_is_refused() -> None:
+    with pytest.raises(StudyError, match="is no precision, did you mean 'float16'"):
+        tolerance_of("float1")
