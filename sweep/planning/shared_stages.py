@@ -14,10 +14,10 @@ from sweep.errors import StudyError
 from sweep.files.sweep_dir import records_folder
 from sweep.planning.fingerprint import canonical_json, fingerprint, hashed
 from sweep.planning.stage import KINDS, Stage
-from sweep.planning.versions import versions_of
+from sweep.planning.versions import import_versions, versions_of
 from sweep.study.axes import all_axes, axes_under, stage_options, unusual
 from sweep.study.cluster.cluster import Cluster
-from sweep.study.model_file import LIGHT
+from sweep.study.importers.catalogue import UNNAMED, importer_named
 from sweep.study.precisions import tolerance_of
 from sweep.study.spec import NATIVE, TVM, Cell, Study
 
@@ -43,6 +43,9 @@ class SharedStages:
             for kind in KINDS
             for runtime in dict.fromkeys((TVM, *study.runtimes))
         }
+        self._importers = {model.importer: importer_named(model.importer) for model in study.models}
+        for name, importer in self._importers.items():
+            self._versions["import", name] = canonical_json(import_versions(importer))
         self._measure = study.measure.options
         self._axes: dict[str, list[str]] = {kind: [] for kind in KINDS}
         for axis in all_axes():
@@ -75,13 +78,14 @@ class SharedStages:
             "sha256": model.sha256,
             "inputs": {name: list(shape) for name, shape in model.inputs.items()},
             "seed": self._study.seed,
-            # The networks of the onnx package have constant weights, on which wrong code can go unseen
-            "weights": "random" if model.source.startswith(LIGHT) else "as-is",
+            **({} if model.importer == UNNAMED else {"importer": model.importer}),
+            **model.options,
         }
         options = _with_axes("import", cell, own)
-        hints = {"path": str(model.path), "name": model.name, "source": model.source}
+        loader = self._importers[model.importer].loader
+        hints = {"path": str(model.path), "name": model.name, "source": model.source, "loader": loader}
         stage = Stage("", "import", options, hints, (), f"import {_network(cell)}")
-        return self._keep(key, self._add(stage, canonical_json(options)))
+        return self._keep(key, self._add(stage, canonical_json(options), model.importer))
 
     def _lower(self, cell: Cell, imported: str) -> str:
         target = self._full_target(cell)
@@ -194,13 +198,16 @@ class SharedStages:
         self._ids[key] = stage_id
         return stage_id
 
-    def _add(self, draft: Stage, options: str, runtime: str = TVM) -> str:
-        """Give a stage its id, and keep it unless there is one of the same content. `options`: its own, encoded."""
+    def _add(self, draft: Stage, options: str, by: str = TVM) -> str:
+        """Give a stage its id, and keep it unless there is one of the same content.
+
+        options: its own, encoded. by: the runtime or the importer that does the work.
+        """
         inputs = '["' + '","'.join(draft.inputs) + '"]' if draft.inputs else "[]"
         # The canonical JSON of the whole, put together from parts that are canonical already
         stage_id = hashed(
             f'{{"inputs":{inputs},"kind":"{draft.kind}","options":{options},'
-            f'"versions":{self._versions[draft.kind, runtime]}}}'
+            f'"versions":{self._versions[draft.kind, by]}}}'
         )
         if stage_id not in self.by_id:
             self.by_id[stage_id] = Stage(stage_id, draft.kind, draft.options, draft.hints, draft.inputs, draft.label)

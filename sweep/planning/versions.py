@@ -6,22 +6,19 @@ import importlib.metadata
 from collections.abc import Mapping
 from functools import cache
 
+from sweep.study.importers.importer import ModelImporter
 from sweep.study.own_tuner import source_sha256
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import TVM
 
-__all__ = ["RECIPES", "versions_of"]
+__all__ = ["RECIPES", "import_versions", "versions_of"]
 
 RECIPES = {"import": 1, "lower": 6, "tune": 2, "build": 2, "measure": 2}
 """Raised by one when this program changes what a kind of stage does: older results are then not taken for new ones."""
 
-_DISTRIBUTIONS = {
-    "import": ("apache-tvm", "apache-tvm-ffi", "onnx"),
-    "lower": ("apache-tvm", "apache-tvm-ffi"),
-    "tune": ("apache-tvm", "apache-tvm-ffi"),
-    "build": ("apache-tvm", "apache-tvm-ffi"),
-}
-"""But for a measure stage, which depends on its runtime's."""
+_TVM = ("apache-tvm", "apache-tvm-ffi")
+_DISTRIBUTIONS = {"import": (*_TVM, "onnx"), "lower": _TVM, "tune": _TVM, "build": _TVM}
+"""But for a measure stage, which depends on its runtime's. Those of an import are what ONNX models need."""
 
 
 def versions_of(kind: str, runtime: str = TVM) -> Mapping[str, str | int]:
@@ -32,6 +29,13 @@ def versions_of(kind: str, runtime: str = TVM) -> Mapping[str, str | int]:
     # Of no installed package: a changed file is another runtime
     source = {"source": str(source_sha256(runtime))} if ":" in runtime else {}
     return {"recipe": RECIPES[kind], **versions, **source}
+
+
+def import_versions(importer: ModelImporter) -> Mapping[str, str | int]:
+    """Of the import of a model by this importer. Of one that names no package, a changed file is another importer."""
+    names = (*_TVM, *importer.distributions)
+    source = {} if importer.distributions else {"source": str(source_sha256(importer.loader))}
+    return {"recipe": RECIPES["import"], **{name: _version(name) for name in names}, **source}
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,9 +64,19 @@ class Model:
     """As written: `onnx-light:squeezenet`, or a path."""
     path: Path
     sha256: str
-    """Of the file, and of the external data beside it where there is any."""
+    """Of the file, and of the files that belong to it where there are any."""
     inputs: Mapping[str, tuple[int, ...]]
     """Shapes that replace the file's own; inputs that are not named keep theirs."""
+    importer: str = "onnx"
+    """The name of its importer, or `module:attribute`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides the result of its import, by its importer."""
+    formats: tuple[str, ...] = ("onnx",)
+    """The forms in which its import leaves the network for other runtimes than TVM."""
+    companions: tuple[Path, ...] = ()
+    """Further files that belong to it, each in the folder of `path` or below."""
+    is_installed: bool = False
+    """Whether a package brings its files, so that a run elsewhere has them too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ class ModelForm(Form):
     inputs: dict[str, Shape] = Field(
         {}, description="Shapes by input name, where the file leaves one open.", examples=[{"data": [1, 3, 224, 224]}]
     )
+    importer: str | None = Field(
+        None,
+        min_length=1,
+        description="What reads it: a name, or module:attribute; by default what claims the path's suffix or prefix.",
+        examples=["onnx"],
+    )
 
 
 class TargetForm(Form):

@@ -16,25 +16,26 @@ from typing import Any
 
 from sweep.errors import LowerFailed, in_one_line
 from sweep.files.atomic import replacing_folder
+from sweep.toolchain.module_files import read_module, write_module
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
 __all__ = ["build_artifact", "build_candidate", "build_reference_kernel", "import_model", "lower_model", "preload"]
 
-_MODULE, _LOWERING = "module.json", "lowering.json"
+_LOWERING = "lowering.json"
 
 
 def preload() -> None:
     """Load what the jobs need, so that a child inherits it, and let LLVM compile once."""
     target = resolve_target({"kind": "native"})
     modules = ("onnx", "onnx.reference", "tvm.relax.frontend.onnx", "tvm.relax.transform", "tvm.s_tir.meta_schedule")
-    for module in (*modules, "sweep.toolchain.artifacts", "sweep.toolchain.models.onnx_import"):
+    for module in (*modules, "sweep.toolchain.artifacts", "sweep.toolchain.models.onnx_loader"):
         importlib.import_module(module)
     _compile_once(target)
 
 
 def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: str) -> dict[str, Any]:
-    """Read an ONNX network into a directory with its Relax module, inputs and reference output. Raises ImportFailed."""
-    from sweep.toolchain.models.onnx_import import import_network
+    """Read a network into a directory with its Relax module, inputs and reference output. Raises ImportFailed."""
+    from sweep.toolchain.models.network_import import import_network
 
     with replacing_folder(Path(out_dir)) as folder:
         result = import_network(options, hints, folder)
@@ -49,10 +50,9 @@ def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> di
     start = time.perf_counter()
     target = resolve_target(options["target"])
     tvm = load_tvm(())
-    module = tvm.ir.load_json((Path(import_dir) / _MODULE).read_text(encoding="utf-8"))
-    lowered = lower(module, options, target)
+    lowered = lower(read_module(Path(import_dir)), options, target)
     with replacing_folder(Path(out_dir)) as folder:
-        (folder / _MODULE).write_text(str(tvm.ir.save_json(lowered)), encoding="utf-8")
+        write_module(lowered, folder, made_from=Path(import_dir))
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")
         except Exception as error:
@@ -83,7 +83,7 @@ def build_artifact(
 
     target = resolve_target(options["target"])
     lowered = Path(lower_dir)
-    module = load_tvm(()).ir.load_json((lowered / _MODULE).read_text(encoding="utf-8"))
+    module = read_module(lowered)
     lowering = json.loads((lowered / _LOWERING).read_text(encoding="utf-8"))
     with replacing_folder(Path(out_dir)) as folder:
         records = None if records_dir is None else Path(records_dir)

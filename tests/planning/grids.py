@@ -29,7 +29,8 @@ TUNERS = {
 def model(name: str, content: str | None = None) -> Model:
     """A model of this content, by default its own."""
     sha256 = hashlib.sha256((content or name).encode()).hexdigest()
-    return Model(name, f"{name}.onnx", Path(f"/models/{name}.onnx"), sha256, {"data": (1, 3, 8, 8)})
+    path, inputs = Path(f"/models/{name}.onnx"), {"data": (1, 3, 8, 8)}
+    return Model(name, path.name, path, sha256, inputs, options={"weights": "as-is"})
 
 
 LISTED = {"opt_levels": "opt_level", "layouts": "layout", "precisions": "precision", "batches": "batch"}

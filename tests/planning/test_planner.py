@@ -14,6 +14,7 @@ import pytest
 
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
+from sweep.study.model_file import read_model
 from sweep.study.spec import Target
 from tests.planning.grids import TARGETS, TUNERS, cluster, device, model, study
 
@@ -60,7 +61,8 @@ def test_what_each_stage_is_told() -> None:
         "seed": 0,
         "weights": "as-is",
     }
-    assert imported.hints == {"path": "/models/a.onnx", "name": "a", "source": "a.onnx"}
+    loader = "sweep.toolchain.models.onnx_loader:OnnxLoader"
+    assert imported.hints == {"path": "/models/a.onnx", "name": "a", "source": "a.onnx", "loader": loader}
     target = {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1}
     assert stages["lower"].options == {"opt_level": 3, "layout": "NCHW", "precision": "float32", "target": target}
     tune = stages["tune"]
@@ -93,7 +95,7 @@ def test_a_linker_is_told_to_what_links_and_changes_no_stage() -> None:
 
 
 def test_networks_of_the_onnx_package_get_random_weights() -> None:
-    light = dataclasses.replace(model("a"), source="onnx-light:squeezenet")
+    light = read_model("onnx-light:squeezenet", Path("s.yaml"), "models[0]")
     plan = make_plan(study(models=(light,)), cluster())
     assert [stage.options["weights"] for stage in plan.stages.values() if stage.kind == "import"] == ["random"]
 

@@ -185,3 +185,9 @@ def test_an_unknown_kind_has_no_result() -> None:
 @given(st.builds(Measurement, run_secs=st.lists(st.floats(1e-9, 1.0)).map(tuple), is_cut_short=st.booleans()))
 def test_what_is_written_is_read_back_equal(result: StageResult) -> None:
     assert Measurement.from_json(json.loads(json.dumps(result.to_json()))) == result
+
+
+def test_the_network_of_an_import_is_found_by_its_format() -> None:
+    assert ImportResult.from_json({"dir": "a"}).file_in("onnx") == "model.onnx"  # as older versions wrote it
+    own = ImportResult.from_json({"dir": "a", "files": {"tflite": "net.tflite"}})
+    assert (own.file_in("tflite"), own.file_in("onnx")) == ("net.tflite", None)

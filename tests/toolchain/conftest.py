@@ -40,12 +40,12 @@ def light_model(name: str) -> Path:
 
 
 def import_light(run: Run, name: str, out_dir: Path, batch: int | None = None) -> dict[str, Any]:
-    return import_file(run, light_model(name), out_dir, batch, source=f"onnx-light:{name}")
+    return import_file(run, light_model(name), out_dir, batch, weights="random")
 
 
-def import_file(run: Run, path: Path, out_dir: Path, batch: int | None = None, **hints: str) -> dict[str, Any]:
-    options = {"inputs": {}, "batch": batch, "seed": 0}
-    return run("import_model", options=options, hints={"path": str(path), **hints}, out_dir=str(out_dir))
+def import_file(run: Run, path: Path, out_dir: Path, batch: int | None = None, **more: str) -> dict[str, Any]:
+    options = {"inputs": {}, "batch": batch, "seed": 0, **more}
+    return run("import_model", options=options, hints={"path": str(path)}, out_dir=str(out_dir))
 
 
 def lower(run: Run, import_dir: Path, out_dir: Path, level: int, **axes: str) -> dict[str, Any]:

@@ -212,13 +212,14 @@ def packed_weights(lower_dir: str, records_dir: str, level: int, target: dict[st
     """Weights whose packed form became a constant, and functions that would pack at every run."""
     from sweep.toolchain.best_records import BestRecords
     from sweep.toolchain.lowering import finish
+    from sweep.toolchain.module_files import read_module
     from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 
     tvm = load_tvm(("x86",))
     from tvm.ir import GenericConst
 
     resolved = resolve_target(target)
-    module = tvm.ir.load_json(Path(lower_dir, "module.json").read_text())
+    module = read_module(Path(lower_dir))
     with tempfile.TemporaryDirectory() as scratch:
         module = finish(BestRecords(Path(records_dir), Path(scratch)).apply(module, resolved), level, resolved)
     constants: list[Any] = []
@@ -233,10 +234,11 @@ def packed_weights(lower_dir: str, records_dir: str, level: int, target: dict[st
 def calls_of(lower_dir: str, level: int, target: dict[str, Any]) -> dict[str, Any]:
     """The kernels that `main` calls, in order, after lowering and after the passes of the build; the blocks of all."""
     from sweep.toolchain.lowering import finish
+    from sweep.toolchain.module_files import read_module
     from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 
     tvm = load_tvm(())
-    module = tvm.ir.load_json(Path(lower_dir, "module.json").read_text())
+    module = read_module(Path(lower_dir))
 
     def called(module: Any) -> list[str]:
         names: list[str] = []
@@ -326,4 +328,33 @@ def replay_record(workload: str, record: str, target: dict[str, Any]) -> dict[st
         "parallel": [int(extent) for extent in re.findall(r"T\.parallel\((\d+)\)", text)],
         "vectorized": [int(extent) for extent in re.findall(r"T\.vectorized\((\d+)\)", text)],
         "difference": float(np.abs(outputs[0] - outputs[1]).max()),
+    }
+
+
+def write_whole(from_dir: str, to_dir: str) -> dict[str, Any]:
+    """Write the module of a folder as older versions did: all in one file of JSON."""
+    from sweep.toolchain.module_files import read_module
+    from sweep.toolchain.tvm_loader import load_tvm
+
+    Path(to_dir, "module.json").write_text(load_tvm(()).ir.save_json(read_module(Path(from_dir))))
+    return {}
+
+
+def same_modules(one: str, other: str) -> dict[str, Any]:
+    """Whether two folders have the same module, constants included, and how many large constants are in it."""
+    import tvm_ffi
+    from tvm.ir import GenericConst
+
+    from sweep.toolchain.module_files import read_module
+    from sweep.toolchain.tvm_loader import load_tvm
+
+    tvm = load_tvm(())
+    modules = [read_module(Path(folder)) for folder in (one, other)]
+    sizes: list[int] = []
+    collect = lambda node: sizes.append(node.value.numpy().nbytes) if isinstance(node, GenericConst) else None  # noqa: E731
+    tvm.relax.analysis.post_order_visit(modules[0]["main"], collect)
+    return {
+        "same": bool(tvm_ffi.structural_equal(*modules, map_free_vars=True)),
+        "constants": sum(size >= 1024 for size in sizes),
+        "parameters": len(modules[0]["main"].params),
     }

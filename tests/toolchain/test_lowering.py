@@ -138,7 +138,7 @@ def test_the_layout_is_the_axis_below_level_3_and_channels_last_from_there(
         for layout in ("NCHW", "NHWC"):
             folder = tmp_path / f"{level}{layout}"
             lower(run, small, folder, level, layout=layout)
-            modules[level, layout] = (folder / "module.json").read_bytes()
+            modules[level, layout] = [(folder / name).read_bytes() for name in ("module.json", "constants.json")]
             found = run(":calls_of", lower_dir=str(folder), level=level, target=TARGET)["blocks"]
             blocks[level, layout] = {name for name in found if "conv2d" in name}
     assert blocks[2, "NCHW"] == {"conv2d_nchw"}

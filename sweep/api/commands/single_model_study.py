@@ -12,7 +12,7 @@ import yaml
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir
-from sweep.study.model_file import LIGHT
+from sweep.study.importers.catalogue import claimant, is_path, stem_of
 
 __all__ = ["SingleModelStudy", "write_study"]
 
@@ -24,7 +24,7 @@ class SingleModelStudy:
     """What is asked for."""
 
     model: str
-    """`onnx-light:NAME`, or the path of an ONNX file."""
+    """As a study has it: `onnx-light:NAME`, or the path of a model."""
     target: str
     tuner: str
     device: str
@@ -36,7 +36,7 @@ class SingleModelStudy:
     @property
     def name(self) -> str:
         """Of the study and of its folder: small letters, digits and dashes."""
-        model = Path(self.model.removeprefix(LIGHT)).stem
+        model = stem_of(self.model, claimant(self.model))
         words = re.sub(r"[^a-z0-9]+", "-", f"tune-{model}-{self.device}".lower()).strip("-")
         return words[:80].strip("-")
 
@@ -46,7 +46,7 @@ class SingleModelStudy:
         if self.trials_per_task is not None:
             tuner["trials_per_task"] = self.trials_per_task
         tuners: list[Any] = ["none"] if self.tuner == "none" else ["none", tuner]
-        model = self.model if self.model.startswith(LIGHT) else str(Path(self.model).absolute())
+        model = str(Path(self.model).absolute()) if is_path(self.model) else self.model
         return {
             "study": self.name,
             "question": f"What does tuning with {self.tuner} buy on {self.device}?",

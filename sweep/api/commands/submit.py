@@ -24,7 +24,6 @@ from sweep.api.session.stored_sweep import is_uri
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
-from sweep.study.model_file import LIGHT, external_data
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import Model, Study
@@ -116,7 +115,7 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     shutil.copyfile(cluster_file, folder / _CLUSTER)
     text = study_file.read_text(encoding="utf-8")
     for number, model in enumerate(study.models):
-        if not model.source.startswith(LIGHT):
+        if not model.is_installed:
             text = _pack_model(model, number, folder, text)
     for tuner in study.tuners:
         if ":" in tuner.name:
@@ -132,7 +131,7 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
 
 
 def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
-    """Copy a network and its weights; the study's text, in which a path that leads elsewhere is a new one."""
+    """Copy a network and what belongs to it; the study's text, in which a path that leads elsewhere is a new one."""
     written = Path(model.source)
     if written.is_absolute() or ".." in written.parts or model.source.startswith("~"):
         written = Path(_MODELS, str(number), model.path.name)
@@ -140,9 +139,10 @@ def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
     target = folder / written
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(model.path, target)
-    for weights in external_data(model.path):
-        if weights.is_file():
-            shutil.copyfile(weights, target.with_name(weights.name))
+    for companion in model.companions:
+        copy = target.parent / companion.relative_to(model.path.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(companion, copy)
     return text
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from sweep.toolchain.models.loader import TensorType
 
 __all__ = ["make_inputs", "run_onnxruntime", "save_arrays"]
 
@@ -17,19 +19,19 @@ _INTEGERS_BELOW = 8
 """Integer inputs are indices more often than not: small ones stay inside most tables."""
 
 
-def make_inputs(shapes: Mapping[str, tuple[Sequence[int], str]], seed: int) -> dict[str, _Array]:
+def make_inputs(inputs: Iterable[TensorType], seed: int) -> dict[str, _Array]:
     """Standard normal for floats, 0 to 7 for integers, in the order of the inputs, from the seed alone."""
     generator = np.random.default_rng(seed)
-    made: dict[str, _Array] = {}
-    for name, (shape, dtype) in shapes.items():
-        kind = np.dtype(dtype)
-        if np.issubdtype(kind, np.floating):
-            made[name] = generator.standard_normal(tuple(shape)).astype(kind)
-        elif kind == np.bool_:
-            made[name] = generator.integers(0, 2, tuple(shape)).astype(kind)
+    feeds: dict[str, _Array] = {}
+    for tensor in inputs:
+        dtype, shape = np.dtype(tensor.dtype), tuple(size for size in tensor.shape if size is not None)
+        if np.issubdtype(dtype, np.floating):
+            feeds[tensor.name] = generator.standard_normal(shape).astype(dtype)
+        elif dtype == np.bool_:
+            feeds[tensor.name] = generator.integers(0, 2, shape).astype(dtype)
         else:
-            made[name] = generator.integers(0, _INTEGERS_BELOW, tuple(shape)).astype(kind)
-    return made
+            feeds[tensor.name] = generator.integers(0, _INTEGERS_BELOW, shape).astype(dtype)
+    return feeds
 
 
 def run_onnxruntime(model_path: Path, inputs: Mapping[str, _Array]) -> list[_Array]:

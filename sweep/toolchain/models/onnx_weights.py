@@ -57,8 +57,10 @@ def seed_weights(model: Any, seed: int) -> int:
     return len(made)
 
 
-def calibrate_outputs(model: Any, feeds: Mapping[str, _Array]) -> None:
+def calibrate_outputs(model: Any, feeds: Mapping[str, _Array]) -> list[str]:
     """Scale the last weighted layer to outputs of a standard deviation near 4: a softmax over them then says something.
+
+    Returns the names of the weights that were scaled; by how much depends on the feeds.
 
     Residual networks double their variance in every block when no trained batch norm holds it: ShuffleNet's softmax
     was a clean 0 or 1, on which every comparison of outputs succeeds. The factor is a power of two, so that it is the
@@ -70,7 +72,7 @@ def calibrate_outputs(model: Any, feeds: Mapping[str, _Array]) -> None:
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     layers = [n for n in model.graph.node if n.op_type in ("Conv", "Gemm", "MatMul") and n.input[1] in stored]
     if not layers:
-        return
+        return []
     last = layers[-1]
     probe = type(model).FromString(model.SerializeToString())
     del probe.graph.output[:]
@@ -81,14 +83,14 @@ def calibrate_outputs(model: Any, feeds: Mapping[str, _Array]) -> None:
         session = onnxruntime.InferenceSession(probe.SerializeToString(), options, providers=["CPUExecutionProvider"])
         spread = float(np.std(session.run(None, dict(feeds))[0]))
     except Exception:  # noqa: BLE001  (without ONNX Runtime's answer there is no comparison to save either)
-        return
+        return []
     if not math.isfinite(spread) or spread <= 0:
-        return
+        return []
     factor = np.float32(2.0 ** -round(math.log2(spread / _OUTPUT_SPREAD)))
-    for name in last.input[1:]:
-        if name in stored:
-            scaled = numpy_helper.to_array(stored[name]) * factor
-            stored[name].CopyFrom(numpy_helper.from_array(scaled, name))
+    scaled = [name for name in last.input[1:] if name in stored]
+    for name in scaled:
+        stored[name].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(stored[name]) * factor, name))
+    return scaled
 
 
 def _users(model: Any) -> dict[str, list[tuple[Any, int]]]:

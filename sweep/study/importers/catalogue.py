@@ -1,0 +1,69 @@
+"""The importers there are, and which of them reads a model as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+from sweep.errors import StudyError
+from sweep.registry import Registry, attribute_at
+from sweep.study.importers.importer import ModelImporter
+
+__all__ = ["IMPORTERS", "UNNAMED", "claimant", "importer_named", "is_path", "sources", "stem_of"]
+
+UNNAMED = "onnx"
+"""The importer that the options of an import stage do not name: at first there was no other."""
+
+IMPORTERS: Registry[ModelImporter] = Registry(
+    "importer", "sweep.importers", {UNNAMED: "sweep.study.importers.onnx_importer:ONNX"}
+)
+
+
+def importer_named(name: str, file: Path | None = None, key: str | None = None) -> ModelImporter:
+    """The importer of a name, which may be `module:attribute`.
+
+    Raises:
+        StudyError: there is none, or it cannot be imported; `file` and `key` say where a person named it.
+    """
+    try:
+        if ":" not in name:
+            return IMPORTERS.get(name)
+        return cast("ModelImporter", attribute_at(name))
+    except StudyError as error:
+        raise StudyError(error.problem, file=file, key=key, value=name, allowed=error.allowed) from error
+    except Exception as error:
+        problem = f"cannot be imported: {type(error).__name__}: {error}"
+        raise StudyError(problem, file=file, key=key, value=name, allowed="module:attribute of an importer") from error
+
+
+def claimant(source: str) -> ModelImporter | None:
+    """The first importer that a model as written belongs to, by prefix or suffix; None where nobody claims it."""
+    return next((importer for importer in IMPORTERS if _prefix(importer, source) or _ends(importer, source)), None)
+
+
+def sources() -> Iterator[str]:
+    """What may be written of a model, in words: `.onnx`, `onnx-light:NAME`."""
+    for importer in IMPORTERS:
+        yield from importer.suffixes
+        yield from (f"{prefix}NAME" for prefix in importer.prefixes)
+
+
+def is_path(source: str) -> bool:
+    """Whether a model as written is a path, and not a name after a prefix."""
+    importer = claimant(source)
+    return importer is None or not _prefix(importer, source)
+
+
+def stem_of(source: str, importer: ModelImporter | None) -> str:
+    """What a model as written is called: its file without the suffix, or what follows the prefix."""
+    prefix = _prefix(importer, source) if importer is not None else ""
+    return source.removeprefix(prefix) if prefix else Path(source).stem
+
+
+def _prefix(importer: ModelImporter, source: str) -> str:
+    return next((prefix for prefix in importer.prefixes if source.startswith(prefix)), "")
+
+
+def _ends(importer: ModelImporter, source: str) -> bool:
+    return Path(source).suffix.lower() in importer.suffixes

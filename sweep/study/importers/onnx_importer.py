@@ -1,0 +1,86 @@
+"""ONNX files with the weights that lie beside them, and the networks that ship inside the onnx package."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweep.study.importers.importer import FileImporter, ModelFiles, WrittenModel, file_of, hash_of
+from sweep.study.importers.onnx_external_data import external_locations
+from sweep.suggestions import hint, listed
+
+__all__ = ["LIGHT", "ONNX", "OnnxImporter"]
+
+LIGHT = "onnx-light:"
+"""Starts the name of a network that ships inside the onnx package."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxImporter(FileImporter):
+    """The importer of ONNX models."""
+
+    def identify(self, written: WrittenModel) -> ModelFiles:
+        """The file and its weights, wherever it says that they lie."""
+        if written.source.startswith(LIGHT):
+            path = _light(written)
+            # Their weights are constant, on which wrong code can go unseen
+            return ModelFiles(path, hash_of([path], written), is_installed=True, options={"weights": "random"})
+        path = file_of(written, self)
+        companions = tuple(_companions(path, written))
+        return ModelFiles(path, hash_of([path, *companions], written), companions, options={"weights": "as-is"})
+
+    def known_names(self) -> Iterable[str]:
+        """The networks of the onnx package."""
+        return [LIGHT + name for name in _light_names()]
+
+
+ONNX = OnnxImporter(
+    name="onnx",
+    title="an ONNX model",
+    suffixes=(".onnx",),
+    prefixes=(LIGHT,),
+    distributions=("onnx",),
+    formats=("onnx",),
+    loader="sweep.toolchain.models.onnx_loader:OnnxLoader",
+)
+
+
+def _companions(path: Path, written: WrittenModel) -> Iterable[Path]:
+    """The files of the weights that are there: first those of the usual names, whether the network names them or not,
+    then what else it names. A missing one is the loader's to judge. Raises StudyError where one lies elsewhere.
+    """
+    usual = [path.with_suffix(".data"), path.with_name(path.name + ".data"), path.with_name(path.name + "_data")]
+    try:
+        locations = external_locations(path)
+    except OSError as error:
+        raise written.refused(f"cannot be read: {error.strerror}") from None
+    for location in locations:
+        if "\0" in location or not (path.parent / location).resolve().is_relative_to(path.parent.resolve()):
+            raise written.refused("has weights outside its own folder", "weights beside the model or below", location)
+    named = (path.parent / location for location in locations)
+    return (weights for weights in dict.fromkeys([*usual, *named]) if weights.is_file())
+
+
+def _light(written: WrittenModel) -> Path:
+    folder = _light_folder()
+    if folder is None:
+        raise written.refused("needs the onnx package, which is not installed")
+    name, names = written.source.removeprefix(LIGHT), _light_names()
+    if name not in names:
+        raise written.refused(f"is not a network of the onnx package{hint(name, names)}", LIGHT + listed(names))
+    return folder / f"light_{name}.onnx"
+
+
+def _light_names() -> list[str]:
+    folder = _light_folder()
+    return [] if folder is None else sorted(path.stem.removeprefix("light_") for path in folder.glob("light_*.onnx"))
+
+
+def _light_folder() -> Path | None:
+    """Found without importing onnx, which takes longer than a plan may."""
+    spec = importlib.util.find_spec("onnx")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))) / "backend" / "test" / "data" / "light"

@@ -1,0 +1,84 @@
+"""What an importer of models is, on the side that reads networks; `sweep.study.importers.importer` has the other side.
+
+A loader reads a model once (`load`) and makes of it, for each shape of its inputs, a network that TVM can lower
+(`specialise`). Both run in a compile worker's child: they may import what they like, crash and hang.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from sweep.toolchain.weights_file import WeightsFile
+
+__all__ = ["ImportedModel", "ModelLoader", "Shapes", "TensorType"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """What is asked of one import of a model."""
+
+    inputs: Mapping[str, Sequence[int]]
+    """Shapes by input name, which replace the model's own."""
+    batch: int | None
+    """The leading dimension of every input; None leaves them."""
+    seed: int
+    """For the values of the inputs that outputs are compared on, and for weights where a model has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """An input or an output."""
+
+    name: str
+    shape: Sequence[int | None]
+    dtype: str
+    """By numpy's name."""
+
+
+class ImportedModel(ABC):
+    """A network whose shapes are all fixed. What has a body here may be left as it is."""
+
+    inputs: Sequence[TensorType]
+    """In the order of the parameters of the Relax `main`."""
+    outputs: Sequence[TensorType]
+    operators: Mapping[str, int]
+    """How often each occurs, by the format's own names."""
+    params_bytes: int
+
+    @abstractmethod
+    def relax(self) -> Any:
+        """The network as a TVM module whose `main` takes the inputs; its weights are constants in it.
+
+        Raises ImportFailed where TVM cannot express it.
+        """
+
+    def write(self, folder: Path, weights: WeightsFile) -> Mapping[str, str]:
+        """Write the network for other runtimes into `folder`; returns format -> file name, for the importer's formats.
+
+        What goes into `weights` is stored once for all imports of a model, so let it be what no shape changes.
+        """
+        return {}
+
+    @abstractmethod
+    def expected_outputs(self, folder: Path, feeds: Mapping[str, Array]) -> Sequence[Array]:
+        """The outputs for these inputs, in order, from another implementation than TVM: compiled code must give the
+        same. `folder` has what `write` wrote. An error of any kind leaves the network without a reference.
+        """
+
+
+class ModelLoader(Protocol):
+    """Reads models of one format. Made without arguments."""
+
+    def load(self, path: Path, options: Mapping[str, Any]) -> Any:
+        """What of a model no shape changes. `options`: of the import stage. Raises ImportFailed."""
+
+    def specialise(self, loaded: Any, shapes: Shapes) -> ImportedModel:
+        """The network for these shapes; `loaded` may be changed. Raises ImportFailed."""

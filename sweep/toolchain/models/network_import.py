@@ -1,0 +1,72 @@
+"""The import of a network, whatever its format: what every later stage and every runtime takes from its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from sweep.errors import ImportFailed, in_one_line
+from sweep.registry import attribute_at
+from sweep.study.importers.catalogue import UNNAMED, importer_named
+from sweep.toolchain.models.expected_output import make_inputs, save_arrays
+from sweep.toolchain.models.loader import Shapes
+from sweep.toolchain.module_files import write_module
+from sweep.toolchain.weights_file import WeightsFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from sweep.toolchain.models.loader import ImportedModel, ModelLoader
+
+__all__ = ["import_network"]
+
+
+def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Write the network as a TVM module and for other runtimes, inputs.npz and reference.npz into `folder`; return the
+    import result but for its directory.
+
+    options, hints: of the import stage. Inputs are named and ordered as the network's own; the parameters of the Relax
+    `main` have the same order. Raises ImportFailed.
+    """
+    start = time.perf_counter()
+    batch, seed = options.get("batch"), int(options.get("seed") or 0)
+    shapes = Shapes(options.get("inputs") or {}, None if batch is None else int(batch), seed)
+    loader = _loader(str(hints.get("loader") or importer_named(UNNAMED).loader))
+    model = loader.specialise(loader.load(Path(hints["path"]), options), shapes)
+    feeds = make_inputs(model.inputs, seed)
+    save_arrays(folder / "inputs.npz", feeds)
+    weights = WeightsFile()
+    files = model.write(folder, weights)
+    reference_error = _write_expected(model, feeds, folder)
+    write_module(model.relax(), folder, weights)
+    return {
+        "inputs": {tensor.name: {"shape": list(tensor.shape), "dtype": tensor.dtype} for tensor in model.inputs},
+        "outputs": [asdict(tensor) | {"shape": list(tensor.shape)} for tensor in model.outputs],
+        "params_bytes": model.params_bytes,
+        "operators": dict(model.operators),
+        "files": dict(files),
+        "reference": reference_error is None,
+        "reference_error": reference_error,
+        "import_s": time.perf_counter() - start,
+    }
+
+
+def _loader(place: str) -> ModelLoader:
+    try:
+        return cast("ModelLoader", cast("type", attribute_at(place))())
+    except Exception as error:
+        problem = f"the loader {place} cannot be made: {type(error).__name__}: {in_one_line(error)}"
+        raise ImportFailed(problem) from error
+
+
+def _write_expected(model: ImportedModel, feeds: Mapping[str, NDArray[Any]], folder: Path) -> str | None:
+    """Write reference.npz; why it cannot be, where it cannot."""
+    try:
+        outputs = model.expected_outputs(folder, feeds)
+    except Exception as error:  # noqa: BLE001  (what TVM runs and no other does is worth measuring)
+        return in_one_line(error)
+    save_arrays(folder / "reference.npz", {f"output_{index}": output for index, output in enumerate(outputs)})
+    return None
