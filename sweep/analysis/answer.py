@@ -6,13 +6,25 @@ Says what was measured and no more: a best cell whose interval meets another's i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.formatting import as_ms, as_times, plural
-from sweep.analysis.results import NO_TUNER, REFERENCE, Results
-from sweep.study.axes import axes_under, compared_within, unusual, value_in
+from sweep.analysis.results import NO_TUNER, Results
+from sweep.analysis.runtime_rows import (
+    Place,
+    RuntimeRatio,
+    fastest_of_each,
+    has_compiled,
+    high,
+    is_compiled_row,
+    low,
+    measured,
+    place_of,
+    runtime_title,
+)
+from sweep.study.axes import axes_under, unusual, value_in
 
 __all__ = ["Best", "answer", "best_cells", "configuration", "describe_best", "untuned_note", "work"]
 
@@ -23,45 +35,65 @@ _SPELLED_OUT = 3
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The fastest cell of a model on a device at one batch; reference runtimes do not compete."""
+    """The fastest cell of a model on a device at one batch.
+
+    Compiled cells compete with each other, and other runtimes are what the winner is held against. In a sweep that
+    compiles nothing the runtimes themselves compete.
+    """
 
     model: str
     batch: int
     device: str
     row: Row
     ties: int
-    """Other cells whose interval of the median meets this one's: they cannot be told apart from it."""
-    ties_reference: bool
-    """Whether the reference runtime's interval meets this one's."""
+    """Other cells of its runtime whose interval of the median meets this one's: they cannot be told apart from it."""
+    rivals: tuple[RuntimeRatio, ...]
+    """Against each other runtime that was measured there, the baseline first."""
+
+    @property
+    def against_baseline(self) -> RuntimeRatio | None:
+        """None where the baseline was not measured, or is its own runtime."""
+        return next((rival for rival in self.rivals if rival.is_to_baseline), None)
+
+    @property
+    def worth_naming(self) -> list[RuntimeRatio]:
+        """The baseline, and each other runtime that is faster or cannot be told apart from it."""
+        return [rival for rival in self.rivals if rival.is_to_baseline or rival.is_behind or rival.is_tied]
 
 
-def best_cells(rows: Iterable[Row]) -> list[Best]:
+def best_cells(rows: Sequence[Row]) -> list[Best]:
     """One for each (model, batch, device) with a latency that nothing disturbed, in the order of the rows.
 
     Where there are further axes that say what is to be done, one for each of their values.
     """
-    groups: dict[tuple[Any, ...], list[Row]] = {}
-    references: dict[tuple[Any, ...], Row] = {}
-    for row in _measured(rows):
-        place = tuple(value_in(row, axis) for axis in compared_within())
-        if row["runtime"] == REFERENCE:
-            references[place] = row
-        else:
-            groups.setdefault(place, []).append(row)
-    found = []
-    for place, group in groups.items():
-        best = min(group, key=lambda row: float(row["latency_ms_median"]))
-        ties = sum(1 for row in group if row is not best and _low(row) <= _high(best))
-        reference = references.get(place)
-        ties_reference = reference is not None and _low(reference) <= _high(best) and _low(best) <= _high(reference)
-        found.append(Best(best["model"], best["batch"], best["device"], best, ties, ties_reference))
-    return found
+    compete = is_compiled_row if has_compiled(rows) else lambda _: True
+    groups: dict[Place, list[Row]] = {}
+    for row in measured(rows):
+        if compete(row):
+            groups.setdefault(place_of(row), []).append(row)
+    fastest = fastest_of_each(rows)
+    return [_best(group, fastest[place]) for place, group in groups.items()]
+
+
+def _best(group: Sequence[Row], fastest: Mapping[str, Row]) -> Best:
+    """`group`: what competes at a place. `fastest`: of each runtime there."""
+    best = min(group, key=lambda row: float(row["latency_ms_median"]))
+    of_runtime = [row for row in group if row is not best and row["runtime"] == best["runtime"]]
+    rivals = [RuntimeRatio(best, row) for runtime, row in fastest.items() if runtime != best["runtime"]]
+    return Best(
+        model=best["model"],
+        batch=best["batch"],
+        device=best["device"],
+        row=best,
+        ties=sum(1 for row in of_runtime if low(row) <= high(best)),
+        rivals=tuple(sorted(rivals, key=lambda rival: not rival.is_to_baseline)),
+    )
 
 
 def configuration(row: Row) -> str:
     """What was chosen in a cell, in words: `xgb at O3 on native`; the axes that hardly vary only where unusual."""
-    if row["runtime"] != "tvm":
-        return "ONNX Runtime" if row["runtime"] == REFERENCE else str(row["runtime"])
+    if not is_compiled_row(row):
+        return runtime_title(row)
     tuner = "untuned" if row["tuner"] == NO_TUNER else row["tuner"]
     extra = unusual(row, (axis for axis in axes_under() if not axis.compared_within))
     return " ".join([f"{tuner} at O{row['opt_level']} on {row['target']}", *extra])
@@ -83,20 +115,19 @@ def describe_best(best: Best) -> str:
     """One sentence on one model and device."""
     row = best.row
     at = f" at {', '.join(work(row))}" if work(row) else ""
-    told = [
+    facts = [
         f"{best.model}{at} on {best.device}: {configuration(row)} is fastest at {as_ms(row['latency_ms_median'])} ms"
     ]
     if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
-        told.append(_against(1 / row["speedup_vs_untuned"], "untuned"))
-    if best.ties_reference:
-        told.append("not to be told apart from ONNX Runtime")
-    elif row["ratio_to_onnxruntime"] is not None:
-        told.append(_against(row["ratio_to_onnxruntime"], "ONNX Runtime"))
+        facts.append(_against(1 / row["speedup_vs_untuned"], "untuned"))
+    for rival in best.worth_naming:
+        tied = f"not to be told apart from {rival.against_title}"
+        facts.append(tied if rival.is_tied else _against(rival.ratio, rival.against_title))
     if note := untuned_note(row):
-        told.append(note)
+        facts.append(note)
     if best.ties:
-        told.append(f"{plural(best.ties, 'other cell')} cannot be told apart from it")
-    return ", ".join(told)
+        facts.append(f"{plural(best.ties, 'other cell')} cannot be told apart from it")
+    return ", ".join(facts)
 
 
 def answer(results: Results) -> str:
@@ -107,13 +138,8 @@ def answer(results: Results) -> str:
     prefix = _so_far(results.cells)
     if len(best) <= _SPELLED_OUT:
         return prefix + "\n".join(f"{describe_best(one)}." for one in best)
-    was_tuned = any(row["tuner"] != NO_TUNER and row["runtime"] != REFERENCE for row in _measured(results.cells))
+    was_tuned = any(row["tuner"] != NO_TUNER and is_compiled_row(row) for row in measured(results.cells))
     return prefix + _over_all(best, was_tuned)
-
-
-def _measured(rows: Iterable[Row]) -> Iterator[Row]:
-    """Those with a latency that nothing disturbed."""
-    return (row for row in rows if row["status"] == "done" and row["latency_ms_median"] is not None)
 
 
 def _so_far(rows: Sequence[Row]) -> str:
@@ -155,19 +181,31 @@ def _over_all(best: Sequence[Best], was_tuned: bool) -> str:
     elif was_tuned and not tuned:
         told += "; no tuner beats untuned"
     joined = " and" if speedups else "; the best cells"
-    compared = [one for one in best if one.row["ratio_to_onnxruntime"] is not None]
-    if compared:
-        ratios = [one.row["ratio_to_onnxruntime"] for one in compared]
-        ties = sum(one.ties_reference for one in compared)
-        slower = sum(one.row["ratio_to_onnxruntime"] > 1 and not one.ties_reference for one in compared)
-        told += f"{joined} take {_span(ratios)} the time of ONNX Runtime (slower than it in {slower} of {len(compared)}"
-        told += f", not to be told apart in {ties})" if ties else ")"
+    for index, against in enumerate(_by_rival(best)):
+        told += _over_rival(against, joined if index == 0 else "; they")
     return told + "."
 
 
+def _by_rival(best: Sequence[Best]) -> list[list[RuntimeRatio]]:
+    """How the best cells stand to each other runtime: the baseline first, others where any of them is no slower."""
+    runtimes: dict[str, list[RuntimeRatio]] = {}
+    for rival in (rival for one in best for rival in one.rivals):
+        runtimes.setdefault(rival.against["runtime"], []).append(rival)
+    of_baseline = [against for against in runtimes.values() if against[0].is_to_baseline]
+    others = [against for against in runtimes.values() if not against[0].is_to_baseline]
+    return of_baseline + [against for against in others if any(one.is_behind or one.is_tied for one in against)]
+
+
+def _over_rival(against: Sequence[RuntimeRatio], who: str) -> str:
+    slower, ties = sum(one.is_behind for one in against), sum(one.is_tied for one in against)
+    times = f"{who} take {_span([one.ratio for one in against])} the time of {against[0].against_title}"
+    told_apart = f", not to be told apart in {ties}" if ties else ""
+    return f"{times} (slower than it in {slower} of {len(against)}{told_apart})"
+
+
 def _span(values: Sequence[float]) -> str:
-    low, high = as_times(min(values)), as_times(max(values))
-    return low if low == high else f"{low} to {high}"
+    least, most = as_times(min(values)), as_times(max(values))
+    return least if least == most else f"{least} to {most}"
 
 
 def _against(ratio: float, other: str) -> str:
@@ -177,13 +215,3 @@ def _against(ratio: float, other: str) -> str:
     if ratio < 1:
         return f"{as_times(1 / ratio)} faster than {other}"
     return f"still {as_times(ratio)} slower than {other}"
-
-
-def _low(row: Row) -> float:
-    low = row["latency_ms_ci_low"]
-    return float(row["latency_ms_min"] if low is None else low)
-
-
-def _high(row: Row) -> float:
-    high = row["latency_ms_ci_high"]
-    return float(row["latency_ms_max"] if high is None else high)

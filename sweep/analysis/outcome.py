@@ -72,5 +72,7 @@ class SweepOutcome:
     sweep_dir: Path
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Of the host and the versions that hold for the whole sweep."""
+    baseline: str | None = None
+    """The runtime that cells are compared with."""
     pairs: Sequence[Mapping[str, Any]] = ()
     """Blocks that were measured after the run, to compare two cells: `cells`, their ids, and `blocks`, one of each."""

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from sweep.analysis.measurements import measurement_rows, pair_rows, repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
-from sweep.analysis.ratios import REFERENCE, Ratios
+from sweep.analysis.ratios import RATIOS, Ratios
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning_rows import curve_rows, pools, task_rows, tuning_columns
 from sweep.planning.results import BuildResult, Measurement
 
-__all__ = ["NO_TUNER", "REFERENCE", "Results", "SweepSummary", "derive"]
+__all__ = ["NO_TUNER", "Results", "SweepSummary", "derive"]
 
 NO_TUNER = "none"
 """Usual label of the tuner that does not tune."""
@@ -76,8 +76,8 @@ def derive(
 ) -> Results:
     """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
-    cells = [_cell_row(outcome.study, cell, run_ids.get(cell.cell.id)) for cell in outcome.cells]
-    _set_ratios(cells, outcome.cells)
+    cells = [_cell_row(outcome, cell, run_ids.get(cell.cell.id)) for cell in outcome.cells]
+    _set_ratios(cells, outcome)
     return Results(
         summary=SweepSummary(
             study=outcome.study,
@@ -108,12 +108,12 @@ def _without_login(tracking_uri: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
 
 
-def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
+def _cell_row(sweep: SweepOutcome, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
     measured, built = outcome.result(Measurement), outcome.result(BuildResult) or BuildResult()
     blocks = repeats_of(measured)
     measure = measured or Measurement()
     return {
-        "study": study,
+        "study": sweep.study,
         "cell_id": outcome.cell.id,
         "cell_name": outcome.cell.name,
         **outcome.cell.axes,
@@ -128,8 +128,8 @@ def _cell_row(study: str, outcome: CellOutcome, mlflow_run_id: str | None) -> Ro
         "rounds": len(blocks) if measured else None,
         "blocks": len(blocks) + len(measure.set_aside) if measured else None,
         "reference_kernel_ms": _kernel_ms(measure),
-        "speedup_vs_untuned": None,
-        "ratio_to_onnxruntime": None,
+        "baseline": sweep.baseline,
+        **dict.fromkeys(RATIOS),
         "artifact_bytes": built.artifact_bytes,
         "peak_memory_bytes": measure.peak_memory_bytes,
         **tuning_columns(outcome),
@@ -161,10 +161,11 @@ def _kernel_ms(measure: Measurement) -> float | None:
     return median(times) * 1e3 if times else None
 
 
-def _set_ratios(rows: Sequence[Row], outcomes: Sequence[CellOutcome]) -> None:
-    """Fill the two columns that take other cells to know."""
-    ratios = Ratios()
-    measured = [(row, one) for row, one in zip(rows, outcomes, strict=True) if row["latency_ms_median"] is not None]
+def _set_ratios(rows: Sequence[Row], sweep: SweepOutcome) -> None:
+    """Fill the columns that take other cells to know."""
+    ratios = Ratios(sweep.baseline)
+    pairs = zip(rows, sweep.cells, strict=True)
+    measured = [(row, outcome) for row, outcome in pairs if row["latency_ms_median"] is not None]
     for row, outcome in measured:
         ratios.note(outcome, row["latency_ms_median"])
     for row, outcome in measured:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.results import Results, SweepSummary
 from sweep.errors import RecordError
 from sweep.files.sweep_dir import SweepDir
+from sweep.study.runtimes import default_baseline
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,11 +27,19 @@ def read_saved(sweep_dir: Path) -> Results:
         raise RecordError(f"{SweepDir(sweep_dir).table('results')}: not a result table of a sweep")
     return Results(
         summary=SweepSummary.from_json(about),
-        cells=cells.to_pylist(),
+        cells=_completed(cells.to_pylist()),
         measurements=read_table(sweep_dir, "measurements").to_pylist(),
         curves=read_table(sweep_dir, "curves").to_pylist(),
         tasks=read_table(sweep_dir, "tasks").to_pylist(),
     )
+
+
+def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of an earlier version, which knew one runtime beside TVM, with what rows have now."""
+    if not rows or "baseline" in rows[0]:
+        return rows
+    baseline = default_baseline([row["runtime"] for row in rows])
+    return [{**row, "baseline": baseline, "ratio_to_baseline": row["ratio_to_onnxruntime"]} for row in rows]
 
 
 def read_table(sweep_dir: Path, name: str) -> pa.Table:

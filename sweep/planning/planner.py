@@ -42,6 +42,7 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
         stages=shared.by_id,
         naive={kind: naive[kind] for kind in KINDS if naive[kind]},
         left_out=left_out(study, cluster),
+        baseline=study.baseline,
     )
 
 

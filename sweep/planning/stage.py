@@ -52,3 +52,5 @@ class Plan:
     """How many stages of each kind a nested loop over the cells would run."""
     left_out: list[LeftOut] = field(default_factory=list)
     """Targets and runtimes that do not fit a device, and why."""
+    baseline: str | None = None
+    """The runtime that cells are compared with; None: there is none."""

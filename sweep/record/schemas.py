@@ -70,12 +70,17 @@ RESULTS = pa.schema(
         _column("stopped_by", pa.string(), "why no more repeats were taken: interval, repeats, time or disturbed"),
         _column("rounds", pa.int32(), "blocks that its repeats are from, each of a visit to the device", "blocks"),
         _column("blocks", pa.int32(), "blocks measured, those set aside because something disturbed them included"),
-        _column("reference_kernel_ms", pa.float64(), "median of the reference kernel around the repeats", "ms"),
+        _column("reference_kernel_ms", pa.float64(), "median of the sentinel kernel around the repeats", "ms"),
+        _column("baseline", pa.string(), "runtime that cells are compared with; null where there is none"),
         _column(
             "speedup_vs_untuned", pa.float64(), "median of tuner none at the same other axes over this median", "x"
         ),
+        _column("ratio_to_baseline", pa.float64(), "this median over the baseline's, same model, batch, device", "x"),
         _column(
-            "ratio_to_onnxruntime", pa.float64(), "this median over ONNX Runtime's, same model, batch, device", "x"
+            "ratio_to_onnxruntime",
+            pa.float64(),
+            "this median over ONNX Runtime's, whatever the baseline: kept for notebooks of earlier versions",
+            "x",
         ),
         _column("artifact_bytes", pa.int64(), "size of the built library", "bytes"),
         _column("peak_memory_bytes", pa.int64(), "peak memory of the measuring process above idle", "bytes"),
@@ -110,8 +115,8 @@ RESULTS = pa.schema(
         _column("untuned_tasks", pa.int32(), "tasks built with the untuned schedule: no valid record", "tasks"),
         _column("build_s", pa.float64(), "wall time of its build", "s"),
         _column("measure_s", pa.float64(), "time of its visits to the device", "s"),
-        _column("output_max_abs_diff", pa.float64(), "largest absolute difference from the reference output"),
-        _column("output_cosine_distance", pa.float64(), "cosine distance from the reference output"),
+        _column("output_max_abs_diff", pa.float64(), "largest absolute difference from the expected output"),
+        _column("output_cosine_distance", pa.float64(), "cosine distance from the expected output"),
         _column("tvm_version", pa.string(), "TVM that built it"),
         _column("runtime_version", pa.string(), "runtime that ran it"),
         _column("target_json", pa.string(), "full target it was built for, as JSON"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.files.sweep_dir import TABLES, SweepDir
+from sweep.record.schemas import RESULTS
 from sweep.study.axes import further_axes
 
 __all__ = ["SOURCE_KEY", "is_current", "source_of"]
@@ -41,14 +42,22 @@ def source_of(sweep_dir: Path) -> str:
 
 
 def is_current(sweep_dir: Path) -> bool:
-    """Whether all tables are there, and of what plan, ledger and logs hold now."""
+    """Whether all tables are there, of what plan, ledger and logs hold now, and with the columns that there are now."""
     now = source_of(sweep_dir).encode()
-    return all(_source(SweepDir(sweep_dir).table(name)) == now for name in TABLES)
+    if not all(_source(SweepDir(sweep_dir).table(name)) == now for name in TABLES):
+        return False
+    schema = _schema(SweepDir(sweep_dir).table("results"))  # an earlier version's lacks columns that reports show
+    return schema is not None and set(RESULTS.names) <= set(schema.names)
 
 
 def _source(path: Path) -> bytes | None:
+    schema = _schema(path)
+    return None if schema is None else (schema.metadata or {}).get(SOURCE_KEY)
+
+
+def _schema(path: Path) -> pa.Schema | None:
     try:
-        return (pq.read_schema(path).metadata or {}).get(SOURCE_KEY)
+        return pq.read_schema(path)
     except (OSError, pa.ArrowException):
         return None
 

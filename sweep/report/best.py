@@ -9,6 +9,7 @@ from typing import Any
 from sweep.analysis.answer import Best, configuration, untuned_note, work
 from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.analysis.results import NO_TUNER
+from sweep.analysis.runtime_rows import RuntimeRatio
 
 __all__ = ["BestTable", "Card", "best_table", "cards"]
 
@@ -61,13 +62,7 @@ def _card(best: Best) -> Card:
     row, facts = best.row, []
     if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
         facts.append((f"{as_times(row['speedup_vs_untuned'])} faster than untuned", "good"))
-    ratio = row["ratio_to_onnxruntime"]
-    if best.ties_reference:
-        facts.append(("not to be told apart from ONNX Runtime", ""))
-    elif ratio is not None and ratio <= 1:
-        facts.append((f"{as_times(1 / ratio)} faster than ONNX Runtime", "good"))
-    elif ratio is not None:
-        facts.append((f"still {as_times(ratio)} slower than ONNX Runtime", "bad"))
+    facts += [_against(rival) for rival in best.worth_naming]
     if note := untuned_note(row):
         facts.append((note, "bad"))
     if best.ties:
@@ -80,6 +75,14 @@ def _card(best: Best) -> Card:
         how=configuration(row),
         facts=facts,
     )
+
+
+def _against(rival: RuntimeRatio) -> tuple[str, str]:
+    if rival.is_tied:
+        return f"not to be told apart from {rival.against_title}", ""
+    if rival.is_behind:
+        return f"still {as_times(rival.ratio)} slower than {rival.against_title}", "bad"
+    return f"{as_times(1 / rival.ratio)} faster than {rival.against_title}", "good"
 
 
 def _work(best: Best) -> str:

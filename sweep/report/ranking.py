@@ -8,14 +8,13 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from sweep.analysis.results import REFERENCE
+from sweep.analysis.runtime_rows import is_compiled_row, place_of
 from sweep.report.table_columns import (
     Column,
     best_ids,
     detail_columns,
     fastest,
     main_columns,
-    place_of,
     tuner_name,
     varies,
 )
@@ -76,7 +75,8 @@ def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     columns = [*main, *detail_columns(rows)]
     shown, left_out = list(rows), 0
     if len(rows) > _ROWS_SHOWN:  # of every place some, rather than all of the first ones
-        shown, left_out = fastest(rows, max(1, _ROWS_SHOWN // len({place_of(row) for row in rows})))
+        compiled, places = sum(map(is_compiled_row, rows)), len({place_of(row) for row in rows})
+        shown, left_out = fastest(rows, max(1, (_ROWS_SHOWN - len(rows) + compiled) // places))
     filters = _filters(shown)
     lines = [_line(row, columns, filters, best, runs_at) for row in shown]
     return Ranking(
@@ -107,7 +107,7 @@ def _css(column: Column) -> str:
 def _line(
     row: Row, columns: Sequence[Column], filters: Mapping[str, object], best: frozenset[str], runs_at: str
 ) -> RankedLine:
-    css = "best" if row["cell_id"] in best else "reference" if row["runtime"] == REFERENCE else str(row["status"])
+    css = "best" if row["cell_id"] in best else str(row["status"]) if is_compiled_row(row) else "rival"
     run_id, values = row["mlflow_run_id"], _filtered()
     return RankedLine(
         css=css,

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from sweep.analysis.answer import answer
 from sweep.analysis.formatting import as_duration, as_percent, plural
-from sweep.analysis.results import REFERENCE, Results
+from sweep.analysis.results import Results
+from sweep.analysis.runtime_rows import is_compiled_row
 from sweep.report.table_columns import Column, best_ids, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
@@ -57,7 +58,7 @@ def _rendered(results: Results, console: Console) -> Group:
 
 def _model_table(model: str, rows: Sequence[Row], console: Console, each: int) -> Table:
     columns = main_columns(rows)
-    one = next((row for row in rows if row["runtime"] != REFERENCE), rows[0])
+    one = next(filter(is_compiled_row, rows), rows[0])
     axes = [axis.name for axis in axes_under() if axis.name in FIRST or value_in(one, axis.name) != axis.default]
     fixed = [f"{axis} {value_in(one, axis)}" for axis in ("target", *axes) if not varies(rows, axis)]
     title = Text(model, style="bold")
@@ -90,7 +91,7 @@ def _table(title: Text, columns: Sequence[Column], rows: Sequence[Row]) -> Table
         if row["device"] != device:
             table.add_row()
             device = row["device"]
-        style = "bold green" if row["cell_id"] in best else "cyan" if row["runtime"] == REFERENCE else ""
+        style = "bold green" if row["cell_id"] in best else "" if is_compiled_row(row) else "cyan"
         style = _STATUS_STYLE.get(row["status"], style)
         table.add_row(*(Text(column.text(row)) for column in columns), style=style)
     return table

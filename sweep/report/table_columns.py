@@ -9,7 +9,16 @@ from typing import Any
 
 from sweep.analysis.answer import best_cells, untuned_note
 from sweep.analysis.formatting import as_bytes, as_duration, as_ms, as_percent, as_times
-from sweep.analysis.results import NO_TUNER, REFERENCE
+from sweep.analysis.results import NO_TUNER
+from sweep.analysis.runtime_rows import (
+    Place,
+    baseline_title,
+    has_compiled,
+    is_baseline,
+    is_compiled_row,
+    place_of,
+    runtime_title,
+)
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 
@@ -19,10 +28,8 @@ __all__ = [
     "detail_columns",
     "fastest",
     "main_columns",
-    "place_of",
     "ranked",
     "rows_each",
-    "runtime_name",
     "tuner_name",
     "varies",
 ]
@@ -30,8 +37,6 @@ __all__ = [
 Row = Mapping[str, Any]
 _LINES, _MOST_EACH, _FEWEST_EACH = 240, 40, 3
 """Of a text; of a place in it, at most and at least."""
-_COMPARED = ("±", "speed-up", "time / ORT")
-"""Left out where no cell has a value for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Column:
     """Left out where all rows agree on this axis."""
     value: Callable[[Row], float | None] | None = None
     """For sorting, where the column holds numbers."""
+    is_compared: bool = False
+    """Left out where no cell has a value for it."""
     keep: int = 0
     """Where there is no room, columns go, the least of these first."""
     about: str = ""
@@ -65,11 +72,6 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=key)
 
 
-def place_of(row: Row) -> tuple[Any, ...]:
-    """Model, batch and device: within these, one cell can be said to be slower than another."""
-    return tuple(value_in(row, axis) for axis in compared_within())
-
-
 def rows_each(rows: Sequence[Row]) -> int:
     """How many cells of a place a text shows, so that the whole of it can be read and pasted."""
     places = len({place_of(row) for row in rows})
@@ -77,15 +79,15 @@ def rows_each(rows: Sequence[Row]) -> int:
 
 
 def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
-    """The first so many of each place with what they are compared with, and how many that leaves out.
+    """The first so many compiled cells of each place with the other runtimes there, and how many that leaves out.
 
     rows: ranked.
     """
-    seen: Counter[tuple[Any, ...]] = Counter()
+    seen: Counter[Place] = Counter()
     shown = []
     for row in rows:
-        seen[place_of(row)] += 1
-        if seen[place_of(row)] <= each or row["runtime"] == REFERENCE:
+        seen[place_of(row)] += is_compiled_row(row)
+        if seen[place_of(row)] <= each or not is_compiled_row(row):
             shown.append(row)
     return shown, len(rows) - len(shown)
 
@@ -96,13 +98,14 @@ def best_ids(rows: Sequence[Row]) -> frozenset[str]:
 
 
 def varies(rows: Sequence[Row], axis: str) -> bool:
-    """Whether the compiled cells among the rows differ on this axis."""
-    return len({value_in(row, axis) for row in rows if row["runtime"] != REFERENCE}) > 1
+    """Whether rows differ on this axis; where any is compiled, these alone count: the others have no such choice."""
+    only_compiled = has_compiled(rows)
+    return len({value_in(row, axis) for row in rows if is_compiled_row(row) or not only_compiled}) > 1
 
 
 def main_columns(rows: Sequence[Row]) -> list[Column]:
     """Those that answer a study: where, with what, how fast, against what."""
-    best = best_ids(rows)
+    best, baseline = best_ids(rows), baseline_title(rows)
     columns = [
         Column("device", lambda row: str(row["device"]), keep=7),
         Column("target", lambda row: str(row["target"]), axis="target", keep=5),
@@ -112,20 +115,29 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
         ),
         *(_of_axis(axis) for axis in axes_under()),
         _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
-        Column("±", _spread, value=_half_width, keep=4, about="half the 95 % interval of the median, as a share of it"),
+        Column(
+            "±",
+            _spread,
+            value=_half_width,
+            is_compared=True,
+            keep=4,
+            about="half the 95 % interval of the median, as a share of it",
+        ),
         Column(
             "speed-up",
             _against_untuned,
             value=lambda row: row["speedup_vs_untuned"],
+            is_compared=True,
             keep=6,
             about="how many times as fast as untuned with the same other axes: above 1 is faster",
         ),
         Column(
-            "time / ORT",
-            _against_reference,
-            value=lambda row: row["ratio_to_onnxruntime"],
+            f"time / {baseline_title(rows, short=True)}",
+            _against_baseline,
+            value=lambda row: row["ratio_to_baseline"],
+            is_compared=True,
             keep=8,
-            about="its time over that of ONNX Runtime on the same device: above 1 is slower",
+            about=f"its time over that of {baseline} on the same device: above 1 is slower",
         ),
         Column(
             "status",
@@ -138,7 +150,7 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
         column
         for column in columns
         if (column.axis is None or varies(rows, column.axis))
-        and (column.title not in _COMPARED or any(column.value and column.value(row) is not None for row in rows))
+        and (not column.is_compared or any(column.value and column.value(row) is not None for row in rows))
     ]
 
 
@@ -155,22 +167,17 @@ def detail_columns(rows: Sequence[Row]) -> list[Column]:
             "output diff",
             "output_max_abs_diff",
             lambda value: f"{value:.1e}",
-            about="largest difference from the reference output",
+            about="largest difference from the expected output",
         ),
         _number("repeats", "repeats", str, about="repeats measured"),
     ]
     return [column for column in columns if any(column.value and column.value(row) is not None for row in rows)]
 
 
-def runtime_name(row: Row) -> str:
-    """ONNX Runtime, or the runtime as it is written."""
-    return "ONNX Runtime" if row["runtime"] == REFERENCE else str(row["runtime"])
-
-
 def tuner_name(row: Row) -> str:
-    """What chose the schedules; for a reference cell, the runtime itself."""
-    if row["runtime"] != "tvm":
-        return runtime_name(row)
+    """What chose the schedules; of a cell that is not compiled, its runtime."""
+    if not is_compiled_row(row):
+        return runtime_title(row)
     return "untuned" if row["tuner"] == NO_TUNER else str(row["tuner"])
 
 
@@ -219,9 +226,9 @@ def _against_untuned(row: Row) -> str:
     return "1x" if is_measure else as_times(row["speedup_vs_untuned"])
 
 
-def _against_reference(row: Row) -> str:
-    is_measure = row["runtime"] == REFERENCE and row["status"] == "done"
-    return "1x" if is_measure else as_times(row["ratio_to_onnxruntime"])
+def _against_baseline(row: Row) -> str:
+    is_measure = is_baseline(row) and not is_compiled_row(row) and row["status"] == "done"
+    return "1x" if is_measure else as_times(row["ratio_to_baseline"])
 
 
 def _status(row: Row, best: frozenset[str]) -> str:

@@ -49,15 +49,21 @@ _ROWS = (
     Axis("model", "name of the model", in_other_runtimes=True),
     Axis(
         "target",
-        "name of the target; - for a reference runtime",
+        "name of the target; - where it is not compiled here",
         elsewhere=NO_CHOICE,
         compared_within=False,
         keep=5,
     ),
-    Axis("tuner", "label of the tuner; - for a reference runtime", elsewhere=NO_CHOICE, compared_within=False, keep=9),
+    Axis(
+        "tuner",
+        "label of the tuner; - where it is not compiled here",
+        elsewhere=NO_CHOICE,
+        compared_within=False,
+        keep=9,
+    ),
     Axis(
         "opt_level",
-        "opt level 0 to 4; null for a reference runtime",
+        "opt level 0 to 4; null where it is not compiled here",
         default=3,
         type="int8",
         least=0,
@@ -106,7 +112,7 @@ _ROWS = (
     Axis("device", "device of the cluster file", in_other_runtimes=True, keep=7),
     Axis(
         "runtime",
-        "tvm, or the reference runtime that measured this row",
+        "tvm for what is compiled here, or another that ran the network as imported",
         in_other_runtimes=True,
         compared_within=False,
     ),

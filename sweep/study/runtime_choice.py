@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import StudyError
-from sweep.study.runtimes import RUNTIMES, runtime_of
+from sweep.study.runtimes import RUNTIMES, default_baseline, runtime_of
 from sweep.study.spec import TVM, is_compiled
 from sweep.study.study_form import StudyForm
 from sweep.suggestions import hint, listed
 
-__all__ = ["default_baseline", "read_runtimes"]
-
-_USUAL = "onnxruntime"
-
-
-def default_baseline(runtimes: Sequence[str]) -> str | None:
-    """ONNX Runtime where it is among them, else the first that runs no compiled code; None: nothing is compared."""
-    rivals = [name for name in runtimes if not is_compiled(name)]
-    return _USUAL if _USUAL in rivals else next(iter(rivals), None)
+__all__ = ["read_runtimes"]
 
 
 def read_runtimes(form: StudyForm, file: Path) -> tuple[tuple[str, ...], str | None]:

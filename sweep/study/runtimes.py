@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from sweep.errors import StudyError
 from sweep.registry import Registry, attribute_at
-from sweep.study.spec import TVM
+from sweep.study.spec import TVM, is_compiled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,20 @@ if TYPE_CHECKING:
     from sweep.study.cluster.cluster import Device
     from sweep.study.spec import Cell, Model
 
-__all__ = ["RUNTIMES", "Refusal", "Runtime", "Session", "SessionRequest", "only_on_this_host", "runtime_of", "title_of"]
+__all__ = [
+    "RUNTIMES",
+    "USUAL_BASELINE",
+    "Refusal",
+    "Runtime",
+    "Session",
+    "SessionRequest",
+    "default_baseline",
+    "only_on_this_host",
+    "runtime_of",
+    "title_of",
+]
+
+USUAL_BASELINE = "onnxruntime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,7 @@ RUNTIMES: Registry[Runtime] = Registry(
     "sweep.runtimes",
     {
         TVM: "sweep.devices.runtimes.tvm:TVM_RUNTIME",
-        "onnxruntime": "sweep.devices.runtimes.onnxruntime:ONNX_RUNTIME",
+        USUAL_BASELINE: "sweep.devices.runtimes.onnxruntime:ONNX_RUNTIME",
     },
 )
 """Each runtime is described in its own file, which nothing but this table names."""
@@ -145,11 +158,22 @@ def runtime_of(name: str, key: str = "") -> Runtime:
     return runtime
 
 
-@cache
 def title_of(name: str, *, short: bool = False) -> str:
     """What people call a runtime; its name where it is not installed here, as in a sweep made elsewhere."""
+    return _title_of(name, short, RUNTIMES.version)
+
+
+@cache
+def _title_of(name: str, short: bool, version: int) -> str:
+    """Kept, since a page asks for each row, and to look for one that is not there takes 20 ms."""
     try:
         runtime = runtime_of(name)
     except StudyError:
         return name
     return runtime.short_title if short else runtime.title
+
+
+def default_baseline(runtimes: Sequence[str]) -> str | None:
+    """ONNX Runtime where it is among them, else the first that runs no compiled code; None: nothing is compared."""
+    rivals = [name for name in runtimes if not is_compiled(name)]
+    return USUAL_BASELINE if USUAL_BASELINE in rivals else next(iter(rivals), None)

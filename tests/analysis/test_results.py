@@ -8,7 +8,7 @@ import pytest
 
 from sweep.analysis.answer import answer, best_cells, describe_best
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.results import REFERENCE, Row, SweepSummary, derive
+from sweep.analysis.results import Row, SweepSummary, derive
 from sweep.planning.results import Measurement
 from sweep.study.axes import axis_names
 from tests.record.fixtures import TAINT, measured, sweep_outcome, tainted
@@ -38,7 +38,7 @@ def test_speedup_is_against_untuned_at_the_same_other_axes(rows: list[Row]) -> N
     untuned = row_of(rows, device="local-1", tuner="none", opt_level=0)
     assert tuned["speedup_vs_untuned"] == untuned["latency_ms_median"] / tuned["latency_ms_median"]
     assert untuned["speedup_vs_untuned"] == 1.0
-    assert row_of(rows, device="local-1", runtime=REFERENCE)["speedup_vs_untuned"] is None
+    assert row_of(rows, device="local-1", runtime="onnxruntime")["speedup_vs_untuned"] is None
 
 
 def test_untuned_is_known_by_what_was_done_whatever_its_label(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_without_an_untuned_cell_or_a_reference_there_is_no_ratio(tmp_path: Path
 
 def test_ratio_to_the_reference_is_on_the_same_device(rows: list[Row]) -> None:
     for row in rows:
-        reference = row_of(rows, device=row["device"], runtime=REFERENCE)
+        reference = row_of(rows, device=row["device"], runtime="onnxruntime")
         if row["status"] == "done":
             assert row["ratio_to_onnxruntime"] == row["latency_ms_median"] / reference["latency_ms_median"]
 
@@ -162,7 +162,7 @@ def test_cells_that_cannot_be_told_apart_are_called_ties(rows: list[Row]) -> Non
 
 def test_the_answer_claims_nothing_over_a_reference_that_cannot_be_told_apart(rows: list[Row]) -> None:
     best = row_of(rows, device="local-1", tuner="xgb", opt_level=3)
-    reference = row_of(rows, device="local-1", runtime=REFERENCE)
+    reference = row_of(rows, device="local-1", runtime="onnxruntime")
     for part in ("median", "min", "max", "ci_low", "ci_high"):
         reference[f"latency_ms_{part}"] = best[f"latency_ms_{part}"] * 1.001
     best["ratio_to_onnxruntime"] = 1 / 1.001
@@ -189,7 +189,7 @@ def test_the_answer_over_many_models_gives_the_range(tmp_path: Path) -> None:
 def test_the_answer_over_many_models_counts_no_tie_as_slower_than_the_reference(tmp_path: Path) -> None:
     results = derive(sweep_outcome(tmp_path, models=("squeezenet", "shufflenet", "resnet50")))
     best = row_of(results.cells, model="resnet50", device="local-1", tuner="xgb", opt_level=3)
-    reference = row_of(results.cells, model="resnet50", device="local-1", runtime=REFERENCE)
+    reference = row_of(results.cells, model="resnet50", device="local-1", runtime="onnxruntime")
     reference.update({name: value for name, value in best.items() if name.startswith("latency_ms_")})
     assert "(slower than it in 5 of 6, not to be told apart in 1)" in answer(results)
 

@@ -42,7 +42,7 @@ def sweep_outcome(
     troubles: bool = True,
     **changes: Any,
 ) -> SweepOutcome:
-    """3 tuners x opt_levels x devices for each model, and a reference cell a device.
+    """3 tuners x opt_levels x devices for each model, and a cell of ONNX Runtime a device.
 
     troubles: the first xgb cell of each model fails in tuning, and the last of all is skipped.
     """
@@ -50,7 +50,7 @@ def sweep_outcome(
         outcome
         for model in models
         for device in devices
-        for outcome in (*_tvm_cells(model, device, opt_levels), _reference_cell(model, device))
+        for outcome in (*_tvm_cells(model, device, opt_levels), _rival_cell(model, device))
     ]
     if troubles:
         cells = _with_troubles(cells)
@@ -61,6 +61,7 @@ def sweep_outcome(
         started_t=STARTED_T,
         ended_t=STARTED_T + 431.5,
         interrupted=False,
+        baseline="onnxruntime",
         stage_counts={
             "import": {"done": len(models)},
             "lower": {"done": len(models) * len(opt_levels)},
@@ -129,9 +130,16 @@ def _tvm_cells(model: str, device: str, opt_levels: Sequence[int]) -> Iterator[C
             yield CellOutcome(cell, "done", None, None, None, stages, seconds, attempts=len(stages))
 
 
-def _reference_cell(model: str, device: str) -> CellOutcome:
-    cell = _cell(model, device, target="-", tuner="-", opt_level=None, runtime="onnxruntime")
-    seconds = BASE_MS[model] * REFERENCE_FACTOR * DEVICE_FACTOR[device] / 1e3
+def with_runtime(outcome: SweepOutcome, runtime: str, factor: float) -> SweepOutcome:
+    """With a cell more for each model and device: of a runtime that takes this share of the untuned time."""
+    places = dict.fromkeys((one.cell.model, one.cell.device) for one in outcome.cells)
+    added = [_rival_cell(model, device, runtime, factor) for model, device in places]
+    return replace(outcome, cells=[*outcome.cells, *added])
+
+
+def _rival_cell(model: str, device: str, runtime: str = "onnxruntime", factor: float = REFERENCE_FACTOR) -> CellOutcome:
+    cell = _cell(model, device, target="-", tuner="-", opt_level=None, runtime=runtime)
+    seconds = BASE_MS[model] * factor * DEVICE_FACTOR[device] / 1e3
     measure = replace(measure_result(seconds, cell.name, device), runtime_version="1.31.1")
     stages: dict[str, StageResult] = {"import": import_result(model), "measure": measure}
     return CellOutcome(cell, "done", None, None, None, stages, {"import": 1.9, "measure": 2.1}, attempts=2)

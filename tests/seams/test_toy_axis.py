@@ -262,7 +262,7 @@ def test_cells_are_compared_within_a_mode_and_not_across(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("mode")
 def test_the_untuned_cell_of_another_mode_is_no_baseline() -> None:
-    ratios, training = Ratios(), Cell.of({**NET.axes, "mode": "training"})
+    ratios, training = Ratios("onnxruntime"), Cell.of({**NET.axes, "mode": "training"})
     untuned = next(one for one in sweep_outcome(Path()).cells if one.cell.tuner == "none")
     ratios.note(replace(untuned, cell=NET), 10.0)
     assert ratios.of(replace(NET, tuner="xgb"), 2.0) == {"speedup_vs_untuned": 5.0}

@@ -46,7 +46,7 @@ class LedgerMirror:
         """Cells that are settled and not written, in order."""
         self._written: set[int] = set()
         """Cells that were, since the store was opened."""
-        self._ratios = Ratios()
+        self._ratios = Ratios(self._plan.baseline)
         self.is_open = False
         """Whether it was seen what the store has."""
         self._pause_s = 0.0
@@ -104,8 +104,10 @@ class LedgerMirror:
         return done, 0.0
 
     def _identity(self) -> SweepIdentity:
-        versions = self.state.conditions.get("versions", {})
-        return SweepIdentity(self._id, self._name, self._sweep_dir, self.state.first_t or 0.0, versions)
+        tags = dict(self.state.conditions.get("versions", {}))
+        if self._plan.baseline is not None:
+            tags["sweep.baseline"] = self._plan.baseline
+        return SweepIdentity(self._id, self._name, self._sweep_dir, self.state.first_t or 0.0, tags)
 
     def _take(self, event: Mapping[str, Any]) -> None:
         match event["event"]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sweep.analysis.measurements import repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome
+from sweep.analysis.ratios import RATIOS
 from sweep.analysis.statistics import summarise
 from sweep.analysis.tuning_rows import tuning_columns, tuning_curve
 from sweep.planning.results import BuildResult, Measurement, TuneResult
@@ -37,7 +38,7 @@ STATUS = {"done": "FINISHED", "tainted": "FINISHED", "failed": "FAILED", "skippe
 CONTENT_TAG = "sweep.content"
 """Hash of what a run mirrors: the same content is not written twice."""
 LATENCY = "latency_ms_median"
-DERIVED_METRICS = ("speedup_vs_untuned", "ratio_to_onnxruntime")
+DERIVED_METRICS = RATIOS
 """Take other cells to know: what is known of them as a run is written is in it, the rest is added at the end."""
 _TUNING = {
     "trials": "tuning_trials",

@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweep.record.mlflow.run_values import DERIVED_METRICS, LATENCY
+from sweep.record.mlflow.run_values import LATENCY
 from sweep.study.axes import USUALLY_SHOWN, parallel_coordinates
 from sweep.study.spec import TVM, Cell
 
@@ -22,7 +22,7 @@ CELLS, FAILED = "cells", "failed"
 """The views, as they are named in addresses."""
 VIEWS = "mlflow.sharedViewState."
 """How their tags begin: read by MLflow from 3.17 on, left alone by others; a value has at most 5,000 characters."""
-_ANSWERS = (LATENCY, *DERIVED_METRICS)
+_ANSWERS = (LATENCY, "speedup_vs_untuned", "ratio_to_baseline")
 _CURVES = ("tuning/best_ms", "tuning/best_ms_over_time")
 _RUNS_SHOWN = 20
 
@@ -74,8 +74,9 @@ def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
     """Measured cells of TVM alone, so that all of them can be selected and compared.
 
     Of the selected runs, MLflow's comparison draws a metric that all have, and the first three params that differ, by
-    the alphabet: with ONNX Runtime among them these would be device, level and runtime, without the tuner. Its time is
-    in `ratio_to_onnxruntime`. Sorted by a metric, the list shows cells and not sweeps with cells below them.
+    the alphabet: with another runtime among them these would be device, level and runtime, without the tuner. The
+    baseline's time is in `ratio_to_baseline`. Sorted by a metric, the list shows cells and not sweeps with cells below
+    them.
     """
     return {
         "searchFilter": f'metrics.{LATENCY} > 0 and params.runtime = "{TVM}"',

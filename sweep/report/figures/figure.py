@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.results import REFERENCE
+from sweep.analysis.runtime_rows import baseline_title, is_compiled_row, runtime_title
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, axis_of, value_in
 
 __all__ = [
+    "BASELINE_COLOUR",
     "COLOURS",
     "HEAT",
-    "REFERENCE_COLOUR",
     "Figure",
     "Row",
     "by_device",
@@ -27,7 +27,7 @@ __all__ = [
 Row = Mapping[str, Any]
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00")
 """Those of Okabe and Ito, which people with any colour vision can tell apart."""
-REFERENCE_COLOUR = "#333333"
+BASELINE_COLOUR = "#333333"
 _UNTUNED_COLOUR = "#A9B1BC"
 HEAT = ((0, "#74B5E0"), (0.12, "#BFDDF1"), (0.4, "#F5F1E4"), (1, "#F0B778"))
 """From good to bad, on a map: blue and orange stay apart for any eyes, and dark letters are read on all of it."""
@@ -57,16 +57,16 @@ class Figure:
 
 def configuration_label(row: Row, rows: Sequence[Row]) -> str:
     """What a cell chose, as short as its neighbours allow: axes on which all agree are left out."""
-    if row["runtime"] == REFERENCE:
-        return "ONNX Runtime"
+    beside = [axis for axis in (axis_of("target"), *axes_under()) if varies(rows, axis.name)]
     parts = [tuner_name(row), f"O{row['opt_level']}"]
-    beside = (axis for axis in (axis_of("target"), *axes_under()) if varies(rows, axis.name))
+    if not is_compiled_row(row):
+        parts, beside = [runtime_title(row)], [axis for axis in beside if axis.in_other_runtimes]
     return " ".join([*parts, *(axis.words(value_in(row, axis.name)) for axis in beside)])
 
 
 def tuner_colours(rows: Sequence[Row]) -> dict[str, str]:
-    """A colour a tuner, by the name that people read, the same in all pictures of a page."""
-    fixed = {"untuned": _UNTUNED_COLOUR, "ONNX Runtime": REFERENCE_COLOUR}
+    """A colour a tuner or runtime, by the name that people read, the same in all pictures of a page."""
+    fixed = {"untuned": _UNTUNED_COLOUR} | ({title: BASELINE_COLOUR} if (title := baseline_title(rows)) else {})
     names = [name for name in dict.fromkeys(tuner_name(row) for row in rows) if name not in fixed]
     return {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)} | fixed
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.formatting import as_ms, as_times
-from sweep.analysis.results import REFERENCE
+from sweep.analysis.runtime_rows import baseline_title, has_compiled, is_baseline, is_compiled_row
 from sweep.report.figures.figure import (
+    BASELINE_COLOUR,
     COLOURS,
-    REFERENCE_COLOUR,
     Figure,
     Row,
     by_device,
@@ -29,11 +29,11 @@ _CELLS_SHOWN = 16
 
 
 def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Figure]:
-    """A picture a device: the fastest cells, and where ONNX Runtime stands. `colours`: by name of the tuner."""
+    """A picture a device: the fastest cells, and where the baseline stands. `colours`: by name of the tuner."""
     for device, of_device in by_device(rows):
         measured = [row for row in of_device if row["latency_ms_median"] is not None]
         shown = measured[:_BARS_SHOWN]
-        if not any(row["runtime"] != REFERENCE for row in shown):
+        if has_compiled(rows) and not has_compiled(shown):
             continue
         labels = [configuration_label(row, rows) for row in shown]
         medians = [row["latency_ms_median"] for row in shown]
@@ -47,7 +47,8 @@ def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) ->
             "customdata": [[row["cell_name"], as_times(row["speedup_vs_untuned"])] for row in shown],
             "hovertemplate": "%{customdata[0]}<br>%{x:.4g} ms<br>vs untuned %{customdata[1]}<extra></extra>",
         }
-        reference = [row["latency_ms_median"] for row in measured if row["runtime"] == REFERENCE][:1]
+        baseline = [row["latency_ms_median"] for row in measured if is_baseline(row) and not is_compiled_row(row)][:1]
+        line = f"; the dashed line is {baseline_title(rows)}" if baseline else ""
         layout = plain_layout(len(shown), x="median latency (ms)", left=True)
         layout["xaxis"] |= {"rangemode": "tozero", "range": [0, max(medians) * 1.15], "autorange": False}
         ends = [max(row["latency_ms_ci_high"] or 0.0, row["latency_ms_median"]) for row in shown]
@@ -55,9 +56,9 @@ def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) ->
         yield Figure(
             "Latency",
             f"{model} on {device}",
-            "Shorter is faster; whiskers are 95 % intervals of the median; the dashed line is ONNX Runtime.",
+            f"Shorter is faster; whiskers are 95 % intervals of the median{line}.",
             height_of(len(shown)),
-            [bar, *(_line(x, labels) for x in reference), numbers],
+            [bar, *(_line(x, labels) for x in baseline), numbers],
             layout,
             has_log_switch=max(medians) > 5 * min(medians),
             model=model,
@@ -121,7 +122,7 @@ def _line(x: float, labels: Sequence[str]) -> Mapping[str, Any]:
         "mode": "lines",
         "x": [x, x],
         "y": [labels[0], labels[-1]],
-        "line": {"color": REFERENCE_COLOUR, "dash": "dash", "width": 1.5},
+        "line": {"color": BASELINE_COLOUR, "dash": "dash", "width": 1.5},
         "hoverinfo": "skip",
         "showlegend": False,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sweep.analysis.formatting import as_ms
-from sweep.analysis.results import REFERENCE
+from sweep.analysis.runtime_rows import is_compiled_row
 from sweep.report.figures.figure import HEAT, Figure, Row, by_device, plain_layout
 from sweep.report.table_columns import tuner_name
 
@@ -14,7 +14,7 @@ __all__ = ["heat_maps"]
 
 def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
     """A map a device, where there is more than one place on it."""
-    compiled = [row for row in rows if row["runtime"] != REFERENCE]
+    compiled = [row for row in rows if is_compiled_row(row)]
     levels = sorted({row["opt_level"] for row in compiled})
     tuners = list(dict.fromkeys(tuner_name(row) for row in sorted(compiled, key=lambda row: row["tuner"] != "none")))
     if len(levels) < 2 and len(tuners) < 2:

@@ -7,7 +7,8 @@ from typing import Any
 
 from sweep.analysis.formatting import as_times
 from sweep.analysis.results import NO_TUNER
-from sweep.report.figures.figure import REFERENCE_COLOUR, Figure, Row, plain_layout
+from sweep.analysis.runtime_rows import fastest_of_each, is_compiled_row, place_of, runtime_title
+from sweep.report.figures.figure import BASELINE_COLOUR, Figure, Row, plain_layout
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, value_in
 
@@ -23,8 +24,8 @@ Place = tuple[str, str, str]
 def speedup_bars(rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Figure]:
     """A picture a device with a group of bars a model, or the other way round where models are the fewer.
 
-    The bar of a tuner is that of its fastest cell there; ONNX Runtime's is against the same untuned cell as the fastest
-    of all. `colours`: by name of the tuner.
+    The bar of a tuner is that of its fastest cell there; another runtime's is against the same untuned cell as the
+    fastest of all. `colours`: by name of the tuner.
     """
     factors = _factors(rows)
     places = list(dict.fromkeys(place for of_tuner in factors.values() for place in of_tuner))
@@ -56,12 +57,20 @@ def _factors(rows: Sequence[Row]) -> dict[str, dict[Place, float]]:
         tuner: {place: float(row["speedup_vs_untuned"]) for place, row in of_tuner.items()}
         for tuner, of_tuner in best.items()
     }
-    reference = {
-        place: float(row["speedup_vs_untuned"] * row["ratio_to_onnxruntime"])
-        for place, row in fastest.items()
-        if row["ratio_to_onnxruntime"] is not None
-    }
-    return factors | ({"ONNX Runtime": reference} if reference else {})
+    return factors | _rival_factors(rows, fastest)
+
+
+def _rival_factors(rows: Sequence[Row], fastest: Mapping[Place, Row]) -> dict[str, dict[Place, float]]:
+    """The same of the other runtimes, by title. `fastest`: compiled and tuned, whose untuned cell they are held to."""
+    factors: dict[str, dict[Place, float]] = {}
+    of_each = fastest_of_each(rows)
+    for place, best in fastest.items():
+        untuned_ms = best["speedup_vs_untuned"] * best["latency_ms_median"]
+        for rival in of_each[place_of(best)].values():
+            if not is_compiled_row(rival):
+                factor = float(untuned_ms / rival["latency_ms_median"])
+                factors.setdefault(runtime_title(rival), {})[place] = factor
+    return factors
 
 
 def _figure(
@@ -118,4 +127,4 @@ def _figure(
 
 def _untuned_line() -> Mapping[str, Any]:
     shape = {"type": "line", "xref": "x", "yref": "paper", "x0": 1, "x1": 1, "y0": 0, "y1": 1}
-    return shape | {"line": {"color": REFERENCE_COLOUR, "dash": "dot", "width": 1}, "layer": "below"}
+    return shape | {"line": {"color": BASELINE_COLOUR, "dash": "dot", "width": 1}, "layer": "below"}

@@ -1,12 +1,12 @@
-"""What tuning reached, against trials and against time, and where ONNX Runtime stands."""
+"""What tuning reached, against trials and against time, and where other runtimes stand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.results import REFERENCE
-from sweep.report.figures.figure import REFERENCE_COLOUR, Figure, Row, configuration_label, plain_layout
+from sweep.analysis.runtime_rows import is_baseline, is_compiled_row, runtime_title
+from sweep.report.figures.figure import Figure, Row, configuration_label, plain_layout
 from sweep.report.figures.scale import in_unit, ticks_between
 from sweep.report.table_columns import tuner_name
 
@@ -31,9 +31,9 @@ def tuning_curves(
     dashes = {
         device: _DASHES[i % len(_DASHES)] for i, device in enumerate(dict.fromkeys(row["device"] for row in tuned))
     }
-    reference = [row for row in rows if row["runtime"] == REFERENCE and row["device"] in dashes]
+    rivals = [row for row in rows if not is_compiled_row(row) and row["device"] in dashes]
     points = [point for row in tuned for point in by_cell[row["cell_id"]]]
-    levels = [row["latency_ms_median"] for row in reference if row["latency_ms_median"] is not None]
+    levels = [row["latency_ms_median"] for row in rivals if row["latency_ms_median"] is not None]
     ticks = ticks_between([*(point["best_latency_ms"] for point in points), *levels])
     per_unit, time_unit = in_unit(max(point["seconds"] for point in points))
     for axis, title, unit, per in (
@@ -58,7 +58,7 @@ def tuning_curves(
             }
             for row in tuned
         ]
-        lines += _reference_lines(reference, dashes, (0, max(point[axis] for point in points) / per))
+        lines += _rival_lines(rivals, colours, dashes, (0, max(point[axis] for point in points) / per))
         layout = plain_layout(0, x=unit)
         layout["xaxis"] |= {"rangemode": "tozero"}
         layout["yaxis"] |= {"type": "log", "title": {"text": "best so far (ms, estimated)"}, "tickvals": ticks}
@@ -67,13 +67,22 @@ def tuning_curves(
         about = (
             "The sum over the tasks of weight times best trial, once every task has one. A colour a tuner, a dash a "
         )
-        about += "device; pale: lower opt levels; level and dark: ONNX Runtime, the whole model."
+        about += f"device; pale: lower opt levels{_about(rivals)}."
         height = 360 + 12 * len(lines)
         yield Figure("Tuning", f"{model} {title}", about, height, lines, layout, model=model)
 
 
-def _reference_lines(rows: Sequence[Row], dashes: Mapping[str, str], ends: tuple[float, float]) -> list[dict[str, Any]]:
-    """A level line for each reference cell that has a latency."""
+def _about(rivals: Sequence[Row]) -> str:
+    """What the level lines are, where there are any."""
+    titles = ", ".join(dict.fromkeys(map(runtime_title, rivals)))
+    dark = " and dark" if all(map(is_baseline, rivals)) else ""
+    return f"; level{dark}: {titles}, the whole model" if rivals else ""
+
+
+def _rival_lines(
+    rows: Sequence[Row], colours: Mapping[str, str], dashes: Mapping[str, str], ends: tuple[float, float]
+) -> list[dict[str, Any]]:
+    """A level line for each cell of another runtime that has a latency."""
     return [
         {
             "type": "scatter",
@@ -81,9 +90,9 @@ def _reference_lines(rows: Sequence[Row], dashes: Mapping[str, str], ends: tuple
             "name": f"{configuration_label(row, rows)} · {row['device']}",
             "x": list(ends),
             "y": [row["latency_ms_median"]] * 2,
-            "line": {"width": 1.5, "color": REFERENCE_COLOUR, "dash": dashes[row["device"]]},
+            "line": {"width": 1.5, "color": colours[tuner_name(row)], "dash": dashes[row["device"]]},
             "hovertemplate": "%{y:.3g} ms<extra>%{fullData.name}</extra>",
         }
         for row in rows
-        if row["runtime"] == REFERENCE and row["latency_ms_median"] is not None
+        if row["latency_ms_median"] is not None
     ]

@@ -11,6 +11,7 @@ from typing import Any
 from sweep.errors import LedgerError
 from sweep.files.sweep_dir import SweepDir
 from sweep.planning.stage import Plan, PlannedCell, Stage
+from sweep.study.runtimes import default_baseline
 from sweep.study.spec import Cell, Study
 
 __all__ = ["SavedSweep", "read_plan", "restore", "saved"]
@@ -33,6 +34,7 @@ def saved(study: Study, plan: Plan) -> dict[str, Any]:
     return {
         "study": study.name,
         "question": study.question,
+        "baseline": plan.baseline,
         "models": {model.name: {"source": model.source, "sha256": model.sha256} for model in study.models},
         "cells": [
             {"id": c.cell.id, "name": c.cell.name, **c.cell.to_json(), "stages": list(c.stages)} for c in plan.cells
@@ -69,7 +71,10 @@ def restore(sweep_dir: Path) -> SavedSweep:
             stage_id: Stage(stage_id, stage["kind"], {}, {}, tuple(stage["inputs"]), stage["label"])
             for stage_id, stage in saved_plan["stages"].items()
         }
-        plan = Plan(saved_plan["study"], cells, stages, saved_plan["naive_stages"])
+        # Of an earlier version, which had no other runtimes than these
+        usual = default_baseline([planned.cell.runtime for planned in cells])
+        baseline = saved_plan.get("baseline", usual)
+        plan = Plan(saved_plan["study"], cells, stages, saved_plan["naive_stages"], baseline=baseline)
         return SavedSweep(saved_plan["study"], saved_plan["question"], saved_plan["models"], plan)
     except (KeyError, TypeError) as error:
         raise LedgerError(

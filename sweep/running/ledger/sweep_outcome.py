@@ -72,6 +72,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         stage_seconds=_stage_seconds(plan, state),
         sweep_dir=sweep_dir,
         conditions=state.conditions,
+        baseline=plan.baseline,
         pairs=tuple(state.pairs),
     )
 

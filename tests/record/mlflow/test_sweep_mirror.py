@@ -19,7 +19,7 @@ from sweep.record.mlflow.run_draft import ModelFile, RunDraft, draft_of
 from sweep.record.mlflow.sweep_mirror import MlflowMirror, SweepIdentity
 from sweep.record.mlflow.tracking_store import embedded_store, open_client, ui_command, ui_environment, without_password
 from sweep.record.mlflow.ui_view import experiment_tags
-from tests.record.fixtures import STARTED_T, sweep_outcome
+from tests.record.fixtures import STARTED_T, sweep_outcome, with_runtime
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.integration]
 
@@ -36,7 +36,7 @@ def sweep_dir(empty_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture(scope="module")
 def outcome(sweep_dir: Path) -> SweepOutcome:
-    return sweep_outcome(sweep_dir)
+    return replace(with_runtime(sweep_outcome(sweep_dir), "openvino", 0.1), baseline="openvino")
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_experiment_is_study_parent_is_sweep_child_is_cell(
 def test_statuses_and_reasons_are_there(mirrored: MlflowMirror, sweep_dir: Path) -> None:
     _, children = all_runs(sweep_dir)
     statuses = [child.info.status for child in children]
-    assert {status: statuses.count(status) for status in set(statuses)} == {"FINISHED": 12, "FAILED": 1, "KILLED": 1}
+    assert {status: statuses.count(status) for status in set(statuses)} == {"FINISHED": 14, "FAILED": 1, "KILLED": 1}
     [failed] = [child for child in children if child.info.status == "FAILED"]
     assert failed.data.tags["sweep.error_class"] == "TuneFailed"
     assert "no valid trial" in failed.data.tags["mlflow.note.content"]
@@ -116,11 +116,16 @@ def test_what_takes_the_whole_sweep_is_added_at_its_end(
     by_cell = {child.data.tags["sweep.cell_id"]: child.data.metrics for child in children}
     for row in derive(outcome).cells:
         assert by_cell[row["cell_id"]].get("speedup_vs_untuned") == row["speedup_vs_untuned"]
-        assert by_cell[row["cell_id"]].get("ratio_to_onnxruntime") == row["ratio_to_onnxruntime"]
+        for name in ("ratio_to_baseline", "ratio_to_onnxruntime"):
+            assert by_cell[row["cell_id"]].get(name) == row[name]
         assert by_cell[row["cell_id"]].get("latency_ms_median") == pytest.approx(row["latency_ms_median"])
+    best = next(one.cell.id for one in outcome.cells if one.cell.name == "squeezenet native random O3 local-1")
+    assert by_cell[best]["ratio_to_baseline"] == pytest.approx(0.21 / 0.1)  # to OpenVINO
+    assert by_cell[best]["ratio_to_onnxruntime"] == pytest.approx(0.21 / 0.064)
     assert parent.data.metrics["sweep/cells_failed"] == 1
     assert parent.data.metrics["sweep/best_ms squeezenet local-1"] == pytest.approx(2.16)
-    assert "still 2.11x slower than ONNX Runtime" in parent.data.tags["mlflow.note.content"]
+    note = parent.data.tags["mlflow.note.content"]
+    assert "still 1.35x slower than openvino, still 2.11x slower than ONNX Runtime" in note
 
 
 def test_the_best_of_each_batch_has_a_metric_of_its_own(tmp_path: Path, empty_store: Path) -> None:

@@ -1,0 +1,141 @@
+"""Rows by what ran them: compiled here or by another runtime, and how the fastest of one stands to that of another.
+
+Rows are compared within a place alone: the same model, batch and device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sweep.study.axes import compared_within, value_in
+from sweep.study.runtimes import title_of
+from sweep.study.spec import is_compiled
+
+__all__ = [
+    "Place",
+    "RuntimeRatio",
+    "baseline_of",
+    "baseline_title",
+    "fastest_of_each",
+    "has_compiled",
+    "high",
+    "is_baseline",
+    "is_compiled_row",
+    "low",
+    "measured",
+    "place_of",
+    "ratios",
+    "runtime_title",
+]
+
+Row = Mapping[str, Any]
+Place = tuple[Any, ...]
+"""Values of the axes on which two cells agree that can be compared: model, batch, device and whatever is added."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeRatio:
+    """The fastest cell of one runtime against the fastest of another, at one place."""
+
+    of: Row
+    against: Row
+
+    @property
+    def ratio(self) -> float:
+        """Median over median: above 1 is slower than what it is held against."""
+        return float(self.of["latency_ms_median"] / self.against["latency_ms_median"])
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the intervals of the two medians meet: the two cannot be told apart."""
+        return low(self.against) <= high(self.of) and low(self.of) <= high(self.against)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it is slower, beyond doubt."""
+        return self.ratio > 1 and not self.is_tied
+
+    @property
+    def against_title(self) -> str:
+        """What people call the runtime that it is held against."""
+        return runtime_title(self.against)
+
+    @property
+    def is_to_baseline(self) -> bool:
+        """Whether it is held against the study's baseline."""
+        return is_baseline(self.against)
+
+
+def is_compiled_row(row: Row) -> bool:
+    """Whether the cell was compiled here; else another runtime ran the network as it was imported."""
+    return is_compiled(row["runtime"])
+
+
+def has_compiled(rows: Iterable[Row]) -> bool:
+    """Whether any cell was to be compiled: then these compete, and other runtimes are what they are held against."""
+    return any(map(is_compiled_row, rows))
+
+
+def is_baseline(row: Row) -> bool:
+    """Whether its runtime is the one that others are compared with."""
+    return bool(row["runtime"] == row.get("baseline"))
+
+
+def baseline_of(rows: Sequence[Row]) -> str | None:
+    """The runtime that the rows are compared with."""
+    return rows[0].get("baseline") if rows else None
+
+
+def baseline_title(rows: Sequence[Row], *, short: bool = False) -> str:
+    """What people call the baseline; empty where there is none."""
+    baseline = baseline_of(rows)
+    return "" if baseline is None else title_of(baseline, short=short)
+
+
+def runtime_title(row: Row) -> str:
+    """What people call the runtime of a row."""
+    return title_of(row["runtime"])
+
+
+def place_of(row: Row) -> Place:
+    """Within a place, one cell can be said to be slower than another."""
+    return tuple(value_in(row, axis) for axis in compared_within())
+
+
+def measured(rows: Iterable[Row]) -> Iterator[Row]:
+    """Those with a latency that nothing disturbed."""
+    return (row for row in rows if row["status"] == "done" and row["latency_ms_median"] is not None)
+
+
+def fastest_of_each(rows: Iterable[Row]) -> dict[Place, dict[str, Row]]:
+    """For each place the measured row with the least median of each runtime, both in the order of the rows."""
+    fastest: dict[Place, dict[str, Row]] = {}
+    for row in measured(rows):
+        of_place = fastest.setdefault(place_of(row), {})
+        known = of_place.get(row["runtime"])
+        if known is None or row["latency_ms_median"] < known["latency_ms_median"]:
+            of_place[row["runtime"]] = row
+    return fastest
+
+
+def ratios(rows: Iterable[Row], of: str, against: str) -> list[RuntimeRatio]:
+    """How one runtime stands to another, at each place where both were measured. `of`, `against`: names of runtimes."""
+    return [
+        RuntimeRatio(fastest[of], fastest[against])
+        for fastest in fastest_of_each(rows).values()
+        if of in fastest and against in fastest
+    ]
+
+
+def low(row: Row) -> float:
+    """Lower end of the median's interval; the least repeat where it has none."""
+    end = row["latency_ms_ci_low"]
+    return float(row["latency_ms_min"] if end is None else end)
+
+
+def high(row: Row) -> float:
+    """Upper end of the median's interval; the largest repeat where it has none."""
+    end = row["latency_ms_ci_high"]
+    return float(row["latency_ms_max"] if end is None else end)
