@@ -7,6 +7,7 @@ A further precision is one more row, or a `Precision` that another package offer
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sweep.registry import Registry
 
@@ -24,6 +25,9 @@ class Precision:
     """Largest difference from the expected output, relative to its largest value where that is above 1: a cell that
     differs by more has failed. None: the output may differ, as that of a quantised network does; how far it is off is
     then recorded as the cell's quality, and no cell fails by it."""
+    passes: tuple[str, ...] = ()
+    """Passes that convert a network to it, each `module:attribute` of something that makes a pass when it is called;
+    empty: those that lowering has for the number type."""
     needs_calibration: bool = False
     """Whether ranges of the activations must be observed on sample inputs first."""
 
@@ -46,7 +50,10 @@ def tolerance_of(name: str) -> float | None:
     return PRECISIONS.get(name).tolerance
 
 
-def lowering_options(name: str) -> dict[str, str]:
-    """What a lower stage must know of a precision beside its name: the number type, where that has another name."""
-    dtype = PRECISIONS.get(name).dtype
-    return {} if dtype == name else {"dtype": dtype}
+def lowering_options(name: str) -> dict[str, Any]:
+    """What a lower stage must know of a precision beside its name: its number type, where that has another name, and
+    its own passes. The process that lowers has no such table.
+    """
+    precision = PRECISIONS.get(name)
+    dtype = {} if precision.dtype == name else {"dtype": precision.dtype}
+    return dtype | ({"passes": list(precision.passes)} if precision.passes else {})

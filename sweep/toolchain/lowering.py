@@ -136,9 +136,8 @@ def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
     if level not in RECIPES:
         raise LowerFailed(f"no recipe for opt_level {level}; there are {', '.join(map(str, RECIPES))}")
     passes = list(RECIPES[level].passes)
-    precision = options.get("dtype") or options.get("precision") or "float32"  # a precision may have another name
-    converted = _conversions(str(options.get("layout") or "NCHW"), str(precision), level)
-    # Before the first function: ToMixedPrecision takes operators only
+    converted = [*_layout_passes(str(options.get("layout") or "NCHW"), level), *_precision_passes(options)]
+    # Last before operators become functions: ToMixedPrecision takes operators only
     at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, "LegalizeOps") if name in passes)
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
         converted = [
@@ -160,14 +159,21 @@ def finish(module: Any, opt_level: int, target: Any) -> Any:
     return _apply(RECIPES[opt_level].at_build, module, target)
 
 
-def _conversions(layout: str, precision: str, level: int) -> list[str]:
-    """The passes that change layout and precision; they come last before operators become functions. The recipes from
-    level 3 on have channels last already.
-    """
-    for value, known, axis in ((layout, _LAYOUTS, "layout"), (precision, _PRECISIONS, "precision")):
-        if value not in known:
-            raise LowerFailed(f"no recipe for {axis} {value}; there are {', '.join(known)}")
-    return [*(_LAYOUTS[layout] if level < _CHANNELS_LAST_FROM else ()), *_PRECISIONS[precision]]
+def _layout_passes(layout: str, level: int) -> Sequence[str]:
+    """The passes that change the layout; the recipes from level 3 on have channels last already."""
+    if layout not in _LAYOUTS:
+        raise LowerFailed(f"no recipe for layout {layout}; there are {', '.join(_LAYOUTS)}")
+    return _LAYOUTS[layout] if level < _CHANNELS_LAST_FROM else ()
+
+
+def _precision_passes(options: Mapping[str, Any]) -> Sequence[str]:
+    """The passes that change the number type: a precision's own, or those of its type, which may be its name."""
+    if passes := options.get("passes"):
+        return tuple(passes)
+    dtype = str(options.get("dtype") or options.get("precision") or "float32")
+    if dtype not in _PRECISIONS:
+        raise LowerFailed(f"no recipe for precision {dtype}; there are {', '.join(_PRECISIONS)}")
+    return _PRECISIONS[dtype]
 
 
 def _apply(passes: Sequence[str], module: Any, target: Any) -> Any:

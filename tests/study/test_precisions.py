@@ -40,6 +40,12 @@ def test_one_whose_output_may_differ_has_none_and_its_lowering_knows_the_type() 
     assert plan.cells[0].cell.name == "a native none O3 loose16 one"
 
 
+def test_passes_of_its_own_travel_with_the_stage() -> None:
+    own = Precision("posit8", "posit8", tolerance=None, passes=("package.passes:ToPosit",))
+    with PRECISIONS.registered("posit8", own):
+        assert stage_options("lower", {"precision": "posit8"})["passes"] == ["package.passes:ToPosit"]
+
+
 @pytest.mark.usefixtures("loose")
 def test_the_schema_offers_it() -> None:
     values = study_json_schema()["$defs"]["AxesForm"]["properties"]["precision"]["items"]["enum"]

@@ -48,7 +48,7 @@ def import_file(run: Run, path: Path, out_dir: Path, batch: int | None = None, *
     return run("import_model", options=options, hints={"path": str(path)}, out_dir=str(out_dir))
 
 
-def lower(run: Run, import_dir: Path, out_dir: Path, level: int, **axes: str) -> dict[str, Any]:
+def lower(run: Run, import_dir: Path, out_dir: Path, level: int, **axes: Any) -> dict[str, Any]:
     options = {"opt_level": level, "layout": "NCHW", "precision": "float32", "target": TARGET, **axes}
     return run("lower_model", options=options, import_dir=str(import_dir), out_dir=str(out_dir))
 

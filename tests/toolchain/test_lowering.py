@@ -119,10 +119,16 @@ def test_unknown_axes(run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, ax
 
 
 @pytest.mark.parametrize(
-    ("level", "axes", "limit"), [(2, {"layout": "NHWC"}, 1e-5), (3, {"precision": "float16"}, 5e-3)]
+    ("level", "axes", "limit"),
+    [
+        (2, {"layout": "NHWC"}, 1e-5),
+        (3, {"precision": "float16"}, 5e-3),
+        (3, {"precision": "half", "dtype": "float16"}, 5e-3),
+        (3, {"precision": "half", "passes": ["tvm.relax.transform:ToMixedPrecision"]}, 5e-3),
+    ],
 )
 def test_layout_and_precision(
-    run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, level: int, axes: dict[str, str], limit: float
+    run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, level: int, axes: dict[str, Any], limit: float
 ) -> None:
     lower(run, squeezenet[0], tmp_path / "lower", level, **axes)
     build(run, tmp_path / "lower", tmp_path / "build")
