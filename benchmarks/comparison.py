@@ -238,7 +238,7 @@ def _cell(name: str, device: str, result: Mapping[str, Any]) -> MeasuredCell:
     ]
     kernel = [*result["reference_before_s"], *result["reference_after_s"]]
     kernel_ms = median(kernel) * 1e3 if kernel else None
-    disturbed = "; ".join(result["tainted"]) or None
+    disturbed = "; ".join(Measurement.from_json(result).disturbances) or None
     return MeasuredCell(name, name, tuple(blocks), device, "here", None, kernel_ms, disturbed)
 
 

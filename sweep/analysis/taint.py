@@ -6,17 +6,16 @@ another process on the core, throttling. A condition that was not read (TVM's st
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from sweep.analysis.formatting import as_ms, as_percent, plural
+from sweep.planning.disturbance import Disturbance
+from sweep.planning.disturbance import DisturbanceKind as Kind
 
 __all__ = ["BlockConditions", "block_median", "least_tainted", "summed_up", "taints"]
-
-_FIGURES = re.compile(r"\d+(?:\.\d+)?")
 
 SLOWED = 0.25
 """Share by which the reference kernel may be slower than the best seen on the device. `python -m benchmarks comparison`
@@ -55,23 +54,22 @@ def block_median(values: Sequence[float]) -> float | None:
     return median(values) if values else None
 
 
-def taints(seen: BlockConditions) -> list[str]:
-    """Reasons not to trust a block of repeats, each a short sentence; none for a clean one."""
+def taints(seen: BlockConditions) -> list[Disturbance]:
+    """Reasons not to trust a block of repeats; none for a clean one."""
     return [*_reference(seen), *_others(seen.conditions), *_clock(seen.conditions), *_place(seen)]
 
 
-def summed_up(blocks: Sequence[Sequence[str]]) -> list[str]:
-    """The reasons of several blocks, each kind once: where it was worst, and in how many blocks it was found."""
-    found: dict[str, list[str]] = {}
-    for reasons in blocks:
-        for reason in reasons:
-            found.setdefault(_FIGURES.sub("", reason).replace("threads", "thread"), []).append(reason)
-    return [f"{max(alike, key=_first_figure)}; in {len(alike)} of {len(blocks)} blocks" for alike in found.values()]
-
-
-def _first_figure(reason: str) -> float:
-    figure = _FIGURES.search(reason)
-    return float(figure.group()) if figure else 0.0
+def summed_up(blocks: Sequence[Sequence[Disturbance]]) -> list[Disturbance]:
+    """The disturbances of several blocks, each kind once: where it was worst, and in how many blocks it was found."""
+    by_kind: dict[str, list[Disturbance]] = {}
+    for disturbances in blocks:
+        for each in disturbances:
+            # Of a kind that this version does not know, only equal words are the same
+            by_kind.setdefault(each.text if each.kind == Kind.UNKNOWN else each.kind, []).append(each)
+    return [
+        replace(max(alike, key=lambda each: each.measured or 0.0), in_blocks=len(alike), of_blocks=len(blocks))
+        for alike in by_kind.values()
+    ]
 
 
 def least_tainted(blocks: Sequence[BlockConditions]) -> int:
@@ -87,46 +85,56 @@ def least_tainted(blocks: Sequence[BlockConditions]) -> int:
     return min(range(len(blocks)), key=order)
 
 
-def _reference(seen: BlockConditions) -> Iterator[str]:
+def _reference(seen: BlockConditions) -> Iterator[Disturbance]:
     before, after = block_median(seen.reference_before_s), block_median(seen.reference_after_s)
     if before is None or after is None:
         return
-    slowest = max(before, after)
+    slowest, fastest = max(before, after), min(before, after)
     if seen.reference_best_s is not None and slowest > (1 + SLOWED) * seen.reference_best_s:
-        by = as_percent(slowest / seen.reference_best_s - 1)
-        yield f"the reference kernel was {by} slower than its best on this device (contention or throttling)"
-    if slowest > (1 + DRIFTED) * min(before, after):
-        yield f"the reference kernel went from {as_ms(before * 1e3)} to {as_ms(after * 1e3)} ms"
+        by = slowest / seen.reference_best_s - 1
+        text = f"was {as_percent(by)} slower than its best on this device (contention or throttling)"
+        yield Disturbance(Kind.KERNEL_SLOWED, by, SLOWED, f"the reference kernel {text}")
+    if slowest > (1 + DRIFTED) * fastest:
+        text = f"the reference kernel went from {as_ms(before * 1e3)} to {as_ms(after * 1e3)} ms"
+        yield Disturbance(Kind.KERNEL_DRIFTED, slowest / fastest - 1, DRIFTED, text)
 
 
-def _others(conditions: Mapping[str, Any]) -> Iterator[str]:
+def _others(conditions: Mapping[str, Any]) -> Iterator[Disturbance]:
     competitors = max(conditions.get("competitors_before") or 0, conditions.get("competitors_after") or 0)
     if competitors:
-        yield f"{plural(competitors, 'foreign thread')} wanted the cores"
+        yield Disturbance(
+            Kind.FOREIGN_THREADS, competitors, 1, f"{plural(competitors, 'foreign thread')} wanted the cores"
+        )
     took_s = _grown(conditions, "at")
     cores = len(conditions.get("cores") or ())
     if not cores or took_s is None or took_s < SHORTEST_S:
         return
     busy_s, own_s, stolen_s = (_grown(conditions, name) for name in ("busy_s", "own_s", "stolen_s"))
     if busy_s is not None and own_s is not None and busy_s - own_s > FOREIGN * took_s * cores:
-        yield f"others took {as_percent((busy_s - own_s) / (took_s * cores))} of the cores' time"
+        share = (busy_s - own_s) / (took_s * cores)
+        yield Disturbance(Kind.OTHERS_TOOK, share, FOREIGN, f"others took {as_percent(share)} of the cores' time")
     if stolen_s is not None and stolen_s > FOREIGN * took_s * cores:
-        yield f"the hypervisor took {as_percent(stolen_s / (took_s * cores))} of the cores' time"
+        share = stolen_s / (took_s * cores)
+        text = f"the hypervisor took {as_percent(share)} of the cores' time"
+        yield Disturbance(Kind.HYPERVISOR_TOOK, share, FOREIGN, text)
 
 
-def _clock(conditions: Mapping[str, Any]) -> Iterator[str]:
+def _clock(conditions: Mapping[str, Any]) -> Iterator[Disturbance]:
     before, after = conditions.get("cpu_mhz_before"), conditions.get("cpu_mhz_after")
     if before and after and max(before, after) > (1 + CLOCK_CHANGED) * min(before, after):
-        yield f"the CPU's clock went from {before:.0f} to {after:.0f} MHz"
+        text = f"the CPU's clock went from {before:.0f} to {after:.0f} MHz"
+        yield Disturbance(Kind.CLOCK_CHANGED, max(before, after) / min(before, after) - 1, CLOCK_CHANGED, text)
 
 
-def _place(seen: BlockConditions) -> Iterator[str]:
-    found = seen.conditions.get("thread_cores") or seen.conditions.get("cores")
-    if seen.cores and found is not None and sorted(found) != sorted(seen.cores):
-        yield f"it ran on {_cores(found)} instead of {_cores(seen.cores)}"
+def _place(seen: BlockConditions) -> Iterator[Disturbance]:
+    ran_on = seen.conditions.get("thread_cores") or seen.conditions.get("cores")
+    if seen.cores and ran_on is not None and sorted(ran_on) != sorted(seen.cores):
+        text = f"it ran on {_cores(ran_on)} instead of {_cores(seen.cores)}"
+        yield Disturbance(Kind.OTHER_CORES, text=text)
     threads = seen.conditions.get("runtime_threads")
     if threads is not None and threads != seen.threads:
-        yield f"it ran with {plural(threads, 'thread')} instead of {seen.threads}"
+        text = f"it ran with {plural(threads, 'thread')} instead of {seen.threads}"
+        yield Disturbance(Kind.OTHER_THREADS, text=text)
 
 
 def _grown(conditions: Mapping[str, Any], name: str) -> float | None:

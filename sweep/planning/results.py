@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sweep.errors import PlanError
+from sweep.planning.disturbance import Disturbance
 from sweep.planning.json_record import JsonRecord, many, seldom
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class StageResult(JsonRecord):
 
     @property
     def disturbances(self) -> Sequence[str]:
-        """Why it is not to be trusted; empty for a sound one."""
+        """Why it is not to be trusted, in words; empty for a sound one."""
         return ()
 
     @property
@@ -253,7 +254,7 @@ class MeasuredBlock(JsonRecord):
     reference_before_s: Sequence[float] = ()
     """Times of the sentinel kernel right before, and right after."""
     reference_after_s: Sequence[float] = ()
-    tainted: Sequence[str] = ()
+    tainted: tuple[Disturbance, ...] = many(Disturbance)
     """Why it is not to be trusted."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Those that differ from the measurement's."""
@@ -274,7 +275,7 @@ class Measurement(StageResult):
     reference_after_s: Sequence[float] = ()
     reference_best_s: float | None = None
     """The least median of such times on the device so far."""
-    tainted: Sequence[str] = ()
+    tainted: tuple[Disturbance, ...] = many(Disturbance)
     """Why it is not to be trusted; empty for a clean one."""
     block: int = 0
     """Index of the first block that counts."""
@@ -310,7 +311,7 @@ class Measurement(StageResult):
 
     @property
     def disturbances(self) -> Sequence[str]:
-        return self.tainted
+        return [str(each) for each in self.tainted]
 
     @property
     def blocks_that_count(self) -> tuple[MeasuredBlock, ...]:

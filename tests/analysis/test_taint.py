@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.analysis.taint import DRIFTED, SLOWED, BlockConditions, block_median, least_tainted, summed_up, taints
+from sweep.planning.disturbance import Disturbance
 
 QUIET: dict[str, Any] = {
     "cores": [1],
@@ -81,7 +82,7 @@ def test_a_quiet_block_is_clean(seen: BlockConditions) -> None:
     ],
 )
 def test_each_disturbance_has_its_reason(seen: BlockConditions, reason: str) -> None:
-    assert taints(seen) == [reason]
+    assert [str(each) for each in taints(seen)] == [reason]
 
 
 def test_several_reasons_are_all_told() -> None:
@@ -116,16 +117,32 @@ def test_no_values_have_no_median() -> None:
     assert block_median([3.0, 1.0, 2.0]) == 2.0
 
 
-def test_reasons_of_several_blocks_are_told_once_with_the_worst_figure() -> None:
-    slow = "the reference kernel was {} % slower than its best on this device (contention or throttling)"
+def test_disturbances_of_several_blocks_are_told_once_at_their_worst() -> None:
     blocks = [
-        [slow.format(31), "1 foreign thread wanted the cores"],
+        taints(replace(around(9.2e-3, 9.2e-3), conditions=QUIET | {"competitors_after": 1})),
         [],
-        [slow.format(118)],
-        ["2 foreign threads wanted the cores"],
+        taints(around(15.3e-3, 15.3e-3)),
+        taints(under(competitors_before=12)),
+        taints(under(competitors_before=2)),
     ]
-    assert summed_up(blocks) == [
-        f"{slow.format(118)}; in 2 of 4 blocks",
-        "2 foreign threads wanted the cores; in 2 of 4 blocks",
+    assert [str(each) for each in summed_up(blocks)] == [
+        "the reference kernel was 119 % slower than its best on this device (contention or throttling);"
+        " in 2 of 5 blocks",
+        "12 foreign threads wanted the cores; in 3 of 5 blocks",
     ]
     assert summed_up([[], []]) == []
+
+
+def test_the_worst_drift_is_the_largest_and_not_that_of_the_longest_time() -> None:
+    blocks = [taints(around(20e-3, 25e-3, best_s=None)), taints(around(7e-3, 14e-3, best_s=None))]
+    (worst,) = summed_up(blocks)
+    assert worst.text == "the reference kernel went from 7.00 to 14.0 ms"
+    assert worst.measured == pytest.approx(1.0)
+
+
+def test_unknown_disturbances_are_one_only_where_they_are_worded_alike() -> None:
+    words = [Disturbance(text=text) for text in ("a meteor", "a flood", "a meteor")]
+    assert [str(each) for each in summed_up([[word] for word in words])] == [
+        "a meteor; in 2 of 3 blocks",
+        "a flood; in 1 of 3 blocks",
+    ]

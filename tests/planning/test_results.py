@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
+from sweep.planning.disturbance import Disturbance
 from sweep.planning.results import (
     BuildResult,
     ImportResult,
@@ -36,7 +37,8 @@ TUNED = {
     "trials": 4,
     "valid": 4,
 }
-TIMES = {"run_secs": [1e-3, 2e-3], "reference_before_s": [8e-3], "reference_after_s": [9e-3], "tainted": ["why"]}
+WHY = {"kind": "others_took", "measured": 0.5, "bound": 0.1, "text": "why"}
+TIMES = {"run_secs": [1e-3, 2e-3], "reference_before_s": [8e-3], "reference_after_s": [9e-3], "tainted": [WHY]}
 MEASURED = {
     **TIMES,
     "number": 141,
@@ -158,7 +160,7 @@ def test_a_measurement_in_one_go_is_its_only_block() -> None:
     rounds = Measurement.from_json(WRITTEN["measure"][1])
 
     assert [block.run_secs for block in whole.blocks_that_count] == [(1e-3, 2e-3)]
-    assert whole.blocks_that_count[0].tainted == ("why",)
+    assert whole.blocks_that_count[0].tainted == (Disturbance("others_took", 0.5, 0.1, "why"),)
     assert rounds.blocks_that_count == rounds.blocks
     assert Measurement().blocks_that_count == ()
 

@@ -53,7 +53,7 @@ class Executed:
             "number": self.result.number,
             "output_max_abs_diff": self.result.output_max_abs_diff,
             "conditions": self.result.conditions,
-            "tainted": list(self.result.tainted),
+            "tainted": list(self.result.disturbances),
         }
 
     def as_text(self) -> str:
@@ -66,7 +66,7 @@ class Executed:
             f"peak memory: {as_bytes(self.result.peak_memory_bytes)}",
             f"library: {self.artifact}",
         ]
-        return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.tainted)])
+        return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.disturbances)])
 
 
 def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | None = None) -> Executed:

@@ -22,6 +22,7 @@ from sweep.api.overlay.schedules import Schedules
 from sweep.engine.stage_calls import MeasureCall
 from sweep.errors import DeviceLost, SweepError
 from sweep.files.sweep_dir import stage_folder
+from sweep.planning.disturbance import Disturbance
 from sweep.planning.fingerprint import fingerprint
 from sweep.study.precisions import tolerance_of
 from sweep.study.spec import TVM, Measure
@@ -59,9 +60,13 @@ class _Build:
             blocks=[[float(value) for value in one["run_secs"]] for one in self.results],
             untuned_tasks=self.untuned_tasks,
             output_max_abs_diff=self.results[0].get("output_max_abs_diff") if self.results else None,
-            disturbed=summed_up([list(one.get("tainted") or ()) for one in self.results]),
+            disturbed=[str(each) for each in summed_up([_disturbances(result) for result in self.results])],
             failure=self.failure,
         )
+
+
+def _disturbances(result: Mapping[str, Any]) -> list[Disturbance]:
+    return [Disturbance.from_json(each) for each in result.get("tainted") or ()]
 
 
 class NetworkWork:

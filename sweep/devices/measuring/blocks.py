@@ -7,7 +7,7 @@ do not count for the latency are set aside with their repeats and the reasons.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from sweep.analysis.taint import BlockConditions, block_median, least_tainted, t
 from sweep.devices.measuring import conditions
 from sweep.devices.measuring.sentinel_kernel import Timer
 from sweep.devices.measuring.timing import Clock, Ready, Repeats, Sampling, get_ready, take_repeats
+from sweep.planning.disturbance import Disturbance
 
 __all__ = ["Bystander", "MeasuringPlace", "TimingTarget", "measure_blocks"]
 
@@ -62,13 +63,13 @@ class _Block:
             self.kernel_before_s, self.kernel_after_s, best_kernel_s, self.conditions, place.cores, place.threads
         )
 
-    def told(self, reasons: list[str]) -> dict[str, Any]:
+    def told(self, reasons: Sequence[Disturbance]) -> dict[str, Any]:
         return {
             "run_secs": self.repeats.run_secs,
             "stopped_by": str(self.repeats.stopped_by),
             "reference_before_s": self.kernel_before_s,
             "reference_after_s": self.kernel_after_s,
-            "tainted": reasons,
+            "tainted": [each.to_json() for each in reasons],
             "conditions": dict(self.conditions),
         }
 

@@ -17,6 +17,7 @@ from sweep.analysis.statistics import relative_interval
 from sweep.analysis.taint import BlockConditions, least_tainted, summed_up, taints
 from sweep.devices.measuring.blocks import FIT, WAITS_S
 from sweep.devices.measuring.timing import FEWEST_REPEATS, Sampling, StoppedBy
+from sweep.planning.disturbance import Disturbance
 
 __all__ = ["Rounds"]
 
@@ -33,7 +34,7 @@ class _Visit:
     index: int
     told: Mapping[str, Any]
     """As `measure_blocks` tells it, with what comes with the measurement of a cell."""
-    reasons: Sequence[str]
+    reasons: Sequence[Disturbance]
     """Why not to trust it, as one knows by now."""
 
     @property
@@ -111,7 +112,7 @@ class Rounds:
             "reference_best_s": self._best_s,
             "stopped_by": str(self._stopped_by),
             "device_s": self._spent_s,
-            "tainted": summed_up([visit.reasons for visit in kept]),
+            "tainted": [each.to_json() for each in summed_up([visit.reasons for visit in kept])],
             "block": kept[0].index,
             "blocks": [_block(visit, first["conditions"]) for visit in kept],
             "set_aside": [_block(visit, first["conditions"]) for visit in self._visits() if visit.index not in indices],
@@ -220,6 +221,6 @@ def _block(visit: _Visit, usual: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "block": visit.index,
         **{name: told[name] for name in ("run_secs", "warmup_secs", "reference_before_s", "reference_after_s")},
-        "tainted": list(visit.reasons),
+        "tainted": [each.to_json() for each in visit.reasons],
         "conditions": {name: value for name, value in told["conditions"].items() if usual.get(name) != value},
     }

@@ -78,7 +78,7 @@ def test_what_stays_tainted_keeps_its_best_block() -> None:
     result = measure(device, best_s=7e-3)
     assert device.waits == list(WAITS_S)
     assert result["block"] == 1
-    assert result["tainted"] == [
+    assert [each["text"] for each in result["tainted"]] == [
         "the reference kernel was 29 % slower than its best on this device (contention or throttling)"
     ]
     assert [one["block"] for one in result["set_aside"]] == [0, 2]
@@ -104,11 +104,11 @@ def test_without_a_kernel_the_conditions_judge() -> None:
     assert (clean["reference_before_s"], clean["reference_best_s"], clean["tainted"]) == ([], None, [])
     busy = measure(Device([], competitors=[1, 0, 0, 0]))
     assert (busy["block"], busy["tainted"]) == (1, [])
-    assert busy["set_aside"][0]["tainted"] == ["1 foreign thread wanted the cores"]
+    assert [each["text"] for each in busy["set_aside"][0]["tainted"]] == ["1 foreign thread wanted the cores"]
 
 
 @pytest.mark.parametrize("cores", [[0], [0, 1]])
 def test_other_cores_taint(cores: list[int]) -> None:
     result = measure(Device([7e-3] * 6), thread_cores=cores)
     assert [len(one["tainted"]) for one in result["set_aside"]] == [1, 1]
-    assert "instead of core 1" in result["tainted"][0]
+    assert "instead of core 1" in result["tainted"][0]["text"]

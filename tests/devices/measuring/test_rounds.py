@@ -10,6 +10,7 @@ import pytest
 
 from sweep.analysis.measurements import repeats_of
 from sweep.devices.measuring.rounds import Rounds
+from sweep.planning.disturbance import Disturbance
 from sweep.planning.results import Measurement
 
 MEASURE = {
@@ -176,7 +177,7 @@ def test_what_stays_tainted_keeps_its_least_disturbed_blocks() -> None:
     assert len(device.asked) == 7
     assert [block["block"] for block in result["blocks"]] == [0, 4, 5, 6]
     assert [block["block"] for block in result["set_aside"]] == [1, 2, 3]
-    assert result["tainted"] == [
+    assert [str(Disturbance.from_json(each)) for each in result["tainted"]] == [
         "the reference kernel was 29 % slower than its best on this device (contention or throttling); in 3 of 4 blocks"
     ]
 

@@ -60,7 +60,7 @@ def test_both_runtimes_give_the_same_payload(
     assert all(1e-4 < value < 1 for value in result["reference_before_s"] + result["reference_after_s"])
     assert session.best_kernel_s["one"] == result["reference_best_s"] <= np.median(result["reference_before_s"])
     assert len(result["set_aside"]) <= 2
-    assert not any("instead of" in reason for reason in result["tainted"])
+    assert not any("instead of" in reason["text"] for reason in result["tainted"])
     assert result["conditions"]["at_before"] < result["conditions"]["at_after"]
     assert 0 < result["peak_memory_bytes"] < 1 << 30
     assert result["runtime_version"][0].isdigit()
@@ -88,7 +88,7 @@ def test_a_disturbed_measurement_is_told_and_taken_again(
             result = measure(session, runtime, network)
         finally:
             busy.kill()
-    assert any("wanted the cores" in reason for reason in result["tainted"])
+    assert any("wanted the cores" in reason["text"] for reason in result["tainted"])
     assert [len(one["run_secs"]) for one in result["set_aside"]] == [4, 4]
     assert all(one["tainted"] for one in result["set_aside"])
 
