@@ -125,9 +125,9 @@ def test_disturbances_of_several_blocks_are_told_once_at_their_worst() -> None:
         taints(under(competitors_before=12)),
         taints(under(competitors_before=2)),
     ]
+    slow = "the reference kernel was 119 % slower than its best on this device (contention or throttling)"
     assert [str(each) for each in summed_up(blocks)] == [
-        "the reference kernel was 119 % slower than its best on this device (contention or throttling);"
-        " in 2 of 5 blocks",
+        f"{slow}; in 2 of 5 blocks",
         "12 foreign threads wanted the cores; in 3 of 5 blocks",
     ]
     assert summed_up([[], []]) == []
