@@ -9,16 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
-from sweep.analysis.measurements import measurement_rows, pair_rows, repeats_of
-from sweep.analysis.outcome import MEASURED, CellOutcome, SweepOutcome
-from sweep.analysis.ratios import RATIOS, Ratios
-from sweep.analysis.statistics import summarise
-from sweep.analysis.tuning_rows import curve_rows, pools, task_rows, tuning_columns
-from sweep.planning.results import BuildResult, Measurement
+from sweep.analysis.column import CellFacts
+from sweep.analysis.columns import result_row
+from sweep.analysis.measurements import measurement_rows, pair_rows
+from sweep.analysis.outcome import CellOutcome, SweepOutcome
+from sweep.analysis.ratios import Ratios
+from sweep.analysis.tuning_rows import curve_rows, pools, task_rows
 
 __all__ = ["NO_TUNER", "Results", "SweepSummary", "derive"]
 
@@ -76,7 +75,7 @@ def derive(
 ) -> Results:
     """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
-    cells = [_cell_row(outcome, cell, run_ids.get(cell.cell.id)) for cell in outcome.cells]
+    cells = [result_row(_facts(outcome, cell, run_ids)) for cell in outcome.cells]
     _set_ratios(cells, outcome)
     return Results(
         summary=SweepSummary(
@@ -108,57 +107,9 @@ def _without_login(tracking_uri: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
 
 
-def _cell_row(sweep: SweepOutcome, outcome: CellOutcome, mlflow_run_id: str | None) -> Row:
-    measured, built = outcome.result(Measurement), outcome.result(BuildResult) or BuildResult()
-    blocks = repeats_of(measured)
-    measure = measured or Measurement()
-    return {
-        "study": sweep.study,
-        "cell_id": outcome.cell.id,
-        "cell_name": outcome.cell.name,
-        **outcome.cell.axes,
-        "status": outcome.status,
-        "error_class": outcome.error_class,
-        "error": outcome.error,
-        "failed_stage": outcome.failed_stage,
-        "attempts": outcome.attempts,
-        **_latency_columns(blocks if outcome.status in MEASURED else None),
-        "number": measure.number,
-        "stopped_by": measure.stopped_by,
-        "rounds": len(blocks) if measured else None,
-        "blocks": len(blocks) + len(measure.set_aside) if measured else None,
-        "reference_kernel_ms": _kernel_ms(measure),
-        "baseline": sweep.baseline,
-        **dict.fromkeys(RATIOS),
-        "artifact_bytes": built.artifact_bytes,
-        "peak_memory_bytes": measure.peak_memory_bytes,
-        **tuning_columns(outcome),
-        "build_s": built.build_s,
-        "measure_s": outcome.stage_seconds.get("measure"),
-        "output_max_abs_diff": measure.output_max_abs_diff,
-        "output_cosine_distance": measure.output_cosine_distance,
-        "tvm_version": built.tvm_version,
-        "runtime_version": measure.runtime_version,
-        "target_json": _as_text(built.target_json),
-        "device_key": outcome.cell.device,
-        "conditions_json": _as_text(measured.conditions if measured else None),
-        "mlflow_run_id": mlflow_run_id,
-    }
-
-
-def _latency_columns(blocks: Sequence[Sequence[float]] | None) -> Row:
-    names = ("mean", "median", "min", "max", "std", "p90", "p99", "ci_low", "ci_high")
-    if not blocks:
-        return {f"latency_ms_{name}": None for name in names} | {"repeats": None, "is_stable": None}
-    summary = summarise(blocks)
-    seconds = {name: getattr(summary, name) for name in names}
-    in_ms = {f"latency_ms_{name}": None if value is None else value * 1e3 for name, value in seconds.items()}
-    return in_ms | {"repeats": summary.repeats, "is_stable": summary.is_stable}
-
-
-def _kernel_ms(measure: Measurement) -> float | None:
-    times = [*measure.reference_before_s, *measure.reference_after_s]
-    return median(times) * 1e3 if times else None
+def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]) -> CellFacts:
+    run_id = run_ids.get(outcome.cell.id)
+    return CellFacts.of(outcome, study=sweep.study, baseline=sweep.baseline, mlflow_run_id=run_id)
 
 
 def _set_ratios(rows: Sequence[Row], sweep: SweepOutcome) -> None:
@@ -170,9 +121,3 @@ def _set_ratios(rows: Sequence[Row], sweep: SweepOutcome) -> None:
         ratios.note(outcome, row["latency_ms_median"])
     for row, outcome in measured:
         row.update(ratios.of(outcome.cell, row["latency_ms_median"]))
-
-
-def _as_text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, sort_keys=True, default=str)

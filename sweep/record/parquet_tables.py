@@ -21,10 +21,10 @@ from sweep.files.atomic import replacing
 from sweep.files.sweep_dir import SweepDir
 from sweep.record.schemas import (
     MEASUREMENTS,
-    RESULTS,
     TUNING_CURVES,
     TUNING_RECORDS,
     TUNING_TASKS,
+    results_schema,
     with_further_axes,
 )
 from sweep.record.table_source import SOURCE_KEY
@@ -50,7 +50,7 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
     """
     about = {SUMMARY_KEY: results.summary.to_json().encode()}
     tables = {
-        "results": _table(results.cells, with_further_axes(RESULTS).with_metadata(about)),
+        "results": _table(results.cells, results_schema().with_metadata(about)),
         "measurements": _table(results.measurements, with_further_axes(MEASUREMENTS)),
         "curves": _table(results.curves, with_further_axes(TUNING_CURVES)),
         "tasks": _table(results.tasks, with_further_axes(TUNING_TASKS)),

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.files.sweep_dir import TABLES, SweepDir
-from sweep.record.schemas import RESULTS
+from sweep.record.schemas import results_schema
 from sweep.study.axes import further_axes
 
 __all__ = ["SOURCE_KEY", "is_current", "source_of"]
@@ -47,7 +47,7 @@ def is_current(sweep_dir: Path) -> bool:
     if not all(_source(SweepDir(sweep_dir).table(name)) == now for name in TABLES):
         return False
     schema = _schema(SweepDir(sweep_dir).table("results"))  # an earlier version's lacks columns that reports show
-    return schema is not None and set(RESULTS.names) <= set(schema.names)
+    return schema is not None and set(results_schema().names) <= set(schema.names)
 
 
 def _source(path: Path) -> bytes | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.analysis.runtime_rows import is_compiled_row, place_of
 from sweep.report.table_columns import (
-    Column,
+    TableColumn,
     best_ids,
     detail_columns,
     fastest,
@@ -35,8 +35,6 @@ _CHOSEN: Mapping[str, Callable[[Row], str]] = MappingProxyType(
     }
 )
 _NOTHING = "-"
-_NOT_ON_PAPER = frozenset({"failed trials", "build", "memory", "output diff", "repeats"})
-"""Titles of columns that are not worth their width there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class RankedLine:
 class Ranking:
     """The whole table."""
 
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     css: Sequence[str]
     """Of each column: `number` sorts by value, `aside` is not printed."""
     main: int
@@ -69,7 +67,7 @@ class Ranking:
 def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     """Of rows that are ranked already. `runs_at`: address of an MLflow run but for its id."""
     best = best_ids(rows)
-    model = [Column("model", lambda row: str(row["model"]))] if varies(rows, "model") else []
+    model = [TableColumn("model", lambda row: str(row["model"]))] if varies(rows, "model") else []
     # One device alone is named elsewhere, and on a phone the latency takes its place
     main = [*model, *(one for one in main_columns(rows) if one.title != "device" or varies(rows, "device"))]
     columns = [*main, *detail_columns(rows)]
@@ -100,12 +98,12 @@ def _text_of(key: str, row: Row) -> str:
     return str(row[key] if key in row else axis_of(key).default)
 
 
-def _css(column: Column) -> str:
-    return " ".join(["number"] * bool(column.value) + ["aside"] * (column.title in _NOT_ON_PAPER))
+def _css(column: TableColumn) -> str:
+    return " ".join(["number"] * bool(column.value) + ["aside"] * (not column.is_on_paper))
 
 
 def _line(
-    row: Row, columns: Sequence[Column], filters: Mapping[str, object], best: frozenset[str], runs_at: str
+    row: Row, columns: Sequence[TableColumn], filters: Mapping[str, object], best: frozenset[str], runs_at: str
 ) -> RankedLine:
     css = "best" if row["cell_id"] in best else str(row["status"]) if is_compiled_row(row) else "rival"
     run_id, values = row["mlflow_run_id"], _filtered()

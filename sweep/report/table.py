@@ -16,7 +16,7 @@ from sweep.analysis.answer import answer
 from sweep.analysis.formatting import as_duration, as_percent, plural
 from sweep.analysis.results import Results
 from sweep.analysis.runtime_rows import is_compiled_row
-from sweep.report.table_columns import Column, best_ids, fastest, main_columns, ranked, rows_each, varies
+from sweep.report.table_columns import TableColumn, best_ids, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
 from sweep.study.axes import FIRST, axes_under, value_in
@@ -74,7 +74,7 @@ def _model_table(model: str, rows: Sequence[Row], console: Console, each: int) -
         columns.remove(min(columns, key=lambda column: column.keep))
 
 
-def _table(title: Text, columns: Sequence[Column], rows: Sequence[Row]) -> Table:
+def _table(title: Text, columns: Sequence[TableColumn], rows: Sequence[Row]) -> Table:
     table = Table(
         title=title,
         title_justify="left",

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.answer import best_cells, untuned_note
-from sweep.analysis.formatting import as_bytes, as_duration, as_ms, as_percent, as_times
+from sweep.analysis.column import Column, Detail
+from sweep.analysis.columns import result_columns
+from sweep.analysis.formatting import as_ms, as_percent, as_times
 from sweep.analysis.results import NO_TUNER
 from sweep.analysis.runtime_rows import (
     Place,
@@ -23,7 +25,7 @@ from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 
 __all__ = [
-    "Column",
+    "TableColumn",
     "best_ids",
     "detail_columns",
     "fastest",
@@ -40,8 +42,8 @@ _LINES, _MOST_EACH, _FEWEST_EACH = 240, 40, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column."""
+class TableColumn:
+    """One column of the table."""
 
     title: str
     text: Callable[[Row], str]
@@ -51,6 +53,8 @@ class Column:
     """For sorting, where the column holds numbers."""
     is_compared: bool = False
     """Left out where no cell has a value for it."""
+    is_on_paper: bool = True
+    """Whether it stays when the page is printed."""
     keep: int = 0
     """Where there is no room, columns go, the least of these first."""
     about: str = ""
@@ -103,19 +107,19 @@ def varies(rows: Sequence[Row], axis: str) -> bool:
     return len({value_in(row, axis) for row in rows if is_compiled_row(row) or not only_compiled}) > 1
 
 
-def main_columns(rows: Sequence[Row]) -> list[Column]:
+def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
     """Those that answer a study: where, with what, how fast, against what."""
     best, baseline = best_ids(rows), baseline_title(rows)
     columns = [
-        Column("device", lambda row: str(row["device"]), keep=7),
-        Column("target", lambda row: str(row["target"]), axis="target", keep=5),
-        Column("tuner", tuner_name, keep=9),
-        Column(
+        TableColumn("device", lambda row: str(row["device"]), keep=7),
+        TableColumn("target", lambda row: str(row["target"]), axis="target", keep=5),
+        TableColumn("tuner", tuner_name, keep=9),
+        TableColumn(
             "opt", lambda row: "-" if row["opt_level"] is None else f"O{row['opt_level']}", keep=9, about="opt level"
         ),
         *(_of_axis(axis) for axis in axes_under()),
         _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
-        Column(
+        TableColumn(
             "±",
             _spread,
             value=_half_width,
@@ -123,7 +127,7 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
             keep=4,
             about="half the 95 % interval of the median, as a share of it",
         ),
-        Column(
+        TableColumn(
             "speed-up",
             _against_untuned,
             value=lambda row: row["speedup_vs_untuned"],
@@ -131,7 +135,7 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
             keep=6,
             about="how many times as fast as untuned with the same other axes: above 1 is faster",
         ),
-        Column(
+        TableColumn(
             f"time / {baseline_title(rows, short=True)}",
             _against_baseline,
             value=lambda row: row["ratio_to_baseline"],
@@ -139,7 +143,7 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
             keep=8,
             about=f"its time over that of {baseline} on the same device: above 1 is slower",
         ),
-        Column(
+        TableColumn(
             "status",
             lambda row: _status(row, best),
             keep=2,
@@ -154,24 +158,11 @@ def main_columns(rows: Sequence[Row]) -> list[Column]:
     ]
 
 
-def detail_columns(rows: Sequence[Row]) -> list[Column]:
+def detail_columns(rows: Sequence[Row]) -> list[TableColumn]:
     """More, where there is room: what it cost, and how sure it is."""
-    columns = [
-        _of_tuning("trials", "tuning_trials", lambda value: f"{value:,}", about="trials of its tuning"),
-        _of_tuning("failed trials", "tuning_failed", lambda value: f"{value:,}", about="of those, trials that failed"),
-        _of_tuning("tuning", "tuning_s", as_duration, about="wall time of its tuning"),
-        _number("build", "build_s", as_duration, about="wall time of its build"),
-        _number("size", "artifact_bytes", as_bytes, about="size of the built library"),
-        _number("memory", "peak_memory_bytes", as_bytes, about="peak memory of the measurement above idle"),
-        _number(
-            "output diff",
-            "output_max_abs_diff",
-            lambda value: f"{value:.1e}",
-            about="largest difference from the expected output",
-        ),
-        _number("repeats", "repeats", str, about="repeats measured"),
-    ]
-    return [column for column in columns if any(column.value and column.value(row) is not None for row in rows)]
+    details = sorted((column for column in result_columns() if column.detail), key=_rank)
+    columns = [_of_detail(column, column.detail) for column in details if column.detail]
+    return [column for column in columns if any(column.text(row) != "-" for row in rows)]
 
 
 def tuner_name(row: Row) -> str:
@@ -181,18 +172,18 @@ def tuner_name(row: Row) -> str:
     return "untuned" if row["tuner"] == NO_TUNER else str(row["tuner"])
 
 
-def _of_axis(axis: Axis) -> Column:
+def _of_axis(axis: Axis) -> TableColumn:
     def value(row: Row) -> Any:
         return value_in(row, axis.name)
 
     is_number = axis.type != "text"
-    return Column(
+    return TableColumn(
         axis.name, lambda row: str(value(row)), axis=axis.name, value=value if is_number else None, keep=axis.keep
     )
 
 
-def _number(title: str, key: str, show: Callable[[Any], str], keep: int = 0, about: str = "") -> Column:
-    return Column(
+def _number(title: str, key: str, show: Callable[[Any], str], keep: int = 0, about: str = "") -> TableColumn:
+    return TableColumn(
         title,
         lambda row: "-" if row[key] is None else show(row[key]),
         value=lambda row: row[key],
@@ -201,13 +192,21 @@ def _number(title: str, key: str, show: Callable[[Any], str], keep: int = 0, abo
     )
 
 
-def _of_tuning(title: str, key: str, show: Callable[[Any], str], about: str) -> Column:
-    """Empty where nothing was tuned: a zero would read like a tuning that cost nothing."""
-    return Column(
-        title,
-        lambda row: show(row[key]) if row["tuning_s"] and row[key] is not None else "-",
-        value=lambda row: row[key] if row["tuning_s"] else None,
-        about=about,
+def _rank(column: Column) -> int:
+    return column.detail.rank if column.detail else 0
+
+
+def _of_detail(column: Column, detail: Detail) -> TableColumn:
+    def value(row: Row) -> Any:
+        return None if column.is_of_tuning and not row["tuning_s"] else row.get(column.name)
+
+    return TableColumn(
+        detail.title,
+        lambda row: "-" if value(row) is None else detail.text(value(row)),
+        value=None if column.type in ("text", "bool") else value,
+        is_compared=True,
+        is_on_paper=detail.is_on_paper,
+        about=detail.about or column.meaning,
     )
 
 

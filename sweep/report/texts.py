@@ -14,7 +14,7 @@ from sweep.analysis.formatting import plural
 from sweep.analysis.results import Results
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
-from sweep.report.table_columns import Column, fastest, main_columns, ranked, rows_each
+from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import pool_table, sentences
 from sweep.study.axes import compared_within, value_in
@@ -82,7 +82,7 @@ def as_markdown(results: Results) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+def _table(columns: Sequence[TableColumn], rows: Sequence[Row]) -> str:
     heading = " | ".join(column.title for column in columns)
     rule = " | ".join("---:" if column.value else "---" for column in columns)
     lines = [" | ".join(_escaped(column.text(row)) for column in columns) for row in rows]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sweep.analysis.columns import LATENCY
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.ratios import Ratios
 from sweep.record.mlflow import run_values as rows
@@ -59,7 +60,7 @@ class RunDraft:
     @property
     def latency_ms(self) -> float | None:
         """Median, of a measured cell."""
-        return next((point.value for point in self.points if point.name == rows.LATENCY), None)
+        return next((point.value for point in self.points if point.name == LATENCY), None)
 
     @property
     def ratios(self) -> dict[str, float]:

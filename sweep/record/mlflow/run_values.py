@@ -12,17 +12,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from sweep.analysis.measurements import repeats_of
+from sweep.analysis.column import CellFacts
+from sweep.analysis.columns import metric_columns
 from sweep.analysis.outcome import MEASURED, CellOutcome
-from sweep.analysis.ratios import RATIOS
-from sweep.analysis.statistics import summarise
-from sweep.analysis.tuning_rows import tuning_columns, tuning_curve
-from sweep.planning.results import BuildResult, Measurement, TuneResult
+from sweep.analysis.tuning_rows import tuning_curve
+from sweep.planning.results import Measurement, TuneResult
 
 __all__ = [
     "CONTENT_TAG",
     "DERIVED_METRICS",
-    "LATENCY",
     "STATUS",
     "Point",
     "cell_tags",
@@ -37,24 +35,8 @@ STATUS = {"done": "FINISHED", "tainted": "FINISHED", "failed": "FAILED", "skippe
 """MLflow's word for a settled cell."""
 CONTENT_TAG = "sweep.content"
 """Hash of what a run mirrors: the same content is not written twice."""
-LATENCY = "latency_ms_median"
-DERIVED_METRICS = RATIOS
+DERIVED_METRICS = tuple(column.metric for column in metric_columns() if column.value is None)
 """Take other cells to know: what is known of them as a run is written is in it, the rest is added at the end."""
-_TUNING = {
-    "trials": "tuning_trials",
-    "valid_trials": "tuning_valid",
-    "failed_trials": "tuning_failed",
-    "naive_trials": "tuning_naive_trials",
-    "warm_started_trials": "tuning_warm_started",
-    "trials_to_near_best": "tuning_trials_to_near_best",
-    "search_s": "tuning_search_s",
-    "build_s": "tuning_build_s",
-    "measure_s": "tuning_measure_s",
-    "validate_s": "tuning_validate_s",
-    "validation_gap_median": "validation_gap_median",
-    "untuned_tasks": "untuned_tasks",
-}
-"""Metrics of a tuned cell, by column of results.parquet."""
 _TEXT_LIMIT = 4000
 _FORMAT = 5
 """Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
@@ -121,23 +103,10 @@ def metrics(outcome: CellOutcome, now: float) -> list[Point]:
 def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
     # The UI plots the first names in the alphabet first, and makes a section of what has the same word before a slash:
     # the names that answer a study have no slash, and `latency...` comes before every section.
-    measured, built = outcome.result(Measurement) or Measurement(), outcome.result(BuildResult) or BuildResult()
-    if outcome.status in MEASURED and measured.run_secs:
-        summary = summarise(repeats_of(measured))
-        yield LATENCY, summary.median * 1e3
-        for part in ("ci_low", "ci_high", "min", "max", "mean", "std"):
-            value = getattr(summary, part)
-            yield f"spread/latency_ms_{part}", None if value is None else value * 1e3
-    yield "output/max_abs_diff", measured.output_max_abs_diff
-    yield "output/cosine_distance", measured.output_cosine_distance
-    yield "size/peak_memory_bytes", measured.peak_memory_bytes
-    yield "size/artifact_bytes", built.artifact_bytes
-    yield "time/build_s", built.build_s
-    if outcome.result(TuneResult):
-        tuning = tuning_columns(outcome)
-        yield "time/tuning_s", tuning["tuning_s"]
-        for name, key in _TUNING.items():
-            yield f"tuning/{name}", tuning[key]
+    facts = CellFacts.of(outcome)
+    return (
+        (column.metric, column.of(facts)) for column in metric_columns() if facts.is_tuned or not column.is_of_tuning
+    )
 
 
 def _repeats(name: str, run_secs: Sequence[float], number: int, start_ms: int) -> list[Point]:

@@ -1,0 +1,104 @@
+"""What a column of results.parquet is: a quantity of a cell, declared once for tables, MLflow and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sweep.analysis.measurements import repeats_of
+from sweep.analysis.outcome import MEASURED, CellOutcome
+from sweep.analysis.statistics import LatencySummary, summarise
+from sweep.analysis.tuning_rows import tuning_columns
+from sweep.planning.results import BuildResult, Measurement, TuneResult
+
+__all__ = ["CellFacts", "Column", "ColumnType", "Detail"]
+
+ColumnType = Literal["text", "bool", "int8", "int32", "int64", "float64"]
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """A cell, and what its columns are made of."""
+
+    outcome: CellOutcome
+    study: str
+    baseline: str | None
+    mlflow_run_id: str | None
+    measured: Measurement | None
+    """None where the cell has no measurement."""
+    measure: Measurement
+    """The same, or an empty one."""
+    built: BuildResult
+    """An empty one where nothing was built."""
+    tuning: Mapping[str, Any]
+    latency: LatencySummary | None
+    """In seconds; None unless the cell's status is done or tainted."""
+    blocks: int
+    """Blocks of repeats that count."""
+
+    @classmethod
+    def of(
+        cls,
+        outcome: CellOutcome,
+        *,
+        study: str = "",
+        baseline: str | None = None,
+        mlflow_run_id: str | None = None,
+    ) -> CellFacts:
+        """Of a cell; the rest is what holds for its sweep."""
+        measured = outcome.result(Measurement)
+        blocks = repeats_of(measured)
+        return cls(
+            outcome,
+            study,
+            baseline,
+            mlflow_run_id,
+            measured,
+            measured or Measurement(),
+            outcome.result(BuildResult) or BuildResult(),
+            tuning_columns(outcome),
+            summarise(blocks) if blocks and outcome.status in MEASURED else None,
+            len(blocks),
+        )
+
+    @property
+    def is_tuned(self) -> bool:
+        """Whether a tuner worked on it."""
+        return self.outcome.result(TuneResult) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How the page's table shows a column, where it has room for more than what answers the study."""
+
+    title: str
+    text: Callable[[Any], str] = str
+    """From a value that is not null."""
+    about: str = ""
+    """What it says, for whoever points at it; the column's meaning where it is empty."""
+    rank: int = 1_000
+    """The least are shown first."""
+    is_on_paper: bool = False
+    """Whether it stays when the page is printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One quantity of a cell."""
+
+    name: str
+    type: ColumnType
+    meaning: str
+    unit: str = ""
+    value: Callable[[CellFacts], Any] | None = field(default=None)
+    """From a cell alone; None for what takes other cells to know, which is filled in afterwards."""
+    metric: str = ""
+    """Its name in MLflow; empty where MLflow has none. What is null is not written."""
+    is_of_tuning: bool = False
+    """Whether it says nothing of an untuned cell: a zero there would read like a tuning that cost nothing."""
+    detail: Detail | None = None
+
+    def of(self, facts: CellFacts) -> Any:
+        """Its value for a cell."""
+        return None if self.value is None else self.value(facts)

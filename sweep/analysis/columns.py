@@ -1,0 +1,338 @@
+"""The table of result columns: what is recorded of a cell, each quantity in one row.
+
+Parquet's schema, MLflow's metrics and the page's columns are made from it. A further quantity is one more row, or a
+`Column` that another package offers under the entry-point group `sweep.columns`. Names are an interface: notebooks read
+them, so none is ever renamed.
+"""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+from typing import Any
+
+from sweep.analysis.column import CellFacts, Column, Detail
+from sweep.analysis.formatting import as_bytes, as_duration
+from sweep.registry import Registry
+
+__all__ = ["COLUMNS", "IDENTITY", "LATENCY", "metric_columns", "result_columns", "result_row"]
+
+LATENCY = "latency_ms_median"
+"""The column that cells are ranked by, and the metric of that name."""
+
+
+def _latency(part: str, meaning: str, metric: str = "") -> Column:
+    def value(facts: CellFacts) -> float | None:
+        seconds = None if facts.latency is None else getattr(facts.latency, part)
+        return None if seconds is None else seconds * 1e3
+
+    about = f"{meaning}; null unless status is done or tainted"
+    return Column(f"latency_ms_{part}", "float64", about, "ms", value, metric)
+
+
+def _spread(part: str, meaning: str) -> Column:
+    # A name with a slash makes a section in MLflow's UI, and sections come after the names without one
+    return _latency(part, meaning, f"spread/latency_ms_{part}")
+
+
+def _tuning(
+    name: str, meaning: str, unit: str, metric: str, type_: Any = "int64", detail: Detail | None = None
+) -> Column:
+    return Column(name, type_, meaning, unit, lambda facts: facts.tuning[name], metric, True, detail)
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"
+
+
+def _as_text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _kernel_ms(facts: CellFacts) -> float | None:
+    times = [*facts.measure.reference_before_s, *facts.measure.reference_after_s]
+    return median(times) * 1e3 if times else None
+
+
+IDENTITY = (
+    Column("study", "text", "name of the study", value=lambda facts: facts.study),
+    Column(
+        "cell_id", "text", "hash of the cell's axes; the same in every sweep", value=lambda facts: facts.outcome.cell.id
+    ),
+    Column(
+        "cell_name",
+        "text",
+        "short name of the cell, distinct within its study",
+        value=lambda facts: facts.outcome.cell.name,
+    ),
+)
+"""Columns that come before the axes."""
+
+_STATUS = (
+    Column(
+        "status",
+        "text",
+        "done, tainted (measured, but disturbed each time), failed, skipped or pending",
+        value=lambda facts: facts.outcome.status,
+    ),
+    Column(
+        "error_class",
+        "text",
+        "class of the error that ended a failed cell",
+        value=lambda facts: facts.outcome.error_class,
+    ),
+    Column(
+        "error",
+        "text",
+        "its message; the reason of a skipped cell; the disturbances of a tainted one",
+        value=lambda facts: facts.outcome.error,
+    ),
+    Column("failed_stage", "text", "kind of the stage that failed", value=lambda facts: facts.outcome.failed_stage),
+    Column(
+        "attempts",
+        "int32",
+        "attempts of all stages of the cell",
+        "attempts",
+        lambda facts: facts.outcome.attempts,
+    ),
+)
+
+_LATENCIES = (
+    _spread("mean", "mean of the repeats"),
+    _latency("median", "median of the repeats", LATENCY),
+    _spread("min", "least repeat"),
+    _spread("max", "largest repeat"),
+    _spread("std", "sample deviation (ddof 1) of the repeats"),
+    _latency("p90", "90th percentile, from 10 repeats up"),
+    _latency("p99", "99th percentile, from 100 repeats up"),
+    _spread("ci_low", "lower end of the 95 % interval of the median"),
+    _spread("ci_high", "upper end of the 95 % interval of the median"),
+    Column(
+        "repeats",
+        "int32",
+        "repeats measured",
+        "repeats",
+        lambda facts: None if facts.latency is None else facts.latency.repeats,
+        detail=Detail("repeats", rank=80),
+    ),
+    Column(
+        "is_stable",
+        "bool",
+        "at least 6 repeats, and half the interval under 5 % of the median",
+        value=lambda facts: None if facts.latency is None else facts.latency.is_stable,
+    ),
+    Column("number", "int64", "calls that one repeat is the mean of", "calls", lambda facts: facts.measure.number),
+    Column(
+        "stopped_by",
+        "text",
+        "why no more repeats were taken: interval, repeats, time or disturbed",
+        value=lambda facts: facts.measure.stopped_by,
+    ),
+    Column(
+        "rounds",
+        "int32",
+        "blocks that its repeats are from, each of a visit to the device",
+        "blocks",
+        lambda facts: facts.blocks if facts.measured else None,
+    ),
+    Column(
+        "blocks",
+        "int32",
+        "blocks measured, those set aside because something disturbed them included",
+        value=lambda facts: facts.blocks + len(facts.measure.set_aside) if facts.measured else None,
+    ),
+    Column("reference_kernel_ms", "float64", "median of the sentinel kernel around the repeats", "ms", _kernel_ms),
+)
+
+_COMPARED = (
+    Column(
+        "baseline",
+        "text",
+        "runtime that cells are compared with; null where there is none",
+        value=lambda facts: facts.baseline,
+    ),
+    Column(
+        "speedup_vs_untuned",
+        "float64",
+        "median of tuner none at the same other axes over this median",
+        "x",
+        metric="speedup_vs_untuned",
+    ),
+    Column(
+        "ratio_to_baseline",
+        "float64",
+        "this median over the baseline's, same model, batch, device",
+        "x",
+        metric="ratio_to_baseline",
+    ),
+    Column(
+        "ratio_to_onnxruntime",
+        "float64",
+        "this median over ONNX Runtime's, whatever the baseline: kept for notebooks of earlier versions",
+        "x",
+        metric="ratio_to_onnxruntime",
+    ),
+)
+
+_SIZES = (
+    Column(
+        "artifact_bytes",
+        "int64",
+        "size of the built library",
+        "bytes",
+        lambda facts: facts.built.artifact_bytes,
+        "size/artifact_bytes",
+        detail=Detail("size", as_bytes, rank=50, is_on_paper=True),
+    ),
+    Column(
+        "peak_memory_bytes",
+        "int64",
+        "peak memory of the measuring process above idle",
+        "bytes",
+        lambda facts: facts.measure.peak_memory_bytes,
+        "size/peak_memory_bytes",
+        detail=Detail("memory", as_bytes, "peak memory of the measurement above idle", rank=60),
+    ),
+)
+
+_TUNING = (
+    _tuning(
+        "tuning_trials",
+        "trials of the workloads that it was the first to bring in; 0 for tuner none",
+        "trials",
+        "tuning/trials",
+        detail=Detail("trials", _count, "trials of its tuning", rank=10, is_on_paper=True),
+    ),
+    _tuning("tuning_valid", "of those, trials that gave a latency", "trials", "tuning/valid_trials"),
+    _tuning(
+        "tuning_failed",
+        "of those, trials that failed",
+        "trials",
+        "tuning/failed_trials",
+        detail=Detail("failed trials", _count, rank=20),
+    ),
+    _tuning(
+        "tuning_naive_trials", "trials that a loop over models would have given it", "trials", "tuning/naive_trials"
+    ),
+    _tuning(
+        "tuning_warm_started",
+        "of its trials, schedules that another sweep had found",
+        "trials",
+        "tuning/warm_started_trials",
+    ),
+    _tuning(
+        "tuning_trials_to_near_best",
+        "trials of its pool until the estimate was within 2 % of its last value",
+        "trials",
+        "tuning/trials_to_near_best",
+    ),
+    _tuning(
+        "tuning_s",
+        "wall time of its tuning",
+        "s",
+        "time/tuning_s",
+        "float64",
+        Detail("tuning", as_duration, rank=30, is_on_paper=True),
+    ),
+    _tuning("tuning_search_s", "of the trials above, time of search", "s", "tuning/search_s", "float64"),
+    _tuning(
+        "tuning_build_s",
+        "of the trials above, time of building, all builders together",
+        "s",
+        "tuning/build_s",
+        "float64",
+    ),
+    _tuning("tuning_measure_s", "of the trials above, time of measuring", "s", "tuning/measure_s", "float64"),
+    _tuning("tuning_validate_s", "time of measuring the best candidates again", "s", "tuning/validate_s", "float64"),
+    _tuning(
+        "validation_gap_median",
+        "median over its tasks of the share by which the winner's first time was too low (winner's curse)",
+        "",
+        "tuning/validation_gap_median",
+        "float64",
+    ),
+    _tuning("records_dir", "folder of the tuning records it was built from; null when untuned", "", "", "text"),
+    _tuning("tuned_tasks", "tasks built from a tuning record", "tasks", "", "int32"),
+    _tuning(
+        "untuned_tasks",
+        "tasks built with the untuned schedule: no valid record",
+        "tasks",
+        "tuning/untuned_tasks",
+        "int32",
+    ),
+)
+
+_WORK = (
+    Column(
+        "build_s",
+        "float64",
+        "wall time of its build",
+        "s",
+        lambda facts: facts.built.build_s,
+        "time/build_s",
+        detail=Detail("build", as_duration, rank=40),
+    ),
+    Column(
+        "measure_s",
+        "float64",
+        "time of its visits to the device",
+        "s",
+        lambda facts: facts.outcome.stage_seconds.get("measure"),
+    ),
+    Column(
+        "output_max_abs_diff",
+        "float64",
+        "largest absolute difference from the expected output",
+        value=lambda facts: facts.measure.output_max_abs_diff,
+        metric="output/max_abs_diff",
+        detail=Detail("output diff", lambda value: f"{value:.1e}", "largest difference from the expected output", 70),
+    ),
+    Column(
+        "output_cosine_distance",
+        "float64",
+        "cosine distance from the expected output",
+        value=lambda facts: facts.measure.output_cosine_distance,
+        metric="output/cosine_distance",
+    ),
+    Column("tvm_version", "text", "TVM that built it", value=lambda facts: facts.built.tvm_version),
+    Column("runtime_version", "text", "runtime that ran it", value=lambda facts: facts.measure.runtime_version),
+    Column(
+        "target_json",
+        "text",
+        "full target it was built for, as JSON",
+        value=lambda facts: _as_text(facts.built.target_json),
+    ),
+    Column("device_key", "text", "key of the device at the tracker", value=lambda facts: facts.outcome.cell.device),
+    Column(
+        "conditions_json",
+        "text",
+        "host, cores, load and governor at the measurement, as JSON",
+        value=lambda facts: _as_text(facts.measured.conditions if facts.measured else None),
+    ),
+    Column("mlflow_run_id", "text", "MLflow run that mirrors the cell", value=lambda facts: facts.mlflow_run_id),
+)
+
+COLUMNS: Registry[Column] = Registry(
+    "result column",
+    "sweep.columns",
+    {column.name: column for column in (*_STATUS, *_LATENCIES, *_COMPARED, *_SIZES, *_TUNING, *_WORK)},
+)
+"""Columns that come after the axes, in this order."""
+
+
+def result_columns() -> tuple[Column, ...]:
+    """All that come after the axes: the shipped ones, then the others."""
+    return COLUMNS.all()
+
+
+def metric_columns() -> tuple[Column, ...]:
+    """Those that MLflow has as metrics."""
+    return tuple(column for column in COLUMNS.all() if column.metric)
+
+
+def result_row(facts: CellFacts) -> dict[str, Any]:
+    """A row of results.parquet, by column, but for what takes other cells to know, which is None."""
+    identity = {column.name: column.of(facts) for column in IDENTITY}
+    return identity | dict(facts.outcome.cell.axes) | {column.name: column.of(facts) for column in COLUMNS.all()}
