@@ -1,7 +1,7 @@
 """How often a comparison is wrong: the same artifact as two cells, and two whose work differs by a twentieth.
 
 The two networks are chains of 20 and of 21 equal convolutions, compiled without tuning and measured on a real device.
-Half of the comparisons are made beside a load on the other cores. How the reference kernel takes such loads is recorded
+Half of the comparisons are made beside a load on the other cores. How the sentinel kernel takes such loads is recorded
 too, since the bounds of `sweep.analysis.taint` rest on it.
 """
 
@@ -291,5 +291,5 @@ def _tell_kernel(kernel: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
         for what, values in (("slower than its best", slower), ("before and after", drift)):
             shares = [f"{100 * share:.1f} %" for share in np.percentile(values, (50, 90, 95, 99, 100))]
             rows.append([name, what, len(pairs), *shares, f"{100 * tainted:.0f} %"])
-    header = ["machine", "reference kernel", "blocks", "median", "p90", "p95", "p99", "largest", "blocks tainted"]
-    print_table(f"reference kernel, best {best_s * 1e3:.3f} ms", header, rows)
+    header = ["machine", "sentinel kernel", "blocks", "median", "p90", "p95", "p99", "largest", "blocks tainted"]
+    print_table(f"sentinel kernel, best {best_s * 1e3:.3f} ms", header, rows)

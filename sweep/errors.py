@@ -102,7 +102,7 @@ class BuildFailed(ToolchainError):
 
 
 class OutputMismatch(ToolchainError):
-    """Compiled code ran, and its output differs from the reference by more than the threshold."""
+    """Compiled code ran, and its output differs from the expected one by more than the threshold."""
 
 
 class DeviceError(SweepError):

@@ -20,7 +20,7 @@ __all__ = ["CellComparison", "compare_cells", "find_cell"]
 Row = Mapping[str, Any]
 
 DRIFT = 0.01
-"""What two measurements may differ by that did not take turns, even where the reference kernel did not."""
+"""What two measurements may differ by that did not take turns, even where the sentinel kernel did not."""
 
 _SHORTEST_ID = 4
 _LISTED = 12

@@ -37,7 +37,7 @@ class MeasuredCell:
     """The machine that measured it, with its CPU; None where it did not say."""
     is_stable: bool | None
     kernel_ms: float | None
-    """Median of the reference kernel around its repeats."""
+    """Median of the sentinel kernel around its repeats."""
     disturbed: str | None = None
     """What disturbed its repeats, which then are not compared."""
 

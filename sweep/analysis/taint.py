@@ -18,7 +18,7 @@ from sweep.planning.disturbance import DisturbanceKind as Kind
 __all__ = ["BlockConditions", "block_median", "least_tainted", "summed_up", "taints"]
 
 SLOWED = 0.25
-"""Share by which the reference kernel may be slower than the best seen on the device. `python -m benchmarks comparison`
+"""Share by which the sentinel kernel may be slower than the best seen on the device. `python -m benchmarks comparison`
 tells its spread. On two virtual cores of an AMD EPYC, 97 and 94 blocks: at most 14.1 % alone, 14.0 % beside a load on
 the other core; 97 % (median) under one on its own. On two of another host, beside builds: mostly 13 to 24 %, as of two
 threads of one core; a bound for all has to let that pass."""
@@ -73,7 +73,7 @@ def summed_up(blocks: Sequence[Sequence[Disturbance]]) -> list[Disturbance]:
 
 
 def least_tainted(blocks: Sequence[BlockConditions]) -> int:
-    """Index of the block to keep: fewest reasons, then the fastest reference kernel around it; not its own latency,
+    """Index of the block to keep: fewest reasons, then the fastest sentinel kernel around it; not its own latency,
     since taking the least of several would flatter a cell that was measured more often.
     """
 
@@ -93,9 +93,9 @@ def _reference(seen: BlockConditions) -> Iterator[Disturbance]:
     if seen.reference_best_s is not None and slowest > (1 + SLOWED) * seen.reference_best_s:
         by = slowest / seen.reference_best_s - 1
         text = f"was {as_percent(by)} slower than its best on this device (contention or throttling)"
-        yield Disturbance(Kind.KERNEL_SLOWED, by, SLOWED, f"the reference kernel {text}")
+        yield Disturbance(Kind.KERNEL_SLOWED, by, SLOWED, f"the sentinel kernel {text}")
     if slowest > (1 + DRIFTED) * fastest:
-        text = f"the reference kernel went from {as_ms(before * 1e3)} to {as_ms(after * 1e3)} ms"
+        text = f"the sentinel kernel went from {as_ms(before * 1e3)} to {as_ms(after * 1e3)} ms"
         yield Disturbance(Kind.KERNEL_DRIFTED, slowest / fastest - 1, DRIFTED, text)
 
 

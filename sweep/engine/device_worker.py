@@ -58,7 +58,7 @@ class DeviceWorker:
     """
 
     def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
-        """`submit`: to the forge, which builds the reference kernel: the process that measures does not compile."""
+        """`submit`: to the forge, which builds the sentinel kernel: the process that measures does not compile."""
         from sweep.devices.device_session import DeviceSession
 
         self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
@@ -86,7 +86,7 @@ class DeviceWorker:
         """Perform a measure stage. Between its visits to the device others come to theirs."""
         from sweep.devices.measuring.rounds import Rounds
 
-        kernel = self._reference_kernel()
+        kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
         with self._lane() as lane:
             while (options := rounds.next_visit()) is not None:
@@ -131,7 +131,7 @@ class DeviceWorker:
             result = session.measure_runtime(call.runtime, import_dir, options, call.threads, call.threshold, kernel)
         return result, time.monotonic() - begun
 
-    def _reference_kernel(self) -> SentinelKernel | None:
+    def _sentinel_kernel(self) -> SentinelKernel | None:
         """Built on first use, before the device's cores are held. A device that cannot have one is measured without."""
         with self._building:
             return self._built_kernel()
@@ -148,7 +148,7 @@ class DeviceWorker:
                 "out_path": str(SweepDir(self._sweep_dir).sentinel_kernel(device.key)),
             }
             try:
-                made = self._submit("build_reference_kernel", arguments, KERNEL_TIME_LIMIT_S).result()
+                made = self._submit("build_sentinel_kernel", arguments, KERNEL_TIME_LIMIT_S).result()
                 self._kernel = SentinelKernel(Path(made["lib"]), made["args"])
             except SweepError as error:
                 self._no_kernel = f"{type(error).__name__}: {error}"

@@ -46,4 +46,6 @@ def _check(name: str, file: Path, key: str, *, is_reference: bool) -> None:
         raise StudyError(error.problem, file=file, key=key, value=error.value, allowed=error.allowed) from error
     if is_reference and runtime.is_compiled:
         allowed = listed(other for other in RUNTIMES.names() if not is_compiled(other))
-        raise StudyError("is what the references are measured beside", file=file, key=key, value=name, allowed=allowed)
+        raise StudyError(
+            "is always measured: `reference` names others", file=file, key=key, value=name, allowed=allowed
+        )

@@ -19,7 +19,7 @@ from sweep.files.atomic import replacing_folder
 from sweep.toolchain.module_files import read_module, write_module
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
-__all__ = ["build_artifact", "build_candidate", "build_reference_kernel", "import_model", "lower_model", "preload"]
+__all__ = ["build_artifact", "build_candidate", "build_sentinel_kernel", "import_model", "lower_model", "preload"]
 
 _LOWERING = "lowering.json"
 
@@ -109,15 +109,15 @@ def build_candidate(
     return compile_candidate(module, resolved, Path(out_path), linker)
 
 
-def build_reference_kernel(
+def build_sentinel_kernel(
     target: Mapping[str, Any], threads: int, out_path: str, linker: str | None = None
 ) -> dict[str, Any]:
-    """Compile the reference kernel for a device into `out_path`. Returns {lib, args}. Raises BuildFailed."""
-    from sweep.toolchain.sentinel_kernel_build import compile_reference_kernel
+    """Compile the sentinel kernel for a device into `out_path`. Returns {lib, args}. Raises BuildFailed."""
+    from sweep.toolchain.sentinel_kernel_build import compile_sentinel_kernel
 
     library = Path(out_path)
     library.parent.mkdir(parents=True, exist_ok=True)
-    args = compile_reference_kernel(resolve_target(target, intrinsics=False), threads, library, linker)
+    args = compile_sentinel_kernel(resolve_target(target, intrinsics=False), threads, library, linker)
     return {"lib": out_path, "args": args}
 
 

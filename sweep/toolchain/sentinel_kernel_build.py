@@ -15,7 +15,7 @@ from typing import Any
 from sweep.toolchain.artifacts import compile_candidate
 from sweep.toolchain.tvm_loader import load_tvm
 
-__all__ = ["compile_reference_kernel"]
+__all__ = ["compile_sentinel_kernel"]
 
 SIZE, ROUNDS = 128, 4
 """Of the product, for each thread: three matrices of 64 kB."""
@@ -23,7 +23,7 @@ STREAM = 1 << 21
 """Elements of the vectors: 8 MB read, 8 MB written."""
 
 
-def compile_reference_kernel(
+def compile_sentinel_kernel(
     target: Any, threads: int, out_path: Path, linker: str | None = None
 ) -> list[dict[str, Any]]:
     """Write the kernel for a resolved target into the shared library `out_path`; gives the shapes and dtypes of its

@@ -103,7 +103,7 @@ def test_a_cell_without_a_measurement_says_why(changes: dict[str, Any]) -> None:
 
 
 def test_drift_between_cells_that_did_not_take_turns_is_allowed_for() -> None:
-    """The same thing, 5 % slower minutes later, as the reference kernel was: nothing can be said."""
+    """The same thing, 5 % slower minutes later, as the sentinel kernel was: nothing can be said."""
     slower = tuple(1.05 * value for value in FAST)
     apart = compare_cells(cell(), cell(slower, "b", at=600.0, reference_kernel_ms=7.35))
     assert apart.found.verdict is Verdict.AMBIGUOUS

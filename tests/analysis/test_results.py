@@ -123,7 +123,7 @@ def test_blocks_that_were_set_aside_are_kept_apart(tmp_path: Path) -> None:
     assert [row["seconds"] for row in rows if row["kind"] == "repeat"] == list(measured(cell).run_secs)
 
 
-def test_why_sampling_stopped_and_the_reference_kernel_are_told(rows: list[Row]) -> None:
+def test_why_sampling_stopped_and_the_sentinel_kernel_are_told(rows: list[Row]) -> None:
     done = rows[0]
     assert (done["stopped_by"], done["blocks"]) == ("interval", 1)
     assert done["reference_kernel_ms"] == pytest.approx(8.0)

@@ -65,10 +65,10 @@ def test_a_quiet_block_is_clean(seen: BlockConditions) -> None:
     [
         (
             around(9e-3, 9e-3),
-            "the reference kernel was 29 % slower than its best on this device (contention or throttling)",
+            "the sentinel kernel was 29 % slower than its best on this device (contention or throttling)",
         ),
-        (around(7e-3, 8.5e-3), "the reference kernel went from 7.00 to 8.50 ms"),
-        (around(8.5e-3, 7e-3), "the reference kernel went from 8.50 to 7.00 ms"),
+        (around(7e-3, 8.5e-3), "the sentinel kernel went from 7.00 to 8.50 ms"),
+        (around(8.5e-3, 7e-3), "the sentinel kernel went from 8.50 to 7.00 ms"),
         (under(competitors_before=1), "1 foreign thread wanted the cores"),
         (under(competitors_after=3), "3 foreign threads wanted the cores"),
         (under(own_s_after=4.0), "others took 50 % of the cores' time"),
@@ -125,7 +125,7 @@ def test_disturbances_of_several_blocks_are_told_once_at_their_worst() -> None:
         taints(under(competitors_before=12)),
         taints(under(competitors_before=2)),
     ]
-    slow = "the reference kernel was 119 % slower than its best on this device (contention or throttling)"
+    slow = "the sentinel kernel was 119 % slower than its best on this device (contention or throttling)"
     assert [str(each) for each in summed_up(blocks)] == [
         f"{slow}; in 2 of 5 blocks",
         "12 foreign threads wanted the cores; in 3 of 5 blocks",
@@ -136,7 +136,7 @@ def test_disturbances_of_several_blocks_are_told_once_at_their_worst() -> None:
 def test_the_worst_drift_is_the_largest_and_not_that_of_the_longest_time() -> None:
     blocks = [taints(around(20e-3, 25e-3, best_s=None)), taints(around(7e-3, 14e-3, best_s=None))]
     (worst,) = summed_up(blocks)
-    assert worst.text == "the reference kernel went from 7.00 to 14.0 ms"
+    assert worst.text == "the sentinel kernel went from 7.00 to 14.0 ms"
     assert worst.measured == pytest.approx(1.0)
 
 

@@ -15,7 +15,7 @@ from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.study.cluster.cluster import Device
-from sweep.toolchain.jobs import build_reference_kernel
+from sweep.toolchain.jobs import build_sentinel_kernel
 from tests.devices.parts import ALL_CORES, make_cluster, make_device
 
 
@@ -105,8 +105,8 @@ def parallel_add(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[d
 
 @pytest.fixture(scope="session")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> SentinelKernel:
-    """The reference kernel for one thread."""
-    made = build_reference_kernel({"kind": "llvm"}, 1, str(tmp_path_factory.mktemp("kernel") / "kernel.so"))
+    """The sentinel kernel for one thread."""
+    made = build_sentinel_kernel({"kind": "llvm"}, 1, str(tmp_path_factory.mktemp("kernel") / "kernel.so"))
     return SentinelKernel(Path(made["lib"]), made["args"])
 
 

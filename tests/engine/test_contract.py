@@ -50,7 +50,7 @@ def test_a_reference_runtime_is_measured(shop: Shop) -> None:
     assert len(result.run_secs) == 3
 
 
-def test_the_reference_kernel_is_built_once_and_timed_around_each_measurement(shop: Shop) -> None:
+def test_the_sentinel_kernel_is_built_once_and_timed_around_each_measurement(shop: Shop) -> None:
     if shop.name == "simulated":
         pytest.skip("it has no device")
     results = [shop.finish(stage) for stage in shop.stages("measure")]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import sweep
 from sweep.errors import StudyError
 from sweep.planning.versions import versions_of
 from sweep.study.runtimes import RUNTIMES, Runtime, only_on_this_host, runtime_of, title_of
@@ -117,3 +119,25 @@ def installed(folder: Path, name: str, place: str) -> None:
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-runtime\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(f"[sweep.runtimes]\n{name} = {place}\n")
+
+
+@pytest.mark.parametrize(
+    ("word", "homes"),
+    [
+        ("tvm", {"study/spec.py", "study/study_form.py"}),
+        ("onnxruntime", {"study/runtimes.py", "study/study_form.py", "devices/runtimes/onnxruntime.py"}),
+        ("ONNX Runtime", {"devices/runtimes/onnxruntime.py"}),
+    ],
+)
+def test_no_runtime_is_named_but_where_it_is_described(word: str, homes: set[str]) -> None:
+    """A third one would be forgotten at each such place. Packages of this name are another matter, listed here."""
+    packages = {"doctor", "toolchain", "api/commands/run.py", "devices/measuring/sentinel_kernel.py"}
+    packages |= {"engine/ray/node_probe.py"}
+    root = Path(sweep.__file__).parent
+    named = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value == word
+    }
+    assert {name for name in named if not {name, name.partition("/")[0]} & packages} == homes

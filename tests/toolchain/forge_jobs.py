@@ -255,7 +255,7 @@ def calls_of(lower_dir: str, level: int, target: dict[str, Any]) -> dict[str, An
     return {"lowered": called(module), "finished": called(finished), "blocks": sorted(set(blocks))}
 
 
-def run_reference_kernel(lib: str, args: list[dict[str, Any]]) -> dict[str, Any]:
+def run_sentinel_kernel(lib: str, args: list[dict[str, Any]]) -> dict[str, Any]:
     """How often the product is summed up, and its and the stream's largest distance from numpy's."""
     import numpy as np
     import tvm

@@ -62,7 +62,7 @@ class Executed:
         difference = self.result.output_max_abs_diff
         lines = [
             f"{self.cell}, on {self.device}: {as_latency(summary)}",
-            f"output: {'no reference' if difference is None else f'differs by at most {difference:.2g}'}",
+            f"output: {'nothing to compare it with' if difference is None else f'differs by at most {difference:.2g}'}",
             f"peak memory: {as_bytes(self.result.peak_memory_bytes)}",
             f"library: {self.artifact}",
         ]
@@ -72,8 +72,8 @@ class Executed:
 def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | None = None) -> Executed:
     """Measure an artifact, or compile a log for the device and measure that; kept in `exec.jsonl` of its sweep.
 
-    what: `artifacts/build/ID`, or `records/TARGET/TUNER-DEVICE`, of a sweep directory. The output is compared with the
-    reference of the sweep's own import.
+    what: `artifacts/build/ID`, or `records/TARGET/TUNER-DEVICE`, of a sweep directory. The output is compared with
+    the expected one of the sweep's own import.
 
     Raises:
         StudyError: there is no such thing or device, or the code cannot run on it.

@@ -3,7 +3,7 @@
 TVM's `cache_flush_cpu_non_first_arg` flushes the arguments of the timed call, of which an invocation of a whole network
 with its inputs set before has none; weights and activations would stay. TVM's evaluator can also copy one array to
 another before each repeat (`cache_flush_bytes`), over RPC and on its stock server too: that is used on boards, and the
-like of it in this process for ONNX Runtime.
+like of it in its own process for every other runtime.
 """
 
 from __future__ import annotations

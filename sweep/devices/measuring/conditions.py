@@ -1,6 +1,6 @@
 """Reads the conditions under which a measurement is taken, on the machine that takes it, and the memory it needs.
 
-Runs on the device (in the session's worker, or in the reference runtime's child) and reads Linux's own files: no TVM,
+Runs on the device (in the session's worker, or in another runtime's child) and reads Linux's own files: no TVM,
 no third-party module. What cannot be read is None, never a guess.
 """
 

@@ -24,41 +24,41 @@ class OutputCheck:
 
 
 def check_outputs(
-    outputs: Sequence[NDArray[Any]], reference: Sequence[NDArray[Any]], threshold: float | None
+    outputs: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]], threshold: float | None
 ) -> OutputCheck:
-    """Compare each output with the reference, in float64.
+    """Compare each output with the expected one, in float64.
 
     An output agrees when its cosine distance is at most `threshold` and its largest absolute difference at most
-    `threshold` times max(1, largest absolute value of the reference). Where `threshold` is None, the output may differ,
+    `threshold` times max(1, largest absolute value expected). Where `threshold` is None, the output may differ,
     as that of a quantised network does, and how far it does is the answer. Another shape never agrees, nor does NaN or
     infinity, on either side: of these there is no distance.
     Raises OutputMismatch with both figures.
     """
-    if len(outputs) != len(reference):
-        raise OutputMismatch(f"{len(outputs)} outputs where the reference has {len(reference)}")
-    found = [_check(index, *pair, threshold) for index, pair in enumerate(zip(outputs, reference, strict=True))]
+    if len(outputs) != len(expected):
+        raise OutputMismatch(f"{len(outputs)} outputs where expected are {len(expected)}")
+    checks = [_check(index, *pair, threshold) for index, pair in enumerate(zip(outputs, expected, strict=True))]
     return OutputCheck(
-        max_abs_diff=max((one.max_abs_diff for one in found), default=0.0),
-        cosine_distance=max((one.cosine_distance for one in found), default=0.0),
+        max_abs_diff=max((check.max_abs_diff for check in checks), default=0.0),
+        cosine_distance=max((check.cosine_distance for check in checks), default=0.0),
     )
 
 
-def _check(index: int, output: NDArray[Any], reference: NDArray[Any], threshold: float | None) -> OutputCheck:
+def _check(index: int, output: NDArray[Any], expected: NDArray[Any], threshold: float | None) -> OutputCheck:
     import numpy as np
 
-    if output.shape != reference.shape:
-        raise OutputMismatch(f"output {index} has shape {output.shape}, the reference {reference.shape}")
-    actual, expected = (tensor.astype(np.float64).ravel() for tensor in (output, reference))
-    for name, tensor in ((f"output {index}", actual), (f"reference {index}", expected)):
+    if output.shape != expected.shape:
+        raise OutputMismatch(f"output {index} has shape {output.shape}, expected is {expected.shape}")
+    actual, wanted = (tensor.astype(np.float64).ravel() for tensor in (output, expected))
+    for name, tensor in ((f"output {index}", actual), (f"expected output {index}", wanted)):
         if not np.isfinite(tensor).all():
             raise OutputMismatch(f"{name} has {np.count_nonzero(~np.isfinite(tensor))} values that are NaN or inf")
     if actual.size == 0:
         return OutputCheck(0.0, 0.0)
-    max_abs_diff = float(np.abs(actual - expected).max())
-    cosine_distance = _cosine_distance(actual, expected)
+    max_abs_diff = float(np.abs(actual - wanted).max())
+    cosine_distance = _cosine_distance(actual, wanted)
     if threshold is None:
         return OutputCheck(max_abs_diff, cosine_distance)
-    bound = threshold * max(1.0, float(np.abs(expected).max()))
+    bound = threshold * max(1.0, float(np.abs(wanted).max()))
     if max_abs_diff > bound or cosine_distance > threshold:
         raise OutputMismatch(
             f"output {index}: max absolute difference {max_abs_diff:.3g} (allowed {bound:.3g}), "

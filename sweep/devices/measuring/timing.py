@@ -1,6 +1,6 @@
 """Samples a latency: warm-up, calibration of `number`, then repeats until their median is known well enough.
 
-The same rules for every runtime. Knows neither TVM nor ONNX Runtime: a clock is given that runs the thing `number`
+The same rules for every runtime. Knows none of them: a clock is given that runs the thing `number`
 times, `repeat` times over.
 """
 

@@ -49,7 +49,7 @@ def stock(farm: Farm, tmp_path: Path) -> Iterator[DeviceSession]:
             os.killpg(server.pid, 9)
 
 
-def test_the_reference_kernel_runs_and_caches_are_flushed(
+def test_the_sentinel_kernel_runs_and_caches_are_flushed(
     stock: DeviceSession, network: tuple[Path, Path], kernel: SentinelKernel
 ) -> None:
     result = stock.measure_artifact(*network, MEASURE | {"cache_flush": True}, kernel=kernel)

@@ -79,7 +79,7 @@ def test_what_stays_tainted_keeps_its_best_block() -> None:
     assert device.waits == list(WAITS_S)
     assert result["block"] == 1
     assert [each["text"] for each in result["tainted"]] == [
-        "the reference kernel was 29 % slower than its best on this device (contention or throttling)"
+        "the sentinel kernel was 29 % slower than its best on this device (contention or throttling)"
     ]
     assert [one["block"] for one in result["set_aside"]] == [0, 2]
     assert result["reference_best_s"] == 7e-3

@@ -1,4 +1,4 @@
-"""When outputs agree with the reference, and the words when they do not."""
+"""When outputs are the expected ones, and the words when they do not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def array(*values: float, dtype: str = "float32") -> Any:
 
 
 @pytest.mark.parametrize(
-    ("output", "reference", "max_abs_diff", "cosine_distance"),
+    ("output", "expected", "max_abs_diff", "cosine_distance"),
     [
         (array(1, 2, 3), array(1, 2, 3), 0.0, 0.0),
         (array(0, 0), array(0, 0), 0.0, 0.0),
@@ -29,30 +29,30 @@ def array(*values: float, dtype: str = "float32") -> Any:
         (array(1, 2, dtype="float16"), array(1, 2), 0.0, 0.0),
     ],
 )
-def test_agreement(output: Any, reference: Any, max_abs_diff: float, cosine_distance: float) -> None:
-    found = check_outputs([output], [reference], 1e-3)
+def test_agreement(output: Any, expected: Any, max_abs_diff: float, cosine_distance: float) -> None:
+    found = check_outputs([output], [expected], 1e-3)
     assert found.max_abs_diff == pytest.approx(max_abs_diff, rel=1e-3)
     assert found.cosine_distance == pytest.approx(cosine_distance, abs=1e-9)
 
 
 @pytest.mark.parametrize(
-    ("outputs", "reference", "message"),
+    ("outputs", "expected", "message"),
     [
         ([array(1.01)], [array(1.0)], r"max absolute difference 0\.01 \(allowed 0\.001\), cosine distance 0 "),
         ([array(0.0005, 0)], [array(0, 0.0005)], r"cosine distance 1 \(allowed 0\.001\)"),
         ([array(0, 0)], [array(0.0001, 0)], "cosine distance 1 "),
         ([array(np.nan, 1)], [array(np.nan, 1)], "1 values that are NaN or inf"),
         ([array(np.inf)], [array(np.inf)], "1 values that are NaN or inf"),
-        ([array(1)], [array(np.nan)], "reference 0 has 1 values that are NaN or inf"),
-        ([array(1)], [array(np.inf)], "reference 0 has 1 values that are NaN or inf"),
-        ([array(1, 2)], [array(1, 2).reshape(2, 1)], r"shape \(2,\), the reference \(2, 1\)"),
-        ([array(1)], [array(1), array(2)], "1 outputs where the reference has 2"),
+        ([array(1)], [array(np.nan)], "expected output 0 has 1 values that are NaN or inf"),
+        ([array(1)], [array(np.inf)], "expected output 0 has 1 values that are NaN or inf"),
+        ([array(1, 2)], [array(1, 2).reshape(2, 1)], r"shape \(2,\), expected is \(2, 1\)"),
+        ([array(1)], [array(1), array(2)], "1 outputs where expected are 2"),
         ([array(1), array(3)], [array(1), array(2)], "output 1: "),
     ],
 )
-def test_mismatch(outputs: list[Any], reference: list[Any], message: str) -> None:
+def test_mismatch(outputs: list[Any], expected: list[Any], message: str) -> None:
     with pytest.raises(OutputMismatch, match=message):
-        check_outputs(outputs, reference, 1e-3)
+        check_outputs(outputs, expected, 1e-3)
 
 
 def test_the_worst_of_several_outputs_is_given() -> None:
@@ -66,7 +66,7 @@ def test_figures_are_computed_in_double_precision() -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "reference", "max_abs_diff", "cosine_distance"),
+    ("output", "expected", "max_abs_diff", "cosine_distance"),
     [
         (array(3, 0), array(1, 0), 2.0, 0.0),
         (array(0, 5), array(5, 0), 5.0, 1.0),
@@ -74,11 +74,11 @@ def test_figures_are_computed_in_double_precision() -> None:
     ],
 )
 def test_where_the_output_may_differ_its_distance_is_the_answer(
-    output: Any, reference: Any, max_abs_diff: float, cosine_distance: float
+    output: Any, expected: Any, max_abs_diff: float, cosine_distance: float
 ) -> None:
     with pytest.raises(OutputMismatch):
-        check_outputs([output], [reference], 1e-3)
-    check = check_outputs([output], [reference], None)
+        check_outputs([output], [expected], 1e-3)
+    check = check_outputs([output], [expected], None)
     assert (check.max_abs_diff, check.cosine_distance) == pytest.approx((max_abs_diff, cosine_distance))
 
 

@@ -178,7 +178,7 @@ def test_what_stays_tainted_keeps_its_least_disturbed_blocks() -> None:
     assert [block["block"] for block in result["blocks"]] == [0, 4, 5, 6]
     assert [block["block"] for block in result["set_aside"]] == [1, 2, 3]
     assert [str(Disturbance.from_json(each)) for each in result["tainted"]] == [
-        "the reference kernel was 29 % slower than its best on this device (contention or throttling); in 3 of 4 blocks"
+        "the sentinel kernel was 29 % slower than its best on this device (contention or throttling); in 3 of 4 blocks"
     ]
 
 
