@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
+from sweep.planning.disturbance import Disturbance
 from sweep.planning.results import (
     BuildResult,
     ImportResult,
@@ -88,8 +89,9 @@ def tainted(outcome: CellOutcome) -> CellOutcome:
     """The same cell, twice as fast, disturbed in both of its blocks."""
     before = measured(outcome)
     values = tuple(value / 2 for value in before.run_secs)
-    aside = MeasuredBlock(0, values[:3], stopped_by="time", tainted=(TAINT,))
-    measure = replace(before, run_secs=values, tainted=(TAINT,), block=1, set_aside=(aside,))
+    disturbance = Disturbance.from_sentence(TAINT)
+    aside = MeasuredBlock(0, values[:3], stopped_by="time", tainted=(disturbance,))
+    measure = replace(before, run_secs=values, tainted=(disturbance,), block=1, set_aside=(aside,))
     return replace(outcome, status="tainted", error=TAINT, stages={**outcome.stages, "measure": measure})
 
 
