@@ -9,7 +9,19 @@ from types import MappingProxyType
 
 from sweep.errors import LedgerError, StudyError
 
-__all__ = ["ARTIFACTS", "LEDGER", "PLAN", "RECORDS", "STUDY", "TABLES", "SweepDir", "records_folder", "stage_folder"]
+__all__ = [
+    "ARTIFACTS",
+    "LEDGER",
+    "PLAN",
+    "RECORDS",
+    "STUDY",
+    "TABLES",
+    "SweepDir",
+    "is_shared",
+    "records_folder",
+    "stage_folder",
+    "weights_name",
+]
 
 LEDGER, PLAN, STUDY = "ledger.jsonl", "plan.json", "study.yaml"
 ARTIFACTS, RECORDS = "artifacts", "records"
@@ -24,6 +36,7 @@ TABLES = MappingProxyType(
 )
 """File of each table."""
 
+_WEIGHTS = "weights-"
 _PROBLEM = f"is not a sweep directory: it has no {LEDGER}"
 _ALLOWED = "a folder that `sweep run` made"
 
@@ -36,6 +49,16 @@ def stage_folder(kind: str, stage_id: str) -> str:
 def records_folder(target_hash: str, owner: str) -> str:
     """Where the tuning records of a target lie, from the sweep directory; `owner`: tuner and device."""
     return f"{RECORDS}/{target_hash}/{owner}"
+
+
+def weights_name(sha256: str) -> str:
+    """The file of weights of this content, in the folders of all stages that have it: one file under many names."""
+    return f"{_WEIGHTS}{sha256[:32]}.bin"
+
+
+def is_shared(path: str) -> bool:
+    """Whether a file of a stage is such a file of weights."""
+    return Path(path).name.startswith(_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from sweep.errors import LedgerError
 from sweep.files.atomic import write_bytes
-from sweep.files.sweep_dir import ARTIFACTS, SweepDir
+from sweep.files.sweep_dir import ARTIFACTS, SweepDir, is_shared
 from sweep.storage.commits import FOLDER, Chain, Commit, StoredFile, latest
 from sweep.storage.store import Store
 
@@ -53,8 +54,16 @@ def fetch_files(store: Store, files: Mapping[str, StoredFile], folder: Path) -> 
     """
     wanted = {path: about for path, about in files.items() if not _is_there(folder / path, about)}
     stages = {_unit(path) for path in wanted}
+    shared = {about.key for path, about in wanted.items() if is_shared(path)}
+    contents = folder / ARTIFACTS / _PART
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(lambda unit: _fetch_unit(store, unit, wanted, folder), sorted(stages)))
+        try:
+            _remove(contents)  # of a process that was killed: its files may have further names
+            contents.mkdir(parents=True, exist_ok=True)
+            list(pool.map(lambda key: store.fetch(key, contents / Path(key).name), sorted(shared)))
+            list(pool.map(lambda unit: _fetch_unit(store, unit, wanted, folder), sorted(stages)))
+        finally:
+            _remove(contents)
 
 
 def sha256_of(path: Path) -> str:
@@ -78,12 +87,24 @@ def _fetch_unit(store: Store, unit: str, wanted: Mapping[str, StoredFile], folde
         for path in mine:
             target = part / Path(path).relative_to(unit) if is_folder else part
             target.parent.mkdir(parents=True, exist_ok=True)
-            if not store.fetch(wanted[path].key, target) or not _is_there(target, wanted[path]):
+            once = folder / ARTIFACTS / _PART / Path(wanted[path].key).name
+            is_here = _is_linked(once, target) or store.fetch(wanted[path].key, target)
+            if not is_here or not _is_there(target, wanted[path]):
                 logging.getLogger(__name__).warning("%s: %s is not as it was stored: left out", store.name, path)
                 return
         _put_in_place(part, folder / unit)
     finally:
         _remove(part)
+
+
+def _is_linked(source: Path, target: Path) -> bool:
+    """Make a further name of a file that was fetched already; it is read-only then, as it was where it came from."""
+    try:
+        os.link(source, target)
+        target.chmod(0o444)
+    except OSError:  # it was not, or the file system has no links
+        return False
+    return True
 
 
 def _put_in_place(part: Path, target: Path) -> None:

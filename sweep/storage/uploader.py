@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.errors import LedgerError, RecordError
-from sweep.files.sweep_dir import ARTIFACTS, PLAN, RECORDS, STUDY, SweepDir
+from sweep.files.sweep_dir import ARTIFACTS, PLAN, RECORDS, STUDY, SweepDir, is_shared
 from sweep.running.ledger.lines import decode_line
 from sweep.storage.commits import Chain, Commit, StoredFile, key_of
 from sweep.storage.restore import sha256_of
@@ -29,6 +29,7 @@ _LONGEST_WAIT_S = 60.0
 _AT_THE_END_S = 60.0
 """For a store that is away when the run ends."""
 _CHANGING = (STUDY, PLAN)
+_CONTENTS = "contents/"
 _SCRATCH = (".", "candidates-")
 """Begin the names of what is in the making."""
 
@@ -43,6 +44,8 @@ class StoreMirror:
         self._sent_bytes = len(chain.lines)
         self._seq = chain.lines.count(b"\n")
         self._files: dict[str, StoredFile] = dict(chain.files)
+        self._contents = {file.key for file in self._files.values() if file.key.startswith(_CONTENTS)}
+        """What the store has by content: sent once, however many files have it."""
         self._seen: dict[str, tuple[int, int]] = {}
         """Size and time of change of files when they were last looked into."""
         self._next_changing_s = 0.0
@@ -97,15 +100,18 @@ class StoreMirror:
         lines = self._new_lines()
         self._lease.hold()
         new: dict[str, StoredFile] = {}
+        seen: dict[str, tuple[int, int]] = {}
         for path in [*self._named_by(lines), *changing]:
-            if path not in new and (stored := self._stored(path)) is not None:
+            if path not in new and (stored := self._stored(path, seen)) is not None:
                 new[path] = stored
                 self._lease.hold()
         if not lines and not new:
+            self._seen.update(seen)
             return
         commit = Commit(self._epoch, self._number, self._head, lines, new)
         key = key_of(self._epoch, self._number)
         self._store.put(key, commit.encode())
+        self._seen.update(seen)  # not before: a file that no commit names is not in the store
         self._head, self._number = key, self._number + 1
         self._sent_bytes += len(lines)
         self._seq += lines.count(b"\n")
@@ -113,6 +119,7 @@ class StoreMirror:
         self._files.update(new)
         for old_key in superseded - {file.key for file in self._files.values()}:
             self._store.remove(old_key)
+            self._contents.discard(old_key)
 
     def _new_lines(self) -> bytes:
         """Whole ones, after those that were sent."""
@@ -147,8 +154,11 @@ class StoreMirror:
             if path.is_file() and not any(part.startswith(_SCRATCH) for part in path.relative_to(self._folder).parts)
         )
 
-    def _stored(self, path: str) -> StoredFile | None:
-        """Send a file, if the store does not have it as it is; None where there is nothing to say of it."""
+    def _stored(self, path: str, seen: dict[str, tuple[int, int]]) -> StoredFile | None:
+        """Send a file, if the store does not have it as it is; None where there is nothing to say of it.
+
+        `seen` gets its size and time of change.
+        """
         file = self._folder / path
         try:
             about = file.stat()
@@ -158,18 +168,20 @@ class StoreMirror:
             sha256 = sha256_of(file)
             before = self._files.get(path)
             stored = StoredFile(_key(path, sha256), sha256, about.st_size)
-            if before != stored:
+            if before != stored and stored.key not in self._contents:
                 self._store.send(stored.key, file)
                 if sha256_of(file) != sha256:  # it has grown meanwhile: next time
                     return None
+                if stored.key.startswith(_CONTENTS):
+                    self._contents.add(stored.key)
         except FileNotFoundError:
             return None
-        self._seen[path] = now
+        seen[path] = now
         return None if before == stored else stored
 
 
 def _key(path: str, sha256: str) -> str:
     """What a stage has made is where a person looks for it. What changes is kept by content: a commit that names it
-    must find it as it was.
+    must find it as it was. So are weights, which many stages share.
     """
-    return path if path.startswith(f"{ARTIFACTS}/") else f"contents/{sha256}"
+    return path if path.startswith(f"{ARTIFACTS}/") and not is_shared(path) else f"{_CONTENTS}{sha256}"

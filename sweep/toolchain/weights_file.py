@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sweep.files.atomic import replacing
+from sweep.files.sweep_dir import weights_name
 
 __all__ = ["ALIGNMENT_BYTES", "SMALLEST_BYTES", "Span", "WeightsFile", "link_or_copy", "read_array"]
 
@@ -76,22 +77,30 @@ class WeightsFile:
             whole = hashlib.sha256()
             for part in self._parts:
                 whole.update(part)
-            self._name = f"weights-{whole.hexdigest()[:32]}.bin"
+            self._name = weights_name(whole.hexdigest())
         target = folder / self._name
         if not target.exists() and not self._is_linked(target):
             with replacing(target, is_synced=True) as partial:  # synced: others are going to rely on it
-                with partial.open("wb") as stream:
-                    stream.writelines(self._parts)
-                partial.chmod(0o444)
-                others = partial.with_suffix(".link")
-                if self._is_linked(others):  # another writer was at it at the same time
-                    others.replace(partial)
+                self._write(partial)
+                if self._twins(folder):  # another writer was at it at the same time
+                    partial.unlink()
+                    if not self._is_linked(partial):
+                        self._write(partial)
         return self._name
 
+    def _write(self, path: Path) -> None:
+        with path.open("wb") as stream:
+            stream.writelines(self._parts)
+        path.chmod(0o444)
+
     def _is_linked(self, target: Path) -> bool:
-        """Make `target` a link to a file of this content in a folder beside its own, also one in the making."""
-        twins = (twin for twin in target.parent.parent.glob(f"*/{self._name}") if twin.parent != target.parent)
-        return any(_size_bytes(twin) == self._end_bytes and _link(twin, target) for twin in twins)
+        """Make `target` a further name of a file of this content, if there is one."""
+        return any(_link(twin, target) for twin in self._twins(target.parent))
+
+    def _twins(self, folder: Path) -> list[Path]:
+        """Files of this content in folders beside this one, also in those that are in the making."""
+        others = (path for path in folder.parent.glob(f"*/{self._name}") if path.parent != folder)
+        return [path for path in others if _size_bytes(path) == self._end_bytes]
 
 
 def digest_of(data: bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sweep.errors import LedgerError, RecordError, StudyError
+from sweep.files.sweep_dir import weights_name
 from sweep.running.ledger.ledger import Ledger, read_ledger
 from sweep.storage import uploader as mirror_module
 from sweep.storage.restore import fetch_files, read_chain, write_ledger
@@ -124,6 +125,51 @@ def test_a_folder_that_was_ahead_sends_what_the_store_lacks(place: Callable[[], 
         pass
 
     assert read_ledger(_restored(store, tmp_path / "there")).done.keys() == {"b1", "b2"}
+
+
+def test_weights_that_stages_share_are_sent_once_and_shared_again(place: Callable[[], str], tmp_path: Path) -> None:
+    store, here = Store(place()), tmp_path / "here"
+    name, sent = weights_name("ab" * 32), []
+    send = store.send
+    store.send = lambda key, path: (sent.append(key), send(key, path))[1]  # type: ignore[method-assign]
+    with Ledger(here) as ledger:
+        for run in (("i1", "i2", "i3"), ("i4",)):
+            with _mirrored(store, here):
+                for stage in run:
+                    made = here / "artifacts" / "import" / stage
+                    made.mkdir(parents=True)
+                    (made / name).write_bytes(b"w" * 1000)
+                    (made / "module.json").write_text(stage)
+                    result = {"dir": f"artifacts/import/{stage}"}
+                    ledger.append(
+                        "stage_done", stage=stage, kind="import", attempt=1, result=result, seconds=1.0, worker="w"
+                    )
+
+    there = _restored(store, tmp_path / "there")
+
+    assert _files(there) == _files(here)
+    assert len([key for key in sent if key.startswith("contents/")]) == 1
+    weights = [there / "artifacts" / "import" / stage / name for stage in ("i1", "i2", "i3", "i4")]
+    assert {path.stat().st_nlink for path in weights} == {4}
+    assert len({path.stat().st_ino for path in weights}) == 1
+
+
+def test_a_commit_that_the_store_refused_is_sent_again_with_its_files(tmp_path: Path) -> None:
+    store, here = Store(f"file://{tmp_path}/store"), tmp_path / "here"
+    put, refusals = store.put, [True, True]
+
+    def refuse_twice(key: str, data: bytes) -> None:
+        if b"stage_done" in data and refusals:
+            refusals.pop()
+            raise RecordError("away")
+        put(key, data)
+
+    store.put = refuse_twice  # type: ignore[method-assign]
+    with Ledger(here) as ledger, _mirrored(store, here):
+        _build(ledger, here, "b1")
+
+    assert refusals == []
+    assert _files(_restored(store, tmp_path / "there")) == _files(here)
 
 
 @pytest.mark.parametrize(
