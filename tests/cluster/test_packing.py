@@ -6,6 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import onnx
 import pytest
 
 from sweep.api.commands import submit
@@ -93,6 +94,45 @@ class Mine:
 
     assert (place / "job/mine_of_the_test.py").read_text() == source
     sys.modules.pop("mine_of_the_test", None)
+
+
+def test_weights_come_along_whatever_they_are_called(place: Path) -> None:
+    folder = place / "work/studies/nets"
+    weights = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
+    weights.data_location = onnx.TensorProto.EXTERNAL
+    weights.external_data.add(key="location", value="parts/weights.bin")
+    network = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [weights]))
+    (folder / "apart.onnx").write_bytes(network.SerializeToString())
+    (folder / "parts").mkdir()
+    (folder / "parts" / "weights.bin").write_bytes(b"1234")
+    study = place / "work/studies/study.yaml"
+    study.write_text(f"{{study: packed, models: [nets/apart.onnx, {{path: {folder}/apart.onnx, name: far}}]}}")
+
+    pack(study, place / "work/studies/cluster.yaml", place / "job")
+
+    assert (place / "job/nets/parts/weights.bin").read_bytes() == b"1234"
+    assert (place / "job/models-of-the-job/1/parts/weights.bin").read_bytes() == b"1234"
+
+
+def test_an_importer_of_ones_own_comes_along_with_its_loader(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = place / "modules"
+    modules.mkdir()
+    source = """
+from sweep.study.importers.importer import FileImporter
+OWN = FileImporter(name="own", title="a net", suffixes=(".own",), loader="loader_of_the_test:Loader")
+"""
+    (modules / "importer_of_the_test.py").write_text(source)
+    (modules / "loader_of_the_test.py").write_text("class Loader: ...")
+    monkeypatch.syspath_prepend(str(modules))
+    (place / "work/studies/nets/net.own").write_text("a network")
+    study = place / "work/studies/study.yaml"
+    study.write_text("{study: packed, models: [{path: nets/net.own, importer: 'importer_of_the_test:OWN'}]}")
+
+    pack(study, place / "work/studies/cluster.yaml", place / "job")
+
+    packed = {"importer_of_the_test.py", "loader_of_the_test.py", "nets/net.own"}
+    assert packed < _files(place / "job")
+    sys.modules.pop("importer_of_the_test", None)
 
 
 def test_more_than_a_job_carries_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """A run on a Ray cluster: what it needs is packed into one folder, which travels as a job's.
 
-The study goes along with its networks and its own tuners' modules, and the cluster file. It is loaded again from the
-packed copy and compared, so that what runs there is what was checked here.
+The study goes along with its networks, the modules of its own tuners, runtimes and importers, and the cluster file. It
+is loaded again from the packed copy and compared, so that what runs there is what was checked here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shlex
 import shutil
 import sysconfig
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from sweep.api.session.stored_sweep import is_uri
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
+from sweep.study.importers.catalogue import importer_named
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import Model, Study
@@ -117,9 +118,8 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     for number, model in enumerate(study.models):
         if not model.is_installed:
             text = _pack_model(model, number, folder, text)
-    for tuner in study.tuners:
-        if ":" in tuner.name:
-            _pack_module(tuner.name.partition(":")[0].partition(".")[0], folder)
+    for name in dict.fromkeys(place.partition(":")[0].partition(".")[0] for place in _own_places(study)):
+        _pack_module(name, folder)
     packed = folder / study_file.name
     packed.write_text(text, encoding="utf-8")
     _check_size(folder, study_file)
@@ -130,6 +130,15 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     return there, engine
 
 
+def _own_places(study: Study) -> Iterator[str]:
+    """`module:attribute` of each tuner, runtime and importer that the study names so, and of the loaders of these."""
+    named = [*(tuner.name for tuner in study.tuners), *study.runtimes]
+    yield from (name for name in named if ":" in name)
+    for model in study.models:
+        if ":" in model.importer:
+            yield from (model.importer, importer_named(model.importer).loader)
+
+
 def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
     """Copy a network and what belongs to it; the study's text, in which a path that leads elsewhere is a new one."""
     written = Path(model.source)
@@ -138,7 +147,10 @@ def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
         text = text.replace(model.source, str(written))
     target = folder / written
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(model.path, target)
+    if model.path.is_dir():
+        shutil.copytree(model.path, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(model.path, target)
     for companion in model.companions:
         copy = target.parent / companion.relative_to(model.path.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 from sweep.errors import StudyError
 from sweep.registry import Registry, attribute_at
@@ -24,17 +24,20 @@ def importer_named(name: str, file: Path | None = None, key: str | None = None) 
     """The importer of a name, which may be `module:attribute`.
 
     Raises:
-        StudyError: there is none, or it cannot be imported; `file` and `key` say where a person named it.
+        StudyError: there is none, it cannot be imported, or it is no importer; `file` and `key` say where it is named.
     """
+    refused = partial(StudyError, file=file, key=key, value=name)
     try:
-        if ":" not in name:
-            return IMPORTERS.get(name)
-        return cast("ModelImporter", attribute_at(name))
+        importer: object = attribute_at(name) if ":" in name else IMPORTERS.get(name)
     except StudyError as error:
-        raise StudyError(error.problem, file=file, key=key, value=name, allowed=error.allowed) from error
+        raise refused(error.problem, allowed=error.allowed) from error
     except Exception as error:
-        problem = f"cannot be imported: {type(error).__name__}: {error}"
-        raise StudyError(problem, file=file, key=key, value=name, allowed="module:attribute of an importer") from error
+        allowed = "module:attribute of an installed package or of a folder on PYTHONPATH"
+        raise refused(f"cannot be imported: {type(error).__name__}: {error}", allowed=allowed) from error
+    if not isinstance(importer, ModelImporter):
+        allowed = "what sweep.study.importers.importer describes as a ModelImporter"
+        raise refused(f"is no importer but {type(importer).__name__}", allowed=allowed)
+    return importer
 
 
 def claimant(source: str) -> ModelImporter | None:

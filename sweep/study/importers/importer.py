@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sweep.errors import StudyError
 from sweep.suggestions import hint, listed
@@ -52,6 +52,7 @@ class ModelFiles:
     """What else decides the result, as JSON has it: options of the import stage beside those that all models have."""
 
 
+@runtime_checkable
 class ModelImporter(Protocol):
     """One format, or one source, of models."""
 
