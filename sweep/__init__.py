@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         plan,
         standing,
     )
-    from sweep.api.commands.report import print_report, write_report
+    from sweep.api.commands.report import print_report, runtime_ratios, write_report
     from sweep.api.commands.run import SweepRun, run
     from sweep.api.commands.single_model_study import SingleModelStudy, write_study
     from sweep.api.commands.submit import submit
@@ -66,6 +66,7 @@ __all__ = [
     "plan",
     "print_report",
     "run",
+    "runtime_ratios",
     "standing",
     "submit",
     "sweeps_below",

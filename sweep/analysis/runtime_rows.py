@@ -62,6 +62,17 @@ class RuntimeRatio:
         """What people call the runtime that it is held against."""
         return runtime_title(self.against)
 
+    def as_row(self) -> dict[str, Any]:
+        """In long form: the axes of the place, both runtimes with their medians, and how one stands to the other."""
+        place = {axis: value_in(self.of, axis) for axis in compared_within()}
+        medians = {
+            f"{side}_{key}": row[column]
+            for side, row in (("of", self.of), ("against", self.against))
+            for key, column in (("cell", "cell_name"), ("latency_ms_median", "latency_ms_median"))
+        }
+        runtimes = {"of": self.of["runtime"], "against": self.against["runtime"]}
+        return {**place, **runtimes, **medians, "ratio": self.ratio, "is_tied": self.is_tied}
+
     @property
     def is_to_baseline(self) -> bool:
         """Whether it is held against the study's baseline."""

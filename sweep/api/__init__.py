@@ -13,7 +13,7 @@
     tune            write_study of a SingleModelStudy, then run
     submit          submit
     status, where   standing, cell_files, sweeps_below
-    report          open_results, open_table, print_report, write_report
+    report          open_results, open_table, runtime_ratios, print_report, write_report
     compare         compare, compare_more (--measure-more)
     exec            execute
     overlay         overlay, measure_overlay (--measure)
@@ -50,7 +50,7 @@ _HOMES = {
         "plan",
         "standing",
     ),
-    "sweep.api.commands.report": ("print_report", "write_report"),
+    "sweep.api.commands.report": ("print_report", "runtime_ratios", "write_report"),
     "sweep.api.commands.run": ("SweepRun", "run"),
     "sweep.api.commands.single_model_study": ("SingleModelStudy", "write_study"),
     "sweep.api.commands.submit": ("submit",),

@@ -71,6 +71,7 @@ def test_what_is_no_sweep_is_refused(tmp_path: Path) -> None:
     for call in (
         lambda: sweep.print_report(tmp_path),
         lambda: sweep.write_report(tmp_path),
+        lambda: sweep.runtime_ratios(tmp_path, of="tvm", against="onnxruntime"),
         lambda: sweep.ui_server(tmp_path),
         lambda: sweep.measure_overlay(tmp_path, cluster),
     ):

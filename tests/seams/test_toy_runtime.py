@@ -18,6 +18,7 @@ from sweep.analysis.answer import answer, best_cells
 from sweep.analysis.outcome import MEASURED
 from sweep.analysis.results import Results, derive
 from sweep.analysis.runtime_rows import ratios
+from sweep.errors import StudyError
 from sweep.report.page import render_page
 from sweep.report.table import render_results
 from tests.networks import write_tiny
@@ -76,8 +77,28 @@ def test_ratios_are_to_the_toy_where_it_is_the_baseline(results: Results) -> Non
         assert row["baseline"] == NAMED
         assert row["ratio_to_baseline"] == row["latency_ms_median"] / medians[NAMED]
         assert row["ratio_to_onnxruntime"] == row["latency_ms_median"] / medians["onnxruntime"]
+
+
+def test_any_two_runtimes_can_be_asked_about(swept: sweep.SweepRun, results: Results) -> None:
+    medians = {row["runtime"]: row["latency_ms_median"] for row in results.cells}
     [ratio] = ratios(results.cells, of=BY_PLACE, against="tvm")
-    assert ratio.ratio == medians[BY_PLACE] / medians["tvm"]
+    assert ratio.as_row() == {
+        "model": "tiny",
+        "batch": 1,
+        "device": "here",
+        "of": BY_PLACE,
+        "of_cell": f"tiny {BY_PLACE} here",
+        "of_latency_ms_median": medians[BY_PLACE],
+        "against": "tvm",
+        "against_cell": "tiny native none O3 here",
+        "against_latency_ms_median": medians["tvm"],
+        "ratio": medians[BY_PLACE] / medians["tvm"],
+        "is_tied": False,
+    }
+    found = sweep.runtime_ratios(swept.sweep_dir, of=BY_PLACE, against="tvm")
+    assert found in ([], [ratio.as_row()])  # a disturbed cell is compared with nothing
+    with pytest.raises(StudyError, match=r"against: is no runtime of this sweep.*did you mean 'onnxruntime'.*got"):
+        sweep.runtime_ratios(swept.sweep_dir, of="tvm", against="onnxruntim")
 
 
 def test_the_answer_names_the_compiled_cell_and_the_toy_by_its_title(results: Results) -> None:
