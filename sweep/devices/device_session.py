@@ -33,7 +33,6 @@ OPEN_TIMEOUT_S = 30.0
 """For one session's handshake when proving that a device is there."""
 FREE_TIMEOUT_S = 60.0
 """How long another holder of the device may keep us waiting for it."""
-THRESHOLD = 1e-3
 THIS_HOST = "this host"
 """In place of a board: no server had a part in it."""
 CORE_TIMEOUT_S = 1800.0
@@ -133,7 +132,7 @@ class DeviceSession:
         artifact_dir: Path,
         import_dir: Path,
         measure: Mapping[str, Any],
-        threshold: float | None = THRESHOLD,
+        threshold: float | None,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
         """The measure stage of a built model: its output is checked against the expected one first, then it is timed.
@@ -156,7 +155,7 @@ class DeviceSession:
         import_dir: Path,
         measure: Mapping[str, Any],
         threads: int,
-        threshold: float | None = THRESHOLD,
+        threshold: float | None,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
         """The measure stage of another runtime on the imported network, on this device's cores and with `threads`.

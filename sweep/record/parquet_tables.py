@@ -30,12 +30,9 @@ from sweep.record.schemas import (
 from sweep.record.table_source import SOURCE_KEY
 
 __all__ = [
-    "read_curves",
     "read_measurements",
     "read_results",
     "read_saved",
-    "read_tuning_records",
-    "read_tuning_tasks",
     "record_rows",
     "write_records",
     "write_tables",
@@ -77,21 +74,6 @@ def read_results(sweep_dir: Path) -> pa.Table:
 def read_measurements(sweep_dir: Path) -> pa.Table:
     """measurements.parquet: one row a repeat. Raises RecordError."""
     return read_table(sweep_dir, "measurements")
-
-
-def read_curves(sweep_dir: Path) -> pa.Table:
-    """tuning_curves.parquet: one row a point of a tuning curve. Raises RecordError."""
-    return read_table(sweep_dir, "curves")
-
-
-def read_tuning_tasks(sweep_dir: Path) -> pa.Table:
-    """tuning_tasks.parquet: one row a task of a tuned cell. Raises RecordError."""
-    return read_table(sweep_dir, "tasks")
-
-
-def read_tuning_records(sweep_dir: Path) -> pa.Table:
-    """tuning_records.parquet: one row a trial. Raises RecordError."""
-    return read_table(sweep_dir, "records")
 
 
 def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NATIVE",
-    "RELATIVE_TRIALS",
     "TVM",
     "Budget",
     "Cell",
@@ -35,10 +34,6 @@ TVM = "tvm"
 
 NATIVE = "native"
 """The kind of the target that stands for each device's own CPU."""
-
-RELATIVE_TRIALS = 2
-"""Trials of a workload whose relative (the same heavy block, with something else around it) has all the trials that a
-task may have: the relative's best schedule when there is one, and when it is done."""
 
 _FIRST = frozenset(FIRST)
 _DEFAULTS = {axis.name: axis.default for axis in listed_axes()}

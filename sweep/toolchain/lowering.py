@@ -17,7 +17,7 @@ from typing import Any
 
 from sweep.errors import LowerFailed, in_one_line
 
-__all__ = ["RECIPES", "Recipe", "lower", "prepacks_weights"]
+__all__ = ["RECIPES", "Recipe", "lower"]
 
 _PASS_CONTEXT_LEVEL = 3
 _FOLDS_FROM = 2
@@ -147,11 +147,6 @@ def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
             "DeadCodeElimination",
         ]
     return _apply([*passes[:at], *converted, *passes[at:]], module, target)
-
-
-def prepacks_weights(opt_level: int) -> bool:
-    """Whether tuned layouts of constant weights are packed at build."""
-    return bool(RECIPES[opt_level].at_build)
 
 
 def finish(module: Any, opt_level: int, target: Any) -> Any:

@@ -11,8 +11,8 @@ from sweep.planning.planner import make_plan
 from sweep.planning.results import LoweredTask
 from sweep.planning.stage import Plan
 from sweep.planning.summary import explain
-from sweep.planning.trial_count import ASSUMED_TASKS, count_trials
-from sweep.study.spec import RELATIVE_TRIALS, TunerSpec
+from sweep.planning.trial_count import ASSUMED_TASKS, RELATIVE_TRIALS, count_trials
+from sweep.study.spec import TunerSpec
 from tests.planning.grids import cluster, device, model, study
 
 

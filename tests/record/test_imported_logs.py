@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.analysis.old_logs import LogReader
+from sweep.analysis.saved import read_table
 from sweep.errors import RecordError, StudyError
 from sweep.record import imported_logs
 from sweep.record.imported_logs import ImportedLogs
-from sweep.record.parquet_tables import read_tuning_records
 from sweep.record.schemas import TUNING_RECORDS
 from tests.old_logs import ansor, autotvm
 
@@ -53,7 +53,7 @@ def test_each_row_points_to_the_line_it_is_made_of(imports: list[list[tuple[int,
                     wanted |= {(device, line) for line in lines}
         if not wanted:
             return
-        table = read_tuning_records(folder)
+        table = read_table(folder, "records")
         rows = table.to_pylist()
         pointed = {(row["device"], (folder / row["log"]).read_text().splitlines()[row["trial"]]) for row in rows}
         assert pointed == wanted
@@ -67,7 +67,7 @@ def test_devices_and_tuners_have_a_log_each_and_one_table(tmp_path: Path) -> Non
     put(tmp_path, ansor())
     put(tmp_path, autotvm(), device="two")
 
-    rows = read_tuning_records(tmp_path).to_pylist()
+    rows = read_table(tmp_path, "records").to_pylist()
     assert [(row["device"], row["tuner"], row["log"]) for row in rows] == [
         ("one", "ansor", "records/one/ansor.jsonl"),
         ("one", "autotvm", "records/one/autotvm.jsonl"),
@@ -79,18 +79,18 @@ def test_devices_and_tuners_have_a_log_each_and_one_table(tmp_path: Path) -> Non
 def test_the_table_is_made_again_of_the_logs(tmp_path: Path) -> None:
     put(tmp_path, autotvm(1), autotvm(2))
     put(tmp_path, ansor(), device="two")
-    before = read_tuning_records(tmp_path)
+    before = read_table(tmp_path, "records")
     (tmp_path / "tuning_records.parquet").unlink()
 
     put(tmp_path, autotvm(1))
 
-    assert read_tuning_records(tmp_path).equals(before)
+    assert read_table(tmp_path, "records").equals(before)
 
 
 def test_rows_become_columns_a_part_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imported_logs, "_PART", 3)
     put(tmp_path, *(autotvm(tile) for tile in range(1, 9)))
-    assert read_tuning_records(tmp_path)["trial"].to_pylist() == list(range(8))
+    assert read_table(tmp_path, "records")["trial"].to_pylist() == list(range(8))
 
 
 def test_what_is_not_saved_leaves_nothing(tmp_path: Path) -> None:
@@ -125,4 +125,4 @@ def test_other_files_below_records_are_no_logs(tmp_path: Path) -> None:
     (tmp_path / "records" / "one").mkdir(parents=True)
     (tmp_path / "records" / "one" / "trials.jsonl").write_text("of a sweep\n")
     put(tmp_path, autotvm())
-    assert read_tuning_records(tmp_path).num_rows == 1
+    assert read_table(tmp_path, "records").num_rows == 1

@@ -8,14 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweep.analysis.results import derive
+from sweep.analysis.saved import read_table
 from sweep.errors import RecordError
 from sweep.record.parquet_tables import (
-    read_curves,
     read_measurements,
     read_results,
     read_saved,
-    read_tuning_records,
-    read_tuning_tasks,
     write_tables,
 )
 from sweep.record.schemas import MEASUREMENTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS, results_schema
@@ -97,9 +95,9 @@ def test_schemas_are_the_same_whatever_the_sweep_holds(tmp_path: Path, cells: in
     assert read_results(tmp_path).schema.equals(results_schema())
     assert read_results(tmp_path).num_rows == cells
     assert read_measurements(tmp_path).schema.equals(MEASUREMENTS)
-    assert read_curves(tmp_path).schema.equals(TUNING_CURVES)
-    assert read_tuning_tasks(tmp_path).schema.equals(TUNING_TASKS)
-    assert read_tuning_records(tmp_path).schema.equals(TUNING_RECORDS)
+    assert read_table(tmp_path, "curves").schema.equals(TUNING_CURVES)
+    assert read_table(tmp_path, "tasks").schema.equals(TUNING_TASKS)
+    assert read_table(tmp_path, "records").schema.equals(TUNING_RECORDS)
 
 
 def test_columns_say_their_unit_and_meaning(tmp_path: Path) -> None:
@@ -113,7 +111,7 @@ def test_columns_say_their_unit_and_meaning(tmp_path: Path) -> None:
 def test_trials_are_gathered_and_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
     write_trials(tmp_path, torn=True)
     write_tables(derive(sweep_outcome(tmp_path)), tmp_path)
-    rows = read_tuning_records(tmp_path).to_pylist()
+    rows = read_table(tmp_path, "records").to_pylist()
     assert [row["trial"] for row in rows] == [0, 1, 2]
     assert [row["run_secs"] for row in rows] == [[1e-3, 1.1e-3], [1e-3, 1.1e-3], None]
     assert rows[2]["error_class"] == "BuildFailed"
@@ -130,7 +128,7 @@ def test_a_damaged_line_of_a_log_costs_itself(line: bytes, tmp_path: Path) -> No
     for log in (tmp_path / "records").glob("*/*/*.jsonl"):
         log.write_bytes(line + b"\n" + log.read_bytes())
     write_tables(derive(sweep_outcome(tmp_path)), tmp_path)
-    rows = read_tuning_records(tmp_path).to_pylist()
+    rows = read_table(tmp_path, "records").to_pylist()
     assert [(row["trial"], row["validated_s"]) for row in rows] == [(0, None), (1, 1.08e-3), (2, None)]
 
 

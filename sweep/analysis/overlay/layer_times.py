@@ -60,11 +60,6 @@ class LayerTimes:
         key = self.devices[column]
         return f"not measured on {key}" if failure is None else f"failed on {key}: {failure}"
 
-    def why_out(self, row: int) -> list[str]:
-        """Why a configuration is no candidate for all devices at once, device by device; empty where it is one."""
-        reasons = (self.reason(row, column) for column in range(len(self.devices)))
-        return [reason for reason in reasons if reason is not None]
-
     def reasons(self) -> Counter[str]:
         """How many configurations are out for each reason; one that is out on two devices counts for both."""
         found: Counter[str] = Counter()

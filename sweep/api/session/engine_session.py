@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sweep.api.session.connectivity import check_reachable
@@ -14,7 +15,6 @@ from sweep.running.contract import Engine
 from sweep.study.cluster.cluster import Cluster
 
 if TYPE_CHECKING:
-    from sweep.engine.site import Site
     from sweep.planning.stage import Plan
     from sweep.running.driver import Observer
     from sweep.running.ledger.ledger import Ledger
@@ -42,26 +42,11 @@ class EngineSession:
 
     def _open(self, closing: ExitStack) -> Engine:
         cluster = self._cluster
-        if cluster.engine == "simulated":
-            from sweep.engine.simulated import SimulatedEngine
-
-            return SimulatedEngine(cluster)
-        if cluster.replay is not None:
-            from sweep.engine.replay import ReplayEngine
-
-            return ReplayEngine(cluster, cluster.replay)
-        site = closing.enter_context(workplace(cluster, self._sweep_dir))
-        if cluster.engine == "inline":
-            from sweep.engine.inline import InlineEngine
-
-            inline = InlineEngine(site)
-            closing.callback(inline.close)
-            return inline
-        if cluster.engine != "ray":
+        if cluster.engine not in _ENGINES:
             raise StudyError(
-                "unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline"
+                "unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed=", ".join(_ENGINES)
             )
-        return _ray(cluster, site, closing)
+        return _ENGINES[cluster.engine](cluster, self._sweep_dir, closing)
 
 
 def watchers_of(
@@ -75,9 +60,18 @@ def watchers_of(
     return [lambda plan, ledger: RayMetrics(plan, ledger, say)]
 
 
-def _ray(cluster: Cluster, site: Site, closing: ExitStack) -> Engine:
+def _inline(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+    from sweep.engine.inline import InlineEngine
+
+    engine = InlineEngine(closing.enter_context(workplace(cluster, sweep_dir)))
+    closing.callback(engine.close)
+    return engine
+
+
+def _ray(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
     from sweep.engine.ray.ray_session import RaySession
 
+    site = closing.enter_context(workplace(cluster, sweep_dir))
     cpus = cluster.ray.num_cpus or len(site.compile_cores)
     resources = {f"device:{device.key}": float(device.count) for device in cluster.devices}
     session = RaySession(cluster.ray.address, cpus, resources, metrics_port=cluster.ray.metrics_port)
@@ -87,3 +81,23 @@ def _ray(cluster: Cluster, site: Site, closing: ExitStack) -> Engine:
     engine = RayEngine(site, session, num_cpus=cpus)
     closing.callback(engine.close)
     return engine
+
+
+def _simulated(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+    from sweep.engine.simulated import SimulatedEngine
+
+    return SimulatedEngine(cluster)
+
+
+def _replay(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+    from sweep.engine.replay import ReplayEngine
+
+    if cluster.replay is None:
+        raise StudyError("is missing", file=cluster.path, key="replay", allowed="sweep: the directory of a sweep")
+    return ReplayEngine(cluster, cluster.replay)
+
+
+_ENGINES: Mapping[str, Callable[[Cluster, Path, ExitStack], Engine]] = MappingProxyType(
+    {"ray": _ray, "inline": _inline, "simulated": _simulated, "replay": _replay}
+)
+"""Brings each engine up, and what it needs; what has to be closed goes on the stack."""

@@ -8,7 +8,7 @@ when there are enough blocks; it knows no clock, no device and no other cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -121,27 +121,38 @@ class Rounds:
     def _reason_to_stop(self) -> StoppedBy | None:
         if not self._told:
             return None
-        sampling, clean = self._sampling, self._clean()
-        values = [visit.run_secs for visit in clean]
-        taken = sum(map(len, values))
-        if taken >= sampling.max_repeat:
-            return StoppedBy.REPEATS
-        if len(clean) >= self._next_look:
-            self._next_look = len(clean) + max(2, len(clean) // SHARE)
-            if self._is_narrow(values):
-                return StoppedBy.INTERVAL
-        block_s = self._next_size() * self._repeat_s()
-        if self._timed_s() + block_s > sampling.time_limit_s:
-            return StoppedBy.TIME
-        if len(clean) == 1 < self._rounds and self._share() < 1:  # two or three blocks would tell less than one
-            return StoppedBy.TIME
-        if len(clean) >= self._rounds and sum(_timed_s(visit.told) for visit in clean) + block_s > self._refining_s():
-            return StoppedBy.TIME
-        if self._spent_s + FIT * self._visit_s > sampling.timeout_s:
-            return StoppedBy.TIME
-        if len(self._told) - len(clean) > self._rounds:
-            return StoppedBy.DISTURBED
-        return None
+        return next((reason for reason, applies in _STOP_RULES if applies(self)), None)
+
+    def _has_all_repeats(self) -> bool:
+        return sum(len(visit.run_secs) for visit in self._clean()) >= self._sampling.max_repeat
+
+    def _has_narrow_interval(self) -> bool:
+        clean = self._clean()
+        if len(clean) < self._next_look:
+            return False
+        self._next_look = len(clean) + max(2, len(clean) // SHARE)
+        return self._is_narrow([visit.run_secs for visit in clean])
+
+    def _has_no_time_for_a_block(self) -> bool:
+        return self._timed_s() + self._next_block_s() > self._sampling.time_limit_s
+
+    def _has_no_time_for_all_rounds(self) -> bool:
+        """Two or three blocks would tell less than the one there is."""
+        return len(self._clean()) == 1 < self._rounds and self._share() < 1
+
+    def _has_refined_enough(self) -> bool:
+        clean = self._clean()
+        timed_s = sum(_timed_s(visit.told) for visit in clean)
+        return len(clean) >= self._rounds and timed_s + self._next_block_s() > self._refining_s()
+
+    def _has_no_time_for_a_visit(self) -> bool:
+        return self._spent_s + FIT * self._visit_s > self._sampling.timeout_s
+
+    def _is_disturbed_too_often(self) -> bool:
+        return len(self._told) - len(self._clean()) > self._rounds
+
+    def _next_block_s(self) -> float:
+        return self._next_size() * self._repeat_s()
 
     def _next_size(self) -> int:
         """Values of the next block: fewer where all rounds would not be had in time, since blocks say more than values
@@ -205,6 +216,18 @@ class Rounds:
 
     def _timed_s(self) -> float:
         return sum(map(_timed_s, self._told), 0.0)
+
+
+_STOP_RULES: tuple[tuple[StoppedBy, Callable[[Rounds], bool]], ...] = (
+    (StoppedBy.REPEATS, Rounds._has_all_repeats),
+    (StoppedBy.INTERVAL, Rounds._has_narrow_interval),
+    (StoppedBy.TIME, Rounds._has_no_time_for_a_block),
+    (StoppedBy.TIME, Rounds._has_no_time_for_all_rounds),
+    (StoppedBy.TIME, Rounds._has_refined_enough),
+    (StoppedBy.TIME, Rounds._has_no_time_for_a_visit),
+    (StoppedBy.DISTURBED, Rounds._is_disturbed_too_often),
+)
+"""Looked at in this order once there is a block; the first that applies ends the measurement."""
 
 
 def _timed_s(told: Mapping[str, Any]) -> float:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from ast import literal_eval
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
 from sweep.files.sweep_dir import SweepDir
 from sweep.planning.stage import Plan, PlannedCell, Stage
+from sweep.study.grid import LeftOut
 from sweep.study.runtimes import default_baseline
 from sweep.study.spec import Cell, Study
 
@@ -41,7 +44,7 @@ def saved(study: Study, plan: Plan) -> dict[str, Any]:
         ],
         "stages": {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()},
         "naive_stages": plan.naive,
-        "left_out": [str(reason) for reason in plan.left_out],
+        "left_out": [asdict(entry) for entry in plan.left_out],
     }
 
 
@@ -74,9 +77,25 @@ def restore(sweep_dir: Path) -> SavedSweep:
         # Of an earlier version, which had no other runtimes than these
         usual = default_baseline([planned.cell.runtime for planned in cells])
         baseline = saved_plan.get("baseline", usual)
-        plan = Plan(saved_plan["study"], cells, stages, saved_plan["naive_stages"], baseline=baseline)
+        left_out = [_left_out(entry) for entry in saved_plan.get("left_out", ())]
+        plan = Plan(saved_plan["study"], cells, stages, saved_plan["naive_stages"], left_out, baseline)
         return SavedSweep(saved_plan["study"], saved_plan["question"], saved_plan["models"], plan)
     except (KeyError, TypeError) as error:
         raise LedgerError(
             f"{SweepDir(sweep_dir).plan} is of an earlier version; the same `sweep run` again writes it anew"
         ) from error
+
+
+def _left_out(entry: Mapping[str, str] | str) -> LeftOut:
+    """What plan.json says of a choice that does not fit; earlier versions wrote how Python shows it."""
+    if not isinstance(entry, str):
+        return LeftOut(entry["what"], entry["device"], entry["reason"])
+    words = _SHOWN.fullmatch(entry)
+    if words is None:
+        return LeftOut("", "", entry)
+    what, device, reason = (str(literal_eval(word)) for word in words.groups())
+    return LeftOut(what, device, reason)
+
+
+_TEXT = r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_SHOWN = re.compile(rf"LeftOut\(what={_TEXT}, device={_TEXT}, reason={_TEXT}\)")

@@ -28,6 +28,12 @@ def layer(seconds: Sequence[Sequence[float]], **changes: Any) -> LayerTimes:
     return LayerTimes(**given | changes)
 
 
+def why_out(times: LayerTimes, row: int) -> list[str]:
+    """Why a configuration is no candidate for all devices at once, device by device; empty where it is one."""
+    reasons = (times.reason(row, column) for column in range(len(times.devices)))
+    return [reason for reason in reasons if reason is not None]
+
+
 # A few values give ties, which a choice must settle; any values give rounding.
 FEW = st.sampled_from([1.0, 1.25, 1.5, 2.0, 3.0])
 ANY = st.floats(1e-7, 1e3)

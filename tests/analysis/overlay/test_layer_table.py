@@ -16,7 +16,7 @@ from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import judge
 from sweep.errors import RecordError
 from sweep.record.schemas import TUNING_RECORDS, TUNING_TASKS
-from tests.analysis.overlay.layers import NO
+from tests.analysis.overlay.layers import NO, why_out
 
 WHY = {"error_class": "BuildFailed", "error": "too large", "run_secs": None}
 
@@ -51,7 +51,7 @@ def test_a_layer_is_a_matrix_of_medians_with_reasons() -> None:
     assert (times.layer, times.workload, times.weight) == ("conv", "ff00", 1)
     assert (times.configurations, times.devices) == (["x", "y"], ["a", "b"])
     np.testing.assert_array_equal(times.seconds, [[4.0, 5.5], [NO, 2.5]])
-    assert times.why_out(1) == ["failed on a: BuildFailed: too large"]
+    assert why_out(times, 1) == ["failed on a: BuildFailed: too large"]
     assert judge(times).config == "x"
 
 
@@ -91,20 +91,20 @@ def test_which_measurement_counts(rows: list[dict[str, Any]], expected: float) -
 )
 def test_what_is_no_time_is_a_failure(changes: dict[str, Any], reason: str) -> None:
     times = read(row("x", "a", **changes), row("x", "b", 1.0))
-    assert times.why_out(0) == [f"failed on a: {reason}"]
+    assert why_out(times, 0) == [f"failed on a: {reason}"]
     assert judge(times).chosen is None
 
 
 def test_what_was_lost_with_its_board_was_not_measured() -> None:
     lost = {"error_class": "DeviceLost", "error": "the connection broke", "run_secs": None}
     times = read(row("x", "a", **lost), row("x", "b", 1.0), row("y", "a", 2.0), row("y", "b", 2.0))
-    assert times.why_out(0) == ["not measured on a"]
+    assert why_out(times, 0) == ["not measured on a"]
     assert read(row("x", "a", **lost)).configurations == []
 
 
 def test_the_latest_failure_is_told() -> None:
     times = read(row("x", "a", **WHY, t=1.0), row("x", "a", **WHY | {"error": "later"}, t=2.0))
-    assert times.why_out(0) == ["failed on a: BuildFailed: later"]
+    assert why_out(times, 0) == ["failed on a: BuildFailed: later"]
 
 
 def test_keys_choose_devices_and_their_order_and_with_them_the_candidates() -> None:
@@ -113,7 +113,7 @@ def test_keys_choose_devices_and_their_order_and_with_them_the_candidates() -> N
     assert (times.devices, times.configurations) == (["c", "a"], ["x"])
     assert times.seconds.tolist() == [[3.0, 1.0]]
     unknown = read(*rows, keys=["a", "elsewhere"])
-    assert unknown.why_out(0) == ["not measured on elsewhere"]
+    assert why_out(unknown, 0) == ["not measured on elsewhere"]
 
 
 def test_records_of_another_target_of_a_device_are_not_mixed_in() -> None:

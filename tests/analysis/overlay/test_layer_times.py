@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.overlay.metric import judge
-from tests.analysis.overlay.layers import NO, layer, layers
+from tests.analysis.overlay.layers import NO, layer, layers, why_out
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_what_contradicts_itself_is_refused(seconds: list[list[float]], changes:
 def test_each_missing_time_has_its_reason() -> None:
     times = layer([[1.0, NO], [NO, NO]], failures={(1, 0): "BuildFailed: too large"})
     assert times.reason(0, 0) is None
-    assert times.why_out(0) == ["not measured on b"]
-    assert times.why_out(1) == ["failed on a: BuildFailed: too large", "not measured on b"]
+    assert why_out(times, 0) == ["not measured on b"]
+    assert why_out(times, 1) == ["failed on a: BuildFailed: too large", "not measured on b"]
     assert times.reasons() == {"not measured on b": 2, "failed on a: BuildFailed: too large": 1}
 
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from sweep.analysis.saved import read_table
 from sweep.api.commands import import_logs as import_logs_module
 from sweep.api.commands.import_logs import LogSource, import_logs, sources_of
 from sweep.errors import RecordError, StudyError
-from sweep.record.parquet_tables import read_tuning_records
 from tests.old_logs import ansor, autotvm, write_log
 
 
@@ -57,7 +57,7 @@ def test_logs_at_once_are_as_one_after_the_other(tmp_path: Path) -> None:
     for source in sources:
         import_logs([source], tmp_path / "in-turn")
 
-    assert read_tuning_records(tmp_path / "at-once").equals(read_tuning_records(tmp_path / "in-turn"))
+    assert read_table(tmp_path / "at-once", "records").equals(read_table(tmp_path / "in-turn", "records"))
 
 
 def test_a_log_that_has_grown_adds_its_new_lines(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_imports_side_by_side_lose_nothing(tmp_path: Path) -> None:
     for child in children:
         child.join(timeout=120)
     assert [child.exitcode for child in children] == [0, 0, 0]
-    assert read_tuning_records(tmp_path / "out")["device"].to_pylist() == sorted(devices * 39)
+    assert read_table(tmp_path / "out", "records")["device"].to_pylist() == sorted(devices * 39)
 
 
 def _import(folder: Path, device: str) -> None:
@@ -131,7 +131,7 @@ def test_a_table_that_cannot_be_written_is_made_by_the_next_import(
     done = import_logs([source], tmp_path / "out")
 
     assert done.logs[0].left_out == {"imported before": 1}
-    assert read_tuning_records(tmp_path / "out").num_rows == 1
+    assert read_table(tmp_path / "out", "records").num_rows == 1
 
 
 def _full(*_: object, **__: object) -> None:

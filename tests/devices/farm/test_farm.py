@@ -285,7 +285,7 @@ def test_devices_of_a_foreign_tracker_are_used_as_they_are(
             session.measure_candidate(c_candidate(HANG), [], timeout_s=0.5)
         assert session.measure_candidate(*matmul, number=1, repeat=2, min_repeat_ms=0)["run_secs"]
         measure = {"repeat": 2, "min_repeat_ms": 1.0, "warmup": 1, "number": None, "timeout_s": 20.0}
-        assert session.measure_artifact(*network, measure)["output_max_abs_diff"] < 1e-3
+        assert session.measure_artifact(*network, measure, 1e-3)["output_max_abs_diff"] < 1e-3
     assert not list((tmp_path / "locks").glob("*.lock"))
     assert farm.status().keys["one"].broken == 0
 

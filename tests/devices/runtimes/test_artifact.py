@@ -150,7 +150,7 @@ def test_damaged_network_is_one_line(session: DeviceSession, network: tuple[Path
     shutil.copytree(network[1], tmp_path / "import")
     (tmp_path / "import" / "model.onnx").write_bytes(b"not a network")
     with pytest.raises(MeasureFailed, match="ONNX Runtime: ") as caught:
-        session.measure_runtime("onnxruntime", tmp_path / "import", MEASURE, 1)
+        session.measure_runtime("onnxruntime", tmp_path / "import", MEASURE, 1, None)
     assert "\n" not in str(caught.value)
 
 

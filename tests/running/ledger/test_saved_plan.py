@@ -11,6 +11,7 @@ import pytest
 from sweep.errors import LedgerError
 from sweep.planning.planner import make_plan
 from sweep.running.ledger.saved_plan import read_plan, restore, saved
+from sweep.study.grid import LeftOut
 from tests.planning.grids import cluster, model, study
 
 STUDY = study(
@@ -58,6 +59,32 @@ def test_cells_are_written_with_id_name_and_axes(plan_json: dict[str, Any]) -> N
     planned = next(p for p in make_plan(STUDY, cluster()).cells if p.cell.id == first["id"])
     assert first["name"] == planned.cell.name
     assert first["stages"] == list(planned.stages)
+
+
+LEFT_OUT = [
+    LeftOut("avx2", "board-1", "the board's CPU lacks avx2"),
+    LeftOut("onnxruntime for a", "board-2", """it's "another" host, which has \\ in its name"""),
+]
+
+
+def test_what_was_left_out_is_kept_as_objects(tmp_path: Path) -> None:
+    plan = replace(make_plan(STUDY, cluster()), left_out=LEFT_OUT)
+    (tmp_path / "plan.json").write_text(json.dumps(saved(STUDY, plan)))
+
+    assert read_plan(tmp_path)["left_out"][0] == {
+        "what": "avx2",
+        "device": "board-1",
+        "reason": "the board's CPU lacks avx2",
+    }
+    assert restore(tmp_path).plan.left_out == LEFT_OUT
+
+
+def test_what_an_earlier_version_left_out_is_read(tmp_path: Path, plan_json: dict[str, Any]) -> None:
+    """It wrote what Python shows of an object."""
+    plan_json["left_out"] = [*map(str, LEFT_OUT), "something else"]
+    (tmp_path / "plan.json").write_text(json.dumps(plan_json))
+
+    assert restore(tmp_path).plan.left_out == [*LEFT_OUT, LeftOut("", "", "something else")]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"study": "s"}'])
