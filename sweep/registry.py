@@ -51,7 +51,7 @@ class Registry(Generic[T]):
         return tuple(dict.fromkeys([*self._shipped, *self._added, *installed]))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._shipped or name in self._added or (isinstance(name, str) and self._place(name) is not None)
+        return name in self._shipped or name in self._added or (isinstance(name, str) and self.place(name) is not None)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.all())
@@ -95,7 +95,7 @@ class Registry(Generic[T]):
         shipped = self._shipped.get(name)
         if shipped is not None and not isinstance(shipped, str):
             return shipped
-        place = shipped or self._place(name)
+        place = self.place(name)
         if place is None:
             names = self.names()
             problem = f"is no {self._what}{hint(name, names)}"
@@ -106,5 +106,12 @@ class Registry(Generic[T]):
             problem = f"is a {self._what} that cannot be loaded: {type(error).__name__}: {error}"
             raise StudyError(problem, key=key or None, value=name, allowed=f"a package in which {place} is") from error
 
-    def _place(self, name: str) -> str | None:
+    def place(self, name: str) -> str | None:
+        """`module:attribute` of a name, which is not imported; None where there is none, or an object without one."""
+        thing = self._added.get(name) or self._shipped.get(name)
+        if isinstance(thing, str):
+            return thing
+        if thing is not None:
+            module, path = getattr(thing, "__module__", None), getattr(thing, "__qualname__", None)
+            return f"{module}:{path}" if module and path else None
         return next((entry.value.split()[0] for entry in entry_points(group=self._group, name=name)), None)

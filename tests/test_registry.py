@@ -45,3 +45,15 @@ def test_a_program_registers_its_own_for_a_while_and_replaces_nothing() -> None:
 
 def test_an_attribute_may_lie_deep() -> None:
     assert attribute_at("os:path.sep") == "/"
+
+
+class Own:
+    """Something to register."""
+
+
+def test_a_place_is_told_without_importing_what_stands_there() -> None:
+    toys: Registry[object] = Registry("toy", "sweep.toys", {"gone": "no_such_module:thing", "number": 3})
+    assert toys.place("gone") == "no_such_module:thing"
+    assert (toys.place("number"), toys.place("nobody's")) == (None, None)
+    with toys.registered("own", Own):
+        assert toys.place("own") == f"{__name__}:Own"

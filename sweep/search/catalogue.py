@@ -1,4 +1,4 @@
-"""Tuners by name: the shipped ones, and a user's own by entry point or `module:attribute`."""
+"""From the name of a tuner to its search strategy: a shipped one, an installed package's, or `module:attribute`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweep.errors import TuneFailed
-from sweep.search.droplet import DropletStrategy
-from sweep.search.genetic import GeneticStrategy
-from sweep.search.grid_search import GridStrategy
-from sweep.search.model_guided import MlpStrategy, XgbStrategy
-from sweep.search.random_search import RandomStrategy
 from sweep.search.strategy import SearchStrategy
-from sweep.study.own_tuner import ENTRY_POINTS, load, place_of
+from sweep.study.own_tuner import ENTRY_POINTS, SHIPPED, load, place_of
 
-__all__ = ["SHIPPED", "make_tuner"]
-
-SHIPPED: Mapping[str, Callable[[Mapping[str, Any], int], SearchStrategy]] = {
-    "xgb": XgbStrategy,
-    "mlp": MlpStrategy,
-    "ga": GeneticStrategy,
-    "random": RandomStrategy,
-    "gridsearch": GridStrategy,
-    "droplet": DropletStrategy,
-}
+__all__ = ["make_tuner"]
 
 
 def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> SearchStrategy:
@@ -32,19 +18,14 @@ def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> SearchStrate
     Raises:
         TuneFailed: there is none of this name, it cannot be imported, or it refuses its options.
     """
-    try:
-        return _found(name)(options, seed)
-    except TuneFailed:
-        raise
-    except Exception as error:
-        raise TuneFailed(f"tuner {name!r} cannot be made: {type(error).__name__}: {error}") from error
-
-
-def _found(name: str) -> Callable[[Mapping[str, Any], int], SearchStrategy]:
-    if name in SHIPPED:
-        return SHIPPED[name]
     place = place_of(name)
     if place is None:
         names = ", ".join(sorted(SHIPPED))
         raise TuneFailed(f"no tuner {name!r}; there are {names}, entry points of {ENTRY_POINTS} and module:attribute")
-    return load(place)
+    try:
+        make: Callable[[Mapping[str, Any], int], SearchStrategy] = load(name)
+        return make(options, seed)
+    except TuneFailed:
+        raise
+    except Exception as error:
+        raise TuneFailed(f"tuner {name!r} cannot be made: {type(error).__name__}: {error}") from error

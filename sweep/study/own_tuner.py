@@ -1,6 +1,7 @@
-"""A person's own tuner: a name that leads to a module and an attribute, and the file whose content is its identity.
+"""Tuners by name, in the one registry: shipped ones, and a person's own by an entry point or as `module:attribute`.
 
-The attribute is called with (options, seed) and gives a tuner; `sweep.search.strategy` says what that is.
+A tuner is called with (options, seed) and gives a search strategy; `sweep.search.strategy` says what that is. The
+content of the file of a person's own tuner is its identity.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import importlib.util
 import re
 from collections.abc import Callable
 from functools import reduce
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sweep.registry import Registry
+
 __all__ = [
     "ENTRY_POINTS",
+    "SHIPPED",
+    "TUNERS",
     "attribute_of",
     "installed_names",
     "label_of",
@@ -30,22 +34,34 @@ __all__ = [
 ENTRY_POINTS = "sweep.tuners"
 """The entry-point group in which an installed package names tuners."""
 
+SHIPPED = {
+    "xgb": "sweep.search.model_guided:XgbStrategy",
+    "mlp": "sweep.search.model_guided:MlpStrategy",
+    "ga": "sweep.search.genetic:GeneticStrategy",
+    "random": "sweep.search.random_search:RandomStrategy",
+    "gridsearch": "sweep.search.grid_search:GridStrategy",
+    "droplet": "sweep.search.droplet:DropletStrategy",
+}
+"""Name -> where it stands; `sweep.study.tuners` has their options."""
+
+TUNERS: Registry[Callable[..., Any]] = Registry("tuner", ENTRY_POINTS, SHIPPED)
+
 
 def installed_names() -> list[str]:
-    """Names that installed packages give tuners. Reads the metadata of every installed package: some 20 ms."""
-    return sorted({entry.name for entry in entry_points(group=ENTRY_POINTS)})
+    """Names that others than this package give tuners. Reads the metadata of every installed package: some 20 ms."""
+    return sorted(name for name in TUNERS.names() if name not in SHIPPED)
 
 
 def place_of(name: str) -> str | None:
     """`module:attribute` of a name, which may be that already; None for a name that nobody gave."""
-    if ":" in name:
-        return name
-    return next((entry.value.split()[0] for entry in entry_points(group=ENTRY_POINTS, name=name)), None)
+    return name if ":" in name else TUNERS.place(name)
 
 
-def load(place: str) -> Callable[..., Any]:
-    """What stands at `module:attribute`. Raises whatever importing it raises."""
-    found: Callable[..., Any] = attribute_of(module_of(place), place)
+def load(name: str) -> Callable[..., Any]:
+    """The tuner of a name or of a place. Raises what importing it raises; StudyError for a name that nobody gave."""
+    if ":" not in name:
+        return TUNERS.get(name)
+    found: Callable[..., Any] = attribute_of(module_of(name), name)
     return found
 
 

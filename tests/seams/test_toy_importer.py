@@ -112,6 +112,14 @@ def test_an_importer_that_is_not_there_is_refused_in_a_line(tmp_path: Path, impo
     assert "\n" not in str(refused.value)
 
 
+def test_an_installed_one_that_is_broken_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_toys(tmp_path, "sweep.importers", {"broken": "no_such_module:X"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert written(tmp_path, "study: s\nmodels: [onnx-light:squeezenet]\n").models[0].importer == "onnx"
+    with pytest.raises(StudyError, match="cannot be loaded: ModuleNotFoundError"):
+        written(tmp_path)
+
+
 def test_the_study_can_say_which_importer_reads_a_file(tmp_path: Path) -> None:
     place = "tests.seams.toy_importer:PERCEPTRON"
     study = written(tmp_path, f"study: s\nmodels: [{{path: net.mlp, importer: '{place}'}}]\n")

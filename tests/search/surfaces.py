@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.search.catalogue import SHIPPED
+from sweep.search.catalogue import make_tuner
 from sweep.search.features import FeatureTable
 from sweep.search.prior import prior_cycles
 from sweep.search.space import Point, Space
@@ -34,7 +34,7 @@ def tuned(
     name: str, space: Space, cost: Cost, *, seed: int = 0, trials: int = 64, options: Mapping[str, Any] | None = None
 ) -> list[tuple[Point, float]]:
     """The trials of a tuner in rounds of 16, in order."""
-    search = SHIPPED[name](options or {}, seed).search("workload", space)
+    search = make_tuner(name, options or {}, seed).search("workload", space)
     tried: list[tuple[Point, float]] = []
     while len(tried) < trials:
         points = search.propose(min(16, trials - len(tried)))

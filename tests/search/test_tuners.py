@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import TuneFailed
-from sweep.search.catalogue import SHIPPED, make_tuner
+from sweep.search.catalogue import make_tuner
 from sweep.search.random_search import RandomSearch, RandomStrategy
 from sweep.search.space import Design, Knob, Point, Space
 from sweep.search.strategy import Observation, Visited
 from sweep.search.testing import check_tuner, conv_space, decided_space, small_space
+from sweep.study.own_tuner import SHIPPED
 from sweep.study.tuners import CATALOGUE
 from tests.search.surfaces import Cost, distorted, tuned
 

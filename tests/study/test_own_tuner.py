@@ -10,6 +10,7 @@ import pytest
 
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
+from sweep.search.catalogue import make_tuner
 from sweep.study import own_tuner, tuners
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.spec import Study, TunerSpec
@@ -106,6 +107,16 @@ def test_an_installed_package_gives_it_a_name(
     assert one(study_of(BASE + "tuners: [annealing]")).name == "annealing"
     with pytest.raises(StudyError, match=r"did you mean 'annealing'\?.*mlp or annealing or module:attribute"):
         study_of(BASE + "tuners: [anealing]")
+
+
+def test_a_program_gives_it_a_name_for_a_while(module: str, study_of: Read) -> None:
+    with own_tuner.TUNERS.registered("walking", own_tuner.load(f"{module}:Slow")):
+        tuner = one(study_of(BASE + "tuners: [{name: walking, options: {step: 2}}]"))
+        assert (tuner.label, tuner.options["step"]) == ("walking", 2)
+        assert tuner.options[tuners.SOURCE] == own_tuner.source_sha256(f"{module}:Slow") is not None
+        assert callable(make_tuner("walking", tuner.options, 0).search)
+    with pytest.raises(StudyError, match=r"tuners\[0\]"):
+        study_of(BASE + "tuners: [walking]")
 
 
 # what is written, with MODULE for the module; the key named; a part of the problem; a part of what is allowed

@@ -42,7 +42,9 @@ def importer_named(name: str, file: Path | None = None, key: str | None = None) 
 
 def claimant(source: str) -> ModelImporter | None:
     """The first importer that a model as written belongs to, by prefix or suffix; None where nobody claims it."""
-    return next((importer for importer in IMPORTERS if _prefix(importer, source) or _ends(importer, source)), None)
+    # One after the other: an installed one that is broken is in nobody's way but its own models'
+    importers = map(IMPORTERS.get, IMPORTERS.names())
+    return next((importer for importer in importers if _prefix(importer, source) or _ends(importer, source)), None)
 
 
 def sources() -> Iterator[str]:
