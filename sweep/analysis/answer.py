@@ -1,6 +1,6 @@
-"""What the rows of a sweep answer: the best cell for each model on each device, and a sentence that says it.
+"""Answers a study's question from the rows of its sweep: the best cell for each model and device, in sentences.
 
-Says what was measured and no more: a best cell whose interval meets another's is not called alone at the top.
+A sentence says what was measured and no more: a best cell whose interval meets another's is not called the best alone.
 """
 
 from __future__ import annotations

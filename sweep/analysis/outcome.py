@@ -1,4 +1,4 @@
-"""What came of a sweep: each cell with the results of its stages.
+"""The outcome of a sweep: each cell with the results of its stages.
 
 Plain data, built from plan and ledger; tables, MLflow mirror and report all read it. Knows no files and no engine.
 """

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SweepSummary:
-    """What holds for the sweep as a whole."""
+    """The facts that hold for the sweep as a whole: study, question, times, versions, notes."""
 
     study: str
     question: str

@@ -1,4 +1,4 @@
-"""What the tables of a sweep directory were made from, so that a reader sees whether they are still whole.
+"""Identifies what the tables of a sweep directory were made from, so that a reader sees whether they are current.
 
 A table keeps the text of its source in its metadata. Contents and sizes decide, not a file's time: clocks are set back.
 """

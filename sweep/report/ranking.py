@@ -39,7 +39,7 @@ _NOTHING = "-"
 
 @dataclass(frozen=True, slots=True)
 class RankedLine:
-    """A row."""
+    """One row of the ranked table: the texts of its columns, and the values that filters use."""
 
     css: str
     filters: Mapping[str, str]
@@ -50,7 +50,7 @@ class RankedLine:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The whole table."""
+    """The ranked table: its columns, its rows, and its filters."""
 
     columns: Sequence[TableColumn]
     css: Sequence[str]

@@ -31,7 +31,7 @@ _ALLOWED = "a folder of artifacts/build or of records below a sweep directory"
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """What came of it."""
+    """The result of `sweep exec`: what was measured, where, and the summary of its repeats."""
 
     what: str
     device: str

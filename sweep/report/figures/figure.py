@@ -1,4 +1,4 @@
-"""What every picture has: its place on the page, a plain look, and labels as short as its neighbours allow."""
+"""The common parts of all pictures: place on the page, plain look, and labels as short as their neighbours allow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast: a bar a cell, and how much its repeats differ."""
+"""Draws latencies: a bar a cell, and how much its repeats differ."""
 
 from __future__ import annotations
 

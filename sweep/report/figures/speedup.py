@@ -1,4 +1,4 @@
-"""What tuning bought: how many times faster than untuned, tuner by tuner."""
+"""Draws what tuning bought: how many times faster than untuned, tuner by tuner."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ __all__ = ["SavedSweep", "read_plan", "restore", "saved"]
 
 @dataclass(frozen=True, slots=True)
 class SavedSweep:
-    """What a sweep directory knows of its study."""
+    """A study as a sweep directory keeps it: its cells, models, selection and notes."""
 
     study: str
     question: str

@@ -1,4 +1,4 @@
-"""What came of a sweep, from its plan and its ledger."""
+"""Makes the outcome of a sweep from its plan and its ledger."""
 
 from __future__ import annotations
 
