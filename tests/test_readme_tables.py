@@ -13,7 +13,7 @@ from sweep import errors
 from sweep.running.policy import RetryPolicy
 from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm
 from sweep.study.study_form import MeasureForm, study_form
-from sweep.study.tuners import CATALOGUE, SearchForm
+from sweep.study.tuners.tuner_forms import CATALOGUE, SearchForm
 from sweep.toolchain.lowering import RECIPES
 from tests.page import ROOT, code, table
 

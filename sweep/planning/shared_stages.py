@@ -17,7 +17,7 @@ from sweep.planning.stage import KINDS, Stage
 from sweep.planning.versions import import_versions, versions_of
 from sweep.study.axes import all_axes, axes_under, stage_options, unusual
 from sweep.study.cluster.cluster import Cluster
-from sweep.study.importers.catalogue import UNNAMED, importer_named
+from sweep.study.importers.importer_registry import UNNAMED, importer_named
 from sweep.study.precisions import tolerance_of
 from sweep.study.spec import NATIVE, TVM, Cell, Study
 

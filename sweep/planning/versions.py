@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 
 from sweep.study.importers.importer import ModelImporter
-from sweep.study.own_tuner import source_sha256
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import TVM
+from sweep.study.tuners.own_tuner import source_sha256
 
 __all__ = ["RECIPES", "import_versions", "versions_of"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.errors import TuneFailed
 from sweep.search.strategy import SearchStrategy
-from sweep.study.own_tuner import ENTRY_POINTS, SHIPPED, load, place_of
+from sweep.study.tuners.own_tuner import ENTRY_POINTS, SHIPPED, load, place_of
 
 __all__ = ["make_tuner"]
 

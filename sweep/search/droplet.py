@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.search.features import FeatureTable
-from sweep.search.prior import prior_cycles
+from sweep.search.learning.features import FeatureTable
+from sweep.search.learning.prior import prior_cycles
 from sweep.search.random_search import RandomSearch
 from sweep.search.space import Point, Space, as_points
 from sweep.search.strategy import Observation, Visited, generator

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sweep.search.cost_model import BoostedTrees, CostModel, Perceptron
-from sweep.search.features import FeatureTable, Floats
-from sweep.search.prior import prior_cycles
+from sweep.search.learning.cost_model import BoostedTrees, CostModel, Perceptron
+from sweep.search.learning.features import FeatureTable, Floats
+from sweep.search.learning.prior import prior_cycles
 from sweep.search.random_search import RandomSearch
 from sweep.search.space import Point, Points, Space, as_points
 from sweep.search.strategy import Observation, Visited, generator

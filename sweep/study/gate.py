@@ -20,7 +20,7 @@ from sweep.study.runtime_choice import read_runtimes
 from sweep.study.spec import Budget, Measure, Rule, Study, Target
 from sweep.study.study_form import MeasureForm, RuleForm, StudyForm, study_form
 from sweep.study.targets.written_target import read_target
-from sweep.study.tuner_entry import read_tuner
+from sweep.study.tuners.tuner_entry import read_tuner
 from sweep.suggestions import hint, listed
 
 __all__ = ["cluster_json_schema", "load_cluster", "load_study", "study_json_schema"]

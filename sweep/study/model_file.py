@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from sweep.errors import StudyError
-from sweep.study.importers.catalogue import IMPORTERS, claimant, importer_named, sources, stem_of
 from sweep.study.importers.importer import ModelImporter, WrittenModel, path_of
+from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
 from sweep.study.spec import Model
 from sweep.study.study_form import ModelForm
 from sweep.suggestions import hint, listed

@@ -98,7 +98,7 @@ class TunerSpec:
     label: str
     """Unique in the study; the value of the tuner axis."""
     name: str
-    """Of the catalogue in `sweep.study.tuners`, or a person's own: `module:attribute` or an entry point."""
+    """Of the catalogue in `sweep.study.tuners.tuner_forms`, or a person's own: `module:attribute` or an entry point."""
     options: Mapping[str, Any]
     """Complete: defaults are filled in. A person's own tuner has its own options beside the common ones."""
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, refuse
-from sweep.study.tuners import TunerEntry
+from sweep.study.tuners.tuner_forms import TunerEntry
 
 __all__ = ["BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm", "study_form"]
 

@@ -15,7 +15,7 @@ from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Stage
 from sweep.study.gate import load_study
-from sweep.study.importers.catalogue import IMPORTERS
+from sweep.study.importers.importer_registry import IMPORTERS
 from sweep.study.spec import Study
 from tests.end_to_end.place import CLUSTER_ALONE, Place
 from tests.planning.grids import cluster

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sweep.search.catalogue import make_tuner
-from sweep.search.features import FeatureTable
-from sweep.search.prior import prior_cycles
+from sweep.search.learning.features import FeatureTable
+from sweep.search.learning.prior import prior_cycles
 from sweep.search.space import Point, Space
 from sweep.search.strategy import Observation
 

@@ -18,8 +18,8 @@ from sweep.search.random_search import RandomSearch, RandomStrategy
 from sweep.search.space import Design, Knob, Point, Space
 from sweep.search.strategy import Observation, Visited
 from sweep.search.testing import check_tuner, conv_space, decided_space, small_space
-from sweep.study.own_tuner import SHIPPED
-from sweep.study.tuners import CATALOGUE
+from sweep.study.tuners.own_tuner import SHIPPED
+from sweep.study.tuners.tuner_forms import CATALOGUE
 from tests.search.surfaces import Cost, distorted, tuned
 
 SMALL: dict[str, Any] = {"population": 48, "generations": 2}  # enough to be right, and quick

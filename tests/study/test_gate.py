@@ -12,7 +12,7 @@ import pytest
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_study
 from sweep.study.spec import Budget, Measure, Study
-from sweep.study.tuners import CATALOGUE
+from sweep.study.tuners.tuner_forms import CATALOGUE
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 

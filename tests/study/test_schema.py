@@ -12,7 +12,7 @@ import yaml
 
 from sweep.planning.planner import make_plan
 from sweep.study.gate import load_cluster, load_study, study_json_schema
-from sweep.study.tuners import CATALOGUE
+from sweep.study.tuners.tuner_forms import CATALOGUE
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))

@@ -12,7 +12,7 @@ import yaml
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir
-from sweep.study.importers.catalogue import claimant, is_path, stem_of
+from sweep.study.importers.importer_registry import claimant, is_path, stem_of
 
 __all__ = ["SingleModelStudy", "write_study"]
 

@@ -24,7 +24,7 @@ from sweep.api.session.stored_sweep import is_uri
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
-from sweep.study.importers.catalogue import importer_named
+from sweep.study.importers.importer_registry import importer_named
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import Model, Study

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sweep.errors import ImportFailed, in_one_line
 from sweep.registry import attribute_at
-from sweep.study.importers.catalogue import UNNAMED, importer_named
+from sweep.study.importers.importer_registry import UNNAMED, importer_named
 from sweep.toolchain.models.expected_output import make_inputs, save_arrays
 from sweep.toolchain.models.loader import Shapes
 from sweep.toolchain.module_files import write_module

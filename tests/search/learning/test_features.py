@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from sweep.search.cost_model import BoostedTrees, CostModel
-from sweep.search.features import FeatureTable, body_of, footprints
+from sweep.search.learning.cost_model import BoostedTrees, CostModel
+from sweep.search.learning.features import FeatureTable, body_of, footprints
+from sweep.search.learning.prior import prior_cycles
 from sweep.search.model_guided import XgbStrategy
-from sweep.search.prior import prior_cycles
 from sweep.search.space import Access, Axis, CpuModel, Design, Knob, LoopNest, Point, Space
 from sweep.search.strategy import Observation
 from sweep.search.testing import conv_space, small_space

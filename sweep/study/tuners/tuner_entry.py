@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 from sweep.errors import StudyError
-from sweep.study.own_tuner import attribute_of, label_of, module_of, place_of, source_sha256
 from sweep.study.spec import TunerSpec
-from sweep.study.tuners import CATALOGUE, SOURCE, OwnTuner, TunerForm
+from sweep.study.tuners.own_tuner import attribute_of, label_of, module_of, place_of, source_sha256
+from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, OwnTuner, TunerForm
 from sweep.suggestions import hint
 
 __all__ = ["read_tuner"]

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
 
-from sweep.study.own_tuner import installed_names
 from sweep.study.reading.form import Form, Name, refuse
+from sweep.study.tuners.own_tuner import installed_names
 from sweep.suggestions import listed
 
 __all__ = ["CATALOGUE", "NoTuner", "OwnTuner", "SearchForm", "TunerEntry", "TunerForm"]

@@ -42,7 +42,7 @@ SHIPPED = {
     "gridsearch": "sweep.search.grid_search:GridStrategy",
     "droplet": "sweep.search.droplet:DropletStrategy",
 }
-"""Name -> where it stands; `sweep.study.tuners` has their options."""
+"""Name -> where it stands; `sweep.study.tuners.tuner_forms` has their options."""
 
 TUNERS: Registry[Callable[..., Any]] = Registry("tuner", ENTRY_POINTS, SHIPPED)
 

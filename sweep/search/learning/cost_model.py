@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sweep.search.features import Floats
+from sweep.search.learning.features import Floats
 
 __all__ = ["BoostedTrees", "CostModel", "Perceptron", "Regressor"]
 

@@ -11,9 +11,9 @@ import pytest
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.search.catalogue import make_tuner
-from sweep.study import own_tuner, tuners
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.spec import Study, TunerSpec
+from sweep.study.tuners.tuner_forms import own_tuner, tuner_forms
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 SOURCE = """
@@ -103,7 +103,7 @@ def test_an_installed_package_gives_it_a_name(
     assert own_tuner.installed_names() == ["annealing"]
     tuner = one(study_of(BASE + "tuners: [{name: annealing, options: {step: 2}}]"))
     assert (tuner.label, tuner.name, tuner.options["step"]) == ("annealing", "annealing", 2)
-    assert tuner.options[tuners.SOURCE] is not None
+    assert tuner.options[tuner_forms.SOURCE] is not None
     assert one(study_of(BASE + "tuners: [annealing]")).name == "annealing"
     with pytest.raises(StudyError, match=r"did you mean 'annealing'\?.*mlp or annealing or module:attribute"):
         study_of(BASE + "tuners: [anealing]")
@@ -113,7 +113,7 @@ def test_a_program_gives_it_a_name_for_a_while(module: str, study_of: Read) -> N
     with own_tuner.TUNERS.registered("walking", own_tuner.load(f"{module}:Slow")):
         tuner = one(study_of(BASE + "tuners: [{name: walking, options: {step: 2}}]"))
         assert (tuner.label, tuner.options["step"]) == ("walking", 2)
-        assert tuner.options[tuners.SOURCE] == own_tuner.source_sha256(f"{module}:Slow") is not None
+        assert tuner.options[tuner_forms.SOURCE] == own_tuner.source_sha256(f"{module}:Slow") is not None
         assert callable(make_tuner("walking", tuner.options, 0).search)
     with pytest.raises(StudyError, match=r"tuners\[0\]"):
         study_of(BASE + "tuners: [walking]")

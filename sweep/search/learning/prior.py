@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from sweep.search.features import FeatureTable, Floats, Tiling, body_of, footprints
+from sweep.search.learning.features import FeatureTable, Floats, Tiling, body_of, footprints
 from sweep.search.space import Points, Space
 
 __all__ = ["prior_cycles"]
