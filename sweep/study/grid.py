@@ -79,9 +79,9 @@ class _Grid:
 
     def _refused_on(self, device: str) -> Iterator[LeftOut]:
         """One entry a runtime where it refuses all models for one reason, else one for each that it refuses."""
-        for runtime in self._study.rivals:
+        for runtime in self._study.other_runtimes:
             reasons = {
-                model: {self._refusal(cell): cell for cell in _of_rival(runtime, model, device, self._axes)}
+                model: {self._refusal(cell): cell for cell in _of_other_runtime(runtime, model, device, self._axes)}
                 for model in self._axes["model"]
             }
             every = set().union(*reasons.values())
@@ -90,7 +90,7 @@ class _Grid:
                 continue
             for model, of_model in reasons.items():
                 for reason, cell in of_model.items():
-                    work = ", ".join(f"{axis} {cell.value(axis)}" for axis in _rival_loops())
+                    work = ", ".join(f"{axis} {cell.value(axis)}" for axis in _loops_elsewhere())
                     where = "" if len(of_model) == 1 else f" at {work}"
                     if reason is not None:
                         yield LeftOut(f"{runtime} for {model}{where}", device, reason)
@@ -166,28 +166,30 @@ class _Grid:
         """How many cells these axes have on a device, before any exclusion, without making them."""
         there = self._there(axes, device)
         compiled = len(axes["model"]) * math.prod(len(there[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
-        rivals = math.prod(len(axes[axis]) for axis in ("model", *_rival_loops())) * len(self._rivals(axes, named))
-        if compiled + rivals > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
-            return compiled + rivals
-        return compiled + sum(1 for model in axes["model"] for _ in self._rival_cells(axes, model, device, named))
+        others = math.prod(len(axes[axis]) for axis in ("model", *_loops_elsewhere())) * len(
+            self._other_runtimes(axes, named)
+        )
+        if compiled + others > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
+            return compiled + others
+        return compiled + sum(1 for model in axes["model"] for _ in self._other_cells(axes, model, device, named))
 
     def _there(self, axes: Mapping[str, tuple[Any, ...]], device: str) -> Mapping[str, tuple[Any, ...]]:
         """The same, with the targets that fit the device."""
         return {**axes, "target": tuple(target for target in axes["target"] if target in self._fitting[device])}
 
-    def _rivals(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str]) -> list[str]:
+    def _other_runtimes(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str]) -> list[str]:
         """Runtimes other than TVM with cells here: none where a rule names an axis on which they have no such value."""
         for axis in all_axes():
             if not axis.in_other_runtimes and axis.name in named and axis.absent not in axes[axis.name]:
                 return []
-        return [name for name in self._study.rivals if name in axes["runtime"]]
+        return [name for name in self._study.other_runtimes if name in axes["runtime"]]
 
-    def _rival_cells(
+    def _other_cells(
         self, axes: Mapping[str, tuple[Any, ...]], model: str, device: str, named: Container[str]
     ) -> Iterator[Cell]:
         """Those of a model on a device that their runtimes take."""
-        for runtime in self._rivals(axes, named):
-            yield from (cell for cell in _of_rival(runtime, model, device, axes) if self._refusal(cell) is None)
+        for runtime in self._other_runtimes(axes, named):
+            yield from (cell for cell in _of_other_runtime(runtime, model, device, axes) if self._refusal(cell) is None)
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -212,7 +214,7 @@ class _Grid:
 
     def _product(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str] = ()) -> Iterator[Cell]:
         for model, device in itertools.product(axes["model"], axes["device"]):
-            yield from self._rival_cells(axes, model, device, named)
+            yield from self._other_cells(axes, model, device, named)
             if TVM in axes["runtime"]:
                 fixed = {"model": model, "device": device, "runtime": TVM}
                 yield from _cells(fixed, self._there(axes, device), loops())
@@ -224,13 +226,13 @@ def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names:
         yield Cell.of({**fixed, **dict(zip(names, values, strict=True))})
 
 
-def _of_rival(runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]) -> Iterator[Cell]:
+def _of_other_runtime(runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]) -> Iterator[Cell]:
     """The cells of a runtime that runs the network as it was imported."""
     absent = {axis.name: axis.absent for axis in all_axes() if not axis.in_other_runtimes}
-    return _cells({**absent, "model": model, "device": device, "runtime": runtime}, axes, _rival_loops())
+    return _cells({**absent, "model": model, "device": device, "runtime": runtime}, axes, _loops_elsewhere())
 
 
-def _rival_loops() -> tuple[str, ...]:
+def _loops_elsewhere() -> tuple[str, ...]:
     """Listed axes whose values other runtimes are measured at too."""
     return tuple(axis.name for axis in listed_axes() if axis.in_other_runtimes)
 

@@ -175,5 +175,5 @@ def _title_of(name: str, short: bool, version: int) -> str:
 
 def default_baseline(runtimes: Sequence[str]) -> str | None:
     """ONNX Runtime where it is among them, else the first that runs no compiled code; None: nothing is compared."""
-    rivals = [name for name in runtimes if not is_compiled(name)]
-    return USUAL_BASELINE if USUAL_BASELINE in rivals else next(iter(rivals), None)
+    others = [name for name in runtimes if not is_compiled(name)]
+    return USUAL_BASELINE if USUAL_BASELINE in others else next(iter(others), None)

@@ -189,7 +189,7 @@ class Study:
         }
 
     @property
-    def rivals(self) -> tuple[str, ...]:
+    def other_runtimes(self) -> tuple[str, ...]:
         """The runtimes that run the network as it was imported."""
         return tuple(name for name in self.runtimes if not is_compiled(name))
 

@@ -57,19 +57,19 @@ def _factors(rows: Sequence[Row]) -> dict[str, dict[Place, float]]:
         tuner: {place: float(row["speedup_vs_untuned"]) for place, row in of_tuner.items()}
         for tuner, of_tuner in best.items()
     }
-    return factors | _rival_factors(rows, fastest)
+    return factors | _runtime_factors(rows, fastest)
 
 
-def _rival_factors(rows: Sequence[Row], fastest: Mapping[Place, Row]) -> dict[str, dict[Place, float]]:
+def _runtime_factors(rows: Sequence[Row], fastest: Mapping[Place, Row]) -> dict[str, dict[Place, float]]:
     """The same of the other runtimes, by title. `fastest`: compiled and tuned, whose untuned cell they are held to."""
     factors: dict[str, dict[Place, float]] = {}
     of_each = fastest_of_each(rows)
     for place, best in fastest.items():
         untuned_ms = best["speedup_vs_untuned"] * best["latency_ms_median"]
-        for rival in of_each[place_of(best)].values():
-            if not is_compiled_row(rival):
-                factor = float(untuned_ms / rival["latency_ms_median"])
-                factors.setdefault(runtime_title(rival), {})[place] = factor
+        for other in of_each[place_of(best)].values():
+            if not is_compiled_row(other):
+                factor = float(untuned_ms / other["latency_ms_median"])
+                factors.setdefault(runtime_title(other), {})[place] = factor
     return factors
 
 

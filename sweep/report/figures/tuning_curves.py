@@ -31,9 +31,9 @@ def tuning_curves(
     dashes = {
         device: _DASHES[i % len(_DASHES)] for i, device in enumerate(dict.fromkeys(row["device"] for row in tuned))
     }
-    rivals = [row for row in rows if not is_compiled_row(row) and row["device"] in dashes]
+    others = [row for row in rows if not is_compiled_row(row) and row["device"] in dashes]
     points = [point for row in tuned for point in by_cell[row["cell_id"]]]
-    levels = [row["latency_ms_median"] for row in rivals if row["latency_ms_median"] is not None]
+    levels = [row["latency_ms_median"] for row in others if row["latency_ms_median"] is not None]
     ticks = ticks_between([*(point["best_latency_ms"] for point in points), *levels])
     per_unit, time_unit = in_unit(max(point["seconds"] for point in points))
     for axis, title, unit, per in (
@@ -58,7 +58,7 @@ def tuning_curves(
             }
             for row in tuned
         ]
-        lines += _rival_lines(rivals, colours, dashes, (0, max(point[axis] for point in points) / per))
+        lines += _runtime_lines(others, colours, dashes, (0, max(point[axis] for point in points) / per))
         layout = plain_layout(0, x=unit)
         layout["xaxis"] |= {"rangemode": "tozero"}
         layout["yaxis"] |= {"type": "log", "title": {"text": "best so far (ms, estimated)"}, "tickvals": ticks}
@@ -67,19 +67,19 @@ def tuning_curves(
         about = (
             "The sum over the tasks of weight times best trial, once every task has one. A colour a tuner, a dash a "
         )
-        about += f"device; pale: lower opt levels{_about(rivals)}."
+        about += f"device; pale: lower opt levels{_about(others)}."
         height = 360 + 12 * len(lines)
         yield Figure("Tuning", f"{model} {title}", about, height, lines, layout, model=model)
 
 
-def _about(rivals: Sequence[Row]) -> str:
+def _about(others: Sequence[Row]) -> str:
     """What the level lines are, where there are any."""
-    titles = ", ".join(dict.fromkeys(map(runtime_title, rivals)))
-    dark = " and dark" if all(map(is_baseline, rivals)) else ""
-    return f"; level{dark}: {titles}, the whole model" if rivals else ""
+    titles = ", ".join(dict.fromkeys(map(runtime_title, others)))
+    dark = " and dark" if all(map(is_baseline, others)) else ""
+    return f"; level{dark}: {titles}, the whole model" if others else ""
 
 
-def _rival_lines(
+def _runtime_lines(
     rows: Sequence[Row], colours: Mapping[str, str], dashes: Mapping[str, str], ends: tuple[float, float]
 ) -> list[dict[str, Any]]:
     """A level line for each cell of another runtime that has a latency."""
