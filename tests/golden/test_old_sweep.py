@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import sweep
 from sweep.api.commands import run as run_command
 from sweep.api.overlay.overlay import write
+from sweep.api.session.table_cache import refresh
 from sweep.cli import main
 from sweep.record.mlflow.run_values import cell_tags, metrics, params
 from sweep.running.ledger.ledger import read_ledger
@@ -94,6 +96,13 @@ def test_report(
     folder: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], answers: dict[str, Any]
 ) -> None:
     agree(said(capsys, "report", request.getfixturevalue(folder), "--format", "json"), answers["report"])
+
+
+@pytest.mark.parametrize("table", sorted(path.name for path in (HERE / "sweep-4932e56").glob("*.parquet")))
+def test_tables_made_anew_have_the_rows_that_they_had(table: str, old_sweep_without_tables: Path) -> None:
+    refresh(old_sweep_without_tables)
+    expected = pq.read_table(HERE / "sweep-4932e56" / table)
+    agree(pq.read_table(old_sweep_without_tables / table).to_pylist(), expected.to_pylist(), table)
 
 
 def test_compare(old_sweep: Path, capsys: pytest.CaptureFixture[str], answers: dict[str, Any]) -> None:
