@@ -10,10 +10,12 @@ import pytest
 
 from sweep.errors import BuildFailed
 from sweep.toolchain.native_log import NativeReader, NativeRecord
-from sweep.toolchain.schedule_transfer import BUILD_FROM_RECORD
+from sweep.toolchain.schedule_transfer import build_candidate_from_record
 from tests.toolchain.conftest import Run, lower
 
 pytestmark = pytest.mark.tvm
+
+BUILD_FROM_RECORD = f"{build_candidate_from_record.__module__}:{build_candidate_from_record.__name__}"
 
 FINDERS = {
     "avx2-1": {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1},
