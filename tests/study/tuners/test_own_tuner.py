@@ -13,7 +13,7 @@ from sweep.planning.planner import make_plan
 from sweep.search.catalogue import make_tuner
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.spec import Study, TunerSpec
-from sweep.study.tuners.tuner_forms import own_tuner, tuner_forms
+from sweep.study.tuners import own_tuner, tuner_forms
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 SOURCE = """
