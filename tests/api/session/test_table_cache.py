@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -146,3 +147,38 @@ def test_a_folder_that_is_no_sweep_is_left_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(LedgerError, match="is not a sweep directory"):
         current_results(tmp_path)
+
+
+def _without_baseline(folder: Path) -> None:
+    """Tables as a version wrote them that knew one runtime beside TVM."""
+    path = folder / TABLES["results"]
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["baseline", "ratio_to_baseline"]), path)
+
+
+def test_tables_that_lack_a_column_are_made_anew(copy: Path) -> None:
+    _without_baseline(copy)
+    assert not is_current(copy)
+    refresh(copy)
+    assert is_current(copy)
+    assert "ratio_to_baseline" in pq.read_schema(copy / TABLES["results"]).names
+
+
+def test_tables_of_an_earlier_version_alone_are_read_with_its_one_baseline(copy: Path) -> None:
+    before = read_saved(copy).cells
+    _without_baseline(copy)
+    after = read_saved(copy).cells
+    assert {row["baseline"] for row in after} == {"onnxruntime"}
+    assert [row["ratio_to_baseline"] for row in after] == [row["ratio_to_baseline"] for row in before]
+
+
+@pytest.mark.parametrize("baseline", ["tvm", None])
+def test_a_plan_keeps_its_baseline_and_an_earlier_one_has_the_usual(copy: Path, baseline: str | None) -> None:
+    path = copy / "plan.json"
+    plan = json.loads(path.read_text())
+    assert plan["baseline"] == "onnxruntime"
+    path.write_text(json.dumps(plan | {"baseline": baseline}))
+    assert {row["baseline"] for row in current_results(copy).cells} == {baseline}
+    del plan["baseline"]
+    path.write_text(json.dumps(plan))
+    assert {row["baseline"] for row in current_results(copy).cells} == {"onnxruntime"}
