@@ -18,6 +18,7 @@ __all__ = [
     "TABLES",
     "SweepDir",
     "is_shared",
+    "network_file",
     "records_folder",
     "stage_folder",
     "weights_name",
@@ -49,6 +50,11 @@ def stage_folder(kind: str, stage_id: str) -> str:
 def records_folder(target_hash: str, owner: str) -> str:
     """Where the tuning records of a target lie, from the sweep directory; `owner`: tuner and device."""
     return f"{RECORDS}/{target_hash}/{owner}"
+
+
+def network_file(format_name: str) -> str:
+    """The file of a network in the folder of its import, in a form for other runtimes than TVM: `model.onnx`."""
+    return f"model.{format_name}"
 
 
 def weights_name(sha256: str) -> str:

@@ -92,8 +92,8 @@ class ImportResult(StageResult):
     params_bytes: int | None = None
     operators: Mapping[str, int] = field(default_factory=dict)
     """How often each occurs."""
-    files: Mapping[str, str] | None = seldom(None)
-    """Format -> file in its folder, as which other runtimes may read the network; None where ONNX was the only one."""
+    formats: tuple[str, ...] = seldom(("onnx",))
+    """The forms in which its folder has the network for other runtimes, each in `sweep_dir.network_file`."""
     reference: bool = False
     """Whether its folder holds the output that others are compared with."""
     reference_error: str | None = None
@@ -103,10 +103,6 @@ class ImportResult(StageResult):
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
         return cls(params_bytes=0, reference=True, import_s=seconds)
-
-    def file_in(self, format_name: str) -> str | None:
-        """The file of the network in this format, in its folder; None where its importer left none."""
-        return ({"onnx": "model.onnx"} if self.files is None else self.files).get(format_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import network_file
 from sweep.registry import Registry, attribute_at
 from sweep.study.spec import TVM, is_compiled
 
@@ -44,10 +45,14 @@ class SessionRequest:
     """Which network to open, and how it should run. One value, so that a later need changes no runtime's signature."""
 
     import_dir: Path
-    """Folder of the import stage: `inputs.npz`, and the network as its importer kept it, `model.onnx` for ONNX."""
+    """Folder of the import stage: `inputs.npz`, and the network in the formats that its importer leaves."""
     threads: int
     cores: tuple[int, ...]
     """Cores that the process is pinned to."""
+
+    def network(self, format_name: str) -> Path:
+        """The network in a format, such as `onnx`; a runtime refuses a model whose `formats` lack it."""
+        return self.import_dir / network_file(format_name)
 
 
 class Session(Protocol):

@@ -189,7 +189,7 @@ def test_what_is_written_is_read_back_equal(result: StageResult) -> None:
     assert Measurement.from_json(json.loads(json.dumps(result.to_json()))) == result
 
 
-def test_the_network_of_an_import_is_found_by_its_format() -> None:
-    assert ImportResult.from_json({"dir": "a"}).file_in("onnx") == "model.onnx"  # as older versions wrote it
-    own = ImportResult.from_json({"dir": "a", "files": {"tflite": "net.tflite"}})
-    assert (own.file_in("tflite"), own.file_in("onnx")) == ("net.tflite", None)
+def test_an_import_of_an_older_sweep_has_onnx_and_others_say_what_they_have() -> None:
+    assert ImportResult.from_json({"dir": "a"}).formats == ("onnx",)
+    assert ImportResult.from_json({"dir": "a", "formats": []}).formats == ()
+    assert ImportResult.from_json({"dir": "a", "formats": ["tflite"]}).to_json()["formats"] == ["tflite"]

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
-from sweep.files.sweep_dir import SweepDir
+from sweep.files.sweep_dir import SweepDir, network_file
+from sweep.planning.results import ImportResult
 from sweep.running.ledger.ledger import FinishedStage, read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 
 __all__ = ["CellFiles", "FoundSweep", "cell_files", "sweeps_below"]
 
 _PARTS = {
-    "import": ("network", "model.onnx"),
     "lower": ("lowered", "module.json"),
     "tune": ("records", ""),
     "build": ("library", "lib.so"),
@@ -70,12 +70,19 @@ def sweeps_below(folder: Path) -> list[FoundSweep]:
     return found
 
 
+def _kept_by(stage: FinishedStage) -> tuple[str, str] | None:
+    """What a stage leaves, and the file of that; of an import the network for other runtimes, or TVM's module."""
+    if isinstance(stage.result, ImportResult):
+        return "network", next(map(network_file, stage.result.formats), "module.json")
+    return _PARTS.get(stage.kind)
+
+
 def _files(sweep_dir: Path, stages: list[FinishedStage]) -> list[tuple[str, Path]]:
     found = []
     for stage in stages:
         folder = stage.result.files_dir
-        if stage.kind in _PARTS and folder:
-            part, name = _PARTS[stage.kind]
+        if folder and (kept := _kept_by(stage)) is not None:
+            part, name = kept
             path = sweep_dir / folder / name
             if path.exists():
                 found.append((part, path))

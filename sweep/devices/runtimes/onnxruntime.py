@@ -30,8 +30,8 @@ class _OnnxRuntimeSession(Session):
         options.log_severity_level = 3
         may_spin = request.threads <= len(request.cores)
         options.add_session_config_entry("session.intra_op.allow_spinning", "1" if may_spin else "0")
-        model = str(request.import_dir / "model.onnx")
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        model = request.network("onnx")
+        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self.version = str(onnxruntime.__version__)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:

@@ -60,12 +60,13 @@ class ImportedModel(ABC):
         Raises ImportFailed where TVM cannot express it.
         """
 
-    def write(self, folder: Path, weights: WeightsFile) -> Mapping[str, str]:
-        """Write the network for other runtimes into `folder`; returns format -> file name, for the importer's formats.
+    def write(self, folder: Path, weights: WeightsFile) -> Sequence[str]:
+        """Write the network for other runtimes into `folder`, in each of the importer's formats; returns these.
 
-        What goes into `weights` is stored once for all imports of a model, so let it be what no shape changes.
+        Each is named by `sweep.files.sweep_dir.network_file`. What goes into `weights` is stored once for all imports
+        of a model, so let it be what no shape changes.
         """
-        return {}
+        return ()
 
     @abstractmethod
     def expected_outputs(self, folder: Path, feeds: Mapping[str, Array]) -> Sequence[Array]:

@@ -39,7 +39,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
     feeds = make_inputs(model.inputs, seed)
     save_arrays(folder / "inputs.npz", feeds)
     weights = WeightsFile()
-    files = model.write(folder, weights)
+    formats = model.write(folder, weights)
     reference_error = _write_expected(model, feeds, folder)
     write_module(model.relax(), folder, weights)
     return {
@@ -47,7 +47,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         "outputs": [asdict(tensor) | {"shape": list(tensor.shape)} for tensor in model.outputs],
         "params_bytes": model.params_bytes,
         "operators": dict(model.operators),
-        "files": dict(files),
+        "formats": list(formats),
         "reference": reference_error is None,
         "reference_error": reference_error,
         "import_s": time.perf_counter() - start,

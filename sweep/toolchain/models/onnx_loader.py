@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.files.sweep_dir import network_file
 from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs, run_onnxruntime
 from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType
@@ -27,7 +28,7 @@ __all__ = ["OnnxLoader", "OnnxModel"]
 _LOWEST_IR_VERSION = 8
 """Before version 4 of the format every initialiser is an input too, and runtimes must not fold it."""
 _ADD_BROADCASTS_SINCE = 7
-_FILE = "model.onnx"
+_FILE = network_file("onnx")
 _SELF_CONTAINED_BYTES = 8 * 2**20
 """Of weights, up to which the file has them in itself: every tool reads it then. The onnx package does not follow it to
 weights that are shared by a hard link.
@@ -74,7 +75,7 @@ class OnnxModel(ImportedModel):
         self.operators = dict(Counter(node.op_type for node in proto.graph.node).most_common())
         self.params_bytes = sum(_tensor_bytes(tensor) for tensor in proto.graph.initializer)
 
-    def write(self, folder: Path, weights: WeightsFile) -> Mapping[str, str]:
+    def write(self, folder: Path, weights: WeightsFile) -> Sequence[str]:
         """The network as ONNX Runtime gets it. The weights of a large one are external data in the file of weights."""
         content: Mapping[str, bytes] = {}
         if self.params_bytes > _SELF_CONTAINED_BYTES:
@@ -84,7 +85,7 @@ class OnnxModel(ImportedModel):
                 onnx_detached.refer(self._proto, weights.write(folder), spans)
         (folder / _FILE).write_bytes(self._proto.SerializeToString())
         onnx_detached.attach(self._proto, content)
-        return {"onnx": _FILE}
+        return ("onnx",)
 
     def expected_outputs(self, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         """ONNX Runtime's."""

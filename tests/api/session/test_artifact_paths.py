@@ -47,6 +47,16 @@ def test_each_cell_has_the_files_that_were_made(swept: Path) -> None:
     assert tuned.as_dict()["library"] == str(swept / FILES[2])
 
 
+def test_a_network_of_another_format_is_found_by_it(swept: Path) -> None:
+    (swept / "artifacts/import/i/model.tflite").touch()
+    (swept / "artifacts/import/i/module.json").touch()
+    for formats, name in ((["tflite", "onnx"], "model.tflite"), ([], "module.json")):
+        with Ledger(swept) as ledger:
+            result = {"dir": "artifacts/import/i", "formats": formats}
+            ledger.append("stage_done", stage="i", kind="import", result=result, seconds=1.0, attempt=2)
+        assert cell_files(swept)[0].files["network"] == swept / "artifacts/import/i" / name
+
+
 def test_what_was_deleted_is_not_named(swept: Path) -> None:
     (swept / FILES[2]).unlink()
     assert "library" not in cell_files(swept)[0].files
