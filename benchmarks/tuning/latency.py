@@ -29,6 +29,7 @@ from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.engine.site import host_lock_dir
 from sweep.errors import SweepError
 from sweep.study.gate import load_cluster
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["bench_latency"]
@@ -114,7 +115,9 @@ def _build_sweep(run: Run, place: Path, network: Network) -> Path:
         "records_dir": str(place / "records"),
     }
     with CompilePool() as forge:
-        forge.submit("build_artifact", arguments, _BUILD_LIMIT_S).result()
+        forge.submit(
+            CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed"), arguments, _BUILD_LIMIT_S
+        ).result()
     return place / "artifact" / "lib.so"
 
 

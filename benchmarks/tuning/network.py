@@ -16,6 +16,7 @@ from typing import Any
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster
 from sweep.study.model_file import read_model
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["CLUSTER", "DEVICE", "Network", "device_core", "prepare", "prepare_in_forge"]
@@ -53,7 +54,9 @@ def prepare(source: str, folder: Path) -> Network:
         model = read_model(source, CLUSTER, "network")
         arguments = {"path": str(model.path), "source": source, "attrs": attrs, "folder": str(folder.absolute())}
         with CompilePool() as forge:
-            made: Future[dict[str, Any]] = forge.submit("benchmarks.tuning.network:prepare_in_forge", arguments, 600)
+            made: Future[dict[str, Any]] = forge.submit(
+                CompileJob("benchmarks.tuning.network:prepare_in_forge"), arguments, 600
+            )
             written.write_text(json.dumps(made.result()["target"]), encoding="utf-8")
     return Network(source, onnx, import_dir, json.loads(written.read_text(encoding="utf-8")))
 

@@ -17,8 +17,9 @@ from benchmarks.results import conditions, print_table, read_json, save
 from benchmarks.tuning.network import CLUSTER, DEVICE
 from benchmarks.tuning.zoo import MODELS
 from sweep.engine.stage_calls import compile_call, folder_of
+from sweep.planning.kinds import kind_of
 from sweep.planning.planner import make_plan
-from sweep.planning.results import LoweredTask, StageResult, result_type
+from sweep.planning.results import LoweredTask, StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.trial_count import trials_together
 from sweep.running.contract import Attempt
@@ -140,4 +141,4 @@ def _lowered(folder: Path, models: Sequence[str]) -> list[tuple[str, str, list[L
 
 def _inputs(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, StageResult]:
     below = [stages[each] for each in stage.inputs]
-    return {each.kind: result_type(each.kind)(dir=folder_of(each)) for each in below}
+    return {each.kind: kind_of(each).result(dir=folder_of(each)) for each in below}

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.results import conditions, print_table, read_json, save
 from benchmarks.tuning.ours import start_sweep, write_study
 from benchmarks.tuning.timeline import Trial, best_times, read_lines
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["MODELS", "bench_zoo", "flops"]
@@ -113,7 +114,9 @@ def _heaviest(sweep_dir: Path, model: str) -> list[dict[str, Any]]:
     heavy = tasks[:_HEAVIEST]
     with CompilePool() as forge:
         paths = {task["workload"]: str(lowered / "tasks" / f"{task['workload']}.json") for task in heavy}
-        counted: Future[dict[str, Any]] = forge.submit("benchmarks.tuning.zoo:flops", {"modules": paths}, 300)
+        counted: Future[dict[str, Any]] = forge.submit(
+            CompileJob("benchmarks.tuning.zoo:flops"), {"modules": paths}, 300
+        )
         operations = counted.result()
     return [
         {

@@ -18,6 +18,7 @@ from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Device
 from sweep.study.runtimes import runtime_of
 from sweep.toolchain.candidates.service import Arguments
+from sweep.toolchain.compile_job import BUILD_SENTINEL_KERNEL
 
 if TYPE_CHECKING:
     from sweep.devices.device_session import DeviceSession
@@ -148,7 +149,7 @@ class DeviceWorker:
                 "out_path": str(SweepDir(self._sweep_dir).sentinel_kernel(device.key)),
             }
             try:
-                made = self._submit("build_sentinel_kernel", arguments, KERNEL_TIME_LIMIT_S).result()
+                made = self._submit(BUILD_SENTINEL_KERNEL, arguments, KERNEL_TIME_LIMIT_S).result()
                 self._kernel = SentinelKernel(Path(made["lib"]), made["args"])
             except SweepError as error:
                 self._no_kernel = f"{type(error).__name__}: {error}"

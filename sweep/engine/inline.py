@@ -26,7 +26,10 @@ from sweep.engine.stage_calls import (
 )
 from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
 from sweep.errors import EngineError
+from sweep.planning.kinds import place_of
+from sweep.planning.stage_kind import Place
 from sweep.running.contract import Attempt, Progress, Report
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["InlineEngine"]
@@ -88,14 +91,14 @@ class InlineEngine:
         if not self._queue:
             return []
         chosen = self._queue[0]
-        if chosen.stage.kind == "measure":
-            compiling = [attempt for attempt in self._queue if attempt.stage.kind not in ("measure", "tune")]
+        if place_of(chosen.stage) is Place.DEVICE:
+            compiling = [attempt for attempt in self._queue if place_of(attempt.stage) is Place.COMPILE]
             chosen = compiling[0] if compiling else chosen
         together = [chosen]
-        if chosen.stage.kind == "measure":
-            place = chosen.stage.options.get("device")
-            waiting = (attempt for attempt in self._queue if attempt.stage.kind == "measure")
-            together = [attempt for attempt in waiting if attempt.stage.options.get("device") == place]
+        if place_of(chosen.stage) is Place.DEVICE:
+            device = chosen.stage.options.get("device")
+            waiting = (attempt for attempt in self._queue if place_of(attempt.stage) is Place.DEVICE)
+            together = [attempt for attempt in waiting if attempt.stage.options.get("device") == device]
         for attempt in together:
             self._queue.remove(attempt)
         return together
@@ -113,14 +116,16 @@ class InlineEngine:
         return perform(lambda: self._perform(attempt), worker="inline").report(attempt)
 
     def _perform(self, attempt: Attempt) -> Mapping[str, Any]:
-        if attempt.stage.kind == "tune":
-            return self._tune(attempt, tune_call(attempt))
-        if attempt.stage.kind == "measure":
-            measuring = measure_call(attempt)
-            return self._device(measuring.device).measure(measuring)
-        call = compile_call(attempt, self._site.sweep_dir)
-        result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
-        return {**result, "dir": call.folder}
+        match place_of(attempt.stage):
+            case Place.TUNER:
+                return self._tune(attempt, tune_call(attempt))
+            case Place.DEVICE:
+                measuring = measure_call(attempt)
+                return self._device(measuring.device).measure(measuring)
+            case Place.COMPILE:
+                call = compile_call(attempt, self._site.sweep_dir)
+                result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
+                return {**result, "dir": call.folder}
 
     def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
         if call.key not in self._tuners:
@@ -140,7 +145,7 @@ class InlineEngine:
             call, service, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))
         )
 
-    def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
+    def _build(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
         return self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
     def _device(self, key: str) -> DeviceWorker:

@@ -19,12 +19,14 @@ from sweep.engine.queues import SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import CANDIDATE_MEMORY_BYTES, MeasureCall
 from sweep.engine.tuner_worker import FutureCandidateService
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["OverlayRunner"]
 
 Result = Future[dict[str, Any]]
 _NETWORK_TIME_LIMIT_S = 1200.0
+_BUILD_NETWORK = CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed")
 
 
 class OverlayRunner:
@@ -74,13 +76,13 @@ class OverlayRunner:
             "records_dir": str(log),
             "linker": self._site.devices[device].linker,
         }
-        return self._compile_pool.submit("build_artifact", arguments, _NETWORK_TIME_LIMIT_S)
+        return self._compile_pool.submit(_BUILD_NETWORK, arguments, _NETWORK_TIME_LIMIT_S)
 
     def measure(self, call: MeasureCall) -> Result:
         """Measure a built network; the result is a measure stage's."""
         return self._queue(call.device).submit(self._worker(call.device).measure, call)
 
-    def _build(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Result:
+    def _build(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Result:
         return self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
     def _queue(self, device: str) -> SerialQueue:

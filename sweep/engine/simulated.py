@@ -14,7 +14,8 @@ from typing import Any
 from sweep.engine.stage_calls import perform
 from sweep.engine.virtual_clock import VirtualClock
 from sweep.errors import MeasureFailed, MeasureTimeout
-from sweep.planning.results import result_type
+from sweep.planning.kinds import kind_of, place_of
+from sweep.planning.stage_kind import Place
 from sweep.running.contract import Attempt, Report
 from sweep.study.cluster.cluster import Cluster
 
@@ -58,10 +59,10 @@ class SimulatedEngine:
             if draw.random() < self._options.failure_rate:
                 raise MeasureFailed("simulated failure")
             is_cut_short = seconds < self._seconds(attempt)
-            if is_cut_short and stage.kind != "tune":
+            if is_cut_short and place_of(stage) is not Place.TUNER:
                 raise MeasureTimeout("simulated: no answer in time")
             varied = random.Random(f"{self._options.seed}/{stage.id}")
-            result = result_type(stage.kind).fake(stage, seconds, varied).to_json()
+            result = kind_of(stage).result.fake(stage, seconds, varied).to_json()
             return {**result, "is_cut_short": True} if is_cut_short else result
 
         return replace(perform(work, worker="simulated"), seconds=seconds).report(attempt)

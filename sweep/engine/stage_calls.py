@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import DiskFull, PlanError, SweepError
 from sweep.files.sweep_dir import stage_folder
+from sweep.planning.kinds import kind_of
 from sweep.planning.results import (
     BuildResult,
     ImportResult,
     LoweredTask,
     LowerResult,
-    TuneResult,
-    result_type,
 )
 from sweep.running.contract import Attempt, Done, Failed
+from sweep.toolchain.compile_job import CompileJob
 
 if TYPE_CHECKING:
     from sweep.planning.stage import Stage
@@ -46,14 +46,12 @@ _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 CANDIDATE_MEMORY_BYTES = 4 * 2**30
 """What the build of one candidate may map: a schedule that unrolls without end fails alone."""
 
-_TIME_LIMIT_S = {"import": 600.0, "lower": 600.0, "build": 1200.0}
-
 
 @dataclass(frozen=True, slots=True)
 class CompileCall:
-    """A job for the forge: import, lower or build."""
+    """A job for the compile pool."""
 
-    job: str
+    job: CompileJob
     arguments: Mapping[str, Any]
     timeout_s: float
     folder: str
@@ -119,7 +117,7 @@ class Outcome:
         stage_id, number = attempt.stage.id, attempt.number
         if self.result is not None:
             try:
-                result = result_type(attempt.stage.kind).of_job(self.result)
+                result = kind_of(attempt.stage).result.of_job(self.result)
             except PlanError as error:
                 return Failed(stage_id, number, "Bug", str(error), self.seconds, self.worker)
             return Done(stage_id, number, result, self.seconds, self.worker)
@@ -158,24 +156,13 @@ def folder_of(stage: Stage) -> str:
 
 
 def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
-    """The forge's job for an import, lower or build stage."""
-    stage = attempt.stage
+    """The compile pool's job for a stage that is performed there."""
+    stage, kind = attempt.stage, kind_of(attempt.stage)
+    assert kind.limit_s is not None
     folder = folder_of(stage)
-    arguments: dict[str, Any] = {"options": _plain(stage.options), "out_dir": str(sweep_dir / folder)}
-    if stage.kind == "import":
-        arguments["hints"] = _plain(stage.hints)
-        job = "import_model"
-    elif stage.kind == "lower":
-        arguments["import_dir"] = str(sweep_dir / attempt.input("import", ImportResult).folder())
-        job = "lower_model"
-    else:
-        arguments["lower_dir"] = str(sweep_dir / attempt.input("lower", LowerResult).folder())
-        arguments["linker"] = stage.hints.get("linker")
-        arguments["records_dir"] = None
-        if "tune" in attempt.inputs:
-            arguments["records_dir"] = str(sweep_dir / attempt.input("tune", TuneResult).records_dir)
-        job = "build_artifact"
-    return CompileCall(job, arguments, _at_most(attempt, _TIME_LIMIT_S[stage.kind]), folder)
+    arguments = {**kind.arguments(stage, attempt.inputs, sweep_dir), "out_dir": str(sweep_dir / folder)}
+    job = CompileJob(kind.job, kind.error_class)
+    return CompileCall(job, _plain(arguments), _at_most(attempt, kind.limit_s), folder)
 
 
 def tune_call(attempt: Attempt) -> TuneCall:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from sweep.engine.stage_calls import TuneCall
 from sweep.toolchain.candidates.service import Arguments, CandidateSource
+from sweep.toolchain.compile_job import CompileJob
 
 __all__ = ["CandidateBuilder", "FutureCandidateService", "TunerWorker"]
 
@@ -17,7 +18,7 @@ __all__ = ["CandidateBuilder", "FutureCandidateService", "TunerWorker"]
 class CandidateBuilder(Protocol):
     """Submits a job to a compile pool, wherever that is."""
 
-    def __call__(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
+    def __call__(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
 
 
 class CandidateRunner(Protocol):

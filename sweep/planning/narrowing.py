@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from sweep.planning.stage import KINDS, Plan
+from sweep.planning.kinds import STAGE_KINDS
+from sweep.planning.stage import Plan
 from sweep.study.selection import Selection, select
 
 __all__ = ["narrowed"]
@@ -24,5 +25,5 @@ def narrowed(plan: Plan, selection: Selection) -> Plan:
         plan,
         cells=cells,
         stages={stage_id: stage for stage_id, stage in plan.stages.items() if stage_id in wanted},
-        naive={kind: naive[kind] for kind in KINDS if naive[kind]},
+        naive={kind: naive[kind] for kind in STAGE_KINDS.names() if naive[kind]},
     )

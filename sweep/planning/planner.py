@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sweep.errors import StudyError
+from sweep.planning.kinds import STAGE_KINDS
 from sweep.planning.order import by_information
 from sweep.planning.shared_stages import SharedStages
-from sweep.planning.stage import KINDS, Plan, PlannedCell
+from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells, left_out
 from sweep.study.spec import Study
+from sweep.suggestions import hint, listed
 
 __all__ = ["make_plan"]
 
@@ -23,6 +26,7 @@ def make_plan(study: Study, cluster: Cluster) -> Plan:
     Inputs come before what takes them, and the most informative cells before the rest (`sweep.planning.order`).
     Raises StudyError when the study does not go with the cluster.
     """
+    _check_simulated(cluster)
     with _uncollected():
         return _make_plan(study, cluster)
 
@@ -33,17 +37,26 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
     planned: list[PlannedCell | None] = [None] * len(grid)
     naive: Counter[str] = Counter()
     for index in by_information(study, grid):
-        stages = shared.of(grid[index])
-        planned[index] = PlannedCell(grid[index], stages)
-        naive.update(shared.by_id[stage].kind for stage in stages)
+        planned[index] = cell = shared.of(grid[index])
+        naive.update(shared.by_id[stage].kind for stage in cell.stages)
+    shared.complete()
     return Plan(
         study_name=study.name,
         cells=[cell for cell in planned if cell is not None],
         stages=shared.by_id,
-        naive={kind: naive[kind] for kind in KINDS if naive[kind]},
+        naive={kind: naive[kind] for kind in STAGE_KINDS.names() if naive[kind]},
         left_out=left_out(study, cluster),
         baseline=study.baseline,
     )
+
+
+def _check_simulated(cluster: Cluster) -> None:
+    """Raises StudyError where the cluster file gives seconds to a kind of stage that there is not."""
+    for name, seconds in cluster.simulate.stage_s.items():
+        if name not in STAGE_KINDS:
+            names = STAGE_KINDS.names()
+            problem, key = f"is no kind of stage{hint(name, names)}", f"simulate.stage_s.{name}"
+            raise StudyError(problem, file=cluster.path, key=key, value=seconds, allowed=listed(names))
 
 
 @contextmanager

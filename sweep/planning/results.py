@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sweep.errors import PlanError
+from sweep.files.sweep_dir import network_file
 from sweep.planning.disturbance import Disturbance
 from sweep.planning.json_record import JsonRecord, many, seldom
 
@@ -30,8 +31,10 @@ __all__ = [
     "StageResult",
     "TuneResult",
     "TunedTask",
-    "result_type",
+    "input_of",
 ]
+
+R = TypeVar("R", bound="StageResult")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class StageResult(JsonRecord):
         """Where a person finds what it has left, relative to the sweep directory."""
         return self.dir
 
+    @property
+    def shown_file(self) -> str:
+        """Of its files, the one to look at; empty for the folder of them."""
+        return ""
+
     def folder(self) -> str:
         """Its `dir`. Raises PlanError where it has left no files."""
         if self.dir is None:
@@ -103,6 +111,11 @@ class ImportResult(StageResult):
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
         return cls(params_bytes=0, reference=True, import_s=seconds)
+
+    @property
+    def shown_file(self) -> str:
+        """The network in a form for other runtimes; TVM's module where there is none."""
+        return next(map(network_file, self.formats), "module.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +153,10 @@ class LowerResult(StageResult):
         workload = hashlib.sha256(stage.id.encode()).hexdigest()[:16]
         tasks = (LoweredTask(workload, "simulated", family=workload),)
         return cls(functions=1, tasks=tasks, target_json="{}", lower_s=seconds)
+
+    @property
+    def shown_file(self) -> str:
+        return "module.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +249,10 @@ class BuildResult(StageResult):
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
         return cls(artifact_bytes=draw.randrange(10**5, 10**7), build_s=seconds, target_json="{}")
+
+    @property
+    def shown_file(self) -> str:
+        return "lib.so"
 
     @property
     def key_figures(self) -> Mapping[str, Any]:
@@ -329,17 +350,12 @@ class Measurement(StageResult):
 
 
 _REPEATS_FAKED = 3
-_TYPES: Mapping[str, type[StageResult]] = {
-    "import": ImportResult,
-    "lower": LowerResult,
-    "tune": TuneResult,
-    "build": BuildResult,
-    "measure": Measurement,
-}
 
 
-def result_type(kind: str) -> type[StageResult]:
-    """Of a kind of stage. Raises PlanError for an unknown one."""
-    if kind not in _TYPES:
-        raise PlanError(f"{kind!r} is no kind of stage; there are {', '.join(_TYPES)}")
-    return _TYPES[kind]
+def input_of(inputs: Mapping[str, StageResult], role: str, of: type[R]) -> R:
+    """The result that a stage was given for a role. Raises PlanError where there is none of this type."""
+    result = inputs.get(role)
+    if not isinstance(result, of):
+        given = "none" if result is None else type(result).__name__
+        raise PlanError(f"a stage needs a {role}, as {of.__name__}, and was given {given}")
+    return result

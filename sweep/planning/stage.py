@@ -9,10 +9,7 @@ from typing import Any
 from sweep.study.grid import LeftOut
 from sweep.study.spec import Cell
 
-__all__ = ["KINDS", "Plan", "PlannedCell", "Stage"]
-
-KINDS = ("import", "lower", "tune", "build", "measure")
-"""In the order in which a cell needs them."""
+__all__ = ["Plan", "PlannedCell", "Stage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +18,13 @@ class Stage:
 
     id: str
     kind: str
+    """A name in `sweep.planning.kinds`."""
     options: Mapping[str, Any]
     """What decides the result; hashed into the id. Shared between stages: never changed in place."""
     hints: Mapping[str, Any]
     """What helps to do the work and does not change the result: paths, names; not hashed."""
     inputs: tuple[str, ...]
-    """Ids of the stages whose results it takes."""
+    """Ids of the stages whose results it takes; their kind names the role of each (`kinds.inputs_by_role`)."""
     label: str
     """For people: `tune squeezenet O3 native xgb on local-native`."""
 
@@ -37,7 +35,14 @@ class PlannedCell:
 
     cell: Cell
     stages: tuple[str, ...]
-    """Ids, in order; the last is its measure stage."""
+    """Ids, inputs before what takes them."""
+    goals: tuple[str, ...] = ()
+    """Those of its stages that it takes for their own sake: it is settled when all of them are. The last of its stages
+    where none is named."""
+
+    def __post_init__(self) -> None:
+        if not self.goals:
+            object.__setattr__(self, "goals", self.stages[-1:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.planning.stage import KINDS, Plan, Stage
-from sweep.planning.trial_count import ASSUMED_TASKS, TRIAL_S, Tasks, TrialCount, count_trials, trials_at_most
+from sweep.planning.kinds import STAGE_KINDS, kind_of
+from sweep.planning.stage import Plan, Stage
+from sweep.planning.trial_count import TrialCount, count_trials
+from sweep.planning.trial_limits import ASSUMED_TASKS, Tasks
 
-__all__ = ["UNIT_COSTS_S", "KindSummary", "PlanSummary", "explain"]
-
-UNIT_COSTS_S: Mapping[str, float] = {"import": 1.5, "lower": 1.5, "build": 4.0, "trial": TRIAL_S, "measure": 4.0}
-"""Seconds for one, roughly, for networks between SqueezeNet and ResNet-50 on two cores; a measurement's repeats come on
-top. Replaced by what the ledger measured wherever it has one of the kind."""
+__all__ = ["KindSummary", "PlanSummary", "explain"]
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
@@ -104,8 +102,8 @@ def explain(
     costs = _Costs(plan.stages.values(), seconds)
     unique: Counter[str] = Counter()
     cached: Counter[str] = Counter()
-    remaining: dict[str, float] = dict.fromkeys(KINDS, 0.0)
-    spent: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    remaining: defaultdict[str, float] = defaultdict(float)
+    spent: defaultdict[str, float] = defaultdict(float)
     for stage in plan.stages.values():
         unique[stage.kind] += 1
         cost_s = costs.of(stage)
@@ -124,14 +122,14 @@ def explain(
             naive_s=spent[kind] / unique[kind] * plan.naive.get(kind, 0),
             is_measured=costs.is_measured(kind),
         )
-        for kind in KINDS
+        for kind in STAGE_KINDS.names()
         if unique[kind]
     )
     trials = count_trials(plan, done, lowered)
     return PlanSummary(
         study_name=plan.study_name,
         cells=len(plan.cells),
-        cells_done=sum(planned.stages[-1] in done for planned in plan.cells),
+        cells_done=sum(all(goal in done for goal in planned.goals) for planned in plan.cells),
         kinds=kinds,
         trials=trials,
         notes=tuple(_notes(plan, trials, any(kind.is_measured for kind in kinds))),
@@ -139,7 +137,7 @@ def explain(
 
 
 class _Costs:
-    """Seconds a stage takes: its own if it was run, else the mean of its kind, else the table's."""
+    """Seconds a stage takes: its own if it was run, else the mean of its kind, else what its kind says."""
 
     def __init__(self, stages: Iterable[Stage], seconds: Mapping[str, float]) -> None:
         self._seconds = seconds
@@ -149,30 +147,19 @@ class _Costs:
             for stage in stages:
                 if stage.id in seconds:
                     total[stage.kind] = total.get(stage.kind, 0.0) + seconds[stage.id]
-                    units[stage.kind] = units.get(stage.kind, 0.0) + self._units(stage)
+                    units[stage.kind] = units.get(stage.kind, 0.0) + kind_of(stage).units(stage)
         self._measured_s = {kind: total[kind] / units[kind] for kind in total if units[kind] > 0}
 
     def of(self, stage: Stage) -> float:
         if stage.id in self._seconds:
             return self._seconds[stage.id]
-        unit_s = self._measured_s.get(stage.kind, UNIT_COSTS_S["trial" if stage.kind == "tune" else stage.kind])
-        return unit_s * self._units(stage) + (0.0 if self.is_measured(stage.kind) else self._repeats_s(stage))
+        kind = kind_of(stage)
+        if self.is_measured(stage.kind):
+            return self._measured_s[stage.kind] * kind.units(stage)
+        return kind.cost_s * kind.units(stage) + kind.fixed_s(stage)
 
     def is_measured(self, kind: str) -> bool:
         return kind in self._measured_s
-
-    @staticmethod
-    def _units(stage: Stage) -> float:
-        if stage.kind != "tune":
-            return 1.0
-        return float(trials_at_most(stage))
-
-    @staticmethod
-    def _repeats_s(stage: Stage) -> float:
-        if stage.kind != "measure":
-            return 0.0
-        measure = stage.options["measure"]
-        return float((measure["repeat"] + measure["warmup"]) * measure["min_repeat_ms"] / 1e3)
 
 
 def _notes(plan: Plan, trials: TrialCount, is_measured: bool) -> Iterable[str]:

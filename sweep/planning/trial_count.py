@@ -3,41 +3,22 @@
 Stages of one tuner, target and device tune as one pool: a workload that several networks have is tuned once, a trivial
 one (nothing in it to decide) gets one trial. Of workloads of one family (the same heavy block, with something else
 around it) one gets its trials, and the others a few for what it has found. Which tasks a network has is known once it
-is lowered; until then it is taken to have `ASSUMED_TASKS`, none of them shared.
+is lowered; until then it is taken to have `trial_limits.ASSUMED_TASKS`, none of them shared.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sweep.planning.kinds import place_of
 from sweep.planning.results import LoweredTask
 from sweep.planning.stage import Plan, Stage
+from sweep.planning.stage_kind import Place
+from sweep.planning.trial_limits import RELATIVE_TRIALS, Tasks, shared_limits, trials_alone, trials_at_most
 
-__all__ = [
-    "ASSUMED_TASKS",
-    "RELATIVE_TRIALS",
-    "TRIAL_S",
-    "TrialCount",
-    "count_trials",
-    "trials_at_most",
-    "trials_together",
-]
-
-ASSUMED_TASKS = 25
-"""Tasks of a network whose tasks are not known yet: 20 to 40 in networks between SqueezeNet and ResNet-50."""
-
-RELATIVE_TRIALS = 2
-"""Trials of a workload whose relative (the same heavy block, with something else around it) has all the trials that a
-task may have: the relative's best schedule when there is one, and when it is done."""
-
-TRIAL_S = 0.4
-"""Seconds for one trial, roughly, on two cores."""
-
-Tasks = Sequence[LoweredTask]
-"""Of a lowered network."""
+__all__ = ["TrialCount", "count_trials", "trials_together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +45,7 @@ def count_trials(plan: Plan, done: Container[str] = (), lowered: Mapping[str, Ta
     lowered = lowered or {}
     pools: dict[str, list[Stage]] = {}
     for stage in plan.stages.values():
-        if stage.kind == "tune":
+        if place_of(stage) is Place.TUNER:
             pools.setdefault(str(stage.hints["tuner_key"]), []).append(stage)
     tune_stages = [stage for stages in pools.values() for stage in stages]
     cells = Counter(stage for planned in plan.cells for stage in planned.stages)
@@ -79,18 +60,6 @@ def count_trials(plan: Plan, done: Container[str] = (), lowered: Mapping[str, Ta
         networks=len(tune_stages),
         networks_known=sum(_tasks(stage, lowered) is not None for stage in tune_stages),
     )
-
-
-def trials_at_most(stage: Stage, tasks: Tasks | None = None) -> int:
-    """Candidates that a tune stage may measure on its own, with an even share of what is for its whole pool.
-
-    tasks: of the network that it tunes, if they are known.
-    """
-    limits = _shared_limits(stage, 1)
-    per_task = stage.options["tuner"]["options"].get("trials_per_task")
-    if per_task is not None:
-        limits.append(_trials_alone(tasks, int(per_task)))
-    return min(limits)
 
 
 def trials_together(tasks: Iterable[LoweredTask], per_task: int, tuned: Tasks = ()) -> int:
@@ -113,32 +82,14 @@ def _of_pool(stages: Sequence[Stage], lowered: Mapping[str, Tasks], tuned: Tasks
     """For what these stages of one pool have between them, but for tasks that are tuned."""
     if not stages:
         return 0
-    limits = _shared_limits(stages[0], len(stages))
+    limits = shared_limits(stages[0], len(stages))
     per_task = stages[0].options["tuner"]["options"].get("trials_per_task")
     if per_task is not None:
         found = [_tasks(stage, lowered) for stage in stages]
-        unknown = sum(_trials_alone(None, int(per_task)) for tasks in found if tasks is None)
+        unknown = sum(trials_alone(None, int(per_task)) for tasks in found if tasks is None)
         known = (task for tasks in found for task in tasks or ())
         limits.append(unknown + trials_together(known, int(per_task), tuned))
     return min(limits)
-
-
-def _shared_limits(stage: Stage, sharers: int) -> list[int]:
-    """What `trials_total` and `hours`, which are for a whole pool, leave so many of its stages."""
-    options = stage.options["tuner"]["options"]
-    share = sharers / max(1, stage.hints.get("members", 1))
-    limits = []
-    if options.get("trials_total") is not None:
-        limits.append(math.ceil(options["trials_total"] * share))
-    if options.get("hours") is not None:
-        limits.append(math.ceil(options["hours"] * 3600 / TRIAL_S * share))
-    return limits
-
-
-def _trials_alone(tasks: Tasks | None, per_task: int) -> int:
-    if tasks is None:
-        return ASSUMED_TASKS * per_task
-    return sum(1 if task.trivial else per_task for task in tasks)
 
 
 def _tasks(stage: Stage, lowered: Mapping[str, Tasks]) -> Tasks | None:

@@ -11,6 +11,7 @@ from typing import Any
 from sweep.analysis.answer import answer, best_cells
 from sweep.analysis.formatting import as_bytes, as_duration, plural
 from sweep.analysis.results import Results
+from sweep.planning.kinds import STAGE_KINDS
 from sweep.report.best import best_table, cards
 from sweep.report.device_table import device_table
 from sweep.report.figures import Figure, figures
@@ -27,7 +28,6 @@ _FIGURES_SHOWN = 40
 OWN_UI = "http://127.0.0.1:5000"
 """Where `sweep ui DIR` serves when it is told nothing else."""
 _VERSIONS = "versions."
-_STAGES = ("import", "lower", "tune", "build", "measure")
 
 
 def render_page(results: Results) -> str:
@@ -118,8 +118,8 @@ def _counts(results: Results) -> str:
 
 def _in_order(kinds: Iterable[str]) -> list[str]:
     """Kinds of stages in the order of the work, then what else there is."""
-    given = list(kinds)
-    return sorted(given, key=lambda kind: _STAGES.index(kind) if kind in _STAGES else len(_STAGES))
+    given, known = list(kinds), STAGE_KINDS.names()
+    return [kind for kind in known if kind in given] + [kind for kind in given if kind not in known]
 
 
 def _tuning(results: Results) -> Mapping[str, Any]:

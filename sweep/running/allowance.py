@@ -8,11 +8,13 @@ seconds since the run began; nothing here reads a clock.
 from __future__ import annotations
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sweep.planning.kinds import kind_of, kinds_after, place_of
 from sweep.planning.stage import Plan, Stage
-from sweep.planning.summary import UNIT_COSTS_S
+from sweep.planning.stage_kind import Place
 from sweep.running.contract import tuner_key
 from sweep.running.ledger.state import FinishedStage
 
@@ -68,13 +70,13 @@ class Allowance:
         if self._is_limited:
             self._took_s.update((stage_id, one.seconds) for stage_id, one in done.items())
             for stage in plan.stages.values():
-                if stage.kind == "tune":
+                if place_of(stage) is Place.TUNER:
                     self._waiting.setdefault(tuner_key(stage), set()).add(stage.id)
         self._members = {pool: len(stages) for pool, stages in self._waiting.items()}
 
     def of(self, stage: Stage, now_s: float) -> Allowed:
         """What an attempt that begins now may take."""
-        if stage.kind != "tune":
+        if place_of(stage) is not Place.TUNER:
             return Allowed(self._of_cell(stage))
         by_cell = None if self.cell_s is None else self.cell_s * self._members[tuner_key(stage)]
         if self._run_s is None:
@@ -88,7 +90,7 @@ class Allowance:
         """A stage is over: it is done and `took_s`, or there will be no more of it. Its pool may not need its share."""
         if took_s is not None and self._is_limited:
             self._took_s[stage.id] = took_s
-        pool = self._waiting.get(tuner_key(stage)) if stage.kind == "tune" else None
+        pool = self._waiting.get(tuner_key(stage)) if place_of(stage) is Place.TUNER else None
         if pool is not None:
             pool.discard(stage.id)
 
@@ -104,7 +106,7 @@ class Allowance:
             seen.add(stage_id)
             below = self._plan.stages[stage_id]
             work.extend(below.inputs)
-            if below.kind != "tune":
+            if place_of(below) is not Place.TUNER:
                 spent += self._took_s.get(stage_id, 0.0)
         return self.cell_s - spent
 
@@ -122,20 +124,24 @@ class Allowance:
         return self._begun[key]
 
     def _afterwards_s(self) -> float:
-        """Seconds of the builds and measurements that wait for tuning, by what such stages have taken so far."""
-        done: dict[str, list[float]] = {"build": [], "measure": []}
-        devices: dict[str, int] = {}
-        builds = 0
+        """Seconds of the builds and measurements that wait for tuning, by what such stages have taken so far.
+
+        Devices work side by side, so the one that has most to do counts.
+        """
+        took_s: dict[str, list[float]] = {kind: [] for kind in kinds_after(Place.TUNER)}
+        waiting: Counter[tuple[str, str | None]] = Counter()
+        """Stages by kind and device."""
         for stage in self._plan.stages.values():
-            took_s = self._took_s.get(stage.id)
-            if stage.kind not in done:
+            if stage.kind not in took_s:
                 continue
-            if took_s is not None:
-                done[stage.kind].append(took_s)
-            elif stage.kind == "build":
-                builds += 1
+            if stage.id in self._took_s:
+                took_s[stage.kind].append(self._took_s[stage.id])
             else:
-                device = str(stage.options.get("device"))
-                devices[device] = devices.get(device, 0) + 1
-        mean_s = {kind: sum(took) / len(took) if took else UNIT_COSTS_S[kind] for kind, took in done.items()}
-        return builds * mean_s["build"] + max(devices.values(), default=0) * mean_s["measure"]
+                is_measured = place_of(stage) is Place.DEVICE
+                waiting[stage.kind, str(stage.options.get("device")) if is_measured else None] += 1
+        busy_s: defaultdict[str | None, float] = defaultdict(float)
+        for (kind, device), stages in waiting.items():
+            took = took_s[kind]
+            busy_s[device] += stages * (sum(took) / len(took) if took else kind_of(kind).cost_s)
+        compiling_s = busy_s.pop(None, 0.0)
+        return compiling_s + max(busy_s.values(), default=0.0)

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sweep.errors import PlanError
-from sweep.planning.results import StageResult
+from sweep.planning.kinds import place_of
+from sweep.planning.results import StageResult, input_of
+from sweep.planning.stage_kind import Place
 from sweep.running.slots import Need
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ class Attempt:
 
     def input(self, role: str, of: type[R]) -> R:
         """The input of a role. Raises PlanError where there is none of this type."""
-        result = self.inputs.get(role)
-        if not isinstance(result, of):
-            raise PlanError(f"{self.stage.label} needs a {role}, as {of.__name__}, and was given {result!r}")
-        return result
+        return input_of(self.inputs, role, of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +102,15 @@ class Engine(Protocol):
 def needs_of(stage: Stage) -> tuple[Need, ...]:
     """Slots that an attempt of this stage holds while it runs.
 
-    Import, lower and build share the cores given to compilation. All lowered modules of one tuner are tuned together,
-    as a pool, and hold one slot; its records have one writer, the tuner. A measurement holds one of its device's turns.
+    `Place` says why. Raises StudyError for a stage of an unknown kind.
     """
-    if stage.kind == "tune":
-        return (Need("tune", party=tuner_key(stage)),)
-    if stage.kind == "measure":
-        return (Need(f"device:{stage.options['device']}"),)
-    return (Need("compile"),)
+    match place_of(stage):
+        case Place.TUNER:
+            return (Need("tune", party=tuner_key(stage)),)
+        case Place.DEVICE:
+            return (Need(f"device:{stage.options['device']}"),)
+        case Place.COMPILE:
+            return (Need("compile"),)
 
 
 def tuner_key(stage: Stage) -> str:

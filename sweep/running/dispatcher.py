@@ -14,8 +14,10 @@ from functools import partial
 from typing import Any
 
 from sweep.errors import CellTimeout
+from sweep.planning.kinds import inputs_by_role, place_of
 from sweep.planning.results import TuneResult
 from sweep.planning.stage import Plan, Stage
+from sweep.planning.stage_kind import Place
 from sweep.running.allowance import Allowance, Allowed
 from sweep.running.contract import Attempt, Done, Engine, Failed, Progress, Report
 from sweep.running.events import (
@@ -140,7 +142,7 @@ class Dispatcher:
     def _take_failure(self, report: Failed, stage: Stage) -> None:
         allowed = self._allowed.pop(stage.id, None)
         limit_s = None if allowed is None else allowed.seconds
-        if limit_s is not None and stage.kind != "tune" and report.seconds >= limit_s:
+        if limit_s is not None and place_of(stage) is not Place.TUNER and report.seconds >= limit_s:
             told = f"{stage.kind} took longer than the {limit_s:.0f} s left of budget.cell_minutes: {report.error}"
             report = replace(report, error_class=CellTimeout.__name__, error=told)
         will_retry = self._machine.would_retry(stage.id, report.error_class)
@@ -205,7 +207,8 @@ class Dispatcher:
 
     def _begin(self, stage: Stage, number: int, limit_s: float | None) -> None:
         done = self._ledger.state.done
-        inputs = {self._plan.stages[need].kind: done[need].result for need in stage.inputs}
+        roles = inputs_by_role(stage, self._plan.stages)
+        inputs = {role: done[need].result for role, need in roles.items()}
         self._observers.attempt_started(stage, number)
         self._engine.start(Attempt(stage, number, inputs, limit_s))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from sweep.planning.kinds import place_of
 from sweep.planning.stage import Plan
+from sweep.planning.stage_kind import Place
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.state import FailedStage
 from sweep.running.options import RunOptions
@@ -30,7 +32,7 @@ def usable_results(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOpti
             continue
         if one.seq < newest[stage.id] or (options.retry_failed and one.result.disturbances):
             continue
-        if stage.kind == "tune":
+        if place_of(stage) is Place.TUNER:
             newest[stage.id] = math.inf if one.is_cut_short else one.seq
             if one.is_cut_short:
                 continue

@@ -12,12 +12,14 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.artifacts import compile_candidate
 from sweep.toolchain.candidates.service import CandidateSource
+from sweep.toolchain.compile_job import BUILD_CANDIDATE
 from sweep.toolchain.native_log import NativeRecord
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 
@@ -26,7 +28,7 @@ __all__ = ["build_candidate_from_record", "recorded_schedule", "replay"]
 
 def recorded_schedule(native: NativeRecord) -> CandidateSource:
     """A candidate that is made again from its record."""
-    job = f"{__name__}:{build_candidate_from_record.__name__}"
+    job = replace(BUILD_CANDIDATE, function=f"{__name__}:{build_candidate_from_record.__name__}")
     return CandidateSource(job, {"workload": native.workload, "record": native.record})
 
 

@@ -17,6 +17,7 @@ from sweep.core_sharing import freeze, is_frozen, members
 from sweep.devices.leasing.cores import core_lock
 from sweep.devices.processes import identify
 from sweep.errors import BuildFailed
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from tests.devices.parts import LAST_CORE, until
 
@@ -65,7 +66,7 @@ def cpu_ns(pids: list[int]) -> dict[int, int]:
 
 def burning(forge: CompilePool, pid_file: Path) -> list[int]:
     """A child and a process that it started, both at work."""
-    forge.submit(f"{JOBS}:burn_with_grandchild", {"pid_file": str(pid_file)})
+    forge.submit(CompileJob(f"{JOBS}:burn_with_grandchild"), {"pid_file": str(pid_file)})
     until(lambda: pid_file.exists() and len(pid_file.read_text().split()) == 2, "both at work")
     return [int(pid) for pid in pid_file.read_text().split()]
 
@@ -118,7 +119,7 @@ def test_another_core_is_no_business_of_theirs(forge: CompilePool, tmp_path: Pat
 def test_a_child_that_comes_while_the_core_is_held_waits(forge: CompilePool, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with core_lock(tmp_path, (LAST_CORE,)):
-        done = forge.submit(f"{JOBS}:note", {"path": str(mark), "text": "here"})
+        done = forge.submit(CompileJob(f"{JOBS}:note"), {"path": str(mark), "text": "here"})
         until(lambda: any(is_frozen(int(entry.name.split("-")[0])) for entry in entries(tmp_path)), "it waits")
         assert not mark.exists()
         assert not done.done()
@@ -135,7 +136,7 @@ def test_a_measurer_that_is_killed_leaves_nobody_frozen(forge: CompilePool, tmp_
 
 def test_the_time_limit_does_not_count_the_time_frozen(forge: CompilePool, tmp_path: Path) -> None:
     limit_s, mark = 0.5, tmp_path / "mark"
-    done = forge.submit(f"{JOBS}:wait_for_file", {"path": str(mark)}, limit_s)
+    done = forge.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(mark)}, limit_s)
     until(lambda: bool(entries(tmp_path)), "it has begun")
     with core_lock(tmp_path, (LAST_CORE,)):
         time.sleep(2 * limit_s)
@@ -144,7 +145,7 @@ def test_the_time_limit_does_not_count_the_time_frozen(forge: CompilePool, tmp_p
 
 
 def test_a_child_that_does_nothing_ends_at_its_limit_all_the_same(forge: CompilePool, tmp_path: Path) -> None:
-    done = forge.submit(f"{JOBS}:build_forever", {}, 0.5)
+    done = forge.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {}, 0.5)
     until(lambda: bool(entries(tmp_path)), "it has begun")
     with core_lock(tmp_path, (LAST_CORE,)):
         pass
@@ -155,19 +156,19 @@ def test_a_child_that_does_nothing_ends_at_its_limit_all_the_same(forge: Compile
 
 def test_cores_of_its_own_come_first(mixed: CompilePool, tmp_path: Path) -> None:
     release = tmp_path / "release"
-    jobs = [mixed.submit(f"{JOBS}:wait_for_file", {"path": str(release)})]
-    jobs.append(mixed.submit(f"{JOBS}:note", {"path": str(tmp_path / "mark"), "text": ""}))
+    jobs = [mixed.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(release)})]
+    jobs.append(mixed.submit(CompileJob(f"{JOBS}:note"), {"path": str(tmp_path / "mark"), "text": ""}))
     assert jobs[1].result(30) == {"cores": [LAST_CORE]}
     release.touch()
     assert jobs[0].result(30) == {}
-    assert mixed.submit(f"{JOBS}:note", {"path": str(tmp_path / "mark"), "text": ""}).result(30) == {
+    assert mixed.submit(CompileJob(f"{JOBS}:note"), {"path": str(tmp_path / "mark"), "text": ""}).result(30) == {
         "cores": OTHERS or [LAST_CORE]
     }
 
 
 def test_a_frozen_child_moves_to_a_core_that_is_free(mixed: CompilePool, tmp_path: Path) -> None:
     release = tmp_path / "release"
-    first = mixed.submit(f"{JOBS}:wait_for_file", {"path": str(release)})
+    first = mixed.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(release)})
     pids = burning(mixed, tmp_path / "pids")
     with core_lock(tmp_path, (LAST_CORE,)):
         assert all(is_frozen(pid) for pid in pids)
@@ -183,9 +184,9 @@ def test_a_frozen_child_moves_to_a_core_that_is_free(mixed: CompilePool, tmp_pat
 
 def test_one_that_waits_for_the_core_moves_too(mixed: CompilePool, tmp_path: Path) -> None:
     release = tmp_path / "release"
-    first = mixed.submit(f"{JOBS}:wait_for_file", {"path": str(release)})
+    first = mixed.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(release)})
     with core_lock(tmp_path, (LAST_CORE,)):
-        second = mixed.submit(f"{JOBS}:note", {"path": str(tmp_path / "mark"), "text": ""})
+        second = mixed.submit(CompileJob(f"{JOBS}:note"), {"path": str(tmp_path / "mark"), "text": ""})
         until(lambda: any(is_frozen(int(entry.name.split("-")[0])) for entry in entries(tmp_path)), "it waits")
         release.touch()
         assert first.result(30) == {}
@@ -193,7 +194,7 @@ def test_one_that_waits_for_the_core_moves_too(mixed: CompilePool, tmp_path: Pat
 
 
 def test_the_register_is_empty_at_the_end_however_they_end(mixed: CompilePool, tmp_path: Path) -> None:
-    jobs = [mixed.submit(f"{JOBS}:{name}", {}) for name in ("echo", "crash", "leave", "stumble") * 3]
+    jobs = [mixed.submit(CompileJob(f"{JOBS}:{name}"), {}) for name in ("echo", "crash", "leave", "stumble") * 3]
     for job in jobs:
         job.exception(30)
     assert not entries(tmp_path)
@@ -238,7 +239,7 @@ def test_a_pid_that_was_handed_out_again_is_left_alone(tmp_path: Path) -> None:
 def test_two_forges_and_two_measurers_share_a_core(forge: CompilePool, tmp_path: Path) -> None:
     """Short jobs come and go all the time; whoever is there when the core is taken gets nothing of it."""
     with CompilePool(0, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as other:
-        jobs = [one.submit(f"{JOBS}:burn", {"cpu_s": 0.01}) for one in (forge, other) * 12]
+        jobs = [one.submit(CompileJob(f"{JOBS}:burn"), {"cpu_s": 0.01}) for one in (forge, other) * 12]
         seen = 0
         while not all(job.done() for job in jobs):
             with core_lock(tmp_path, (LAST_CORE,)):

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from sweep.analysis.outcome import MEASURED
-from sweep.planning.trial_count import RELATIVE_TRIALS
+from sweep.planning.trial_limits import RELATIVE_TRIALS
 from tests.devices.parts import until
 from tests.end_to_end.place import LIMIT_S, Ended, Place, is_open, listening
 

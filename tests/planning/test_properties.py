@@ -13,23 +13,29 @@ from hypothesis import strategies as st
 
 from sweep.errors import StudyError
 from sweep.planning.fingerprint import fingerprint
+from sweep.planning.kinds import STAGE_KINDS, kind_of
 from sweep.planning.planner import make_plan
-from sweep.planning.stage import KINDS, Plan, Stage
+from sweep.planning.stage import Plan, Stage
+from sweep.planning.stages.measure import work_of
 from sweep.planning.versions import versions_of
 from sweep.study.grid import cells
 from sweep.study.spec import Cell, Study
 from tests.planning.grids import TARGETS, TUNERS, cluster, model, rules, studies
 
+KINDS = STAGE_KINDS.names()
 GRIDS = settings(deadline=None, max_examples=60)
 
 
 def _content(stage: Stage) -> dict[str, Any]:
-    runtime = stage.options.get("runtime", "tvm")
+    kind = kind_of(stage)
+    by: tuple[tuple[str, ...] | None, str] = (None, "")
+    if stage.kind == "measure":
+        by = work_of(stage.options["runtime"])
     return {
         "kind": stage.kind,
         "options": stage.options,
         "inputs": list(stage.inputs),
-        "versions": dict(versions_of(stage.kind, runtime)),
+        "versions": dict(versions_of(kind, *by)),
     }
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sweep.errors import PlanError
 from sweep.planning.disturbance import Disturbance
+from sweep.planning.kinds import STAGE_KINDS, kind_of
 from sweep.planning.results import (
     BuildResult,
     ImportResult,
@@ -19,9 +20,11 @@ from sweep.planning.results import (
     Measurement,
     StageResult,
     TuneResult,
-    result_type,
+    input_of,
 )
-from sweep.planning.stage import KINDS, Stage
+from sweep.planning.stage import Stage
+
+KINDS = STAGE_KINDS.names()
 
 TASK = {"workload": "e160", "name": "matmul1", "weight": 1, "trivial": False}
 TUNED = {
@@ -120,7 +123,7 @@ WRITTEN: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("kind", "payload"), [(kind, one) for kind, ones in WRITTEN.items() for one in ones])
 def test_a_result_of_an_older_sweep_keeps_every_key_and_value(kind: str, payload: dict[str, Any]) -> None:
-    result = result_type(kind).of_job(payload)
+    result = kind_of(kind).result.of_job(payload)
 
     assert result.to_json() == payload
     assert type(result).from_json(json.loads(json.dumps(result.to_json()))) == result
@@ -128,7 +131,7 @@ def test_a_result_of_an_older_sweep_keeps_every_key_and_value(kind: str, payload
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_keys_that_are_missing_null_or_unknown_are_no_trouble(kind: str) -> None:
-    of = result_type(kind)
+    of = kind_of(kind).result
 
     assert of.from_json({}) == of.from_json(dict.fromkeys(of().to_json())) == of.from_json({"unheard_of": 1}) == of()
 
@@ -148,11 +151,11 @@ def test_a_task_of_an_older_version_is_its_own_family() -> None:
 def test_made_up_results_vary_with_the_stage_and_come_out_the_same_again(kind: str) -> None:
     stage = Stage("id", kind, {"measure": {"repeat": 5}}, {}, (), "a stage")
 
-    results = [result_type(kind).fake(stage, 2.5, Random(seed)) for seed in (1, 1, 2)]
+    results = [kind_of(kind).result.fake(stage, 2.5, Random(seed)) for seed in (1, 1, 2)]
 
     assert results[0] == results[1]
     assert (results[0] != results[2]) == (kind in ("build", "measure"))
-    assert type(results[0]) is result_type(kind)
+    assert type(results[0]) is kind_of(kind).result
 
 
 def test_a_measurement_in_one_go_is_its_only_block() -> None:
@@ -179,9 +182,12 @@ def test_a_replayed_measurement_says_so_and_other_results_do_not_change() -> Non
     assert BuildResult().replayed_from("s") == BuildResult()
 
 
-def test_an_unknown_kind_has_no_result() -> None:
-    with pytest.raises(PlanError, match="'evaluate' is no kind of stage; there are import, lower, tune"):
-        result_type("evaluate")
+def test_an_input_of_another_type_than_the_job_takes_is_refused() -> None:
+    assert input_of({"build": BuildResult(lib="x")}, "build", BuildResult).lib == "x"
+    with pytest.raises(PlanError, match="needs a build, as BuildResult, and was given LowerResult"):
+        input_of({"build": LowerResult()}, "build", BuildResult)
+    with pytest.raises(PlanError, match="needs a build, as BuildResult, and was given none"):
+        input_of({}, "build", BuildResult)
 
 
 @given(st.builds(Measurement, run_secs=st.lists(st.floats(1e-9, 1.0)).map(tuple), is_cut_short=st.booleans()))

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from sweep.planning.kinds import kind_of
 from sweep.planning.planner import make_plan
-from sweep.planning.summary import UNIT_COSTS_S, duration, explain
-from sweep.planning.trial_count import ASSUMED_TASKS
+from sweep.planning.summary import duration, explain
+from sweep.planning.trial_limits import ASSUMED_TASKS
 from sweep.study.spec import TunerSpec
 from tests.planning.grids import TUNERS, cluster, device, model, study
 
@@ -22,7 +23,7 @@ def test_nothing_done() -> None:
     assert summary["stages"] == {"import": 1, "lower": 4, "tune": 4, "build": 8, "measure": 10}
     assert summary["naive_stages"] == PLAN.naive
     assert set(summary["cached"].values()) == {0}
-    assert summary["estimate_s"]["import"] == UNIT_COSTS_S["import"]
+    assert summary["estimate_s"]["import"] == kind_of("import").cost_s
     assert summary["estimate_total_s"] == pytest.approx(sum(summary["estimate_s"].values()), abs=1)
     assert summary["naive_estimate_total_s"] > summary["estimate_total_s"]
     json.dumps(summary, allow_nan=False)
@@ -62,7 +63,7 @@ def test_measured_seconds_replace_the_table() -> None:
     lowered = [stage.id for stage in PLAN.stages.values() if stage.kind == "lower"]
     summary = explain(PLAN, {lowered[0]: 40.0, lowered[1]: 60.0}).as_dict()
     assert summary["estimate_s"]["lower"] == 2 * 50.0
-    assert summary["estimate_s"]["import"] == UNIT_COSTS_S["import"]
+    assert summary["estimate_s"]["import"] == kind_of("import").cost_s
     tuned = [stage.id for stage in PLAN.stages.values() if stage.kind == "tune"]
     assert explain(PLAN, {tuned[0]: 10.0}).as_dict()["estimate_s"]["tune"] == pytest.approx(30.0)
 

@@ -11,7 +11,8 @@ from sweep.planning.planner import make_plan
 from sweep.planning.results import LoweredTask
 from sweep.planning.stage import Plan
 from sweep.planning.summary import explain
-from sweep.planning.trial_count import ASSUMED_TASKS, RELATIVE_TRIALS, count_trials
+from sweep.planning.trial_count import count_trials
+from sweep.planning.trial_limits import ASSUMED_TASKS, RELATIVE_TRIALS
 from sweep.study.spec import TunerSpec
 from tests.planning.grids import cluster, device, model, study
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from sweep.planning.results import LowerResult, StageResult, TuneResult, result_type
+from sweep.planning.kinds import kind_of
+from sweep.planning.results import LowerResult, StageResult, TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.running.driver import RunOptions, drive
@@ -55,7 +56,7 @@ class ChosenEngine:
 
 def marked(stage: Stage, **fields: Any) -> StageResult:
     """A result that tells of which stage it is, in whichever of these fields its kind has."""
-    return result_type(stage.kind).from_json({"target_json": stage.id, "records_dir": stage.id, **fields})
+    return kind_of(stage).result.from_json({"target_json": stage.id, "records_dir": stage.id, **fields})
 
 
 def done(attempt: Attempt) -> Done:

@@ -11,6 +11,8 @@ import pytest
 
 import sweep
 from sweep.errors import StudyError
+from sweep.planning.kinds import kind_of
+from sweep.planning.stages.measure import work_of
 from sweep.planning.versions import versions_of
 from sweep.study.runtimes import RUNTIMES, Runtime, only_on_this_host, runtime_of, title_of
 from sweep.study.spec import TVM, is_compiled
@@ -82,9 +84,9 @@ def test_runtimes_of_this_host_refuse_other_devices() -> None:
 
 
 def test_versions_are_those_of_the_runtime() -> None:
-    assert set(versions_of("measure", "tvm")) == {"recipe", "apache-tvm", "apache-tvm-ffi"}
-    assert set(versions_of("measure", "onnxruntime")) == {"recipe", "onnxruntime"}
-    assert set(versions_of("build", "onnxruntime")) == {"recipe", "apache-tvm", "apache-tvm-ffi"}
+    assert set(versions_of(kind_of("measure"), *work_of("tvm"))) == {"recipe", "apache-tvm", "apache-tvm-ffi"}
+    assert set(versions_of(kind_of("measure"), *work_of("onnxruntime"))) == {"recipe", "onnxruntime"}
+    assert set(versions_of(kind_of("build"))) == {"recipe", "apache-tvm", "apache-tvm-ffi"}
 
 
 def test_changed_code_of_no_installed_package_is_another_version(
@@ -93,10 +95,10 @@ def test_changed_code_of_no_installed_package_is_another_version(
     source = "from tests.seams.toy_runtime import TOY\n"
     (tmp_path / "runtime_of_a_test.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
-    before = versions_of("measure", "runtime_of_a_test:TOY")
+    before = versions_of(kind_of("measure"), *work_of("runtime_of_a_test:TOY"))
     assert set(before) == {"recipe", "onnx", "source"}
     (tmp_path / "runtime_of_a_test.py").write_text(source + "# changed\n")
-    assert versions_of("measure", "runtime_of_a_test:TOY") != before
+    assert versions_of(kind_of("measure"), *work_of("runtime_of_a_test:TOY")) != before
 
 
 def test_describing_one_imports_no_library() -> None:

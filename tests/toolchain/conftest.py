@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from sweep.planning.kinds import STAGE_KINDS
+from sweep.toolchain.compile_job import BUILD_CANDIDATE, BUILD_SENTINEL_KERNEL, CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 TARGET = {"kind": "llvm", "native": "here", "num-cores": 1}
@@ -27,10 +29,18 @@ def forge() -> Iterator[CompilePool]:
 def run(forge: CompilePool) -> Run:
     """Run a job and wait: a name of `sweep.toolchain.jobs`, or `:name` of forge_jobs."""
 
-    def submit(job: str, timeout_s: float = 240, **kwargs: Any) -> dict[str, Any]:
-        return forge.submit(f"{JOBS}{job}" if job.startswith(":") else job, kwargs, timeout_s).result()
+    def submit(job: str | CompileJob, timeout_s: float = 240, **kwargs: Any) -> dict[str, Any]:
+        return forge.submit(_job(job) if isinstance(job, str) else job, kwargs, timeout_s).result()
 
     return submit
+
+
+def _job(name: str) -> CompileJob:
+    if name.startswith(":"):
+        return CompileJob(f"{JOBS}{name}")
+    function = f"sweep.toolchain.jobs:{name}"
+    known = [BUILD_CANDIDATE, BUILD_SENTINEL_KERNEL, *(CompileJob(kind.job, kind.error_class) for kind in STAGE_KINDS)]
+    return next(job for job in known if job.function == function)
 
 
 def light_model(name: str) -> Path:

@@ -10,12 +10,10 @@ import pytest
 
 from sweep.errors import BuildFailed
 from sweep.toolchain.native_log import NativeReader, NativeRecord
-from sweep.toolchain.schedule_transfer import build_candidate_from_record
+from sweep.toolchain.schedule_transfer import recorded_schedule
 from tests.toolchain.conftest import Run, lower
 
 pytestmark = pytest.mark.tvm
-
-BUILD_FROM_RECORD = f"{build_candidate_from_record.__module__}:{build_candidate_from_record.__name__}"
 
 FINDERS = {
     "avx2-1": {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 1},
@@ -91,7 +89,7 @@ def test_a_trace_of_another_workload_fails_with_a_reason(
     other = next(one for one in found["avx2-1"] if one.workload != record.workload)
     arguments = {"workload": other.workload, "record": record.record, "target": TARGETS["nehalem-1"]}
     with pytest.raises(BuildFailed, match="does not fit the workload"):
-        run(BUILD_FROM_RECORD, **arguments, out_path=str(tmp_path / "lib.so"))
+        run(recorded_schedule(record).job, **arguments, out_path=str(tmp_path / "lib.so"))
     assert not list(tmp_path.iterdir())
 
 
@@ -106,4 +104,4 @@ def test_what_asks_for_instructions_that_a_target_lacks_is_another_schedule_ther
     told[1] = [[instructions[: end + 1], decisions], *rest]  # recorded as if nothing had been rewritten
     arguments = {"workload": record.workload, "record": json.dumps(told), "target": TARGETS["nehalem-1"]}
     with pytest.raises(BuildFailed, match="makes another schedule"):
-        run(BUILD_FROM_RECORD, **arguments, out_path=str(tmp_path / "lib.so"))
+        run(recorded_schedule(record).job, **arguments, out_path=str(tmp_path / "lib.so"))

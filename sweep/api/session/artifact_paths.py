@@ -7,19 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
-from sweep.files.sweep_dir import SweepDir, network_file
-from sweep.planning.results import ImportResult
+from sweep.files.sweep_dir import SweepDir
+from sweep.planning.kinds import kind_of
 from sweep.running.ledger.ledger import FinishedStage, read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 
 __all__ = ["CellFiles", "FoundSweep", "cell_files", "sweeps_below"]
-
-_PARTS = {
-    "lower": ("lowered", "module.json"),
-    "tune": ("records", ""),
-    "build": ("library", "lib.so"),
-}
-"""Kind of stage -> what it leaves, and the file of that in its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +63,13 @@ def sweeps_below(folder: Path) -> list[FoundSweep]:
     return found
 
 
-def _kept_by(stage: FinishedStage) -> tuple[str, str] | None:
-    """What a stage leaves, and the file of that; of an import the network for other runtimes, or TVM's module."""
-    if isinstance(stage.result, ImportResult):
-        return "network", next(map(network_file, stage.result.formats), "module.json")
-    return _PARTS.get(stage.kind)
-
-
 def _files(sweep_dir: Path, stages: list[FinishedStage]) -> list[tuple[str, Path]]:
     found = []
     for stage in stages:
         folder = stage.result.files_dir
-        if folder and (kept := _kept_by(stage)) is not None:
-            part, name = kept
-            path = sweep_dir / folder / name
+        leaves = kind_of(stage.kind).leaves
+        if leaves and folder:
+            path = sweep_dir / folder / stage.result.shown_file
             if path.exists():
-                found.append((part, path))
+                found.append((leaves, path))
     return found

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.kinds import STAGE_KINDS, place_of
 from sweep.planning.results import Measurement, StageResult
-from sweep.planning.stage import KINDS, Plan, Stage
+from sweep.planning.stage import Plan, Stage
+from sweep.planning.stage_kind import Place
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
 
@@ -25,7 +27,7 @@ class ProgressObserver:
         self._view, self._plan, self._ledger = view, plan, ledger
         self._pools = _pool_names(plan)
         kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in ledger.state.done)
-        view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in KINDS if kinds[kind]})
+        view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in STAGE_KINDS.names() if kinds[kind]})
 
     def attempt_started(self, stage: Stage, attempt: int) -> None:
         self._view.attempt_started(stage.label, stage.kind, pool=self._pools.get(stage.id, ""))
@@ -64,7 +66,7 @@ def _pool_names(plan: Plan) -> dict[str, str]:
     by_stage: dict[str, str] = {}
     for planned in plan.cells:
         for stage in (plan.stages[stage_id] for stage_id in planned.stages):
-            if stage.kind == "tune":
+            if place_of(stage) is Place.TUNER:
                 cell = planned.cell
                 name = f"{cell.tuner} on {cell.device} for {cell.target}"
                 by_stage[stage.id] = names.setdefault(str(stage.hints.get("tuner_key", name)), name)

@@ -10,7 +10,9 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import RECORDS, SweepDir
+from sweep.planning.kinds import place_of
 from sweep.planning.stage import Plan, Stage
+from sweep.planning.stage_kind import Place
 
 __all__ = ["with_warm_start"]
 
@@ -34,7 +36,7 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
     targets = {source: _target_of(source) for source in sources}
 
     def told(stage: Stage) -> Stage:
-        if stage.kind != "tune":
+        if place_of(stage) is not Place.TUNER:
             return stage
         wanted, same = stage.options["target"], Path(stage.hints["records"]).parent.name
         nearest = sorted(

@@ -23,6 +23,7 @@ from sweep.engine.site import Site
 from sweep.engine.stage_calls import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
 from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
 from sweep.toolchain.candidates.service import Arguments
+from sweep.toolchain.compile_job import CompileJob
 
 __all__ = ["BUILDER", "RESTARTED", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
 
@@ -79,7 +80,7 @@ class BuilderActor:
         return perform(run, self._name)
 
     @_TWICE
-    def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
+    def candidate(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
         """A tuning candidate; what kills this actor is hardly the candidate, which is built in a child."""
         return perform(
             lambda: self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES).result(),

@@ -20,6 +20,7 @@ from ray.actor import ActorHandle
 from sweep import errors
 from sweep.engine.stage_calls import Outcome
 from sweep.errors import EngineError
+from sweep.toolchain.compile_job import CompileJob
 
 __all__ = ["Builders", "settle"]
 
@@ -32,7 +33,7 @@ _Ended = Callable[["Future[Outcome]"], None]
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    job: str
+    job: CompileJob
     arguments: Mapping[str, Any]
     timeout_s: float
 
@@ -76,7 +77,7 @@ class Builders:
         ref.future().add_done_callback(ended)
         return ref
 
-    def candidate(self, job: str, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
+    def candidate(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
         """Have a candidate built; it is the builder's fault when that dies, so another one gets it then."""
         answer: Future[dict[str, Any]] = Future()
         self._try(answer, _Candidate(job, dict(arguments), timeout_s), _TRIES)

@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sweep.planning.kinds import place_of
 from sweep.planning.results import StageResult, TuneResult
 from sweep.planning.stage import Plan, Stage
+from sweep.planning.stage_kind import Place
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
 
@@ -48,7 +50,7 @@ class RayMetrics:
     def attempt_started(self, stage: Stage, attempt: int) -> None:
         self._running[stage.kind] += 1
         self._told()
-        if stage.kind == "measure":
+        if place_of(stage) is Place.DEVICE:
             self._measuring[stage.options["device"]] += 1
             self._tell_device(stage.options["device"])
 
@@ -97,9 +99,9 @@ class RayMetrics:
     def _over(self, stage: Stage) -> None:
         self._running[stage.kind] -= 1
         self._told()
-        if stage.kind in ("measure", "tune"):
+        if place_of(stage) is not Place.COMPILE:
             device = str(stage.options["device"])
-            self._measuring[device] -= stage.kind == "measure"
+            self._measuring[device] -= place_of(stage) is Place.DEVICE
             self._tuned.pop(stage.id, None)
             self._tell_device(device)
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweep.installation import __version__
+from sweep.planning.kinds import STAGE_KINDS
+from sweep.planning.stage_kind import Place
 from sweep.planning.versions import versions_of
 from sweep.study.cluster import host
 
 __all__ = ["NodeView", "look", "refusal"]
 
-_KINDS = ("import", "lower", "tune", "build")
 _CONNECT_S = 5.0
 
 
@@ -63,9 +64,10 @@ def refusal(seen: NodeView, wanted: NodeView, sweep_dir: Path, *, needs_same_cpu
 
 def _versions() -> dict[str, str]:
     found = {"sweep": __version__}
-    for kind in _KINDS:
-        for name, version in versions_of(kind).items():
-            found[f"recipe of {kind}" if name == "recipe" else name] = str(version)
+    for kind in STAGE_KINDS:
+        if kind.place is not Place.DEVICE:  # devices are measured from the driver's node, or have their own runtimes
+            for name, version in versions_of(kind).items():
+                found[f"recipe of {kind.name}" if name == "recipe" else name] = str(version)
     if importlib.util.find_spec("tvm") is None:
         found["apache-tvm"] = "absent"
     return found

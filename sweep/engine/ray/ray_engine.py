@@ -15,6 +15,8 @@ from sweep.engine.ray.ray_session import RaySession
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import Outcome, compile_call, measure_call, perform, tune_call
 from sweep.errors import EngineError, in_one_line
+from sweep.planning.kinds import place_of
+from sweep.planning.stage_kind import Place
 from sweep.running.contract import Attempt, Failed, Progress, Report
 
 __all__ = ["RayEngine"]
@@ -52,18 +54,18 @@ class RayEngine:
             self._unsent.append(sent.report(attempt))
 
     def _send(self, attempt: Attempt) -> Mapping[str, Any]:
-        kind = attempt.stage.kind
         try:
-            if kind == "tune":
-                tune = tune_call(attempt)
-                tuner = self._actors.tuner(tune)
-                self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
-            elif kind == "measure":
-                measure = measure_call(attempt)
-                self._running[self._actors.device(measure.device).measure.remote(measure)] = _Running(attempt)
-            else:
-                call = compile_call(attempt, self._actors.site.sweep_dir)
-                self._running[self._actors.builders.send("compile", call)] = _Running(attempt)
+            match place_of(attempt.stage):
+                case Place.TUNER:
+                    tune = tune_call(attempt)
+                    tuner = self._actors.tuner(tune)
+                    self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
+                case Place.DEVICE:
+                    measure = measure_call(attempt)
+                    self._running[self._actors.device(measure.device).measure.remote(measure)] = _Running(attempt)
+                case Place.COMPILE:
+                    call = compile_call(attempt, self._actors.site.sweep_dir)
+                    self._running[self._actors.builders.send("compile", call)] = _Running(attempt)
         except ray.exceptions.RayError as error:
             raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error
         return {}

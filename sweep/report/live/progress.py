@@ -81,9 +81,8 @@ class SweepProgress:
         self.total_cells, self.stages_planned = total_cells, dict(stages_by_kind)
 
     def attempt_started(self, label: str, kind: str, now: float, pool: str = "") -> None:
-        """An engine works on a stage. `pool`: of a tune stage, whose name stands in where there is none."""
-        if kind == "tune":
-            pool = pool or label.removeprefix("tune ")
+        """An engine works on a stage. `pool`: of a tune stage."""
+        if pool:
             self.pools.setdefault(pool, PoolProgress(pool, now)).running.add(label)
         self.running[label] = Running(label, kind, now, pool)
 

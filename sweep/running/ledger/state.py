@@ -6,7 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.planning.results import StageResult, result_type
+from sweep.planning.kinds import kind_of
+from sweep.planning.results import StageResult
 
 __all__ = ["FailedStage", "FinishedStage", "LedgerState"]
 
@@ -32,7 +33,7 @@ class FinishedStage:
         """From the event that says so."""
         return cls(
             line["kind"],
-            result_type(line["kind"]).from_json(line["result"]),
+            kind_of(line["kind"], f"stage {line['stage']}").result.from_json(line["result"]),
             line["seconds"],
             line["attempt"],
             line["t"],

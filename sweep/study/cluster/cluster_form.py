@@ -101,22 +101,12 @@ class MlflowForm(Form):
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
-class StageSecondsForm(Form):
-    """Seconds by kind of stage."""
-
-    import_: Seconds = Field(0.0, alias="import")
-    lower: Seconds = 0.0
-    tune: Seconds = 0.0
-    build: Seconds = 0.0
-    measure: Seconds = 0.0
-
-
 class SimulateForm(Form):
     """What the simulated engine pretends."""
 
     devices: int = Field(4, ge=1, le=10_000, description="Devices sim-0 and on, when `devices` lists none.")
     slots: int = Field(1, ge=1, le=10_000, description="Measurements at once on each.")
-    stage_s: StageSecondsForm = Field(StageSecondsForm(), description="Seconds a stage takes, by kind.")
+    stage_s: dict[str, Seconds] = Field({}, description="Seconds a stage takes, by kind.")
     failure_rate: float = Field(0.0, ge=0, le=1, description="Share of attempts that fail.")
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="Of the failures.")
     speed: float = Field(0.0, ge=0, le=1e9, description="Simulated seconds a second; 0: as fast as it goes.")

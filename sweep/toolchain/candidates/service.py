@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweep.toolchain.compile_job import BUILD_CANDIDATE, CompileJob
+
 __all__ = ["Arguments", "CandidateService", "CandidateSource", "scheduled_module"]
 
 Arguments = list[dict[str, Any]]
@@ -18,15 +20,15 @@ Arguments = list[dict[str, Any]]
 class CandidateSource:
     """What a candidate is built from."""
 
-    job: str
-    """The compile job that builds it, as a compile pool takes it."""
+    job: CompileJob
+    """Builds it."""
     arguments: Mapping[str, Any]
     """What the job is given beside `target`, `linker` and `out_path`, which the service knows."""
 
 
 def scheduled_module(module_json: str) -> CandidateSource:
     """A candidate whose schedule is carried out already: a serialised IRModule."""
-    return CandidateSource("build_candidate", {"module_json": module_json})
+    return CandidateSource(BUILD_CANDIDATE, {"module_json": module_json})
 
 
 class CandidateService(Protocol):

@@ -5,10 +5,7 @@ milliseconds, so a candidate costs what its compilation costs. Nothing of TVM is
 driver and in a Ray actor alike.
 
     with CompilePool(slots=1, cores=[0]) as pool:
-        result = pool.submit("build_candidate", {...}, timeout_s=30).result()
-
-A job is a function `sweep.toolchain.jobs.<name>`, or any `package.module:function`, of JSON-able keyword arguments,
-with a JSON-able dict as its result.
+        result = pool.submit(BUILD_CANDIDATE, {...}, timeout_s=30).result()
 """
 
 from __future__ import annotations
@@ -21,6 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from sweep.errors import ToolchainError
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.connection import Result, WorkerConnection
 
 __all__ = ["CompilePool", "traceback_of"]
@@ -29,8 +27,8 @@ __all__ = ["CompilePool", "traceback_of"]
 class CompilePool:
     """A pool of killable children, forked from one process that has TVM loaded. Thread-safe.
 
-    Jobs wait in the order in which they came, but tuning candidates (`build_candidate`) behind all others. The server
-    starts with the object and loads TVM while the first jobs arrive. It ends with its owner, however that ends.
+    Jobs wait in the order in which they came, but those that give way behind all others. The server starts with the
+    object and loads TVM while the first jobs arrive. It ends with its owner, however that ends.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class CompilePool:
 
     def submit(
         self,
-        job_name: str,
+        job: CompileJob,
         kwargs: Mapping[str, Any],
         timeout_s: float | None = None,
         memory_limit_bytes: int | None = None,
@@ -83,10 +81,15 @@ class CompilePool:
         Cancelling the future kills a job that runs already.
 
         The future raises the error class of the tree that the job raised, with `.traceback_text`; a job that is
-        killed by its limit or by a crash raises the class of its kind (BuildFailed for `build_*`, ImportFailed,
-        LowerFailed, TuneFailed, else ToolchainError).
+        killed by its limit or by a crash raises the job's own class.
         """
-        request = {"job": job_name, "kwargs": dict(kwargs), "timeout_s": timeout_s}
+        request: dict[str, Any] = {
+            "job": job.function,
+            "error_class": job.error_class,
+            "gives_way": job.gives_way,
+            "kwargs": dict(kwargs),
+            "timeout_s": timeout_s,
+        }
         if memory_limit_bytes is not None:
             request["memory_limit_bytes"] = memory_limit_bytes
         with self._lock:

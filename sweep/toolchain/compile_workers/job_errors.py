@@ -7,28 +7,14 @@ import os
 import signal
 from pathlib import Path
 
-from sweep import errors
-
-__all__ = ["error_answer", "error_class", "how_it_died", "job_name", "log_tail"]
+__all__ = ["error_answer", "how_it_died", "log_tail"]
 
 _LOG_TAIL_BYTES = 4000
-_ERROR_OF_JOB = {"import": "ImportFailed", "lower": "LowerFailed", "build": "BuildFailed", "tune": "TuneFailed"}
 
 
 def error_answer(kind: str, message: str, trace: str) -> bytes:
     """An error as a child writes it to its pipe."""
     return json.dumps({"error": {"class": kind, "message": message, "traceback": trace}}).encode()
-
-
-def job_name(job: str) -> str:
-    """`build_model` of `some.module:build_model`."""
-    return job.rpartition(":")[2]
-
-
-def error_class(job: str) -> str:
-    """The class of the error tree that a job's own failures have, by the first word of its name."""
-    kind = _ERROR_OF_JOB.get(job_name(job).split("_")[0], "ToolchainError")
-    return kind if hasattr(errors, kind) else "ToolchainError"
 
 
 def how_it_died(status: int, log: str) -> str:

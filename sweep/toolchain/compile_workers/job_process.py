@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.toolchain.compile_workers.borrowed_core import BorrowedCore, take
-from sweep.toolchain.compile_workers.job_errors import error_class, how_it_died
+from sweep.toolchain.compile_workers.job_errors import how_it_died
 from sweep.toolchain.compile_workers.worker import live
 
 __all__ = ["CoreLender", "JobProcess", "fork"]
@@ -42,7 +42,8 @@ class JobProcess:
     """The server's record of one child: the job, its limits, its pipe and its borrowed core."""
 
     job_id: int
-    job: str
+    error_class: str
+    """Of its failures that name no other."""
     pid: int
     pipe: int
     """Read end of the child's answer; end of file means that the child is gone."""
@@ -92,7 +93,7 @@ class JobProcess:
                 return message
         except ValueError:
             pass
-        kind, how = error_class(self.job), verdict or how_it_died(status, log)
+        kind, how = self.error_class, verdict or how_it_died(status, log)
         return {"error": {"class": kind, "message": how, "traceback": log}}
 
     def reap(self) -> int:
@@ -107,7 +108,7 @@ class JobProcess:
 
 
 def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender: CoreLender | None) -> JobProcess:
-    """Fork a child for a request: {id, job, kwargs, timeout_s, memory_limit_bytes}.
+    """Fork a child for a request: {id, job, error_class, kwargs, timeout_s, memory_limit_bytes}.
 
     home: where its folder is made. control: the server's socket, which the child must not keep. lender: None for a
     child on the server's own cores. Raises OSError, and leaves nothing behind then.
@@ -127,7 +128,7 @@ def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender:
     loan = None if lender is None else BorrowedCore(pid, lender.core, lender.lock_dir, lender.own_cores)
     timeout_s = request["timeout_s"]
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    return JobProcess(request["id"], request["job"], pid, reading, folder, timeout_s, deadline, loan)
+    return JobProcess(request["id"], request["error_class"], pid, reading, folder, timeout_s, deadline, loan)
 
 
 def _kill_group(pid: int) -> None:

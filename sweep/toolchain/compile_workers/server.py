@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import in_one_line
-from sweep.toolchain.compile_workers.job_errors import error_class, job_name, log_tail
+from sweep.toolchain.compile_workers.job_errors import log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
 
 __all__ = ["main"]
@@ -31,9 +31,6 @@ __all__ = ["main"]
 _POLL_S = 1.0
 _FROZEN_POLL_S = 0.25
 """How often a frozen child is looked at: the measurer that froze it may have been killed."""
-
-_CANDIDATE_JOBS = "build_candidate"
-"""Jobs of this name give way to all others: tuning has dozens of them waiting, and a stage would queue behind them."""
 
 
 class CompileServer:
@@ -52,7 +49,7 @@ class CompileServer:
         self._woken = _wake_up_on_signals()
         self._selector.register(self._woken, selectors.EVENT_READ)
         self._waiting: tuple[deque[dict[str, Any]], deque[dict[str, Any]]] = deque(), deque()
-        """Stages, then candidates."""
+        """Jobs that wait: those that give way to others last."""
         self._children: dict[int, JobProcess] = {}
         self._incoming = bytearray()
         self.ending = False
@@ -102,8 +99,7 @@ class CompileServer:
             if request.get("cancel"):
                 self._cancel(request["id"])
             else:
-                stages, candidates = self._waiting
-                (candidates if job_name(request["job"]).startswith(_CANDIDATE_JOBS) else stages).append(request)
+                self._waiting[bool(request["gives_way"])].append(request)
 
     def _cancel(self, job_id: int) -> None:
         for queue in self._waiting:
@@ -143,7 +139,7 @@ class CompileServer:
         try:
             child = fork(limited, self._folder, self._control, lender)
         except OSError as error:  # the disk is full, or there is no memory for another process: the next may do better
-            told = {"class": error_class(request["job"]), "message": f"could not be started: {in_one_line(error)}"}
+            told = {"class": request["error_class"], "message": f"could not be started: {in_one_line(error)}"}
             self._answer({"id": request["id"], "error": {**told, "traceback": ""}})
             return
         self._children[child.job_id] = child

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import SweepError, in_one_line
-from sweep.toolchain.compile_workers.job_errors import error_answer, error_class
+from sweep.toolchain.compile_workers.job_errors import error_answer
 
 __all__ = ["live"]
 
@@ -52,7 +52,7 @@ def live(
             limit = _mapped_bytes() + memory_limit_bytes
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        answer = _run(request["job"], request["kwargs"], memory_limit_bytes, enter_core)
+        answer = _run(request, memory_limit_bytes, enter_core)
         sys.stdout.flush()
         sys.stderr.flush()
         unsent = memoryview(answer)
@@ -63,23 +63,22 @@ def live(
         os._exit(code)  # no atexit handlers, no destructors: they belong to the server
 
 
-def _run(
-    job: str, kwargs: dict[str, Any], memory_limit_bytes: int | None, enter_core: Callable[[], None] | None
-) -> bytes:
+def _run(request: dict[str, Any], memory_limit_bytes: int | None, enter_core: Callable[[], None] | None) -> bytes:
+    error_class = request["error_class"]
     try:
         if enter_core is not None:
             enter_core()
-        module, _, function = job.rpartition(":")
-        result = getattr(importlib.import_module(module or "sweep.toolchain.jobs"), function)(**kwargs)
+        module, _, function = request["job"].rpartition(":")
+        result = getattr(importlib.import_module(module), function)(**request["kwargs"])
         return json.dumps({"result": result}).encode()
     except MemoryError:
         limit = "" if memory_limit_bytes is None else f" (limit {memory_limit_bytes / 1e6:.0f} MB)"
-        return error_answer(error_class(job), f"ran out of memory{limit}", traceback.format_exc())
+        return error_answer(error_class, f"ran out of memory{limit}", traceback.format_exc())
     except SweepError as error:
         return error_answer(type(error).__name__, str(error), traceback.format_exc())
     except Exception as error:  # noqa: BLE001  (a job's bug is its owner's to see, not the server's end)
         message = f"unexpected {type(error).__name__}: {in_one_line(error)}"
-        return error_answer(error_class(job), message, traceback.format_exc())
+        return error_answer(error_class, message, traceback.format_exc())
 
 
 def _mapped_bytes() -> int:

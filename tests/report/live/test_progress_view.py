@@ -44,7 +44,7 @@ def play(view: ProgressView, clock: Clock) -> None:
     clock.now += 2
     view.stage_done("lower squeezenet O3", "lower", 2.0)
     view.cell_finished("squeezenet none O3", "done", 16e-3, None, group="squeezenet on local-1")
-    view.attempt_started("squeezenet xgb O3", "tune")
+    view.attempt_started("squeezenet xgb O3", "tune", pool="squeezenet xgb O3")
     view.progress({"label": "squeezenet xgb O3", "trials": 0, "trials_total": 64})
     clock.now += 10
     view.progress(
@@ -212,7 +212,7 @@ def test_a_few_first_trials_promise_nothing() -> None:
     state = SweepProgress(0.0)
     state.plan_ready(2, {"lower": 1, "tune": 1})
     state.stage_done("l", "lower", 1.0)
-    state.attempt_started("t", "tune", 0.0)
+    state.attempt_started("t", "tune", 0.0, pool="t")
     state.progress({"label": "t", "trials": 1, "trials_total": 100}, 60.0)
     left = state.time_left(60.0)
     assert left is not None
@@ -253,7 +253,7 @@ def test_a_first_tuner_that_says_its_trials_is_extrapolated() -> None:
     state = SweepProgress(0.0)
     state.plan_ready(2, {"lower": 1, "tune": 1})
     state.stage_done("l", "lower", 1.0)
-    state.attempt_started("t", "tune", 0.0)
+    state.attempt_started("t", "tune", 0.0, pool="t")
     state.progress({"label": "t", "trials": 25, "trials_total": 100}, 10.0)
     left = state.time_left(10.0)
     assert left is not None
@@ -281,7 +281,7 @@ def test_a_tuner_that_has_so_many_hours_ends_with_them_unless_its_trials_are_up_
 
 def test_trials_per_second_looks_back_half_a_minute() -> None:
     state = SweepProgress(0.0)
-    state.attempt_started("t", "tune", 0.0)
+    state.attempt_started("t", "tune", 0.0, pool="t")
     state.progress({"label": "t", "trials": 60}, 10.0)
     assert state.trials_per_s(20.0) == pytest.approx(3.0)
     assert state.trials_per_s(60.0) == 0.0

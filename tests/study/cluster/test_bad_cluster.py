@@ -109,7 +109,6 @@ CASES: list[tuple[str, str, str, str]] = [
     (BASE + "mlflow: {tracking_uri: ./mlruns}", "mlflow.tracking_uri", "no MLflow store (got './mlruns')", "sqlite:"),
     (BASE + "mlflow: {uri: x}", "mlflow.uri", "not a key here (got 'x')", "tracking_uri"),
     (BASE + "simulate: {failure_rate: 2}", "simulate.failure_rate", "out of range (got 2)", "from 0 to 1"),
-    (BASE + "simulate: {stage_s: {tunes: 2}}", "simulate.stage_s.tunes", "did you mean 'tune'?", "import, lower"),
     (BASE + "simulate: {stage_s: {tune: -2}}", "simulate.stage_s.tune", "out of range (got -2)", "from 0"),
 ]
 

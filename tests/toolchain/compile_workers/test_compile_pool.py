@@ -14,14 +14,16 @@ from typing import Any
 import pytest
 
 from sweep.errors import BuildFailed, ImportFailed, ToolchainError
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool, traceback_of
 from tests.toolchain.conftest import JOBS, Run, alive
 
 OWNER = """
 import sys, time
+from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 forge = CompilePool(preload=False)
-forge.submit("tests.toolchain.forge_jobs:hang_with_grandchild", {"pid_file": sys.argv[1]})
+forge.submit(CompileJob("tests.toolchain.forge_jobs:hang_with_grandchild"), {"pid_file": sys.argv[1]})
 print(forge.server_pid, flush=True)
 time.sleep(600)
 """
@@ -50,7 +52,7 @@ def test_client_does_not_import_tvm() -> None:
 
 
 def test_result_comes_back(bare: CompilePool) -> None:
-    assert bare.submit(f"{JOBS}:echo", {"a": 1, "b": [None, "ü"]}).result(30) == {"a": 1, "b": [None, "ü"]}
+    assert bare.submit(CompileJob(f"{JOBS}:echo"), {"a": 1, "b": [None, "ü"]}).result(30) == {"a": 1, "b": [None, "ü"]}
 
 
 @pytest.mark.parametrize(
@@ -65,27 +67,27 @@ def test_result_comes_back(bare: CompilePool) -> None:
 )
 def test_errors_come_back_as_their_class(bare: CompilePool, job: str, kind: type[Exception], text: str) -> None:
     with pytest.raises(ToolchainError, match=text) as caught:
-        bare.submit(f"{JOBS}:{job}", {}).result(30)
+        bare.submit(CompileJob(f"{JOBS}:{job}"), {}).result(30)
     assert type(caught.value) is kind
-    assert bare.submit(f"{JOBS}:echo", {"still": "here"}).result(30) == {"still": "here"}
+    assert bare.submit(CompileJob(f"{JOBS}:echo"), {"still": "here"}).result(30) == {"still": "here"}
 
 
 def test_a_job_that_cannot_be_started_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk has no room for its folder; here there is none to make it in."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with CompilePool(preload=False) as forge:
-        assert forge.submit(f"{JOBS}:echo", {}).result(30) == {}
+        assert forge.submit(CompileJob(f"{JOBS}:echo"), {}).result(30) == {}
         pid, [home] = forge.server_pid, list(tmp_path.glob("sweep-compile-*"))
         home.rename(tmp_path / "away")
         with pytest.raises(ToolchainError, match=r"could not be started: .* No such file or directory"):
-            forge.submit(f"{JOBS}:echo", {}).result(30)
+            forge.submit(CompileJob(f"{JOBS}:echo"), {}).result(30)
         (tmp_path / "away").rename(home)
-        assert forge.submit(f"{JOBS}:echo", {"still": "here"}).result(30) == {"still": "here"}
+        assert forge.submit(CompileJob(f"{JOBS}:echo"), {"still": "here"}).result(30) == {"still": "here"}
         assert forge.server_pid == pid
 
 
 def test_traceback_is_kept(bare: CompilePool) -> None:
-    error = bare.submit(f"{JOBS}:stumble", {}).exception(30)
+    error = bare.submit(CompileJob(f"{JOBS}:stumble"), {}).exception(30)
     assert error is not None
     assert "stumble" in (traceback_of(error) or "")
     assert traceback_of(ValueError()) is None
@@ -95,7 +97,7 @@ def test_time_limit_kills_the_whole_group(bare: CompilePool, tmp_path: Path) -> 
     pid_file = tmp_path / "pids"
     started = time.monotonic()
     with pytest.raises(ToolchainError, match="timed out after 2 s"):
-        bare.submit(f"{JOBS}:hang_with_grandchild", {"pid_file": str(pid_file)}, timeout_s=2).result(30)
+        bare.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(pid_file)}, timeout_s=2).result(30)
     assert time.monotonic() - started < 10
     pids = [int(pid) for pid in pid_file.read_text().split()]
     assert wait_until(lambda: not any(alive(pid) for pid in pids))
@@ -103,23 +105,23 @@ def test_time_limit_kills_the_whole_group(bare: CompilePool, tmp_path: Path) -> 
 
 def test_time_limit_has_the_class_of_the_job(bare: CompilePool) -> None:
     with pytest.raises(BuildFailed, match=r"timed out after 0\.3 s"):
-        bare.submit(f"{JOBS}:build_forever", {}, timeout_s=0.3).result(30)
+        bare.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {}, timeout_s=0.3).result(30)
 
 
 def test_time_limit_counts_from_the_start_not_from_the_queue() -> None:
     with CompilePool(slots=1, preload=False) as forge:
-        slow = [forge.submit(f"{JOBS}:build_forever", {}, timeout_s=0.4) for _ in range(3)]
-        last = forge.submit(f"{JOBS}:echo", {"n": 1}, timeout_s=5)
+        slow = [forge.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {}, timeout_s=0.4) for _ in range(3)]
+        last = forge.submit(CompileJob(f"{JOBS}:echo"), {"n": 1}, timeout_s=5)
         assert all(isinstance(future.exception(30), BuildFailed) for future in slow)
         assert last.result(30) == {"n": 1}
 
 
 def test_memory_limit() -> None:
     with CompilePool(preload=False, memory_limit_bytes=200_000_000) as forge:
-        assert forge.submit(f"{JOBS}:swallow", {"mb": 20}).result(30) == {"bytes": 20_000_000}
+        assert forge.submit(CompileJob(f"{JOBS}:swallow"), {"mb": 20}).result(30) == {"bytes": 20_000_000}
         with pytest.raises(ToolchainError, match=r"ran out of memory \(limit 200 MB\)"):
-            forge.submit(f"{JOBS}:swallow", {"mb": 500}).result(30)
-        wide = forge.submit(f"{JOBS}:swallow", {"mb": 500}, memory_limit_bytes=900_000_000)
+            forge.submit(CompileJob(f"{JOBS}:swallow"), {"mb": 500}).result(30)
+        wide = forge.submit(CompileJob(f"{JOBS}:swallow"), {"mb": 500}, memory_limit_bytes=900_000_000)
         assert wide.result(30) == {"bytes": 500_000_000}
 
 
@@ -127,7 +129,7 @@ def test_many_jobs_from_many_threads(bare: CompilePool) -> None:
     results: list[int] = []
 
     def submit(start: int) -> None:
-        futures = [bare.submit(f"{JOBS}:echo", {"n": n}) for n in range(start, start + 25)]
+        futures = [bare.submit(CompileJob(f"{JOBS}:echo"), {"n": n}) for n in range(start, start + 25)]
         results.extend(future.result(60)["n"] for future in futures)
 
     threads = [threading.Thread(target=submit, args=(start,)) for start in range(0, 100, 25)]
@@ -142,7 +144,7 @@ def test_at_most_so_many_children(tmp_path: Path) -> None:
     with CompilePool(slots=2, preload=False) as forge:
         files = [tmp_path / str(n) for n in range(4)]
         for file in files:
-            forge.submit(f"{JOBS}:hang_with_grandchild", {"pid_file": str(file)})
+            forge.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(file)})
         assert wait_until(lambda: sum(file.exists() for file in files) == 2)
         time.sleep(0.3)
         assert sum(file.exists() for file in files) == 2
@@ -151,10 +153,16 @@ def test_at_most_so_many_children(tmp_path: Path) -> None:
 def test_tuning_candidates_wait_for_all_else(tmp_path: Path) -> None:
     release, order = tmp_path / "release", tmp_path / "order"
     with CompilePool(slots=1, preload=False) as forge:
-        jobs = [forge.submit(f"{JOBS}:wait_for_file", {"path": str(release)})]
+        jobs = [forge.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(release)})]
         for job, text in (("build_candidate", "c1 "), ("note", "s1 "), ("build_candidate", "c2 "), ("note", "s2 ")):
-            jobs.append(forge.submit(f"{JOBS}:{job}", {"path": str(order), "text": text}))
-        dropped = forge.submit(f"{JOBS}:build_candidate", {"path": str(order), "text": "dropped "})
+            jobs.append(
+                forge.submit(
+                    CompileJob(f"{JOBS}:{job}", gives_way=job == "build_candidate"), {"path": str(order), "text": text}
+                )
+            )
+        dropped = forge.submit(
+            CompileJob(f"{JOBS}:build_candidate", gives_way=True), {"path": str(order), "text": "dropped "}
+        )
         assert dropped.cancel()
         release.touch()
         for job in jobs:
@@ -164,26 +172,26 @@ def test_tuning_candidates_wait_for_all_else(tmp_path: Path) -> None:
 
 def test_cancel_frees_the_slot(tmp_path: Path) -> None:
     with CompilePool(slots=1, preload=False) as forge:
-        hanging = forge.submit(f"{JOBS}:hang_with_grandchild", {"pid_file": str(tmp_path / "pids")})
-        waiting = forge.submit(f"{JOBS}:refuse", {})
+        hanging = forge.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(tmp_path / "pids")})
+        waiting = forge.submit(CompileJob(f"{JOBS}:refuse"), {})
         assert wait_until((tmp_path / "pids").exists)
         assert waiting.cancel()
         assert hanging.cancel()
-        assert forge.submit(f"{JOBS}:echo", {"n": 1}).result(30) == {"n": 1}
+        assert forge.submit(CompileJob(f"{JOBS}:echo"), {"n": 1}).result(30) == {"n": 1}
         with pytest.raises(CancelledError):
             hanging.result()
 
 
 def test_arguments_must_be_json(bare: CompilePool) -> None:
     with pytest.raises(TypeError):
-        bare.submit(f"{JOBS}:echo", {"path": Path()})
-    assert bare.submit(f"{JOBS}:echo", {"n": 1}).result(30) == {"n": 1}
+        bare.submit(CompileJob(f"{JOBS}:echo"), {"path": Path()})
+    assert bare.submit(CompileJob(f"{JOBS}:echo"), {"n": 1}).result(30) == {"n": 1}
 
 
 def test_cores_and_a_single_thread() -> None:
     core = min(os.sched_getaffinity(0))
     with CompilePool(cores=[core], preload=False) as forge:
-        found = forge.submit(f"{JOBS}:surroundings", {}).result(30)
+        found = forge.submit(CompileJob(f"{JOBS}:surroundings"), {}).result(30)
     assert found["cores"] == [core]
     assert found["threads"] == 1
 
@@ -196,7 +204,7 @@ def test_the_server_is_single_threaded_with_tvm_loaded(run: Run, forge: CompileP
 
 def test_a_childs_files_go_with_it_and_the_servers_with_the_server() -> None:
     with CompilePool(preload=False) as forge:
-        left = forge.submit(f"{JOBS}:litter", {}).result(30)
+        left = forge.submit(CompileJob(f"{JOBS}:litter"), {}).result(30)
         assert left["folder"].startswith(left["tmpdir"])
         assert wait_until(lambda: not Path(left["folder"]).exists())
         server_folder = Path(left["tmpdir"]).parent
@@ -205,26 +213,26 @@ def test_a_childs_files_go_with_it_and_the_servers_with_the_server() -> None:
 
 
 def test_a_dead_server_fails_its_jobs_and_the_next_submit_starts_another(bare: CompilePool) -> None:
-    pending = bare.submit(f"{JOBS}:build_forever", {})
+    pending = bare.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {})
     first = bare.server_pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
     with pytest.raises(ToolchainError, match=r"the compile server ended \(signal 9\)"):
         pending.result(30)
-    assert bare.submit(f"{JOBS}:echo", {"n": 2}).result(30) == {"n": 2}
+    assert bare.submit(CompileJob(f"{JOBS}:echo"), {"n": 2}).result(30) == {"n": 2}
     assert bare.server_pid != first
 
 
 def test_close_ends_everything(tmp_path: Path) -> None:
     forge = CompilePool(preload=False)
-    pending = forge.submit(f"{JOBS}:hang_with_grandchild", {"pid_file": str(tmp_path / "pids")})
+    pending = forge.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(tmp_path / "pids")})
     assert wait_until((tmp_path / "pids").exists)
     forge.close()
     forge.close()
     with pytest.raises(ToolchainError, match="the compile server ended"):
         pending.result(30)
     with pytest.raises(ToolchainError, match="the compile server is closed"):
-        forge.submit(f"{JOBS}:echo", {})
+        forge.submit(CompileJob(f"{JOBS}:echo"), {})
     assert forge.server_pid is None
     pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     assert wait_until(lambda: not any(alive(pid) for pid in pids))
@@ -246,11 +254,11 @@ def test_no_orphan_after_the_owner_is_killed(tmp_path: Path, number: int) -> Non
 
 
 def test_interrupts_of_the_terminal_do_not_reach_it(bare: CompilePool) -> None:
-    assert bare.submit(f"{JOBS}:echo", {}).result(30) == {}
+    assert bare.submit(CompileJob(f"{JOBS}:echo"), {}).result(30) == {}
     assert bare.server_pid is not None
     assert os.getsid(bare.server_pid) == bare.server_pid
     os.kill(bare.server_pid, signal.SIGINT)
-    assert bare.submit(f"{JOBS}:echo", {"n": 1}).result(30) == {"n": 1}
+    assert bare.submit(CompileJob(f"{JOBS}:echo"), {"n": 1}).result(30) == {"n": 1}
 
 
 def test_started_from_a_thread_that_ends() -> None:
@@ -259,4 +267,4 @@ def test_started_from_a_thread_that_ends() -> None:
     thread.start()
     thread.join()
     with made[0] as forge:
-        assert forge.submit(f"{JOBS}:echo", {"n": 1}).result(30) == {"n": 1}
+        assert forge.submit(CompileJob(f"{JOBS}:echo"), {"n": 1}).result(30) == {"n": 1}

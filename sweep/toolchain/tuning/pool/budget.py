@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from sweep.planning.trial_count import RELATIVE_TRIALS
+from sweep.planning.trial_limits import RELATIVE_TRIALS
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.records.record_store import WorkloadHistory
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sweep.planning.trial_count import RELATIVE_TRIALS
+from sweep.planning.trial_limits import RELATIVE_TRIALS
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.pool.budget import TuningBudget
 

@@ -1,0 +1,137 @@
+"""The kinds of stages: the one place that lists them. Others are added from outside, by `STAGE_KINDS.register` or by
+an installed package's entry point in the group `sweep.stage_kinds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sweep.errors import PlanError
+from sweep.planning import results
+from sweep.planning.draft import TVM_PACKAGES
+from sweep.planning.stage import Stage
+from sweep.planning.stage_kind import Place, StageKind
+from sweep.planning.stages import build, import_, lower, measure, tune
+from sweep.registry import Registry
+
+__all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "place_of"]
+
+_SHIPPED = (
+    StageKind(
+        name="import",
+        inputs={},
+        place=Place.COMPILE,
+        result=results.ImportResult,
+        draft=import_.draft,
+        arguments=import_.arguments,
+        job="sweep.toolchain.jobs:import_model",
+        error_class="ImportFailed",
+        distributions=(*TVM_PACKAGES, "onnx"),
+        cost_s=1.5,
+        limit_s=600.0,
+        leaves="network",
+    ),
+    StageKind(
+        name="lower",
+        inputs={"import": "import"},
+        place=Place.COMPILE,
+        result=results.LowerResult,
+        draft=lower.draft,
+        arguments=lower.arguments,
+        job="sweep.toolchain.jobs:lower_model",
+        error_class="LowerFailed",
+        revision=6,
+        distributions=TVM_PACKAGES,
+        cost_s=1.5,
+        limit_s=600.0,
+        leaves="lowered",
+    ),
+    StageKind(
+        name="tune",
+        inputs={"lower": "lower"},
+        place=Place.TUNER,
+        result=results.TuneResult,
+        draft=tune.draft,
+        completed=tune.with_members,
+        error_class="TuneFailed",
+        revision=2,
+        distributions=TVM_PACKAGES,
+        cost_s=tune.TRIAL_S,
+        units=tune.units,
+        leaves="records",
+    ),
+    StageKind(
+        name="build",
+        inputs={"lower": "lower", "tune": "tune"},
+        place=Place.COMPILE,
+        result=results.BuildResult,
+        draft=build.draft,
+        arguments=build.arguments,
+        job="sweep.toolchain.jobs:build_artifact",
+        error_class="BuildFailed",
+        revision=2,
+        distributions=TVM_PACKAGES,
+        cost_s=4.0,
+        limit_s=1200.0,
+        leaves="library",
+    ),
+    StageKind(
+        name="measure",
+        inputs={"import": "import", "build": "build"},
+        place=Place.DEVICE,
+        result=results.Measurement,
+        draft=measure.draft,
+        error_class="MeasureFailed",
+        revision=2,
+        distributions=TVM_PACKAGES,
+        cost_s=4.0,
+        fixed_s=measure.fixed_s,
+        is_goal=True,
+    ),
+)
+
+STAGE_KINDS: Registry[StageKind] = Registry(
+    "kind of stage", "sweep.stage_kinds", {kind.name: kind for kind in _SHIPPED}
+)
+"""By name, in the order in which a cell needs them: inputs before what takes them."""
+
+
+def kind_of(stage: Stage | str, key: str = "") -> StageKind:
+    """The kind of a stage, or of a name. `key`: where the name was read.
+
+    Raises:
+        StudyError: there is none of this name.
+    """
+    return STAGE_KINDS.get(stage if isinstance(stage, str) else stage.kind, key)
+
+
+def place_of(stage: Stage) -> Place:
+    """Where a stage is performed. Raises StudyError for an unknown kind."""
+    return STAGE_KINDS.get(stage.kind).place
+
+
+def kinds_after(place: Place) -> frozenset[str]:
+    """Kinds that take, directly or not, a stage of this place."""
+    kinds = list(STAGE_KINDS)
+    after = {kind.name for kind in kinds if kind.place is place}
+    first = frozenset(after)
+    for kind in kinds:
+        if after.intersection(kind.inputs.values()):
+            after.add(kind.name)
+    return frozenset(after - first)
+
+
+def inputs_by_role(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, str]:
+    """Ids of a stage's inputs by their role. Of several roles of one kind, the first is its first input's, and so on.
+
+    stages: by id; those of its inputs are among them. Raises PlanError for more inputs of a kind than it has roles for.
+    """
+    roles: dict[str, str] = {}
+    named = kind_of(stage).roles_of
+    for stage_id in stage.inputs:
+        kind = stages[stage_id].kind
+        role = next((role for role in named.get(kind, (kind,)) if role not in roles), None)
+        if role is None:
+            raise PlanError(f"{stage.label}: a {stage.kind} stage takes no further {kind}, but is given {stage_id}")
+        roles[role] = stage_id
+    return roles

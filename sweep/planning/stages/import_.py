@@ -1,0 +1,48 @@
+"""The import of a network: read from its file, for one batch size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.planning.draft import TVM_PACKAGES, Draft, Drafting
+from sweep.planning.results import StageResult
+from sweep.planning.stage import Stage
+from sweep.study.importers.importer import ModelImporter
+from sweep.study.importers.importer_registry import UNNAMED, importer_named
+from sweep.study.spec import Cell
+from sweep.study.tuners.own_tuner import source_sha256
+
+__all__ = ["arguments", "draft", "work_of"]
+
+
+def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
+    """Every cell takes one."""
+    return study.once(("import", cell.model, *study.taken("import", cell)), lambda: _drafted(study, cell))
+
+
+def _drafted(study: Drafting, cell: Cell) -> Draft:
+    model = study.models[cell.model]
+    own = {
+        "sha256": model.sha256,
+        "inputs": {name: list(shape) for name, shape in model.inputs.items()},
+        "seed": study.study.seed,
+        **({} if model.importer == UNNAMED else {"importer": model.importer}),
+        **model.options,
+    }
+    importer = importer_named(model.importer)
+    hints = {"path": str(model.path), "name": model.name, "source": model.source, "loader": importer.loader}
+    packages, source = work_of(importer)
+    return Draft(study.options("import", cell, own), {}, f"import {study.network(cell)}", hints, packages, source)
+
+
+def work_of(importer: ModelImporter) -> tuple[tuple[str, ...], str]:
+    """What does the work: TVM's and an importer's packages, and the hash of its file where it names no package."""
+    source = "" if importer.distributions else str(source_sha256(importer.loader))
+    return (*TVM_PACKAGES, *importer.distributions), source
+
+
+def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
+    """Beside `out_dir`."""
+    return {"options": stage.options, "hints": stage.hints}

@@ -1,0 +1,55 @@
+"""The measurement of a network on a device, in its cell's runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sweep.planning.draft import Draft, Drafting, Encoded
+from sweep.planning.stage import Stage
+from sweep.study.precisions import tolerance_of
+from sweep.study.runtimes import runtime_of
+from sweep.study.spec import Cell
+from sweep.study.tuners.own_tuner import source_sha256
+
+__all__ = ["draft", "fixed_s", "work_of"]
+
+
+def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
+    """Every cell takes one: of what was built, or, in another runtime than TVM, of the network as it was imported."""
+    options = study.once(
+        ("measure", cell.device, cell.runtime, cell.precision, *study.taken("measure", cell)),
+        lambda: _options(study, cell),
+    )
+    distributions, source = study.once(("runtime", cell.runtime), lambda: work_of(cell.runtime))
+    if cell.is_compiled:
+        inputs = {"import": made["import"], "build": made["build"]}
+        what = f"{study.compiled(cell)} {cell.tuner}"
+    else:
+        inputs = {"import": made["import"]}
+        what = f"{study.network(cell)} {cell.runtime}"
+    label = f"measure {what}{study.beside(cell, 'tune', 'build', 'measure')} on {cell.device}"
+    return Draft(options, inputs, label, distributions=distributions, source=source)
+
+
+def _options(study: Drafting, cell: Cell) -> Encoded:
+    device = study.devices[cell.device]
+    own = {
+        "runtime": cell.runtime,
+        "device": cell.device,
+        "device_target": dict(device.target),
+        "threads": device.threads,
+        "measure": study.once("measure options", lambda: study.study.measure.options),
+        "threshold": tolerance_of(cell.precision),
+    }
+    return study.options("measure", cell, own)
+
+
+def work_of(runtime: str) -> tuple[tuple[str, ...], str]:
+    """What does the work: a runtime's packages, and the hash of its file where it is of no installed package."""
+    return runtime_of(runtime).distributions, str(source_sha256(runtime)) if ":" in runtime else ""
+
+
+def fixed_s(stage: Stage) -> float:
+    """Its repeats take as long as the study says, whatever the network."""
+    measure = stage.options["measure"]
+    return float((measure["repeat"] + measure["warmup"]) * measure["min_repeat_ms"] / 1e3)

@@ -1,0 +1,62 @@
+"""The tuning of a lowered network by one tuner on one device. Those of one tuner, target and device form a pool."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sweep.files.sweep_dir import records_folder
+from sweep.planning.draft import Draft, Drafting, Encoded
+from sweep.planning.stage import Stage
+from sweep.planning.trial_limits import TRIAL_S, trials_at_most
+from sweep.study.spec import Cell
+
+__all__ = ["TRIAL_S", "draft", "units", "with_members"]
+
+
+def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
+    """A compiled cell takes one, but with a tuner that does not tune."""
+    if not cell.is_compiled or study.tuners[cell.tuner].is_untuned:
+        return None
+    target = study.full_target(cell)
+    options, hints = study.once(
+        ("tune", cell.tuner, cell.device, target.text, *study.taken("tune", cell)),
+        lambda: _options_and_hints(study, cell, target),
+    )
+    label = f"tune {study.compiled(cell)} {cell.tuner}{study.beside(cell, 'tune')} on {cell.device}"
+    return Draft(options, {"lower": made["lower"]}, label, hints)
+
+
+def _options_and_hints(study: Drafting, cell: Cell, target: Encoded) -> tuple[Encoded, Mapping[str, Any]]:
+    tuner = study.tuners[cell.tuner]
+    own = {
+        "tuner": {"name": tuner.name, "options": dict(tuner.options)},
+        "device": cell.device,
+        "target": target.data,
+        "seed": study.study.seed,
+    }
+    hints = {
+        "tuner": tuner.label,
+        "tuner_key": f"{target.hash}/{tuner.label}-{cell.device}",
+        "records": records_folder(target.hash, f"{tuner.label}-{cell.device}"),
+        "linker": study.devices[cell.device].linker,
+    }
+    return study.options("tune", cell, own), hints
+
+
+def with_members(stages: Sequence[Stage]) -> list[Stage]:
+    """All tune stages of a plan, each with the hint of how many there are in its pool: `members`."""
+    members = Counter(stage.hints["records"] for stage in stages)
+    hints: dict[str, Mapping[str, Any]] = {}
+    for stage in stages:
+        records = stage.hints["records"]
+        if records not in hints:
+            hints[records] = {**stage.hints, "members": members[records]}
+    return [replace(stage, hints=hints[stage.hints["records"]]) for stage in stages]
+
+
+def units(stage: Stage) -> float:
+    """Its cost is by the trial."""
+    return float(trials_at_most(stage))
