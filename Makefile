@@ -31,12 +31,12 @@ doctor: $(READY) ## Look at this machine: versions, compiler, cores, ports, disk
 .PHONY: test
 test: lint ## Lint, types, layers, then every test but the slow ones
 	$(call phase,pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 .PHONY: test-all
 test-all: lint ## The same with the slow tests
 	$(call phase,pytest with the slow tests)
-	@$(BIN)/python -m pytest -m '' $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m '' $(ARGS)
 
 .PHONY: faults
 faults: $(READY) ## The fault campaign: ARGS="--times 20"

@@ -2,8 +2,35 @@
 
 from __future__ import annotations
 
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.side_by_side import SideBySide
 
 # Machines are shared and noisy: how long an example takes says nothing
 settings.register_profile("sweep", deadline=None)
 settings.load_profile("sweep")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else children ignore the Ctrl-C that tests send them
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    """Tests that need the machine to themselves have it, however many workers there are."""
+    from tests.side_by_side import SideBySide
+
+    config.option.loadscopereorder = False
+    return SideBySide(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order them for the workers of pytest-xdist, where there are any."""
+    if hasattr(config, "workerinput"):
+        from tests.side_by_side import in_order
+
+        items[:] = in_order(items)

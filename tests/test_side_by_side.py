@@ -1,0 +1,89 @@
+"""How tests are shared by workers: all are run, once, and what needs the machine has it to itself."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.side_by_side import _LONG, _SHARED, _TIMED, SideBySide, is_alone
+
+ROOT = Path(__file__).parents[1]
+SHARED = [f"tests/{room}/test_{name}.py" for room in ("analysis", "study", "toolchain") for name in "ab"]
+ALONE = ["tests/devices/test_a.py", "tests/engine/test_b.py", "tests/test_main.py"]
+
+
+class Worker:
+    """As xdist's: it runs a test once it knows which one follows, or that none does."""
+
+    def __init__(self, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
+        self.waiting: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        assert not self.shutting_down
+        self.waiting += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+    @property
+    def can_go_on(self) -> bool:
+        return len(self.waiting) > 1 or (self.shutting_down and bool(self.waiting))
+
+
+@given(
+    sizes=st.lists(st.integers(0, 5), min_size=len(SHARED), max_size=len(SHARED)),
+    alone=st.lists(st.integers(0, 4), min_size=len(ALONE), max_size=len(ALONE)),
+    workers=st.integers(1, 4),
+    data=st.data(),
+)
+def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
+    sizes: list[int], alone: list[int], workers: int, data: st.DataObject
+) -> None:
+    files = zip([*SHARED, *ALONE], [*sizes, *alone], strict=True)
+    collection = [f"{file}::test_{number}" for file, size in files for number in range(size)]
+    nodes: list[Any] = [Worker(f"gw{number}") for number in range(workers)]
+    option = SimpleNamespace(loadscopereorder=False)
+    scheduler = SideBySide(SimpleNamespace(option=option, getvalue=lambda _: ["popen"] * workers))  # type: ignore[arg-type]
+    for node in nodes:
+        scheduler.add_node(node)
+        scheduler.add_node_collection(node, collection)
+    scheduler.schedule()
+    ran: list[str] = []
+    there = list(nodes)
+    while ready := [node for node in there if node.can_go_on or (node.shutting_down and not node.waiting)]:
+        node = data.draw(st.sampled_from(ready))
+        if not node.waiting:
+            there.remove(node)
+            scheduler.remove_node(node)
+            continue
+        index = node.waiting.pop(0)
+        ran.append(collection[index])
+        if is_alone(collection[index]):
+            assert not any(other.waiting for other in nodes if other is not node)
+        if node in scheduler.assigned_work:
+            scheduler.mark_test_complete(node, index)
+        if scheduler.tests_finished:  # as xdist's session does
+            for other in nodes:
+                other.shutdown()
+    assert sorted(ran) == sorted(collection)
+    assert [is_alone(test) for test in ran] == sorted(is_alone(test) for test in ran)
+
+
+def test_whatever_is_named_is_there() -> None:
+    for place in (*_SHARED, *_LONG, *_TIMED):
+        path, _, name = place.partition("::")
+        assert (ROOT / path).exists(), path
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8")) if name else None
+        assert tree is None or name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def test_rooms_of_devices_engines_and_sweeps_are_alone() -> None:
+    for room in ("devices", "engine", "end_to_end", "cluster", "faults", "benchmarks", "a_room_to_come"):
+        assert is_alone(f"tests/{room}/test_x.py::test_y")
