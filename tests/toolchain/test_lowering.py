@@ -119,20 +119,28 @@ def test_unknown_axes(run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, ax
 
 
 @pytest.mark.parametrize(
-    ("level", "axes", "limit"),
+    ("network", "level", "axes", "limit"),
     [
-        (2, {"layout": "NHWC"}, 1e-5),
-        (3, {"precision": "float16"}, 5e-3),
-        (3, {"precision": "half", "dtype": "float16"}, 5e-3),
-        (3, {"precision": "half", "passes": ["tvm.relax.transform:ToMixedPrecision"]}, 5e-3),
+        ("squeezenet", 2, {"layout": "NHWC"}, 1e-5),
+        ("squeezenet", 3, {"precision": "float16"}, 5e-3),
+        ("small", 3, {"precision": "half", "dtype": "float16"}, 5e-3),
+        ("small", 3, {"precision": "half", "passes": ["tvm.relax.transform:ToMixedPrecision"]}, 5e-3),
     ],
 )
 def test_layout_and_precision(
-    run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, level: int, axes: dict[str, Any], limit: float
+    run: Run,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    network: str,
+    level: int,
+    axes: dict[str, Any],
+    limit: float,
 ) -> None:
-    lower(run, squeezenet[0], tmp_path / "lower", level, **axes)
+    imported = request.getfixturevalue(network)
+    folder = imported if isinstance(imported, Path) else imported[0]
+    lower(run, folder, tmp_path / "lower", level, **axes)
     build(run, tmp_path / "lower", tmp_path / "build")
-    found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(squeezenet[0]))
+    found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(folder))
     assert 0 < found["difference"] < limit * found["greatest"]
 
 
