@@ -157,12 +157,12 @@ def test_damaged_network_is_one_line(session: DeviceSession, network: tuple[Path
 def test_no_reference_runtime_on_a_board_elsewhere(tmp_path: Path) -> None:
     board = DeviceSession(make_device("board", (), threads=4, managed=False), "127.0.0.1", 1, tmp_path)
     with pytest.raises(MeasureFailed, match="the device is not this host"):
-        board.measure_runtime("onnxruntime", tmp_path, MEASURE, 4)
+        board.measure_runtime("onnxruntime", tmp_path, MEASURE, 4, 1e-3)
 
 
 def test_reference_runs_on_the_threads_it_is_given(
     open_session: Callable[..., DeviceSession], network: tuple[Path, Path]
 ) -> None:
-    result = open_session("all").measure_runtime("onnxruntime", network[1], MEASURE, 2)
+    result = open_session("all").measure_runtime("onnxruntime", network[1], MEASURE, 2, 1e-3)
     assert result["conditions"]["threads"] == 2
     assert len(result["conditions"]["cores"]) == 2
