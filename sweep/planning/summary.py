@@ -38,7 +38,7 @@ class KindSummary:
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """A plan in numbers."""
+    """A plan in numbers: cells, stages by kind, trials, and an estimate of its time."""
 
     study_name: str
     cells: int

@@ -1,4 +1,4 @@
-"""How many candidates a plan may measure, and how many a loop over its cells would.
+"""Counts the candidates that a plan may measure, and those that a loop over its cells would.
 
 Stages of one tuner, target and device tune as one pool: a workload that several networks have is tuned once, a trivial
 one (nothing in it to decide) gets one trial. Of workloads of one family (the same heavy block, with something else

@@ -1,4 +1,4 @@
-"""What the driver and an engine say to each other.
+"""The contract of engines: attempts that the driver starts, and reports that an engine gives.
 
 An engine performs attempts and reports. It decides nothing: no retry, no order, no ledger. The contract, which every
 engine passes (`tests/engine/test_contract.py`):
@@ -73,7 +73,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a long attempt has reached; for people, never for decisions."""
+    """The progress of a long attempt; for people, never for decisions."""
 
     stage_id: str
     info: Mapping[str, Any] = field(default_factory=dict)

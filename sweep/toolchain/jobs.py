@@ -1,4 +1,4 @@
-"""The jobs that run in the forge's children: plain functions of JSON-able arguments, which read and write directories.
+"""The jobs that run in compile workers: plain functions of JSON-able arguments, which read and write directories.
 
 Each writes into a temporary sibling of its directory and renames it at the end, so that a directory that exists is
 whole.

@@ -21,7 +21,7 @@ __all__ = ["ProgressObserver"]
 
 
 class ProgressObserver:
-    """Tells the progress view."""
+    """Passes what happens in a run on to the progress view."""
 
     def __init__(self, view: ProgressView, plan: Plan, ledger: Ledger) -> None:
         self._view, self._plan, self._ledger = view, plan, ledger

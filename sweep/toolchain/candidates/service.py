@@ -1,4 +1,4 @@
-"""Where candidates are built and timed: TVM's Builder and Runner as one protocol. An engine provides it."""
+"""The protocol that builds and times candidates: TVM's Builder and Runner in one. An engine provides it."""
 
 from __future__ import annotations
 
