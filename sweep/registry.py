@@ -22,9 +22,9 @@ __all__ = ["Registry", "attribute_at"]
 T = TypeVar("T")
 
 
-def attribute_at(place: str) -> object:
+def attribute_at(import_path: str) -> object:
     """What stands at `module:attribute`. Raises whatever importing it raises, and AttributeError."""
-    module, _, path = place.partition(":")
+    module, _, path = import_path.partition(":")
     found: object = importlib.import_module(module)
     return reduce(getattr, path.split("."), found)
 
@@ -35,7 +35,7 @@ class Registry(Generic[T]):
     def __init__(self, what: str, group: str, shipped: Mapping[str, T | str]) -> None:
         """what: one of them in words, for errors: `runtime`. group: entry points, such as `sweep.runtimes`.
 
-        shipped: objects, or their places as `module:attribute`, in the order in which they are listed.
+        shipped: objects, or their import paths, written `module:attribute`, in the order in which they are listed.
         """
         self._what, self._group = what, group
         self._shipped: dict[str, T | str] = dict(shipped)
@@ -51,7 +51,11 @@ class Registry(Generic[T]):
         return tuple(dict.fromkeys([*self._shipped, *self._added, *installed]))
 
     def __contains__(self, name: object) -> bool:
-        return name in self._shipped or name in self._added or (isinstance(name, str) and self.place(name) is not None)
+        return (
+            name in self._shipped
+            or name in self._added
+            or (isinstance(name, str) and self.import_path(name) is not None)
+        )
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.all())
@@ -66,7 +70,8 @@ class Registry(Generic[T]):
         """The object of a name; imported now where nobody has asked for it before.
 
         Raises:
-            StudyError: there is none of this name, or it cannot be imported; `key` is the place in a person's file.
+            StudyError: there is none of this name, or it cannot be imported; `key` is its place in a
+                person's file.
         """
         if name in self._added:
             return self._added[name]
@@ -95,18 +100,20 @@ class Registry(Generic[T]):
         shipped = self._shipped.get(name)
         if shipped is not None and not isinstance(shipped, str):
             return shipped
-        place = self.place(name)
-        if place is None:
+        import_path = self.import_path(name)
+        if import_path is None:
             names = self.names()
             problem = f"is no {self._what}{hint(name, names)}"
             raise StudyError(problem, key=key or None, value=name, allowed=listed(names))
         try:
-            return cast("T", attribute_at(place))
+            return cast("T", attribute_at(import_path))
         except Exception as error:
             problem = f"is a {self._what} that cannot be loaded: {type(error).__name__}: {error}"
-            raise StudyError(problem, key=key or None, value=name, allowed=f"a package in which {place} is") from error
+            raise StudyError(
+                problem, key=key or None, value=name, allowed=f"a package in which {import_path} is"
+            ) from error
 
-    def place(self, name: str) -> str | None:
+    def import_path(self, name: str) -> str | None:
         """`module:attribute` of a name, which is not imported; None where there is none, or an object without one."""
         thing = self._added.get(name) or self._shipped.get(name)
         if isinstance(thing, str):

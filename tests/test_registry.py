@@ -51,9 +51,9 @@ class Own:
     """Something to register."""
 
 
-def test_a_place_is_told_without_importing_what_stands_there() -> None:
+def test_an_import_path_is_told_without_importing_what_stands_there() -> None:
     toys: Registry[object] = Registry("toy", "sweep.toys", {"gone": "no_such_module:thing", "number": 3})
-    assert toys.place("gone") == "no_such_module:thing"
-    assert (toys.place("number"), toys.place("nobody's")) == (None, None)
+    assert toys.import_path("gone") == "no_such_module:thing"
+    assert (toys.import_path("number"), toys.import_path("nobody's")) == (None, None)
     with toys.registered("own", Own):
-        assert toys.place("own") == f"{__name__}:Own"
+        assert toys.import_path("own") == f"{__name__}:Own"

@@ -13,15 +13,15 @@ from typing import Any
 from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.analysis.results import NO_TUNER, Results
 from sweep.analysis.runtime_rows import (
-    Place,
+    GroupKey,
     RuntimeRatio,
     fastest_of_each,
+    group_key,
     has_compiled,
     high,
     is_compiled_row,
     low,
     measured,
-    place_of,
     runtime_title,
 )
 from sweep.study.axes import axes_under, unusual, value_in
@@ -67,12 +67,12 @@ def best_cells(rows: Sequence[Row]) -> list[Best]:
     Where there are further axes that say what is to be done, one for each of their values.
     """
     compete = is_compiled_row if has_compiled(rows) else lambda _: True
-    groups: dict[Place, list[Row]] = {}
+    groups: dict[GroupKey, list[Row]] = {}
     for row in measured(rows):
         if compete(row):
-            groups.setdefault(place_of(row), []).append(row)
+            groups.setdefault(group_key(row), []).append(row)
     fastest = fastest_of_each(rows)
-    return [_best(group, fastest[place]) for place, group in groups.items()]
+    return [_best(group, fastest[key]) for key, group in groups.items()]
 
 
 def _best(group: Sequence[Row], fastest: Mapping[str, Row]) -> Best:

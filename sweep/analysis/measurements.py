@@ -25,13 +25,13 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     rounds = [("repeat", block) for block in measure.blocks_that_count]
     aside = [("set aside", block) for block in measure.set_aside]
     for kind, block in (*rounds, *aside):
-        place = {**shared, "t": {**measure.conditions, **block.conditions}.get("at_before")}
-        warmup = {**place, "kind": "warm-up", "block": block.block, "tainted": False, "number": 1}
+        common = {**shared, "t": {**measure.conditions, **block.conditions}.get("at_before")}
+        warmup = {**common, "kind": "warm-up", "block": block.block, "tainted": False, "number": 1}
         for index, seconds in enumerate(block.warmup_secs):
             yield {**warmup, "repeat": index, "seconds": seconds}
         for index, seconds in enumerate(block.run_secs):
             yield {
-                **place,
+                **common,
                 "kind": kind,
                 "block": block.block,
                 "tainted": bool(block.tainted),

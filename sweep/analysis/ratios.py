@@ -28,7 +28,7 @@ class Ratios:
         self._baseline = baseline
         self._untuned: dict[tuple[Any, ...], float] = {}
         self._runtimes: dict[tuple[Any, ...], dict[str, float]] = {}
-        """Median of each of a runtime's cells at a place, by the cell's id."""
+        """Median of each of a runtime's cells in a group, by the cell's id."""
 
     def note(self, outcome: CellOutcome, latency_ms: float) -> None:
         """Take in a measured cell that others may be compared with. latency_ms: its median."""
@@ -37,7 +37,7 @@ class Ratios:
         # By what was done and not by the tuner's label, which a study may choose
         if outcome.result(BuildResult) and not outcome.result(TuneResult):
             self._untuned[_untuned_key(outcome.cell)] = latency_ms
-        key = outcome.cell.runtime, *_place(outcome.cell)
+        key = outcome.cell.runtime, *_group_key(outcome.cell)
         self._runtimes.setdefault(key, {})[outcome.cell.id] = latency_ms
 
     def of(self, cell: Cell, latency_ms: float) -> dict[str, float]:
@@ -52,7 +52,7 @@ class Ratios:
 
     def against(self, runtime: str, cell: Cell, latency_ms: float) -> float | None:
         """This latency over that of a runtime's fastest cell for the same model, batch and device."""
-        others = self._runtimes.get((runtime, *_place(cell)))
+        others = self._runtimes.get((runtime, *_group_key(cell)))
         return latency_ms / min(others.values()) if others else None
 
 
@@ -60,5 +60,5 @@ def _untuned_key(cell: Cell) -> tuple[Any, ...]:
     return (*(cell.value(axis) for axis in axis_names() if axis != "tuner"), *cell.unknown)
 
 
-def _place(cell: Cell) -> tuple[Any, ...]:
+def _group_key(cell: Cell) -> tuple[Any, ...]:
     return (*(cell.value(axis) for axis in compared_within()), *cell.unknown)

@@ -1,6 +1,6 @@
 """Rows by what ran them: compiled here or by another runtime, and how the fastest of one stands to that of another.
 
-Rows are compared within a place alone: the same model, batch and device.
+Rows are compared within a group alone: the same model, batch and device.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from sweep.study.runtimes import title_of
 from sweep.study.spec import is_compiled
 
 __all__ = [
-    "Place",
+    "GroupKey",
     "RuntimeRatio",
     "baseline_of",
     "baseline_title",
     "fastest_of_each",
+    "group_key",
     "has_compiled",
     "high",
     "is_baseline",
     "is_compiled_row",
     "low",
     "measured",
-    "place_of",
     "ratios",
     "runtime_title",
 ]
 
 Row = Mapping[str, Any]
-Place = tuple[Any, ...]
+GroupKey = tuple[Any, ...]
 """Values of the axes on which two cells agree that can be compared: model, batch, device and whatever is added."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeRatio:
-    """The fastest cell of one runtime against the fastest of another, at one place."""
+    """The fastest cell of one runtime against the fastest of another, in one group."""
 
     of: Row
     against: Row
@@ -63,15 +63,15 @@ class RuntimeRatio:
         return runtime_title(self.against)
 
     def as_row(self) -> dict[str, Any]:
-        """In long form: the axes of the place, both runtimes with their medians, and how one stands to the other."""
-        place = {axis: value_in(self.of, axis) for axis in compared_within()}
+        """In long form: the axes of the group, both runtimes with their medians, and how one stands to the other."""
+        group = {axis: value_in(self.of, axis) for axis in compared_within()}
         medians = {
             f"{side}_{key}": row[column]
             for side, row in (("of", self.of), ("against", self.against))
             for key, column in (("cell", "cell_name"), ("latency_ms_median", "latency_ms_median"))
         }
         runtimes = {"of": self.of["runtime"], "against": self.against["runtime"]}
-        return {**place, **runtimes, **medians, "ratio": self.ratio, "is_tied": self.is_tied}
+        return {**group, **runtimes, **medians, "ratio": self.ratio, "is_tied": self.is_tied}
 
     @property
     def is_to_baseline(self) -> bool:
@@ -110,8 +110,8 @@ def runtime_title(row: Row) -> str:
     return title_of(row["runtime"])
 
 
-def place_of(row: Row) -> Place:
-    """Within a place, one cell can be said to be slower than another."""
+def group_key(row: Row) -> GroupKey:
+    """What a group of rows has in common: within one, a cell can be said to be slower than another."""
     return tuple(value_in(row, axis) for axis in compared_within())
 
 
@@ -120,19 +120,19 @@ def measured(rows: Iterable[Row]) -> Iterator[Row]:
     return (row for row in rows if row["status"] == "done" and row["latency_ms_median"] is not None)
 
 
-def fastest_of_each(rows: Iterable[Row]) -> dict[Place, dict[str, Row]]:
-    """For each place the measured row with the least median of each runtime, both in the order of the rows."""
-    fastest: dict[Place, dict[str, Row]] = {}
+def fastest_of_each(rows: Iterable[Row]) -> dict[GroupKey, dict[str, Row]]:
+    """For each group the measured row with the least median of each runtime, both in the order of the rows."""
+    fastest: dict[GroupKey, dict[str, Row]] = {}
     for row in measured(rows):
-        of_place = fastest.setdefault(place_of(row), {})
-        known = of_place.get(row["runtime"])
+        of_group = fastest.setdefault(group_key(row), {})
+        known = of_group.get(row["runtime"])
         if known is None or row["latency_ms_median"] < known["latency_ms_median"]:
-            of_place[row["runtime"]] = row
+            of_group[row["runtime"]] = row
     return fastest
 
 
 def ratios(rows: Iterable[Row], of: str, against: str) -> list[RuntimeRatio]:
-    """How one runtime stands to another, at each place where both were measured. `of`, `against`: names of runtimes."""
+    """How one runtime stands to another in each group in which both were measured; `of`, `against`: their names."""
     return [
         RuntimeRatio(fastest[of], fastest[against])
         for fastest in fastest_of_each(rows).values()

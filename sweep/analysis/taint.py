@@ -56,7 +56,7 @@ def block_median(values: Sequence[float]) -> float | None:
 
 def taints(seen: BlockConditions) -> list[Disturbance]:
     """Reasons not to trust a block of repeats; none for a clean one."""
-    return [*_reference(seen), *_others(seen.conditions), *_clock(seen.conditions), *_place(seen)]
+    return [*_reference(seen), *_others(seen.conditions), *_clock(seen.conditions), *_placement(seen)]
 
 
 def summed_up(blocks: Sequence[Sequence[Disturbance]]) -> list[Disturbance]:
@@ -126,7 +126,7 @@ def _clock(conditions: Mapping[str, Any]) -> Iterator[Disturbance]:
         yield Disturbance(Kind.CLOCK_CHANGED, max(before, after) / min(before, after) - 1, CLOCK_CHANGED, text)
 
 
-def _place(seen: BlockConditions) -> Iterator[Disturbance]:
+def _placement(seen: BlockConditions) -> Iterator[Disturbance]:
     ran_on = seen.conditions.get("thread_cores") or seen.conditions.get("cores")
     if seen.cores and ran_on is not None and sorted(ran_on) != sorted(seen.cores):
         text = f"it ran on {_cores(ran_on)} instead of {_cores(seen.cores)}"

@@ -67,8 +67,8 @@ def overlay_command(
 
     devices = None if keys is None else [key.strip() for key in keys.split(",") if key.strip()]
     question = overlay_question(devices, model, opt_level, only, layer, best, _weights(weights), minimax=minimax)
-    place = load_cluster(cluster) if measure else None
-    done = _written(folder, question, place, network, out)
+    measured_on = load_cluster(cluster) if measure else None
+    done = _written(folder, question, measured_on, network, out)
     found = done.overlay
     typer.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False) if as_json else found.as_text())
     typer.echo("\n".join(f"{path.relative_to(done.folder)}: {shown(path)}" for path in done.files), err=as_json)

@@ -94,22 +94,22 @@ def run_command(
     """
     from sweep.running.options import RunOptions
 
-    spec, place = load_both(study, cluster)
+    loaded_study, loaded_cluster = load_both(study, cluster)
     if address is not None:
-        place = _on_cluster(place, address)
-    budget = spec.budget if max_hours is None else replace(spec.budget, hours=max_hours)
+        loaded_cluster = _on_cluster(loaded_cluster, address)
+    budget = loaded_study.budget if max_hours is None else replace(loaded_study.budget, hours=max_hours)
     options = RunOptions.within(budget, fail_fast=fail_fast, retry_failed=retry_failed, only=only)
     how = _How(out, fresh, options, warm_start or (), log_json, as_json)
-    return _run(spec, place, how)
+    return _run(loaded_study, loaded_cluster, how)
 
 
-def _on_cluster(place: Cluster, address: str) -> Cluster:
+def _on_cluster(cluster: Cluster, address: str) -> Cluster:
     from sweep.study.cluster.ray_address import read_ray_address
 
-    if place.engine != "ray":
-        allowed = f"--address with `engine: ray` alone; {place.path} has {place.engine}"
+    if cluster.engine != "ray":
+        allowed = f"--address with `engine: ray` alone; {cluster.path} has {cluster.engine}"
         raise StudyError("is of no use here", key="--address", value=address, allowed=allowed)
-    return replace(place, ray=replace(place.ray, address=read_ray_address(address, None, "--address")))
+    return replace(cluster, ray=replace(cluster.ray, address=read_ray_address(address, None, "--address")))
 
 
 def tune_command(
@@ -138,8 +138,8 @@ def tune_command(
 
     asked = SingleModelStudy(model, target, tuner, key, trials, opt_level, precision)
     folder = out or Path("sweeps") / asked.name
-    spec, place = load_both(write_study(asked, folder.absolute()), cluster)
-    return _run(spec, place, _How(folder, False, RunOptions(), (), log_json, as_json))
+    loaded_study, loaded_cluster = load_both(write_study(asked, folder.absolute()), cluster)
+    return _run(loaded_study, loaded_cluster, _How(folder, False, RunOptions(), (), log_json, as_json))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ class _How:
     as_json: bool
 
 
-def _run(spec: Study, place: Cluster, how: _How) -> int:
+def _run(study: Study, cluster: Cluster, how: _How) -> int:
     """Run what is missing, with progress, and show what came of it."""
     from rich.console import Console
 
@@ -170,17 +170,17 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
             view.close(interrupted=ended.status == "interrupted")
         if journal is not None:
             journal.run_ended(ended.status, executed=ended.executed, reason=ended.stopped)
-        _show(ended, place, as_json=how.as_json)
+        _show(ended, cluster, as_json=how.as_json)
 
     with OrderlyEnd(), ExitStack() as closing:
-        journal = None if target is None else closing.enter_context(Journal(target, spec.name))
+        journal = None if target is None else closing.enter_context(Journal(target, study.name))
         view = None  # lines for machines and for people do not go to one place
         if target != STREAM:
-            view = closing.enter_context(open_progress(Console(stderr=True), spec.name))
+            view = closing.enter_context(open_progress(Console(stderr=True), study.name))
         try:
             ended = run(
-                spec,
-                place,
+                study,
+                cluster,
                 out=how.out,
                 fresh=how.fresh,
                 options=how.options,
@@ -198,7 +198,7 @@ def _run(spec: Study, place: Cluster, how: _How) -> int:
     return {"done": EXIT_DONE, "interrupted": EXIT_INTERRUPTED}.get(ended.status, EXIT_FAILED)
 
 
-def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
+def _show(ended: SweepRun, cluster: Cluster, *, as_json: bool) -> None:
     from sweep.running.driver import NO_TIME
 
     folder = ended.sweep_dir
@@ -212,8 +212,8 @@ def _show(ended: SweepRun, place: Cluster, *, as_json: bool) -> None:
     if ended.cut_short:
         typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
     typer.echo(f"report: {SweepDir(folder).report / 'index.html'}")
-    if place.is_mirrored:
-        typer.echo(f"MLflow: {place.mlflow_uri or f'sweep ui {shown(folder)}'}")
+    if cluster.is_mirrored:
+        typer.echo(f"MLflow: {cluster.mlflow_uri or f'sweep ui {shown(folder)}'}")
 
 
 def _show_results(ended: SweepRun, name: str) -> None:

@@ -53,13 +53,13 @@ class _Ranking:
     def __init__(self, study: Study) -> None:
         self._untuned = {tuner.label for tuner in study.tuners if tuner.is_untuned}
         self._trials = {tuner.label: int(tuner.options.get("trials_per_task") or 0) for tuner in study.tuners}
-        names = {name: place for place, name in enumerate(_TUNERS)}
+        names = {name: rank for rank, name in enumerate(_TUNERS)}
         self._tuners = {tuner.label: (names.get(tuner.name, -1), -self._trials[tuner.label]) for tuner in study.tuners}
         native_first = sorted(study.targets, key=lambda target: target.attrs["kind"] != NATIVE)
-        self._places: dict[Hashable, int] = {
-            **{("target", target.name): place for place, target in enumerate(native_first)},
-            **{(axis, value): place for axis, values in study.choices.items() for place, value in enumerate(values)},
-            **{("opt_level", level): place for place, level in enumerate(_LEVELS)},
+        self._ranks: dict[Hashable, int] = {
+            **{("target", target.name): rank for rank, target in enumerate(native_first)},
+            **{(axis, value): rank for axis, values in study.choices.items() for rank, value in enumerate(values)},
+            **{("opt_level", level): rank for rank, level in enumerate(_LEVELS)},
         }
 
     def is_tuned(self, cell: Cell) -> bool:
@@ -67,8 +67,8 @@ class _Ranking:
 
     def promise(self, cell: Cell) -> _Promise:
         """The less, the likelier is the cell to be the fastest of its model and device. Unlisted values come last."""
-        places = (self._places.get((axis, cell.value(axis)), len(self._places)) for axis in by_promise())
-        return (*self._tuners[cell.tuner], *places)
+        ranks = (self._ranks.get((axis, cell.value(axis)), len(self._ranks)) for axis in by_promise())
+        return (*self._tuners[cell.tuner], *ranks)
 
     def wave(self, cell: Cell, *, is_first: bool, is_base: bool) -> _Rank:
         if not cell.is_compiled:

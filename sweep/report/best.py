@@ -49,11 +49,12 @@ def best_table(best: Sequence[Best]) -> BestTable | None:
     if len(best) <= _CARDS_SHOWN:
         return None
     devices = list(dict.fromkeys(one.device for one in best))
-    places: dict[tuple[str, str], dict[str, Card]] = {}
+    by_network: dict[tuple[str, str], dict[str, Card]] = {}
     for one in best:
-        places.setdefault((one.model, _work(one)), {})[one.device] = _card(one)
+        by_network.setdefault((one.model, _work(one)), {})[one.device] = _card(one)
     rows = [
-        (model, f"{model}{work}", [found.get(device) for device in devices]) for (model, work), found in places.items()
+        (model, f"{model}{work}", [found.get(device) for device in devices])
+        for (model, work), found in by_network.items()
     ]
     return BestTable(devices, rows)
 

@@ -8,7 +8,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from sweep.analysis.runtime_rows import is_compiled_row, place_of
+from sweep.analysis.runtime_rows import group_key, is_compiled_row
 from sweep.report.table_columns import (
     TableColumn,
     best_ids,
@@ -72,9 +72,9 @@ def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     main = [*model, *(one for one in main_columns(rows) if one.title != "device" or varies(rows, "device"))]
     columns = [*main, *detail_columns(rows)]
     shown, left_out = list(rows), 0
-    if len(rows) > _ROWS_SHOWN:  # of every place some, rather than all of the first ones
-        compiled, places = sum(map(is_compiled_row, rows)), len({place_of(row) for row in rows})
-        shown, left_out = fastest(rows, max(1, (_ROWS_SHOWN - len(rows) + compiled) // places))
+    if len(rows) > _ROWS_SHOWN:  # of every group some, rather than all of the first ones
+        compiled, groups = sum(map(is_compiled_row, rows)), len({group_key(row) for row in rows})
+        shown, left_out = fastest(rows, max(1, (_ROWS_SHOWN - len(rows) + compiled) // groups))
     filters = _filters(shown)
     lines = [_line(row, columns, filters, best, runs_at) for row in shown]
     return Ranking(

@@ -13,12 +13,12 @@ from sweep.analysis.columns import result_columns
 from sweep.analysis.formatting import as_ms, as_percent, as_times
 from sweep.analysis.results import NO_TUNER
 from sweep.analysis.runtime_rows import (
-    Place,
+    GroupKey,
     baseline_title,
+    group_key,
     has_compiled,
     is_baseline,
     is_compiled_row,
-    place_of,
     runtime_title,
 )
 from sweep.study.axes import axes_under, compared_within, value_in
@@ -78,8 +78,8 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
 
 def rows_each(rows: Sequence[Row]) -> int:
     """How many cells of a place a text shows, so that the whole of it can be read and pasted."""
-    places = len({place_of(row) for row in rows})
-    return max(_FEWEST_EACH, min(_MOST_EACH, _LINES // max(1, places)))
+    groups = len({group_key(row) for row in rows})
+    return max(_FEWEST_EACH, min(_MOST_EACH, _LINES // max(1, groups)))
 
 
 def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
@@ -87,11 +87,11 @@ def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
 
     rows: ranked.
     """
-    seen: Counter[Place] = Counter()
+    seen: Counter[GroupKey] = Counter()
     shown = []
     for row in rows:
-        seen[place_of(row)] += is_compiled_row(row)
-        if seen[place_of(row)] <= each or not is_compiled_row(row):
+        seen[group_key(row)] += is_compiled_row(row)
+        if seen[group_key(row)] <= each or not is_compiled_row(row):
             shown.append(row)
     return shown, len(rows) - len(shown)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.errors import TuneFailed
 from sweep.search.strategy import SearchStrategy
-from sweep.study.tuners.own_tuner import ENTRY_POINTS, SHIPPED, load, place_of
+from sweep.study.tuners.own_tuner import ENTRY_POINTS, SHIPPED, import_path_of, load
 
 __all__ = ["make_tuner"]
 
@@ -18,8 +18,8 @@ def make_tuner(name: str, options: Mapping[str, Any], seed: int) -> SearchStrate
     Raises:
         TuneFailed: there is none of this name, it cannot be imported, or it refuses its options.
     """
-    place = place_of(name)
-    if place is None:
+    import_path = import_path_of(name)
+    if import_path is None:
         names = ", ".join(sorted(SHIPPED))
         raise TuneFailed(f"no tuner {name!r}; there are {names}, entry points of {ENTRY_POINTS} and module:attribute")
     try:

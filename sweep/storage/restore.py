@@ -110,9 +110,9 @@ def _is_linked(source: Path, target: Path) -> bool:
 def _put_in_place(part: Path, target: Path) -> None:
     if target.is_dir():  # some of its files were missing or different
         for file in [path for path in part.rglob("*") if path.is_file()]:
-            place = target / file.relative_to(part)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(place)
+            destination = target / file.relative_to(part)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(destination)
     else:
         part.replace(target)
 

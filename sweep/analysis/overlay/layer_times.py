@@ -49,7 +49,7 @@ class LayerTimes:
         low = np.fmin.reduce(self.seconds, axis=None, initial=np.nan)
         if low <= 0 or np.fmax.reduce(self.seconds, axis=None, initial=np.nan) == np.inf:
             raise ValueError(f"{self.layer}: a time is a positive number of seconds, and a failure has none")
-        if any(not np.isnan(self.seconds[place]) for place in self.failures):
+        if any(not np.isnan(self.seconds[cell]) for cell in self.failures):
             raise ValueError(f"{self.layer}: what failed on a device has no time there")
 
     def reason(self, row: int, column: int) -> str | None:
@@ -73,12 +73,14 @@ class LayerTimes:
 
     def rows(self, kept: NDArray[np.intp]) -> LayerTimes:
         """These configurations alone, in this order."""
-        place = {row: index for index, row in enumerate(kept.tolist())}
+        renumbered = {row: index for index, row in enumerate(kept.tolist())}
         return replace(
             self,
-            configurations=[self.configurations[row] for row in place],
+            configurations=[self.configurations[row] for row in renumbered],
             seconds=self.seconds[kept],
-            failures={(place[row], column): why for (row, column), why in self.failures.items() if row in place},
+            failures={
+                (renumbered[row], column): why for (row, column), why in self.failures.items() if row in renumbered
+            },
             found=None if self.found is None else self.found[kept],
             screened=None if self.screened is None else self.screened[kept],
         )
@@ -86,12 +88,14 @@ class LayerTimes:
     def on(self, devices: Sequence[str]) -> LayerTimes:
         """These devices alone, in this order; every configuration stays. Raises ValueError for an unknown one."""
         columns = [list(self.devices).index(key) for key in devices]
-        place = {column: index for index, column in enumerate(columns)}
+        renumbered = {column: index for index, column in enumerate(columns)}
         return replace(
             self,
             devices=list(devices),
             seconds=self.seconds[:, columns],
-            failures={(row, place[column]): why for (row, column), why in self.failures.items() if column in place},
+            failures={
+                (row, renumbered[column]): why for (row, column), why in self.failures.items() if column in renumbered
+            },
             found=None if self.found is None else self.found[:, columns],
             screened=None if self.screened is None else self.screened[:, columns],
         )

@@ -118,7 +118,7 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     for number, model in enumerate(study.models):
         if not model.is_installed:
             text = _pack_model(model, number, folder, text)
-    for name in dict.fromkeys(place.partition(":")[0].partition(".")[0] for place in _own_places(study)):
+    for name in dict.fromkeys(path.partition(":")[0].partition(".")[0] for path in _own_import_paths(study)):
         _pack_module(name, folder)
     packed = folder / study_file.name
     packed.write_text(text, encoding="utf-8")
@@ -130,7 +130,7 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     return there, engine
 
 
-def _own_places(study: Study) -> Iterator[str]:
+def _own_import_paths(study: Study) -> Iterator[str]:
     """`module:attribute` of each tuner, runtime and importer that the study names so, and of the loaders of these."""
     named = [*(tuner.name for tuner in study.tuners), *study.runtimes]
     yield from (name for name in named if ":" in name)
@@ -165,7 +165,7 @@ def _pack_module(name: str, folder: Path) -> None:
         return
     origin = Path(spec.origin)
     installed = [Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib", "stdlib")]
-    if any(origin.is_relative_to(place) for place in installed):
+    if any(origin.is_relative_to(folder) for folder in installed):
         return
     if spec.submodule_search_locations:
         ignore = shutil.ignore_patterns("__pycache__")

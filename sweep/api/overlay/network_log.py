@@ -28,10 +28,10 @@ class NetworkLog:
         for line in lines_of(self._path):
             try:
                 told = json.loads(line or "")
-                place, result = (told["device"], told["artifact"]), dict(told["result"])
+                key, result = (told["device"], told["artifact"]), dict(told["result"])
             except (ValueError, KeyError, TypeError):
                 continue
-            self._results.setdefault(place, []).append(result)
+            self._results.setdefault(key, []).append(result)
 
     def of(self, device: str, artifact: str) -> list[Mapping[str, Any]]:
         """What was measured of an artifact on a device, in order: each as a measure stage has it."""

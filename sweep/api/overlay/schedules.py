@@ -24,15 +24,15 @@ class Schedules:
         """records: as tuning_records.parquet."""
         self._sweep_dir = sweep_dir
         names = ("workload", "trace_hash", "log", "record")
-        self._places: dict[tuple[str, str], list[tuple[str, int]]] = {}
+        self._lines: dict[tuple[str, str], list[tuple[str, int]]] = {}
         self._readers: dict[str, NativeReader] = {}
         for workload, trace_hash, log, record in zip(*(records[name].to_pylist() for name in names), strict=True):
             if record is not None and trace_hash is not None:
-                self._places.setdefault((workload, trace_hash), []).append((log, record))
+                self._lines.setdefault((workload, trace_hash), []).append((log, record))
 
     def find(self, workload: str, trace_hash: str) -> NativeRecord | None:
         """As whoever found it first wrote it, if that can be read; None where nobody has it whole."""
-        for log, line in self._places.get((workload, trace_hash), ()):
+        for log, line in self._lines.get((workload, trace_hash), ()):
             if log not in self._readers:
                 self._readers[log] = NativeReader((self._sweep_dir / log).parent)
             record = self._readers[log].record(line)

@@ -59,8 +59,8 @@ class Choice:
 
         folder = pc.list_element(pc.split_pattern(records["log"], "/", max_splits=2), 1)
         wanted = pc.is_in(records["tuner"], value_set=_texts([*self.tuners, ORIGIN]))
-        places = [f"{target}/{device}" for device, target in self.target_of.items()]
-        there = pc.is_in(pc.binary_join_element_wise(folder, records["device"], "/"), value_set=_texts(places))
+        folders = [f"{target}/{device}" for device, target in self.target_of.items()]
+        there = pc.is_in(pc.binary_join_element_wise(folder, records["device"], "/"), value_set=_texts(folders))
         return records.filter(pc.and_(wanted, there))
 
 

@@ -31,9 +31,9 @@ def order_for(sweep_dir: Path, study: str, tracking_uri: str | None) -> MirrorOr
     """What a mirror is told; `tracking_uri` None: a store in the sweep directory."""
     from sweep.record.mlflow.mirror_process import MirrorOrder
 
-    # The embedded store is this sweep's alone and moves with it; elsewhere a folder is known by its place
-    place = hashlib.sha256(f"{platform.node()}:{sweep_dir}".encode()).hexdigest()[:16]
-    return MirrorOrder(str(sweep_dir), tracking_uri, study if tracking_uri is None else place, sweep_dir.name)
+    # The embedded store is this sweep's alone and moves with it; elsewhere a folder is known by its host and path
+    sweep_id = hashlib.sha256(f"{platform.node()}:{sweep_dir}".encode()).hexdigest()[:16]
+    return MirrorOrder(str(sweep_dir), tracking_uri, study if tracking_uri is None else sweep_id, sweep_dir.name)
 
 
 class MirrorProcess:

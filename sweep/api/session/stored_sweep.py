@@ -23,9 +23,9 @@ __all__ = ["fetched", "is_uri", "stored"]
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def is_uri(place: Path | str) -> bool:
-    """Whether a place is a URI, and not a path."""
-    return isinstance(place, str) and _URI.match(place) is not None
+def is_uri(path: Path | str) -> bool:
+    """Whether it is a URI, and not the path of a folder."""
+    return isinstance(path, str) and _URI.match(path) is not None
 
 
 @contextmanager

@@ -225,12 +225,12 @@ def _parent_points(results: Results, now_ms: int) -> list[Point]:
         Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "tainted", "failed", "skipped")
     ]
     return points + [
-        Point(f"sweep/best_ms {metric_name(_place(best))}", best.row["latency_ms_median"], now_ms)
+        Point(f"sweep/best_ms {metric_name(_name_of(best))}", best.row["latency_ms_median"], now_ms)
         for best in best_cells(results.cells)
     ]
 
 
-def _place(best: Best) -> str:
+def _name_of(best: Best) -> str:
     work = unusual(best.row, (axis for axis in axes_under() if axis.compared_within))
     return " ".join([best.model, *work, best.device])
 

@@ -189,7 +189,7 @@ def _bars(name: str, keys: Sequence[str], times: Sequence[NetworkTimes], colour:
 
 
 def _lines(layer: Judgement, rank: Rows, shown: Rows) -> list[dict[str, Any]]:
-    """A line a device. `rank`: rows in the order of the x axis. `shown`: places on it."""
+    """A line a device. `rank`: rows in the order of the x axis. `shown`: ranks on it."""
     times = layer.times
     rows = rank[shown]
     return [
@@ -212,8 +212,8 @@ def _lines(layer: Judgement, rank: Rows, shown: Rows) -> list[dict[str, Any]]:
 
 def _thinned(rank: Rows, chosen: int | None) -> Rows:
     """Places on the x axis that are drawn: evenly over it, both ends and the chosen one among them."""
-    places = np.unique(np.linspace(0, len(rank) - 1, min(len(rank), _POINTS_SHOWN)).round().astype(np.intp))
-    return np.union1d(places, np.flatnonzero(rank == chosen)) if chosen is not None else places
+    ranks = np.unique(np.linspace(0, len(rank) - 1, min(len(rank), _POINTS_SHOWN)).round().astype(np.intp))
+    return np.union1d(ranks, np.flatnonzero(rank == chosen)) if chosen is not None else ranks
 
 
 def _layout(layer: Judgement, x: str) -> dict[str, Any]:

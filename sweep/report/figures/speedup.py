@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.analysis.formatting import as_times
 from sweep.analysis.results import NO_TUNER
-from sweep.analysis.runtime_rows import fastest_of_each, is_compiled_row, place_of, runtime_title
+from sweep.analysis.runtime_rows import fastest_of_each, group_key, is_compiled_row, runtime_title
 from sweep.report.figures.figure import BASELINE_COLOUR, Figure, Row, plain_layout
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, value_in
@@ -17,7 +17,7 @@ __all__ = ["speedup_bars"]
 _PLACES_SHOWN = 24
 """Models or devices in a picture."""
 
-Place = tuple[str, str, str]
+Subject = tuple[str, str, str]
 """Model, device, and what is to be done there, in words, as far as rows differ in it."""
 
 
@@ -28,64 +28,64 @@ def speedup_bars(rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Fi
     fastest of all. `colours`: by name of the tuner.
     """
     factors = _factors(rows)
-    places = list(dict.fromkeys(place for of_tuner in factors.values() for place in of_tuner))
-    models = list(dict.fromkeys(model for model, _, _ in places))
-    devices = list(dict.fromkeys(device for _, device, _ in places))
+    subjects = list(dict.fromkeys(subject for of_tuner in factors.values() for subject in of_tuner))
+    models = list(dict.fromkeys(model for model, _, _ in subjects))
+    devices = list(dict.fromkeys(device for _, device, _ in subjects))
     by, names = (0, models) if len(models) < len(devices) else (1, devices)
     for name in names:
-        here = [place for place in places if place[by] == name]
+        here = [subject for subject in subjects if subject[by] == name]
         yield _figure(name, here[:_PLACES_SHOWN], 1 - by, factors, colours, len(here))
 
 
-def _factors(rows: Sequence[Row]) -> dict[str, dict[Place, float]]:
-    """By tuner and place: of the least median."""
+def _factors(rows: Sequence[Row]) -> dict[str, dict[Subject, float]]:
+    """By tuner and subject: of the least median."""
     differ = [axis for axis in axes_under() if axis.compared_within and varies(rows, axis.name)]
-    best: dict[str, dict[Place, Row]] = {}
+    best: dict[str, dict[Subject, Row]] = {}
     for row in rows:
         if row["status"] == "done" and row["speedup_vs_untuned"] is not None and row["tuner"] != NO_TUNER:
             work = ", ".join(f"{axis.name} {value_in(row, axis.name)}" for axis in differ)
-            place = row["model"], row["device"], work
-            known = best.setdefault(tuner_name(row), {}).get(place)
+            subject = row["model"], row["device"], work
+            known = best.setdefault(tuner_name(row), {}).get(subject)
             if known is None or row["latency_ms_median"] < known["latency_ms_median"]:
-                best[tuner_name(row)][place] = row
-    fastest: dict[Place, Row] = {}
+                best[tuner_name(row)][subject] = row
+    fastest: dict[Subject, Row] = {}
     for of_tuner in best.values():
-        for place, row in of_tuner.items():
-            if place not in fastest or row["latency_ms_median"] < fastest[place]["latency_ms_median"]:
-                fastest[place] = row
+        for subject, row in of_tuner.items():
+            if subject not in fastest or row["latency_ms_median"] < fastest[subject]["latency_ms_median"]:
+                fastest[subject] = row
     factors = {
-        tuner: {place: float(row["speedup_vs_untuned"]) for place, row in of_tuner.items()}
+        tuner: {subject: float(row["speedup_vs_untuned"]) for subject, row in of_tuner.items()}
         for tuner, of_tuner in best.items()
     }
     return factors | _runtime_factors(rows, fastest)
 
 
-def _runtime_factors(rows: Sequence[Row], fastest: Mapping[Place, Row]) -> dict[str, dict[Place, float]]:
+def _runtime_factors(rows: Sequence[Row], fastest: Mapping[Subject, Row]) -> dict[str, dict[Subject, float]]:
     """The same of the other runtimes, by title. `fastest`: compiled and tuned, whose untuned cell they are held to."""
-    factors: dict[str, dict[Place, float]] = {}
+    factors: dict[str, dict[Subject, float]] = {}
     of_each = fastest_of_each(rows)
-    for place, best in fastest.items():
+    for subject, best in fastest.items():
         untuned_ms = best["speedup_vs_untuned"] * best["latency_ms_median"]
-        for other in of_each[place_of(best)].values():
+        for other in of_each[group_key(best)].values():
             if not is_compiled_row(other):
                 factor = float(untuned_ms / other["latency_ms_median"])
-                factors.setdefault(runtime_title(other), {})[place] = factor
+                factors.setdefault(runtime_title(other), {})[subject] = factor
     return factors
 
 
 def _figure(
     name: str,
-    places: Sequence[Place],
+    subjects: Sequence[Subject],
     named_by: int,
-    factors: Mapping[str, Mapping[Place, float]],
+    factors: Mapping[str, Mapping[Subject, float]],
     colours: Mapping[str, str],
     of: int,
 ) -> Figure:
-    differ = len({work for _, _, work in places}) > 1
-    labels = {place: f"{place[named_by]}, {place[2]}" if differ else place[named_by] for place in places}
+    differ = len({work for _, _, work in subjects}) > 1
+    labels = {subject: f"{subject[named_by]}, {subject[2]}" if differ else subject[named_by] for subject in subjects}
     bars: list[Mapping[str, Any]] = []
     for tuner, of_tuner in factors.items():
-        shown = [place for place in places if place in of_tuner]
+        shown = [subject for subject in subjects if subject in of_tuner]
         if not shown:
             continue
         bars.append(
@@ -93,9 +93,9 @@ def _figure(
                 "type": "bar",
                 "orientation": "h",
                 "name": tuner,
-                "y": [labels[place] for place in shown],
-                "x": [of_tuner[place] for place in shown],
-                "text": [as_times(of_tuner[place]) for place in shown],
+                "y": [labels[subject] for subject in shown],
+                "x": [of_tuner[subject] for subject in shown],
+                "text": [as_times(of_tuner[subject]) for subject in shown],
                 "textposition": "outside",
                 "cliponaxis": False,
                 "marker": {"color": colours[tuner]},
@@ -103,7 +103,7 @@ def _figure(
             }
         )
     values = [value for bar in bars for value in bar["x"]]
-    layout = plain_layout(len(places), x="times as fast as untuned", left=True) | {
+    layout = plain_layout(len(subjects), x="times as fast as untuned", left=True) | {
         "barmode": "group",
         "bargap": 0.25,
         "showlegend": True,
@@ -116,12 +116,12 @@ def _figure(
         "Speed-up",
         name,
         "Longer is faster: the fastest cell of each tuner against the untuned cell at the same other axes, which is 1.",
-        132 + len(places) * (14 + 18 * len(bars)),
+        132 + len(subjects) * (14 + 18 * len(bars)),
         bars,
         layout,
         has_log_switch=max(values) > 5 * min(values),
         **{("device" if named_by == 0 else "model"): name},
-        note=f"The first {len(places)} of {of}." if of > len(places) else "",
+        note=f"The first {len(subjects)} of {of}." if of > len(subjects) else "",
     )
 
 

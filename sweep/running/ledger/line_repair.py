@@ -47,18 +47,18 @@ def _single(raw: bytes) -> Iterator[bytes]:
     except ValueError:
         return
     if suffix == _suffix(stated):
-        for place, difference in _wrong_bytes(zlib.crc32(body) ^ stated, len(body)):
-            if place < len(body) - 1:  # the last one is not in the file
-                yield raw[:place] + bytes([raw[place] ^ difference]) + raw[place + 1 :]
+        for offset, difference in _wrong_bytes(zlib.crc32(body) ^ stated, len(body)):
+            if offset < len(body) - 1:  # the last one is not in the file
+                yield raw[:offset] + bytes([raw[offset] ^ difference]) + raw[offset + 1 :]
 
 
 def _pairs(raw: bytes) -> Iterator[list[bytes]]:
     """Candidates for two lines whose line break is another byte now."""
-    place = raw.find(b'"}')
-    while 0 <= place < len(raw) - 4:
-        if raw[place + 3 : place + 4] == b"{" and raw[place + 2 : place + 3] != b"\n":
-            yield [raw[: place + 2] + b"\n", raw[place + 3 :]]
-        place = raw.find(b'"}', place + 1)
+    offset = raw.find(b'"}')
+    while 0 <= offset < len(raw) - 4:
+        if raw[offset + 3 : offset + 4] == b"{" and raw[offset + 2 : offset + 3] != b"\n":
+            yield [raw[: offset + 2] + b"\n", raw[offset + 3 :]]
+        offset = raw.find(b'"}', offset + 1)
 
 
 def _suffix(crc: int) -> bytes:
@@ -68,9 +68,9 @@ def _suffix(crc: int) -> bytes:
 def _wrong_bytes(syndrome: int, length: int) -> Iterator[tuple[int, int]]:
     """Places and differences of single bytes that change the checksum of a text of this length by `syndrome`."""
     differences = {value: difference for difference, value in enumerate(_TABLE) if difference}
-    for place in range(length - 1, -1, -1):
+    for offset in range(length - 1, -1, -1):
         if syndrome in differences:
-            yield place, differences[syndrome]
+            yield offset, differences[syndrome]
         index = _BY_TOP[syndrome >> 24]
         syndrome = ((syndrome ^ _TABLE[index]) << 8 | index) & 0xFFFFFFFF
 

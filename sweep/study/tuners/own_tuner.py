@@ -23,11 +23,11 @@ __all__ = [
     "SHIPPED",
     "TUNERS",
     "attribute_of",
+    "import_path_of",
     "installed_names",
     "label_of",
     "load",
     "module_of",
-    "place_of",
     "source_sha256",
 ]
 
@@ -52,32 +52,35 @@ def installed_names() -> list[str]:
     return sorted(name for name in TUNERS.names() if name not in SHIPPED)
 
 
-def place_of(name: str) -> str | None:
+def import_path_of(name: str) -> str | None:
     """`module:attribute` of a name, which may be that already; None for a name that nobody gave."""
-    return name if ":" in name else TUNERS.place(name)
+    return name if ":" in name else TUNERS.import_path(name)
 
 
 def load(name: str) -> Callable[..., Any]:
-    """The tuner of a name or of a place. Raises what importing it raises; StudyError for a name that nobody gave."""
+    """The tuner of a name or of an import path.
+
+    Raises what importing it raises, and StudyError for a name that nobody gave.
+    """
     if ":" not in name:
         return TUNERS.get(name)
     found: Callable[..., Any] = attribute_of(module_of(name), name)
     return found
 
 
-def module_of(place: str) -> ModuleType:
+def module_of(import_path: str) -> ModuleType:
     """The module, imported. Raises whatever importing it raises."""
-    return importlib.import_module(place.partition(":")[0])
+    return importlib.import_module(import_path.partition(":")[0])
 
 
-def attribute_of(module: ModuleType, place: str) -> Any:
+def attribute_of(module: ModuleType, import_path: str) -> Any:
     """The attribute of the module. Raises AttributeError."""
-    return reduce(getattr, place.partition(":")[2].split("."), module)
+    return reduce(getattr, import_path.partition(":")[2].split("."), module)
 
 
-def source_sha256(place: str) -> str | None:
+def source_sha256(import_path: str) -> str | None:
     """Of the file of a module that has been imported; None where it has none. What it imports does not count."""
-    spec = importlib.util.find_spec(place.partition(":")[0])
+    spec = importlib.util.find_spec(import_path.partition(":")[0])
     if spec is None or not spec.has_location or spec.origin is None or not Path(spec.origin).is_file():
         return None
     return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.study.spec import TunerSpec
-from sweep.study.tuners.own_tuner import attribute_of, label_of, module_of, place_of, source_sha256
+from sweep.study.tuners.own_tuner import attribute_of, import_path_of, label_of, module_of, source_sha256
 from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, OwnTuner, TunerForm
 from sweep.suggestions import hint
 
@@ -42,15 +42,15 @@ def _own_options(
     form: OwnTuner, options: dict[str, Any], seed: int, refused: _Refusal, bad_options: _Refusal
 ) -> dict[str, Any]:
     """All options of a person's own tuner in one mapping, after it has been made from them once."""
-    place = place_of(form.name)
-    if place is None:
+    import_path = import_path_of(form.name)
+    if import_path is None:
         raise refused("is the name of no installed tuner")
-    make = _attribute(_module(place, refused), place, refused)
-    everything = {**options, **form.options, SOURCE: source_sha256(place)}
+    make = _attribute(_module(import_path, refused), import_path, refused)
+    everything = {**options, **form.options, SOURCE: source_sha256(import_path)}
     try:
         tuner = make(everything, seed)
     except ValueError as error:
-        raise bad_options(f"refuses its options: {error}", allowed=f"options that {place} takes") from error
+        raise bad_options(f"refuses its options: {error}", allowed=f"options that {import_path} takes") from error
     except Exception as error:
         allowed = "what takes (options, seed) and gives a tuner"
         raise refused(f"cannot be made: {_said(error)}", allowed=allowed) from error
@@ -60,18 +60,18 @@ def _own_options(
     return everything
 
 
-def _module(place: str, refused: _Refusal) -> ModuleType:
+def _module(import_path: str, refused: _Refusal) -> ModuleType:
     try:
-        return module_of(place)
+        return module_of(import_path)
     except Exception as error:
         allowed = "module:attribute of an installed package or of a folder on PYTHONPATH"
         raise refused(f"cannot be imported: {_said(error)}", allowed=allowed) from error
 
 
-def _attribute(module: ModuleType, place: str, refused: _Refusal) -> Any:
-    attribute = place.partition(":")[2]
+def _attribute(module: ModuleType, import_path: str, refused: _Refusal) -> Any:
+    attribute = import_path.partition(":")[2]
     try:
-        found = attribute_of(module, place)
+        found = attribute_of(module, import_path)
     except AttributeError:
         near = hint(attribute, dir(module))
         problem = f"is not there: {module.__name__} has no {attribute!r}{near}"

@@ -23,7 +23,7 @@ OWN = "module:attribute"
 SOURCE = "source_sha256"
 """The option by which changed code of a person's own tuner makes new stages."""
 
-_PLACE = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"
+_IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"
 
 
 class TunerForm(Form):
@@ -147,7 +147,7 @@ def is_own(name: str) -> bool:
 
 
 def _well_formed(name: str) -> str:
-    if ":" in name and not re.match(_PLACE, name):
+    if ":" in name and not re.match(_IMPORT_PATH, name):
         raise refuse(
             "is not a module and an attribute", allowed=f"{OWN}, such as my_tuners.annealing:Annealing", value=name
         )
@@ -158,9 +158,9 @@ class _OwnNameSchema:
     """Names of installed packages are known when the schema is made, and not before."""
 
     def __get_pydantic_json_schema__(self, _: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        place: dict[str, Any] = {"type": "string", "pattern": _PLACE, "title": OWN}
+        own: dict[str, Any] = {"type": "string", "pattern": _IMPORT_PATH, "title": OWN}
         names = installed_names()
-        return {"anyOf": [{"type": "string", "enum": names}, place]} if names else place
+        return {"anyOf": [{"type": "string", "enum": names}, own]} if names else own
 
 
 OwnName = Annotated[str, AfterValidator(_well_formed), _OwnNameSchema()]

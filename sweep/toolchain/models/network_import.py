@@ -54,11 +54,11 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
     }
 
 
-def _loader(place: str) -> ModelLoader:
+def _loader(import_path: str) -> ModelLoader:
     try:
-        return cast("ModelLoader", cast("type", attribute_at(place))())
+        return cast("ModelLoader", cast("type", attribute_at(import_path))())
     except Exception as error:
-        problem = f"the loader {place} cannot be made: {type(error).__name__}: {in_one_line(error)}"
+        problem = f"the loader {import_path} cannot be made: {type(error).__name__}: {in_one_line(error)}"
         raise ImportFailed(problem) from error
 
 

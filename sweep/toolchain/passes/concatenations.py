@@ -30,8 +30,8 @@ _NAME = re.compile(r"concatenate\d*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """The place of a tensor in a larger one."""
+class _Placement:
+    """Where a tensor lies in a larger one."""
 
     whole: Any
     """The variable of the outermost concatenation."""
@@ -66,9 +66,9 @@ class ConcatenateInPlace:
         functions = dict(module.functions_items())
         for name, function in functions.items():
             if isinstance(function, relax.Function):
-                places = _places(function, functions)
-                if places:
-                    placer = _Placer(module, places)
+                placements = _placements(function, functions)
+                if placements:
+                    placer = _Placer(module, placements)
                     placer.builder_.update_func(name, placer.visit_expr(function))
                     module = placer.builder_.get()
         return relax.transform.DeadCodeElimination()(module)
@@ -76,11 +76,11 @@ class ConcatenateInPlace:
 
 @mutator
 class _Placer(PyExprMutator):
-    def __init__(self, module: Any, places: Mapping[Any, _Place]) -> None:
+    def __init__(self, module: Any, placements: Mapping[Any, _Placement]) -> None:
         super().__init__(module)
         self._module = module
-        self._places = places
-        self._wholes = {place.whole for place in places.values()}
+        self._placements = placements
+        self._wholes = {placement.whole for placement in placements.values()}
         self._written: dict[Any, Any] = {}
         """Of each whole, the variable after the last write so far."""
         self._views: dict[Any, Any] = {}
@@ -90,49 +90,52 @@ class _Placer(PyExprMutator):
 
     def visit_var_binding_(self, binding: Any) -> None:
         variable, call = binding.var, binding.value
-        if variable in self._wholes or (variable in self._places and _is_concatenation(call)):
+        if variable in self._wholes or (variable in self._placements and _is_concatenation(call)):
             return
-        place = self._places.get(variable)
-        if place is None and not any(argument in self._places for argument in _arguments(call)):
+        placement = self._placements.get(variable)
+        if placement is None and not any(argument in self._placements for argument in _arguments(call)):
             super().visit_var_binding_(binding)
-        elif place is None:
+        elif placement is None:
             value = self.builder_.normalize(self._call(call, call.ty, None))
             self.builder_.emit_normalized(relax.VarBinding(variable, value))
         else:
-            self._written[place.whole] = self.builder_.emit(self._call(call, place.whole.ty, place))
+            self._written[placement.whole] = self.builder_.emit(self._call(call, placement.whole.ty, placement))
 
-    def _call(self, call: Any, type_: Any, place: _Place | None) -> Any:
+    def _call(self, call: Any, type_: Any, placement: _Placement | None) -> Any:
         """The call with views of the larger tensors for what lies in them."""
         arguments, parts = [], []
         for index, argument in enumerate(_arguments(call)):
-            inside = self._places.get(argument)
+            inside = self._placements.get(argument)
             if inside is None:
                 arguments.append(self.visit_expr(argument))
             else:
                 arguments.append(self._written[inside.whole])
                 parts.append((index, inside))
-        if place is not None:
-            parts.append((len(arguments), place))
+        if placement is not None:
+            parts.append((len(arguments), placement))
         function = self._view(call.args[0], tuple(parts))
-        written = None if place is None else self._written.get(place.whole)
+        written = None if placement is None else self._written.get(placement.whole)
         if written is None:
             types = list(type_.fields) if isinstance(type_, relax.TupleType) else type_
             return relax.call_tir(function, relax.Tuple(arguments), types)
         return relax.op.call_tir_inplace(function, relax.Tuple([*arguments, written]), len(arguments), type_)
 
-    def _view(self, name: Any, parts: tuple[tuple[int, _Place], ...]) -> Any:
-        key = (name, tuple((index, place.axis, place.offset, *_shape(place.whole)) for index, place in parts))
+    def _view(self, name: Any, parts: tuple[tuple[int, _Placement], ...]) -> Any:
+        key = (
+            name,
+            tuple((index, placement.axis, placement.offset, *_shape(placement.whole)) for index, placement in parts),
+        )
         if key not in self._views:
             function = self._module[name]
-            for index, place in parts:
-                function = _widened(function, index, place.axis, place.offset, _shape(place.whole))
+            for index, placement in parts:
+                function = _widened(function, index, placement.axis, placement.offset, _shape(placement.whole))
             self._views[key] = self.builder_.add_func(function, f"{name.name_hint}_in_place")
         return self._views[key]
 
 
-def _places(function: Any, functions: Mapping[Any, Any]) -> dict[Any, _Place]:
+def _placements(function: Any, functions: Mapping[Any, Any]) -> dict[Any, _Placement]:
     """Of each tensor that can lie inside the result of a concatenation."""
-    places: dict[Any, _Place] = {}
+    placements: dict[Any, _Placement] = {}
     for bindings in function.body.blocks:
         if not isinstance(bindings, relax.DataflowBlock):
             continue
@@ -143,15 +146,15 @@ def _places(function: Any, functions: Mapping[Any, Any]) -> dict[Any, _Place]:
             operands = _arguments(call)
             if axis is None or max(Counter(operands).values()) > 1:
                 continue
-            if all(operand not in places and _is_placeable(operand, block) for operand in operands):
-                outer = places.get(variable, _Place(variable, axis, 0))
+            if all(operand not in placements and _is_placeable(operand, block) for operand in operands):
+                outer = placements.get(variable, _Placement(variable, axis, 0))
                 if outer.axis != axis:
                     continue
                 offset = outer.offset
                 for operand in operands:
-                    places[operand] = _Place(outer.whole, axis, offset)
+                    placements[operand] = _Placement(outer.whole, axis, offset)
                     offset += _shape(operand)[axis]
-    return places
+    return placements
 
 
 def _is_placeable(variable: Any, block: _Block) -> bool:
@@ -224,6 +227,6 @@ def _widened(function: Any, index: int, axis: int, offset: int, shape: tuple[int
         [*root.match_buffers, s_tir.MatchBufferRegion(part, tirx.BufferRegion(whole, region))],
         root.annotations,
     )
-    parameters = [whole if place == index else parameter for place, parameter in enumerate(function.params)]
+    parameters = [whole if position == index else parameter for position, parameter in enumerate(function.params)]
     body = s_tir.SBlockRealize(realize.iter_values, realize.predicate, block)
     return tirx.PrimFunc(parameters, body, function.ret_type, function.attrs)

@@ -95,10 +95,10 @@ def _response(call: Any, values: Mapping[Any, Any]) -> _Response | None:
 def _compute(response: _Response) -> Callable[[Any], Any]:
     def local_response(data: Any) -> Any:
         shape, axis, dtype = list(data.shape), response.axis, data.dtype
-        padded = [size + response.window - 1 if place == axis else size for place, size in enumerate(shape)]
+        padded = [size + response.window - 1 if dimension == axis else size for dimension, size in enumerate(shape)]
 
         def at(index: Any, channel: Any) -> list[Any]:
-            return [channel if place == axis else each for place, each in enumerate(index)]
+            return [channel if dimension == axis else each for dimension, each in enumerate(index)]
 
         def square(*index: Any) -> Any:
             channel = index[axis] - response.before

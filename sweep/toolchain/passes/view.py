@@ -14,16 +14,16 @@ class View:
     """The effect of a chain: which parts of its source's axes make up each axis of its result."""
 
     source: list[int]
-    """Sizes of the parts, in the order of the source; a part is known by its place here, 1s are left out."""
+    """Sizes of the parts, in the order of the source; a part is known by its position here, 1s are left out."""
     axes: list[list[int]] = field(default_factory=list)
     """Of each axis of the result the parts it is made of."""
 
     @classmethod
     def of(cls, shape: Sequence[int]) -> View:
         """A tensor as it is."""
-        places = [place for place, size in enumerate(shape) if size != 1]
-        axes = [[places.index(place)] if size != 1 else [] for place, size in enumerate(shape)]
-        return cls([shape[place] for place in places], axes)
+        positions = [position for position, size in enumerate(shape) if size != 1]
+        axes = [[positions.index(position)] if size != 1 else [] for position, size in enumerate(shape)]
+        return cls([shape[position] for position in positions], axes)
 
     def permuted(self, order: Sequence[int]) -> View:
         """With its axes in another order."""
