@@ -5,6 +5,8 @@ A stage that fails with one of these becomes an event in the ledger, by class na
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 __all__ = [
@@ -28,13 +30,41 @@ __all__ = [
     "SweepError",
     "ToolchainError",
     "TuneFailed",
+    "disk_refusal",
+    "disk_refusal_in",
     "in_one_line",
     "last_line",
 ]
 
 
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
 class SweepError(Exception):
     """Root of the tree."""
+
+    traceback_text: str = ""
+    """How it came about, where that was in another process."""
+    disk_errno: int | None = None
+    """With which number a disk has refused there, where that is behind it."""
+
+
+def disk_refusal(error: BaseException | None) -> int | None:
+    """With which number a disk has refused, if that is what an error says, or one that it was raised from.
+
+    The number counts where there is one; of what other programs and libraries say there are only words.
+    """
+    while error is not None:
+        number = getattr(error, "disk_errno", None) or getattr(error, "errno", None) or disk_refusal_in(str(error))
+        if number in _REFUSALS:
+            return number
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
+
+
+def disk_refusal_in(words: str) -> int | None:
+    """The same of the output of a linker, or of a library that only writes what the matter is."""
+    return next((number for number in _REFUSALS if os.strerror(number) in words), None)
 
 
 def in_one_line(error: BaseException) -> str:

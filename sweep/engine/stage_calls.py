@@ -6,8 +6,6 @@ neither Ray nor processes.
 
 from __future__ import annotations
 
-import errno
-import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -15,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.errors import DiskFull, PlanError, SweepError
+from sweep.errors import DiskFull, PlanError, SweepError, disk_refusal
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.kinds import kind_of
 from sweep.planning.results import (
@@ -42,7 +40,6 @@ __all__ = [
     "tune_call",
 ]
 
-_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 CANDIDATE_MEMORY_BYTES = 4 * 2**30
 """What the build of one candidate may map: a schedule that unrolls without end fails alone."""
 
@@ -134,18 +131,18 @@ def perform(call: Callable[[], Mapping[str, Any]], worker: str) -> Outcome:
     try:
         result = call()
     except SweepError as error:
-        text = getattr(error, "traceback_text", "") or traceback.format_exc()
-        return Outcome(None, _class_of(error, text), str(error), text, time.monotonic() - begun, worker)
+        text = error.traceback_text or traceback.format_exc()
+        return Outcome(None, _class_of(error), str(error), text, time.monotonic() - begun, worker)
     except Exception as error:  # noqa: BLE001 - see above
         message, text = f"{type(error).__name__}: {error}", traceback.format_exc()
-        return Outcome(None, _class_of(error, text), message, text, time.monotonic() - begun, worker)
+        return Outcome(None, _class_of(error), message, text, time.monotonic() - begun, worker)
     # A cell that took turns has waited for the others': its own visits are what it cost
     return Outcome(result, seconds=float(result.get("device_s", time.monotonic() - begun)), worker=worker)
 
 
-def _class_of(error: Exception, traceback_text: str) -> str:
+def _class_of(error: Exception) -> str:
     """A disk that refuses is no fault of the stage, whoever met it: Python, a linker, a library in a child."""
-    if any(os.strerror(number) in f"{error} {traceback_text}" for number in _REFUSALS):
+    if disk_refusal(error) is not None:
         return DiskFull.__name__
     return type(error).__name__ if isinstance(error, SweepError) else "Bug"
 

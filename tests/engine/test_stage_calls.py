@@ -11,13 +11,23 @@ from sweep.engine.stage_calls import perform
 from sweep.errors import BuildFailed, DeviceLost, TuneFailed
 
 
+def crossed(error: BuildFailed, number: int) -> BuildFailed:
+    """As it comes back from the process in which it arose."""
+    error.disk_errno = number
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "error_class"),
     [
         (DeviceLost("the tracker is away"), "DeviceLost"),
         (ValueError("a bug"), "Bug"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/lib.so"), "DiskFull"),
+        (OSError(errno.ENOSPC, "kein Platz"), "DiskFull"),
+        (OSError("[Errno 28] No space left on device"), "DiskFull"),  # as a library says it that keeps the number
         (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/x/lib.so"), "Bug"),
+        (OSError(errno.ENOENT, os.strerror(errno.ENOENT), "/x/No space left on device"), "Bug"),
+        (crossed(BuildFailed("unexpected OSError: kein Platz"), errno.EROFS), "DiskFull"),
         (BuildFailed("linking failed: ld: final link failed: No space left on device"), "DiskFull"),
         (BuildFailed("unexpected OSError: [Errno 30] Read-only file system: '/x'"), "DiskFull"),
     ],
@@ -39,3 +49,13 @@ def test_what_lies_behind_an_error_counts() -> None:
             raise TuneFailed("the records cannot be written") from error
 
     assert perform(work, "w").error_class == "DiskFull"
+
+
+def test_what_was_only_tried_before_does_not_count() -> None:
+    def work() -> dict[str, object]:
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            raise TuneFailed("no candidate was valid") from None
+
+    assert perform(work, "w").error_class == "TuneFailed"

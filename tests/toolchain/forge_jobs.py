@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import re
@@ -34,6 +35,18 @@ def refuse() -> None:
 
 def stumble() -> None:
     {}["missing"]
+
+
+def find_the_disk_full(how: str) -> None:
+    if how == "written":
+        os.write(2, b"ld: final link failed: No space left on device\n")
+        os._exit(1)
+    try:
+        raise OSError(errno.ENOSPC, "kein Platz")  # numbers are the same in every language
+    except OSError as error:
+        if how == "raised":
+            raise
+        raise ImportFailed("the weights cannot be written") from error
 
 
 def build_forever() -> None:

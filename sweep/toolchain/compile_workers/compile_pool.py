@@ -21,7 +21,7 @@ from sweep.errors import ToolchainError
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.connection import Result, WorkerConnection
 
-__all__ = ["CompilePool", "traceback_of"]
+__all__ = ["CompilePool"]
 
 
 class CompilePool:
@@ -125,9 +125,3 @@ class CompilePool:
                 self._server.close()
             self._server = WorkerConnection(self._options)
         return self._server
-
-
-def traceback_of(error: BaseException) -> str | None:
-    """The traceback that an error of a job had in its child, or None."""
-    text = getattr(error, "traceback_text", None)
-    return text if isinstance(text, str) else None

@@ -133,7 +133,7 @@ def _rebuilt(error: Mapping[str, Any]) -> SweepError:
     found = getattr(errors, str(error["class"]), None)
     kind = found if isinstance(found, type) and issubclass(found, SweepError) else ToolchainError
     rebuilt = kind(str(error["message"]))
-    rebuilt.traceback_text = error.get("traceback", "")  # type: ignore[attr-defined]
+    rebuilt.traceback_text, rebuilt.disk_errno = error["traceback"], error["disk_errno"]
     return rebuilt
 
 

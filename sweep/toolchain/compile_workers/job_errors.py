@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 __all__ = ["error_answer", "how_it_died", "log_tail"]
 
 _LOG_TAIL_BYTES = 4000
 
 
-def error_answer(kind: str, message: str, trace: str) -> bytes:
-    """An error as a child writes it to its pipe."""
-    return json.dumps({"error": {"class": kind, "message": message, "traceback": trace}}).encode()
+def error_answer(kind: str, message: str, trace: str, disk_errno: int | None) -> dict[str, Any]:
+    """An error as a child answers it, and the server for a child that cannot.
+
+    kind: its class in the tree. disk_errno: with which number a disk has refused, where that is behind it.
+    """
+    return {"error": {"class": kind, "message": message, "traceback": trace, "disk_errno": disk_errno}}
 
 
 def how_it_died(status: int, log: str) -> str:

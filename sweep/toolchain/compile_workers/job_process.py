@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import disk_refusal_in
 from sweep.toolchain.compile_workers.borrowed_core import BorrowedCore, take
-from sweep.toolchain.compile_workers.job_errors import how_it_died
+from sweep.toolchain.compile_workers.job_errors import error_answer, how_it_died
 from sweep.toolchain.compile_workers.worker import live
 
 __all__ = ["CoreLender", "JobProcess", "fork"]
@@ -93,8 +94,7 @@ class JobProcess:
                 return message
         except ValueError:
             pass
-        kind, how = self.error_class, verdict or how_it_died(status, log)
-        return {"error": {"class": kind, "message": how, "traceback": log}}
+        return error_answer(self.error_class, verdict or how_it_died(status, log), log, disk_refusal_in(log))
 
     def reap(self) -> int:
         """End it, with all that it has started and all that it has left; gives what `waitpid` says of it."""

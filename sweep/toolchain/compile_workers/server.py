@@ -22,8 +22,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import in_one_line
-from sweep.toolchain.compile_workers.job_errors import log_tail
+from sweep.errors import disk_refusal, in_one_line
+from sweep.toolchain.compile_workers.job_errors import error_answer, log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
 
 __all__ = ["main"]
@@ -139,8 +139,9 @@ class CompileServer:
         try:
             child = fork(limited, self._folder, self._control, lender)
         except OSError as error:  # the disk is full, or there is no memory for another process: the next may do better
-            told = {"class": request["error_class"], "message": f"could not be started: {in_one_line(error)}"}
-            self._answer({"id": request["id"], "error": {**told, "traceback": ""}})
+            message = f"could not be started: {in_one_line(error)}"
+            answer = error_answer(request["error_class"], message, "", disk_refusal(error))
+            self._answer({"id": request["id"], **answer})
             return
         self._children[child.job_id] = child
         self._selector.register(child.pipe, selectors.EVENT_READ, child)

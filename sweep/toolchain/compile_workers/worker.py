@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import SweepError, in_one_line
+from sweep.errors import SweepError, disk_refusal, in_one_line
 from sweep.toolchain.compile_workers.job_errors import error_answer
 
 __all__ = ["live"]
@@ -70,15 +70,16 @@ def _run(request: dict[str, Any], memory_limit_bytes: int | None, enter_core: Ca
             enter_core()
         module, _, function = request["job"].rpartition(":")
         result = getattr(importlib.import_module(module), function)(**request["kwargs"])
-        return json.dumps({"result": result}).encode()
+        answer = {"result": result}
     except MemoryError:
         limit = "" if memory_limit_bytes is None else f" (limit {memory_limit_bytes / 1e6:.0f} MB)"
-        return error_answer(error_class, f"ran out of memory{limit}", traceback.format_exc())
+        answer = error_answer(error_class, f"ran out of memory{limit}", traceback.format_exc(), None)
     except SweepError as error:
-        return error_answer(type(error).__name__, str(error), traceback.format_exc())
+        answer = error_answer(type(error).__name__, str(error), traceback.format_exc(), disk_refusal(error))
     except Exception as error:  # noqa: BLE001  (a job's bug is its owner's to see, not the server's end)
         message = f"unexpected {type(error).__name__}: {in_one_line(error)}"
-        return error_answer(error_class, message, traceback.format_exc())
+        answer = error_answer(error_class, message, traceback.format_exc(), disk_refusal(error))
+    return json.dumps(answer).encode()
 
 
 def _mapped_bytes() -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from sweep.errors import BuildFailed, ImportFailed, ToolchainError
 from sweep.toolchain.compile_job import CompileJob
-from sweep.toolchain.compile_workers.compile_pool import CompilePool, traceback_of
+from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from tests.toolchain.conftest import JOBS, Run, alive
 
 OWNER = """
@@ -88,9 +89,17 @@ def test_a_job_that_cannot_be_started_fails_alone(tmp_path: Path, monkeypatch: p
 
 def test_traceback_is_kept(bare: CompilePool) -> None:
     error = bare.submit(CompileJob(f"{JOBS}:stumble"), {}).exception(30)
-    assert error is not None
-    assert "stumble" in (traceback_of(error) or "")
-    assert traceback_of(ValueError()) is None
+    assert isinstance(error, ToolchainError)
+    assert "stumble" in error.traceback_text
+    assert error.disk_errno is None
+
+
+@pytest.mark.parametrize("how", ["raised", "wrapped", "written"])
+def test_a_disk_that_refuses_a_job_is_told_by_its_number(bare: CompilePool, how: str) -> None:
+    """`written`: by a library, on its output, before the child dies."""
+    error = bare.submit(CompileJob(f"{JOBS}:find_the_disk_full"), {"how": how}).exception(30)
+    assert isinstance(error, ToolchainError)
+    assert error.disk_errno == errno.ENOSPC
 
 
 def test_time_limit_kills_the_whole_group(bare: CompilePool, tmp_path: Path) -> None:
