@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import typer
 
 from sweep.cli import app, main
+from sweep.installation import __version__
 from tests.devices.parts import until
 from tests.networks import write_tiny
 
@@ -63,8 +65,14 @@ def test_every_command_has_help_with_an_example(names: tuple[str, ...], capsys: 
 
     text = capsys.readouterr().out
     assert f"Usage: {' '.join(('sweep', *names))}" in text
-    example = text.partition("Example: ")[2]
+    example = text.partition("Example: ")[2].partition("\n\n")[0]
     assert example.startswith(f"sweep {' '.join(names)}".strip())
+    assert not re.search(r"experiments/|clusters/", example)  # who has installed the package has no repository
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"tvm-sweep {__version__}\n"
 
 
 def test_no_command_is_a_call_for_help(capsys: pytest.CaptureFixture[str]) -> None:

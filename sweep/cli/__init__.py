@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 import typer.core
@@ -27,6 +27,7 @@ from sweep.cli import (
 )
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
+from sweep.installation import __version__
 
 __all__ = ["app", "main"]
 
@@ -42,18 +43,23 @@ class _Commands(typer.core.TyperGroup):
             raise
 
 
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"tvm-sweep {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="sweep",
     cls=_Commands,
-    help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\n"
-    "Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml",
+    help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\nExample: sweep run study.yaml",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 farm_app = typer.Typer(
     name="farm",
-    help="The tracker and local device servers of a cluster file.\n\nExample: sweep farm up clusters/local.yaml",
+    help="The tracker and local device servers of a cluster file.\n\nExample: sweep farm up",
     rich_markup_mode=None,
 )
 app.command("plan")(study_commands.plan_command)
@@ -76,6 +82,16 @@ farm_app.command("up")(machine_commands.farm_up)
 farm_app.command("status")(machine_commands.farm_status)
 farm_app.command("down")(machine_commands.farm_down)
 app.command("doctor")(machine_commands.doctor_command)
+
+
+@app.callback()
+def _global_options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
 
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the parser raises, of click or of the copy of it that newer typer brings along."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli.completion import DEFAULT_CLUSTER, device_keys, selections
+from sweep.errors import StudyError
+from sweep.suggestions import listed
 
 if TYPE_CHECKING:
     from sweep.study.cluster.cluster import Cluster
@@ -28,6 +30,7 @@ __all__ = [
     "OutOption",
     "StudyArgument",
     "SweepDirArgument",
+    "key_of",
     "load_both",
     "load_cluster",
     "shown",
@@ -64,11 +67,12 @@ OutOption = Annotated[
         help="Sweep directory, or a URI to keep it at; default sweeps/<study>.",
     ),
 ]
-ClusterArgument = Annotated[Path, typer.Argument(metavar="CLUSTER", help="Cluster file (YAML).")]
-ClusterOption = Annotated[Path, typer.Option("--cluster", "-c", help="Cluster file (YAML).")]
+_CLUSTER_HELP = f"Cluster file (YAML); default {DEFAULT_CLUSTER}, or without it one device on this machine."
+ClusterArgument = Annotated[Path | None, typer.Argument(metavar="CLUSTER", help=_CLUSTER_HELP)]
+ClusterOption = Annotated[Path | None, typer.Option("--cluster", "-c", help=_CLUSTER_HELP)]
 KeyOption = Annotated[
-    str,
-    typer.Option(help="Device of the cluster file, by its key.", show_default=False, autocompletion=device_keys),
+    str | None,
+    typer.Option(help="Device of the cluster file, by its key; default: its only one.", autocompletion=device_keys),
 ]
 OnlyOption = Annotated[
     str | None,
@@ -88,16 +92,35 @@ LogOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 
-def load_both(study: Path, cluster: Path) -> tuple[Study, Cluster]:
-    from sweep.study.gate import load_cluster, load_study
+def load_both(study: Path, cluster: Path | None) -> tuple[Study, Cluster]:
+    from sweep.study.gate import load_study
 
     return load_study(study), load_cluster(cluster)
 
 
-def load_cluster(path: Path) -> Cluster:
+def load_cluster(path: Path | None) -> Cluster:
+    """The cluster of a file. Where none was named and the default one is not there: one local device, and a line says
+    so.
+    """
     from sweep.study import gate
 
-    return gate.load_cluster(path)
+    if path is not None or DEFAULT_CLUSTER.exists():
+        return gate.load_cluster(path or DEFAULT_CLUSTER)
+    cluster = gate.local_cluster()
+    (device,) = cluster.devices
+    where = f"this machine is the only device: `{device.key}`, on core {device.cores[0]}"
+    typer.echo(f"sweep: note: there is no {DEFAULT_CLUSTER}, so {where}", err=True)
+    return cluster
+
+
+def key_of(key: str | None, cluster: Cluster) -> str:
+    """The key that was given, or that of the only device. Raises StudyError where there are several."""
+    if key is not None:
+        return key
+    keys = [device.key for device in cluster.devices]
+    if len(keys) > 1:
+        raise StudyError("is missing, and the cluster has several devices", key="--key", allowed=listed(keys))
+    return keys[0]
 
 
 def shown(path: Path) -> str:

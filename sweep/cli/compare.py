@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import (
-    DEFAULT_CLUSTER,
     EXIT_DONE,
     ClusterOption,
     JsonOption,
@@ -28,7 +27,7 @@ def compare_command(
         bool, typer.Option("--measure-more", help="While it is AMBIGUOUS, measure both in turns on their devices.")
     ] = False,
     max_minutes: Annotated[float, typer.Option(min=0.0, help="For measuring more.")] = 10.0,
-    cluster: ClusterOption = DEFAULT_CLUSTER,
+    cluster: ClusterOption = None,
     across_hosts: Annotated[
         bool, typer.Option("--across-hosts", help="Compare although different machines measured them.")
     ] = False,
@@ -36,7 +35,7 @@ def compare_command(
 ) -> int:
     """Say which of two cells is faster: their ratio with its 99 % interval, and FASTER, SLOWER, SAME or AMBIGUOUS.
 
-    Example: sweep compare sweeps/cpu-quickstart "xgb O3 local-native" "onnxruntime local-native" --measure-more
+    Example: sweep compare sweeps/squeezenet "xgb O3" onnxruntime
     """
     from sweep.api.commands.compare import compare, compare_more
     from sweep.running.signals import OrderlyEnd

@@ -11,15 +11,17 @@ from sweep.errors import SweepError
 __all__ = ["DEFAULT_CLUSTER", "device_keys", "formats", "selections"]
 
 DEFAULT_CLUSTER = Path("clusters/local.yaml")
-"""The cluster file of a line that names none."""
+"""The cluster file of a line that names none; where there is no such file, one local device is taken."""
 
 
 def device_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     """Keys of the cluster file that the line names."""
-    from sweep.study.gate import load_cluster
+    from sweep.study.gate import load_cluster, local_cluster
 
+    named = ctx.params.get("cluster")
+    path = Path(named or DEFAULT_CLUSTER)
     try:
-        cluster = load_cluster(Path(ctx.params.get("cluster") or DEFAULT_CLUSTER))
+        cluster = load_cluster(path) if named or path.exists() else local_cluster()
     except SweepError:
         return []
     return [device.key for device in cluster.devices if device.key.startswith(incomplete)]

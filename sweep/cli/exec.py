@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterOption, JsonOption, KeyOption, load_cluster
+from sweep.cli.arguments import EXIT_DONE, ClusterOption, JsonOption, KeyOption, key_of, load_cluster
 
 __all__ = ["exec_command"]
 
@@ -22,18 +22,19 @@ def exec_command(
             show_default=False,
         ),
     ],
-    key: KeyOption,
-    cluster: ClusterOption = DEFAULT_CLUSTER,
+    key: KeyOption = None,
+    cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Measure a compiled cell on another device, or compile a tuning log for it and measure that.
 
-    Example: sweep exec sweeps/cpu-quickstart/artifacts/build/0123456789abcdef --key local-avx2
+    Example: sweep exec sweeps/squeezenet/artifacts/build/0123456789abcdef --key here
     """
     from sweep.api.commands.exec import execute
     from sweep.running.signals import OrderlyEnd
 
     with OrderlyEnd():
-        done = execute(what, key, load_cluster(cluster))
+        loaded_cluster = load_cluster(cluster)
+        done = execute(what, key_of(key, loaded_cluster), loaded_cluster)
     typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE

@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from sweep.cli.arguments import DEFAULT_CLUSTER, EXIT_DONE, ClusterArgument, JsonOption, load_cluster
+from sweep.cli.arguments import EXIT_DONE, ClusterArgument, JsonOption, load_cluster
 
 __all__ = ["doctor_command", "farm_down", "farm_status", "farm_up"]
 
@@ -21,12 +21,12 @@ def doctor_command(as_json: JsonOption = False) -> int:
     return run_doctor(as_json)
 
 
-def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+def farm_up(cluster: ClusterArgument = None) -> int:
     """Start tracker and local servers, and keep them until Ctrl-C or `sweep farm down`.
 
     Where both are others' (`managed: false`), say what is at the tracker.
 
-    Example: sweep farm up clusters/local.yaml
+    Example: sweep farm up
     """
     from sweep.api.commands.farm import farm_up as keep_up
     from sweep.running.signals import OrderlyEnd
@@ -36,10 +36,10 @@ def farm_up(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
     return EXIT_DONE
 
 
-def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption = False) -> int:
+def farm_status(cluster: ClusterArgument = None, as_json: JsonOption = False) -> int:
     """Show the boards of each key: total, free, leased and by whom, broken, last seen; those of runs too.
 
-    Example: sweep farm status clusters/local.yaml
+    Example: sweep farm status --json
     """
     from sweep.api.commands.farm import farm_status as status_of
 
@@ -48,10 +48,10 @@ def farm_status(cluster: ClusterArgument = DEFAULT_CLUSTER, as_json: JsonOption 
     return EXIT_DONE
 
 
-def farm_down(cluster: ClusterArgument = DEFAULT_CLUSTER) -> int:
+def farm_down(cluster: ClusterArgument = None) -> int:
     """Stop what `sweep farm up` started.
 
-    Example: sweep farm down clusters/local.yaml
+    Example: sweep farm down
     """
     from sweep.api.commands.farm import farm_down as take_down
 

@@ -22,7 +22,7 @@ def mirror_command(
 ) -> int:
     """Write into MLflow what it lacks of a sweep, or all of it where the store is new or was lost.
 
-    Example: sweep mirror sweeps/cpu-quickstart --to http://127.0.0.1:5000
+    Example: sweep mirror sweeps/squeezenet --to http://127.0.0.1:5000
     """
     from sweep.api.commands.mirror import mirror
 

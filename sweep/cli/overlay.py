@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli.arguments import (
-    DEFAULT_CLUSTER,
     EXIT_DONE,
     EXIT_FAILED,
     ClusterOption,
@@ -37,7 +36,7 @@ def overlay_command(
     measure: Annotated[
         bool, typer.Option("--measure", help="First measure each candidate on every device, and then the network.")
     ] = False,
-    cluster: ClusterOption = DEFAULT_CLUSTER,
+    cluster: ClusterOption = None,
     network: Annotated[
         bool, typer.Option("--network/--no-network", help="With --measure: whether the whole network is measured.")
     ] = True,
@@ -61,7 +60,7 @@ def overlay_command(
     Devices that were tuned apart have few configurations in common: --measure builds each device's candidates for the
     others and measures them there. What it has measured it does not measure again.
 
-    Example: sweep overlay sweeps/four-devices --measure --cluster clusters/four-devices.yaml --best 4
+    Example: sweep overlay sweeps/four-devices --measure --cluster four-devices.yaml --best 4
     """
     from sweep.api.commands.overlay import overlay_question
 

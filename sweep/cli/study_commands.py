@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli.arguments import (
-    DEFAULT_CLUSTER,
     EXIT_DONE,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -25,7 +24,9 @@ from sweep.cli.arguments import (
     OnlyOption,
     OutOption,
     StudyArgument,
+    key_of,
     load_both,
+    load_cluster,
     shown,
 )
 from sweep.errors import RecordError, StudyError
@@ -42,14 +43,14 @@ __all__ = ["plan_command", "run_command", "schema_command", "tune_command"]
 
 def plan_command(
     study: StudyArgument,
-    cluster: ClusterOption = DEFAULT_CLUSTER,
+    cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Sweep directory whose finished stages count as cached.")] = None,
     only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Show what a run would do, and start nothing.
 
-    Example: sweep plan experiments/quickstart.yaml --json
+    Example: sweep plan study.yaml --json
     """
     from sweep.api.commands.read import explain
 
@@ -60,7 +61,7 @@ def plan_command(
 
 def run_command(
     study: StudyArgument,
-    cluster: ClusterOption = DEFAULT_CLUSTER,
+    cluster: ClusterOption = None,
     out: OutOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Start again (what there is moves aside), or do what is missing.")
@@ -90,7 +91,7 @@ def run_command(
 ) -> int:
     """Run a study: what is missing of it, if it was run before.
 
-    Example: sweep run experiments/quickstart.yaml --cluster clusters/local.yaml --out sweeps/first
+    Example: sweep run study.yaml --out sweeps/first
     """
     from sweep.running.options import RunOptions
 
@@ -116,13 +117,13 @@ def tune_command(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="onnx-light:NAME, or an ONNX file.", show_default=False)
     ],
-    key: KeyOption,
+    key: KeyOption = None,
     target: Annotated[str, typer.Option(help="What code is generated for: native is the device's own.")] = "native",
     tuner: Annotated[str, typer.Option(help="Name of a tuner, or module:attribute.")] = "xgb",
     trials: Annotated[int | None, typer.Option(min=1, help="Trials a task; default: the tuner's own.")] = None,
     opt_level: Annotated[int, typer.Option(min=0, max=4, help="Opt level.")] = 3,
     precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
-    cluster: ClusterOption = DEFAULT_CLUSTER,
+    cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/tune-MODEL-KEY.")] = None,
     log_json: LogOption = None,
     as_json: JsonOption = False,
@@ -131,14 +132,16 @@ def tune_command(
 
     It writes the study that it runs beside the sweep directory: add to it, and `sweep run` does the difference.
 
-    Example: sweep tune onnx-light:squeezenet --key local-native --tuner xgb --trials 32
+    Example: sweep tune onnx-light:squeezenet --tuner xgb --trials 32
     """
     from sweep.api.commands.single_model_study import SingleModelStudy, write_study
     from sweep.running.options import RunOptions
+    from sweep.study.gate import load_study
 
-    asked = SingleModelStudy(model, target, tuner, key, trials, opt_level, precision)
+    loaded_cluster = load_cluster(cluster)
+    asked = SingleModelStudy(model, target, tuner, key_of(key, loaded_cluster), trials, opt_level, precision)
     folder = out or Path("sweeps") / asked.name
-    loaded_study, loaded_cluster = load_both(write_study(asked, folder.absolute()), cluster)
+    loaded_study = load_study(write_study(asked, folder.absolute()))
     return _run(loaded_study, loaded_cluster, _How(folder, False, RunOptions(), (), log_json, as_json))
 
 

@@ -41,7 +41,7 @@ def submit_command(
 ) -> int:
     """Run a study on a Ray cluster, as a job, and follow its log; the same again follows or resumes it.
 
-    Example: sweep submit experiments/quickstart.yaml --cluster clusters/lab.yaml --address http://127.0.0.1:8265
+    Example: sweep submit study.yaml --cluster lab.yaml --address http://127.0.0.1:8265
     """
     from sweep.api.commands.submit import submit
 

@@ -27,7 +27,7 @@ def status_command(
 ) -> int:
     """Show where a sweep stands, also while it runs, from any machine that sees its folder.
 
-    Example: sweep status sweeps/cpu-quickstart --watch
+    Example: sweep status sweeps/squeezenet --watch
     """
     from sweep.api.commands.read import standing
 
@@ -64,7 +64,7 @@ def where_command(
 ) -> int:
     """Say where networks, lowered modules, tuning records and libraries are.
 
-    Example: sweep where sweeps/cpu-quickstart
+    Example: sweep where sweeps/squeezenet
     """
     from sweep.api.session.artifact_paths import cell_files, sweeps_below
 
@@ -104,7 +104,7 @@ def report_command(
 ) -> int:
     """Print the results of a sweep, or write them as files.
 
-    Example: sweep report sweeps/cpu-quickstart --format table,html
+    Example: sweep report sweeps/squeezenet --format table,html
     """
     from sweep.api.commands.report import print_report
 
@@ -119,7 +119,7 @@ def ui_command(
 ) -> int:
     """Serve the MLflow UI on a sweep's own store, until Ctrl-C.
 
-    Example: sweep ui sweeps/cpu-quickstart --port 5000
+    Example: sweep ui sweeps/squeezenet --port 5000
     """
     import os
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sweep.errors import StudyError
 from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.cluster.cluster import Cluster
-from sweep.study.cluster.cluster_file import read_cluster
+from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.model_file import read_model
 from sweep.study.reading.validation_errors import fill_in
@@ -23,7 +23,7 @@ from sweep.study.targets.written_target import read_target
 from sweep.study.tuners.tuner_entry import read_tuner
 from sweep.suggestions import hint, listed
 
-__all__ = ["cluster_json_schema", "load_cluster", "load_study", "study_json_schema"]
+__all__ = ["cluster_json_schema", "load_cluster", "load_study", "local_cluster", "study_json_schema"]
 
 
 def load_study(path: Path) -> Study:

@@ -120,7 +120,6 @@ ARGUMENTS = {
     "an absent study": ("run experiments/quickstart.yml", ["experiments/quickstart.yml", "does not exist", ".yaml"]),
     "a folder as study": ("run .", ["is a directory", ".yaml"]),
     "an absent cluster": ("run study.yaml -c lab.yaml", ["lab.yaml", "does not exist", ".yaml"]),
-    "no default cluster": ("run study.yaml", ["clusters/local.yaml", "does not exist"]),
     "hours as text": ("run study.yaml -c cluster.yaml --max-hours two", ["--max-hours", "a valid number"]),
     "negative hours": ("run study.yaml -c cluster.yaml --max-hours -1", ["--max-hours", "greater than or equal to 0"]),
     "an address for made-up devices": (

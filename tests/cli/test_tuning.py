@@ -64,7 +64,7 @@ def test_its_study_can_be_added_to(here: Path, sweep: Sweep) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["tune", "tiny.onnx", "-c", "cluster.yaml"], ["--key"]),
+        (["tune", "tiny.onnx", "-c", "cluster.yaml"], ["--key: is missing", "allowed: sim-0, sim-1"]),
         ([*ASKED[:3], "sim-9", *ASKED[4:]], ["devices", "sim-9", "sim-0"]),
         (["tune", "nothing.onnx", *ASKED[2:]], ["models[0]", "nothing.onnx"]),
         ([*ASKED, "--tuner", "xgbb"], ["tuners[1]", "did you mean 'xgb'?"]),

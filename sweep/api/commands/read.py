@@ -56,13 +56,13 @@ def load_study(path: Path | str) -> Study:
     return gate.load_study(Path(path))
 
 
-def load_cluster(path: Path | str) -> Cluster:
-    """A cluster file, checked.
+def load_cluster(path: Path | str | None = None) -> Cluster:
+    """A cluster file, checked; of no file, one device `here` on the last core of this machine.
 
     Raises:
         StudyError: one line with file, key, value and what is allowed.
     """
-    return gate.load_cluster(Path(path))
+    return gate.local_cluster() if path is None else gate.load_cluster(Path(path))
 
 
 def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:

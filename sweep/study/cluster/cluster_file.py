@@ -22,14 +22,25 @@ from sweep.study.spec import NATIVE, Target
 from sweep.study.targets.written_target import read_target
 from sweep.suggestions import listed
 
-__all__ = ["read_cluster"]
+__all__ = ["THIS_MACHINE", "local_cluster", "read_cluster"]
+
+THIS_MACHINE = Path("this machine")
+"""Stands in errors where the path of a cluster file would: nobody wrote one."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def read_cluster(path: Path) -> Cluster:
     """A cluster file, checked. Raises StudyError."""
-    form = fill_in(ClusterForm, read_yaml(path, "cluster file"), path)
+    return _checked(fill_in(ClusterForm, read_yaml(path, "cluster file"), path), path)
+
+
+def local_cluster() -> Cluster:
+    """One device, `here`, on the last core that this process may use: what runs where nobody wrote a cluster file."""
+    return _checked(ClusterForm(name="local", devices=[DeviceForm(key="here", target=NATIVE)]), THIS_MACHINE)
+
+
+def _checked(form: ClusterForm, path: Path) -> Cluster:
     simulate = _simulate(form.simulate or SimulateForm())
     devices = tuple(_device(entry, path, f"devices[{i}]", form.engine) for i, entry in enumerate(form.devices))
     if not devices and form.engine != "simulated":
