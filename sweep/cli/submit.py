@@ -15,7 +15,7 @@ import typer
 from sweep.cli.arguments import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, StudyArgument
 
 if TYPE_CHECKING:
-    from sweep.engine.ray.jobs import JobEnd, RayJobs
+    from sweep.engine.ray.ray_jobs import JobEnd, RayJobs
 
 __all__ = ["submit_command"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from sweep.analysis.overlay.metric import Criterion
 from sweep.analysis.overlay.overlay import Overlay
+from sweep.api.overlay.chosen_cells import Asked
 from sweep.api.overlay.mlflow_run import record
 from sweep.api.overlay.overlay import Question, look, write
-from sweep.api.overlay.selection import Asked
 from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:

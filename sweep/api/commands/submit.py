@@ -30,7 +30,7 @@ from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import Model, Study
 
 if TYPE_CHECKING:
-    from sweep.engine.ray.jobs import RayJobs
+    from sweep.engine.ray.ray_jobs import RayJobs
 
 __all__ = ["SubmittedJob", "jobs_at", "pack", "submit"]
 
@@ -60,7 +60,7 @@ def jobs_at(address: str | None) -> RayJobs:
         StudyError: it is no address of a dashboard, or nobody answers there.
         EngineError: it cannot be reached, or does not take the token.
     """
-    from sweep.engine.ray.jobs import RayJobs
+    from sweep.engine.ray.ray_jobs import RayJobs
 
     if address is not None:
         check_dashboard(address, "--address")

@@ -28,7 +28,7 @@ from sweep.toolchain.candidates.requests import (
     Contender,
     TrialRequest,
 )
-from sweep.toolchain.candidates.timing import OVERLAY_SLOW, OVERLAY_TIMEOUT_S, Timing, slow_from_s
+from sweep.toolchain.candidates.timing_figures import OVERLAY_SLOW, OVERLAY_TIMEOUT_S, Timing, slow_from_s
 from sweep.toolchain.schedule_transfer import recorded_schedule
 from sweep.toolchain.tuning.records.overlay_records import Configuration, OverlayRecords, folder_of
 

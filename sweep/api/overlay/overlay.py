@@ -14,7 +14,7 @@ from sweep.analysis.overlay.metric import Criterion
 from sweep.analysis.overlay.network import write_networks
 from sweep.analysis.overlay.overlay import Overlay, overlay_of
 from sweep.analysis.saved import read_table
-from sweep.api.overlay.selection import Asked, Choice, check_name, choose
+from sweep.api.overlay.chosen_cells import Asked, Choice, check_name, choose
 from sweep.api.session.table_cache import refresh
 from sweep.errors import RecordError, StudyError
 from sweep.files.sweep_dir import SweepDir

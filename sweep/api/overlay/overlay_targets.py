@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.api.overlay.selection import Choice
+from sweep.api.overlay.chosen_cells import Choice
 from sweep.errors import StudyError
 from sweep.planning.results import ImportResult, LowerResult
 from sweep.running.ledger.ledger import FinishedStage, LedgerState

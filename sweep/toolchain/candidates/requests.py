@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, MeasureTimeout
 from sweep.toolchain.candidates.service import Arguments, CandidateSource
-from sweep.toolchain.candidates.timing import Timing
+from sweep.toolchain.candidates.timing_figures import Timing
 
 __all__ = ["ComparisonRequest", "CompletedComparison", "CompletedTrial", "Contender", "TrialRequest"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.toolchain.candidates.timing import TUNER_TIMEOUT_S, Timing
+from sweep.toolchain.candidates.timing_figures import TUNER_TIMEOUT_S, Timing
 
 __all__ = ["TuneJob", "TuningTask"]
 

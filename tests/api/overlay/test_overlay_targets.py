@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sweep.api.overlay.chosen_cells import Choice
 from sweep.api.overlay.overlay_targets import OverlayTarget, common_workloads, seats_of
-from sweep.api.overlay.selection import Choice
 from sweep.errors import StudyError
 from sweep.planning.results import ImportResult, LowerResult
 from sweep.running.ledger.ledger import FinishedStage, LedgerState

@@ -20,7 +20,7 @@ from sweep.toolchain.candidates.requests import (
     TrialRequest,
 )
 from sweep.toolchain.candidates.service import CandidateSource
-from sweep.toolchain.candidates.timing import Timing
+from sweep.toolchain.candidates.timing_figures import Timing
 
 Answers = Mapping[str, Sequence[Any]]
 """By candidate: what its builds or measurements end in, one after the other; the last for ever."""

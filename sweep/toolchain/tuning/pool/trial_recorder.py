@@ -9,7 +9,7 @@ from sweep.errors import last_line
 from sweep.toolchain.candidates.libraries import Libraries
 from sweep.toolchain.candidates.requests import CompletedTrial, Contender, TrialRequest
 from sweep.toolchain.candidates.service import scheduled_module
-from sweep.toolchain.candidates.timing import TUNER_SLOW, slow_from_s
+from sweep.toolchain.candidates.timing_figures import TUNER_SLOW, slow_from_s
 from sweep.toolchain.tuning.job import TuneJob
 from sweep.toolchain.tuning.pool.accounts import Accounts
 from sweep.toolchain.tuning.records.record_store import RecordStore

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.api.overlay.selection import Asked, choose
+from sweep.api.overlay.chosen_cells import Asked, choose
 from sweep.errors import StudyError
 from sweep.record.parquet_tables import record_rows
 from sweep.record.schemas import TUNING_TASKS
