@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from sweep.engine.queues import FairQueue
+from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
-from sweep.engine.stage_calls import MeasureCall
-from sweep.engine.tuner_worker import CandidateBuilder
+from sweep.engine.stage_calls import DeviceJobCall, MeasureCall
+from sweep.engine.tuner_worker import CandidateBuilder, FutureCandidateService
 from sweep.errors import MeasureFailed, SweepError
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Device
@@ -62,7 +64,10 @@ class DeviceWorker:
         """`submit`: to the forge, which builds the sentinel kernel: the process that measures does not compile."""
         from sweep.devices.device_session import DeviceSession
 
-        self._device, self._sweep_dir, self._submit = device, site.sweep_dir, submit
+        self._device, self._submit = device, submit
+        self.sweep_dir = site.sweep_dir
+        self._timing: SerialQueue | None = None
+        """Candidates of stages that are performed here, as many at a time as there are lanes."""
         self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir, sweep=site.sweep_dir)
         self._is_open = False
         self._kernel: SentinelKernel | None = None
@@ -82,6 +87,28 @@ class DeviceWorker:
         with self._lane() as lane:
             timing = lane.submit("candidate", lambda: self._open().compare_candidates(candidates, **options))
             return timing.result()
+
+    def candidate_service(self, target: Mapping[str, Any], linker: str | None) -> FutureCandidateService:
+        """Builds candidates for this device and times them here, for a stage that is performed here."""
+        with self._opening:
+            if self._timing is None:
+                self._timing = SerialQueue(f"{self._device.key}-candidates", lanes_of(self._device))
+        return FutureCandidateService(
+            target,
+            submit=self._submit,
+            measure=partial(self._timing.submit, self.candidate),
+            compare=partial(self._timing.submit, self.compare),
+            build_slots=lanes_of(self._device),
+            linker=linker,
+        )
+
+    def perform(self, call: MeasureCall | DeviceJobCall) -> Mapping[str, Any]:
+        """Perform a stage on the device."""
+        if isinstance(call, MeasureCall):
+            return self.measure(call)
+        module, _, function = call.job.partition(":")
+        result: Mapping[str, Any] = getattr(importlib.import_module(module), function)(call.attempt, self)
+        return result
 
     def measure(self, call: MeasureCall) -> dict[str, Any]:
         """Perform a measure stage. Between its visits to the device others come to theirs."""
@@ -104,6 +131,8 @@ class DeviceWorker:
         """Give the device back."""
         for lane in self._lanes:
             lane.close()
+        if self._timing is not None:
+            self._timing.close()
         self._session.close()
         self._is_open = False
 
@@ -122,11 +151,11 @@ class DeviceWorker:
     def _visit(
         self, call: MeasureCall, options: Mapping[str, Any], kernel: SentinelKernel | None
     ) -> tuple[dict[str, Any], float]:
-        begun, import_dir, session = time.monotonic(), self._sweep_dir / call.import_dir, self._open()
+        begun, import_dir, session = time.monotonic(), self.sweep_dir / call.import_dir, self._open()
         if runtime_of(call.runtime).is_compiled:
             if call.artifact_dir is None:
                 raise MeasureFailed(f"{call.runtime} runs what was built, and there is no build among the inputs")
-            artifact_dir = self._sweep_dir / call.artifact_dir
+            artifact_dir = self.sweep_dir / call.artifact_dir
             result = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel)
         else:
             result = session.measure_runtime(call.runtime, import_dir, options, call.threads, call.threshold, kernel)
@@ -146,7 +175,7 @@ class DeviceWorker:
                 "target": dict(device.target),
                 "threads": device.threads,
                 "linker": device.linker,
-                "out_path": str(SweepDir(self._sweep_dir).sentinel_kernel(device.key)),
+                "out_path": str(SweepDir(self.sweep_dir).sentinel_kernel(device.key)),
             }
             try:
                 made = self._submit(BUILD_SENTINEL_KERNEL, arguments, KERNEL_TIME_LIMIT_S).result()

@@ -20,7 +20,7 @@ from sweep.engine.stage_calls import (
     CANDIDATE_MEMORY_BYTES,
     TuneCall,
     compile_call,
-    measure_call,
+    device_call,
     perform,
     tune_call,
 )
@@ -120,8 +120,8 @@ class InlineEngine:
             case Place.TUNER:
                 return self._tune(attempt, tune_call(attempt))
             case Place.DEVICE:
-                measuring = measure_call(attempt)
-                return self._device(measuring.device).measure(measuring)
+                device_work = device_call(attempt)
+                return self._device(device_work.device).perform(device_work)
             case Place.COMPILE:
                 call = compile_call(attempt, self._site.sweep_dir)
                 result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 __all__ = [
     "CANDIDATE_MEMORY_BYTES",
     "CompileCall",
+    "DeviceJobCall",
     "MeasureCall",
     "Outcome",
     "TuneCall",
     "compile_call",
+    "device_call",
     "measure_call",
     "perform",
     "tune_call",
@@ -96,6 +98,16 @@ class MeasureCall:
     threads: int
     threshold: float | None
     """Largest difference from the expected output; none: any, and it is recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceJobCall:
+    """A job for a device that is more than a measurement."""
+
+    device: str
+    job: str
+    """`module:function`, which is given the attempt and the device's worker."""
+    attempt: Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +211,12 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         threads=int(options["threads"]),
         threshold=None if options["threshold"] is None else float(options["threshold"]),
     )
+
+
+def device_call(attempt: Attempt) -> MeasureCall | DeviceJobCall:
+    """The device's job for a stage that is performed there."""
+    job = kind_of(attempt.stage).job
+    return DeviceJobCall(str(attempt.stage.options["device"]), job, attempt) if job else measure_call(attempt)
 
 
 def _at_most(attempt: Attempt, timeout_s: float) -> float:

@@ -11,7 +11,7 @@ from sweep.planning import results
 from sweep.planning.draft import TVM_PACKAGES
 from sweep.planning.stage import Stage
 from sweep.planning.stage_kind import Place, StageKind
-from sweep.planning.stages import build, import_, lower, measure, tune
+from sweep.planning.stages import build, import_, lower, measure, overlay, tune
 from sweep.registry import Registry
 
 __all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "place_of"]
@@ -87,6 +87,41 @@ _SHIPPED = (
         cost_s=4.0,
         fixed_s=measure.fixed_s,
         is_goal=True,
+    ),
+    StageKind(
+        name=overlay.LAYER,
+        inputs={},
+        place=Place.DEVICE,
+        result=results.CandidateTimes,
+        draft=overlay.taken_by_no_cell,
+        job="sweep.engine.overlay_jobs:time_candidates",
+        error_class="MeasureFailed",
+        distributions=TVM_PACKAGES,
+        cost_s=4.0,
+    ),
+    StageKind(
+        name=overlay.BUILD,
+        inputs={"lower": "lower"},
+        place=Place.COMPILE,
+        result=results.BuildResult,
+        draft=overlay.taken_by_no_cell,
+        arguments=overlay.build_arguments,
+        job="sweep.toolchain.jobs:build_artifact",
+        error_class="BuildFailed",
+        distributions=TVM_PACKAGES,
+        cost_s=4.0,
+        limit_s=1200.0,
+    ),
+    StageKind(
+        name=overlay.NETWORK,
+        inputs={"import": "import", "merged": overlay.BUILD, "own": overlay.BUILD},
+        place=Place.DEVICE,
+        result=results.NetworkBlocks,
+        draft=overlay.taken_by_no_cell,
+        job="sweep.engine.overlay_jobs:measure_in_turns",
+        error_class="MeasureFailed",
+        distributions=TVM_PACKAGES,
+        cost_s=8.0,
     ),
 )
 

@@ -9,9 +9,10 @@ from collections.abc import Hashable
 
 from sweep.errors import PlanError
 from sweep.planning.draft import Draft, Drafting
-from sweep.planning.fingerprint import canonical_json, hashed
+from sweep.planning.fingerprint import canonical_json
 from sweep.planning.kinds import STAGE_KINDS, kind_of
 from sweep.planning.stage import PlannedCell, Stage
+from sweep.planning.stage_id import content_id, stage_of
 from sweep.planning.stage_kind import StageKind
 from sweep.planning.versions import versions_of
 from sweep.study.cluster.cluster import Cluster
@@ -77,17 +78,10 @@ class SharedStages:
 
     def _add(self, kind: StageKind, draft: Draft) -> str:
         """Give a draft its id, and keep the stage unless there is one of the same content."""
-        needs = tuple(draft.inputs.values())
-        inputs = '["' + '","'.join(needs) + '"]' if needs else "[]"
-        # The canonical JSON of the whole, put together from parts that are canonical already
-        draft.id = stage_id = hashed(
-            f'{{"inputs":{inputs},"kind":"{kind.name}","options":{draft.options.text},'
-            f'"versions":{self._versions_of(kind, draft)}}}'
-        )
+        draft.id = stage_id = content_id(kind, draft, self._versions_of(kind, draft))
         if stage_id not in self.by_id:
             self._check_inputs(kind, draft)
-            stage = Stage(stage_id, kind.name, draft.options.data, draft.hints, needs, draft.label)
-            self.by_id[stage_id] = stage
+            self.by_id[stage_id] = stage_of(kind, draft)
         return stage_id
 
     def _versions_of(self, kind: StageKind, draft: Draft) -> str:

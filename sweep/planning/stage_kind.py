@@ -72,7 +72,8 @@ class StageKind:
     limit_s: float | None = None
     """How long an attempt may take; None: as its options say."""
     job: str = ""
-    """What performs it, for one that is compiled: `module:function`, of JSON-able keyword arguments and result."""
+    """What performs it: `module:function`. One that is compiled has a function of JSON-able keyword arguments and
+    result; one on a device has a function of the attempt and the device's worker, or none: it is a measurement."""
     arguments: Callable[[Stage, Mapping[str, StageResult], Path], Mapping[str, Any]] = job_arguments
     """What the job is given, beside `out_dir`, the folder that it makes."""
     is_goal: bool = False

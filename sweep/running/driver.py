@@ -82,7 +82,7 @@ def drive(
     )
     told = Observers(observers)
     only = {} if options.only is None else {"only": options.only}
-    ledger.append("run_started", t=clock(), conditions=dict(conditions or {}), **only)
+    ledger.append(f"{options.name}_started", t=clock(), conditions=dict(conditions or {}), **only)
     carrier = Dispatcher(plan, engine, ledger, told, machine=machine, allowance=allowance, clock=clock)
     status = "interrupted"
     try:
@@ -101,7 +101,7 @@ def drive(
         status = "interrupted"
     finally:
         reason = {} if status != "stopped" else {"reason": carrier.skipped}
-        ledger.append("run_ended", t=clock(), status=status, executed=carrier.executed, **reason)
+        ledger.append(f"{options.name}_ended", t=clock(), status=status, executed=carrier.executed, **reason)
     return RunResult(status, carrier.executed, carrier.skipped, carrier.cut_short)
 
 

@@ -23,6 +23,8 @@ class RunOptions:
     fail_fast: bool = False
     retry_failed: bool = False
     """Try stages again that failed for a reason that cannot have changed, and measure again what stayed tainted."""
+    name: str = "run"
+    """What the ledger calls this work. How a sweep stands is told by what is called a run."""
 
     @classmethod
     def within(cls, budget: Budget, **others: Any) -> RunOptions:

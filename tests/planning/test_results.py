@@ -117,6 +117,22 @@ WRITTEN: dict[str, list[dict[str, Any]]] = {
             "set_aside": [],
         },
     ],
+    "overlay_layer": [
+        {
+            "candidates": [
+                {"trace_hash": "c0", "run_secs": [1e-6, 2e-6], "build_s": 0.5, "measure_s": 0.1},
+                {
+                    "trace_hash": "c1",
+                    "run_secs": None,
+                    "error_class": "BuildFailed",
+                    "error": "no",
+                    "build_s": None,
+                    "measure_s": None,
+                },
+            ]
+        }
+    ],
+    "overlay_network": [{"merged": [{**MEASURED, "set_aside": []}], "own": [], "failures": {"own": "BuildFailed: no"}}],
 }
 """Results as sweeps before this one have them in their ledgers, every key."""
 
@@ -149,12 +165,13 @@ def test_a_task_of_an_older_version_is_its_own_family() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_made_up_results_vary_with_the_stage_and_come_out_the_same_again(kind: str) -> None:
-    stage = Stage("id", kind, {"measure": {"repeat": 5}}, {}, (), "a stage")
+    options = {"measure": {"repeat": 5}, "candidates": ["c0", "c1"], "rounds": {"merged": 2, "own": 1}}
+    stage = Stage("id", kind, options, {}, (), "a stage")
 
     results = [kind_of(kind).result.fake(stage, 2.5, Random(seed)) for seed in (1, 1, 2)]
 
     assert results[0] == results[1]
-    assert (results[0] != results[2]) == (kind in ("build", "measure"))
+    assert (results[0] != results[2]) == (kind not in ("import", "lower", "tune"))
     assert type(results[0]) is kind_of(kind).result
 
 

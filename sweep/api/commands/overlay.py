@@ -15,7 +15,7 @@ from sweep.api.overlay.overlay import Question, look, write
 from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
-    from sweep.api.overlay.layers import Watcher
+    from sweep.api.overlay.stage_runner import Watcher
     from sweep.study.cluster.cluster import Cluster
 
 __all__ = ["WrittenOverlay", "measure_overlay", "overlay", "overlay_question", "write_overlay"]

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.overlay import Overlay
-from sweep.api.overlay.layers import LayerWork, Watcher
+from sweep.api.overlay.layers import LayerWork
 from sweep.api.overlay.network import NetworkWork
-from sweep.api.overlay.overlay import Known, Question, look
-from sweep.api.overlay.overlay_targets import OverlayTarget, common_workloads, seats_of
+from sweep.api.overlay.overlay import Question, look
+from sweep.api.overlay.overlay_targets import common_workloads, seats_of
 from sweep.api.overlay.schedules import Schedules
-from sweep.api.session.farm_session import workplace
+from sweep.api.overlay.stage_runner import StageRunner, Watcher
+from sweep.api.session.engine_session import EngineSession
 from sweep.files.sweep_dir import SweepDir
+from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
 from sweep.study.cluster.cluster import Cluster
-
-if TYPE_CHECKING:
-    from sweep.engine.overlay_runner import OverlayRunner
 
 __all__ = ["measure_missing"]
 
@@ -44,40 +42,31 @@ def measure_missing(
         LedgerError: a run has the folder, or an earlier version wrote its plan.
         DeviceLost: a device does not come up, or stays away; what was measured is kept.
     """
-    from sweep.engine.overlay_runner import OverlayRunner
-
     allowed = "a folder that `sweep run` made: imported logs have times and no schedules"
     SweepDir(folder).require_as("DIR", allowed=allowed)
     home = folder.absolute()
-    restore(home)  # without its plan the tables would not follow what is measured
+    sweep = restore(home)
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(home))  # a run would write the same folder, and take the same devices
-        seats = seats_of(home, look(home, question).choice, cluster, ledger.state)
-        common = common_workloads(seats)
-        alone = replace(cluster, devices=tuple(seat.device for seat in seats))
+        choice = look(home, question).choice
+        targets = seats_of(home, choice, cluster, ledger.state)
+        common = common_workloads(targets)
+        alone = replace(cluster, devices=tuple(target.device for target in targets))
+        cells = {planned.cell.id: planned.cell for planned in sweep.plan.cells}
+        cell_of = {key: cells[cell_id] for key, cell_id in choice.cell_of.items()}
 
         @cache
-        def workshop() -> OverlayRunner:
-            return closing.enter_context(OverlayRunner(closing.enter_context(workplace(alone, home))))
+        def engine() -> Engine:
+            return closing.enter_context(EngineSession(alone, home))
 
-        known = _measure_layers(home, question, common, seats, workshop, watcher)
+        runner = StageRunner(home, sweep.study, ledger, cell_of, engine, watcher)
+        LayerWork(home, targets, runner).run(lambda: _layers_now(home, question, common))
+        known = look(home, question)
         if not network or question.layer is not None:
             return known.overlay
-        work = NetworkWork(home, out.absolute(), workshop, watcher, str(known.choice.axes["precision"]))
-        networks = work.run(known.overlay, seats, Schedules(home, known.records))
+        work = NetworkWork(home, out.absolute(), sweep.plan.stages, runner, str(known.choice.axes["precision"]))
+        networks = work.run(known.overlay, targets, Schedules(home, known.records))
         return replace(known.overlay, networks=networks)
-
-
-def _measure_layers(
-    home: Path,
-    question: Question,
-    common: frozenset[str],
-    seats: Sequence[OverlayTarget],
-    workshop: Callable[[], OverlayRunner],
-    watcher: Watcher,
-) -> Known:
-    LayerWork(home, seats, workshop, watcher).run(lambda: _layers_now(home, question, common))
-    return look(home, question)
 
 
 def _layers_now(home: Path, question: Question, common: frozenset[str]) -> tuple[Sequence[Judgement], Schedules]:

@@ -3,61 +3,66 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.analysis.overlay.overlay import Overlay
 from sweep.analysis.pairs import FIRST_LOOK
 from sweep.analysis.taint import summed_up
-from sweep.api.overlay.layers import Watcher
 from sweep.api.overlay.network_log import NetworkLog
 from sweep.api.overlay.overlay import MERGED
-from sweep.api.overlay.overlay_targets import OverlayTarget
+from sweep.api.overlay.overlay_targets import OverlayTarget, check_network
 from sweep.api.overlay.schedules import Schedules
-from sweep.engine.stage_calls import MeasureCall
-from sweep.errors import DeviceLost, SweepError
+from sweep.api.overlay.stage_runner import Failure, StageRunner, Work
+from sweep.errors import DeviceLost
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.disturbance import Disturbance
 from sweep.planning.fingerprint import fingerprint
+from sweep.planning.kinds import kind_of
+from sweep.planning.results import BuildResult, NetworkBlocks, StageResult
+from sweep.planning.stage import Stage
+from sweep.planning.stage_id import stage_of
+from sweep.planning.stages import overlay
 from sweep.study.precisions import tolerance_of
 from sweep.study.spec import TVM, Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
-
-if TYPE_CHECKING:
-    from sweep.engine.overlay_runner import OverlayRunner
 
 __all__ = ["NetworkWork"]
 
 OWN = "own"
 _ROUNDS = FIRST_LOOK
 """Each one block of either build: as many pairs as a first verdict takes."""
-_MEASURE = {**asdict(Measure(repeat=10, max_repeat=10, rounds=1, min_repeat_ms=20)), "retakes": 1}
-"""One block a call: the rounds are ours, so that the two builds alternate."""
-_POLL_S = 0.5
+_MEASURE = {**Measure(repeat=10, max_repeat=10, rounds=1, min_repeat_ms=20).options, "retakes": 1}
+"""One block a visit: the rounds are the stage's, so that the two builds alternate."""
 
 
 @dataclass(slots=True)
 class _Build:
     """One build for one device."""
 
-    seat: OverlayTarget
-    kind: str
+    target: OverlayTarget
+    role: str
     """merged or own."""
-    folder: str
-    """Of the artifact, relative to the sweep directory; named by what it is made of."""
+    name: str
+    """Of what it is made of, in the log of networks: the folder where an earlier version had the artifact."""
+    stage: Stage
     untuned_tasks: int | None = None
     failure: str | None = None
     results: list[Mapping[str, Any]] = field(default_factory=list)
     """Of each round, as a measure stage has it."""
 
+    @property
+    def missing(self) -> int:
+        """Rounds that were not measured."""
+        return max(0, _ROUNDS - len(self.results))
+
     def times(self) -> NetworkTimes:
         return NetworkTimes(
-            blocks=[[float(value) for value in one["run_secs"]] for one in self.results],
+            blocks=[[float(value) for value in block["run_secs"]] for block in self.results],
             untuned_tasks=self.untuned_tasks,
             output_max_abs_diff=self.results[0].get("output_max_abs_diff") if self.results else None,
             disturbed=[str(each) for each in summed_up([_disturbances(result) for result in self.results])],
@@ -73,115 +78,150 @@ class NetworkWork:
     """Builds and measurements of whole networks for one overlay; each measurement is kept."""
 
     def __init__(
-        self, sweep_dir: Path, out: Path, workshop: Callable[[], OverlayRunner], watcher: Watcher, precision: str
+        self, sweep_dir: Path, out: Path, sweep_stages: Mapping[str, Stage], runner: StageRunner, precision: str
     ) -> None:
-        """out: where the overlay's files go; the logs that are built from go there too. workshop: asked for once there
-        is work.
-        """
-        self._sweep_dir, self._out, self._workshop, self._watcher = sweep_dir, out, workshop, watcher
+        """out: where the overlay's files go, the log of networks among them. sweep_stages: of the sweep, by id."""
+        self._sweep_dir, self._sweep_stages, self._runner = sweep_dir, sweep_stages, runner
         self._threshold = tolerance_of(precision)
         self._log = NetworkLog(out)
+        self._builds: list[_Build] = []
 
-    def run(self, found: Overlay, seats: Sequence[OverlayTarget], schedules: Schedules) -> list[NetworkOnDevice]:
+    def run(self, found: Overlay, targets: Sequence[OverlayTarget], schedules: Schedules) -> list[NetworkOnDevice]:
         """Measure what was not measured before. A build or a measurement that fails is told and ends nothing.
 
         Raises:
+            StudyError: the sweep's files of the network are gone.
             DeviceLost: a device stays away; what was measured is kept.
         """
-        builds = self._builds(found.layers, seats, schedules)
-        self._measure(builds)
+        for target in targets:
+            check_network(self._sweep_dir, target)
+        self._builds = self._planned(found.layers, targets, schedules)
+        self._build()
+        self._measure()
         networks = []
-        for column, seat in enumerate(seats):
-            merged, own = (
-                next(one for one in builds if one.seat is seat and one.kind == kind) for kind in (MERGED, OWN)
-            )
+        for column, target in enumerate(targets):
             estimate_s, best_s = found.merged.estimate_s[column], found.merged.best_s[column]
-            networks.append(NetworkOnDevice(seat.key, merged.times(), own.times(), float(estimate_s), float(best_s)))
+            merged, own = (self._of(target.key, role).times() for role in (MERGED, OWN))
+            networks.append(NetworkOnDevice(target.key, merged, own, float(estimate_s), float(best_s)))
         return networks
 
-    # -- builds -------------------------------------------------------------------------------------------------------
-
-    def _builds(
-        self, layers: Sequence[Judgement], seats: Sequence[OverlayTarget], schedules: Schedules
+    def _planned(
+        self, layers: Sequence[Judgement], targets: Sequence[OverlayTarget], schedules: Schedules
     ) -> list[_Build]:
+        builds = []
         merged = schedules.chosen(layers)
-        write_log(merged, self._out / MERGED)
-        builds, waiting = [], []
-        for column, seat in enumerate(seats):
-            own = schedules.fastest(layers, column)
-            write_log(own, self._out / OWN / seat.key)
-            for kind, records, log in ((MERGED, merged, MERGED), (OWN, own, f"{OWN}/{seat.key}")):
-                build = _Build(seat, kind, _folder_of(seat, kind, records))
+        for column, target in enumerate(targets):
+            for role, records in ((MERGED, merged), (OWN, schedules.fastest(layers, column))):
+                build = self._planned_build(target, role, records)
+                build.results = self._log.of(target.key, build.name)
                 builds.append(build)
-                if not (self._sweep_dir / build.folder / "metadata.json").is_file():
-                    waiting.append((build, self._built(build, self._out / log)))
-        self._watcher.begin(
-            "builds of the network", {seat.key: sum(b.seat is seat for b, _ in waiting) for seat in seats}
-        )
-        for build, future in waiting:
-            self._wait([future])
-            error = future.exception()
-            if error is not None and not isinstance(error, SweepError):
-                raise error
-            build.failure = None if error is None else f"{type(error).__name__}: {error}"
-            self._watcher.done(build.seat.key, build.failure)
-        for build in builds:
-            build.untuned_tasks = None if build.failure else self._untuned(build)
         return builds
 
-    def _built(self, build: _Build, log: Path) -> Future[dict[str, Any]]:
-        seat = build.seat
-        return self._workshop().build_network(seat.lower_dir, log, seat.key, seat.target, build.folder)
+    def _planned_build(self, target: OverlayTarget, role: str, records: Sequence[NativeRecord]) -> _Build:
+        digest = _digest(target, role, records)
+        log = self._sweep_dir / stage_folder("overlay_log", digest)  # where all nodes of a cluster find it
+        write_log(records, log)
+        draft = overlay.build(
+            target.target,
+            digest,
+            lower=target.lower_id,
+            label=f"build {role} log for {target.key}",
+            hints={"log": str(log), "linker": target.device.linker},
+        )
+        return _Build(target, role, stage_folder("build", f"overlay-{digest}"), stage_of(kind_of(overlay.BUILD), draft))
 
-    def _untuned(self, build: _Build) -> int:
-        metadata = json.loads((self._sweep_dir / build.folder / "metadata.json").read_text(encoding="utf-8"))
-        return int(metadata["untuned_tasks"])
+    def _build(self) -> None:
+        """Build what is to be measured, and find out how many layers have no schedule."""
+        wanted = []
+        for build in self._builds:
+            earlier = self._sweep_dir / build.name / "metadata.json"
+            if not build.missing and earlier.is_file():
+                build.untuned_tasks = int(json.loads(earlier.read_text(encoding="utf-8"))["untuned_tasks"])
+            else:
+                wanted.append(build)
 
-    # -- measurements -------------------------------------------------------------------------------------------------
+        def keep(stage: Stage, result: StageResult) -> list[str]:
+            assert isinstance(result, BuildResult)
+            for build in wanted:
+                if build.stage.id == stage.id:
+                    build.untuned_tasks = result.untuned_tasks
+            return []
 
-    def _measure(self, builds: Sequence[_Build]) -> None:
-        """Round by round; every other round goes backwards, so that neither build is always the first."""
-        for build in builds:
-            build.results = self._log.of(build.seat.key, build.folder)
-        ready = [build for build in builds if build.failure is None]
-        left = {build.seat.key: 0 for build in ready}
-        for build in ready:
-            left[build.seat.key] += max(0, _ROUNDS - len(build.results))
-        self._watcher.begin("measurements of the network", left)
-        for number in range(_ROUNDS):
-            order = ready if number % 2 == 0 else list(reversed(ready))
-            wanted = [build for build in order if len(build.results) <= number and build.failure is None]
-            futures = [(build, self._workshop().measure(self._call(build))) for build in wanted]
-            for build, future in futures:
-                self._wait([future])
-                self._take(build, future)
+        work = [Work(build.stage, build.target.key, self._below(build.target.lower_id)) for build in wanted]
+        self._note(self._runner.perform("builds of the network", work, keep))
 
-    def _take(self, build: _Build, future: Future[dict[str, Any]]) -> None:
-        error = future.exception()
-        if isinstance(error, DeviceLost) or (error is not None and not isinstance(error, SweepError)):
-            raise error
-        if error is not None:
-            build.failure = f"{type(error).__name__}: {error}"
-        else:
-            result = future.result()
-            build.results = [*build.results, result]
-            self._log.add(build.seat.key, build.folder, build.kind, result)
-        self._watcher.done(build.seat.key, build.failure)
+    def _measure(self) -> None:
+        work = []
+        for target in dict.fromkeys(build.target.key for build in self._builds):
+            merged, own = self._of(target, MERGED), self._of(target, OWN)
+            rounds = {build.role: build.missing for build in (merged, own) if build.failure is None}
+            if any(rounds.values()):
+                work.append(self._work(merged.target, rounds))
+        failures = self._runner.perform("measurements of the network", work, self._keep)
+        for each in work:
+            if each.stage.id in failures:
+                for role in (MERGED, OWN):
+                    build = self._of(each.device, role)
+                    build.failure = build.failure or str(failures[each.stage.id])
+        _raise_lost(failures)
 
-    def _call(self, build: _Build) -> MeasureCall:
-        seat = build.seat
-        threads = seat.device.threads
-        return MeasureCall(seat.key, TVM, build.folder, seat.import_dir, _MEASURE, threads, self._threshold)
+    def _work(self, target: OverlayTarget, rounds: Mapping[str, int]) -> Work:
+        builds = {role: self._of(target.key, role).stage for role in rounds}
+        options = {
+            "runtime": TVM,
+            "device": target.key,
+            "device_target": dict(target.device.target),
+            "threads": target.device.threads,
+            "measure": _MEASURE,
+            "threshold": self._threshold,
+            "rounds": dict(rounds),
+        }
+        ids = {"import": target.import_id, **{role: stage.id for role, stage in builds.items()}}
+        draft = overlay.network(options, ids, f"measure builds of the network on {target.key}")
+        below = (*self._below(target.lower_id), *builds.values())
+        return Work(stage_of(kind_of(overlay.NETWORK), draft), target.key, below, units=sum(rounds.values()))
 
-    def _wait(self, futures: Sequence[Future[Any]]) -> None:
-        from concurrent.futures import wait
+    def _below(self, stage_id: str) -> list[Stage]:
+        """A stage of the sweep after all that it rests on."""
+        stage = self._sweep_stages[stage_id]
+        return [*(below for need in stage.inputs for below in self._below(need)), stage]
 
-        while wait(futures, timeout=_POLL_S).not_done:
-            self._watcher.tick()
+    def _keep(self, stage: Stage, result: StageResult) -> list[str]:
+        """Log each block, and say which build failed."""
+        assert isinstance(result, NetworkBlocks)
+        key = str(stage.options["device"])
+        for role, blocks in ((MERGED, result.merged), (OWN, result.own)):
+            build = self._of(key, role)
+            for block in blocks[: build.missing]:
+                payload = block.to_json()
+                build.results = [*build.results, payload]
+                self._log.add(key, build.name, role, payload)
+            build.failure = result.failures.get(role, build.failure)
+        return [f"{role}: {reason}" for role, reason in result.failures.items()]
+
+    def _note(self, failures: Mapping[str, Failure]) -> None:
+        for build in self._builds:
+            if build.stage.id in failures:
+                build.failure = str(failures[build.stage.id])
+        _raise_lost(failures)
+
+    def _of(self, key: str, role: str) -> _Build:
+        return next(build for build in self._builds if build.target.key == key and build.role == role)
 
 
-def _folder_of(seat: OverlayTarget, kind: str, records: Sequence[NativeRecord]) -> str:
+def _raise_lost(failures: Mapping[str, Failure]) -> None:
+    for failure in failures.values():
+        if failure.error_class == DeviceLost.__name__:
+            raise failure.as_error()
+
+
+def _digest(target: OverlayTarget, role: str, records: Sequence[NativeRecord]) -> str:
     """The same for the same schedules, whoever measured them when."""
-    traces = sorted((one.workload, json.dumps(json.loads(one.record)[1][0])) for one in records)
-    parts = {"lower": seat.lower_dir, "target": seat.target_json, "kind": kind, "traces": [list(one) for one in traces]}
-    return stage_folder("build", f"overlay-{fingerprint(parts)[:16]}")
+    traces = sorted((record.workload, json.dumps(json.loads(record.record)[1][0])) for record in records)
+    parts = {
+        "lower": target.lower_dir,
+        "target": target.target_json,
+        "kind": role,
+        "traces": [list(trace) for trace in traces],
+    }
+    return fingerprint(parts)

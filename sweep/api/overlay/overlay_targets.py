@@ -18,7 +18,7 @@ from sweep.study.cluster.target_fit import fit
 from sweep.study.spec import NATIVE, Target
 from sweep.suggestions import hint, listed
 
-__all__ = ["OverlayTarget", "common_workloads", "seats_of"]
+__all__ = ["OverlayTarget", "check_network", "common_workloads", "seats_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class OverlayTarget:
     """Relative to the sweep directory, as `lower_dir` is."""
     lower_dir: str
     workloads: frozenset[str]
+    import_id: str = ""
+    """Of the stage that made `import_dir`, as `lower_id` is of the one that made `lower_dir`."""
+    lower_id: str = ""
 
     @property
     def key(self) -> str:
@@ -52,15 +55,15 @@ def seats_of(sweep_dir: Path, choice: Choice, cluster: Cluster, state: LedgerSta
     if choice.tasks is None:
         allowed = "a folder that `sweep run` made: imported logs have times and no schedules"
         raise StudyError("has nothing to measure", key="DIR", value=str(sweep_dir), allowed=allowed)
-    if cluster.is_pretended:
+    if cluster.is_pretended and cluster.replay is None:  # made-up times would be records of this sweep
         raise StudyError(
-            "measures nothing", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline"
+            "measures nothing", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline, replay"
         )
     stages_of = {cell["id"]: cell["stages"] for cell in read_plan(sweep_dir)["cells"]}
     seats = []
     for key in choice.devices:
         device = _device(cluster, key)
-        done = [state.done[stage] for stage in stages_of.get(choice.cell_of[key], ()) if stage in state.done]
+        done = {stage: state.done[stage] for stage in stages_of.get(choice.cell_of[key], ()) if stage in state.done}
         seats.append(_seat(sweep_dir, device, choice.target_of[key], done))
     return seats
 
@@ -79,14 +82,14 @@ def common_workloads(seats: Sequence[OverlayTarget]) -> frozenset[str]:
     return common
 
 
-def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Sequence[FinishedStage]) -> OverlayTarget:
-    results = [stage.result for stage in done]
-    imported = next((result for result in results if isinstance(result, ImportResult)), None)
-    lowered = next((result for result in results if isinstance(result, LowerResult)), None)
-    if imported is None or lowered is None or imported.dir is None or lowered.dir is None:
-        raise StudyError(
-            "has no lowered network any more", key="DIR", value=str(sweep_dir), allowed="`sweep run` again, then this"
-        )
+def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Mapping[str, FinishedStage]) -> OverlayTarget:
+    results = {stage_id: stage.result for stage_id, stage in done.items()}
+    import_id, imported = next((each for each in results.items() if isinstance(each[1], ImportResult)), ("", None))
+    lower_id, lowered = next((each for each in results.items() if isinstance(each[1], LowerResult)), ("", None))
+    if not isinstance(imported, ImportResult) or not isinstance(lowered, LowerResult):
+        raise _nothing_lowered(sweep_dir)
+    if imported.dir is None or lowered.dir is None:
+        raise _nothing_lowered(sweep_dir)
     try:
         text = (sweep_dir / lowered.dir / "lowering.json").read_text(encoding="utf-8")
         target = dict(json.loads(text)["options"]["target"])
@@ -106,7 +109,20 @@ def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Sequence[Fini
         import_dir=imported.dir,
         lower_dir=lowered.dir,
         workloads=frozenset(task.workload for task in lowered.tasks),
+        import_id=import_id,
+        lower_id=lower_id,
     )
+
+
+def check_network(sweep_dir: Path, target: OverlayTarget) -> None:
+    """Raises StudyError where the files of the network are gone that it is measured with."""
+    if not (sweep_dir / target.import_dir).is_dir():
+        raise _nothing_lowered(sweep_dir)
+
+
+def _nothing_lowered(sweep_dir: Path) -> StudyError:
+    allowed = "`sweep run` again, then this"
+    return StudyError("has no lowered network any more", key="DIR", value=str(sweep_dir), allowed=allowed)
 
 
 def _other_device(target: Mapping[str, Any], device: Device) -> str | None:

@@ -20,7 +20,15 @@ from sweep import errors
 from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.ray.builders import Builders, settle
 from sweep.engine.site import Site
-from sweep.engine.stage_calls import CANDIDATE_MEMORY_BYTES, CompileCall, MeasureCall, Outcome, TuneCall, perform
+from sweep.engine.stage_calls import (
+    CANDIDATE_MEMORY_BYTES,
+    CompileCall,
+    DeviceJobCall,
+    MeasureCall,
+    Outcome,
+    TuneCall,
+    perform,
+)
 from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
 from sweep.toolchain.candidates.service import Arguments
 from sweep.toolchain.compile_job import CompileJob
@@ -104,9 +112,9 @@ class DeviceActor:
         self._name = _worker_name(f"device {key}")
 
     @ray.method(max_task_retries=0, concurrency_group="measure")
-    def measure(self, call: MeasureCall) -> Outcome:
-        """A measure stage."""
-        return perform(lambda: self._worker.measure(call), self._name)
+    def perform(self, call: MeasureCall | DeviceJobCall) -> Outcome:
+        """A stage on the device."""
+        return perform(lambda: self._worker.perform(call), self._name)
 
     @_TWICE
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Outcome:

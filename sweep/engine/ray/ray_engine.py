@@ -13,7 +13,7 @@ from ray.actor import ActorHandle
 from sweep.engine.ray.actor_pool import ActorPool
 from sweep.engine.ray.ray_session import RaySession
 from sweep.engine.site import Site
-from sweep.engine.stage_calls import Outcome, compile_call, measure_call, perform, tune_call
+from sweep.engine.stage_calls import Outcome, compile_call, device_call, perform, tune_call
 from sweep.errors import EngineError, in_one_line
 from sweep.planning.kinds import place_of
 from sweep.planning.stage_kind import Place
@@ -61,8 +61,9 @@ class RayEngine:
                     tuner = self._actors.tuner(tune)
                     self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
                 case Place.DEVICE:
-                    measure = measure_call(attempt)
-                    self._running[self._actors.device(measure.device).measure.remote(measure)] = _Running(attempt)
+                    device_work = device_call(attempt)
+                    actor = self._actors.device(device_work.device)
+                    self._running[actor.perform.remote(device_work)] = _Running(attempt)
                 case Place.COMPILE:
                     call = compile_call(attempt, self._actors.site.sweep_dir)
                     self._running[self._actors.builders.send("compile", call)] = _Running(attempt)

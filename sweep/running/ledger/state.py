@@ -97,6 +97,8 @@ class LedgerState:
                 self.only = line.get("only")
                 self.started.clear()
                 self.conditions = dict(line.get("conditions", {}))
+            case "overlay_started":  # which is no run of the study
+                self.started.clear()
             case "run_ended":
                 self.last_status = line["status"]
                 self.stopped = line.get("reason")

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import SweepError, in_one_line
 from sweep.files.line_log import append_line, cut_torn_line
 from sweep.files.sweep_dir import records_folder
 from sweep.toolchain.native_log import NativeLog, NativeRecord
@@ -58,7 +57,11 @@ class OverlayRecords:
             cut_torn_line(folder / name)
         self._folder, self._device, self._target_json = folder, device, target_json
         self._native = NativeLog(folder)
-        self._trials = max((trial.trial for trial in read_trials(folder)), default=0)
+        self._trials = 0
+        self._tried: set[tuple[str, str]] = set()
+        for trial in read_trials(folder):
+            self._trials = max(self._trials, trial.trial)
+            self._tried.add((trial.workload, trial.trace_hash))
         self._compared: dict[str, list[frozenset[str]]] = {}
         for validation in read_validations(folder):
             self._book(validation)
@@ -72,9 +75,13 @@ class OverlayRecords:
         record = self._native.add(one.native.measured(run_secs, json.loads(self._target_json)))
         self._write(one, run_secs, record, build_s=build_s, measure_s=measure_s)
 
-    def add_failure(self, one: Configuration, error: SweepError, build_s: float | None = None) -> None:
+    def has(self, one: Configuration) -> bool:
+        """Whether it was timed, or has failed."""
+        return (one.workload, one.trace_hash) in self._tried
+
+    def add_failure(self, one: Configuration, error_class: str, error: str, build_s: float | None = None) -> None:
         """Keep why there is no measurement."""
-        self._write(one, None, None, error=error, build_s=build_s)
+        self._write(one, None, None, error=(error_class, " ".join(error.split())), build_s=build_s)
 
     def add_comparison(
         self, contenders: Sequence[Configuration], each_run_secs: Sequence[Sequence[float]], measure_s: float
@@ -96,7 +103,7 @@ class OverlayRecords:
         run_secs: Sequence[float] | None,
         record: int | None,
         *,
-        error: SweepError | None = None,
+        error: tuple[str, str] | None = None,
         build_s: float | None = None,
         measure_s: float | None = None,
     ) -> None:
@@ -110,8 +117,8 @@ class OverlayRecords:
             target=self._target_json,
             t=time.time(),
             run_secs=run_secs,
-            error_class=None if error is None else type(error).__name__,
-            error=None if error is None else in_one_line(error),
+            error_class=None if error is None else error[0],
+            error=None if error is None else error[1],
             build_s=build_s,
             measure_s=measure_s,
             trace_hash=one.trace_hash,
@@ -119,6 +126,7 @@ class OverlayRecords:
             origin=ORIGIN,
         )
         self._append(TRIALS, asdict(trial))
+        self._tried.add((one.workload, one.trace_hash))
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
         append_line(self._folder / name, json.dumps(line))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from sweep.errors import BuildFailed
 from sweep.toolchain.native_log import RECORDS, NativeRecord
 from sweep.toolchain.tuning.records.overlay_records import Configuration, OverlayRecords, folder_of
 from sweep.toolchain.tuning.records.trial_logs import read_trials, read_validations
@@ -23,7 +22,9 @@ def opened(sweep_dir: Path) -> OverlayRecords:
 def test_what_was_measured_and_what_failed_are_tuning_records(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.add(candidate("c0"), [2.0, 3.0, 1.0], 0.5, 0.25)
-    store.add_failure(candidate("c1"), BuildFailed("the trace does not\nfit"), None)
+    store.add_failure(candidate("c1"), "BuildFailed", "the trace does not\nfit")
+    assert [store.has(candidate(trace)) for trace in ("c0", "c1", "c2")] == [True, True, False]
+    assert [opened(tmp_path).has(candidate(trace)) for trace in ("c0", "c1", "c2")] == [True, True, False]
     first, second = read_trials(tmp_path / folder_of("0123", "a"))
     assert (first.origin, first.tuner, first.device, first.target, first.record) == (
         "overlay",
