@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sweep.analysis.measurements import repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome
+from sweep.analysis.reading import Reading, bound_of
 from sweep.analysis.statistics import LatencySummary, summarise
 from sweep.analysis.tuning_rows import tuning_columns
 from sweep.planning.results import BuildResult, Measurement, TuneResult
@@ -61,6 +62,16 @@ class CellFacts:
             summarise(blocks) if blocks and outcome.status in MEASURED else None,
             len(blocks),
         )
+
+    @property
+    def bound(self) -> str | None:
+        """What its latency is: exact, upper, or nothing that can be read."""
+        return None if self.latency is None else bound_of(self.outcome.status, self.measure.tainted)
+
+    @property
+    def reading(self) -> Reading:
+        """Its latency as others are compared with it."""
+        return Reading.of_summary(self.latency, self.bound)
 
     @property
     def is_tuned(self) -> bool:

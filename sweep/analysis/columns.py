@@ -114,6 +114,12 @@ _LATENCIES = (
         "at least 6 repeats, and half the interval under 5 % of the median",
         value=lambda facts: None if facts.latency is None else facts.latency.is_stable,
     ),
+    Column(
+        "latency_bound",
+        "text",
+        "exact; upper where only what slows disturbed it, and it takes at most this; null where it cannot be read",
+        value=lambda facts: facts.bound,
+    ),
     Column("number", "int64", "calls that one repeat is the mean of", "calls", lambda facts: facts.measure.number),
     Column(
         "stopped_by",
@@ -147,17 +153,19 @@ _COMPARED = (
     Column(
         "speedup_vs_untuned",
         "float64",
-        "median of tuner none at the same other axes over this median",
+        "median of tuner none at the same other axes over this median; an end where speedup_bound is not exact",
         "x",
         metric="speedup_vs_untuned",
     ),
+    Column("speedup_bound", "text", "what speedup_vs_untuned is: exact, at_least or at_most"),
     Column(
         "ratio_to_baseline",
         "float64",
-        "this median over the baseline's, same model, batch, device",
+        "this median over the baseline's, same model, batch, device; an end where ratio_bound is not exact",
         "x",
         metric="ratio_to_baseline",
     ),
+    Column("ratio_bound", "text", "what ratio_to_baseline is: exact, at_least or at_most"),
     Column(
         "ratio_to_onnxruntime",
         "float64",

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sweep.analysis.statistics import LatencySummary
 
-__all__ = ["as_bytes", "as_duration", "as_latency", "as_ms", "as_percent", "as_times", "plural", "significant"]
+__all__ = [
+    "as_bytes",
+    "as_duration",
+    "as_latency",
+    "as_ms",
+    "as_percent",
+    "as_times",
+    "plural",
+    "rounded_down",
+    "rounded_up",
+    "significant",
+]
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -17,6 +30,16 @@ def significant(value: float, digits: int = 3) -> str:
     rounded = float(f"{value:.{digits - 1}e}")
     whole = len(f"{abs(int(rounded))}") if abs(rounded) >= 1 else -_zeros(rounded)
     return f"{value if abs(rounded) >= 10**digits else rounded:,.{max(0, digits - whole)}f}"
+
+
+def rounded_down(value: float) -> float:
+    """To what `significant` shows, and never more than `value`: of what is at least so much. value: above 0."""
+    return _rounded(value, ROUND_FLOOR)
+
+
+def rounded_up(value: float) -> float:
+    """To what `significant` shows, and never less than `value`: of what is at most so much. value: above 0."""
+    return _rounded(value, ROUND_CEILING)
 
 
 def as_ms(ms: float | None) -> str:
@@ -74,6 +97,12 @@ def plural(count: int, noun: str) -> str:
         return f"1 {noun}"
     ending = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
     return f"{count:,} {ending}"
+
+
+def _rounded(value: float, rounding: str) -> float:
+    # To 12 digits first: what arithmetic leaves behind the last of them would make 1.01 into 1.02
+    last = min(0, math.floor(math.log10(value)) - 2)
+    return float(Decimal(f"{value:.12g}").quantize(Decimal(1).scaleb(last), rounding=rounding))
 
 
 def _zeros(value: float) -> int:

@@ -75,8 +75,9 @@ def derive(
 ) -> Results:
     """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
-    cells = [result_row(_facts(outcome, cell, run_ids)) for cell in outcome.cells]
-    _set_ratios(cells, outcome)
+    facts = [_facts(outcome, cell, run_ids) for cell in outcome.cells]
+    cells = [result_row(each) for each in facts]
+    _set_ratios(cells, facts, outcome.baseline)
     return Results(
         summary=SweepSummary(
             study=outcome.study,
@@ -112,12 +113,10 @@ def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]
     return CellFacts.of(outcome, study=sweep.study, baseline=sweep.baseline, mlflow_run_id=run_id)
 
 
-def _set_ratios(rows: Sequence[Row], sweep: SweepOutcome) -> None:
+def _set_ratios(rows: Sequence[Row], facts: Sequence[CellFacts], baseline: str | None) -> None:
     """Fill the columns that take other cells to know."""
-    ratios = Ratios(sweep.baseline)
-    pairs = zip(rows, sweep.cells, strict=True)
-    measured = [(row, outcome) for row, outcome in pairs if row["latency_ms_median"] is not None]
-    for row, outcome in measured:
-        ratios.note(outcome, row["latency_ms_median"])
-    for row, outcome in measured:
-        row.update(ratios.of(outcome.cell, row["latency_ms_median"]))
+    ratios = Ratios(baseline)
+    for each in facts:
+        ratios.note(each.outcome, each.reading)
+    for row, each in zip(rows, facts, strict=True):
+        row.update(ratios.of(each.outcome.cell, each.reading))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.analysis.reading import EXACT, BoundedRatio, Reading, bound_of_row, leading
 from sweep.study.axes import compared_within, value_in
 from sweep.study.runtimes import title_of
 from sweep.study.spec import is_compiled
@@ -21,10 +22,9 @@ __all__ = [
     "fastest_of_each",
     "group_key",
     "has_compiled",
-    "high",
     "is_baseline",
     "is_compiled_row",
-    "low",
+    "leader_of",
     "measured",
     "ratios",
     "runtime_title",
@@ -48,14 +48,34 @@ class RuntimeRatio:
         return float(self.of["latency_ms_median"] / self.against["latency_ms_median"])
 
     @property
+    def bounded(self) -> BoundedRatio | None:
+        """The same as far as it is known; None where something disturbed both."""
+        return Reading.of(self.of).over(Reading.of(self.against))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing disturbed either."""
+        return Reading.of(self.of).is_exact and Reading.of(self.against).is_exact
+
+    @property
     def is_tied(self) -> bool:
         """Whether the intervals of the two medians meet: the two cannot be told apart."""
-        return low(self.against) <= high(self.of) and low(self.of) <= high(self.against)
+        return self.is_exact and not self.is_ahead and not self.is_behind
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is faster, beyond doubt."""
+        return Reading.of(self.of).is_below(Reading.of(self.against))
 
     @property
     def is_behind(self) -> bool:
         """Whether it is slower, beyond doubt."""
-        return self.ratio > 1 and not self.is_tied
+        return Reading.of(self.against).is_below(Reading.of(self.of))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something disturbed one of them, so that nobody knows yet."""
+        return not (self.is_exact or self.is_ahead or self.is_behind)
 
     @property
     def against_title(self) -> str:
@@ -117,7 +137,13 @@ def group_key(row: Row) -> GroupKey:
 
 def measured(rows: Iterable[Row]) -> Iterator[Row]:
     """Those with a latency that nothing disturbed."""
-    return (row for row in rows if row["status"] == "done" and row["latency_ms_median"] is not None)
+    return (row for row in rows if bound_of_row(row) == EXACT)
+
+
+def leader_of(rows: Sequence[Row]) -> Row | None:
+    """The row to name: the fastest that nothing disturbed, unless a disturbed one is faster beyond doubt."""
+    index = leading([Reading.of(row) for row in rows])
+    return None if index is None else rows[index]
 
 
 def fastest_of_each(rows: Iterable[Row]) -> dict[GroupKey, dict[str, Row]]:
@@ -138,15 +164,3 @@ def ratios(rows: Iterable[Row], of: str, against: str) -> list[RuntimeRatio]:
         for fastest in fastest_of_each(rows).values()
         if of in fastest and against in fastest
     ]
-
-
-def low(row: Row) -> float:
-    """Lower end of the median's interval; the least repeat where it has none."""
-    end = row["latency_ms_ci_low"]
-    return float(row["latency_ms_min"] if end is None else end)
-
-
-def high(row: Row) -> float:
-    """Upper end of the median's interval; the largest repeat where it has none."""
-    end = row["latency_ms_ci_high"]
-    return float(row["latency_ms_max"] if end is None else end)

@@ -71,8 +71,8 @@ class Disturbance(JsonRecord):
 
 _BLOCKS = re.compile(r"(\d+) of (\d+) blocks")
 _SENTENCES = {
-    DisturbanceKind.KERNEL_SLOWED: re.compile(r"the reference kernel was ([\d.,]+) % slower "),
-    DisturbanceKind.KERNEL_DRIFTED: re.compile(r"the reference kernel went from ([\d.,]+) to ([\d.,]+) ms"),
+    DisturbanceKind.KERNEL_SLOWED: re.compile(r"the \w+ kernel was ([\d.,]+) % slower "),
+    DisturbanceKind.KERNEL_DRIFTED: re.compile(r"the \w+ kernel went from ([\d.,]+) to ([\d.,]+) ms"),
     DisturbanceKind.FOREIGN_THREADS: re.compile(r"([\d,]+) foreign threads? wanted the cores"),
     DisturbanceKind.OTHERS_TOOK: re.compile(r"others took ([\d.,]+) % "),
     DisturbanceKind.HYPERVISOR_TOOK: re.compile(r"the hypervisor took ([\d.,]+) % "),

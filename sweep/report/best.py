@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.answer import Best, configuration, untuned_note, work
-from sweep.analysis.formatting import as_ms, as_times, plural
-from sweep.analysis.results import NO_TUNER
-from sweep.analysis.runtime_rows import RuntimeRatio
+from sweep.analysis.best_words import comparisons, configuration, known_ms, open_words, times_words, work
+from sweep.analysis.formatting import as_ms, rounded_up
+from sweep.analysis.runtime_rows import RuntimeRatio, runtime_title
+from sweep.analysis.standing import Best
 
 __all__ = ["BestTable", "Card", "best_table", "cards"]
 
@@ -60,30 +60,26 @@ def best_table(best: Sequence[Best]) -> BestTable | None:
 
 
 def _card(best: Best) -> Card:
-    row, facts = best.row, []
-    if row["tuner"] != NO_TUNER and row["speedup_vs_untuned"] is not None:
-        facts.append((f"{as_times(row['speedup_vs_untuned'])} faster than untuned", "good"))
-    facts += [_against(rival) for rival in best.worth_naming]
-    if note := untuned_note(row):
-        facts.append((note, "bad"))
-    if best.ties:
-        facts.append((f"{plural(best.ties, 'other cell')} cannot be told apart from it", ""))
+    row, is_exact = best.row, best.reading.is_exact
+    facts = []
+    if (shipped := best.to_ship) is not None:
+        facts.append((f"ship {runtime_title(shipped.row)} here: {known_ms(shipped.row)}", "bad"))
+    if not is_exact:
+        facts.append(("disturbed: it takes at most this", "bad"))
+        if (beaten := best.undisturbed) is not None:
+            words = times_words(RuntimeRatio(row, beaten.row), configuration(beaten.row))
+            facts.append((f"{words}, the best undisturbed one", "good"))
+    facts += [(words, mood) for words, mood in comparisons(best)]
+    if opened := open_words(best.still_open):
+        facts.append((f"open: {opened}", ""))
     return Card(
         model=best.model,
         device=best.device,
         where=f"{best.model} on {best.device}{_work(best)}",
-        ms=as_ms(row["latency_ms_median"]),
+        ms=as_ms(best.known_ms) if is_exact else f"≤ {as_ms(rounded_up(best.known_ms))}",
         how=configuration(row),
         facts=facts,
     )
-
-
-def _against(rival: RuntimeRatio) -> tuple[str, str]:
-    if rival.is_tied:
-        return f"not to be told apart from {rival.against_title}", ""
-    if rival.is_behind:
-        return f"still {as_times(rival.ratio)} slower than {rival.against_title}", "bad"
-    return f"{as_times(1 / rival.ratio)} faster than {rival.against_title}", "good"
 
 
 def _work(best: Best) -> str:

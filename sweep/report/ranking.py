@@ -9,9 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from sweep.analysis.runtime_rows import group_key, is_compiled_row
+from sweep.analysis.standing import marks
 from sweep.report.table_columns import (
     TableColumn,
-    best_ids,
     detail_columns,
     fastest,
     main_columns,
@@ -66,7 +66,7 @@ class Ranking:
 
 def ranking(rows: Sequence[Row], runs_at: str) -> Ranking:
     """Of rows that are ranked already. `runs_at`: address of an MLflow run but for its id."""
-    best = best_ids(rows)
+    best = marks(rows)
     model = [TableColumn("model", lambda row: str(row["model"]))] if varies(rows, "model") else []
     # One device alone is named elsewhere, and on a phone the latency takes its place
     main = [*model, *(one for one in main_columns(rows) if one.title != "device" or varies(rows, "device"))]
@@ -103,7 +103,7 @@ def _css(column: TableColumn) -> str:
 
 
 def _line(
-    row: Row, columns: Sequence[TableColumn], filters: Mapping[str, object], best: frozenset[str], runs_at: str
+    row: Row, columns: Sequence[TableColumn], filters: Mapping[str, object], best: Mapping[str, str], runs_at: str
 ) -> RankedLine:
     css = "best" if row["cell_id"] in best else str(row["status"]) if is_compiled_row(row) else "rival"
     run_id, values = row["mlflow_run_id"], _filtered()

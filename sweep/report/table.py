@@ -16,7 +16,8 @@ from sweep.analysis.answer import answer
 from sweep.analysis.formatting import as_duration, as_percent, plural
 from sweep.analysis.results import Results
 from sweep.analysis.runtime_rows import is_compiled_row
-from sweep.report.table_columns import TableColumn, best_ids, fastest, main_columns, ranked, rows_each, varies
+from sweep.analysis.standing import marks
+from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
 from sweep.study.axes import FIRST, axes_under, value_in
@@ -86,7 +87,7 @@ def _table(title: Text, columns: Sequence[TableColumn], rows: Sequence[Row]) -> 
     )
     for column in columns:
         table.add_column(column.title, justify="right" if column.value else "left", no_wrap=True)
-    best, device = best_ids(rows), rows[0]["device"]
+    best, device = marks(rows), rows[0]["device"]
     for row in rows:
         if row["device"] != device:
             table.add_row()

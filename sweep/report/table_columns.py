@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.answer import best_cells, untuned_note
+from sweep.analysis.best_words import untuned_note
 from sweep.analysis.column import Column, Detail
 from sweep.analysis.columns import result_columns
-from sweep.analysis.formatting import as_ms, as_percent, as_times
+from sweep.analysis.formatting import as_ms, as_percent, as_times, rounded_down, rounded_up
+from sweep.analysis.reading import AT_LEAST, AT_MOST
 from sweep.analysis.results import NO_TUNER
 from sweep.analysis.runtime_rows import (
     GroupKey,
@@ -21,12 +22,12 @@ from sweep.analysis.runtime_rows import (
     is_compiled_row,
     runtime_title,
 )
+from sweep.analysis.standing import marks
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 
 __all__ = [
     "TableColumn",
-    "best_ids",
     "detail_columns",
     "fastest",
     "main_columns",
@@ -96,11 +97,6 @@ def fastest(rows: Sequence[Row], each: int) -> tuple[list[Row], int]:
     return shown, len(rows) - len(shown)
 
 
-def best_ids(rows: Sequence[Row]) -> frozenset[str]:
-    """Ids of the cells that are the fastest of their model on their device."""
-    return frozenset(one.row["cell_id"] for one in best_cells(rows))
-
-
 def varies(rows: Sequence[Row], axis: str) -> bool:
     """Whether rows differ on this axis; where any is compiled, these alone count: the others have no such choice."""
     only_compiled = has_compiled(rows)
@@ -109,7 +105,7 @@ def varies(rows: Sequence[Row], axis: str) -> bool:
 
 def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
     """Those that answer a study: where, with what, how fast, against what."""
-    best, baseline = best_ids(rows), baseline_title(rows)
+    marked, baseline = marks(rows), baseline_title(rows)
     columns = [
         TableColumn("device", lambda row: str(row["device"]), keep=7),
         TableColumn("target", lambda row: str(row["target"]), axis="target", keep=5),
@@ -145,9 +141,10 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         ),
         TableColumn(
             "status",
-            lambda row: _status(row, best),
+            lambda row: _status(row, marked),
             keep=2,
-            about="best: the fastest of its model on its device; unstable: wide interval, or few repeats",
+            about="best: of its model on its device; so far: others may be faster, as the answer tells; faster: beyond "
+            "doubt than the best undisturbed one; unstable: wide interval, or few repeats",
         ),
     ]
     return [
@@ -222,18 +219,26 @@ def _spread(row: Row) -> str:
 
 def _against_untuned(row: Row) -> str:
     is_measure = row["tuner"] == NO_TUNER and row["speedup_vs_untuned"] == 1
-    return "1x" if is_measure else as_times(row["speedup_vs_untuned"])
+    return "1x" if is_measure else _bounded(row["speedup_vs_untuned"], row.get("speedup_bound"))
 
 
 def _against_baseline(row: Row) -> str:
     is_measure = is_baseline(row) and not is_compiled_row(row) and row["status"] == "done"
-    return "1x" if is_measure else as_times(row["ratio_to_baseline"])
+    return "1x" if is_measure else _bounded(row["ratio_to_baseline"], row.get("ratio_bound"))
 
 
-def _status(row: Row, best: frozenset[str]) -> str:
+def _bounded(factor: float | None, bound: str | None) -> str:
+    """`≥21.3x` where it is at least so much."""
+    if factor is None or bound not in (AT_LEAST, AT_MOST):
+        return as_times(factor)
+    return f"≥{as_times(rounded_down(factor))}" if bound == AT_LEAST else f"≤{as_times(rounded_up(factor))}"
+
+
+def _status(row: Row, marked: Mapping[str, str]) -> str:
     if row["status"] == "failed":
         return f"failed in {row['failed_stage']}"
+    mark = [marked[row["cell_id"]]] if row["cell_id"] in marked else []
     if row["status"] != "done":
-        return str(row["status"])
-    told = (["best"] if row["cell_id"] in best else []) + ([] if row["is_stable"] else ["unstable"])
+        return ", ".join([str(row["status"]), *mark])
+    told = mark + ([] if row["is_stable"] else ["unstable"])
     return ", ".join(told + ([note] if (note := untuned_note(row)) else []))

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.answer import answer
 from sweep.analysis.formatting import plural
 from sweep.analysis.results import Results
+from sweep.analysis.standing import best_cells
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each
@@ -41,7 +42,15 @@ def as_json(results: Results) -> str:
         "question": results.summary.question,
         "answer": answer(results),
         "best": [
-            {**{axis: value_in(one.row, axis) for axis in compared_within()}, "cell_id": one.row["cell_id"]}
+            {
+                **{axis: value_in(one.row, axis) for axis in compared_within()},
+                "cell_id": one.row["cell_id"],
+                "latency_bound": one.reading.bound,
+                "latency_ms": one.known_ms,
+                "is_certain": one.own.is_certain,
+                "ship": one.to_ship.row["cell_id"] if one.to_ship else one.row["cell_id"],
+                "open": [row["cell_id"] for row in one.still_open],
+            }
             for one in best_cells(results.cells)
         ],
         "summary": asdict(results.summary),

@@ -10,6 +10,7 @@ import pytest
 
 from sweep.analysis.outcome import CellOutcome, CellStatus
 from sweep.analysis.results import Row, derive
+from sweep.planning.disturbance import Disturbance, DisturbanceKind
 from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
 from sweep.study.spec import Cell
 from tests.record.fixtures import sweep_outcome
@@ -29,6 +30,16 @@ OTHER: dict[str, Any] = {
 """Another value of each axis that two compiled cells may differ in, tuner and runtime aside."""
 DEFINES_THE_WORK = ("model", "batch", "device")
 """Axes on which a network in another runtime must agree; the others are this project's own choices."""
+
+
+SLOWING = (
+    DisturbanceKind.KERNEL_SLOWED,
+    DisturbanceKind.KERNEL_DRIFTED,
+    DisturbanceKind.FOREIGN_THREADS,
+    DisturbanceKind.OTHERS_TOOK,
+    DisturbanceKind.HYPERVISOR_TOOK,
+)
+"""What cannot have made a number smaller."""
 
 
 def measured(cell: Cell, latency_ms: float, status: CellStatus = "done") -> CellOutcome:
@@ -82,12 +93,34 @@ def test_a_baseline_is_compared_with_itself_or_not_at_all(tmp_path: Path) -> Non
     assert [row["ratio_to_onnxruntime"] for row in rows] == [pytest.approx(1.5), pytest.approx(6), 1]
 
 
-@pytest.mark.parametrize("baseline", [UNTUNED, RIVAL])
-def test_a_disturbed_baseline_is_none(baseline: Cell, tmp_path: Path) -> None:
-    row = first_row(tmp_path, measured(TUNED, 3.0), measured(baseline, 12.0, "tainted"))
-    assert (row["speedup_vs_untuned"], row["ratio_to_onnxruntime"]) == (None, None)
+def disturbed(cell: Cell, latency_ms: float, kind: DisturbanceKind) -> CellOutcome:
+    before = measured(cell, latency_ms, "tainted")
+    measurement = before.result(Measurement)
+    assert measurement is not None
+    return replace(before, stages={**before.stages, "measure": replace(measurement, tainted=(Disturbance(kind),))})
 
 
-def test_a_disturbed_cell_has_its_ratios(tmp_path: Path) -> None:
-    row = first_row(tmp_path, measured(TUNED, 3.0, "tainted"), measured(UNTUNED, 12.0), measured(RIVAL, 2.0))
-    assert (row["speedup_vs_untuned"], row["ratio_to_onnxruntime"]) == (pytest.approx(4), pytest.approx(1.5))
+def columns(row: Row) -> tuple[object, ...]:
+    names = ("speedup_vs_untuned", "speedup_bound", "ratio_to_baseline", "ratio_bound", "ratio_to_onnxruntime")
+    return tuple(row[name] for name in names)
+
+
+@pytest.mark.parametrize("kind", sorted(set(DisturbanceKind) - set(SLOWING)))
+def test_what_cannot_be_read_is_compared_with_nothing(kind: DisturbanceKind, tmp_path: Path) -> None:
+    others = [measured(UNTUNED, 12.0), measured(RIVAL, 2.0)]
+    assert columns(first_row(tmp_path, disturbed(TUNED, 3.0, kind), *others)) == (None,) * 5
+    baselines = [disturbed(UNTUNED, 12.0, kind), disturbed(RIVAL, 2.0, kind)]
+    assert columns(first_row(tmp_path, measured(TUNED, 3.0), *baselines)) == (None,) * 5
+
+
+@pytest.mark.parametrize("kind", SLOWING)
+def test_of_what_was_slowed_each_ratio_is_an_end(kind: DisturbanceKind, tmp_path: Path) -> None:
+    """A tainted cell is at least so much faster; against tainted ones a clean cell is at most, or takes at least."""
+    slowed = columns(first_row(tmp_path, disturbed(TUNED, 3.0, kind), measured(UNTUNED, 12.0), measured(RIVAL, 2.0)))
+    assert slowed == (pytest.approx(4), "at_least", pytest.approx(1.5), "at_most", pytest.approx(1.5))
+    clean = columns(
+        first_row(tmp_path, measured(TUNED, 3.0), disturbed(UNTUNED, 12.0, kind), disturbed(RIVAL, 2.0, kind))
+    )
+    assert clean == (pytest.approx(4), "at_most", pytest.approx(1.5), "at_least", None)
+    both = columns(first_row(tmp_path, disturbed(TUNED, 3.0, kind), disturbed(UNTUNED, 12.0, kind)))
+    assert both == (None,) * 5

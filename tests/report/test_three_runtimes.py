@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweep.analysis.answer import best_cells
 from sweep.analysis.results import Results, derive
+from sweep.analysis.standing import best_cells
 from sweep.report.best import cards
 from sweep.report.figures import Figure, figures
 from sweep.report.page import render_page
@@ -100,6 +100,7 @@ def test_a_card_says_who_is_ahead(tmp_path: Path) -> None:
     [card] = cards(best_cells(three(tmp_path).cells))
     assert card.how == "xgb at O3 on native"
     assert card.facts == [
+        ("ship ONNX Runtime here: 1.02 ms", "bad"),
         ("7.41x faster than untuned", "good"),
         ("still 2.11x slower than ONNX Runtime", "bad"),
         ("still 1.35x slower than OpenVINO", "bad"),

@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import sweep
-from sweep.analysis.answer import answer, best_cells
+from sweep.analysis.answer import answer
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.ratios import Ratios
+from sweep.analysis.reading import EXACT, Reading
 from sweep.analysis.results import Results, Row, derive
+from sweep.analysis.standing import best_cells
 from sweep.api.session.table_cache import current_results
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
@@ -256,7 +258,7 @@ def test_cells_are_compared_within_a_mode_and_not_across(tmp_path: Path) -> None
     best = best_cells(results.cells)
     assert [one.row["mode"] for one in best] == ["inference", "training"]
     said = answer(results)
-    assert "squeezenet on local-1: xgb" in said
+    assert "squeezenet on local-1: ship ONNX Runtime here: it is fastest" in said
     assert "squeezenet at mode training on local-1: xgb" in said
 
 
@@ -264,9 +266,13 @@ def test_cells_are_compared_within_a_mode_and_not_across(tmp_path: Path) -> None
 def test_the_untuned_cell_of_another_mode_is_no_baseline() -> None:
     ratios, training = Ratios("onnxruntime"), Cell.of({**NET.axes, "mode": "training"})
     untuned = next(one for one in sweep_outcome(Path()).cells if one.cell.tuner == "none")
-    ratios.note(replace(untuned, cell=NET), 10.0)
-    assert ratios.of(replace(NET, tuner="xgb"), 2.0) == {"speedup_vs_untuned": 5.0}
-    assert ratios.of(replace(training, tuner="xgb"), 2.0) == {}
+    ratios.note(replace(untuned, cell=NET), _exact(10.0))
+    assert ratios.of(replace(NET, tuner="xgb"), _exact(2.0)) == {"speedup_vs_untuned": 5.0, "speedup_bound": "exact"}
+    assert ratios.of(replace(training, tuner="xgb"), _exact(2.0)) == {}
+
+
+def _exact(median_ms: float) -> Reading:
+    return Reading(median_ms, median_ms, median_ms, EXACT)
 
 
 @pytest.mark.usefixtures("mode")

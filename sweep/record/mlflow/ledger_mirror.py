@@ -142,8 +142,7 @@ class LedgerMirror:
                 continue
             model = self._models.get(planned.cell.model)
             draft = draft_of(outcome, model, str(self._sweep_dir), self._settled_t(planned.stages))
-            if draft.latency_ms is not None:
-                self._ratios.note(outcome, draft.latency_ms)
+            self._ratios.note(outcome, draft.reading)
             yield index, draft
 
     def _settled_t(self, stages: tuple[str, ...]) -> float:

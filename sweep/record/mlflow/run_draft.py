@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweep.analysis.columns import LATENCY
+from sweep.analysis.column import CellFacts
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.ratios import Ratios
+from sweep.analysis.reading import Reading
 from sweep.record.mlflow import run_values as rows
 from sweep.record.mlflow.run_values import Point
 from sweep.study.spec import Cell
@@ -49,6 +50,8 @@ class RunDraft:
     params: Mapping[str, str]
     points: Sequence[Point]
     model: ModelFile | None
+    reading: Reading
+    """Its latency as others are compared with it."""
     artifact: Mapping[str, Any]
     """Kept as `cell.json`."""
 
@@ -58,20 +61,14 @@ class RunDraft:
         return self.cell.id
 
     @property
-    def latency_ms(self) -> float | None:
-        """Median, of a measured cell."""
-        return next((point.value for point in self.points if point.name == LATENCY), None)
-
-    @property
     def ratios(self) -> dict[str, float]:
         """Those that are known, by name."""
         return {point.name: point.value for point in self.points if point.name in rows.DERIVED_METRICS}
 
     def with_ratios(self, known: Ratios) -> RunDraft:
         """The same with what is known of its ratios to other cells, at its end."""
-        if self.latency_ms is None:
-            return self
-        ratios = known.of(self.cell, self.latency_ms)
+        columns = known.of(self.cell, self.reading)
+        ratios = {name: value for name, value in columns.items() if name in rows.DERIVED_METRICS}
         points = [Point(name, value, self.end_ms) for name, value in ratios.items()]
         return replace(self, points=[*self.points, *points])
 
@@ -99,6 +96,7 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
         params=rows.params(outcome),
         points=list(dict.fromkeys(rows.metrics(outcome, settled_t))),
         model=model,
+        reading=CellFacts.of(outcome).reading,
         artifact=_as_artifact(outcome),
     )
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sweep.analysis.answer import Best, answer, best_cells
+from sweep.analysis.answer import answer
 from sweep.analysis.results import Results
+from sweep.analysis.standing import Best, best_cells
 from sweep.record.mlflow import run_values as rows
 from sweep.record.mlflow.bulk_writer import writer_for
 from sweep.record.mlflow.client_writer import ClientWriter, Writer
@@ -225,7 +226,7 @@ def _parent_points(results: Results, now_ms: int) -> list[Point]:
         Point(f"sweep/cells_{status}", counts[status], now_ms) for status in ("done", "tainted", "failed", "skipped")
     ]
     return points + [
-        Point(f"sweep/best_ms {metric_name(_name_of(best))}", best.row["latency_ms_median"], now_ms)
+        Point(f"sweep/best_ms {metric_name(_name_of(best))}", best.known_ms, now_ms)
         for best in best_cells(results.cells)
     ]
 

@@ -1,0 +1,34 @@
+"""Every number of every sentence against the rows, on grids as disturbed machines leave them."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+from sweep.analysis.answer import answer
+from sweep.analysis.results import Results, SweepSummary
+from sweep.analysis.standing import best_cells, marks
+from tests.analysis.answer_checker import check_answer
+from tests.analysis.mixed_grids import Row, mixed_grids
+
+SUMMARY = SweepSummary("mixed", "", 0.0, 1.0, False, {}, {}, {})
+SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=SLOW_TO_DRAW, report_multiple_bugs=False)
+@given(mixed_grids())
+def test_every_number_of_every_sentence_holds(rows: list[Row]) -> None:
+    check_answer(answer(Results(SUMMARY, rows)), rows)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_TO_DRAW)
+@given(mixed_grids())
+def test_a_cell_is_marked_best_only_where_none_that_competes_can_be_open(rows: list[Row]) -> None:
+    marked = marks(rows)
+    for best in best_cells(rows):
+        mark = marked.get(best.row["cell_id"])
+        is_open = any(row["status"] != "done" for row in best.competitors)
+        expected = "best so far" if is_open else "best"
+        if best.row["status"] == "done":
+            assert mark == expected
+        else:
+            assert mark == ("faster" if any(row["status"] == "done" for row in best.competitors) else None)

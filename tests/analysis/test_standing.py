@@ -1,0 +1,120 @@
+"""What is certain at a place and what is open, in words, marks and columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweep.analysis.answer import answer
+from sweep.analysis.best_words import describe_best
+from sweep.analysis.reading import Reading
+from sweep.analysis.results import Results, SweepSummary
+from sweep.analysis.standing import best_cells, marks
+from sweep.report.best import cards
+from tests.analysis.mixed_grids import Row, row_of
+
+SUMMARY = SweepSummary("cpu-quickstart", "", 0.0, 1.0, False, {}, {}, {})
+SLOWED = "the sentinel kernel was 33 % slower than its best on this device (contention or throttling); in 4 of 4 blocks"
+PLACE = ("squeezenet", "local-avx2")
+
+
+def clean(tuner: str, level: int | None, ms: float, runtime: str = "tvm", spread: float = 0.01) -> Row:
+    ends = (ms, ms * (1 - spread), ms * (1 + spread))
+    return row_of(*PLACE, tuner, level, runtime=runtime, ms=ends)
+
+
+def slowed(tuner: str, level: int | None, ms: float, runtime: str = "tvm", error: str = SLOWED) -> Row:
+    ends = (ms, ms * 0.99, ms * 1.01)
+    return row_of(*PLACE, tuner, level, runtime=runtime, ms=ends, status="tainted", error=error)
+
+
+def without(tuner: str, level: int, status: str) -> Row:
+    return row_of(*PLACE, tuner, level, status=status)
+
+
+def said(*rows: Row) -> str:
+    return answer(Results(SUMMARY, rows))
+
+
+def test_a_tainted_cell_far_below_the_clean_best_is_the_faster_one() -> None:
+    """A quickstart beside other work: untuned at O1 was clean at 383 ms, tuned cells were slowed at 17.6 and 21.3."""
+    rows = [clean("none", 1, 383.0), slowed("xgb", 3, 17.6), slowed("random", 3, 21.3)]
+    assert said(*rows) == (
+        "squeezenet on local-avx2: xgb at O3 on native takes at most 17.8 ms, disturbed as it was, at least 21.3x "
+        "faster than untuned at O1 on native, which is fastest of those measured undisturbed at 383 ms "
+        "(1 other tainted cell beats that as well); "
+        "open: 2 tainted cells may be faster (`sweep run ... --retry-failed`)."
+    )
+    assert marks(rows) == {rows[1]["cell_id"]: "faster", rows[2]["cell_id"]: "faster"}
+    [best] = best_cells(rows)
+    assert best.known_ms == pytest.approx(17.776)
+    [card] = cards([best])
+    assert (card.ms, card.how) == ("≤ 17.8", "xgb at O3 on native")
+    assert card.facts[0] == ("disturbed: it takes at most this", "bad")
+    assert card.facts[1] == ("at least 21.3x faster than untuned at O1 on native, the best undisturbed one", "good")
+
+
+def test_a_tainted_cell_that_may_be_faster_is_open_and_the_clean_one_is_fastest_of_those_undisturbed() -> None:
+    rows = [clean("none", 1, 10.0), slowed("xgb", 3, 12.0)]
+    assert said(*rows) == (
+        "squeezenet on local-avx2: untuned at O1 on native is fastest of those measured undisturbed at 10.0 ms; "
+        "open: 1 tainted cell may be faster (`sweep run ... --retry-failed`)."
+    )
+    assert marks(rows) == {rows[0]["cell_id"]: "best so far"}
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [
+        ("failed", "`sweep run ... --retry-failed`"),
+        ("pending", "`sweep run ...` again"),
+        ("skipped", "`sweep run ...` again"),
+    ],
+)
+def test_a_cell_without_a_latency_leaves_open_which_is_fastest(status: str, command: str) -> None:
+    rows = [clean("none", 1, 10.0), without("xgb", 3, status)]
+    told = describe_best(best_cells(rows)[0])
+    assert "untuned at O1 on native is fastest of those measured at 10.0 ms" in told
+    assert told.endswith(f"; open: 1 {status} cell may be faster ({command})")
+
+
+def test_a_number_that_a_changed_clock_made_is_no_bound() -> None:
+    rows = [clean("none", 1, 383.0), slowed("xgb", 3, 17.6, error="the CPU's clock went from 2000 to 3000 MHz")]
+    assert Reading.of(rows[1]).bound is None
+    assert "untuned at O1 on native is fastest of those measured undisturbed at 383 ms" in said(*rows)
+    assert said(rows[1]) == ("No latency that can be relied on yet: 1 cell tainted (`sweep run ... --retry-failed`).")
+
+
+def test_where_everything_is_tainted_the_answer_is_a_bound() -> None:
+    rows = [slowed("none", 1, 300.0), slowed("xgb", 3, 17.6), slowed("-", None, 9.0, "onnxruntime")]
+    assert said(*rows) == (
+        "squeezenet on local-avx2: xgb at O3 on native takes at most 17.8 ms, disturbed as it was, "
+        "open against ONNX Runtime, which was disturbed as well; "
+        "open: 3 tainted cells may be faster (`sweep run ... --retry-failed`)."
+    )
+
+
+def test_another_runtime_that_is_faster_is_what_to_ship() -> None:
+    rows = [clean("none", 3, 10.0), clean("xgb", 3, 2.0), clean("-", None, 1.0, "onnxruntime")]
+    assert said(*rows) == (
+        "squeezenet on local-avx2: ship ONNX Runtime here: it is fastest at 1.00 ms; of what is compiled, "
+        "xgb at O3 on native is fastest at 2.00 ms, 5.00x faster than untuned, still 2.00x slower than ONNX Runtime."
+    )
+    rows[2] = slowed("-", None, 1.0, "onnxruntime")
+    told = said(*rows)
+    assert "ship ONNX Runtime here: it takes, disturbed as it was, at most 1.01 ms; of what is compiled" in told
+    assert "still at least 1.96x slower than ONNX Runtime; open: 1 tainted cell may be faster" in told
+
+
+def test_cells_that_tie_are_among_the_fastest_and_a_comparison_tells_them_apart() -> None:
+    rows = [clean("none", 3, 2.01), clean("xgb", 3, 2.0), clean("random", 1, 9.0)]
+    assert said(*rows) == (
+        "squeezenet on local-avx2: xgb at O3 on native is among the fastest at 2.00 ms, not to be told apart from "
+        "untuned, 1 other cell cannot be told apart from it (`sweep compare DIR A B --measure-more`)."
+    )
+
+
+def test_a_row_from_before_there_was_the_column_is_read_by_its_sentences() -> None:
+    row = slowed("xgb", 3, 17.6, error="the reference kernel was 33 % slower than its best; in 2 of 3 blocks")
+    assert Reading.of(row).bound == "upper"
+    assert Reading.of(row | {"error": "2 foreign threads wanted the cores; who knows"}).bound is None
+    assert Reading.of(row | {"latency_bound": None}).bound is None
