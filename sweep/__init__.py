@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from sweep.installation import __version__
 
 if TYPE_CHECKING:
+    from sweep.api.commands.best import BestCell, best
     from sweep.api.commands.compare import compare, compare_more
     from sweep.api.commands.exec import execute
+    from sweep.api.commands.export import export
     from sweep.api.commands.farm import farm_down, farm_status, farm_up
     from sweep.api.commands.import_logs import LogSource, import_logs
     from sweep.api.commands.mirror import mirror
@@ -39,17 +41,20 @@ if TYPE_CHECKING:
     from sweep.running.options import RunOptions
 
 __all__ = [
+    "BestCell",
     "LogSource",
     "RunOptions",
     "SingleModelStudy",
     "SweepRun",
     "__version__",
+    "best",
     "cell_files",
     "compare",
     "compare_more",
     "default_sweep_dir",
     "execute",
     "explain",
+    "export",
     "farm_down",
     "farm_status",
     "farm_up",

@@ -177,6 +177,14 @@ _COMPARED = (
 
 _SIZES = (
     Column(
+        "library",
+        "text",
+        "file of the built library, from the sweep directory; null where nothing was built",
+        value=lambda facts: (
+            f"{facts.built.folder()}/{facts.built.lib}" if facts.built.dir and facts.built.lib else None
+        ),
+    ),
+    Column(
         "artifact_bytes",
         "int64",
         "size of the built library",

@@ -16,6 +16,7 @@
     report          open_results, open_table, runtime_ratios, print_report, write_report
     compare         compare, compare_more (--measure-more)
     exec            execute
+    export          best, export
     overlay         overlay, measure_overlay (--measure)
     import-logs     import_logs
     mirror, ui      mirror, ui_server
@@ -34,8 +35,10 @@ from typing import Any
 __all__ = ["public"]
 
 _HOMES = {
+    "sweep.api.commands.best": ("BestCell", "best"),
     "sweep.api.commands.compare": ("compare", "compare_more"),
     "sweep.api.commands.exec": ("execute",),
+    "sweep.api.commands.export": ("export",),
     "sweep.api.commands.farm": ("farm_down", "farm_status", "farm_up"),
     "sweep.api.commands.import_logs": ("LogSource", "import_logs"),
     "sweep.api.commands.mirror": ("mirror",),

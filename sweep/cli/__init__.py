@@ -17,6 +17,7 @@ import typer.core
 from sweep.cli import (
     compare,
     exec,
+    export,
     import_logs,
     machine_commands,
     mirror,
@@ -73,6 +74,7 @@ app.command("compare")(compare.compare_command)
 app.command("mirror")(mirror.mirror_command)
 app.command("ui")(sweep_commands.ui_command)
 app.command("exec")(exec.exec_command)
+app.command("export")(export.export_command)
 app.command("overlay")(overlay.overlay_command)
 app.command("import-logs")(import_logs.import_logs_command)
 app.command("import", hidden=True)(import_logs.import_logs_under_old_name)

@@ -25,14 +25,16 @@ class Selection:
     text: str
     """As written."""
     axes: tuple[tuple[str, re.Pattern[str]], ...]
+    key: str = _KEY
+    """The argument that it was written in."""
 
     def matches(self, cell: Cell) -> bool:
         """Whether the cell is one of them."""
         return all(pattern.match(_value(cell, axis)) for axis, pattern in self.axes)
 
 
-def parse_selection(text: str) -> Selection:
-    """What `--only` says.
+def parse_selection(text: str, key: str = _KEY) -> Selection:
+    """What `--only` says, or another argument `key`.
 
     Raises:
         StudyError: an axis that there is not, or twice, or without a value.
@@ -42,14 +44,14 @@ def parse_selection(text: str) -> Selection:
         axis, equals, written = (word.strip() for word in part.partition("="))
         values = [value.strip() for value in written.split("|")]
         if not equals or not all(values):
-            raise StudyError("is not of the form", key=_KEY, value=part, allowed=_FORM)
+            raise StudyError("is not of the form", key=key, value=part, allowed=_FORM)
         names = axis_names()
         if axis not in names:
-            raise StudyError(f"names no axis{hint(axis, names)}", key=_KEY, value=axis, allowed=listed(names))
+            raise StudyError(f"names no axis{hint(axis, names)}", key=key, value=axis, allowed=listed(names))
         if axis in axes:
-            raise StudyError("names an axis twice", key=_KEY, value=axis, allowed=f"{axis}=VALUE|VALUE")
+            raise StudyError("names an axis twice", key=key, value=axis, allowed=f"{axis}=VALUE|VALUE")
         axes[axis] = re.compile("|".join(translate(value) for value in values))
-    return Selection(text, tuple(axes.items()))
+    return Selection(text, tuple(axes.items()), key)
 
 
 def select(cells: Sequence[Cell], selection: Selection) -> list[int]:
@@ -65,10 +67,10 @@ def select(cells: Sequence[Cell], selection: Selection) -> list[int]:
         values = sorted({_value(cell, axis) for cell in cells}, key=_numbers_by_size)
         if not any(pattern.match(value) for value in values):
             allowed = f"of {axis}: {listed(values)}"
-            raise StudyError(f"fits no {axis} of this grid", key=_KEY, value=selection.text, allowed=allowed)
+            raise StudyError(f"fits no {axis} of this grid", key=selection.key, value=selection.text, allowed=allowed)
     named = ", ".join(axis for axis, _ in selection.axes)
     allowed = f"values of {named} that some cell has together"
-    raise StudyError("fits no cell of this grid", key=_KEY, value=selection.text, allowed=allowed)
+    raise StudyError("fits no cell of this grid", key=selection.key, value=selection.text, allowed=allowed)
 
 
 def _value(cell: Cell, axis: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweep.study.targets import known_targets
 
-__all__ = ["architecture", "cpu_id", "features", "usable_cores"]
+__all__ = ["architecture", "cpu_id", "features", "linux_name", "usable_cores"]
 
 _ARCHITECTURES = {"x86_64": "x86-64", "amd64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64", "riscv64": "riscv64"}
 
@@ -65,6 +65,11 @@ def features() -> frozenset[str]:
     fields = _cpuinfo()
     flags = f"{fields.get('flags', '')} {fields.get('features', '')}".lower().split()
     return frozenset(names.get(flag, flag) for flag in flags)
+
+
+def linux_name(arch: str, feature: str) -> str:
+    """What /proc/cpuinfo of an architecture calls a feature that LLVM has this name for."""
+    return next((flag for flag, name in _LLVM_NAMES.get(arch, {}).items() if name == feature), feature)
 
 
 @cache

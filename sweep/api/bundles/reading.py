@@ -1,0 +1,88 @@
+"""Reads a bundle, folder or zip file, and checks that it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.api.bundles.manifest import FORMAT, VERSION, is_manifest
+from sweep.errors import StudyError
+
+__all__ = ["MANIFEST", "Bundle", "is_bundle", "opened", "read_zipped_manifest"]
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that is whole."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a path looks like a bundle, whole or not."""
+    return path.is_file() if path.suffix == ".zip" else (path / MANIFEST).is_file()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Bundle]:
+    """A bundle to be read; of a zip file a copy that is gone afterwards.
+
+    Raises:
+        StudyError: it is none, of a newer version, or damaged.
+    """
+    if path.suffix != ".zip":
+        yield _checked(path, path)
+        return
+    with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(scratch)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise StudyError(f"cannot be read: {error}", key="WHAT", value=str(path), allowed="a bundle") from error
+        (folder, *_) = [*(manifest.parent for manifest in Path(scratch).glob(f"*/{MANIFEST}")), Path(scratch)]
+        yield _checked(folder, path)
+
+
+def read_zipped_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest in a zip file; None where there is none."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if name.count("/") == 1 and name.endswith(f"/{MANIFEST}"))
+            manifest = json.loads(archive.read(name))
+    except (OSError, ValueError, KeyError, StopIteration, zipfile.BadZipFile):
+        return None
+    return manifest if is_manifest(manifest) else None
+
+
+def _checked(folder: Path, path: Path) -> Bundle:
+    """`path`: as it was named."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        problem = f"has no {MANIFEST} that can be read"
+        raise StudyError(problem, key="WHAT", value=str(path), allowed="a bundle of `sweep export`") from error
+    if not is_manifest(manifest):
+        allowed = f'"format": "{FORMAT}"'
+        raise StudyError(f"has a {MANIFEST} of something else", key="WHAT", value=str(path), allowed=allowed)
+    if manifest.get("version") != VERSION:
+        version = manifest.get("version")
+        allowed = f"version {VERSION}"
+        raise StudyError("is a bundle of another version", file=path, key="version", value=version, allowed=allowed)
+    for name, sha256 in manifest["files"].items():
+        try:
+            content = (folder / name).read_bytes()
+        except OSError as error:
+            raise StudyError(f"is missing: {error.strerror}", file=path, key=name, allowed="a whole bundle") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise StudyError(f"is damaged: its sha256 is not that of {MANIFEST}", file=path, key=name)
+    return Bundle(folder, manifest)

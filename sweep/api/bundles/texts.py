@@ -1,0 +1,92 @@
+"""The files of a bundle that are made from its manifest: a C++ header, and a page for people."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["SHIPPED", "header", "page"]
+
+_FOLDER = Path(__file__).with_name("bundle_files")
+SHIPPED = {name: _FOLDER / name for name in ("run.py", "main.cc", "CMakeLists.txt")}
+"""Files that are in every bundle as they are here."""
+
+_CODES = {"float": "kDLFloat", "int": "kDLInt", "uint": "kDLUInt", "bool": "kDLBool"}
+
+
+def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -> str:
+    """network.h. expected: `file` and `dtype` of each expected output; empty where there are none."""
+    features = [f"    {{{_text(name)}, {_text(flag)}}}," for name, flag in manifest["cpu"]["features"].items()]
+    inputs = [
+        f"    {{{_text(name)}, {_text(file)}, {{{_numbers(shape)}}}, {_type(dtype)}}},"
+        for name, file, shape, dtype in (
+            (entry["name"], entry["file"], entry["shape"], entry["dtype"]) for entry in manifest["inputs"]
+        )
+    ]
+    outputs = [f"    {{{_text(entry['file'])}, {_type(entry['dtype'])}}}," for entry in expected]
+    tolerance = manifest["tolerance"]
+    return "\n".join(
+        [
+            "// Of this network; made from manifest.json.",
+            "#pragma once",
+            "#include <tvm/ffi/container/tensor.h>",
+            "",
+            "#include <vector>",
+            "",
+            "struct Feature {",
+            "  const char* name;",
+            "  const char* flag;  // in /proc/cpuinfo",
+            "};",
+            "struct Input {",
+            "  const char* name;",
+            "  const char* file;",
+            "  std::vector<int64_t> shape;",
+            "  DLDataType type;",
+            "};",
+            "struct Expected {",
+            "  const char* file;",
+            "  DLDataType type;",
+            "};",
+            "",
+            f"static const char* const kLibrary = {_text(manifest['library'])};",
+            f"static const char* const kEntry = {_text(manifest['entry'])};",
+            f'static const char* const kThreads = "{manifest["threads"]}";',
+            "// Of the largest value expected, where that is above 1; below 0: any difference is allowed.",
+            f"static const double kTolerance = {-1 if tolerance is None else tolerance};",
+            f"static const bool kHasExpected = {'true' if expected else 'false'};",
+            *_list("std::vector<Feature> kFeatures", features),
+            *_list("std::vector<Input> kInputs", inputs),
+            *_list("std::vector<Expected> kExpected", outputs),
+            "",
+        ]
+    )
+
+
+def page(manifest: Mapping[str, Any]) -> str:
+    """README.md."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = (_FOLDER / "README.md.jinja").read_text(encoding="utf-8")
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    return environment.from_string(template).render(**manifest)
+
+
+def _list(declaration: str, lines: Iterable[str]) -> list[str]:
+    return [f"static const {declaration} = {{", *lines, "};"]
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _numbers(values: Iterable[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _type(dtype: str) -> str:
+    """`float32` as DLPack has it."""
+    name, bits = re.fullmatch(r"([a-z]+?)(\d*)", dtype).groups()  # type: ignore[union-attr]
+    return f"DLDataType{{{_CODES[name]}, {bits or 8}, 1}}"

@@ -1,0 +1,278 @@
+"""Says which cell of a sweep is to be shipped: the fastest of a model on a device, where that is certain."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.analysis.comparison import find_cell
+from sweep.analysis.formatting import as_ms, as_times
+from sweep.analysis.runtime_rows import RuntimeRatio, is_compiled_row, measured, place_of, runtime_title
+from sweep.analysis.statistics import Verdict
+from sweep.api.commands.compare import compare
+from sweep.api.session.table_cache import refresh
+from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
+from sweep.study.axes import axis_names, compared_within, value_in
+from sweep.study.selection import parse_selection, select
+from sweep.study.spec import Cell
+from sweep.suggestions import hint, listed
+
+__all__ = ["BestCell", "Compared", "best"]
+
+Row = Mapping[str, Any]
+_LISTED = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Another cell of the place, and how the chosen one stands to it."""
+
+    cell: str
+    cell_id: str
+    runtime: str
+    status: str
+    latency_ms_median: float | None
+    ratio: float | None
+    """The chosen one's median over this one's: below 1, the chosen one is faster."""
+    verdict: str | None
+    """Of `sweep compare`, where the intervals of the two medians meet or something disturbed either."""
+
+
+@dataclass(frozen=True, slots=True)
+class BestCell:
+    """The cell to ship."""
+
+    sweep_dir: Path
+    row: Row
+    """Of results.parquet."""
+    how: str
+    """How it was chosen, in words."""
+    compared: tuple[Compared, ...]
+    """All other cells of its model, batch and device."""
+
+    @property
+    def library(self) -> Path | None:
+        """Its library; None where nothing was built."""
+        return self.sweep_dir / self.row["library"] if self.row.get("library") else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "cell": self.row["cell_name"],
+            "cell_id": self.row["cell_id"],
+            "study": self.row["study"],
+            "axes": {axis: value_in(self.row, axis) for axis in axis_names()},
+            "how": self.how,
+            "compared_with": [asdict(each) for each in self.compared],
+        }
+
+
+def best(
+    sweep_dir: Path | str, cell: str | None = None, *, model: str | None = None, device: str | None = None
+) -> BestCell:
+    """The compiled cell of a sweep to ship: the fastest, where that is certain, or the one that is named.
+
+    cell: its name, its id or the beginning of it, words of its name, or a selection such as `tuner=xgb,batch=1`, among
+    whose cells the fastest is chosen. model, device: where the sweep has several.
+
+    Raises:
+        StudyError: several places are meant, or another cell may be faster; it says which command tells.
+        RecordError: the sweep has no tables.
+    """
+    from sweep.record.parquet_tables import read_results
+
+    folder = Path(sweep_dir)
+    SweepDir(folder).require_as("DIR")
+    refresh(folder)
+    rows = read_results(folder).to_pylist()
+    asked = _of(_of(rows, "model", model), "device", device)
+    if cell is None:
+        return _chosen(folder, rows, asked)
+    meant = _meant(asked, cell)
+    if len(meant) > 1:
+        return _chosen(folder, rows, meant)
+    return _named(folder, rows, meant[0])
+
+
+def _of(rows: Sequence[Row], axis: str, value: str | None) -> Sequence[Row]:
+    if value is None:
+        return rows
+    found = [row for row in rows if row[axis] == value]
+    if not found:
+        there = sorted({row[axis] for row in rows})
+        raise StudyError(
+            f"is no {axis} of this sweep{hint(value, there)}", key=f"--{axis}", value=value, allowed=listed(there)
+        )
+    return found
+
+
+def _meant(rows: Sequence[Row], cell: str) -> Sequence[Row]:
+    is_selection = "=" in cell and not any(cell == row["cell_name"] for row in rows)
+    if not is_selection:
+        return [find_cell(rows, cell)]
+    found = select([Cell.of(row) for row in rows], parse_selection(cell, "CELL"))
+    return [rows[index] for index in found]
+
+
+def _named(folder: Path, rows: Sequence[Row], row: Row) -> BestCell:
+    if not is_compiled_row(row):
+        raise StudyError(
+            f"is run by {runtime_title(row)}, which has no library to export",
+            key="CELL",
+            value=row["cell_name"],
+            allowed="a cell that TVM compiles",
+        )
+    if row["latency_ms_median"] is None:
+        problem = f"was not measured: it is {row['status']}"
+        raise StudyError(problem, key="CELL", value=row["cell_name"], allowed="a cell that is done or tainted")
+    return BestCell(folder, row, "named by its user", tuple(_compared(folder, rows, row)))
+
+
+def _chosen(folder: Path, rows: Sequence[Row], asked: Sequence[Row]) -> BestCell:
+    """The fastest of `asked`; `rows`: all of the sweep."""
+    compiled = [row for row in asked if is_compiled_row(row)]
+    if not compiled:
+        titles = sorted({runtime_title(row) for row in asked})
+        raise StudyError(
+            f"has no cell to export: {listed(titles)} ran all of them",
+            key="DIR",
+            value=str(folder),
+            allowed="a sweep with cells that TVM compiles",
+        )
+    _check_one_place(folder, compiled)
+    row, others = _leader(folder, compiled)
+    for other in others:
+        _check_decided(folder, row, other)
+    _check_other_runtimes(folder, rows, row)
+    compared = tuple(_compared(folder, rows, row))
+    count = len(compiled)
+    how = f"the fastest of {count} cells at its place" if count > 1 else "the only cell at its place"
+    return BestCell(folder, row, how, compared)
+
+
+def _check_one_place(folder: Path, compiled: Sequence[Row]) -> None:
+    places = dict.fromkeys(map(place_of, compiled))
+    if len(places) == 1:
+        return
+    varying = [axis for index, axis in enumerate(compared_within()) if len({place[index] for place in places}) > 1]
+    shown = [" on ".join(map(str, (row["model"], row["device"]))) for row in compiled]
+    options = [f"--{axis}" for axis in varying if axis in ("model", "device")]
+    further = [f"{axis}=VALUE" for axis in varying if axis not in ("model", "device")]
+    ways = " and ".join([*options, *([f"{','.join(further)} as CELL"] if further else [])])
+    raise StudyError(
+        f"has {len(places)} places to choose a cell for ({listed(dict.fromkeys(shown), _LISTED)})",
+        key="DIR",
+        value=str(folder),
+        allowed=f"{ways}, or one CELL",
+    )
+
+
+def _leader(folder: Path, compiled: Sequence[Row]) -> tuple[Row, list[Row]]:
+    """The fastest undisturbed cell, and those that may be as fast; where these were compared since, by what was found.
+
+    Cells that were never tried are among them.
+    """
+    row = min(measured(compiled), key=lambda row: float(row["latency_ms_median"]), default=None)
+    if row is None:
+        statuses = listed(sorted({row["status"] for row in compiled}))
+        raise StudyError(
+            f"has no cell that was measured undisturbed: they are {statuses}",
+            key="DIR",
+            value=str(folder),
+            allowed="a CELL by name, if a disturbed one will do",
+        )
+    for _ in compiled:  # each turn finds another, and there are no more
+        open_ = [other for other in compiled if other is not row and _may_be_faster(row, other)]
+        faster = [other for other in open_ if _verdict(folder, row, other) is Verdict.SLOWER]
+        if not faster:
+            return row, open_
+        row = faster[0]
+    return row, []
+
+
+def _may_be_faster(row: Row, other: Row) -> bool:
+    if other["status"] in ("pending", "skipped", "tainted"):
+        return True
+    return other["latency_ms_median"] is not None and _low_ms(other) <= _high_ms(row)
+
+
+def _low_ms(row: Row) -> float:
+    """Lower end of the median's interval; the least repeat where it has none."""
+    end = row["latency_ms_ci_low"]
+    return float(row["latency_ms_min"] if end is None else end)
+
+
+def _high_ms(row: Row) -> float:
+    """Upper end of the median's interval; the largest repeat where it has none."""
+    end = row["latency_ms_ci_high"]
+    return float(row["latency_ms_max"] if end is None else end)
+
+
+def _check_decided(folder: Path, row: Row, other: Row) -> None:
+    """Raises StudyError where `other` may be faster than `row`, for all that is known."""
+    export = shlex.join(["sweep", "export", str(folder), row["cell_name"], "--out", "FOLDER"])
+    if other["status"] in ("pending", "skipped"):
+        raise StudyError(
+            f"has cells that were not tried yet, such as {other['cell_name']!r}",
+            key="DIR",
+            value=str(folder),
+            allowed=f"the rest of the sweep by `sweep run`, or the best so far as it is: `{export}`",
+        )
+    if _verdict(folder, row, other) is not Verdict.AMBIGUOUS:
+        return
+    why = "was disturbed, and may be faster" if other["status"] == "tainted" else "cannot be told apart from it"
+    names = [row["cell_name"], other["cell_name"]]
+    closes = shlex.join(["sweep", "compare", str(folder), *names, "--measure-more"])
+    raise StudyError(
+        f"has no cell that is the fastest for certain: {names[0]!r} is at {as_ms(row['latency_ms_median'])} ms, "
+        f"and {names[1]!r} {why}",
+        key="DIR",
+        value=str(folder),
+        allowed=f"`{closes}` first, or this cell as it is: `{export}`",
+    )
+
+
+def _check_other_runtimes(folder: Path, rows: Sequence[Row], row: Row) -> None:
+    """Raises StudyError where another runtime is faster there, beyond doubt."""
+    others = (other for other in measured(rows) if not is_compiled_row(other) and place_of(other) == place_of(row))
+    faster = [ratio for ratio in (RuntimeRatio(row, other) for other in others) if ratio.is_behind]
+    if faster:
+        first = max(faster, key=lambda ratio: ratio.ratio)
+        export = shlex.join(["sweep", "export", str(folder), row["cell_name"], "--out", "FOLDER"])
+        raise StudyError(
+            f"has nothing compiled that is as fast as {first.against_title}, which takes "
+            f"{as_ms(first.against['latency_ms_median'])} ms where {row['cell_name']!r} takes "
+            f"{as_ms(row['latency_ms_median'])} ms ({as_times(first.ratio)})",
+            key="DIR",
+            value=str(folder),
+            allowed=f"another runtime has no library to export; the compiled cell all the same: `{export}`",
+        )
+
+
+def _verdict(folder: Path, row: Row, other: Row) -> Verdict:
+    """AMBIGUOUS also where the two cannot be compared: one was not measured, or on another host."""
+    try:
+        return compare(folder, row["cell_id"], other["cell_id"]).found.verdict
+    except StudyError:
+        return Verdict.AMBIGUOUS
+
+
+def _compared(folder: Path, rows: Sequence[Row], row: Row) -> Iterator[Compared]:
+    for other in rows:
+        if other is row or place_of(other) != place_of(row):
+            continue
+        median_ms = other["latency_ms_median"]
+        is_near = median_ms is not None and _may_be_faster(row, other) and _low_ms(row) <= _high_ms(other)
+        yield Compared(
+            other["cell_name"],
+            other["cell_id"],
+            other["runtime"],
+            other["status"],
+            median_ms,
+            row["latency_ms_median"] / median_ms if median_ms else None,
+            str(_verdict(folder, row, other)) if is_near else None,
+        )
