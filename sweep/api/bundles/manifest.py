@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.formatting import as_ms
 from sweep.errors import StudyError
 from sweep.installation import __version__
+from sweep.study.axes import axis_names, value_in
 from sweep.study.cluster import host
 from sweep.study.precisions import tolerance_of
 from sweep.study.targets import known_targets
@@ -48,8 +49,7 @@ def manifest_of(row: Row, source: CellSource, chosen: Mapping[str, Any], version
         "inputs": [dict(entry) for entry in source.metadata["inputs"]],
         "outputs": _outputs(source),
         "tolerance": tolerance_of(row["precision"]),
-        "batch": row["batch"],
-        "precision": row["precision"],
+        "axes": {axis: value_in(row, axis) for axis in axis_names()},
         "threads": int(threads),
         "target": target,
         "cpu": cpu_needs(target),

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.analysis.comparison import find_cell
 from sweep.analysis.formatting import as_ms, as_times
-from sweep.analysis.runtime_rows import RuntimeRatio, is_compiled_row, measured, place_of, runtime_title
+from sweep.analysis.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
 from sweep.analysis.statistics import Verdict
 from sweep.api.commands.compare import compare
 from sweep.api.session.table_cache import refresh
@@ -29,7 +29,7 @@ _LISTED = 6
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Another cell of the place, and how the chosen one stands to it."""
+    """Another cell of the group, and how the chosen one stands to it."""
 
     cell: str
     cell_id: str
@@ -80,7 +80,7 @@ def best(
     whose cells the fastest is chosen. model, device: where the sweep has several.
 
     Raises:
-        StudyError: several places are meant, or another cell may be faster; it says which command tells.
+        StudyError: several models or devices are meant, or another cell may be faster; it says what tells.
         RecordError: the sweep has no tables.
     """
     from sweep.record.parquet_tables import read_results
@@ -143,28 +143,30 @@ def _chosen(folder: Path, rows: Sequence[Row], asked: Sequence[Row]) -> BestCell
             value=str(folder),
             allowed="a sweep with cells that TVM compiles",
         )
-    _check_one_place(folder, compiled)
+    _check_one_group(folder, compiled)
     row, others = _leader(folder, compiled)
     for other in others:
         _check_decided(folder, row, other)
     _check_other_runtimes(folder, rows, row)
     compared = tuple(_compared(folder, rows, row))
     count = len(compiled)
-    how = f"the fastest of {count} cells at its place" if count > 1 else "the only cell at its place"
+    where = f"of {row['model']} on {row['device']}"
+    how = f"the fastest of {count} compiled cells {where}" if count > 1 else f"the only compiled cell {where}"
     return BestCell(folder, row, how, compared)
 
 
-def _check_one_place(folder: Path, compiled: Sequence[Row]) -> None:
-    places = dict.fromkeys(map(place_of, compiled))
-    if len(places) == 1:
+def _check_one_group(folder: Path, compiled: Sequence[Row]) -> None:
+    groups = dict.fromkeys(map(group_key, compiled))
+    if len(groups) == 1:
         return
-    varying = [axis for index, axis in enumerate(compared_within()) if len({place[index] for place in places}) > 1]
+    varying = [axis for index, axis in enumerate(compared_within()) if len({group[index] for group in groups}) > 1]
     shown = [" on ".join(map(str, (row["model"], row["device"]))) for row in compiled]
     options = [f"--{axis}" for axis in varying if axis in ("model", "device")]
     further = [f"{axis}=VALUE" for axis in varying if axis not in ("model", "device")]
     ways = " and ".join([*options, *([f"{','.join(further)} as CELL"] if further else [])])
+    where = listed(dict.fromkeys(shown), _LISTED)
     raise StudyError(
-        f"has {len(places)} places to choose a cell for ({listed(dict.fromkeys(shown), _LISTED)})",
+        f"has cells to choose for {len(groups)} combinations of {listed(varying)} ({where})",
         key="DIR",
         value=str(folder),
         allowed=f"{ways}, or one CELL",
@@ -238,7 +240,7 @@ def _check_decided(folder: Path, row: Row, other: Row) -> None:
 
 def _check_other_runtimes(folder: Path, rows: Sequence[Row], row: Row) -> None:
     """Raises StudyError where another runtime is faster there, beyond doubt."""
-    others = (other for other in measured(rows) if not is_compiled_row(other) and place_of(other) == place_of(row))
+    others = (other for other in measured(rows) if not is_compiled_row(other) and group_key(other) == group_key(row))
     faster = [ratio for ratio in (RuntimeRatio(row, other) for other in others) if ratio.is_behind]
     if faster:
         first = max(faster, key=lambda ratio: ratio.ratio)
@@ -263,7 +265,7 @@ def _verdict(folder: Path, row: Row, other: Row) -> Verdict:
 
 def _compared(folder: Path, rows: Sequence[Row], row: Row) -> Iterator[Compared]:
     for other in rows:
-        if other is row or place_of(other) != place_of(row):
+        if other is row or group_key(other) != group_key(row):
             continue
         median_ms = other["latency_ms_median"]
         is_near = median_ms is not None and _may_be_faster(row, other) and _low_ms(row) <= _high_ms(other)

@@ -25,7 +25,7 @@ def test_the_fastest_is_chosen_with_what_it_was_compared_with(tmp_path: Path) ->
     found = sweep.best(folder)
     assert found.row["cell_id"] == FAST.cell.id
     assert found.library == folder / "artifacts/build/b1/lib.so"
-    assert found.how == "the fastest of 2 cells at its place"
+    assert found.how == "the fastest of 2 compiled cells of net on here"
     assert [(each.cell_id, each.runtime) for each in found.compared] == [
         (SLOW.cell.id, "tvm"),
         (MadeCell(runtime="onnxruntime").cell.id, "onnxruntime"),
@@ -46,11 +46,14 @@ def test_a_selection_of_several_is_chosen_from(tmp_path: Path) -> None:
     assert found.row["cell_id"] == FAST.cell.id
 
 
-def test_of_several_places_one_is_to_be_named(tmp_path: Path) -> None:
+def test_of_several_models_and_devices_one_is_to_be_named(tmp_path: Path) -> None:
     other = MadeCell("xgb", 3.0, model="other", device="there")
     folder = make_sweep(tmp_path / "made", [FAST, other, MadeCell("xgb", 5.0, batch=8, device="there")])
     said = refusal(folder)
-    assert "has 3 places to choose a cell for (net on here, other on there, net on there)" in said
+    assert (
+        "has cells to choose for 3 combinations of model, batch, device (net on here, other on there, net on there)"
+        in said
+    )
     assert said.endswith("allowed: --model and --device and batch=VALUE as CELL, or one CELL")
     assert sweep.best(folder, model="other").row["cell_id"] == other.cell.id
     assert sweep.best(folder, device="here").row["cell_id"] == FAST.cell.id

@@ -77,7 +77,7 @@ def test_a_bundle_says_what_it_is(made: Path, tmp_path: Path) -> None:
     page = (out / "README.md").read_text()
     assert f"apache-tvm=={manifest['versions']['apache-tvm']}" in page
     assert "| input 0 | `x` | 2 x 3 | float32 |" in page
-    assert "the fastest of 2 cells at its place" in done.as_text()
+    assert "the fastest of 2 compiled cells of net on here" in done.as_text()
 
 
 def test_results_name_the_library(made: Path) -> None:

@@ -68,7 +68,7 @@ class Network:
         check_files(self.manifest, self.folder)
         # Read when the runtime begins its first parallel loop
         os.environ.setdefault("TVM_NUM_THREADS", str(self.manifest["threads"]))
-        if "tvm" not in sys.modules:
+        if "tvm.runtime" not in sys.modules:
             os.environ.setdefault("TVM_USE_RUNTIME_LIB", "1")  # without the compiler it loads in a third of the time
         wanted = f"apache-tvm=={self.manifest['versions']['apache-tvm']} numpy"
         try:
