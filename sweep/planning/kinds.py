@@ -4,17 +4,18 @@ an installed package's entry point in the group `sweep.stage_kinds`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from sweep.errors import PlanError
 from sweep.planning import results
 from sweep.planning.draft import TVM_PACKAGES
-from sweep.planning.stage import Stage
+from sweep.planning.stage import PlannedCell, Stage
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages import build, import_, lower, measure, overlay, tune
 from sweep.registry import Registry
 
-__all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "place_of"]
+__all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_cell", "place_of"]
 
 _SHIPPED = (
     StageKind(
@@ -170,3 +171,25 @@ def inputs_by_role(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, str]:
             raise PlanError(f"{stage.label}: a {stage.kind} stage takes no further {kind}, but is given {stage_id}")
         roles[role] = stage_id
     return roles
+
+
+def names_in_cell(planned: PlannedCell, stages: Mapping[str, Stage]) -> dict[str, str]:
+    """What each stage of a cell is called in it, by its id, and in the order of its stages: its kind.
+
+    A further one of a kind goes by its role for the stage that takes it, or by the role and the taker's name where the
+    role is taken; one that nothing takes is numbered.
+    """
+    names: dict[str, str] = {}
+    seen: Counter[str] = Counter()
+    for stage_id in planned.stages:
+        kind = stages[stage_id].kind
+        seen[kind] += 1
+        names[stage_id] = kind if seen[kind] == 1 else f"{kind} {seen[kind]}"
+    if len(seen) < len(names):
+        taken = set(seen)
+        for taker in reversed(planned.stages):  # what takes a stage comes behind it, and so has its name
+            for role, stage_id in inputs_by_role(stages[taker], stages).items():
+                if names[stage_id] not in taken:
+                    names[stage_id] = role if role not in taken else f"{role} of {names[taker]}"
+                    taken.add(names[stage_id])
+    return names

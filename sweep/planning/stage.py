@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,3 +59,14 @@ class Plan:
     """Targets and runtimes that do not fit a device, and why."""
     baseline: str | None = None
     """The runtime that cells are compared with; None: there is none."""
+
+    def needed_by(self, planned: PlannedCell, goal: str) -> Collection[str]:
+        """Ids of a goal of a cell and of all that it rests on."""
+        if len(planned.goals) == 1:
+            return planned.stages
+        found, work = {goal}, [goal]
+        while work:
+            needs = set(self.stages[work.pop()].inputs) - found
+            found |= needs
+            work.extend(needs)
+        return found

@@ -27,6 +27,7 @@ from sweep.running.events import (
     Event,
     Finish,
     Skip,
+    SkipCell,
     StageDone,
     StageState,
     Start,
@@ -67,6 +68,8 @@ class Dispatcher:
         self.is_finished = self.any_failed = False
         self.skipped: str | None = None
         """Why cells have no answer that did not fail."""
+        self._not_admitted: set[int] = set()
+        """Cells that were not worth their work."""
         self._allowed: dict[str, Allowed] = {}
         """Of the attempts under way."""
         self._later: list[Callable[[], None]] = []
@@ -137,7 +140,7 @@ class Dispatcher:
             **({"cut_short": True} if is_cut_short else {}),
         )
         self._later.append(partial(self._observers.stage_done, stage, report.result, report.seconds))
-        self._handle(StageDone(stage.id, self.seconds))
+        self._handle(StageDone(stage.id, self.seconds, report.result))
 
     def _take_failure(self, report: Failed, stage: Stage) -> None:
         allowed = self._allowed.pop(stage.id, None)
@@ -181,6 +184,10 @@ class Dispatcher:
                         refused = self._start(self._plan.stages[stage_id])
                         if refused is not None:
                             events.append(refused)
+                    case SkipCell(cell, reason):
+                        self._not_admitted.add(cell)
+                        cell_id = self._plan.cells[cell].cell.id
+                        self._ledger.append("cell_skipped", t=self._clock(), cell=cell_id, reason=reason)
                     case CellSettled(cell, state):
                         self._note(cell, state)
                         self._later.append(partial(self._observers.cell_settled, cell, is_earlier and one is event))
@@ -213,15 +220,16 @@ class Dispatcher:
         self._engine.start(Attempt(stage, number, inputs, limit_s))
 
     def _note(self, cell: int, state: StageState) -> None:
-        if state is StageState.DONE:
+        if state is StageState.DONE or cell in self._not_admitted:
             return
-        last = self._plan.cells[cell].stages[-1]
-        cause = self._machine.root_cause(last)
-        if state is StageState.SKIPPED and cause is not None and cause not in self._plan.stages:
-            if last not in self._ledger.state.done:  # else it keeps its coarse answer
+        for goal in self._plan.cells[cell].goals:
+            if self._machine.state(goal) is StageState.DONE:
+                continue
+            cause = self._machine.root_cause(goal)
+            if self._machine.state(goal) is StageState.FAILED or cause is None or cause in self._plan.stages:
+                self.any_failed = True
+            elif goal not in self._ledger.state.done:  # else it keeps its coarse answer
                 self.skipped = cause
-        else:
-            self.any_failed = True
 
     def _append(self, event: str, stage: Stage, **fields: Any) -> None:
         self._ledger.append(event, t=self._clock(), stage=stage.id, kind=stage.kind, **fields)

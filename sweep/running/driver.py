@@ -72,6 +72,7 @@ def drive(
         done=usable_results(plan, ledger, sweep_dir, options),
         failed=settled_failures(ledger, policy, options),
         fail_fast=options.fail_fast,
+        admission=options.admission,
     )
     allowance = Allowance(
         plan,

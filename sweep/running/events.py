@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sweep.planning.results import StageResult
 
 __all__ = [
     "FINAL",
@@ -17,6 +21,7 @@ __all__ = [
     "Finish",
     "Instruction",
     "Skip",
+    "SkipCell",
     "StageDone",
     "StageState",
     "Start",
@@ -47,6 +52,8 @@ class StageDone:
 
     stage_id: str
     t: float
+    result: StageResult | None = None
+    """For who admits cells; the machine itself decides nothing by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +109,18 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class CellSettled:
-    """The last stage of this cell (an index into `Plan.cells`) reached a final state."""
+    """All goals of this cell (an index into `Plan.cells`) have reached a final state, or it is skipped."""
 
     cell: int
     state: StageState
+
+
+@dataclass(frozen=True, slots=True)
+class SkipCell:
+    """This cell is not worth its work any more; of its stages those that no other cell needs will not run."""
+
+    cell: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +128,4 @@ class Finish:
     """Nothing is running and nothing can be started."""
 
 
-Instruction = Start | Skip | CellSettled | Finish
+Instruction = Start | Skip | CellSettled | SkipCell | Finish

@@ -7,17 +7,20 @@ It knows no clock (time arrives in the event), no I/O, no engine and no TVM. Eac
                  |         |-> failed
     waiting/ready -> skipped (something it needs failed, or the run is ending)
 
-A cell is settled when its last stage is done, failed or skipped.
+A cell is settled when all its goals are done, failed or skipped (`sweep.running.goals`), or when the admission says
+that it is not worth its work any more.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from sweep.errors import PlanError
 from sweep.planning.stage import Plan, Stage
+from sweep.running.admission import Admission, SettledCell
+from sweep.running.cell_book import CellBook
 from sweep.running.events import (
     FINAL,
     AttemptFailed,
@@ -27,36 +30,27 @@ from sweep.running.events import (
     Finish,
     Instruction,
     Skip,
+    SkipCell,
     StageDone,
     StageState,
     Start,
     Stop,
     Tick,
 )
+from sweep.running.goals import state_of_cell
 from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.slots import Need, Slots
+from sweep.running.stage_node import StageNode
 
 __all__ = ["Machine"]
-
-
-@dataclass(slots=True)
-class _Node:
-    stage: Stage
-    order: int
-    needs: tuple[Need, ...]
-    missing: int
-    state: StageState = StageState.WAITING
-    failures: int = 0
-    root_cause: str | None = None
-    dependents: list[str] = field(default_factory=list)
-    cells: list[int] = field(default_factory=list)
 
 
 class Machine:
     """Decides what to start next.
 
     `done` and `failed` name the stages that the ledger already holds a final answer for; `needs` tells which slots a
-    stage holds while it runs and `capacity` how many of each there are (1 where it does not say).
+    stage holds while it runs and `capacity` how many of each there are (1 where it does not say). `admission` may skip
+    cells; without it none is skipped.
     """
 
     def __init__(
@@ -69,6 +63,7 @@ class Machine:
         done: Container[str] = (),
         failed: Iterable[str] = (),
         fail_fast: bool = False,
+        admission: Admission | None = None,
     ) -> None:
         self._policy = policy or RetryPolicy()
         self._slots = Slots(capacity)
@@ -79,8 +74,12 @@ class Machine:
         self._running: set[str] = set()
         self._ready: dict[tuple[Need, ...], list[tuple[int, str]]] = {}
         self._delayed: list[tuple[float, int, str]] = []
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, StageNode] = {}
         self._pending: list[Instruction] = []
+        self._cells = CellBook(plan)
+        self._admission = admission
+        self._unheard: deque[tuple[int, StageState]] = deque()
+        """Settled cells that the admission has not heard of."""
         self._build(plan, needs, done)
         for stage_id in failed:
             if stage_id in self._nodes and self._nodes[stage_id].state not in FINAL:
@@ -91,20 +90,14 @@ class Machine:
             for need in stage.inputs:
                 if need not in self._nodes:
                     raise PlanError(f"stage {stage.label} ({stage.id}) comes before its input {need}")
-            self._nodes[stage.id] = _Node(stage, order, needs(stage), missing=0)
-        for index, planned in enumerate(plan.cells):
-            self._nodes[planned.stages[-1]].cells.append(index)
+            self._nodes[stage.id] = StageNode(stage, order, needs(stage))
         self._open = len(self._nodes)
-        # A stage whose dependents are all done is not needed again even if its own result is not in the ledger
-        wanted = {planned.stages[-1] for planned in plan.cells}
-        for node in reversed(self._nodes.values()):
-            if node.stage.id in wanted and node.stage.id not in done:
-                wanted.update(node.stage.inputs)
+        wanted = self._wanted(plan, done)
         for node in self._nodes.values():
             if node.stage.id in done or node.stage.id not in wanted:
                 node.state = StageState.DONE
                 self._open -= 1
-                self._pending.extend(CellSettled(cell, StageState.DONE) for cell in node.cells)
+                self._reached_goal(node)
                 continue
             for need in node.stage.inputs:
                 upstream = self._nodes[need]
@@ -113,6 +106,19 @@ class Machine:
                     node.missing += 1
             if node.missing == 0:
                 self._make_ready(node)
+
+    def _wanted(self, plan: Plan, done: Container[str]) -> set[str]:
+        """The goals of the cells and what they rest on. A stage whose dependents are all done is not needed again even
+        if its own result is not in the ledger.
+        """
+        for index, planned in enumerate(plan.cells):
+            for goal in planned.goals:
+                self._nodes[goal].cells.append(index)
+        wanted = {goal for planned in plan.cells for goal in planned.goals}
+        for node in reversed(self._nodes.values()):
+            if node.stage.id in wanted and node.stage.id not in done:
+                wanted.update(node.stage.inputs)
+        return wanted
 
     # -- what others may ask ------------------------------------------------------------------------------------------
 
@@ -132,6 +138,8 @@ class Machine:
     @property
     def next_due_t(self) -> float | None:
         """When the next delayed stage may be tried again."""
+        while self._delayed and self._nodes[self._delayed[0][2]].state is not StageState.DELAYED:
+            heapq.heappop(self._delayed)  # skipped while it waited
         return self._delayed[0][0] if self._delayed else None
 
     @property
@@ -152,22 +160,28 @@ class Machine:
         Raises PlanError for an event that cannot happen in the stage's state: a bug in an engine or driver.
         """
         match event:
-            case StageDone(stage_id):
-                self._leave_running(stage_id, event)
-                self._settle(self._nodes[stage_id], StageState.DONE, None)
+            case StageDone(stage_id, _, result):
+                node = self._leave_running(stage_id, event, "done")
+                if self._admission is not None and node.cells:
+                    node.result = result
+                self._settle(node, StageState.DONE, None)
             case AttemptFailed(stage_id, error_class, t):
-                self._leave_running(stage_id, event)
-                self._fail(self._nodes[stage_id], error_class, t)
+                node = self._leave_running(stage_id, event, f"failed ({error_class})")
+                node.error_class = error_class
+                self._fail(node, error_class, t)
             case Tick():
                 pass
             case Stop(reason):
                 self._stop(reason)
             case Drop(stage_id, reason):
-                self._leave_running(stage_id, event)
-                self._settle(self._nodes[stage_id], StageState.SKIPPED, reason)
+                node = self._leave_running(stage_id, event, f"dropped ({reason})")
+                self._settle(node, StageState.SKIPPED, reason)
+        self._ask_admission()
         while self._delayed and self._delayed[0][0] <= event.t and self._stopped is None:
-            self._make_ready(self._nodes[heapq.heappop(self._delayed)[2]])
-        self._start_ready()
+            node = self._nodes[heapq.heappop(self._delayed)[2]]
+            if node.state is StageState.DELAYED:
+                self._make_ready(node)
+        self._start_ready(event.t)
         if not self._running and self._open == 0 and not self._finished:
             self._finished = True
             self._pending.append(Finish())
@@ -176,15 +190,18 @@ class Machine:
 
     # -- transitions --------------------------------------------------------------------------------------------------
 
-    def _leave_running(self, stage_id: str, event: Event) -> None:
+    def _leave_running(self, stage_id: str, event: Event, what: str) -> StageNode:
         node = self._nodes.get(stage_id)
-        if node is None or node.state is not StageState.RUNNING:
-            state = "unknown" if node is None else node.state
-            raise PlanError(f"{event} for a stage that is {state}, not running")
+        if node is None:
+            raise PlanError(f"{event} for a stage that the plan does not have")
+        if node.state is not StageState.RUNNING:
+            raise PlanError(f"{event} for a stage that is not running; {node.story}")
         self._running.discard(stage_id)
         self._slots.release(node.needs)
+        node.note(event.t, what)
+        return node
 
-    def _fail(self, node: _Node, error_class: str, t: float) -> None:
+    def _fail(self, node: StageNode, error_class: str, t: float) -> None:
         node.failures += 1
         decision = self._policy.decide(error_class, node.failures)
         if isinstance(decision, GiveUp):
@@ -197,7 +214,7 @@ class Machine:
             node.state = StageState.DELAYED
             heapq.heappush(self._delayed, (t + decision.delay_s, node.order, node.stage.id))
 
-    def _settle(self, node: _Node, state: StageState, because: str | None) -> None:
+    def _settle(self, node: StageNode, state: StageState, because: str | None) -> None:
         """Bring a stage into a final state, and with it all that cannot run any more. Iterative: chains may be long."""
         work = [(node, state)]
         while work:
@@ -206,7 +223,7 @@ class Machine:
                 continue
             current.state, current.root_cause = final, because
             self._open -= 1
-            self._pending.extend(CellSettled(cell, final) for cell in current.cells)
+            self._reached_goal(current)
             if final is StageState.SKIPPED and because is not None:
                 self._pending.append(Skip(current.stage.id, because))
             for dependent_id in current.dependents:
@@ -218,6 +235,44 @@ class Machine:
                 if dependent.missing == 0 and dependent.state is StageState.WAITING:
                     self._make_ready(dependent)
 
+    def _reached_goal(self, node: StageNode) -> None:
+        """A stage is in a final state: settle the cells of which it was the last goal."""
+        for cell in node.cells:
+            if self._cells.reach_goal(cell):
+                goals = self._cells.planned(cell).goals
+                self._settle_cell(cell, state_of_cell([self._nodes[goal].state for goal in goals]))
+
+    def _settle_cell(self, cell: int, state: StageState) -> None:
+        self._cells.settle(cell)
+        self._pending.append(CellSettled(cell, state))
+        if self._admission is not None:
+            self._unheard.append((cell, state))
+
+    def _ask_admission(self) -> None:
+        """Tell it of the cells that have settled, also of those that it skips by this."""
+        while self._admission is not None and self._unheard:
+            cell, state = self._unheard.popleft()
+            planned = self._cells.planned(cell)
+            goals = [self._nodes[goal] for goal in planned.goals]
+            results = {goal.stage.kind: goal.result for goal in goals if goal.result is not None}
+            failed = (self._nodes.get(goal.root_cause or "") for goal in goals)
+            error_class = next((node.error_class for node in failed if node is not None), None)
+            for skip in self._admission.settled(cell, SettledCell(planned.cell, state, results, error_class)):
+                self._skip_cell(skip)
+            for goal in goals:
+                if all(map(self._cells.is_settled, goal.cells)):
+                    goal.result = None
+
+    def _skip_cell(self, skip: SkipCell) -> None:
+        if self._cells.is_settled(skip.cell):
+            return
+        self._pending.append(skip)
+        self._settle_cell(skip.cell, StageState.SKIPPED)
+        for stage_id in self._cells.planned(skip.cell).stages:
+            node = self._nodes[stage_id]
+            if node.state is not StageState.RUNNING and not self._cells.is_needed(stage_id):
+                self._settle(node, StageState.SKIPPED, skip.reason)
+
     def _stop(self, reason: str) -> None:
         if self._stopped is not None:
             return
@@ -227,11 +282,11 @@ class Machine:
             if node.state not in FINAL and node.state is not StageState.RUNNING:
                 self._settle(node, StageState.SKIPPED, reason)
 
-    def _make_ready(self, node: _Node) -> None:
+    def _make_ready(self, node: StageNode) -> None:
         node.state = StageState.READY
         heapq.heappush(self._ready.setdefault(node.needs, []), (node.order, node.stage.id))
 
-    def _start_ready(self) -> None:
+    def _start_ready(self, t: float) -> None:
         """Start the first ready stage, in plan order, of each kind of need that has its slots free."""
         for needs in sorted(self._ready, key=lambda key: self._ready[key][:1]):
             queue = self._ready[needs]
@@ -240,6 +295,7 @@ class Machine:
                 if node.state is not StageState.READY:
                     continue
                 node.state = StageState.RUNNING
+                node.note(t, "started")
                 self._running.add(node.stage.id)
                 self._slots.hold(needs)
                 self._pending.append(Start(node.stage.id))

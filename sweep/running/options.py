@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.running.admission import Admission
 from sweep.study.spec import Budget
 
 __all__ = ["RunOptions"]
@@ -21,6 +22,8 @@ class RunOptions:
     only: str | None = None
     """The cells to run, as in `tuner=xgb,model=res*`; None: all."""
     fail_fast: bool = False
+    admission: Admission | None = None
+    """Skips cells by what others have come to; None: every cell is worth its work."""
     retry_failed: bool = False
     """Try stages again that failed for a reason that cannot have changed, and measure again what stayed tainted."""
     name: str = "run"

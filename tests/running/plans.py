@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.spec import Cell
 
@@ -25,8 +27,8 @@ def cell(number: int, device: str = "d0") -> Cell:
     )
 
 
-def plan_of(stages: list[Stage], ends: list[str]) -> Plan:
-    """A plan whose cells end in the stages `ends`, each with all it needs."""
+def plan_of(stages: list[Stage], ends: Sequence[str | tuple[str, ...]]) -> Plan:
+    """A plan whose cells end in the stages `ends`, each with all it needs; one with several has so many goals."""
     by_id = {s.id: s for s in stages}
 
     def closure(stage_id: str) -> list[str]:
@@ -35,7 +37,11 @@ def plan_of(stages: list[Stage], ends: list[str]) -> Plan:
             found.extend(x for x in closure(need) if x not in found)
         return [*found, stage_id]
 
-    cells = [PlannedCell(cell=cell(i), stages=tuple(closure(end))) for i, end in enumerate(ends)]
+    cells = []
+    for number, end in enumerate(ends):
+        goals = (end,) if isinstance(end, str) else end
+        needed = dict.fromkeys(stage_id for goal in goals for stage_id in closure(goal))
+        cells.append(PlannedCell(cell(number), tuple(needed), goals))
     return Plan(study_name="test", cells=cells, stages=by_id, naive={})
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
+from sweep.planning.results import StageResult
 from sweep.planning.stage import Plan, Stage
+from sweep.running.admission import SettledCell
 from sweep.running.contract import needs_of
 from sweep.running.events import (
     AttemptFailed,
     CellSettled,
     Drop,
+    Event,
     Finish,
+    Instruction,
     Skip,
+    SkipCell,
     StageDone,
     StageState,
     Start,
@@ -153,12 +161,53 @@ def test_stages_of_one_pool_hold_one_slot_and_run_together() -> None:
     assert started(m.handle(StageDone("t1", 3.0))) == ["t2"]
 
 
-@pytest.mark.parametrize("event", [StageDone("l1", 1.0), AttemptFailed("zzz", "Bug", 1.0)])
-def test_impossible_events_are_refused_with_the_story(event: StageDone | AttemptFailed) -> None:
-    m = machine(diamond())
+@pytest.mark.parametrize(
+    ("event", "story"),
+    [
+        (StageDone("l1", 9.0), "lower l1 (l1) is waiting; so far: never started"),
+        (StageDone("m1", 9.0), "measure m1 (m1) is done; so far: started at 0 s; done at 1.5 s"),
+        (
+            AttemptFailed("m2", "Bug", 9.0),
+            "measure m2 (m2) is delayed; so far: started at 1.5 s; failed (DeviceLost) at 2 s",
+        ),
+        (
+            Drop("m3", "no time left", 9.0),
+            "measure m3 (m3) is failed; so far: started at 2 s; failed (MeasureFailed) at 3 s",
+        ),
+        (StageDone("b1", 9.0), "build b1 (b1) is skipped because of l1; so far: never started"),
+    ],
+)
+def test_impossible_events_are_refused_with_the_story(event: Event, story: str) -> None:
+    """Of a stage that was never started, one that has ended, and one that waits for its next attempt."""
+    m = machine(
+        plan_of(
+            [
+                *(stage(name, "measure", device="d0") for name in ("m1", "m2", "m3")),
+                stage("i", "import"),
+                stage("l1", "lower", "i"),
+                stage("b1", "build", "l1"),
+            ],
+            ["m1", "m2", "m3", "b1"],
+        ),
+        policy=RetryPolicy({"DeviceLost": 2}, first_delay_s=100.0),
+    )
     m.handle(Tick(0.0))
-    with pytest.raises(PlanError, match="not running"):
+    m.handle(StageDone("m1", 1.5))
+    m.handle(AttemptFailed("m2", "DeviceLost", 2.0))
+    m.handle(AttemptFailed("m3", "MeasureFailed", 3.0))
+    if story.startswith("build"):
+        m.handle(StageDone("i", 4.0))
+        m.handle(AttemptFailed("l1", "LowerFailed", 5.0))
+
+    with pytest.raises(PlanError) as caught:
         m.handle(event)
+
+    assert str(caught.value) == f"{event} for a stage that is not running; {story}"
+
+
+def test_events_of_stages_that_nobody_planned_are_refused() -> None:
+    with pytest.raises(PlanError, match=r"'zzz'.* for a stage that the plan does not have"):
+        machine(diamond()).handle(AttemptFailed("zzz", "Bug", 1.0))
 
 
 def test_a_plan_in_the_wrong_order_is_refused() -> None:
@@ -180,55 +229,107 @@ def plans(draw: st.DrawFn) -> Plan:
         kind = draw(st.sampled_from(["import", "build", "tune", "measure"]))
         device = draw(st.sampled_from(["d0", "d1"]))
         stages.append(stage(f"s{number}", kind, *inputs, device=device, tuner=device))
-    ends = draw(st.lists(st.sampled_from([s.id for s in stages]), min_size=1, unique=True))
-    return plan_of(stages, ends)
+    goals = st.lists(st.sampled_from([s.id for s in stages]), min_size=1, max_size=3, unique=True).map(tuple)
+    return plan_of(stages, draw(st.lists(goals, min_size=1, max_size=8)))
+
+
+class Whims:
+    """An admission that skips cells as a generator of numbers will have it, and checks what it is told."""
+
+    def __init__(self, plan: Plan, random: Random) -> None:
+        self._plan, self._random = plan, random
+        self.told: list[int] = []
+        self.skipped: dict[int, str] = {}
+
+    def settled(self, index: int, cell: SettledCell) -> Sequence[SkipCell]:
+        assert cell.cell == self._plan.cells[index].cell
+        assert cell.state in FINAL
+        assert (
+            (len(cell.results) == 0) or cell.state is not StageState.SKIPPED or len(self._plan.cells[index].goals) > 1
+        )
+        self.told.append(index)
+        named = [n for n in range(len(self._plan.cells)) if self._random.random() < 0.2]
+        self.skipped.update({n: f"by {index}" for n in named if n not in self.told and n not in self.skipped})
+        return [SkipCell(n, f"by {index}") for n in named]
+
+
+class Play:
+    """A run of a plan in which an engine ends attempts in any order, as it likes."""
+
+    def __init__(self, plan: Plan, random: Random, slots: int, admission: Whims | None) -> None:
+        self.plan, self._random = plan, random
+        self._capacity = {"compile": slots, "tune": slots}
+        policy = RetryPolicy({"DeviceLost": 2}, first_delay_s=1.0)
+        self.machine = machine(plan, capacity=self._capacity, policy=policy, admission=admission)
+        self._running: list[str] = []
+        self.done: set[str] = set()
+        self.settled: list[int] = []
+        self.not_admitted: dict[int, str] = {}
+        self.finished = 0
+
+    def until_the_end(self, *, stops: bool) -> None:
+        event: Event = Tick(0.0)
+        for step in range(1000):
+            for instruction in self.machine.handle(event):
+                self._take(instruction)
+            self._check_slots()
+            if self.finished:
+                break
+            event = Stop("enough", event.t + 1.0) if stops and step == 5 else self._next(event.t + 1.0)
+
+    def _take(self, instruction: Instruction) -> None:
+        match instruction:
+            case Start(stage_id):
+                assert set(self.plan.stages[stage_id].inputs) <= self.done
+                assert stage_id not in self.done
+                self._running.append(stage_id)
+            case CellSettled(cell, state):
+                self.settled.append(cell)
+                assert state is not StageState.DONE or self.done >= set(self.plan.cells[cell].goals)
+            case SkipCell(cell, reason):
+                assert cell not in self.settled
+                self.not_admitted[cell] = reason
+            case Finish():
+                self.finished += 1
+
+    def _check_slots(self) -> None:
+        running = [(s, need) for s in self._running for need in needs_of(self.plan.stages[s])]
+        held = [slot for slot, _ in {(need.slot, need.party or s) for s, need in running}]
+        assert all(held.count(slot) <= self._capacity.get(slot, 1) for slot in held)
+        assert set(self._running) == self.machine.running
+
+    def _next(self, t: float) -> Event:
+        if not self._running:
+            return Tick(self.machine.next_due_t or t)
+        stage_id = self._running.pop(self._random.randrange(len(self._running)))
+        if self._random.random() < 0.2:
+            return AttemptFailed(stage_id, self._random.choice(["DeviceLost", "BuildFailed"]), t)
+        self.done.add(stage_id)
+        return StageDone(stage_id, t, StageResult())
 
 
 @settings(max_examples=300, deadline=None)
-@given(plans(), st.randoms(use_true_random=False), st.integers(1, 3), st.booleans())
-def test_every_plan_ends_with_every_cell_settled_once(plan: Plan, random: object, slots: int, stops: bool) -> None:
-    """Whatever fails, in whatever order: slots are respected, inputs come first, each cell settles once."""
-    capacity = {"compile": slots, "tune": slots}
-    m = machine(plan, capacity=capacity, policy=RetryPolicy({"DeviceLost": 2}, first_delay_s=1.0))
-    running: list[str] = []
-    settled: list[int] = []
-    done: set[str] = set()
-    finished = 0
-    t = 0.0
-    event: object = Tick(t)
-    for step in range(1000):
-        for instruction in m.handle(event):  # type: ignore[arg-type]
-            match instruction:
-                case Start(stage_id):
-                    assert set(plan.stages[stage_id].inputs) <= done
-                    assert stage_id not in done
-                    running.append(stage_id)
-                case CellSettled(cell):
-                    settled.append(cell)
-                case Finish():
-                    finished += 1
-        holders = {(need.slot, need.party or s) for s in running for need in needs_of(plan.stages[s])}
-        held = [slot for slot, _ in holders]
-        assert all(held.count(slot) <= capacity.get(slot, 1) for slot in held)
-        assert set(running) == m.running
-        if finished:
-            break
-        t += 1.0
-        if stops and step == 5:
-            event = Stop("enough", t)
-        elif not running:
-            t = m.next_due_t or t
-            event = Tick(t)
-        else:
-            stage_id = running.pop(random.randrange(len(running)))  # type: ignore[attr-defined]
-            roll = random.random()  # type: ignore[attr-defined]
-            if roll < 0.2:
-                event = AttemptFailed(stage_id, random.choice(["DeviceLost", "BuildFailed"]), t)  # type: ignore[attr-defined]
-            else:
-                done.add(stage_id)
-                event = StageDone(stage_id, t)
-    assert finished == 1
-    assert sorted(settled) == list(range(len(plan.cells)))
-    needed = {s for planned in plan.cells for s in planned.stages}
-    assert all(m.state(s) in FINAL for s in needed)
-    assert not m.running
+@given(plans(), st.randoms(use_true_random=False), st.integers(1, 3), st.booleans(), st.booleans())
+def test_every_plan_ends_with_every_cell_settled_once(
+    plan: Plan, random: Random, slots: int, stops: bool, skips: bool
+) -> None:
+    """Whatever fails or is skipped, in whatever order: slots are respected, inputs come first, each cell settles once,
+    and what is needed by a cell that was not skipped is done, unless something failed or the run was stopped.
+    """
+    admission = Whims(plan, random) if skips else None
+    play = Play(plan, random, slots, admission)
+
+    play.until_the_end(stops=stops)
+
+    assert play.finished == 1
+    assert sorted(play.settled) == list(range(len(plan.cells)))
+    assert all(play.machine.state(s) in FINAL for planned in plan.cells for s in planned.stages)
+    assert not play.machine.running
+    admitted = [planned for index, planned in enumerate(plan.cells) if index not in play.not_admitted]
+    for goal in {goal for planned in admitted for goal in planned.goals}:
+        if play.machine.state(goal) is StageState.SKIPPED:
+            cause = play.machine.root_cause(goal)
+            assert cause == "enough" or play.machine.state(str(cause)) is StageState.FAILED
+    if admission is not None:
+        assert sorted(admission.told) == sorted(play.settled)
+        assert play.not_admitted.items() <= admission.skipped.items()

@@ -263,12 +263,18 @@ def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: 
     """Whether any cell lacks an answer that another run could give."""
     done = usable_results(plan, ledger, sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
-    return any(cell.stages[-1] not in done and not failed.intersection(cell.stages) for cell in plan.cells)
+    return any(
+        goal not in done and not failed.intersection(plan.needed_by(cell, goal))
+        for cell in plan.cells
+        for goal in cell.goals
+    )
 
 
 def _status_of(plan: Plan, ledger: Ledger) -> str:
     """A tainted cell has not failed: it was measured, and says what it is worth."""
-    return "done" if all(each.stages[-1] in ledger.state.done for each in plan.cells) else "failed"
+    done, not_admitted = ledger.state.done, ledger.state.not_admitted
+    missing = (cell for cell in plan.cells if not all(goal in done for goal in cell.goals))
+    return "failed" if any(cell.cell.id not in not_admitted for cell in missing) else "done"
 
 
 def _conditions(study: Study) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ pauses that double; what is there is looked up first. Knows neither processes no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class LedgerMirror:
         self._pause_s = 0.0
         self.trouble: str | None = None
         """Why the store takes nothing now."""
+
+    @cached_property
+    def _cell_of_id(self) -> Mapping[str, int]:
+        """Made when it is asked for: most sweeps skip no cell, and an id is a hash."""
+        return {planned.cell.id: index for index, planned in enumerate(self._plan.cells)}
 
     @property
     def state(self) -> LedgerState:
@@ -113,8 +119,10 @@ class LedgerMirror:
         match event["event"]:
             case "stage_done":
                 stage, cells = event["stage"], self._plan.cells
-                settled = (index for index in self._cells_of.get(stage, ()) if cells[index].stages[-1] == stage)
+                settled = (index for index in self._cells_of.get(stage, ()) if stage in cells[index].goals)
                 self._to_do.update(dict.fromkeys(settled))
+            case "cell_skipped":
+                self._to_do[self._cell_of_id[event["cell"]]] = None
             case "attempt_failed" if not event["retry"]:
                 self._to_do.update(dict.fromkeys(self._cells_of.get(event["stage"], ())))
 

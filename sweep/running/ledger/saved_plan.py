@@ -40,7 +40,8 @@ def saved(study: Study, plan: Plan) -> dict[str, Any]:
         "baseline": plan.baseline,
         "models": {model.name: {"source": model.source, "sha256": model.sha256} for model in study.models},
         "cells": [
-            {"id": c.cell.id, "name": c.cell.name, **c.cell.to_json(), "stages": list(c.stages)} for c in plan.cells
+            {"id": c.cell.id, "name": c.cell.name, **c.cell.to_json(), "stages": list(c.stages), **_goals(c)}
+            for c in plan.cells
         ],
         "stages": {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()},
         "naive_stages": plan.naive,
@@ -49,7 +50,8 @@ def saved(study: Study, plan: Plan) -> dict[str, Any]:
 
 
 def read_plan(sweep_dir: Path) -> dict[str, Any]:
-    """plan.json: `study`, `cells` (id, name, axes, stages) and `stages` (kind, label and inputs by id).
+    """plan.json: `study`, `cells` (id, name, axes, stages; goals where they are more than the last stage) and `stages`
+    (kind, label and inputs by id).
 
     Raises:
         LedgerError: there is none, or none that can be read.
@@ -69,7 +71,10 @@ def restore(sweep_dir: Path) -> SavedSweep:
     """
     saved_plan = read_plan(sweep_dir)
     try:
-        cells = [PlannedCell(Cell.from_json(cell), tuple(cell["stages"])) for cell in saved_plan["cells"]]
+        cells = [
+            PlannedCell(Cell.from_json(cell), tuple(cell["stages"]), tuple(cell.get("goals", ())))
+            for cell in saved_plan["cells"]
+        ]
         stages = {
             stage_id: Stage(stage_id, stage["kind"], {}, {}, tuple(stage["inputs"]), stage["label"])
             for stage_id, stage in saved_plan["stages"].items()
@@ -84,6 +89,11 @@ def restore(sweep_dir: Path) -> SavedSweep:
         raise LedgerError(
             f"{SweepDir(sweep_dir).plan} is of an earlier version; the same `sweep run` again writes it anew"
         ) from error
+
+
+def _goals(planned: PlannedCell) -> dict[str, list[str]]:
+    """Told only where they are more than the last stage, as earlier versions have it."""
+    return {} if planned.goals == planned.stages[-1:] else {"goals": list(planned.goals)}
 
 
 def _left_out(entry: Mapping[str, str] | str) -> LeftOut:

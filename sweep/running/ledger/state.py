@@ -77,6 +77,8 @@ class LedgerState:
     """The selection of cells that the last run was for; None: all."""
     seq: int = 0
     conditions: dict[str, Any] = field(default_factory=dict)
+    not_admitted: dict[str, str] = field(default_factory=dict)
+    """Why cells, by their id, were not worth their work in the last run; another run may do them."""
     pairs: list[Mapping[str, Any]] = field(default_factory=list)
     """Blocks of two cells that `sweep.api.commands.measure_more` measured in turns after the run."""
 
@@ -96,6 +98,7 @@ class LedgerState:
                 self.last_status = self.stopped = None
                 self.only = line.get("only")
                 self.started.clear()
+                self.not_admitted.clear()
                 self.conditions = dict(line.get("conditions", {}))
             case "overlay_started":  # which is no run of the study
                 self.started.clear()
@@ -120,5 +123,7 @@ class LedgerState:
                     self.failed[stage] = FailedStage(
                         line["kind"], line["error_class"], line["error"], line["attempt"], t, line.get("limit_s")
                     )
+            case "cell_skipped":
+                self.not_admitted[line["cell"]] = line["reason"]
             case "pair_measured":
                 self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})

@@ -8,8 +8,10 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
-from sweep.planning.results import StageResult
+from sweep.planning.kinds import names_in_cell
 from sweep.planning.stage import Plan, PlannedCell
+from sweep.running.events import StageState
+from sweep.running.goals import state_of_cell
 from sweep.running.ledger.state import LedgerState
 from sweep.study.selection import parse_selection
 
@@ -19,34 +21,24 @@ __all__ = ["cell_outcome", "sweep_outcome"]
 def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOutcome:
     """One cell as the ledger has it.
 
-    A cell whose stage failed for good is `failed`, by the first such stage in its own order; one that lacks stages is
-    `pending`, or `skipped` where the last run was for it and has stopped before it; one whose measurement stayed
-    disturbed is `tainted`.
+    Its goals decide (`sweep.running.goals`): a cell is `failed`, by the first of its stages that failed for good, when
+    all of them have ended and one will never be had; `pending` while one is missing; `skipped` where it was not worth
+    its work, or the last run was for it and has stopped before it; `tainted` where its measurement stayed disturbed.
     """
-    results: dict[str, StageResult] = {}
-    seconds: dict[str, float] = {}
-    attempts = 0
-    status: CellStatus = "done"
-    failed = None
-    for stage_id in planned.stages:
-        kind = plan.stages[stage_id].kind
-        attempts += state.attempts_of(stage_id)
-        finished = state.done.get(stage_id)
-        if finished is not None:
-            results[kind] = finished.result
-            seconds[kind] = finished.seconds
-        elif stage_id in state.failed and failed is None:
-            failed = state.failed[stage_id]
-            status = "failed"
-        elif status == "done":
-            status = "pending"
-    if plan.stages[planned.stages[-1]].kind in results:
-        status, failed = "done", None  # what is measured stays measured, also when something before it is missing now
-    reasons = [reason for result in results.values() for reason in result.disturbances]
-    if reasons and status == "done":
-        status = "tainted"
-    if status == "pending" and state.stopped is not None and _was_asked_for(planned, state):
-        status, reasons = "skipped", [state.stopped]
+    names = names_in_cell(planned, plan.stages)
+    done = {names[stage]: state.done[stage] for stage in planned.stages if stage in state.done}
+    results = {name: finished.result for name, finished in done.items()}
+    goals = [_state_of_goal(plan, planned, goal, state) for goal in planned.goals]
+    status = _STATUS[state_of_cell(goals)]
+    failed, reasons = None, []
+    if status != "done":  # what is measured stays measured, also when something before it is missing now
+        lost = (stage for stage in planned.stages if stage in state.failed and stage not in state.done)
+        failed = state.failed.get(next(lost, ""))
+    else:
+        reasons = [reason for result in results.values() for reason in result.disturbances]
+        status = "tainted" if reasons else status
+    if status == "pending" and (reason := _why_skipped(planned, state)) is not None:
+        status, reasons = "failed" if failed else "skipped", [reason]
     return CellOutcome(
         cell=planned.cell,
         status=status,
@@ -54,9 +46,31 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         error=failed.error if failed else "; ".join(reasons) or None,
         failed_stage=failed.kind if failed else None,
         stages=results,
-        stage_seconds=seconds,
-        attempts=attempts,
+        stage_seconds={name: finished.seconds for name, finished in done.items()},
+        attempts=sum(state.attempts_of(stage) for stage in planned.stages),
     )
+
+
+_STATUS: Mapping[StageState, CellStatus] = {
+    StageState.DONE: "done",
+    StageState.FAILED: "failed",
+    StageState.WAITING: "pending",
+}
+
+
+def _state_of_goal(plan: Plan, planned: PlannedCell, goal: str, state: LedgerState) -> StageState:
+    """DONE, FAILED where a stage that it rests on has failed for good, else WAITING."""
+    if goal in state.done:
+        return StageState.DONE
+    needed = plan.needed_by(planned, goal)
+    is_lost = any(stage in state.failed and stage not in state.done for stage in needed)
+    return StageState.FAILED if is_lost else StageState.WAITING
+
+
+def _why_skipped(planned: PlannedCell, state: LedgerState) -> str | None:
+    if state.not_admitted and (reason := state.not_admitted.get(planned.cell.id)) is not None:
+        return reason
+    return state.stopped if state.stopped is not None and _was_asked_for(planned, state) else None
 
 
 def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path) -> SweepOutcome:

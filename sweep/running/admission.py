@@ -1,0 +1,42 @@
+"""Whether cells are still worth their work, by what others have come to: asked in the state machine.
+
+A policy is pure: it is told of each cell as it settles, and names cells that are to be skipped. What they share with
+other cells is done all the same, what runs may end, and what was measured stays measured. A run with another policy,
+or with none, does them later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sweep.planning.results import StageResult
+from sweep.running.events import SkipCell, StageState
+from sweep.study.spec import Cell
+
+__all__ = ["Admission", "SettledCell"]
+
+
+@dataclass(frozen=True, slots=True)
+class SettledCell:
+    """What a cell has come to."""
+
+    cell: Cell
+    state: StageState
+    """DONE, FAILED or SKIPPED."""
+    results: Mapping[str, StageResult] = field(default_factory=dict)
+    """Of its goals that ended well in this run, by kind. Those of earlier runs are in the ledger."""
+    error_class: str | None = None
+    """Of the stage that failed in this run."""
+
+
+class Admission(Protocol):
+    """A policy; none at all admits every cell."""
+
+    def settled(self, index: int, cell: SettledCell) -> Sequence[SkipCell]:
+        """A cell, by its index in the plan, is settled: name cells, by theirs, that are not worth their work any more.
+
+        Cells that earlier runs have settled come first, when the run begins; a cell that is named here is told of too,
+        and naming a settled cell does nothing.
+        """

@@ -1,0 +1,48 @@
+"""A stage as the state machine sees it: its state, what waits for it, and what has happened to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sweep.planning.results import StageResult
+from sweep.planning.stage import Stage
+from sweep.running.events import StageState
+from sweep.running.slots import Need
+
+__all__ = ["StageNode"]
+
+
+@dataclass(slots=True)
+class StageNode:
+    """A node of the graph of stages."""
+
+    stage: Stage
+    order: int
+    """Its place in the plan: the first of those that could start does."""
+    needs: tuple[Need, ...]
+    missing: int = 0
+    """Inputs that are not done."""
+    state: StageState = StageState.WAITING
+    failures: int = 0
+    root_cause: str | None = None
+    """Of a failed or skipped one: the stage whose failure is the reason, or why the run stopped."""
+    dependents: list[str] = field(default_factory=list)
+    cells: list[int] = field(default_factory=list)
+    """Those that have it among their goals."""
+    error_class: str | None = None
+    """Of its last failure in this run."""
+    result: StageResult | None = None
+    """Of a goal, until its cells are settled; kept for the admission alone."""
+    happened: tuple[tuple[float, str], ...] = ()
+    """When what happened to it in this run; of attempts alone, so that a stage that never ran has nothing."""
+
+    def note(self, t: float, what: str) -> None:
+        """Something happened."""
+        self.happened = (*self.happened, (t, what))
+
+    @property
+    def story(self) -> str:
+        """For an error: its state, and how it came to that."""
+        so_far = "; ".join(f"{what} at {t:g} s" for t, what in self.happened) or "never started"
+        because = "" if self.root_cause in (None, self.stage.id) else f" because of {self.root_cause}"
+        return f"{self.stage.label} ({self.stage.id}) is {self.state}{because}; so far: {so_far}"
