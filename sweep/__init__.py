@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sweep.api.commands.export import export
     from sweep.api.commands.farm import farm_down, farm_status, farm_up
     from sweep.api.commands.import_logs import LogSource, import_logs
+    from sweep.api.commands.init import FirstFiles, init
     from sweep.api.commands.mirror import mirror
     from sweep.api.commands.overlay import measure_overlay, overlay, overlay_question
     from sweep.api.commands.read import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BestCell",
+    "FirstFiles",
     "LogSource",
     "RunOptions",
     "SingleModelStudy",
@@ -59,6 +61,7 @@ __all__ = [
     "farm_status",
     "farm_up",
     "import_logs",
+    "init",
     "load_cluster",
     "load_study",
     "measure_overlay",

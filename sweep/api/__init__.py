@@ -8,6 +8,7 @@
     sweep.open_results(ended.sweep_dir).to_pandas()
 
     command         function
+    init            init
     plan            plan, explain
     run             run
     tune            write_study of a SingleModelStudy, then run
@@ -41,6 +42,7 @@ _HOMES = {
     "sweep.api.commands.export": ("export",),
     "sweep.api.commands.farm": ("farm_down", "farm_status", "farm_up"),
     "sweep.api.commands.import_logs": ("LogSource", "import_logs"),
+    "sweep.api.commands.init": ("FirstFiles", "init"),
     "sweep.api.commands.mirror": ("mirror",),
     "sweep.api.commands.overlay": ("measure_overlay", "overlay", "overlay_question"),
     "sweep.api.commands.read": (

@@ -19,6 +19,7 @@ from sweep.cli import (
     exec,
     export,
     import_logs,
+    init,
     machine_commands,
     mirror,
     overlay,
@@ -53,7 +54,8 @@ def _show_version(is_asked: bool) -> None:
 app = typer.Typer(
     name="sweep",
     cls=_Commands,
-    help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\nExample: sweep run study.yaml",
+    help="Batch sweeps of model x target x tuner x opt-level for Apache TVM, on Ray.\n\n"
+    "Example: sweep init && sweep run study.yaml",
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -63,6 +65,7 @@ farm_app = typer.Typer(
     help="The tracker and local device servers of a cluster file.\n\nExample: sweep farm up",
     rich_markup_mode=None,
 )
+app.command("init")(init.init_command)
 app.command("plan")(study_commands.plan_command)
 app.command("run")(study_commands.run_command)
 app.command("submit")(submit.submit_command)

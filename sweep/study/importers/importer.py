@@ -16,7 +16,17 @@ from typing import Any, Protocol, runtime_checkable
 from sweep.errors import StudyError
 from sweep.suggestions import hint, listed
 
-__all__ = ["FileImporter", "ModelFiles", "ModelImporter", "WrittenModel", "file_of", "hash_of", "path_of"]
+__all__ = [
+    "FileImporter",
+    "HeaderReader",
+    "ModelFiles",
+    "ModelImporter",
+    "ModelInput",
+    "WrittenModel",
+    "file_of",
+    "hash_of",
+    "path_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,30 @@ class ModelFiles:
     """Whether a package brings the files, so that a run elsewhere has them too."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else decides the result, as JSON has it: options of the import stage beside those that all models have."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """An input that a model's file declares."""
+
+    name: str
+    shape: tuple[int | str, ...] | None
+    """A text where the file leaves a dimension open: the name that stands for it, or `?`. None: it tells no rank."""
+
+
+@runtime_checkable
+class HeaderReader(Protocol):
+    """An importer that can also tell the inputs of a model from its file's header: for `sweep init`, which asks those
+    that have this, and needs it of none.
+    """
+
+    def inputs_of(self, path: Path) -> Sequence[ModelInput]:
+        """The inputs that the file declares. Imports nothing heavy.
+
+        Raises:
+            ValueError: the file is damaged, or of another format.
+            OSError: it cannot be read.
+        """
 
 
 @runtime_checkable

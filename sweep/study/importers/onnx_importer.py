@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.study.importers.importer import FileImporter, ModelFiles, WrittenModel, file_of, hash_of
+from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
 from sweep.study.importers.onnx_external_data import external_locations
+from sweep.study.importers.onnx_header import onnx_inputs
 from sweep.suggestions import hint, listed
 
 __all__ = ["LIGHT", "ONNX", "OnnxImporter"]
@@ -30,6 +31,10 @@ class OnnxImporter(FileImporter):
         path = file_of(written, self)
         companions = tuple(_companions(path, written))
         return ModelFiles(path, hash_of([path, *companions], written), companions, options={"weights": "as-is"})
+
+    def inputs_of(self, path: Path) -> Sequence[ModelInput]:
+        """What a caller feeds. Raises ValueError, OSError."""
+        return onnx_inputs(path)
 
     def known_names(self) -> Iterable[str]:
         """The networks of the onnx package."""
