@@ -28,10 +28,10 @@ from sweep.analysis.measured_cell import Block, MeasuredCell, PairedBlocks
 from sweep.analysis.measurements import repeats_of
 from sweep.api.commands.measure_more import REPEATS
 from sweep.api.session.engine_session import EngineSession
-from sweep.api.session.single_stage import measure_stage
 from sweep.devices.measuring.timing import RETAKES
 from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import Stage
+from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Attempt, Done, Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import restore
@@ -216,7 +216,7 @@ class _Bench:
     def _perform(self, wanted: Sequence[tuple[_Artifact, Mapping[str, Any]]]) -> list[dict[str, Any]]:
         attempts = []
         for artifact, measure in wanted:
-            options = {**measure_stage("tvm", "float32", self._device, Measure()), "measure": measure}
+            options = measure_options("tvm", "float32", self._device, measure)
             stage = Stage(f"comparison-{next(self._ids)}", "measure", options, {}, (), f"measure {artifact.name}")
             attempts.append(Attempt(stage, 1, artifact.inputs))
         for attempt in attempts:

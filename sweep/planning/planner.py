@@ -13,7 +13,7 @@ from sweep.planning.order import by_information
 from sweep.planning.shared_stages import SharedStages
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.cluster.cluster import Cluster
-from sweep.study.grid import cells, left_out
+from sweep.study.grid import Grid
 from sweep.study.spec import Study
 from sweep.suggestions import hint, listed
 
@@ -32,12 +32,13 @@ def make_plan(study: Study, cluster: Cluster) -> Plan:
 
 
 def _make_plan(study: Study, cluster: Cluster) -> Plan:
-    grid = list(cells(study, cluster))
+    grid = Grid(study, cluster)
+    chosen = list(grid.cells())
     shared = SharedStages(study, cluster)
-    planned: list[PlannedCell | None] = [None] * len(grid)
+    planned: list[PlannedCell | None] = [None] * len(chosen)
     naive: Counter[str] = Counter()
-    for index in by_information(study, grid):
-        planned[index] = cell = shared.of(grid[index])
+    for index in by_information(study, chosen):
+        planned[index] = cell = shared.of(chosen[index])
         naive.update(shared.by_id[stage].kind for stage in cell.stages)
     shared.complete()
     return Plan(
@@ -45,7 +46,7 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
         cells=[cell for cell in planned if cell is not None],
         stages=shared.by_id,
         naive={kind: naive[kind] for kind in STAGE_KINDS.names() if naive[kind]},
-        left_out=left_out(study, cluster),
+        left_out=grid.left_out(),
         baseline=study.baseline,
     )
 

@@ -16,7 +16,7 @@ from sweep.study.runtimes import runtime_of
 from sweep.study.spec import TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
 
-__all__ = ["MAX_CELLS", "LeftOut", "cells", "left_out"]
+__all__ = ["MAX_CELLS", "Grid", "LeftOut", "cells"]
 
 MAX_CELLS = 1_000_000
 """Beyond this a grid is taken for a slip of the pen."""
@@ -38,18 +38,14 @@ def cells(study: Study, cluster: Cluster) -> Iterator[Cell]:
     Raises StudyError at once when the study does not go with the cluster: an unknown device, a target that fits none of
     them, a rule that matches nothing, no cell at all.
     """
-    grid = _Grid(study, cluster)
-    grid.check()
-    return grid.cells()
+    return Grid(study, cluster).cells()
 
 
-def left_out(study: Study, cluster: Cluster) -> list[LeftOut]:
-    """What does not fit which device, and why."""
-    return _Grid(study, cluster).left_out()
+class Grid:
+    """The cells of a study on a cluster, and what does not fit there. Each fit is judged once."""
 
-
-class _Grid:
     def __init__(self, study: Study, cluster: Cluster) -> None:
+        """Raises StudyError as `cells` does."""
         self._study = study
         self._is_pretended = cluster.is_pretended
         self._devices = _chosen_devices(study, cluster)
@@ -66,6 +62,7 @@ class _Grid:
         self._exclude = _compiled(study.exclude)
         self._refusals: dict[Cell, str | None] = {}
         """What its runtime said of a cell."""
+        self._check()
 
     def left_out(self) -> list[LeftOut]:
         """Targets that do not fit a device, then runtimes that refuse one, or some of the models there."""
@@ -106,8 +103,7 @@ class _Grid:
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
-    def check(self) -> None:
-        """Raise StudyError when the study does not go with the cluster."""
+    def _check(self) -> None:
         if TVM in self._study.runtimes:
             self._check_targets()
         for key, rules in (("exclude", self._study.exclude), ("include", self._study.include)):

@@ -14,6 +14,8 @@ import pytest
 
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
+from sweep.study.cluster.cluster import Device
+from sweep.study.cluster.target_fit import fit
 from sweep.study.model_file import read_model
 from sweep.study.spec import Target
 from tests.planning.grids import TARGETS, TUNERS, cluster, device, model, study
@@ -156,3 +158,15 @@ print(len(plan.cells), (after - before) * 1024 / len(plan.stages))
     cells, bytes_a_stage = done.stdout.split()
     assert int(cells) == 20_000
     assert float(bytes_a_stage) < 1500
+
+
+def test_each_target_is_fitted_to_each_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: Counter[tuple[str, str]] = Counter()
+
+    def counted(target: Target, board: Device) -> str | None:
+        judged[target.name, board.key] += 1
+        return fit(target, board)
+
+    monkeypatch.setattr("sweep.study.grid.fit", counted)
+    make_plan(study(targets=tuple(Target(name, form) for name, form in TARGETS.items())), cluster())
+    assert set(judged.values()) == {1}

@@ -216,3 +216,8 @@ def test_an_import_of_an_older_sweep_has_onnx_and_others_say_what_they_have() ->
     assert ImportResult.from_json({"dir": "a"}).formats == ("onnx",)
     assert ImportResult.from_json({"dir": "a", "formats": []}).formats == ()
     assert ImportResult.from_json({"dir": "a", "formats": ["tflite"]}).to_json()["formats"] == ["tflite"]
+
+
+@pytest.mark.parametrize(("run_secs", "median_s"), [((), None), ((3.0, 1.0, 2.0), 2.0), ((4.0, 1.0, 2.0, 3.0), 2.5)])
+def test_the_median_of_a_measurement(run_secs: tuple[float, ...], median_s: float | None) -> None:
+    assert Measurement(run_secs=run_secs).median_s == median_s

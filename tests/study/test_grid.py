@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from sweep.study.cluster.cluster import Cluster
-from sweep.study.grid import cells, left_out
+from sweep.study.grid import Grid, cells
 from sweep.study.spec import Cell, Study
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet, onnx-light:resnet50]\ntuners: [none, xgb]\nopt_levels: [1, 3]\n"
@@ -84,7 +84,7 @@ def test_a_target_that_does_not_fit_a_device_is_left_out_there_with_the_reason(
         ("native", "b"),
         ("haswell", "a"),
     }
-    [entry] = left_out(study, cluster)
+    [entry] = Grid(study, cluster).left_out()
     assert (entry.what, entry.device) == ("haswell", "b")
     assert entry.reason.startswith("the device lacks avx, avx2")
 
@@ -98,7 +98,7 @@ def test_boards_elsewhere_have_no_reference_rows_and_say_so(
         ("tvm", "pi"),
         ("onnxruntime", "a"),
     }
-    assert [(entry.what, entry.device) for entry in left_out(study, cluster)] == [("onnxruntime", "pi")]
+    assert [(entry.what, entry.device) for entry in Grid(study, cluster).left_out()] == [("onnxruntime", "pi")]
 
 
 def test_chosen_devices_keep_the_order_of_the_cluster(grid_of: Callable[..., list[Cell]]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.study.cluster.cluster import Cluster, Device
-from sweep.study.grid import LeftOut, cells, left_out
+from sweep.study.grid import Grid, LeftOut, cells
 from sweep.study.runtimes import RUNTIMES, Runtime
 from sweep.study.spec import Cell, Model, Study
 from tests.planning import grids
@@ -114,7 +114,7 @@ def test_what_a_runtime_refuses_is_left_out_and_told() -> None:
         rivals = [cell for cell in cells(study, grids.cluster()) if not cell.is_compiled]
         assert {(cell.model, cell.batch) for cell in rivals if cell.device == "one"} == {("a", 1), ("a", 4), ("c", 1)}
         assert {cell.device for cell in rivals} == {"one"}
-        assert left_out(study, grids.cluster()) == [
+        assert Grid(study, grids.cluster()).left_out() == [
             LeftOut("picky for b", "one", "it lacks Resize"),
             LeftOut("picky for c at batch 4", "one", "it takes one sample"),
             LeftOut("picky", "two", "it is not there"),

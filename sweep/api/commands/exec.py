@@ -12,11 +12,12 @@ from sweep.analysis.formatting import as_bytes, as_latency
 from sweep.analysis.measurements import repeats_of
 from sweep.analysis.statistics import summarise
 from sweep.api.session.engine_session import EngineSession
-from sweep.api.session.single_stage import check_fit, device_of, measure_stage, perform_stage
+from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.sweep_dir import SweepDir
 from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
+from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
@@ -129,5 +130,5 @@ def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -
 
 
 def _measure(engine: Engine, made: _Made, device: Device, built: BuildResult, measure: Measure) -> Measurement:
-    options = measure_stage(TVM, made.cell.precision, device, measure)
+    options = measure_options(TVM, made.cell.precision, device, measure.options)
     return perform_stage(engine, "measure", Measurement, options, {"import": made.imported, "build": built}, device)

@@ -14,9 +14,10 @@ from typing import Any
 
 from sweep.analysis.measured_cell import MeasuredCell
 from sweep.api.session.engine_session import EngineSession
-from sweep.api.session.single_stage import check_fit, device_of, measure_stage, perform_stage
+from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError, SweepError
 from sweep.planning.results import BuildResult, Measurement, StageResult
+from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
@@ -131,5 +132,5 @@ class Pairing:
             number=earlier.number,
             cache_flush=bool(earlier.conditions.get("cache_flush_bytes")),
         )
-        options = measure_stage(planned.cell.runtime, planned.cell.precision, device, measure)
+        options = measure_options(planned.cell.runtime, planned.cell.precision, device, measure.options)
         return _Side(cell.cell_id, device, options, {kind: results[kind] for kind in wanted})

@@ -180,7 +180,6 @@ def _about(stage: Stage) -> dict[str, Any]:
 
 
 def _median_ms(outcome: CellOutcome) -> float | None:
-    from statistics import median
-
-    measured = outcome.result(Measurement)
-    return round(median(measured.run_secs) * 1e3, 6) if measured and measured.run_secs else None
+    measurement = outcome.result(Measurement)
+    median_s = None if measurement is None else measurement.median_s
+    return None if median_s is None else round(median_s * 1e3, 6)

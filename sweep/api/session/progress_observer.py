@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.outcome import CellOutcome
 from sweep.planning.kinds import STAGE_KINDS, place_of
 from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import Plan, Stage
@@ -47,10 +46,11 @@ class ProgressObserver:
             f"{outcome.failed_stage}: {outcome.error_class}: {outcome.error}" if outcome.error_class else outcome.error
         )
         status = "skipped" if outcome.status == "pending" else outcome.status
+        measurement = outcome.result(Measurement)
         self._view.cell_finished(
             outcome.cell.name,
             status,
-            _median_s(outcome),
+            None if measurement is None else measurement.median_s,
             reason or "the run is ending",
             group=f"{outcome.cell.model} on {outcome.cell.device}",
             from_earlier_run=from_earlier_run,
@@ -71,12 +71,3 @@ def _pool_names(plan: Plan) -> dict[str, str]:
                 name = f"{cell.tuner} on {cell.device} for {cell.target}"
                 by_stage[stage.id] = names.setdefault(str(stage.hints.get("tuner_key", name)), name)
     return by_stage
-
-
-def _median_s(outcome: CellOutcome) -> float | None:
-    measured = outcome.result(Measurement)
-    if measured is None or not measured.run_secs:
-        return None
-    ordered = sorted(measured.run_secs)
-    middle = len(ordered) // 2
-    return float(ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)

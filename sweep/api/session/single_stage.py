@@ -13,11 +13,10 @@ from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
-from sweep.study.precisions import tolerance_of
-from sweep.study.spec import Measure, Target
+from sweep.study.spec import Target
 from sweep.suggestions import hint, listed
 
-__all__ = ["check_fit", "device_of", "measure_stage", "perform_stage"]
+__all__ = ["check_fit", "device_of", "perform_stage"]
 
 _POLL_S = 0.5
 
@@ -44,18 +43,6 @@ def perform_stage(
                 return report.result
             if isinstance(report, Failed):
                 raise getattr(errors, report.error_class, SweepError)(report.error)
-
-
-def measure_stage(runtime: str, precision: str, device: Device, measure: Measure) -> dict[str, Any]:
-    """Options of a measure stage."""
-    return {
-        "runtime": runtime,
-        "device": device.key,
-        "device_target": dict(device.target),
-        "threads": device.threads,
-        "measure": measure.options,
-        "threshold": tolerance_of(precision),
-    }
 
 
 def device_of(cluster: Cluster, key: str, option: str) -> Device:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sweep.planning.draft import Draft, Drafting, Encoded
 from sweep.planning.stage import Stage
+from sweep.study.cluster.cluster import Device
 from sweep.study.precisions import tolerance_of
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import Cell
 from sweep.study.tuners.own_tuner import source_sha256
 
-__all__ = ["draft", "fixed_s", "work_of"]
+__all__ = ["draft", "fixed_s", "measure_options", "work_of"]
 
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
@@ -31,16 +33,21 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
     return Draft(options, inputs, label, distributions=distributions, source=source)
 
 
-def _options(study: Drafting, cell: Cell) -> Encoded:
-    device = study.devices[cell.device]
-    own = {
-        "runtime": cell.runtime,
-        "device": cell.device,
+def measure_options(runtime: str, precision: str, device: Device, measure: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a measure stage. `measure`: those of the study that are not what they are by default."""
+    return {
+        "runtime": runtime,
+        "device": device.key,
         "device_target": dict(device.target),
         "threads": device.threads,
-        "measure": study.once("measure options", lambda: study.study.measure.options),
-        "threshold": tolerance_of(cell.precision),
+        "measure": measure,
+        "threshold": tolerance_of(precision),
     }
+
+
+def _options(study: Drafting, cell: Cell) -> Encoded:
+    measure = study.once("measure options", lambda: study.study.measure.options)
+    own = measure_options(cell.runtime, cell.precision, study.devices[cell.device], measure)
     return study.options("measure", cell, own)
 
 
