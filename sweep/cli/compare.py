@@ -43,7 +43,7 @@ def compare_command(
     SweepDir(folder).require_as("DIR")
     if measure_more:
         with OrderlyEnd():
-            found = compare_more(
+            comparison = compare_more(
                 folder,
                 first,
                 second,
@@ -53,6 +53,6 @@ def compare_command(
                 say=lambda look: typer.echo(look, err=True),
             )
     else:
-        found = compare(folder, first, second, across_hosts=across_hosts)
-    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.as_text())
+        comparison = compare(folder, first, second, across_hosts=across_hosts)
+    typer.echo(json.dumps(comparison.as_dict(), indent=2) if as_json else comparison.as_text())
     return EXIT_DONE

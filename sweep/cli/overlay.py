@@ -68,8 +68,8 @@ def overlay_command(
     question = overlay_question(devices, model, opt_level, only, layer, best, _weights(weights), minimax=minimax)
     measured_on = load_cluster(cluster) if measure else None
     done = _written(folder, question, measured_on, network, out)
-    found = done.overlay
-    typer.echo(json.dumps(found.as_dict(), indent=2, allow_nan=False) if as_json else found.as_text())
+    chosen = done.overlay
+    typer.echo(json.dumps(chosen.as_dict(), indent=2, allow_nan=False) if as_json else chosen.as_text())
     typer.echo("\n".join(f"{path.relative_to(done.folder)}: {shown(path)}" for path in done.files), err=as_json)
     if done.mlflow_run is not None:
         typer.echo(done.mlflow_run, err=as_json)
@@ -99,13 +99,13 @@ def _written(
 def _weights(written: str | None) -> dict[str, float] | None:
     if written is None:
         return None
-    found = {}
+    by_key = {}
     for part in written.split(","):
         key, _, number = part.partition("=")
         try:
-            found[key.strip()] = float(number)
+            by_key[key.strip()] = float(number)
         except ValueError:
-            found[key.strip()] = math.nan
-        if not 0 < found[key.strip()] < math.inf:
+            by_key[key.strip()] = math.nan
+        if not 0 < by_key[key.strip()] < math.inf:
             raise StudyError("is no weight", key="--weights", value=part, allowed="KEY=NUMBER, with a number above 0")
-    return found
+    return by_key

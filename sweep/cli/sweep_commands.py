@@ -77,15 +77,15 @@ def where_command(
             for part, path in cell.files.items():
                 typer.echo(f"  {part:<8} {shown(path.absolute())}")
         return EXIT_DONE
-    found = sweeps_below(folder)
-    if not found:
+    sweeps = sweeps_below(folder)
+    if not sweeps:
         allowed = "a sweep directory, or a folder with some"
         raise StudyError("holds no sweep", key="DIR", value=str(folder), allowed=allowed)
     if as_json:
-        rows = [{"folder": str(one.folder), "study": one.study, "status": one.status} for one in found]
+        rows = [{"folder": str(sweep.folder), "study": sweep.study, "status": sweep.status} for sweep in sweeps]
         typer.echo(json.dumps(rows, indent=2))
-    for one in () if as_json else found:
-        typer.echo(f"{shown(one.folder.absolute())}  {one.study}  {one.status}")
+    for sweep in () if as_json else sweeps:
+        typer.echo(f"{shown(sweep.folder.absolute())}  {sweep.study}  {sweep.status}")
     return EXIT_DONE
 
 

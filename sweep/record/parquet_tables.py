@@ -106,14 +106,14 @@ def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
             target = trial.get("target")
             as_text = target if target is None or isinstance(target, str) else json.dumps(target, sort_keys=True)
             again_s = validated.get(trial["record"]) if trial.get("record") is not None else None
-            told = {"target": as_text, "validated_s": again_s, "log": name}
-            yield {field: trial.get(field) for field in TUNING_RECORDS.names} | told
+            own = {"target": as_text, "validated_s": again_s, "log": name}
+            yield {field: trial.get(field) for field in TUNING_RECORDS.names} | own
 
 
 def _validated(log: Path) -> dict[int, float]:
     """Median of each record that was measured again, the latest where it was so twice."""
-    contenders = (one for line in _lines(log) for one in line.get("contenders", ()))
-    return {one["record"]: one["median_s"] for one in contenders}
+    contenders = (contender for line in _lines(log) for contender in line.get("contenders", ()))
+    return {contender["record"]: contender["median_s"] for contender in contenders}
 
 
 def _lines(log: Path) -> Iterator[dict[str, Any]]:
@@ -121,8 +121,8 @@ def _lines(log: Path) -> Iterator[dict[str, Any]]:
         return
     for line in log.read_bytes().splitlines():
         try:
-            found = json.loads(line)
+            record = json.loads(line)
         except ValueError:  # the last line of a log whose writer was killed, or a damaged one: it is not recorded
             continue
-        if isinstance(found, dict):
-            yield found
+        if isinstance(record, dict):
+            yield record

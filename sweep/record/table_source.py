@@ -28,17 +28,17 @@ def source_of(sweep_dir: Path) -> str:
     Ledger and logs only grow, so of them the sizes are enough, and the ledger's end with its checksum.
     """
     home = SweepDir(sweep_dir)
-    found = hashlib.sha256(_bytes(home.plan))
+    digest = hashlib.sha256(_bytes(home.plan))
     if home.ledger.is_file():
         with home.ledger.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _TAIL_BYTES))
-            found.update(f"{size}:".encode() + file.read())
+            digest.update(f"{size}:".encode() + file.read())
     for axis in further_axes():  # columns that tables made without a package that brings an axis do not have
-        found.update(f"{axis.name}\n".encode())
+        digest.update(f"{axis.name}\n".encode())
     for log in sorted(home.records.glob("**/*.jsonl")):
-        found.update(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n".encode())
-    return found.hexdigest()[:16]
+        digest.update(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def is_current(sweep_dir: Path) -> bool:

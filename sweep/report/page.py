@@ -48,7 +48,7 @@ def render_page(results: Results) -> str:
     rows = ranked(results.cells)
     best = best_cells(results.cells)
     summary = results.summary
-    told = list(conditions(summary.conditions))
+    about = list(conditions(summary.conditions))
     return environment.get_template("page.html.jinja").render(
         summary=summary,
         answer=answer(results).splitlines(),
@@ -61,16 +61,16 @@ def render_page(results: Results) -> str:
         ranking=ranking(rows, f"{summary.mlflow_url or OWN_UI}/#/runs/"),
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
-        undrawn=Counter(one.section for one in drawn) - Counter(one.section for one in shown),
-        figures=_script_json([{"data": one.data, "layout": one.layout} for one in shown]),
+        undrawn=Counter(figure.section for figure in drawn) - Counter(figure.section for figure in shown),
+        figures=_script_json([{"data": figure.data, "layout": figure.layout} for figure in shown]),
         failures=failures(rows),
         simulated=any(_is_simulated(row) for row in rows),
         stage_counts={kind: summary.stage_counts[kind] for kind in _in_order(summary.stage_counts)},
         stage_states=list(dict.fromkeys(state for counts in summary.stage_counts.values() for state in counts)),
         stage_seconds={kind: as_duration(seconds) for kind, seconds in summary.stage_seconds.items()},
         devices=device_table(results.cells),
-        conditions=[(name, text) for name, text in told if not name.startswith(_VERSIONS)],
-        versions=[(name.removeprefix(_VERSIONS), text) for name, text in told if name.startswith(_VERSIONS)],
+        conditions=[(name, text) for name, text in about if not name.startswith(_VERSIONS)],
+        versions=[(name.removeprefix(_VERSIONS), text) for name, text in about if name.startswith(_VERSIONS)],
         plotly=get_plotlyjs() if shown else "",
     )
 
@@ -113,8 +113,8 @@ def conditions(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 
 def _counts(results: Results) -> str:
     counts = Counter(row["status"] for row in results.cells)
-    told = [f"{count} {status}" for status, count in counts.items() if status != "done"]
-    return ", ".join([plural(len(results.cells), "cell"), f"{counts['done']} done", *told])
+    others = [f"{count} {status}" for status, count in counts.items() if status != "done"]
+    return ", ".join([plural(len(results.cells), "cell"), f"{counts['done']} done", *others])
 
 
 def _in_order(kinds: Iterable[str]) -> list[str]:
@@ -148,10 +148,10 @@ def _sections(shown: Sequence[Figure], has_tuning: bool) -> dict[str, list[tuple
     return sections
 
 
-def _not_too_many(found: Sequence[Figure]) -> list[Figure]:
+def _not_too_many(drawn: Sequence[Figure]) -> list[Figure]:
     seen: Counter[str] = Counter()
     kept = []
-    for figure in found:
+    for figure in drawn:
         seen[figure.section] += 1
         if seen[figure.section] <= _FIGURES_SHOWN:
             kept.append(figure)

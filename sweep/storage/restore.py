@@ -24,10 +24,10 @@ _PART = ".fetched"
 
 def read_chain(store: Store) -> Chain:
     """What the store knows of the sweep. Raises LedgerError where it is damaged, RecordError where it is away."""
-    keys = [found.key for found in store.below(FOLDER)]
+    keys = [entry.key for entry in store.below(FOLDER)]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = dict(zip(keys, pool.map(store.get, keys), strict=True))
-    return latest({key: Commit.decode(key, data) for key, data in found.items() if data is not None})
+        contents = dict(zip(keys, pool.map(store.get, keys), strict=True))
+    return latest({key: Commit.decode(key, data) for key, data in contents.items() if data is not None})
 
 
 def write_ledger(chain: Chain, folder: Path) -> None:

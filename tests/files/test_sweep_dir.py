@@ -13,7 +13,7 @@ from sweep.errors import LedgerError, StudyError
 from sweep.files.sweep_dir import TABLES, SweepDir, records_folder, stage_folder
 
 PACKAGE = Path(sweep.__file__).parent
-NAMES = ("ledger.jsonl", "ledger.lock", "ledger.holder.json", "plan.json", "study.yaml", "mlflow.db", "mlartifacts")
+NAMES = ("ledger.jsonl", "ledger.lock", "ledger.holder.json", "plan.json", "mlflow.db", "mlartifacts")
 NAMES += ("mlflow.lock", "import.lock", "exec.jsonl", "artifacts/", "records/", *TABLES.values())
 
 
@@ -95,7 +95,7 @@ def strings() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nobody_else_spells_a_name(name: str) -> None:
-    """Where a name may be part of a sentence, as in an error, a path is what begins with it."""
+    """A path is what begins with a name: it may stand in a sentence. A person's own file may be `study.yaml`, too."""
     spelt = [
         f"{module}: {text}"
         for module, text in strings()

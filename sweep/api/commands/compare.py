@@ -33,11 +33,13 @@ def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: boo
     """
     folder = Path(sweep_dir)
     refresh(folder)
-    one, other = _measured(folder, first), _measured(folder, second)
-    if one.cell_id == other.cell_id:
+    first_cell, second_cell = _measured(folder, first), _measured(folder, second)
+    if first_cell.cell_id == second_cell.cell_id:
         raise StudyError("is the first one again", key="CELL", value=second, allowed="two cells")
     pairs = read_ledger(folder).pairs if SweepDir(folder).is_sweep else []
-    return compare_cells(one, other, across_hosts, PairedBlocks.of(pairs, one.cell_id, other.cell_id))
+    return compare_cells(
+        first_cell, second_cell, across_hosts, PairedBlocks.of(pairs, first_cell.cell_id, second_cell.cell_id)
+    )
 
 
 def compare_more(
@@ -63,18 +65,19 @@ def compare_more(
     from sweep.api.commands.measure_more import Pairing
 
     folder = Path(sweep_dir)
-    found = compare(folder, first, second, across_hosts=across_hosts)
-    if found.is_decided:
-        return found
-    with Pairing(folder, (found.first, found.second), cluster, minutes) as pairing:
-        has_time, told = True, ""
-        while has_time and not found.is_decided:
-            has_time = pairing.measure(found.pairs_wanted)
-            found = compare(folder, first, second, across_hosts=across_hosts)
-            if found.paired is not None and (look := found.as_look()) != told:  # the same after a pair set aside
+    comparison = compare(folder, first, second, across_hosts=across_hosts)
+    if comparison.is_decided:
+        return comparison
+    with Pairing(folder, (comparison.first, comparison.second), cluster, minutes) as pairing:
+        has_time, last_look = True, ""
+        while has_time and not comparison.is_decided:
+            has_time = pairing.measure(comparison.pairs_wanted)
+            comparison = compare(folder, first, second, across_hosts=across_hosts)
+            # The same again after a pair that was set aside
+            if comparison.paired is not None and (look := comparison.as_look()) != last_look:
                 say(look)
-                told = look
-    return found
+                last_look = look
+    return comparison
 
 
 def _measured(folder: Path, wanted: str) -> MeasuredCell:

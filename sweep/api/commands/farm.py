@@ -121,15 +121,15 @@ def _status(cluster: Cluster) -> FarmStatus:
     return together([own, *(Farm(cluster, state_dir).status(host_lock_dir()) for state_dir in of_runs)])
 
 
-def _key_data(found: KeyStatus) -> dict[str, Any]:
+def _key_data(key: KeyStatus) -> dict[str, Any]:
     return {
-        "total": found.total,
-        "free": found.free,
-        "leased": found.leased,
-        "broken": found.broken,
-        "last_seen": _now() if found.is_there else _time(found.last_seen),
-        "pids": list(found.pids),
-        "boards": [_board_data(board) for board in found.boards],
+        "total": key.total,
+        "free": key.free,
+        "leased": key.leased,
+        "broken": key.broken,
+        "last_seen": _now() if key.is_there else _time(key.last_seen),
+        "pids": list(key.pids),
+        "boards": [_board_data(board) for board in key.boards],
     }
 
 
@@ -160,10 +160,10 @@ def _board_line(board: BoardStatus) -> str:
     return ""
 
 
-def _seen(found: KeyStatus) -> str:
-    if found.is_there:
+def _seen(key: KeyStatus) -> str:
+    if key.is_there:
         return "there now"
-    return "never seen" if found.last_seen is None else f"last seen {_clock(found.last_seen)}"
+    return "never seen" if key.last_seen is None else f"last seen {_clock(key.last_seen)}"
 
 
 def _clock(seconds: float | None) -> str:

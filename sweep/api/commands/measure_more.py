@@ -86,12 +86,14 @@ class Pairing:
     def _measure_pair(self) -> None:
         # Every other pair the other way round: what changes steadily favours neither
         order = (0, 1) if self._count % 2 == 0 else (1, 0)
-        told = {}
+        blocks = {}
         for index in order:
             side = self._sides[index]
             result = self._measure(side).to_json()
-            told[index] = {name: result[name] for name in KEPT}
-        self._ledger.append("pair_measured", cells=[side.cell_id for side in self._sides], blocks=[told[0], told[1]])
+            blocks[index] = {name: result[name] for name in KEPT}
+        self._ledger.append(
+            "pair_measured", cells=[side.cell_id for side in self._sides], blocks=[blocks[0], blocks[1]]
+        )
         self._count += 1
 
     def _measure(self, side: _Side) -> Measurement:

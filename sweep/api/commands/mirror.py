@@ -71,13 +71,13 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
 
 
 def _step_until_all_in(following: LedgerMirror, say: Say) -> None:
-    tries, told = 0, time.monotonic()
+    tries, told_at = 0, time.monotonic()
     while following.left or not following.is_open:
         _, pause_s = following.step()
         tries = tries + 1 if following.trouble else 0
         if following.trouble and tries == _TRIES:
             raise RecordError(following.trouble)
-        if time.monotonic() - told > TELL_EVERY_S:
-            told = time.monotonic()
+        if time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
             say(f"MLflow: {following.left:,} cells left to look at")
         time.sleep(pause_s)

@@ -27,8 +27,8 @@ class NetworkLog:
         self._results: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
         for line in lines_of(self._path):
             try:
-                told = json.loads(line or "")
-                key, result = (told["device"], told["artifact"]), dict(told["result"])
+                record = json.loads(line or "")
+                key, result = (record["device"], record["artifact"]), dict(record["result"])
             except (ValueError, KeyError, TypeError):
                 continue
             self._results.setdefault(key, []).append(result)

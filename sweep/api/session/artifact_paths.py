@@ -53,23 +53,23 @@ def cell_files(sweep_dir: Path) -> list[CellFiles]:
 
 def sweeps_below(folder: Path) -> list[FoundSweep]:
     """The sweep directories right below a folder, by name. Raises nothing: what is damaged is left out."""
-    found = []
+    sweeps = []
     for sweep in SweepDir.below(folder):
         try:
             state, plan = read_ledger(sweep.path), read_plan(sweep.path)
         except LedgerError:
             continue
-        found.append(FoundSweep(sweep.path, plan["study"], state.last_status or "running or lost"))
-    return found
+        sweeps.append(FoundSweep(sweep.path, plan["study"], state.last_status or "running or lost"))
+    return sweeps
 
 
 def _files(sweep_dir: Path, stages: list[FinishedStage]) -> list[tuple[str, Path]]:
-    found = []
+    files = []
     for stage in stages:
         folder = stage.result.files_dir
         leaves = kind_of(stage.kind).leaves
         if leaves and folder:
             path = sweep_dir / folder / stage.result.shown_file
             if path.exists():
-                found.append((leaves, path))
-    return found
+                files.append((leaves, path))
+    return files

@@ -105,8 +105,8 @@ class Journal:
         if self._file is None:
             return
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        told = {name: value for name, value in fields.items() if value is not None}
-        line = json.dumps({"time": at, "level": level, "event": event, "study": self._study, **told}, default=str)
+        known = {name: value for name, value in fields.items() if value is not None}
+        line = json.dumps({"time": at, "level": level, "event": event, "study": self._study, **known}, default=str)
         try:
             self._file.write(f"{line}\n")
             self._file.flush()
@@ -132,15 +132,17 @@ class _Watching:
 
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
         level = "warning" if will_retry else "error"
-        told = {"error_class": error_class, "error": error, "will_retry": will_retry}
-        self._write("attempt_failed", level, **_about(stage), **told)
+        known = {"error_class": error_class, "error": error, "will_retry": will_retry}
+        self._write("attempt_failed", level, **_about(stage), **known)
 
     def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
         if self._now < self._due.get(stage.id, 0.0):
             return
         self._due[stage.id] = self._now + _PROGRESS_EVERY_S
-        told = {name: info.get(name) for name in ("trials", "trials_total", "valid", "best_estimate_s", "seconds_left")}
-        self._write("progress", **_about(stage), **told)
+        known = {
+            name: info.get(name) for name in ("trials", "trials_total", "valid", "best_estimate_s", "seconds_left")
+        }
+        self._write("progress", **_about(stage), **known)
 
     def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
         if from_earlier_run:

@@ -83,8 +83,8 @@ def _write(sweep_dir: Path, run_ids: Mapping[str, str], tracking_uri: str | None
 
 def _error_of(ended: subprocess.CompletedProcess[str]) -> SweepError:
     try:
-        told = json.loads(ended.stdout)
-        error: SweepError = getattr(errors, told["error_class"])(told["error"])
+        answer = json.loads(ended.stdout)
+        error: SweepError = getattr(errors, answer["error_class"])(answer["error"])
     except (ValueError, KeyError, AttributeError):  # it was killed, or has told of a bug
         return RecordError(f"the process that writes tables and report ended with {ended.returncode}")
     return error

@@ -116,14 +116,14 @@ class MirrorProcess:
     def _listen(self, child: subprocess.Popen[str]) -> None:
         assert child.stdout is not None
         for line in child.stdout:
-            told = json.loads(line)
+            message = json.loads(line)
             with self._news:
-                self._runs.update(told.get("runs", {}))
-                self._left = told.get("left", self._left)
-                self._has_settled |= "settled" in told
-                self._has_finished |= "finished" in told
-                if "trouble" in told:
-                    self._note(told["trouble"])
+                self._runs.update(message.get("runs", {}))
+                self._left = message.get("left", self._left)
+                self._has_settled |= "settled" in message
+                self._has_finished |= "finished" in message
+                if "trouble" in message:
+                    self._note(message["trouble"])
                 self._news.notify_all()
         with self._news:
             self._has_ended = True
@@ -137,7 +137,7 @@ class MirrorProcess:
     def _wait(self, is_done: Callable[[], bool]) -> bool:
         """Until it is done, or the store has taken nothing for a while."""
         seen, got_on = -1, time.monotonic()
-        begun = told = got_on
+        begun = told_at = got_on
         with self._news:
             while not is_done() and not self._has_ended:
                 now = time.monotonic()
@@ -146,8 +146,8 @@ class MirrorProcess:
                 patience_s = _SILENCE_S if self._trouble is None else self.patience_s
                 if now - got_on > patience_s or now - begun > self.limit_s:
                     return False
-                if now - told > TELL_EVERY_S:
-                    told = now
+                if now - told_at > TELL_EVERY_S:
+                    told_at = now
                     self._say(f"MLflow: {self._left:,} cells left to write")
                 self._news.wait(0.5)
             return is_done()

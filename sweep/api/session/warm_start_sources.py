@@ -30,12 +30,12 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
     Raises:
         StudyError: a folder holds no records.
     """
-    sources = [found for folder in folders for found in _records_below(folder)]
+    sources = [source for folder in folders for source in _records_below(folder)]
     own = SweepDir(sweep_dir).records.resolve()
     sources = [source for source in sources if not source.resolve().is_relative_to(own)]
     targets = {source: _target_of(source) for source in sources}
 
-    def told(stage: Stage) -> Stage:
+    def with_sources(stage: Stage) -> Stage:
         if place_of(stage) is not Place.TUNER:
             return stage
         wanted, same = stage.options["target"], Path(stage.hints["records"]).parent.name
@@ -45,14 +45,16 @@ def with_warm_start(plan: Plan, folders: Sequence[Path], sweep_dir: Path) -> Pla
         )
         return replace(stage, hints={**stage.hints, "warm_start": [str(source.absolute()) for source in nearest]})
 
-    return replace(plan, stages={stage_id: told(stage) for stage_id, stage in plan.stages.items()})
+    return replace(plan, stages={stage_id: with_sources(stage) for stage_id, stage in plan.stages.items()})
 
 
 def _records_below(folder: Path) -> list[Path]:
     for pattern in (".", "*", "*/*", f"{RECORDS}/*/*"):
-        found = sorted({path.parent for path in folder.glob(f"{pattern}/{_DATABASE}" if pattern != "." else _DATABASE)})
-        if found:
-            return found
+        folders = sorted(
+            {path.parent for path in folder.glob(f"{pattern}/{_DATABASE}" if pattern != "." else _DATABASE)}
+        )
+        if folders:
+            return folders
     raise StudyError(
         "holds no tuning records",
         key="--warm-start",
@@ -77,13 +79,13 @@ def _target_of(source: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _distance(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> int:
+def _distance(target: Mapping[str, Any], wanted: Mapping[str, Any]) -> int:
     """0 for the same code generator and cores, 1 for the same CPU, 2 for the same architecture, 3 for the rest."""
-    if not found:
+    if not target:
         return 3
-    same = [found.get(key) == wanted.get(key) for key in ("mcpu", "num-cores")]
-    if found.get("kind") == wanted.get("kind") and all(same):
+    same = [target.get(key) == wanted.get(key) for key in ("mcpu", "num-cores")]
+    if target.get("kind") == wanted.get("kind") and all(same):
         return 0
-    if same[0] and "mcpu" in found:
+    if same[0] and "mcpu" in target:
         return 1
-    return 2 if found.get("mtriple") == wanted.get("mtriple") else 3
+    return 2 if target.get("mtriple") == wanted.get("mtriple") else 3

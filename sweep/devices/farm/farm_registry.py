@@ -31,16 +31,16 @@ def announced(folder: Path, cluster_file: Path, state_dir: Path) -> Iterator[Non
 
 def farms_announced(folder: Path, cluster_file: Path) -> list[Path]:
     """State directories of the farms that runs of this cluster file have up."""
-    found = []
+    state_dirs = []
     for path in sorted(folder.glob("*.json")):
         try:
-            told = json.loads(path.read_text())
-            state_dir = Path(told["state_dir"])
+            announcement = json.loads(path.read_text())
+            state_dir = Path(announcement["state_dir"])
             if not is_alive(ProcessId(**json.loads((state_dir / "farm.json").read_text())["warden"])):
                 raise FileNotFoundError(state_dir)
         except (OSError, ValueError, KeyError, TypeError):
             path.unlink(missing_ok=True)
             continue
-        if told["cluster"] == str(cluster_file.resolve()):
-            found.append(state_dir)
-    return found
+        if announcement["cluster"] == str(cluster_file.resolve()):
+            state_dirs.append(state_dir)
+    return state_dirs

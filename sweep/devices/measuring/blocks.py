@@ -63,7 +63,7 @@ class _Block:
             self.kernel_before_s, self.kernel_after_s, best_kernel_s, self.conditions, place.cores, place.threads
         )
 
-    def told(self, reasons: Sequence[Disturbance]) -> dict[str, Any]:
+    def as_payload(self, reasons: Sequence[Disturbance]) -> dict[str, Any]:
         return {
             "run_secs": self.repeats.run_secs,
             "stopped_by": str(self.repeats.stopped_by),
@@ -104,14 +104,14 @@ def measure_blocks(
             break
     else:
         kept = least_tainted([block.seen(place, best_s) for block in blocks])
-    told = [block.told(taints(block.seen(place, best_s))) for block in blocks]
+    payloads = [block.as_payload(taints(block.seen(place, best_s))) for block in blocks]
     return {
-        **told[kept],
+        **payloads[kept],
         "number": ready.number,
         "warmup_secs": ready.warmup_secs,
         "reference_best_s": best_s,
         "block": kept,
-        "set_aside": [{"block": index, **one} for index, one in enumerate(told) if index != kept],
+        "set_aside": [{"block": index, **payload} for index, payload in enumerate(payloads) if index != kept],
     }
 
 
@@ -128,4 +128,4 @@ def _take(apparatus: TimingTarget, ready: Ready, sampling: Sampling, place: Meas
 
 def _best(so_far_s: float | None, block: _Block) -> float | None:
     times = (so_far_s, block_median(block.kernel_before_s), block_median(block.kernel_after_s))
-    return min((one for one in times if one is not None), default=None)
+    return min((time_s for time_s in times if time_s is not None), default=None)

@@ -32,14 +32,14 @@ to stop while it is narrow by luck."""
 @dataclass(frozen=True, slots=True)
 class _Visit:
     index: int
-    told: Mapping[str, Any]
+    payload: Mapping[str, Any]
     """As `measure_blocks` tells it, with what comes with the measurement of a cell."""
     reasons: Sequence[Disturbance]
     """Why not to trust it, as one knows by now."""
 
     @property
     def run_secs(self) -> list[float]:
-        return list(self.told["run_secs"])
+        return list(self.payload["run_secs"])
 
 
 class Rounds:
@@ -52,7 +52,7 @@ class Rounds:
         self._rounds = min(int(measure.get("rounds", 1)), max(1, sampling.max_repeat // FEWEST_REPEATS))
         self._size = min(sampling.max_repeat, max(FEWEST_REPEATS, math.ceil(sampling.repeat / self._rounds)))
         self._next_look = self._rounds
-        self._told: list[Mapping[str, Any]] = []
+        self._payloads: list[Mapping[str, Any]] = []
         self._spent_s = 0.0
         self._visit_s = 0.0
         self._stopped_by: StoppedBy | None = None
@@ -61,7 +61,7 @@ class Rounds:
     def next_visit(self) -> dict[str, Any] | None:
         """Options for the next visit, as a measurement in one go takes them; None when there are enough blocks."""
         if self._rounds == 1:  # all in one go, with its own stop rule
-            return None if self._told else dict(self._measure)
+            return None if self._payloads else dict(self._measure)
         self._stopped_by = self._reason_to_stop()
         if self._stopped_by is not None:
             return None
@@ -71,19 +71,20 @@ class Rounds:
             "repeat": repeat,
             "max_repeat": repeat,
             "relative_interval": 0.0,
-            "number": self._told[0]["number"] if self._told else sampling.number,
-            "warmup": max(0, sampling.warmup - 1) if self._told else sampling.warmup,  # the output check is a call too
+            "number": self._payloads[0]["number"] if self._payloads else sampling.number,
+            # The check of the output is a call too
+            "warmup": max(0, sampling.warmup - 1) if self._payloads else sampling.warmup,
             "time_limit_s": sampling.time_limit_s - self._timed_s(),
             "timeout_s": sampling.timeout_s - self._spent_s,
             "retakes": 0,
         }
 
-    def take(self, told: Mapping[str, Any], seconds: float) -> None:
+    def take(self, payload: Mapping[str, Any], seconds: float) -> None:
         """What a visit gave, and how long it took."""
-        self._told.append(told)
+        self._payloads.append(payload)
         self._spent_s += seconds
         self._visit_s = seconds
-        known = [best for best in (self._best_s, told.get("reference_best_s")) if best is not None]
+        known = [best for best in (self._best_s, payload.get("reference_best_s")) if best is not None]
         self._best_s = min(known, default=None)
 
     @property
@@ -99,9 +100,9 @@ class Rounds:
         those that were disturbed under `set_aside`.
         """
         if self._rounds == 1:
-            return {**self._told[0], "device_s": self._spent_s}
+            return {**self._payloads[0], "device_s": self._spent_s}
         kept = self._kept()
-        first = kept[0].told
+        first = kept[0].payload
         indices = {visit.index for visit in kept}
         return {
             **first,
@@ -119,7 +120,7 @@ class Rounds:
         }
 
     def _reason_to_stop(self) -> StoppedBy | None:
-        if not self._told:
+        if not self._payloads:
             return None
         return next((reason for reason, applies in _STOP_RULES if applies(self)), None)
 
@@ -142,14 +143,14 @@ class Rounds:
 
     def _has_refined_enough(self) -> bool:
         clean = self._clean()
-        timed_s = sum(_timed_s(visit.told) for visit in clean)
+        timed_s = sum(_timed_s(visit.payload) for visit in clean)
         return len(clean) >= self._rounds and timed_s + self._next_block_s() > self._refining_s()
 
     def _has_no_time_for_a_visit(self) -> bool:
         return self._spent_s + FIT * self._visit_s > self._sampling.timeout_s
 
     def _is_disturbed_too_often(self) -> bool:
-        return len(self._told) - len(self._clean()) > self._rounds
+        return len(self._payloads) - len(self._clean()) > self._rounds
 
     def _next_block_s(self) -> float:
         return self._next_size() * self._repeat_s()
@@ -158,7 +159,7 @@ class Rounds:
         """Values of the next block: fewer where all rounds would not be had in time, since blocks say more than values
         of one block.
         """
-        if not self._told:
+        if not self._payloads:
             return self._size
         clean = self._clean()
         size = min(self._size, self._sampling.max_repeat - sum(len(visit.run_secs) for visit in clean))
@@ -173,13 +174,13 @@ class Rounds:
 
     def _repeat_s(self) -> float:
         """How long a repeat takes, by the last visit."""
-        return _timed_s(self._told[-1]) / len(self._told[-1]["run_secs"])
+        return _timed_s(self._payloads[-1]) / len(self._payloads[-1]["run_secs"])
 
     def _refining_s(self) -> float:
         """How long the calls of clean blocks may take where the rounds are over and the interval is still wide: a slow
         network gets no more for it than a fast one, since every call more would be at the cost of the others' cells.
         """
-        if self._told[0]["number"] > 1 or not self._sampling.relative_interval:
+        if self._payloads[0]["number"] > 1 or not self._sampling.relative_interval:
             return math.inf
         return self._sampling.max_repeat * self._sampling.min_repeat_ms / 1000
 
@@ -194,7 +195,7 @@ class Rounds:
         visits, kept = self._visits(), self._clean()
         aside = [visit for visit in visits if visit.reasons]
         while aside and sum(len(visit.run_secs) for visit in kept) < self._sampling.repeat:
-            kept.append(aside.pop(least_tainted([self._seen(visit.told) for visit in aside])))
+            kept.append(aside.pop(least_tainted([self._seen(visit.payload) for visit in aside])))
         return sorted(kept, key=lambda visit: visit.index)
 
     def _clean(self) -> list[_Visit]:
@@ -202,20 +203,20 @@ class Rounds:
 
     def _visits(self) -> list[_Visit]:
         # Judged again each time: a later block may show how fast the device can be.
-        return [_Visit(index, told, taints(self._seen(told))) for index, told in enumerate(self._told)]
+        return [_Visit(index, payload, taints(self._seen(payload))) for index, payload in enumerate(self._payloads)]
 
-    def _seen(self, told: Mapping[str, Any]) -> BlockConditions:
+    def _seen(self, payload: Mapping[str, Any]) -> BlockConditions:
         return BlockConditions(
-            told["reference_before_s"],
-            told["reference_after_s"],
+            payload["reference_before_s"],
+            payload["reference_after_s"],
             self._best_s,
-            told["conditions"],
+            payload["conditions"],
             self._cores,
             self._threads,
         )
 
     def _timed_s(self) -> float:
-        return sum(map(_timed_s, self._told), 0.0)
+        return sum(map(_timed_s, self._payloads), 0.0)
 
 
 _STOP_RULES: tuple[tuple[StoppedBy, Callable[[Rounds], bool]], ...] = (
@@ -230,20 +231,20 @@ _STOP_RULES: tuple[tuple[StoppedBy, Callable[[Rounds], bool]], ...] = (
 """Looked at in this order once there is a block; the first that applies ends the measurement."""
 
 
-def _timed_s(told: Mapping[str, Any]) -> float:
-    return float(told["number"]) * math.fsum(told["run_secs"])
+def _timed_s(payload: Mapping[str, Any]) -> float:
+    return float(payload["number"]) * math.fsum(payload["run_secs"])
 
 
 def _joined(visits: Sequence[_Visit], name: str) -> list[float]:
-    return list(chain.from_iterable(visit.told[name] for visit in visits))
+    return list(chain.from_iterable(visit.payload[name] for visit in visits))
 
 
 def _block(visit: _Visit, usual: Mapping[str, Any]) -> dict[str, Any]:
     """One block on its own, with those of its conditions that are not the measurement's."""
-    told = visit.told
+    payload = visit.payload
     return {
         "block": visit.index,
-        **{name: told[name] for name in ("run_secs", "warmup_secs", "reference_before_s", "reference_after_s")},
+        **{name: payload[name] for name in ("run_secs", "warmup_secs", "reference_before_s", "reference_after_s")},
         "tainted": [each.to_json() for each in visit.reasons],
-        "conditions": {name: value for name, value in told["conditions"].items() if usual.get(name) != value},
+        "conditions": {name: value for name, value in payload["conditions"].items() if usual.get(name) != value},
     }

@@ -104,8 +104,10 @@ def bring_home(tracking_uri: str, artifact_root: str) -> None:
         return
     with translated(tracking_uri), closing(sqlite3.connect(path)) as connection, connection:
         question = "SELECT artifact_location FROM experiments WHERE artifact_location LIKE ? AND artifact_location != ?"
-        found = connection.execute(question, (f"%/{SweepDir(Path()).mlflow_artifacts.name}", artifact_root)).fetchall()
-        for (former,) in found:
+        elsewhere = connection.execute(
+            question, (f"%/{SweepDir(Path()).mlflow_artifacts.name}", artifact_root)
+        ).fetchall()
+        for (former,) in elsewhere:
             connection.execute(
                 "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
                 (artifact_root, len(former) + 1, len(former), former),
@@ -164,8 +166,8 @@ def experiment_of(sweep_dir: Path, study: str) -> str | None:
     if not path.is_file():
         return None
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as store:
-        for (found,) in store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (study,)):
-            return str(found)
+        for (experiment,) in store.execute("SELECT experiment_id FROM experiments WHERE name = ?", (study,)):
+            return str(experiment)
     return None
 
 
@@ -218,8 +220,8 @@ def _is_on_network(folder: Path) -> bool:
     import psutil
 
     home = folder.resolve()
-    holding = [one for one in psutil.disk_partitions(all=True) if home.is_relative_to(one.mountpoint)]
-    kind = max(holding, key=lambda one: len(one.mountpoint)).fstype if holding else ""
+    holding = [partition for partition in psutil.disk_partitions(all=True) if home.is_relative_to(partition.mountpoint)]
+    kind = max(holding, key=lambda partition: len(partition.mountpoint)).fstype if holding else ""
     return kind.startswith(("nfs", "cifs", "smb", "lustre", "fuse", "9p", "ceph", "gpfs", "beegfs"))
 
 

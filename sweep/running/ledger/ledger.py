@@ -168,12 +168,12 @@ class Ledger:
 
     def _put_right(self, lines: LineReader) -> None:
         """In place and by as many bytes, so that a kill leaves one or the other; what was there is kept beside it."""
-        for one in lines.mended:
-            _log.warning("%s: a wrong byte after byte %d was put right", self._path, one.offset)
-            self._dir.damaged(one.offset).write_bytes(one.before)
+        for repair in lines.mended:
+            _log.warning("%s: a wrong byte after byte %d was put right", self._path, repair.offset)
+            self._dir.damaged(repair.offset).write_bytes(repair.before)
             with self._path.open("r+b") as file:
-                file.seek(one.offset)
-                file.write(one.after)
+                file.seek(repair.offset)
+                file.write(repair.after)
                 file.flush()
                 os.fsync(file.fileno())
 
