@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     )
     from sweep.api.commands.report import print_report, runtime_ratios, write_report
     from sweep.api.commands.run import SweepRun, run
-    from sweep.api.commands.single_model_study import SingleModelStudy, write_study
     from sweep.api.commands.submit import submit
     from sweep.api.commands.ui import ui_server
     from sweep.api.session.artifact_paths import cell_files, sweeps_below
     from sweep.api.session.claim import default_sweep_dir
+    from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
     from sweep.running.options import RunOptions
 
 __all__ = [

@@ -57,7 +57,7 @@ _HOMES = {
     ),
     "sweep.api.commands.report": ("print_report", "runtime_ratios", "write_report"),
     "sweep.api.commands.run": ("SweepRun", "run"),
-    "sweep.api.commands.single_model_study": ("SingleModelStudy", "write_study"),
+    "sweep.api.written_studies.single_model_study": ("SingleModelStudy", "write_study"),
     "sweep.api.commands.submit": ("submit",),
     "sweep.api.commands.ui": ("ui_server",),
     "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),

@@ -134,7 +134,7 @@ def tune_command(
 
     Example: sweep tune onnx-light:squeezenet --tuner xgb --trials 32
     """
-    from sweep.api.commands.single_model_study import SingleModelStudy, write_study
+    from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
     from sweep.running.options import RunOptions
     from sweep.study.gate import load_study
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sweep.api.commands.single_model_study import SingleModelStudy
 from sweep.api.commands.submit import pack
+from sweep.api.written_studies.single_model_study import SingleModelStudy
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Stage

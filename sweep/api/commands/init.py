@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.api.commands.init_texts import CLUSTER, STUDY
+from sweep.api.written_studies.init_texts import CLUSTER, STUDY
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
 from sweep.study.cluster import host
