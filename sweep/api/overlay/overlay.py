@@ -17,6 +17,7 @@ from sweep.analysis.saved import read_table
 from sweep.api.overlay.chosen_cells import Asked, Choice, check_name, choose
 from sweep.api.session.table_cache import refresh
 from sweep.errors import RecordError, StudyError
+from sweep.files.atomic import replacing, write_text
 from sweep.files.sweep_dir import SweepDir
 from sweep.suggestions import hint, listed
 
@@ -105,9 +106,9 @@ def write(found: Overlay, folder: Path, title: str, source: Path | None = None) 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, put in tables.items():
-            with (folder / name).open("w", encoding="utf-8", newline="") as stream:
+            with replacing(folder / name) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
                 put(stream)
-        page.write_text(overlay_page(figures, title), encoding="utf-8")
+        write_text(page, overlay_page(figures, title))
         logs = [] if source is None else _write_merged(found, folder / MERGED, source)
     except (OSError, csv.Error) as error:
         raise RecordError(f"{folder}: cannot be written: {error}") from error
