@@ -74,6 +74,14 @@ class SideBySide(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         return _ALONE if is_alone(nodeid) else nodeid.partition("::")[0]
 
+    def _reschedule(self, node: WorkerController) -> None:
+        """Give a worker so much that it can go on: it runs no test before it knows which one follows."""
+        left = None
+        # One in the place of a crashed one has to look for its tests first
+        while node in self.registered_collections and not node.shutting_down and left != len(self.workqueue):
+            left = len(self.workqueue)
+            super()._reschedule(node)
+
     def _assign_work_unit(self, node: WorkerController) -> None:
         if next(iter(self.workqueue)) != _ALONE:
             super()._assign_work_unit(node)
@@ -89,7 +97,13 @@ class SideBySide(LoadScopeScheduling):
         self._look_for_the_last()
 
     def remove_node(self, node: WorkerController) -> str | None:
-        crashed = super().remove_node(node)
+        """Take a worker out that has ended, or crashed, and give the test with which it did: that is not run again."""
+        units = self.assigned_work[node]
+        crashed = next((test for unit in units.values() for test, is_done in unit.items() if not is_done), None)
+        for unit in units.values():
+            unit.update({test: True for test in unit if test == crashed})
+        self.assigned_work[node] = {scope: unit for scope, unit in units.items() if not all(unit.values())}
+        super().remove_node(node)
         self._look_for_the_last()
         return crashed
 

@@ -36,45 +36,61 @@ class Worker:
     def can_go_on(self) -> bool:
         return len(self.waiting) > 1 or (self.shutting_down and bool(self.waiting))
 
+    @property
+    def has_ended(self) -> bool:
+        return self.shutting_down and not self.waiting
+
 
 @given(
     sizes=st.lists(st.integers(0, 5), min_size=len(SHARED), max_size=len(SHARED)),
     alone=st.lists(st.integers(0, 4), min_size=len(ALONE), max_size=len(ALONE)),
     workers=st.integers(1, 4),
+    crashes=st.integers(0, 3),
     data=st.data(),
 )
 def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
-    sizes: list[int], alone: list[int], workers: int, data: st.DataObject
+    sizes: list[int], alone: list[int], workers: int, crashes: int, data: st.DataObject
 ) -> None:
+    """A worker that crashes takes the test that it runs with it, and another comes in its place."""
     files = zip([*SHARED, *ALONE], [*sizes, *alone], strict=True)
     collection = [f"{file}::test_{number}" for file, size in files for number in range(size)]
-    nodes: list[Any] = [Worker(f"gw{number}") for number in range(workers)]
+    there: list[Any] = [Worker(f"gw{number}") for number in range(workers)]
     option = SimpleNamespace(loadscopereorder=False)
     scheduler = SideBySide(SimpleNamespace(option=option, getvalue=lambda _: ["popen"] * workers))  # type: ignore[arg-type]
-    for node in nodes:
+    for node in there:
         scheduler.add_node(node)
         scheduler.add_node_collection(node, collection)
     scheduler.schedule()
+    starting: list[Any] = []
     ran: list[str] = []
-    there = list(nodes)
-    while ready := [node for node in there if node.can_go_on or (node.shutting_down and not node.waiting)]:
+    while ready := [*starting, *(node for node in there if node.can_go_on or node.has_ended)]:
         node = data.draw(st.sampled_from(ready))
-        if not node.waiting:
+        if node in starting:
+            starting.remove(node)
+            there.append(node)
+            scheduler.add_node_collection(node, collection)
+            scheduler.schedule()
+        elif node.has_ended:
             there.remove(node)
             if node in scheduler.nodes:  # one too many never was
-                scheduler.remove_node(node)
-            continue
-        index = node.waiting.pop(0)
-        ran.append(collection[index])
-        if is_alone(collection[index]):
-            assert not any(other.waiting for other in nodes if other is not node)
-        if node in scheduler.assigned_work:
+                assert scheduler.remove_node(node) is None
+        elif crashes and data.draw(st.booleans()):
+            crashes -= 1
+            there.remove(node)
+            ran.append(collection[node.waiting[0]])
+            assert scheduler.remove_node(node) == ran[-1]
+            starting.append(Worker(f"{node.gateway.id}'"))
+            scheduler.add_node(starting[-1])
+        else:
+            index = node.waiting.pop(0)
+            ran.append(collection[index])
+            others = [other for other in there if other is not node and other.waiting]
+            assert not (is_alone(ran[-1]) and others)
             scheduler.mark_test_complete(node, index)
         if scheduler.tests_finished:  # as xdist's session does
-            for other in nodes:
+            for other in (*there, *starting):
                 other.shutdown()
     assert sorted(ran) == sorted(collection)
-    assert [is_alone(test) for test in ran] == sorted(is_alone(test) for test in ran)
 
 
 def test_whatever_is_named_is_there() -> None:
