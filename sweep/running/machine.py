@@ -7,8 +7,7 @@ It knows no clock (time arrives in the event), no I/O, no engine and no TVM. Eac
                  |         |-> failed
     waiting/ready -> skipped (something it needs failed, or the run is ending)
 
-A cell is settled when all its goals are done, failed or skipped (`sweep.running.goals`), or when the admission says
-that it is not worth its work any more.
+A cell is settled when all its goals are (`sweep.running.goals`), or when the admission says that it is not worth more.
 """
 
 from __future__ import annotations
