@@ -98,12 +98,14 @@ class SideBySide(LoadScopeScheduling):
 
     def remove_node(self, node: WorkerController) -> str | None:
         """Take a worker out that has ended, or crashed, and give the test with which it did: that is not run again."""
-        units = self.assigned_work[node]
+        units, self.assigned_work[node] = self.assigned_work[node], {}
         crashed = next((test for unit in units.values() for test, is_done in unit.items() if not is_done), None)
         for unit in units.values():
             unit.update({test: True for test in unit if test == crashed})
-        self.assigned_work[node] = {scope: unit for scope, unit in units.items() if not all(unit.values())}
         super().remove_node(node)
+        self.workqueue.update({scope: unit for scope, unit in units.items() if not all(unit.values())})
+        if _ALONE in self.workqueue:
+            self.workqueue.move_to_end(_ALONE)
         self._look_for_the_last()
         return crashed
 

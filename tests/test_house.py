@@ -15,7 +15,6 @@ MOST_LINES = 300
 LONGER = {"planning/results.py": "the results of all kinds of stages, one class each, to be seen beside each other"}
 MOST_MODULES = 15
 """Of a folder that has no inner folder."""
-LARGER = {"api/commands": "a module a command"}
 COMMAND = {"cli", "api/commands"}
 """What a person writes, and what it does: a name in both is one command."""
 SAME_THING = {
@@ -35,14 +34,14 @@ SAME_THING = {
 
 def test_a_module_can_be_read_in_one_go() -> None:
     lines = {str(path): (PACKAGE / path).read_text(encoding="utf-8").count("\n") for path in MODULES}
-    assert {path for path, count in lines.items() if count > MOST_LINES} == LONGER.keys()
+    assert {path for path, count in lines.items() if count > MOST_LINES} <= LONGER.keys()
 
 
 def test_a_large_folder_has_inner_folders() -> None:
     modules = Counter(path.parent for path in MODULES if path.name != "__init__.py")
     parents = {path.parent.parent for path in MODULES}
     crowded = {str(folder) for folder, count in modules.items() if count > MOST_MODULES and folder not in parents}
-    assert crowded == LARGER.keys()
+    assert crowded == set()
 
 
 def test_a_name_means_one_thing_in_every_room() -> None:
@@ -51,4 +50,4 @@ def test_a_name_means_one_thing_in_every_room() -> None:
         if not path.name.startswith("__"):
             places[path.stem].add(path.parent.as_posix())
     several = {name: folders for name, folders in places.items() if len(folders) > 1 and folders != COMMAND}
-    assert several.keys() == SAME_THING.keys(), {name: several.get(name) for name in several.keys() ^ SAME_THING.keys()}
+    assert {name: folders for name, folders in several.items() if name not in SAME_THING} == {}
