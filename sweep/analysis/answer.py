@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.best_words import RETRY, counted, describe_best
+from sweep.analysis.bounds import Reading
 from sweep.analysis.over_all import describe_all
-from sweep.analysis.reading import Reading
 from sweep.analysis.results import Results
 from sweep.analysis.runtime_rows import group_key, has_compiled, is_compiled_row
 from sweep.analysis.standing import Best, best_cells

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from sweep.analysis.bounds import AT_LEAST, Reading
 from sweep.analysis.formatting import as_ms, as_times, plural, rounded_down, rounded_up
-from sweep.analysis.reading import AT_LEAST, Reading
 from sweep.analysis.results import NO_TUNER
 from sweep.analysis.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 from sweep.analysis.standing import Best, Standing

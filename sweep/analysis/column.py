@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sweep.analysis.bounds import Reading, bound_of
 from sweep.analysis.measurements import repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome
-from sweep.analysis.reading import Reading, bound_of
 from sweep.analysis.statistics import LatencySummary, summarise
 from sweep.analysis.tuning_rows import tuning_columns
 from sweep.planning.results import BuildResult, Measurement, TuneResult

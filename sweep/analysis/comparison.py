@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, significant
+from sweep.analysis.bounds import AT_LEAST, AT_MOST, EXACT, UPPER
+from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, rounded_down, significant
 from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
 from sweep.analysis.pairs import FIRST_LOOK, PairedComparison, compare_pairs
 from sweep.analysis.statistics import SAME_WITHIN, Comparison, Ratio, Verdict, judge, ratio, summarise
@@ -51,6 +52,7 @@ class CellComparison:
             "ratio": ratio.value,
             "ratio_ci_low": ratio.ci_low,
             "ratio_ci_high": ratio.ci_high,
+            "ratio_bound": self.ratio_bound,
             "took_turns": self.paired is not None or self.first.took_turns_with(self.second),
             "pairs": {
                 "measured": len(self.measured_more.pairs),
@@ -73,17 +75,31 @@ class CellComparison:
     def as_text(self) -> str:
         """For people."""
         ratio = self.found.ratio
-        interval = (
-            "" if ratio.ci_low is None or ratio.ci_high is None else f" [{ratio.ci_low:.3f}, {ratio.ci_high:.3f}]"
-        )
-        factor = as_times(max(ratio.value, 1 / ratio.value))
         said = _WORDS[self.found.verdict].format(first=self.first.name)
-        by = f", {factor}" if self.found.verdict in (Verdict.FASTER, Verdict.SLOWER) else ""
+        by = f", {self._factor()}" if self.found.verdict in (Verdict.FASTER, Verdict.SLOWER) else ""
         width = max(len(self.first.name), len(self.second.name))
         lines = [_line(cell, width) for cell in (self.first, self.second)]
-        lines.append(f"{'ratio':<{width}}  {significant(ratio.value, 4)}{interval}")
+        lines.append(f"{'ratio':<{width}}  {significant(ratio.value, 4)}{_interval(ratio)}")
         lines.append(f"{self.found.verdict}: {said}{by}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
+
+    @property
+    def ratio_bound(self) -> str | None:
+        """What is known of the ratio: exact; at_most its upper end, at_least its lower one; None where nothing is."""
+        bounds = (self.first.bound, self.second.bound)
+        if self.paired is not None or bounds == (EXACT, EXACT):
+            return EXACT
+        if bounds == (UPPER, EXACT):
+            return AT_MOST
+        return AT_LEAST if bounds == (EXACT, UPPER) else None
+
+    def _factor(self) -> str:
+        """How many times as fast; at least, where only an end of the ratio is known."""
+        ratio, end = self.found.ratio, {AT_MOST: self.found.ratio.ci_high, AT_LEAST: self.found.ratio.ci_low}
+        known = end.get(self.ratio_bound or "")
+        if known is None:
+            return as_times(max(ratio.value, 1 / ratio.value))
+        return f"at least {as_times(rounded_down(max(known, 1 / known)))}"
 
     @property
     def is_decided(self) -> bool:
@@ -116,7 +132,9 @@ class CellComparison:
     def _basis(self) -> Iterator[str]:
         """Which repeats the ratio is of."""
         for cell in (self.first, self.second) if self.paired is None else ():
-            if cell.disturbed:
+            if cell.disturbed and cell.bound == UPPER:
+                yield f"{cell.name} was slowed, so its times are the most that it takes: {cell.disturbed}"
+            elif cell.disturbed:
                 yield f"{cell.name} was disturbed, and is not compared by what the sweep measured: {cell.disturbed}"
         if self.measured_more.disturbed:
             yield f"{plural(self.measured_more.disturbed, 'pair')} of blocks measured later did not count: disturbed"
@@ -125,7 +143,7 @@ class CellComparison:
                 f"the ratio is of {plural(self.paired.used, 'pair')} of blocks measured in turns after the sweep, "
                 f"looked at {plural(self.paired.looks, 'time')}, its interval widened for that"
             )
-        elif self.found.ratio.ci_low is not None and not self.first.took_turns_with(self.second):
+        elif (self.found.ratio.ci_low or self.found.ratio.ci_high) and not self.first.took_turns_with(self.second):
             yield (
                 "they did not take turns: the interval allows for a drift of "
                 f"{as_percent(_drift(self.first, self.second)[0])} between them"
@@ -171,11 +189,18 @@ def compare_cells(
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
     found = ratio(first.run_secs, second.run_secs)
-    if first.disturbed or second.disturbed:
-        found = Ratio(found.value, None, None)
-    elif not first.took_turns_with(second):
+    if not first.took_turns_with(second):
         found = _with_drift(found, first, second)
-    return CellComparison(first, second, judge(found), more, None)
+    return CellComparison(first, second, judge(_as_far_as_known(found, first.bound, second.bound)), more, None)
+
+
+def _as_far_as_known(found: Ratio, first: str | None, second: str | None) -> Ratio:
+    """The ends of the interval that hold although something slowed one of the cells."""
+    if first == second == EXACT:
+        return found
+    low = found.ci_low if (first, second) == (EXACT, UPPER) else None
+    high = found.ci_high if (first, second) == (UPPER, EXACT) else None
+    return Ratio(found.value, low, high)
 
 
 def _with_drift(found: Ratio, first: MeasuredCell, second: MeasuredCell) -> Ratio:
@@ -191,6 +216,15 @@ def _drift(first: MeasuredCell, second: MeasuredCell) -> tuple[float, float]:
     """Between two measurements that did not take turns: the share, and by which factor the first had it slower."""
     factor = first.kernel_ms / second.kernel_ms if first.kernel_ms and second.kernel_ms else 1.0
     return max(factor, 1 / factor) * (1 + DRIFT) - 1, factor
+
+
+def _interval(ratio: Ratio) -> str:
+    """` [0.842, 0.851]`, with what is known of it; empty where neither end is."""
+    if ratio.ci_low is None and ratio.ci_high is None:
+        return ""
+    if ratio.ci_low is None:
+        return f", at most {ratio.ci_high:.3f}"
+    return f", at least {ratio.ci_low:.3f}" if ratio.ci_high is None else f" [{ratio.ci_low:.3f}, {ratio.ci_high:.3f}]"
 
 
 def _line(cell: MeasuredCell, width: int) -> str:

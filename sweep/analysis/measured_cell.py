@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from sweep.analysis.bounds import EXACT, bound_of_row
 from sweep.analysis.outcome import MEASURED
 from sweep.errors import StudyError
 
@@ -39,7 +40,9 @@ class MeasuredCell:
     kernel_ms: float | None
     """Median of the sentinel kernel around its repeats."""
     disturbed: str | None = None
-    """What disturbed its repeats, which then are not compared."""
+    """What disturbed its repeats."""
+    bound: str | None = EXACT
+    """What its repeats are: exact, upper where it can only have been slowed, None where they cannot be read."""
 
     @classmethod
     def of(cls, row: Row, repeats: Iterable[Row]) -> MeasuredCell:
@@ -67,6 +70,7 @@ class MeasuredCell:
             is_stable=row.get("is_stable"),
             kernel_ms=row.get("reference_kernel_ms"),
             disturbed=row["error"] if row["status"] == "tainted" else None,
+            bound=bound_of_row(row),
         )
 
     @property

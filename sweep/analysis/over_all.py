@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.best_words import configuration, open_words
+from sweep.analysis.bounds import Reading
 from sweep.analysis.formatting import as_times, plural
-from sweep.analysis.reading import Reading
 from sweep.analysis.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 from sweep.analysis.standing import Best, is_tuned
 

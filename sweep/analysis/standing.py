@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sweep.analysis.reading import Reading
+from sweep.analysis.bounds import Reading
 from sweep.analysis.runtime_rows import (
     GroupKey,
     RuntimeRatio,

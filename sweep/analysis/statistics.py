@@ -71,7 +71,10 @@ class LatencySummary:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """Median of one sample over the median of another, with its 99 % interval (None where a sample has one repeat)."""
+    """Median of one sample over the median of another, with its 99 % interval.
+
+    An end is None where it is not known: neither is where a sample has one repeat, one where a sample is but a bound.
+    """
 
     value: float
     ci_low: float | None
@@ -165,14 +168,14 @@ def compare(first: RunSecs, second: RunSecs, *, same_within: float = SAME_WITHIN
 
 def judge(found: Ratio, same_within: float = SAME_WITHIN) -> Comparison:
     """What a ratio's interval allows to be said."""
+    low, high = found.ci_low, found.ci_high
     verdict = Verdict.AMBIGUOUS
-    if found.ci_low is not None and found.ci_high is not None:
-        if 1 / (1 + same_within) <= found.ci_low and found.ci_high <= 1 + same_within:
-            verdict = Verdict.SAME
-        elif found.ci_high < 1:
-            verdict = Verdict.FASTER
-        elif found.ci_low > 1:
-            verdict = Verdict.SLOWER
+    if low is not None and high is not None and 1 / (1 + same_within) <= low and high <= 1 + same_within:
+        verdict = Verdict.SAME
+    elif high is not None and high < 1:
+        verdict = Verdict.FASTER
+    elif low is not None and low > 1:
+        verdict = Verdict.SLOWER
     return Comparison(found, verdict)
 
 

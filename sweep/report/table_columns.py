@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.best_words import untuned_note
+from sweep.analysis.bounds import AT_LEAST, AT_MOST
 from sweep.analysis.column import Column, Detail
 from sweep.analysis.columns import result_columns
 from sweep.analysis.formatting import as_ms, as_percent, as_times, rounded_down, rounded_up
-from sweep.analysis.reading import AT_LEAST, AT_MOST
 from sweep.analysis.results import NO_TUNER
 from sweep.analysis.runtime_rows import (
     GroupKey,

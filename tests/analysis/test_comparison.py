@@ -153,10 +153,40 @@ def test_what_was_disturbed_is_compared_by_later_pairs_alone() -> None:
     disturbed = cell(SLOW, "b", at=2.0, status="tainted", error="3 foreign threads wanted the cores")
     found = compare_cells(cell(), disturbed)
     assert found.found.verdict is Verdict.AMBIGUOUS
-    assert found.as_dict()["ratio_ci_low"] is None
-    assert "note: b was disturbed, and is not compared by what the sweep measured: 3 foreign" in found.as_text()
+    assert found.as_dict()["ratio_ci_high"] is None
+    assert found.as_dict()["ratio_bound"] == "at_least"
+    assert "note: b was slowed, so its times are the most that it takes: 3 foreign" in found.as_text()
 
     told = [pair(1.0e-3 + index * 1e-7, 1.2e-3) for index in range(5)]
     later = compare_cells(cell(), disturbed, more=PairedBlocks.of(told, "a", "b"))
     assert later.found.verdict is Verdict.FASTER
-    assert "was disturbed" not in later.as_text()
+    assert "was slowed" not in later.as_text()
+    assert later.as_dict()["ratio_bound"] == "exact"
+
+
+SLOWED = {"status": "tainted", "error": "the sentinel kernel was 33 % slower than its best on this device"}
+CLOCK = {"status": "tainted", "error": "the CPU's clock went from 2000 to 3000 MHz"}
+
+
+def test_what_was_slowed_and_is_faster_all_the_same_is_faster() -> None:
+    """As beside other work on a shared machine: tuned and slowed at 21.3 ms, untuned and clean at 383 ms."""
+    tuned, untuned = [21.3 * value for value in FAST], [383.0 * value for value in FAST]
+    found = compare_cells(cell(tuple(tuned), **SLOWED), cell(tuple(untuned), "b", at=600.0))
+    assert found.found.verdict is Verdict.FASTER
+    assert found.found.ratio.ci_low is None
+    assert found.ratio_bound == "at_most"
+    factor = float(found.as_text().split("a is faster, at least ")[1].split("x")[0])
+    assert 0.95 * 383 / 21.3 < factor <= 383 / 21.3
+    turned = compare_cells(cell(tuple(untuned), "b"), cell(tuple(tuned), at=600.0, **SLOWED))
+    assert (turned.found.verdict, turned.ratio_bound) == (Verdict.SLOWER, "at_least")
+    assert "b is slower, at least 17" in turned.as_text()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(SLOWED, SLOWED), (CLOCK, {}), ({}, CLOCK), ({}, SLOWED), (SLOWED, CLOCK)],
+    ids=["both slowed", "clock of the first", "clock of the second", "the slower one slowed", "neither"],
+)
+def test_what_the_bounds_do_not_tell_is_ambiguous(first: dict[str, str], second: dict[str, str]) -> None:
+    found = compare_cells(cell(FAST, **first), cell(SLOW, "b", at=2.0, **second))
+    assert found.found.verdict is Verdict.AMBIGUOUS

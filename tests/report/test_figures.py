@@ -10,7 +10,7 @@ import pytest
 from sweep.analysis.results import Results, derive
 from sweep.report.figures import Figure, figures
 from sweep.report.figures.scale import in_unit, ticks_between
-from tests.record.fixtures import sweep_outcome
+from tests.record.fixtures import sweep_outcome, tainted
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +78,23 @@ def test_times_stand_in_a_unit_that_fits(seconds: float, unit: str) -> None:
     per, name = in_unit(seconds)
     assert name == unit
     assert 0.5 <= seconds / per < 200
+
+
+def test_a_disturbed_cell_is_hatched_and_shows_what_it_takes_at_most(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, devices=("local-1",), troubles=False)
+    cells = [tainted(cell) if cell.cell.tuner == "xgb" else cell for cell in outcome.cells]
+    found = list(figures(derive(replace(outcome, cells=cells))))
+    bars = next(figure for figure in found if figure.section == "Latency")
+    names = list(bars.data[0]["y"])
+    shapes = dict(zip(names, bars.data[0]["marker"]["pattern"]["shape"], strict=True))
+    assert (shapes["xgb O3"], shapes["random O3"]) == ("/", "")
+    numbers = dict(zip(names, bars.data[-1]["text"], strict=True))
+    assert numbers["xgb O3"].strip("\u00a0").startswith("≤1.0")
+    assert not numbers["random O3"].strip("\u00a0").startswith("≤")
+    assert "what is hatched was disturbed" in bars.about
+    levels = next(figure for figure in found if figure.section == "Opt level x tuner")
+    assert any(text.startswith("≤1.0") for line in levels.data[0]["text"] for text in line)
+    speedups = next(figure for figure in found if figure.section == "Speed-up")
+    texts = {bar["name"]: bar["text"][0] for bar in speedups.data}
+    assert texts["xgb"].startswith("≥1")
+    assert texts["random"] == "4.76x"

@@ -16,9 +16,9 @@ import pytest
 
 import sweep
 from sweep.analysis.answer import answer
+from sweep.analysis.bounds import EXACT, Reading
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.ratios import Ratios
-from sweep.analysis.reading import EXACT, Reading
 from sweep.analysis.results import Results, Row, derive
 from sweep.analysis.standing import best_cells
 from sweep.api.session.table_cache import current_results

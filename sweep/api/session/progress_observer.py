@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.column import CellFacts
 from sweep.planning.kinds import STAGE_KINDS, place_of
 from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import Plan, Stage
@@ -54,6 +55,7 @@ class ProgressObserver:
             reason or "the run is ending",
             group=f"{outcome.cell.model} on {outcome.cell.device}",
             from_earlier_run=from_earlier_run,
+            reading=CellFacts.of(outcome).reading,
         )
 
     def tick(self, now: float) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.analysis.bounds import EXACT, UPPER, Reading
+from sweep.analysis.formatting import as_ms, rounded_up
 from sweep.analysis.runtime_rows import baseline_title, is_compiled_row, runtime_title
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, axis_of, value_in
@@ -19,6 +21,8 @@ __all__ = [
     "by_device",
     "configuration_label",
     "height_of",
+    "known_ms",
+    "known_text",
     "plain_layout",
     "tuner_colours",
     "values_beside",
@@ -84,6 +88,20 @@ def values_beside(x: Sequence[float], y: Sequence[str], texts: Sequence[str]) ->
         "hoverinfo": "skip",
         "showlegend": False,
     }
+
+
+def known_ms(row: Row) -> float:
+    """Median of a measured row; of one that something slowed, what it takes at most."""
+    reading = Reading.of(row)
+    return reading.high_ms if reading.bound == UPPER else float(row["latency_ms_median"])
+
+
+def known_text(row: Row) -> str:
+    """`3.36`, `≤17.8`; `(17.6)` where the number cannot be relied on."""
+    bound = Reading.of(row).bound
+    if bound == UPPER:
+        return f"≤{as_ms(rounded_up(known_ms(row)))}"
+    return as_ms(row["latency_ms_median"]) if bound == EXACT else f"({as_ms(row['latency_ms_median'])})"
 
 
 def by_device(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:

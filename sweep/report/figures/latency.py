@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.formatting import as_ms, as_times
+from sweep.analysis.bounds import Reading
+from sweep.analysis.formatting import as_times
 from sweep.analysis.runtime_rows import baseline_title, has_compiled, is_baseline, is_compiled_row
 from sweep.report.figures.figure import (
     BASELINE_COLOUR,
@@ -16,6 +17,8 @@ from sweep.report.figures.figure import (
     by_device,
     configuration_label,
     height_of,
+    known_ms,
+    known_text,
     plain_layout,
     values_beside,
 )
@@ -36,27 +39,33 @@ def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) ->
         if has_compiled(rows) and not has_compiled(shown):
             continue
         labels = [configuration_label(row, rows) for row in shown]
-        medians = [row["latency_ms_median"] for row in shown]
+        medians = [known_ms(row) for row in shown]
+        disturbed = sum(not Reading.of(row).is_exact for row in shown)
         bar = {
             "type": "bar",
             "orientation": "h",
             "y": labels,
             "x": medians,
-            "marker": {"color": [colours[tuner_name(row)] for row in shown]},
+            "marker": {
+                "color": [colours[tuner_name(row)] for row in shown],
+                "pattern": {"shape": ["" if Reading.of(row).is_exact else "/" for row in shown]},
+            },
             "error_x": _error_bars(shown),
             "customdata": [[row["cell_name"], as_times(row["speedup_vs_untuned"])] for row in shown],
             "hovertemplate": "%{customdata[0]}<br>%{x:.4g} ms<br>vs untuned %{customdata[1]}<extra></extra>",
         }
-        baseline = [row["latency_ms_median"] for row in measured if is_baseline(row) and not is_compiled_row(row)][:1]
+        others = [row for row in measured if is_baseline(row) and not is_compiled_row(row)]
+        baseline = [row["latency_ms_median"] for row in others if Reading.of(row).is_exact][:1]
         line = f"; the dashed line is {baseline_title(rows)}" if baseline else ""
         layout = plain_layout(len(shown), x="median latency (ms)", left=True)
         layout["xaxis"] |= {"rangemode": "tozero", "range": [0, max(medians) * 1.15], "autorange": False}
-        ends = [max(row["latency_ms_ci_high"] or 0.0, row["latency_ms_median"]) for row in shown]
-        numbers = values_beside(ends, labels, [as_ms(value) for value in medians])
+        ends = [max(row["latency_ms_ci_high"] or 0.0, ms) for row, ms in zip(shown, medians, strict=True)]
+        numbers = values_beside(ends, labels, [known_text(row) for row in shown])
+        hatched = "; what is hatched was disturbed, and takes at most what ≤ says" if disturbed else ""
         yield Figure(
             "Latency",
             f"{model} on {device}",
-            f"Shorter is faster; whiskers are 95 % intervals of the median{line}.",
+            f"Shorter is faster; whiskers are 95 % intervals of the median{line}{hatched}.",
             height_of(len(shown)),
             [bar, *(_line(x, labels) for x in baseline), numbers],
             layout,
@@ -101,7 +110,7 @@ def distributions(model: str, rows: Sequence[Row], repeats: Mapping[str, Sequenc
 
 def _error_bars(rows: Sequence[Row]) -> Mapping[str, Any]:
     def beyond(row: Row, end: str) -> float:
-        value = row[f"latency_ms_{end}"]
+        value = row[f"latency_ms_{end}"] if Reading.of(row).is_exact else None
         return 0.0 if value is None else abs(float(value - row["latency_ms_median"]))
 
     return {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sweep.analysis.formatting import as_ms
 from sweep.analysis.runtime_rows import is_compiled_row
-from sweep.report.figures.figure import HEAT, Figure, Row, by_device, plain_layout
+from sweep.report.figures.figure import HEAT, Figure, Row, by_device, known_ms, known_text, plain_layout
 from sweep.report.table_columns import tuner_name
 
 __all__ = ["heat_maps"]
@@ -27,13 +26,14 @@ def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
         known = [value for line in medians for value in line if value is not None]
         if not known:
             continue
+        texts = [[_heat_text(best.get((tuner, level))) for level in levels] for tuner in tuners]
         heat = {
             "type": "heatmap",
             "x": [f"O{level}" for level in levels],
             "y": tuners,
             # Ratios span orders of magnitude, and the interest is in the fast end.
             "z": [[None if v is None else min(v / min(known), 10.0) for v in line] for line in medians],
-            "text": [[_heat_text(best.get((tuner, level))) for level in levels] for tuner in tuners],
+            "text": texts,
             "texttemplate": "%{text}",
             "textfont": {"size": 13, "color": "#1c2430"},
             "hovertemplate": "%{y} at %{x}: %{text}<extra></extra>",
@@ -48,6 +48,8 @@ def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
         layout["xaxis"] |= {"type": "category", "showgrid": False}
         layout["yaxis"] |= {"type": "category", "showgrid": False}
         about = "Median in ms: the bluer, the nearer to the best of this map. Where other axes vary, the best of them."
+        if any("≤" in text for line in texts for text in line):
+            about += " Of what something slowed, ≤ is the most that it takes."
         yield Figure(
             "Opt level x tuner",
             f"{model} on {device}",
@@ -61,10 +63,10 @@ def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
 
 
 def _median(row: Row | None) -> float | None:
-    return None if row is None else row["latency_ms_median"]
+    return None if row is None or row["latency_ms_median"] is None else known_ms(row)
 
 
 def _heat_text(row: Row | None) -> str:
     if row is None:
         return ""
-    return str(row["status"]) if row["latency_ms_median"] is None else as_ms(row["latency_ms_median"])
+    return str(row["status"]) if row["latency_ms_median"] is None else known_text(row)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.formatting import as_times
+from sweep.analysis.bounds import AT_MOST, EXACT, BoundedRatio
+from sweep.analysis.formatting import as_times, rounded_down
 from sweep.analysis.results import NO_TUNER
-from sweep.analysis.runtime_rows import fastest_of_each, group_key, is_compiled_row, runtime_title
+from sweep.analysis.runtime_rows import fastest_of_each, group_key, is_compiled_row, leader_of, runtime_title
 from sweep.report.figures.figure import BASELINE_COLOUR, Figure, Row, plain_layout
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, value_in
@@ -37,39 +38,50 @@ def speedup_bars(rows: Sequence[Row], colours: Mapping[str, str]) -> Iterator[Fi
         yield _figure(name, here[:_PLACES_SHOWN], 1 - by, factors, colours, len(here))
 
 
-def _factors(rows: Sequence[Row]) -> dict[str, dict[Subject, float]]:
-    """By tuner and subject: of the least median."""
+def _factors(rows: Sequence[Row]) -> dict[str, dict[Subject, BoundedRatio]]:
+    """By tuner and subject: of the fastest cell, as far as is known."""
     differ = [axis for axis in axes_under() if axis.compared_within and varies(rows, axis.name)]
-    best: dict[str, dict[Subject, Row]] = {}
+    tuned: dict[str, dict[Subject, list[Row]]] = {}
     for row in rows:
-        if row["status"] == "done" and row["speedup_vs_untuned"] is not None and row["tuner"] != NO_TUNER:
+        if row["speedup_vs_untuned"] is not None and row["tuner"] != NO_TUNER and _bound(row) != AT_MOST:
             work = ", ".join(f"{axis.name} {value_in(row, axis.name)}" for axis in differ)
             subject = row["model"], row["device"], work
-            known = best.setdefault(tuner_name(row), {}).get(subject)
-            if known is None or row["latency_ms_median"] < known["latency_ms_median"]:
-                best[tuner_name(row)][subject] = row
+            tuned.setdefault(tuner_name(row), {}).setdefault(subject, []).append(row)
+    leaders = {
+        tuner: {subject: leader for subject, group in of_tuner.items() if (leader := leader_of(group)) is not None}
+        for tuner, of_tuner in tuned.items()
+    }
     fastest: dict[Subject, Row] = {}
-    for of_tuner in best.values():
+    for of_tuner in leaders.values():
         for subject, row in of_tuner.items():
-            if subject not in fastest or row["latency_ms_median"] < fastest[subject]["latency_ms_median"]:
+            is_first = subject not in fastest or row["latency_ms_median"] < fastest[subject]["latency_ms_median"]
+            if is_first and _bound(row) == EXACT:
                 fastest[subject] = row
     factors = {
-        tuner: {subject: float(row["speedup_vs_untuned"]) for subject, row in of_tuner.items()}
-        for tuner, of_tuner in best.items()
+        tuner: {subject: BoundedRatio(float(row["speedup_vs_untuned"]), _bound(row)) for subject, row in found.items()}
+        for tuner, found in leaders.items()
     }
     return factors | _runtime_factors(rows, fastest)
 
 
-def _runtime_factors(rows: Sequence[Row], fastest: Mapping[Subject, Row]) -> dict[str, dict[Subject, float]]:
+def _bound(row: Row) -> str:
+    return str(row.get("speedup_bound") or EXACT)
+
+
+def _text(factor: BoundedRatio) -> str:
+    return as_times(factor.value) if factor.bound == EXACT else f"≥{as_times(rounded_down(factor.value))}"
+
+
+def _runtime_factors(rows: Sequence[Row], fastest: Mapping[Subject, Row]) -> dict[str, dict[Subject, BoundedRatio]]:
     """The same of the other runtimes, by title. `fastest`: compiled and tuned, whose untuned cell they are held to."""
-    factors: dict[str, dict[Subject, float]] = {}
+    factors: dict[str, dict[Subject, BoundedRatio]] = {}
     of_each = fastest_of_each(rows)
     for subject, best in fastest.items():
         untuned_ms = best["speedup_vs_untuned"] * best["latency_ms_median"]
         for other in of_each[group_key(best)].values():
             if not is_compiled_row(other):
                 factor = float(untuned_ms / other["latency_ms_median"])
-                factors.setdefault(runtime_title(other), {})[subject] = factor
+                factors.setdefault(runtime_title(other), {})[subject] = BoundedRatio(factor, EXACT)
     return factors
 
 
@@ -77,7 +89,7 @@ def _figure(
     name: str,
     subjects: Sequence[Subject],
     named_by: int,
-    factors: Mapping[str, Mapping[Subject, float]],
+    factors: Mapping[str, Mapping[Subject, BoundedRatio]],
     colours: Mapping[str, str],
     of: int,
 ) -> Figure:
@@ -94,8 +106,8 @@ def _figure(
                 "orientation": "h",
                 "name": tuner,
                 "y": [labels[subject] for subject in shown],
-                "x": [of_tuner[subject] for subject in shown],
-                "text": [as_times(of_tuner[subject]) for subject in shown],
+                "x": [of_tuner[subject].value for subject in shown],
+                "text": [_text(of_tuner[subject]) for subject in shown],
                 "textposition": "outside",
                 "cliponaxis": False,
                 "marker": {"color": colours[tuner]},

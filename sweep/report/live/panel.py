@@ -8,9 +8,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sweep.analysis.formatting import as_duration, as_ms
+from sweep.analysis.formatting import as_duration, as_ms, rounded_up
 from sweep.report.live.pool_progress import PoolProgress, busy_words, failure_words, reached_words, spent_words
-from sweep.report.live.progress import Running, SweepProgress
+from sweep.report.live.progress import CellBest, Running, SweepProgress
 
 __all__ = ["panel"]
 
@@ -25,7 +25,7 @@ def panel(state: SweepProgress, heading: str, width: int, now: float) -> Rendera
     parts: list[RenderableType] = ["", Text(heading), Padding(bar, 0)]
     if state.best:
         shown = list(state.best.items())[:_BEST_SHOWN]
-        parts.append(_grid("best so far", [_best_row(group, best.cell_name, best.median_s) for group, best in shown]))
+        parts.append(_grid("best so far", [_best_row(group, best) for group, best in shown]))
         parts += _more(len(state.best) - _BEST_SHOWN)
     if state.pools:
         parts.append(Text("tuning", style="dim"))
@@ -59,8 +59,9 @@ def _grid(title: str, rows: list[tuple[str, ...]]) -> Table:
     return table
 
 
-def _best_row(group: str, name: str, median_s: float) -> tuple[str, ...]:
-    return group, f"{as_ms(median_s * 1e3)} ms", name
+def _best_row(group: str, best: CellBest) -> tuple[str, ...]:
+    ms = f"≤ {as_ms(rounded_up(best.median_s * 1e3))}" if best.is_upper else as_ms(best.median_s * 1e3)
+    return group, f"{ms} ms", best.cell_name
 
 
 def _running_row(attempt: Running, now: float) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.analysis.bounds import Reading, leading
 from sweep.report.live.pool_progress import PoolProgress, Rate
 
 __all__ = ["CellBest", "Running", "SweepProgress", "TimeLeft"]
@@ -25,6 +26,8 @@ class CellBest:
 
     cell_name: str
     median_s: float
+    """Of a disturbed one, which is named only where it is faster all the same, what it takes at most."""
+    is_upper: bool = False
 
 
 @dataclass(slots=True)
@@ -67,6 +70,8 @@ class SweepProgress:
         self.running: dict[str, Running] = {}
         self.best: dict[str, CellBest] = {}
         """By model and device."""
+        self._readings: defaultdict[str, dict[str, Reading]] = defaultdict(dict)
+        """Of each cell of a group, by its name."""
         self.pools: dict[str, PoolProgress] = {}
         """Those that tune now, by name."""
         self._rate = Rate(now)
@@ -100,16 +105,20 @@ class SweepProgress:
         else:
             self.stages_failed[kind] += 1
 
-    def cell_finished(self, cell_name: str, status: str, median_s: float | None, group: str, is_earlier: bool) -> None:
+    def cell_finished(self, cell_name: str, status: str, reading: Reading | None, group: str, is_earlier: bool) -> None:
         """A cell is settled. `group`: model and device, among which a best is kept."""
         self.cells[status] += 1
         self.cells_earlier += is_earlier
-        if (
-            status == "done"
-            and median_s is not None
-            and (group not in self.best or median_s < self.best[group].median_s)
-        ):
-            self.best[group] = CellBest(cell_name, median_s)
+        if reading is None or reading.bound is None:
+            return
+        known = self._readings[group]
+        known[cell_name] = reading
+        index = leading(list(known.values()))
+        if index is not None:
+            name = list(known)[index]
+            best = known[name]
+            ms = best.median_ms if best.is_exact else best.high_ms
+            self.best[group] = CellBest(name, ms / 1e3, not best.is_exact)
 
     def progress(self, info: Mapping[str, Any], now: float) -> None:
         """A tuner speaks: {label, trials, trials_total, valid, best_estimate_s, tasks, tasks_covered, failed, busy}."""

@@ -16,6 +16,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from sweep.analysis.bounds import EXACT, Reading
 from sweep.analysis.formatting import as_duration, as_ms, plural, significant
 from sweep.report.live.panel import panel
 from sweep.report.live.pool_progress import busy_words, failure_words, reached_words, spent_words
@@ -89,9 +90,12 @@ class ProgressView:
         *,
         group: str = "",
         from_earlier_run: bool = False,
+        reading: Reading | None = None,
     ) -> None:
-        """A cell is settled. `group`: its model and device, among which the best so far is shown."""
-        self.state.cell_finished(cell_name, status, median_s, group, from_earlier_run)
+        """A cell is settled. `group`: its model and device, among which the best so far is shown, by `reading`."""
+        if reading is None and status == "done" and median_s is not None:
+            reading = Reading(median_s * 1e3, median_s * 1e3, median_s * 1e3, EXACT)
+        self.state.cell_finished(cell_name, status, reading, group, from_earlier_run)
         if status == "done":
             if not from_earlier_run and self.state.total_cells <= _LINES_UP_TO_CELLS:
                 self._say(self._cell_line(cell_name, status, "" if median_s is None else f"{as_ms(median_s * 1e3)} ms"))

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from sweep.analysis.bounds import EXACT, UPPER, Reading
 from sweep.report.live.pool_progress import spent_words
 from sweep.report.live.progress import SweepProgress
 from sweep.report.live.progress_view import LiveProgress, PlainProgress, ProgressView, open_progress
@@ -64,6 +65,19 @@ def test_a_tainted_cell_tells_its_time_and_why_and_is_no_best(clock: Clock) -> N
     assert "tainted squeezenet none O0: 1.00 ms; 1 foreign thread wanted the cores" in stream.getvalue()
     assert view.state.best["squeezenet on local-1"].median_s == 4e-3
     assert "4/4 cells, 1 tainted, 1 failed" in view.summary(clock.now)
+
+
+def test_a_tainted_cell_that_is_faster_all_the_same_is_the_best_with_what_it_takes_at_most(clock: Clock) -> None:
+    view, stream = live(clock)
+    play(view, clock)
+    for name, high_ms in (("squeezenet xgb O3", 3.21), ("squeezenet random O1", 5.0), ("squeezenet ga O1", 3.5)):
+        reading = Reading(0.9 * high_ms, 0.0, high_ms, UPPER)
+        view.cell_finished(name, "tainted", 3e-3, "others took 30 %", group="squeezenet on local-1", reading=reading)
+    best = view.state.best["squeezenet on local-1"]
+    assert (best.cell_name, best.median_s, best.is_upper) == ("squeezenet xgb O3", pytest.approx(3.21e-3), True)
+    view.tick(clock.now + 10)
+    view.close()
+    assert "≤ 3.21 ms" in stream.getvalue()
 
 
 def test_plain_lines_tell_each_stage_cell_and_failure(clock: Clock) -> None:
@@ -243,8 +257,9 @@ def test_time_left_counts_what_ran_at_once_and_what_failed_cells_no_longer_need(
     for label in "ab":
         state.stage_done(label, "measure", 10.0)
     assert state.time_left(10.0).seconds == pytest.approx(10.0)  # type: ignore[union-attr]
-    state.cell_finished("a", "done", 1.0, "m", False)
-    state.cell_finished("b", "done", 1.0, "m", False)
+    exact = Reading(1.0, 1.0, 1.0, EXACT)
+    state.cell_finished("a", "done", exact, "m", False)
+    state.cell_finished("b", "done", exact, "m", False)
     state.cell_finished("c", "failed", None, "m", False)
     assert state.time_left(10.0).seconds == pytest.approx(5.0)  # type: ignore[union-attr]
 

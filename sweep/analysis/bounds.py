@@ -116,7 +116,7 @@ def bound_of(status: str, disturbances: Iterable[Disturbance]) -> str | None:
 
 def bound_of_row(row: Row) -> str | None:
     """The same of a row; of one from before there was the column, by the sentences that say what disturbed it."""
-    if row["latency_ms_median"] is None:
+    if row.get("latency_ms_median", 0.0) is None:
         return None
     if "latency_bound" in row:
         bound: str | None = row["latency_bound"]
