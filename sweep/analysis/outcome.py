@@ -76,3 +76,5 @@ class SweepOutcome:
     """The runtime that cells are compared with."""
     pairs: Sequence[Mapping[str, Any]] = ()
     """Blocks that were measured after the run, to compare two cells: `cells`, their ids, and `blocks`, one of each."""
+    worked_s: float | None = None
+    """Of all runs together, without the pauses between them."""

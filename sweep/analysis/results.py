@@ -44,6 +44,13 @@ class SweepSummary:
     """A row for each pool: trials, failures, seconds, and how busy its parts were (`sweep.analysis.tuning_rows`)."""
     mlflow_url: str = ""
     """Of the tracking server that mirrors it; empty where that is no server, which `sweep ui` then starts."""
+    worked_s: float | None = None
+    """Of all runs together, without the pauses between them. None in tables of earlier versions."""
+
+    @property
+    def took_s(self) -> float:
+        """How long the sweep took, as well as it is known."""
+        return self.ended_t - self.started_t if self.worked_s is None else self.worked_s
 
     def to_json(self) -> str:
         """As text that `from_json` reads back equal."""
@@ -84,6 +91,7 @@ def derive(
             question=outcome.question,
             started_t=outcome.started_t,
             ended_t=outcome.ended_t,
+            worked_s=outcome.worked_s,
             interrupted=outcome.interrupted,
             stage_counts={kind: dict(counts) for kind, counts in outcome.stage_counts.items()},
             stage_seconds=dict(outcome.stage_seconds),

@@ -74,6 +74,9 @@ def run_command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try again what failed for good, and what stayed tainted.")
     ] = False,
+    retry_tainted: Annotated[
+        bool, typer.Option("--retry-tainted", help="Measure again what stayed tainted, and nothing that failed.")
+    ] = False,
     warm_start: Annotated[
         list[Path] | None,
         typer.Option(
@@ -99,7 +102,9 @@ def run_command(
     if address is not None:
         loaded_cluster = _on_cluster(loaded_cluster, address)
     budget = loaded_study.budget if max_hours is None else replace(loaded_study.budget, hours=max_hours)
-    options = RunOptions.within(budget, fail_fast=fail_fast, retry_failed=retry_failed, only=only)
+    options = RunOptions.within(
+        budget, fail_fast=fail_fast, retry_failed=retry_failed, retry_tainted=retry_tainted, only=only
+    )
     how = _How(out, fresh, options, warm_start or (), log_json, as_json)
     return _run(loaded_study, loaded_cluster, how)
 

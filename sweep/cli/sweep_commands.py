@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,9 @@ from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, shown
 from sweep.cli.completion import formats
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
+
+if TYPE_CHECKING:
+    from sweep.api.commands.read import Standing
 
 __all__ = ["report_command", "status_command", "ui_command", "where_command"]
 
@@ -35,25 +39,41 @@ def status_command(
         while (now := standing(folder)).status == "running" and watch:
             if as_json:
                 typer.echo(json.dumps(now.as_dict()))
-            show(now.as_text())
+            show(now)
             time.sleep(every)
     typer.echo(json.dumps(now.as_dict(), indent=None if watch else 2) if as_json else now.as_text())
     return EXIT_DONE
 
 
 @contextmanager
-def _pane(*, is_live: bool) -> Iterator[Callable[[str], None]]:
-    """Draws a text over the one before it; nothing where there is no terminal to draw on."""
+def _pane(*, is_live: bool) -> Iterator[Callable[[Standing], None]]:
+    """Draws a standing over the one before it; where there is no terminal to draw on, a line for each that differs."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     console = Console()
-    if not (is_live and console.is_terminal):
-        yield lambda text: None
+    if not is_live:
+        yield lambda now: None
+        return
+    if not console.is_terminal:
+        yield _Lines().show
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield lambda text: live.update(Text(text), refresh=True)
+        yield lambda now: live.update(Text(now.as_text()), refresh=True)
+
+
+class _Lines:
+    """Prints a line where something has happened since the one before."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def show(self, now: Standing) -> None:
+        if (line := now.as_line()) != self._last:
+            self._last = line
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()  # a pipe would be told at the end
 
 
 def where_command(

@@ -54,7 +54,7 @@ def render_page(results: Results) -> str:
         answer=answer(results).splitlines(),
         counts=_counts(results),
         started=datetime.fromtimestamp(summary.started_t, UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        took=as_duration(summary.ended_t - summary.started_t),
+        took=as_duration(summary.took_s),
         cards=cards(best),
         best=best_table(best),
         # MLflow's own short address of a run, which leads to its experiment

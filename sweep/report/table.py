@@ -126,4 +126,4 @@ def time_line(results: Results) -> str:
     told = ", ".join(f"{kind} {as_duration(seconds)} ({as_percent(seconds / total)})" for kind, seconds in shares)
     counts = Counter(row["status"] for row in results.cells)
     cells = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return f"{cells} in {as_duration(summary.ended_t - summary.started_t)}; stages took {told}"
+    return f"{cells} in {as_duration(summary.took_s)}; stages took {told}"

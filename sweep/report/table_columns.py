@@ -142,7 +142,7 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         TableColumn(
             "status",
             lambda row: _status(row, marked),
-            keep=2,
+            keep=11,
             about="best: of its model on its device; so far: others may be faster, as the answer tells; faster: beyond "
             "doubt than the best undisturbed one; unstable: wide interval, or few repeats",
         ),

@@ -26,6 +26,8 @@ class RunOptions:
     """Skips cells by what others have come to; None: every cell is worth its work."""
     retry_failed: bool = False
     """Try stages again that failed for a reason that cannot have changed, and measure again what stayed tainted."""
+    retry_tainted: bool = False
+    """Measure again what stayed tainted, and leave failures as they are; `retry_failed` does both."""
     name: str = "run"
     """What the ledger calls this work. How a sweep stands is told by what is called a run."""
 

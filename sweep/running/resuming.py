@@ -22,6 +22,7 @@ def usable_results(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOpti
     A tuner that was cut short goes on; what was built and measured with its schedules follows it.
     """
     finished = ledger.state.done
+    is_taint_retried = options.retry_failed or options.retry_tainted
     newest: dict[str, float] = {}
     """Stage -> when the last tuning that it rests on ended, as a line of the ledger."""
     done = set()
@@ -30,7 +31,7 @@ def usable_results(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOpti
         one = finished.get(stage.id)
         if one is None:  # also where its line was destroyed: what was made with it stands
             continue
-        if one.seq < newest[stage.id] or (options.retry_failed and one.result.disturbances):
+        if one.seq < newest[stage.id] or (is_taint_retried and one.result.disturbances):
             continue
         if place_of(stage) is Place.TUNER:
             newest[stage.id] = math.inf if one.is_cut_short else one.seq

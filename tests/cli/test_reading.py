@@ -80,6 +80,20 @@ def test_status(finished: Path, sweep: Sweep) -> None:
     assert status["failures"] == {}
 
 
+def test_status_says_what_to_type_where_something_is_open() -> None:
+    from sweep.api.commands.read import Standing
+
+    ended = Standing("s", "failed", {"done": 1, "tainted": 2, "failed": 1}, {"measure": {"done": 3}}, {}, 0.0)
+    assert ended.as_text().splitlines()[-2:] == [
+        "  next: `sweep run STUDY --retry-tainted` measures 2 tainted cells again",
+        "  next: `sweep run STUDY --retry-failed` tries 1 failed cell again",
+    ]
+    killed = Standing("s", "lost", {"pending": 1}, {"measure": {"pending": 1}}, {}, 0.0)
+    assert killed.next_steps() == ["the same `sweep run` again does what is missing"]
+    assert Standing("s", "done", {"done": 1}, {}, {}, 0.0).next_steps() == []
+    assert Standing("s", "running", {"tainted": 1}, {}, {}, 0.0).next_steps() == []
+
+
 def test_report_as_a_table(finished: Path, sweep: Sweep) -> None:
     said = sweep("report", finished / "out")
 
@@ -243,4 +257,5 @@ def test_a_run_is_watched_to_its_end(form: list[str], tmp_path: Path, sweep: Swe
         assert told[-1] == "done"
         assert set(told[:-1]) == {"running"}
     else:
-        assert lines[0].startswith("s: done")
+        assert lines[0].startswith("s: running")  # once: nothing happened until the end
+        assert lines[1].startswith("s: done")

@@ -73,6 +73,19 @@ def test_no_line_leaves_the_terminal_and_the_median_always_stays(tmp_path: Path,
     assert "ONNX Runtime" in text
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_state_of_a_cell_is_never_the_column_that_is_dropped(tmp_path: Path, width: int) -> None:
+    lines = shown(tmp_path, width).splitlines()
+    assert next(line for line in lines if "median ms" in line).rstrip().endswith("status")
+    assert any(line.rstrip().endswith(("best", "best so far")) for line in lines)
+    assert any(line.rstrip().endswith("failed in tune") for line in lines)
+
+
+def test_the_pauses_between_runs_are_not_counted(tmp_path: Path) -> None:
+    results = derive(replace(sweep_outcome(tmp_path), worked_s=61.0))
+    assert "1 skipped in 1 min 01 s; stages took" in time_line(results)
+
+
 def test_the_answer_failures_and_times_follow(tmp_path: Path) -> None:
     text = " ".join(shown(tmp_path).split())
     assert "still 2.11x slower than ONNX Runtime; open: 1 failed" in text

@@ -175,6 +175,26 @@ def test_a_tainted_measurement_stands_until_it_is_asked_for_again(tmp_path: Path
     assert cell_outcome(plan, plan.cells[0], read_ledger(tmp_path)).status == "done"
 
 
+def test_tainted_measurements_alone_can_be_asked_for_again(tmp_path: Path) -> None:
+    plan = plan_of(
+        [stage("i", "import"), *(stage(name, "measure", "i", device="d0") for name in ("bad", "dirty", "clean"))],
+        ["bad", "dirty", "clean"],
+    )
+
+    def answer(attempt: Attempt) -> Report:
+        if attempt.stage.id == "bad":
+            return failed(attempt)
+        if attempt.stage.id == "dirty":
+            return Done("dirty", attempt.number, marked(attempt.stage, tainted=["others took the cores"]), 1.0, "w")
+        return done(attempt)
+
+    assert run(tmp_path, ChosenEngine(answer), plan)[0] == "failed"
+    asked = ChosenEngine(done)
+    assert run(tmp_path, asked, plan, retry_tainted=True)[0] == "failed"
+    assert asked.started == [("dirty", 2)]
+    assert read_ledger(tmp_path).failed.keys() == {"bad"}
+
+
 def test_ctrl_c_keeps_what_is_done_and_the_next_run_goes_on(tmp_path: Path) -> None:
     first = ChosenEngine(lambda a: KeyboardInterrupt() if a.stage.id == "t2" else done(a))
     assert run(tmp_path, first)[0] == "interrupted"

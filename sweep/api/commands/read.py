@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.formatting import plural
 from sweep.analysis.outcome import SweepOutcome
 from sweep.api.session.claim import check, default_sweep_dir
 from sweep.api.session.table_cache import refresh
@@ -166,6 +167,24 @@ class Standing:
         """For JSON."""
         return asdict(self)
 
+    def as_line(self) -> str:
+        """For people who read a log: the same line where nothing has happened since."""
+        cells = ", ".join(f"{count} {name}" for name, count in self.cells.items() if count)
+        ended = sum(counts.get("done", 0) + counts.get("failed", 0) for counts in self.stages.values())
+        total = sum(sum(counts.values()) for counts in self.stages.values())
+        return f"{self.study}: {self.status}; {cells}; {ended}/{total} stages"
+
+    def next_steps(self) -> list[str]:
+        """What to type where cells are open, and what it does."""
+        steps = []
+        if self.status in ("interrupted", "lost", "stopped"):
+            steps.append("the same `sweep run` again does what is missing")
+        if self.status != "running" and (tainted := self.cells.get("tainted")):
+            steps.append(f"`sweep run STUDY --retry-tainted` measures {plural(tainted, 'tainted cell')} again")
+        if self.status != "running" and (failed := self.cells.get("failed")):
+            steps.append(f"`sweep run STUDY --retry-failed` tries {plural(failed, 'failed cell')} again")
+        return steps
+
     def as_text(self) -> str:
         """For people."""
         cells = ", ".join(f"{count} {name}" for name, count in self.cells.items() if count)
@@ -174,6 +193,7 @@ class Standing:
             shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
             lines.append(f"  {kind:<8} {shown}")
         lines.extend(f"  failed: {label}: {reason}" for label, reason in self.failures.items())
+        lines.extend(f"  next: {step}" for step in self.next_steps())
         return "\n".join(lines)
 
 

@@ -248,7 +248,8 @@ def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
     view, plan = request.view, request.plan
     say = (lambda text: None) if view is None else view.console.print
     watchers = (*request.watchers, *watchers_of(request.cluster, say))
-    shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger)]
+    usable = usable_results(plan, ledger, request.sweep_dir, request.options)
+    shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger, usable)]
     return [*shown, *(watch(plan, ledger) for watch in watchers)]
 
 

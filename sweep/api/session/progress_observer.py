@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.column import CellFacts
@@ -23,10 +23,12 @@ __all__ = ["ProgressObserver"]
 class ProgressObserver:
     """Passes what happens in a run on to the progress view."""
 
-    def __init__(self, view: ProgressView, plan: Plan, ledger: Ledger) -> None:
+    def __init__(self, view: ProgressView, plan: Plan, ledger: Ledger, usable: Container[str] | None = None) -> None:
+        """usable: ids of the stages that this run will not do again; None: all that are done."""
         self._view, self._plan, self._ledger = view, plan, ledger
         self._pools = _pool_names(plan)
-        kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in ledger.state.done)
+        done = ledger.state.done if usable is None else usable
+        kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in done)
         view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in STAGE_KINDS.names() if kinds[kind]})
 
     def attempt_started(self, stage: Stage, attempt: int) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from sweep.analysis.formatting import as_duration, plural
+from sweep.report.live.pool_progress import LEAST_TOLD_S
 
 __all__ = ["OverlayView"]
 
@@ -79,7 +80,8 @@ class OverlayView:
         took_s, ended, total = self._clock() - self._begun, self._ended.total(), self._total.total()
         told = f"{ended:,}/{total:,} {self._what}"
         told += f", {self._failures.total()} failed" if self._failures else ""
-        left = f", about {as_duration(took_s / ended * (total - ended))} left" if 0 < ended < total else ""
+        left_s = took_s / ended * (total - ended) if ended > 0 else 0.0
+        left = f", about {as_duration(left_s)} left" if left_s >= LEAST_TOLD_S else ""
         return f"{told}, {as_duration(took_s)} so far{left}"
 
     def _close(self) -> None:

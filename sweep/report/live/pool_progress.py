@@ -14,6 +14,7 @@ from typing import Any
 from sweep.analysis.formatting import as_duration, as_ms, as_percent, plural, significant
 
 __all__ = [
+    "LEAST_TOLD_S",
     "PARTS",
     "RATE_WINDOW_S",
     "PoolProgress",
@@ -26,6 +27,8 @@ __all__ = [
 
 RATE_WINDOW_S = 30.0
 _ESTIMATES_SHOWN = 3
+LEAST_TOLD_S = 0.05
+"""Less would be shown as `0.0 s left`: what is due any moment, or later than was thought."""
 PARTS = ("search", "build", "device")
 """Of a pool, in the order of the work."""
 
@@ -112,7 +115,8 @@ def spent_words(pool: PoolProgress, now: float) -> str:
     total = 0 if is_timed else pool.sum("trials_total")
     told = [f"{pool.sum('trials'):,}{f'/{total:,}' if total else ''} trials"] if pool.said else ["no trial yet"]
     told += [f"{significant(rate, 2)} trials/s"] if rate else []
-    told += [f"{as_duration(max(0.0, pool.ends_t - now))} left"] if is_timed and pool.ends_t is not None else []
+    left_s = pool.ends_t - now if is_timed and pool.ends_t is not None else 0.0
+    told += [f"{as_duration(left_s)} left"] if left_s >= LEAST_TOLD_S else []
     return f"{name}: {', '.join(told)}"
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 from sweep.analysis.bounds import EXACT, Reading
 from sweep.analysis.formatting import as_duration, as_ms, plural, significant
 from sweep.report.live.panel import panel
-from sweep.report.live.pool_progress import busy_words, failure_words, reached_words, spent_words
+from sweep.report.live.pool_progress import LEAST_TOLD_S, busy_words, failure_words, reached_words, spent_words
 from sweep.report.live.progress import SweepProgress
 
 __all__ = ["LiveProgress", "PlainProgress", "ProgressView", "open_progress"]
@@ -61,8 +61,9 @@ class ProgressView:
         kinds = ", ".join(f"{count} {kind}" for kind, count in stages_by_kind.items())
         self._say(
             Text(
-                f"{plural(total_cells, 'cell')} to measure in {plural(sum(stages_by_kind.values()), 'stage')}"
-                f" ({kinds})",
+                f"{plural(total_cells, 'cell')} to measure in {plural(sum(stages_by_kind.values()), 'stage')} ({kinds})"
+                if kinds
+                else f"{plural(total_cells, 'cell')}, and no stage that is missing",
                 style="dim",
             )
         )
@@ -136,7 +137,7 @@ class ProgressView:
         told += [f"{significant(rate, 2)} trials/s"] if rate else []
         told.append(f"{as_duration(now - state.started_t)} so far")
         left = state.time_left(now)
-        if left is not None and state.settled < state.total_cells:
+        if left is not None and left.seconds >= LEAST_TOLD_S and state.settled < state.total_cells:
             told.append(f"{'at least' if left.is_lower_bound else 'about'} {as_duration(left.seconds)} left")
         return ", ".join(told)
 

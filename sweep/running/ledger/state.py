@@ -56,6 +56,10 @@ class FailedStage:
     """For a cell that had no more time: the limit that it had."""
 
 
+_AFTER_A_PAUSE = ("run_started", "overlay_started", "pair_measured")
+"""Events before which nobody was at work on the study."""
+
+
 @dataclass(slots=True)
 class LedgerState:
     """The fold of all events."""
@@ -69,6 +73,8 @@ class LedgerState:
     runs: int = 0
     first_t: float | None = None
     last_t: float | None = None
+    worked_s: float = 0.0
+    """From the start of each run to its last event, together: the pauses between runs are not in it."""
     last_status: str | None = None
     """How the last run ended; None while it runs, or when it was killed."""
     stopped: str | None = None
@@ -91,6 +97,8 @@ class LedgerState:
     def apply(self, line: Mapping[str, Any], offset: int = 0) -> None:
         """Take one event. `offset`: where its line begins in the file."""
         self.seq, t = line["seq"], line["t"]
+        if self.last_t is not None and line["event"] not in _AFTER_A_PAUSE:
+            self.worked_s += max(0.0, t - self.last_t)  # a clock may have been set back
         self.first_t, self.last_t = self.first_t if self.first_t is not None else t, t
         match line["event"]:
             case "run_started":

@@ -88,6 +88,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         conditions=state.conditions,
         baseline=plan.baseline,
         pairs=tuple(state.pairs),
+        worked_s=state.worked_s,
     )
 
 

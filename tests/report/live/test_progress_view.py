@@ -104,6 +104,26 @@ def test_plain_summary_comes_at_most_every_ten_seconds(clock: Clock) -> None:
     assert stream.getvalue().count("so far  0/4 cells") == 4
 
 
+def test_what_is_due_any_moment_is_not_said_to_take_no_time(clock: Clock) -> None:
+    view, _ = plain(clock)
+    view.plan_ready(2, {"measure": 2})
+    view.attempt_started("measure a", "measure")
+    clock.now += 2
+    view.stage_done("measure a", "measure", 2.0)
+    view.cell_finished("a", "done", 1e-3, None)
+    view.attempt_started("measure b", "measure")
+    clock.now += 1
+    assert "about 1.0 s left" in view.summary(clock.now)
+    clock.now += 5  # longer than the first took
+    assert "left" not in view.summary(clock.now)
+
+
+def test_where_no_stage_is_missing_none_is_counted(clock: Clock) -> None:
+    view, stream = plain(clock)
+    view.plan_ready(2, {})
+    assert stream.getvalue() == "2 cells, and no stage that is missing\n"
+
+
 def test_plain_output_has_no_control_codes(clock: Clock) -> None:
     view, stream = plain(clock)
     play(view, clock)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sweep.errors import LedgerError
 from sweep.planning.results import BuildResult
 from sweep.running.ledger.ledger import Ledger, is_held, read_ledger
+from sweep.running.ledger.state import LedgerState
 from sweep.running.ledger.tail import LedgerTail
 from sweep.running.signals import OrderlyEnd
 
@@ -46,6 +47,26 @@ def test_state_survives_reopening(tmp_path: Path) -> None:
         ledger.append("run_started", conditions={})
         assert ledger.state.seq == 7
     assert read_ledger(tmp_path).seq == 7
+
+
+def test_the_pauses_between_runs_are_no_work(tmp_path: Path) -> None:
+    """The second run was killed: its last line ends it. A clock that was set back takes nothing away."""
+    story = [
+        ("run_started", 100.0),
+        ("attempt_started", 110.0),
+        ("run_ended", 130.0),
+        ("run_started", 10_000.0),
+        ("attempt_started", 10_005.0),
+        ("run_started", 20_000.0),
+        ("attempt_started", 19_000.0),
+        ("run_ended", 19_002.0),
+        ("pair_measured", 50_000.0),
+    ]
+    state = LedgerState()
+    for seq, (event, t) in enumerate(story, 1):
+        line = {"seq": seq, "t": t, "event": event, "stage": "a", "attempt": 1, "status": "done"}
+        state.apply({**line, "cells": ["a", "b"], "blocks": []})
+    assert state.worked_s == 30.0 + 5.0 + 2.0
 
 
 def test_a_success_after_a_failure_clears_it(tmp_path: Path) -> None:
