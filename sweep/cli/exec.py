@@ -17,8 +17,8 @@ def exec_command(
     what: Annotated[
         Path,
         typer.Argument(
-            metavar="ARTIFACT_OR_LOG",
-            help="Folder artifacts/build/ID or records/TARGET/TUNER-DEVICE of a sweep; see `sweep where`.",
+            metavar="WHAT",
+            help="A bundle, or artifacts/build/ID or records/TARGET/TUNER-DEVICE of a sweep; see `sweep where`.",
             show_default=False,
         ),
     ],
@@ -26,7 +26,7 @@ def exec_command(
     cluster: ClusterOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Measure a compiled cell on another device, or compile a tuning log for it and measure that.
+    """Measure a compiled cell, or a bundle of one, on another device, or compile a tuning log for it and measure that.
 
     Example: sweep exec sweeps/squeezenet/artifacts/build/0123456789abcdef --key here
     """

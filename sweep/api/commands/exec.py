@@ -1,9 +1,10 @@
-"""A compiled cell, or a tuning log that is compiled first, measured on another device than it was made for."""
+"""A compiled cell, a bundle of one, or a tuning log that is compiled first, measured on another device."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from sweep.analysis.formatting import as_bytes, as_latency
 from sweep.analysis.measurements import repeats_of
 from sweep.analysis.statistics import summarise
+from sweep.api.bundles.laid_out import laid_out
+from sweep.api.bundles.reading import is_bundle
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError
@@ -27,7 +30,7 @@ from sweep.study.spec import NATIVE, TVM, Cell, Measure, Target
 
 __all__ = ["Executed", "execute"]
 
-_ALLOWED = "a folder of artifacts/build or of records below a sweep directory"
+_ALLOWED = "a folder of artifacts/build or of records below a sweep directory, or a bundle of `sweep export`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +76,24 @@ class Executed:
 def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | None = None) -> Executed:
     """Measure an artifact, or compile a log for the device and measure that; kept in `exec.jsonl` of its sweep.
 
-    what: `artifacts/build/ID`, or `records/TARGET/TUNER-DEVICE`, of a sweep directory. The output is compared with
-    the expected one of the sweep's own import.
+    what: `artifacts/build/ID`, or `records/TARGET/TUNER-DEVICE`, of a sweep directory, or a bundle, of which nothing is
+    kept. The output is compared with the expected one of the sweep's own import, or of the bundle.
 
     Raises:
         StudyError: there is no such thing or device, or the code cannot run on it.
         SweepError: compiling or measuring failed.
     """
     device = device_of(cluster, key, "--key")
-    made = _find(Path(what))
     alone = replace(cluster, devices=(device,), engine="inline")
+    if is_bundle(Path(what)):
+        return _execute_bundle(Path(what), device, alone, measure or Measure())
+    made = _find(Path(what))
     if isinstance(made.of, BuildResult):
         check_fit(json.loads(made.of.target_json or "{}"), device, "--key")
     with EngineSession(alone, made.sweep_dir) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
-        measured = _measure(engine, made, device, built, measure or Measure())
+        options = measure_options(TVM, made.cell.precision, device, (measure or Measure()).options)
+        measured = _measure(engine, options, made.imported, built, device)
     done = Executed(str(what), key, made.cell.name, measured, made.sweep_dir / built.folder() / "lib.so")
     append_line(SweepDir(made.sweep_dir).executions, json.dumps({"t": time.time(), **done.as_dict()}))
     return done
@@ -129,6 +135,18 @@ def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -
     return perform_stage(engine, "build", BuildResult, options, inputs, device)
 
 
-def _measure(engine: Engine, made: _Made, device: Device, built: BuildResult, measure: Measure) -> Measurement:
-    options = measure_options(TVM, made.cell.precision, device, measure.options)
-    return perform_stage(engine, "measure", Measurement, options, {"import": made.imported, "build": built}, device)
+def _execute_bundle(path: Path, device: Device, alone: Cluster, measure: Measure) -> Executed:
+    with laid_out(path) as bundle:
+        check_fit(bundle.manifest["target"], device, "--key")
+        options = measure_options(TVM, bundle.manifest["axes"]["precision"], device, measure.options)
+        options |= {"threshold": bundle.manifest["tolerance"]}  # what the bundle was checked with is what holds for it
+        with EngineSession(alone, bundle.sweep_dir) as engine:
+            measured = _measure(engine, options, bundle.imported, bundle.built, device)
+    library = path if path.suffix == ".zip" else path / bundle.manifest["library"]
+    return Executed(str(path), device.key, bundle.manifest["chosen"]["cell"], measured, library)
+
+
+def _measure(
+    engine: Engine, options: Mapping[str, Any], imported: StageResult, built: BuildResult, device: Device
+) -> Measurement:
+    return perform_stage(engine, "measure", Measurement, options, {"import": imported, "build": built}, device)

@@ -1,0 +1,142 @@
+"""Bundles of a real sweep: run in Python where nothing of this package can be imported, in C++, and on a device."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import sweep
+from tests.end_to_end.conftest import Finished
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
+
+BLOCKED = """
+import runpy, sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in "sweep onnx onnxruntime psutil tornado cloudpickle scipy mlflow".split():
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocker())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Leaves what `pip install apache-tvm numpy` gives."""
+
+
+@pytest.fixture(scope="module")
+def swept(finished_inline: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy: reading a sweep may write its tables anew."""
+    return Path(shutil.copytree(finished_inline.out, tmp_path_factory.mktemp("export") / "out"))
+
+
+@pytest.fixture(scope="module")
+def bundle(swept: Path) -> Path:
+    out = swept.parent / "bundle"
+    sweep.export(swept, "random O3", out=out)
+    return out
+
+
+def run_py(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-I", "-c", BLOCKED, str(folder / "run.py"), *arguments]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, timeout=300)
+
+
+def numbers(said: str) -> list[float]:
+    """The first values of output 0, as both programs print them."""
+    (line,) = [line for line in said.splitlines() if line.startswith("output 0:")]
+    return [float(word) for word in line.rpartition(": ")[2].removesuffix(" ...").split()]
+
+
+def test_it_runs_where_nothing_of_this_package_is(bundle: Path) -> None:
+    done = run_py(bundle)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^output agrees, [\d.e-]+ ms$", done.stdout, re.MULTILINE)
+    with np.load(bundle / "expected.npz") as stored:
+        assert numbers(done.stdout) == pytest.approx(stored["output_0"].ravel()[:5].tolist(), rel=1e-2, abs=1e-3)
+
+
+def test_other_inputs_give_other_outputs(bundle: Path, tmp_path: Path) -> None:
+    mine, out = tmp_path / "mine.npz", tmp_path / "out.npz"
+    np.savez(mine, x=np.zeros((1, 3, 8, 8), "float32"))
+    done = run_py(bundle, "--input", str(mine), "--output", str(out), "--repeat", "1")
+    assert done.returncode == 0, done.stderr
+    assert "output not compared, " in done.stdout
+    with np.load(out) as stored:
+        assert not stored["output_0"].any()
+    np.savez(mine, x=np.zeros((2, 3, 8, 8), "float32"))
+    refused = run_py(bundle, "--input", str(mine))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == "run.py: input x has shape [2, 3, 8, 8]; it takes [1, 3, 8, 8]\n"
+
+
+def test_an_output_that_differs_is_told(bundle: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    np.savez(other / "expected.npz", output_0=np.zeros((1, 10), "float32"))
+    del manifest["files"]["inputs.npz"]
+    manifest["files"]["expected.npz"] = sha256(other / "expected.npz")
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    done = run_py(other, "--repeat", "1")
+    assert done.returncode == 1
+    assert "output DIFFERS by up to " in done.stdout
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_the_program_in_cpp_prints_the_same(bundle: Path, tmp_path: Path) -> None:
+    python = f"-DPython_EXECUTABLE={sys.executable}"
+    for command in (["cmake", "-S", bundle, "-B", tmp_path, python], ["cmake", "--build", tmp_path]):
+        made = subprocess.run(command, capture_output=True, text=True)
+        assert made.returncode == 0, made.stdout + made.stderr
+    done = subprocess.run([tmp_path / "main", bundle], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^output agrees, [\d.e-]+ ms$", done.stdout, re.MULTILINE)
+    assert numbers(done.stdout) == numbers(run_py(bundle, "--repeat", "1").stdout)
+
+
+@pytest.mark.parametrize("form", [pytest.param("folder", marks=pytest.mark.slow), "zip"])
+def test_a_device_measures_a_bundle(finished_inline: Finished, bundle: Path, swept: Path, form: str) -> None:
+    what = bundle
+    if form == "zip":
+        what = swept.parent / "net.zip"
+        sweep.export(swept, "random O3", out=what)
+    ended = finished_inline.place.call("exec", str(what), "--key", "here", "--cluster", "cluster.yaml", "--json")
+    assert ended.code == 0, ended.err
+    told: dict[str, Any] = json.loads(ended.out)
+    assert told["cell"] == json.loads((bundle / "manifest.json").read_text())["chosen"]["cell"]
+    assert len(told["run_secs"]) >= 10
+    assert told["output_max_abs_diff"] < 1e-3
+
+
+def test_a_damaged_bundle_is_not_measured(finished_inline: Finished, bundle: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    (other / "lib.so").write_bytes(b"no library")
+    (tmp_path / "bad.zip").write_bytes(b"PK")
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as archive:
+        archive.writestr("letter.txt", "dear")
+    newer = Path(shutil.copytree(bundle, tmp_path / "newer"))
+    manifest = json.loads((newer / "manifest.json").read_text())
+    (newer / "manifest.json").write_text(json.dumps(manifest | {"version": 9}))
+    for what, says in {
+        other: "lib.so: is damaged: its sha256 is not that of manifest.json",
+        tmp_path / "bad.zip": "WHAT: cannot be read: File is not a zip file",
+        tmp_path / "none.zip": "WHAT: has no manifest.json that can be read",
+        newer: "version: is a bundle of another version (got 9); allowed: version 1",
+    }.items():
+        ended = finished_inline.place.call("exec", str(what), "--key", "here", "--cluster", "cluster.yaml")
+        assert (ended.code, ended.out) == (2, "")
+        assert says in ended.err
+        assert ended.err.count("\n") == 1
