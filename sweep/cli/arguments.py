@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweep.cli.completion import DEFAULT_CLUSTER, device_keys, selections
+from sweep.cli.completion import device_keys, selections
 from sweep.errors import StudyError
+from sweep.study.cluster.cluster import DEFAULT_FILE
 from sweep.suggestions import listed
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from sweep.study.spec import Study
 
 __all__ = [
-    "DEFAULT_CLUSTER",
     "EXIT_BAD_INPUT",
     "EXIT_DONE",
     "EXIT_FAILED",
@@ -67,7 +67,7 @@ OutOption = Annotated[
         help="Sweep directory, or a URI to keep it at; default sweeps/<study>.",
     ),
 ]
-_CLUSTER_HELP = f"Cluster file (YAML); default {DEFAULT_CLUSTER}, or without it one device on this machine."
+_CLUSTER_HELP = f"Cluster file (YAML); default {DEFAULT_FILE}, or without it one device on this machine."
 ClusterArgument = Annotated[Path | None, typer.Argument(metavar="CLUSTER", help=_CLUSTER_HELP)]
 ClusterOption = Annotated[Path | None, typer.Option("--cluster", "-c", help=_CLUSTER_HELP)]
 KeyOption = Annotated[
@@ -104,12 +104,12 @@ def load_cluster(path: Path | None) -> Cluster:
     """
     from sweep.study import gate
 
-    if path is not None or DEFAULT_CLUSTER.exists():
-        return gate.load_cluster(path or DEFAULT_CLUSTER)
+    if path is not None or DEFAULT_FILE.exists():
+        return gate.load_cluster(path or DEFAULT_FILE)
     cluster = gate.local_cluster()
     (device,) = cluster.devices
     where = f"this machine is the only device: `{device.key}`, on core {device.cores[0]}"
-    typer.echo(f"sweep: note: there is no {DEFAULT_CLUSTER}, so {where}", err=True)
+    typer.echo(f"sweep: note: there is no {DEFAULT_FILE}, so {where}", err=True)
     return cluster
 
 

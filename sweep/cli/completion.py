@@ -7,11 +7,9 @@ from pathlib import Path
 import typer
 
 from sweep.errors import SweepError
+from sweep.study.cluster.cluster import DEFAULT_FILE
 
-__all__ = ["DEFAULT_CLUSTER", "device_keys", "formats", "selections"]
-
-DEFAULT_CLUSTER = Path("clusters/local.yaml")
-"""The cluster file of a line that names none; where there is no such file, one local device is taken."""
+__all__ = ["device_keys", "formats", "selections"]
 
 
 def device_keys(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -19,7 +17,7 @@ def device_keys(ctx: typer.Context, incomplete: str) -> list[str]:
     from sweep.study.gate import load_cluster, local_cluster
 
     named = ctx.params.get("cluster")
-    path = Path(named or DEFAULT_CLUSTER)
+    path = Path(named or DEFAULT_FILE)
     try:
         cluster = load_cluster(path) if named or path.exists() else local_cluster()
     except SweepError:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from json import dumps
 
+from sweep.doctor.cluster_checks import check_cluster
 from sweep.doctor.compiler_checks import check_compiler, check_tvm
 from sweep.doctor.farm_checks import check_leftovers, check_tracker
 from sweep.doctor.finding import Finding
@@ -14,7 +15,16 @@ from sweep.doctor.package_checks import check_packages, check_python
 
 __all__ = ["diagnose", "run_doctor", "to_json"]
 
-CHECKS = (check_python, check_packages, check_compiler, check_tvm, check_machine, check_tracker, check_leftovers)
+CHECKS = (
+    check_python,
+    check_packages,
+    check_compiler,
+    check_tvm,
+    check_machine,
+    check_cluster,
+    check_tracker,
+    check_leftovers,
+)
 MARKS = {True: ("ok", "green"), None: ("note", "yellow"), False: ("WRONG", "bold red")}
 
 

@@ -16,17 +16,17 @@ from sweep.api.written_studies.init_texts import CLUSTER, STUDY
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
 from sweep.study.cluster import host
+from sweep.study.cluster.cluster import DEFAULT_FILE
 from sweep.study.importers.importer import HeaderReader, ModelInput
 from sweep.study.importers.importer_registry import importer_named, is_path
 from sweep.study.model_file import read_model
 from sweep.study.spec import Model
 
-__all__ = ["CLUSTER_FILE", "EXAMPLE", "STUDY_FILE", "FirstFiles", "init"]
+__all__ = ["EXAMPLE", "STUDY_FILE", "FirstFiles", "init"]
 
 EXAMPLE = "onnx-light:squeezenet"
 """The network of a person who names none: it is inside the onnx package."""
-STUDY_FILE, CLUSTER_FILE = Path("study.yaml"), Path("clusters/local.yaml")
-"""The second is where commands look for a cluster file by themselves."""
+STUDY_FILE = Path("study.yaml")
 
 _LEADING, _CHANNELS, _SIDE, _LENGTH = 1, 3, 224, 128
 """Guesses for open dimensions: of a batch, of a picture, of a sequence."""
@@ -53,7 +53,7 @@ def init(model: str = EXAMPLE, out: Path | str = ".") -> FirstFiles:
         StudyError: there is no such model, or it is damaged; the study is there already, or cannot be written.
     """
     folder = Path(out)
-    study, cluster = folder / STUDY_FILE, folder / CLUSTER_FILE
+    study, cluster = folder / STUDY_FILE, folder / DEFAULT_FILE
     if study.exists():
         raise StudyError("is there already", file=study, allowed="another folder: --out DIR")
     network, inputs = _read(model)

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PRETENDED", "Cluster", "Device", "RayOptions", "Replay", "Server", "Simulate", "Tracker"]
+__all__ = ["DEFAULT_FILE", "PRETENDED", "Cluster", "Device", "RayOptions", "Replay", "Server", "Simulate", "Tracker"]
+
+DEFAULT_FILE = Path("clusters/local.yaml")
+"""What commands take where no cluster file is named; where it is not there, they take this machine as one device."""
 
 PRETENDED = ("simulated", "replay")
 """Engines that touch no device."""
