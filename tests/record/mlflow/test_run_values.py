@@ -82,6 +82,7 @@ def test_a_tainted_cell_is_mirrored_with_its_numbers_and_reasons(tuned: CellOutc
     assert median[1] == pytest.approx(values(tuned, "latency_ms_median")[0][1] / 2)
     assert len(values(disturbed, "repeats/latency_ms")) == 10
     tags = rows.cell_tags(disturbed, "sweeps/x")
+    assert tags["sweep.latency_bound"] == "upper"
     assert (tags["sweep.status"], tags["sweep.error"]) == ("tainted", TAINT)
 
 

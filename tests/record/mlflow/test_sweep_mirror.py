@@ -16,10 +16,10 @@ from sweep.errors import RecordError
 from sweep.record.mlflow.bulk_writer import BulkWriter
 from sweep.record.mlflow.client_writer import ClientWriter
 from sweep.record.mlflow.run_draft import ModelFile, RunDraft, draft_of
-from sweep.record.mlflow.sweep_mirror import MlflowMirror, SweepIdentity
+from sweep.record.mlflow.sweep_mirror import MlflowMirror, SweepIdentity, _parent_points
 from sweep.record.mlflow.tracking_store import embedded_store, open_client, ui_command, ui_environment, without_password
 from sweep.record.mlflow.ui_view import experiment_tags
-from tests.record.fixtures import STARTED_T, sweep_outcome, with_runtime
+from tests.record.fixtures import STARTED_T, sweep_outcome, tainted, with_runtime
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.integration]
 
@@ -137,6 +137,15 @@ def test_the_best_of_each_batch_has_a_metric_of_its_own(tmp_path: Path, empty_st
     parent, _ = all_runs(tmp_path)
     best = {name for name in parent.data.metrics if name.startswith("sweep/best_ms")}
     assert best == {"sweep/best_ms squeezenet local-1", "sweep/best_ms squeezenet batch4 local-1"}
+
+
+def test_the_best_of_what_was_slowed_is_what_it_takes_at_most(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, devices=("local-1",), troubles=False)
+    cells = [tainted(cell) if cell.cell.tuner == "xgb" else cell for cell in outcome.cells]
+    results = derive(replace(outcome, cells=cells))
+    row = next(row for row in results.cells if row["tuner"] == "xgb" and row["opt_level"] == 3)
+    [point] = [point for point in _parent_points(results, 0) if point.name.startswith("sweep/best_ms")]
+    assert point.value == row["latency_ms_ci_high"] > row["latency_ms_median"]
 
 
 def test_files_lie_inside_the_sweep_directory(mirrored: MlflowMirror, sweep_dir: Path) -> None:
