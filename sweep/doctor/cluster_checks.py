@@ -21,8 +21,6 @@ def check_cluster(folder: Path | None = None) -> list[Finding]:
         taken = f"one device on this machine, `{device.key}` on core {device.cores[0]}"
         mend = "`sweep init` writes one to change, for boards or more devices"
         return [Finding("cluster file", None, f"no {DEFAULT_FILE} here: commands take {taken}", mend)]
-            Finding("cluster file", None, taken, "`sweep init` writes one, where this machine is not to be the only")
-        ]
     try:
         keys = [device.key for device in load_cluster(path).devices]
     except StudyError as error:

@@ -15,7 +15,7 @@ def written(folder: Path, text: str) -> Path:
 def test_without_a_cluster_file_it_says_what_is_taken_and_how_to_get_one(tmp_path: Path) -> None:
     (finding,) = check_cluster(tmp_path)
     assert finding.ok is None
-    assert f"one device, `here` on core {max(os.sched_getaffinity(0))}" in finding.detail
+    assert f"one device on this machine, `here` on core {max(os.sched_getaffinity(0))}" in finding.detail
     assert "`sweep init`" in finding.mend
 
 
