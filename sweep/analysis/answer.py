@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.best_words import RETRY, counted, describe_best
+from sweep.analysis.best_words import RETRY_TAINTED, counted, describe_best
 from sweep.analysis.bounds import Reading
 from sweep.analysis.over_all import describe_all
 from sweep.analysis.results import Results
@@ -66,5 +66,5 @@ def _without_latency(rows: Sequence[Row], *, compiles: bool) -> str:
         (error_class, stage), _ = causes.most_common(1)[0]
         return f"No latency{of}: {counted(counts)}, mostly by {error_class} in {stage}."
     if counts["tainted"]:
-        return f"No latency{of} that can be relied on yet: {counted(counts)} ({RETRY})."
+        return f"No latency{of} that can be relied on yet: {counted(counts)} ({RETRY_TAINTED})."
     return f"No latency{of} yet: {counted(counts)}."

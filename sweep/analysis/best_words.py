@@ -19,7 +19,7 @@ from sweep.study.axes import axes_under, unusual, value_in
 
 __all__ = [
     "AGAIN",
-    "RETRY",
+    "RETRY_TAINTED",
     "TELL_APART",
     "comparisons",
     "configuration",
@@ -35,8 +35,10 @@ __all__ = [
 Row = Mapping[str, Any]
 AGAIN = "`sweep run ...` again"
 """Measures what is pending or was skipped."""
-RETRY = "`sweep run ... --retry-failed`"
-"""Measures again what stayed tainted, and tries again what failed."""
+RETRY_TAINTED = "`sweep run ... --retry-tainted`"
+"""Measures again what stayed tainted."""
+RETRY_FAILED = "`sweep run ... --retry-failed`"
+"""The same, and tries again what failed."""
 TELL_APART = "`sweep compare DIR A B --measure-more`"
 
 
@@ -122,7 +124,8 @@ def open_words(rows: Iterable[Row]) -> str:
     """`2 tainted and 1 failed cells may be faster (...)`; empty where nothing is open."""
     counts = Counter(row["status"] for row in rows)
     told = []
-    for command, statuses in ((RETRY, ("tainted", "failed")), (AGAIN, ("skipped", "pending"))):
+    retry = RETRY_FAILED if counts["failed"] else RETRY_TAINTED
+    for command, statuses in ((retry, ("tainted", "failed")), (AGAIN, ("skipped", "pending"))):
         some = {status: counts[status] for status in statuses if counts[status]}
         if some:
             cells = "cell" if sum(some.values()) == 1 else "cells"

@@ -42,7 +42,7 @@ def test_a_tainted_cell_far_below_the_clean_best_is_the_faster_one() -> None:
         "squeezenet on local-avx2: xgb at O3 on native takes at most 17.8 ms, disturbed as it was, at least 21.3x "
         "faster than untuned at O1 on native, which is fastest of those measured undisturbed at 383 ms "
         "(1 other tainted cell beats that as well); "
-        "open: 2 tainted cells may be faster (`sweep run ... --retry-failed`)."
+        "open: 2 tainted cells may be faster (`sweep run ... --retry-tainted`)."
     )
     assert marks(rows) == {rows[1]["cell_id"]: "faster", rows[2]["cell_id"]: "faster"}
     [best] = best_cells(rows)
@@ -57,7 +57,7 @@ def test_a_tainted_cell_that_may_be_faster_is_open_and_the_clean_one_is_fastest_
     rows = [clean("none", 1, 10.0), slowed("xgb", 3, 12.0)]
     assert said(*rows) == (
         "squeezenet on local-avx2: untuned at O1 on native is fastest of those measured undisturbed at 10.0 ms; "
-        "open: 1 tainted cell may be faster (`sweep run ... --retry-failed`)."
+        "open: 1 tainted cell may be faster (`sweep run ... --retry-tainted`)."
     )
     assert marks(rows) == {rows[0]["cell_id"]: "best so far"}
 
@@ -81,7 +81,7 @@ def test_a_number_that_a_changed_clock_made_is_no_bound() -> None:
     rows = [clean("none", 1, 383.0), slowed("xgb", 3, 17.6, error="the CPU's clock went from 2000 to 3000 MHz")]
     assert Reading.of(rows[1]).bound is None
     assert "untuned at O1 on native is fastest of those measured undisturbed at 383 ms" in said(*rows)
-    assert said(rows[1]) == ("No latency that can be relied on yet: 1 cell tainted (`sweep run ... --retry-failed`).")
+    assert said(rows[1]) == ("No latency that can be relied on yet: 1 cell tainted (`sweep run ... --retry-tainted`).")
 
 
 def test_where_everything_is_tainted_the_answer_is_a_bound() -> None:
@@ -89,7 +89,7 @@ def test_where_everything_is_tainted_the_answer_is_a_bound() -> None:
     assert said(*rows) == (
         "squeezenet on local-avx2: xgb at O3 on native takes at most 17.8 ms, disturbed as it was, "
         "open against ONNX Runtime, which was disturbed as well; "
-        "open: 3 tainted cells may be faster (`sweep run ... --retry-failed`)."
+        "open: 3 tainted cells may be faster (`sweep run ... --retry-tainted`)."
     )
 
 

@@ -102,7 +102,7 @@ def test_report(
         "Over 1 model on 2 devices, untuned at O3 on native has the best known time in 2 of 4, beyond doubt in 0; "
         "the best tuned cells run 1.02x as fast as untuned; the best cells take 0.128x to 0.215x the time of "
         "ONNX Runtime (slower than it in 0 of 4). "
-        "Open in 2 of 4: 2 tainted cells may be faster (`sweep run ... --retry-failed`).\n"
+        "Open in 2 of 4: 2 tainted cells may be faster (`sweep run ... --retry-tainted`).\n"
         "In 2 of 6 model-device pairs: no latency: 6 cells failed, mostly by ImportFailed in import."
     )
 
