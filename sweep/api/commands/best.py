@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.analysis.bounds import Reading
 from sweep.analysis.comparison import find_cell
 from sweep.analysis.formatting import as_ms, as_times
 from sweep.analysis.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
@@ -197,21 +198,8 @@ def _leader(folder: Path, compiled: Sequence[Row]) -> tuple[Row, list[Row]]:
 
 
 def _may_be_faster(row: Row, other: Row) -> bool:
-    if other["status"] in ("pending", "skipped", "tainted"):
-        return True
-    return other["latency_ms_median"] is not None and _low_ms(other) <= _high_ms(row)
-
-
-def _low_ms(row: Row) -> float:
-    """Lower end of the median's interval; the least repeat where it has none."""
-    end = row["latency_ms_ci_low"]
-    return float(row["latency_ms_min"] if end is None else end)
-
-
-def _high_ms(row: Row) -> float:
-    """Upper end of the median's interval; the largest repeat where it has none."""
-    end = row["latency_ms_ci_high"]
-    return float(row["latency_ms_max"] if end is None else end)
+    """Whether nothing measured says that `other` is slower. A cell that failed has no library, however fast."""
+    return other["status"] != "failed" and Reading.of(other).low_ms <= Reading.of(row).high_ms
 
 
 def _check_decided(folder: Path, row: Row, other: Row) -> None:
@@ -268,7 +256,9 @@ def _compared(folder: Path, rows: Sequence[Row], row: Row) -> Iterator[Compared]
         if other is row or group_key(other) != group_key(row):
             continue
         median_ms = other["latency_ms_median"]
-        is_near = median_ms is not None and _may_be_faster(row, other) and _low_ms(row) <= _high_ms(other)
+        is_near = (
+            median_ms is not None and _may_be_faster(row, other) and Reading.of(row).low_ms <= Reading.of(other).high_ms
+        )
         yield Compared(
             other["cell_name"],
             other["cell_id"],
