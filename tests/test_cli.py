@@ -134,6 +134,23 @@ def test_failed_cells_are_1_and_told_with_their_reason(here: Path, capsys: pytes
     assert "Traceback" not in said.err
 
 
+@pytest.mark.parametrize("option", ["retry_tainted", "retry_failed"])
+def test_what_is_to_be_tried_again_reaches_the_run(
+    option: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sweep.api.commands import run as run_module
+
+    asked = []
+
+    def note(*arguments: Any, options: Any, **others: Any) -> Any:
+        asked.append({"retry_tainted": options.retry_tainted, "retry_failed": options.retry_failed})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_module, "run", note)
+    assert run(here, f"--{option.replace('_', '-')}") == 130
+    assert asked == [{"retry_tainted": False, "retry_failed": False} | {option: True}]
+
+
 def test_fresh_moves_what_is_there_aside(here: Path) -> None:
     assert run(here, failure_rate=1.0) == 1
 

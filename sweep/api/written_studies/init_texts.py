@@ -15,7 +15,7 @@ targets:
   - native                             # each device's own CPU; or a tag, a string, {{kind: llvm, mcpu: ...}}
 tuners:
   - none
-  - {{name: xgb, trials_per_task: 16}}   # more find more: 64 is a start where speed matters
+  - {{name: xgb, trials_per_task: 8}}    # more find more: 64 is a start where speed matters
 opt_levels: [0, 3]                     # 0 to 4
 axes: {{layout: [NCHW], precision: [float32], batch: [{batch}]}}   # also NHWC, float16, further batches
 exclude:

@@ -298,7 +298,11 @@ def test_a_first_tuner_that_says_its_trials_is_extrapolated() -> None:
 
 @pytest.mark.parametrize(
     ("total", "left_s", "words"),
-    [(100_000, 1200.0, "25 trials, 2.5 trials/s, 20 min 00 s left"), (100, 1200.0, "25/100 trials, 2.5 trials/s")],
+    [
+        (100_000, 1200.0, "25 trials, 2.5 trials/s, 20 min 00 s left"),
+        (100_000, 0.0, "25 trials, 2.5 trials/s"),
+        (100, 1200.0, "25/100 trials, 2.5 trials/s"),
+    ],
 )
 def test_a_tuner_that_has_so_many_hours_ends_with_them_unless_its_trials_are_up_before(
     total: int, left_s: float, words: str
