@@ -13,9 +13,10 @@ from typing import Protocol
 
 from sweep.planning.results import StageResult
 from sweep.running.events import SkipCell, StageState
+from sweep.running.stage_node import StageNode
 from sweep.study.spec import Cell
 
-__all__ = ["Admission", "SettledCell"]
+__all__ = ["Admission", "SettledCell", "settled_cell"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class SettledCell:
 
     cell: Cell
     state: StageState
-    """DONE, FAILED or SKIPPED."""
+    """DONE; FAILED where a stage that it needs has failed for good; SKIPPED where the run ends, or a policy said so."""
     results: Mapping[str, StageResult] = field(default_factory=dict)
     """Of its goals that ended well in this run, by kind. Those of earlier runs are in the ledger."""
     error_class: str | None = None
@@ -40,3 +41,14 @@ class Admission(Protocol):
         Cells that earlier runs have settled come first, when the run begins; a cell that is named here is told of too,
         and naming a settled cell does nothing.
         """
+
+
+def settled_cell(
+    cell: Cell, state: StageState, goals: Sequence[StageNode], stages: Mapping[str, StageNode]
+) -> SettledCell:
+    """What a cell with these goals has come to. stages: all of the run, by id."""
+    results = {goal.stage.kind: goal.result for goal in goals if goal.result is not None}
+    failed = [stages[goal.root_cause] for goal in goals if goal.root_cause is not None and goal.root_cause in stages]
+    error_class = next((stage.error_class for stage in failed), None)
+    # A goal of which an input has failed is skipped, and its cell has failed by that
+    return SettledCell(cell, StageState.FAILED if failed else state, results, error_class)

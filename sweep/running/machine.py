@@ -18,7 +18,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 
 from sweep.errors import PlanError
 from sweep.planning.stage import Plan, Stage
-from sweep.running.admission import Admission, SettledCell
+from sweep.running.admission import Admission, settled_cell
 from sweep.running.cell_book import CellBook
 from sweep.running.events import (
     FINAL,
@@ -253,10 +253,7 @@ class Machine:
             cell, state = self._unheard.popleft()
             planned = self._cells.planned(cell)
             goals = [self._nodes[goal] for goal in planned.goals]
-            results = {goal.stage.kind: goal.result for goal in goals if goal.result is not None}
-            failed = (self._nodes.get(goal.root_cause or "") for goal in goals)
-            error_class = next((node.error_class for node in failed if node is not None), None)
-            for skip in self._admission.settled(cell, SettledCell(planned.cell, state, results, error_class)):
+            for skip in self._admission.settled(cell, settled_cell(planned.cell, state, goals, self._nodes)):
                 self._skip_cell(skip)
             for goal in goals:
                 if all(map(self._cells.is_settled, goal.cells)):

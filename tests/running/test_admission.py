@@ -129,6 +129,22 @@ def test_the_policy_is_told_what_a_cell_came_to_and_of_earlier_runs_first() -> N
     assert [cell.results for _, cell in admission.told] == [{}, {}, {"measure": Measurement(number=7)}, {}]
 
 
+def test_a_cell_whose_input_has_failed_has_failed_for_the_policy() -> None:
+    admission = after_a_failure(2, 3)
+    m = machine(diamond(), admission, done={"i"}, capacity={"compile": 1, "tune": 1})
+    assert started(m.handle(Tick(0.0))) == ["l1"]
+
+    instructions = m.handle(AttemptFailed("l1", "LowerFailed", 1.0))
+
+    assert [(index, cell.state, cell.error_class) for index, cell in admission.told] == [
+        (0, StageState.FAILED, "LowerFailed"),
+        (2, StageState.SKIPPED, None),
+        (3, StageState.SKIPPED, None),
+    ]
+    assert Skip("b3", REASON) in instructions
+    assert started(instructions) == ["l2"], "which a cell that is left needs"
+
+
 def test_skipped_cells_may_skip_others_and_settled_ones_stay_as_they_are() -> None:
     chain = Afterwards(lambda index, cell: True, (0, 1, 2, 3))
     m = machine(diamond(), chain, done={"i", "l1", "b1", "m1"})

@@ -75,6 +75,23 @@ def test_cells_come_as_they_settle_and_each_once(folder: Path, tmp_path: Path, e
     assert follower.step()[0] == {**first, **second}, "now all of it is"
 
 
+def test_a_cell_that_was_not_worth_its_work_is_a_killed_run_with_the_reason(
+    folder: Path, tmp_path: Path, empty_store: Path
+) -> None:
+    (folder / "ledger.jsonl").unlink()
+    cell = restore(folder).plan.cells[3].cell
+    with Ledger(folder) as ledger:
+        ledger.append("run_started", conditions={})
+        ledger.append("cell_skipped", cell=cell.id, reason="batch 1 failed")
+    database = Path(shutil.copy(empty_store, tmp_path))
+
+    runs, _ = following(folder, database).step()
+
+    assert list(runs) == [cell.id]
+    run = open_client(f"sqlite:///{database}").get_run(runs[cell.id])
+    assert (run.info.status, run.data.tags["sweep.error"]) == ("KILLED", "batch 1 failed")
+
+
 def test_a_run_has_the_ratios_that_are_known_as_it_is_written(folder: Path, tmp_path: Path, empty_store: Path) -> None:
     database = Path(shutil.copy(empty_store, tmp_path))
     follower = following(folder, database)
