@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 
 from sweep.errors import StudyError
 from sweep.registry import Registry, attribute_at
+from tests.seams.installed import install_toys
 
 
 def shelf() -> Registry[object]:
@@ -57,3 +60,22 @@ def test_an_import_path_is_told_without_importing_what_stands_there() -> None:
     assert (toys.import_path("number"), toys.import_path("nobody's")) == (None, None)
     with toys.registered("own", Own):
         assert toys.import_path("own") == f"{__name__}:Own"
+
+
+def test_packages_are_looked_through_once_for_a_search_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read the metadata of all of them takes 20 ms, and a plan asks a dozen times."""
+    install_toys(tmp_path, "sweep.toys", {"ball": f"{__name__}:Own"})
+    looks: list[object] = []
+    monkeypatch.setattr("sweep.registry.entry_points", lambda: looks.append(None) or entry_points())
+    toys: Registry[object] = Registry("toy", "sweep.toys", {})
+    others: Registry[object] = Registry("other", "sweep.others", {})
+    monkeypatch.syspath_prepend(tmp_path)
+    assert (toys.names(), "ball" in toys, others.names(), toys.import_path("ball")) == (
+        ("ball",),
+        True,
+        (),
+        f"{__name__}:Own",
+    )
+    assert len(looks) == 1
+    monkeypatch.undo()
+    assert toys.names() == ()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sweep.study.cluster.cluster import Cluster, Device, Server
-from sweep.study.grid import cells, left_out
+from sweep.study.grid import Grid, cells
 from sweep.study.spec import Study
 
 DEVICE = "name: c\nengine: {engine}\ndevices: [{{key: a, target: llvm -mtriple=aarch64-linux-gnu, {rest}}}]\n"
@@ -79,7 +79,7 @@ def test_an_interpreter_of_its_own_leaves_the_reference_runtime_out(
         ("here", "tvm", "core-avx2"),
         ("arm", "tvm", "native"),
     }
-    assert {(entry.what, entry.device, entry.reason) for entry in left_out(study, cluster)} == {
+    assert {(entry.what, entry.device, entry.reason) for entry in Grid(study, cluster).left_out()} == {
         ("onnxruntime", "arm", "it runs on this host, the device is under an interpreter of its own"),
         ("core-avx2", "arm", "it is for x86-64, the device is aarch64"),
     }
