@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, reduce
@@ -59,6 +60,7 @@ class Registry(Generic[T]):
         self._added: dict[str, T] = {}
         self._loaded: dict[str, T] = {}
         self._all: tuple[int, tuple[T, ...]] | None = None
+        self._left_out: set[str] = set()
         self.version = 0
         """Another one after each change: for what is derived from all of them and kept."""
 
@@ -74,12 +76,30 @@ class Registry(Generic[T]):
         )
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self.all())
+        return (thing for _, thing in self.items())
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Every name with its object, in the order of `names`, each imported when its turn comes.
+
+        What an installed package names and cannot be imported is left out with a warning: it stands in the way of
+        nobody who does not ask for it. Raises StudyError where a shipped one cannot be imported.
+        """
+        for name in self.names():
+            try:
+                thing = self.get(name)
+            except StudyError as error:
+                if name in self._shipped:
+                    raise
+                if name not in self._left_out:
+                    self._left_out.add(name)
+                    warnings.warn(f"{self._group}: {name!r} {error.problem}; it is left out", stacklevel=2)
+                continue
+            yield name, thing
 
     def all(self) -> tuple[T, ...]:
-        """Every object, in the order of `names`. Kept until one is registered: installed packages' names cost 10 ms."""
+        """What iterating gives. Kept until one is registered: installed packages' names cost 10 ms."""
         if self._all is None or self._all[0] != self.version:
-            self._all = self.version, tuple(self.get(name) for name in self.names())
+            self._all = self.version, tuple(self)
         return self._all[1]
 
     def get(self, name: str, key: str = "") -> T:
@@ -124,7 +144,8 @@ class Registry(Generic[T]):
         try:
             return cast("T", attribute_at(import_path))
         except Exception as error:
-            problem = f"is a {self._what} that cannot be loaded: {type(error).__name__}: {error}"
+            article = "an" if self._what[0] in "aeiou" else "a"
+            problem = f"is {article} {self._what} that cannot be loaded: {type(error).__name__}: {error}"
             raise StudyError(
                 problem, key=key or None, value=name, allowed=f"a package in which {import_path} is"
             ) from error

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -79,3 +82,43 @@ def test_packages_are_looked_through_once_for_a_search_path(tmp_path: Path, monk
     assert len(looks) == 1
     monkeypatch.undo()
     assert toys.names() == ()
+
+
+def test_an_installed_one_that_is_broken_is_left_out_with_a_warning_and_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_toys(tmp_path, "sweep.toys", {"broken": "no_such_module:thing", "e": "math:e"})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    toys = shelf()
+    with pytest.warns(UserWarning, match="sweep.toys: 'broken' is a toy that cannot be loaded: ModuleNotFoundError"):
+        assert toys.all() == (math.pi, math.tau, math.e)
+    assert [name for name, _ in toys.items()] == ["pi", "tau", "e"]
+    with pytest.raises(StudyError, match="cannot be loaded"):
+        toys.get("broken")
+    shipped: Registry[object] = Registry("toy", "sweep.nothing", {"gone": "no_such_module:thing"})
+    with pytest.raises(StudyError, match="cannot be loaded"):
+        shipped.all()
+
+
+def test_a_broken_package_is_in_nobodys_way_whatever_it_adds(tmp_path: Path) -> None:
+    install_toys(tmp_path, "sweep.axes", {"broken": "no_such_module:thing"})
+    with (tmp_path / "toys-1.0.dist-info" / "entry_points.txt").open("a", encoding="utf-8") as more:
+        more.writelines(
+            f"[{group}]\nbroken = no_such_module:thing\n" for group in ("sweep.columns", "sweep.stage_kinds")
+        )
+    tables = """
+from sweep.analysis.columns import COLUMNS
+from sweep.planning.kinds import STAGE_KINDS
+from sweep.study.axes import axis_names
+print(len(COLUMNS.all()) > 50, len(STAGE_KINDS.all()) > 4, "broken" in axis_names())
+"""
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    said = subprocess.run(
+        [sys.executable, "-c", tables],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+    assert said.stdout == "True True False\n", said.stderr
+    assert said.stderr.count("is left out") == 3

@@ -226,7 +226,7 @@ def _table() -> dict[str, Axis]:
 @lru_cache(maxsize=1)
 def _table_at(version: int) -> dict[str, Axis]:
     """Read once, and again when one was registered: to look for installed packages' takes 10 ms."""
-    table = {name: AXES.get(name) for name in AXES.names()}
+    table = dict(AXES.items())
     for name, axis in table.items():
         if axis.name != name:
             raise StudyError("is registered under another name than its own", key="axes", value=axis.name, allowed=name)

@@ -116,8 +116,18 @@ def test_an_installed_one_that_is_broken_is_in_nobodys_way(tmp_path: Path, monke
     install_toys(tmp_path, "sweep.importers", {"broken": "no_such_module:X"})
     monkeypatch.syspath_prepend(str(tmp_path))
     assert written(tmp_path, "study: s\nmodels: [onnx-light:squeezenet]\n").models[0].importer == "onnx"
-    with pytest.raises(StudyError, match="cannot be loaded: ModuleNotFoundError"):
+    with pytest.raises(StudyError, match="is an importer that cannot be loaded: ModuleNotFoundError"):
         written(tmp_path)
+
+
+def test_a_broken_one_is_not_in_the_way_of_another_installed_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toys = {"broken": "no_such_module:X", "perceptron": "tests.seams.toy_importer:PERCEPTRON"}
+    install_toys(tmp_path, "sweep.importers", toys)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(IMPORTERS, "_loaded", {})  # what is loaded here is forgotten after the test
+    assert written(tmp_path).models[0].importer == "perceptron"
 
 
 def test_the_study_can_say_which_importer_reads_a_file(tmp_path: Path) -> None:

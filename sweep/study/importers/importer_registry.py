@@ -41,10 +41,22 @@ def importer_named(name: str, file: Path | None = None, key: str | None = None) 
 
 
 def claimant(source: str) -> ModelImporter | None:
-    """The first importer that a model as written belongs to, by prefix or suffix; None where nobody claims it."""
-    # One after the other: an installed one that is broken is in nobody's way but its own models'
-    importers = map(IMPORTERS.get, IMPORTERS.names())
-    return next((importer for importer in importers if _prefix(importer, source) or _ends(importer, source)), None)
+    """The first importer that a model as written belongs to, by prefix or suffix; None where nobody claims it.
+
+    Raises StudyError where nobody does and an installed one is broken: it may be the one that would.
+    """
+    broken: StudyError | None = None
+    for name in IMPORTERS.names():  # one after the other: what is not needed is not imported
+        try:
+            importer = IMPORTERS.get(name)
+        except StudyError as error:
+            broken = broken or error
+            continue
+        if _prefix(importer, source) or _ends(importer, source):
+            return importer
+    if broken is not None:
+        raise broken
+    return None
 
 
 def sources() -> Iterator[str]:
