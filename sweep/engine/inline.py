@@ -130,9 +130,9 @@ class InlineEngine:
     def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
         if call.key not in self._tuners:
             self._tuners[call.key] = TunerWorker(self._site.sweep_dir, call)
-        device = self._device(call.device)
-        boards = lanes_of(self._site.devices[call.device])
-        queue = self._device_queues.setdefault(call.device, SerialQueue(call.device, boards))
+        device = self._device(call.job.device)
+        boards = lanes_of(self._site.devices[call.job.device])
+        queue = self._device_queues.setdefault(call.job.device, SerialQueue(call.job.device, boards))
         service = FutureCandidateService(
             call.target,
             submit=self._build,

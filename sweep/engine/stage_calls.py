@@ -19,11 +19,11 @@ from sweep.planning.kinds import kind_of
 from sweep.planning.results import (
     BuildResult,
     ImportResult,
-    LoweredTask,
     LowerResult,
 )
 from sweep.running.contract import Attempt, Done, Failed
 from sweep.toolchain.compile_job import CompileJob
+from sweep.toolchain.tuning.job import TuneJob, TuningTask
 
 if TYPE_CHECKING:
     from sweep.planning.stage import Stage
@@ -59,23 +59,16 @@ class CompileCall:
 
 @dataclass(frozen=True, slots=True)
 class TuneCall:
-    """A job for a tuner."""
+    """A job for a tuner, and the tuner that it is for."""
 
     key: str
     """Of the tuner, and the path of its records relative to the sweep directory."""
     name: str
-    options: Mapping[str, Any]
     target: Mapping[str, Any]
     seed: int
-    device: str
-    label: str
-    tuner_label: str
-    tasks: tuple[LoweredTask, ...]
+    job: TuneJob
+    """The modules of its tasks are relative to the sweep directory."""
     lower_dir: str
-    members: int
-    """Lowered modules in this tuner's pool."""
-    warm_start: tuple[str, ...]
-    """Records folders of other sweeps, the nearest relative first."""
     linker: str | None
     """The device's own, for candidates of another architecture."""
     ends_t: float | None = None
@@ -179,19 +172,33 @@ def tune_call(attempt: Attempt) -> TuneCall:
     stage = attempt.stage
     lower = attempt.input("lower", LowerResult)
     tuner = stage.options["tuner"]
+    folder = lower.folder()
+    job = TuneJob(
+        label=stage.label,
+        tasks=[
+            TuningTask(
+                workload=task.workload,
+                name=task.name,
+                weight=task.weight,
+                trivial=task.trivial,
+                module=Path(folder) / "tasks" / f"{task.workload}.json",
+                family=task.family,
+            )
+            for task in lower.tasks
+        ],
+        tuner=str(stage.hints["tuner"]),
+        device=str(stage.options["device"]),
+        options=_plain(tuner["options"]),
+        members=int(stage.hints["members"]),
+        warm_start=[Path(records) for records in stage.hints.get("warm_start", ())],
+    )
     return TuneCall(
         key=str(stage.hints["records"]),
         name=tuner["name"],
-        options=_plain(tuner["options"]),
         target=_plain(stage.options["target"]),
         seed=int(stage.options["seed"]),
-        device=str(stage.options["device"]),
-        label=stage.label,
-        tuner_label=str(stage.hints["tuner"]),
-        tasks=lower.tasks,
-        lower_dir=lower.folder(),
-        members=int(stage.hints["members"]),
-        warm_start=tuple(stage.hints.get("warm_start", ())),
+        job=job,
+        lower_dir=folder,
         linker=stage.hints.get("linker"),
         ends_t=None if attempt.limit_s is None else time.time() + attempt.limit_s,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,7 +61,7 @@ class TunerWorker:
         from sweep.toolchain.tuning.tuning_session import TuningSession
 
         self._sweep_dir = sweep_dir
-        self._session = TuningSession(call.name, call.options, call.target, sweep_dir / call.key, call.seed)
+        self._session = TuningSession(call.name, call.job.options, call.target, sweep_dir / call.key, call.seed)
 
     def tune(
         self,
@@ -70,29 +70,8 @@ class TunerWorker:
         report: Callable[[Mapping[str, Any]], None],
     ) -> dict[str, Any]:
         """Perform a tune stage."""
-        from sweep.toolchain.tuning.job import TuneJob, TuningTask
-
-        tasks = [
-            TuningTask(
-                workload=task.workload,
-                name=task.name,
-                weight=task.weight,
-                trivial=task.trivial,
-                module=self._sweep_dir / call.lower_dir / "tasks" / f"{task.workload}.json",
-                family=task.family,
-            )
-            for task in call.tasks
-        ]
-        job = TuneJob(
-            label=call.label,
-            tasks=tasks,
-            tuner=call.tuner_label,
-            device=call.device,
-            options=call.options,
-            members=call.members,
-            warm_start=[Path(folder) for folder in call.warm_start],
-            limit_s=call.left_s(),
-        )
+        tasks = [replace(task, module=self._sweep_dir / task.module) for task in call.job.tasks]
+        job = replace(call.job, tasks=tasks, limit_s=call.left_s())
         return {**self._session.tune(job, service, report), "records_dir": call.key}
 
     def close(self) -> None:

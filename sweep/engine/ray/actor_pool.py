@@ -113,7 +113,7 @@ class ActorPool:
         Raises:
             EngineError: the cluster file has no such device.
         """
-        self.device(call.device)  # the tuner finds it by name
+        self.device(call.job.device)  # the tuner finds it by name
         if call.key not in self._tuners:
             self._tuners[call.key] = (
                 ray.remote(concurrency_groups={"tune": _POOL_THREADS})(TunerActor)

@@ -143,7 +143,7 @@ class TunerActor:
         _take_cores(_seen_from_here(site).compile_cores)
         self._site, self._for, self._build_slots = site, call, build_slots
         self._worker: TunerWorker | None = None
-        self._builders, self._device = Builders(builders), ray.get_actor(device_name(call.device))
+        self._builders, self._device = Builders(builders), ray.get_actor(device_name(call.job.device))
         self._name = _worker_name("tuner")
         self._latest: dict[str, Mapping[str, Any]] = {}
         self._lock, self._opening = threading.Lock(), threading.Lock()
