@@ -7,13 +7,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from sweep.study.axes import FIRST, axes_under, axis_names, axis_of, further_axes, listed_axes, unusual, value_in
 from sweep.study.identity import identifying
-
-if TYPE_CHECKING:
-    from sweep.study.cluster.cluster import Device
 
 __all__ = [
     "NATIVE",
@@ -74,6 +71,18 @@ class Model:
     """Whether a package brings its files, so that a run elsewhere has them too."""
 
 
+class CodeDevice(Protocol):
+    """A device, as far as code for it is concerned: a cluster file's, which is read after the study."""
+
+    @property
+    def target(self) -> Mapping[str, Any]:
+        """TVM's dict of its own target."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that a network runs in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What code is generated for; not to be confused with a device, which runs it."""
@@ -82,7 +91,7 @@ class Target:
     attrs: Mapping[str, Any]
     """TVM's dict, in canonical form; `{"kind": "native"}` for the device's own."""
 
-    def on(self, device: Device) -> dict[str, Any]:
+    def on(self, device: CodeDevice) -> dict[str, Any]:
         """The full target for code that runs on this device: nothing left to the compiler's defaults, keys sorted."""
         attrs = dict(device.target if self.attrs["kind"] == NATIVE else self.attrs)
         if "mtriple" not in attrs and "mtriple" in device.target:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from sweep.planning import versions
-from sweep.study.cluster import host
+from sweep.study.targets import host
 
 HERE = Path(__file__).parent
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study.cluster import host
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster, load_study
 from sweep.study.spec import Study
+from sweep.study.targets import host
 
 SQUEEZENET = "study: s\nmodels: [onnx-light:squeezenet]\n"
 ONE_DEVICE = "name: c\ndevices: [{key: local}]\n"

@@ -11,9 +11,8 @@ from sweep.analysis.formatting import as_ms
 from sweep.errors import StudyError
 from sweep.installation import __version__
 from sweep.study.axes import axis_names, value_in
-from sweep.study.cluster import host
 from sweep.study.precisions import tolerance_of
-from sweep.study.targets import known_targets
+from sweep.study.targets import host, known_targets
 from sweep.study.targets.written_target import architectures_of
 
 if TYPE_CHECKING:

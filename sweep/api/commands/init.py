@@ -15,12 +15,12 @@ from pathlib import Path
 from sweep.api.written_studies.init_texts import CLUSTER, STUDY
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
-from sweep.study.cluster import host
 from sweep.study.cluster.cluster import DEFAULT_FILE
 from sweep.study.importers.importer import HeaderReader, ModelInput
 from sweep.study.importers.importer_registry import importer_named, is_path
 from sweep.study.model_file import read_model
 from sweep.study.spec import Model
+from sweep.study.targets import host
 
 __all__ = ["EXAMPLE", "STUDY_FILE", "FirstFiles", "init"]
 

@@ -12,7 +12,7 @@ from sweep.installation import __version__
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.planning.stage_kind import Place
 from sweep.planning.versions import versions_of
-from sweep.study.cluster import host
+from sweep.study.targets import host
 
 __all__ = ["NodeView", "look", "refusal"]
 

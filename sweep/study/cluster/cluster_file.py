@@ -9,7 +9,6 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
-from sweep.study.cluster import host
 from sweep.study.cluster.cluster import PRETENDED, Cluster, Device, RayOptions, Replay, Server, Simulate, Tracker
 from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm, SimulateForm, TrackerForm
 from sweep.study.cluster.programs import read_program, read_server
@@ -19,6 +18,7 @@ from sweep.study.cluster.target_fit import fit
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import NATIVE, Target
+from sweep.study.targets import host
 from sweep.study.targets.written_target import read_target
 from sweep.suggestions import listed
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.study.cluster import host
 from sweep.study.cluster.cluster import Device
 from sweep.study.spec import NATIVE, Target
-from sweep.study.targets import known_targets
+from sweep.study.targets import host, known_targets
 from sweep.study.targets.written_target import architectures_of
 from sweep.suggestions import listed
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from sweep.suggestions import hint, listed
 
-__all__ = ["PATTERNS", "Form", "Name", "OneOrMany", "Slug", "refuse"]
+__all__ = ["OWN", "PATTERNS", "Form", "Name", "OneOrMany", "Slug", "refuse"]
 
 
 def refuse(problem: str, *, allowed: str = "", key: str = "", value: object = None) -> PydanticCustomError:
@@ -55,6 +55,8 @@ class Form(BaseModel):
 T = TypeVar("T")
 
 _SLUG, _NAME = r"^[a-z0-9]+(-[a-z0-9]+)*$", r"^[A-Za-z0-9][A-Za-z0-9._+=-]*$"
+OWN = "module:attribute"
+"""How a file names what no package registers, in words; also the title of such a text in a schema."""
 PATTERNS = {_SLUG: "small letters, digits and dashes", _NAME: "letters, digits and . _ + = -"}
 """What a pattern asks for, in words."""
 

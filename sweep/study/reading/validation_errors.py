@@ -10,8 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sweep.errors import StudyError
-from sweep.study.reading.form import PATTERNS, Form
-from sweep.study.tuners.tuner_forms import OWN
+from sweep.study.reading.form import OWN, PATTERNS, Form
 from sweep.suggestions import hint, listed
 
 __all__ = ["fill_in"]

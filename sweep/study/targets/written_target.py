@@ -15,11 +15,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from sweep.errors import StudyError
-from sweep.study.cluster import host
 from sweep.study.reading.validation_errors import describe
 from sweep.study.spec import NATIVE, Target
 from sweep.study.study_form import TargetForm
-from sweep.study.targets import known_targets
+from sweep.study.targets import host, known_targets
 from sweep.suggestions import hint, listed
 
 __all__ = ["KINDS", "architectures_of", "read_target"]

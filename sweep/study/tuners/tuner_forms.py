@@ -11,14 +11,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, GetJsonSchemaHandler, Tag, field_validator, model_validator
 
-from sweep.study.reading.form import Form, Name, refuse
+from sweep.study.reading.form import OWN, Form, Name, refuse
 from sweep.study.tuners.own_tuner import installed_names
 from sweep.suggestions import listed
 
 __all__ = ["CATALOGUE", "NoTuner", "OwnTuner", "SearchForm", "TunerEntry", "TunerForm"]
-
-OWN = "module:attribute"
-"""How a person's own tuner is named, in words."""
 
 SOURCE = "source_sha256"
 """The option by which changed code of a person's own tuner makes new stages."""

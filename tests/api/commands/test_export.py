@@ -21,7 +21,7 @@ from sweep.api.bundles import writing
 from sweep.api.bundles.manifest import cpu_needs
 from sweep.cli import main
 from sweep.errors import StudyError
-from sweep.study.cluster import host
+from sweep.study.targets import host
 from tests.api.made_sweep import MadeCell, make_sweep
 
 FAST, SLOW = MadeCell("xgb", 1.0), MadeCell("none", 2.0)

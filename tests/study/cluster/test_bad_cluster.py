@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from sweep.errors import StudyError
-from sweep.study.cluster import host
 from sweep.study.cluster.cluster import Cluster
+from sweep.study.targets import host
 
 BASE = "name: c\ndevices: [{key: a}]\n"
 DEVICE = "name: c\ndevices: [%s]\n"

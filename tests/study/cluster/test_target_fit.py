@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from sweep.study.cluster import host
 from sweep.study.cluster.cluster import Device
 from sweep.study.cluster.target_fit import fit
 from sweep.study.spec import Target
+from sweep.study.targets import host
 from sweep.study.targets.written_target import read_target
 
 A64 = "-mtriple=aarch64-linux-gnu"
