@@ -13,7 +13,7 @@ from sweep.analysis.overlay.overlay import Overlay
 from sweep.api.overlay.layers import LayerWork
 from sweep.api.overlay.network import NetworkWork
 from sweep.api.overlay.overlay import Question, look
-from sweep.api.overlay.overlay_targets import common_workloads, seats_of
+from sweep.api.overlay.overlay_targets import common_workloads, targets_of
 from sweep.api.overlay.schedules import Schedules
 from sweep.api.overlay.stage_runner import StageRunner, Watcher
 from sweep.api.session.engine_session import EngineSession
@@ -49,7 +49,7 @@ def measure_missing(
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(home))  # a run would write the same folder, and take the same devices
         choice = look(home, question).choice
-        targets = seats_of(home, choice, cluster, ledger.state)
+        targets = targets_of(home, choice, cluster, ledger.state)
         common = common_workloads(targets)
         alone = replace(cluster, devices=tuple(target.device for target in targets))
         cells = {planned.cell.id: planned.cell for planned in sweep.plan.cells}

@@ -18,7 +18,7 @@ from sweep.study.cluster.target_fit import fit
 from sweep.study.spec import NATIVE, Target
 from sweep.suggestions import hint, listed
 
-__all__ = ["OverlayTarget", "check_network", "common_workloads", "seats_of"]
+__all__ = ["OverlayTarget", "check_network", "common_workloads", "targets_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class OverlayTarget:
         return self.device.key
 
 
-def seats_of(sweep_dir: Path, choice: Choice, cluster: Cluster, state: LedgerState) -> list[OverlayTarget]:
-    """A seat for each device that was chosen, in that order.
+def targets_of(sweep_dir: Path, choice: Choice, cluster: Cluster, state: LedgerState) -> list[OverlayTarget]:
+    """A target for each device that was chosen, in that order.
 
     Raises:
         StudyError: the cluster file lacks a device, it is another one by now, or the sweep's files are gone.
@@ -60,29 +60,29 @@ def seats_of(sweep_dir: Path, choice: Choice, cluster: Cluster, state: LedgerSta
             "measures nothing", file=cluster.path, key="engine", value=cluster.engine, allowed="ray, inline, replay"
         )
     stages_of = {cell["id"]: cell["stages"] for cell in read_plan(sweep_dir)["cells"]}
-    seats = []
+    targets = []
     for key in choice.devices:
         device = _device(cluster, key)
         done = {stage: state.done[stage] for stage in stages_of.get(choice.cell_of[key], ()) if stage in state.done}
-        seats.append(_seat(sweep_dir, device, choice.target_of[key], done))
-    return seats
+        targets.append(_target_of(sweep_dir, device, choice.target_of[key], done))
+    return targets
 
 
-def common_workloads(seats: Sequence[OverlayTarget]) -> frozenset[str]:
+def common_workloads(targets: Sequence[OverlayTarget]) -> frozenset[str]:
     """Layers that all devices have.
 
     Raises:
         StudyError: there is none, since their targets lower the network to different tensor programs.
     """
-    common = frozenset.intersection(*(seat.workloads for seat in seats))
+    common = frozenset.intersection(*(target.workloads for target in targets))
     if not common:
-        told = "; ".join(f"{seat.key} {len(seat.workloads)}, for {_shown(seat.target)}" for seat in seats)
+        told = "; ".join(f"{target.key} {len(target.workloads)}, for {_shown(target.target)}" for target in targets)
         problem = "have no layer in common: their targets lower the network to different tensor programs"
         raise StudyError(problem, key="--keys", value=told, allowed="devices of one kind, or another --opt-level")
     return common
 
 
-def _seat(sweep_dir: Path, device: Device, target_hash: str, done: Mapping[str, FinishedStage]) -> OverlayTarget:
+def _target_of(sweep_dir: Path, device: Device, target_hash: str, done: Mapping[str, FinishedStage]) -> OverlayTarget:
     results = {stage_id: stage.result for stage_id, stage in done.items()}
     import_id, imported = next((each for each in results.items() if isinstance(each[1], ImportResult)), ("", None))
     lower_id, lowered = next((each for each in results.items() if isinstance(each[1], LowerResult)), ("", None))
