@@ -122,6 +122,13 @@ class Registry(Generic[T]):
         self._added[name] = thing
         self.version += 1
 
+    def look_again(self) -> None:
+        """Forget what installed packages had: one has come or gone since, as in a notebook that installs it."""
+        _entry_points_on.cache_clear()
+        self._loaded.clear()
+        self._left_out.clear()
+        self.version += 1
+
     @contextmanager
     def registered(self, name: str, thing: T) -> Iterator[None]:
         """Add one for as long as the context lasts."""

@@ -49,6 +49,22 @@ def test_a_program_registers_its_own_for_a_while_and_replaces_nothing() -> None:
         toys.register("pi", 3)
 
 
+def test_a_package_that_comes_later_is_found_when_it_is_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toys = shelf()
+    assert toys.all() == (math.pi, math.tau)
+    install_toys(tmp_path, "sweep.toys", {"e": "math:e"})
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        toys.look_again()
+        assert toys.all() == (math.pi, math.tau, math.e)
+    toys.look_again()
+    assert toys.all() == (math.pi, math.tau)
+    with pytest.raises(StudyError, match="is no toy"):
+        toys.get("e")
+
+
 def test_an_attribute_may_lie_deep() -> None:
     assert attribute_at("os:path.sep") == "/"
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import sweep
+from sweep.planning.kinds import STAGE_KINDS
 from sweep.planning.planner import make_plan
 from sweep.planning.summary import explain
 from sweep.running.ledger.ledger import read_ledger
@@ -45,7 +46,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         install_toys(folder, "sweep.stage_kinds", TOYS)
         patch.syspath_prepend(folder)
+        STAGE_KINDS.look_again()
         yield folder
+    STAGE_KINDS.look_again()
 
 
 @pytest.fixture(scope="module")
