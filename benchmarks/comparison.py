@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results import conditions, print_table, save
-from sweep.analysis.comparison import CellComparison, compare_cells
-from sweep.analysis.measured_cell import Block, MeasuredCell, PairedBlocks
-from sweep.analysis.measurements import repeats_of
+from sweep.analysis.comparing.comparison import CellComparison, compare_cells
+from sweep.analysis.comparing.measured_cell import Block, MeasuredCell, PairedBlocks
+from sweep.analysis.rows.measurements import repeats_of
 from sweep.api.commands.measure_more import REPEATS
 from sweep.api.session.engine_session import EngineSession
 from sweep.devices.measuring.timing import RETAKES

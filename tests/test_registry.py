@@ -123,7 +123,7 @@ def test_a_broken_package_is_in_nobodys_way_whatever_it_adds(tmp_path: Path) -> 
             f"[{group}]\nbroken = no_such_module:thing\n" for group in ("sweep.columns", "sweep.stage_kinds")
         )
     tables = """
-from sweep.analysis.columns import COLUMNS
+from sweep.analysis.rows.columns import COLUMNS
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.study.axes import axis_names
 print(len(COLUMNS.all()) > 50, len(STAGE_KINDS.all()) > 4, "broken" in axis_names())

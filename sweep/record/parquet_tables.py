@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweep.analysis.results import Results
-from sweep.analysis.saved import SUMMARY_KEY, read_saved, read_table
+from sweep.analysis.rows.results import Results
+from sweep.analysis.rows.saved import SUMMARY_KEY, read_saved, read_table
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.sweep_dir import SweepDir

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from sweep.analysis.column import Column
-from sweep.analysis.columns import IDENTITY, result_columns
+from sweep.analysis.rows.column import Column
+from sweep.analysis.rows.columns import IDENTITY, result_columns
 from sweep.study.axes import FIRST, axis_of, further_axes
 from sweep.study.axis import Axis
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.best_words import comparisons, configuration, known_ms, open_words, times_words, work
+from sweep.analysis.answering.best_words import comparisons, configuration, known_ms, open_words, times_words, work
+from sweep.analysis.answering.standing import Best
 from sweep.analysis.formatting import as_ms, rounded_up
-from sweep.analysis.runtime_rows import RuntimeRatio, runtime_title
-from sweep.analysis.standing import Best
+from sweep.analysis.rows.runtime_rows import RuntimeRatio, runtime_title
 
 __all__ = ["BestTable", "Card", "best_table", "cards"]
 

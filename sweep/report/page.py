@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sweep.analysis.answer import answer
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import as_bytes, as_duration, plural
-from sweep.analysis.results import Results
-from sweep.analysis.standing import best_cells
+from sweep.analysis.rows.results import Results
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.report.best import best_table, cards
 from sweep.report.device_table import device_table

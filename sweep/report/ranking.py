@@ -8,8 +8,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from sweep.analysis.runtime_rows import group_key, is_compiled_row
-from sweep.analysis.standing import marks
+from sweep.analysis.answering.standing import marks
+from sweep.analysis.rows.runtime_rows import group_key, is_compiled_row
 from sweep.report.table_columns import (
     TableColumn,
     detail_columns,

@@ -12,11 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sweep.analysis.answer import answer
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, plural
-from sweep.analysis.results import Results
-from sweep.analysis.runtime_rows import is_compiled_row
-from sweep.analysis.standing import marks
+from sweep.analysis.rows.results import Results
+from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.best_words import untuned_note
-from sweep.analysis.bounds import AT_LEAST, AT_MOST
-from sweep.analysis.column import Column, Detail
-from sweep.analysis.columns import result_columns
+from sweep.analysis.answering.best_words import untuned_note
+from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_ms, as_percent, as_times, rounded_down, rounded_up
-from sweep.analysis.results import NO_TUNER
-from sweep.analysis.runtime_rows import (
+from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST
+from sweep.analysis.rows.column import Column, Detail
+from sweep.analysis.rows.columns import result_columns
+from sweep.analysis.rows.results import NO_TUNER
+from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     baseline_title,
     group_key,
@@ -22,7 +23,6 @@ from sweep.analysis.runtime_rows import (
     is_compiled_row,
     runtime_title,
 )
-from sweep.analysis.standing import marks
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 

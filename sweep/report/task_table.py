@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.formatting import as_ms, plural, significant
-from sweep.analysis.results import Results
+from sweep.analysis.rows.results import Results
 from sweep.report.tuning_section import Table, share_words
 
 __all__ = ["TaskTable", "task_tables", "untuned_notes"]

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sweep.analysis.answer import answer
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import plural
-from sweep.analysis.results import Results
-from sweep.analysis.standing import best_cells
+from sweep.analysis.rows.results import Results
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each

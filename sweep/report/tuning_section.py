@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.formatting import as_duration, as_percent, plural, significant
-from sweep.analysis.tuning_rows import NEAR
+from sweep.analysis.rows.tuning_rows import NEAR
 from sweep.report.live.pool_progress import PARTS
 
 __all__ = ["Table", "failure_table", "pool_name", "pool_table", "sentences", "share_words"]

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from rich.console import Console
 
-from sweep.analysis.results import Results
-from sweep.analysis.saved import read_saved
+from sweep.analysis.rows.results import Results
+from sweep.analysis.rows.saved import read_saved
 from sweep.errors import RecordError
 from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir

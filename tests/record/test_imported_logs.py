@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.analysis.old_logs import LogReader
-from sweep.analysis.saved import read_table
+from sweep.analysis.rows.saved import read_table
 from sweep.errors import RecordError, StudyError
 from sweep.record import imported_logs
 from sweep.record.imported_logs import ImportedLogs

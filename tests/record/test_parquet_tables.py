@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.analysis.results import derive
-from sweep.analysis.saved import read_table
+from sweep.analysis.rows.results import derive
+from sweep.analysis.rows.saved import read_table
 from sweep.errors import RecordError
 from sweep.record.parquet_tables import (
     read_measurements,

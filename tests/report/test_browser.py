@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sweep.analysis.outcome import SweepOutcome
-from sweep.analysis.results import derive
+from sweep.analysis.rows.results import derive
 from sweep.report.page import render_page
 from tests.devices.parts import until
 from tests.record.fixtures import sweep_outcome

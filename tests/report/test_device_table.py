@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.results import derive
-from sweep.analysis.standing import best_cells
+from sweep.analysis.answering.standing import best_cells
+from sweep.analysis.rows.results import derive
 from sweep.report.best import best_table, cards
 from sweep.report.device_table import device_table
 from sweep.report.ranking import ranking

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.results import Results, derive
+from sweep.analysis.rows.results import Results, derive
 from sweep.report.figures import Figure, figures
 from sweep.report.figures.scale import in_unit, ticks_between
 from tests.record.fixtures import sweep_outcome, tainted

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.results import Results, derive
+from sweep.analysis.rows.results import Results, derive
 from sweep.cli.sweep_commands import ui_command
 from sweep.report.figures import figures
 from sweep.report.page import OWN_UI, conditions, failures, render_page

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep.analysis.results import derive
+from sweep.analysis.rows.results import derive
 from sweep.report.table import failure_lines, render_results, time_line
 from tests.record.fixtures import TAINT, sweep_outcome, tainted
 

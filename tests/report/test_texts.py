@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from sweep.analysis.results import Results, derive
+from sweep.analysis.rows.results import Results, derive
 from sweep.errors import RecordError
 from sweep.record.parquet_tables import write_tables
 from sweep.report.texts import as_csv, as_json, as_markdown

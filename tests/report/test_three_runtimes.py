@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweep.analysis.results import Results, derive
-from sweep.analysis.standing import best_cells
+from sweep.analysis.answering.standing import best_cells
+from sweep.analysis.rows.results import Results, derive
 from sweep.report.best import cards
 from sweep.report.figures import Figure, figures
 from sweep.report.page import render_page

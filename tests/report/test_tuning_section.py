@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sweep.analysis.answer import answer
-from sweep.analysis.results import Results, derive
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.rows.results import Results, derive
 from sweep.report.page import render_page
 from sweep.report.table import render_results
 from sweep.report.task_table import task_tables, untuned_notes

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import sweep
-from sweep.analysis.answer import answer
-from sweep.analysis.bounds import EXACT, Reading
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.ratios import Ratios
-from sweep.analysis.results import Results, Row, derive
-from sweep.analysis.standing import best_cells
+from sweep.analysis.rows.bounds import EXACT, Reading
+from sweep.analysis.rows.ratios import Ratios
+from sweep.analysis.rows.results import Results, Row, derive
 from sweep.api.session.table_cache import current_results
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from sweep.analysis.columns import COLUMNS
-from sweep.analysis.results import Results, derive
+from sweep.analysis.rows.columns import COLUMNS
+from sweep.analysis.rows.results import Results, derive
 from sweep.errors import StudyError
 from sweep.record.mlflow.run_values import metrics
 from sweep.record.parquet_tables import read_saved, write_tables

@@ -14,11 +14,11 @@ import pytest
 from rich.console import Console
 
 import sweep
-from sweep.analysis.answer import answer
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.outcome import MEASURED
-from sweep.analysis.results import Results, derive
-from sweep.analysis.runtime_rows import ratios
-from sweep.analysis.standing import best_cells
+from sweep.analysis.rows.results import Results, derive
+from sweep.analysis.rows.runtime_rows import ratios
 from sweep.errors import StudyError
 from sweep.report.page import render_page
 from sweep.report.table import render_results

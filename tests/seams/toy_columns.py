@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweep.analysis.column import Column, Detail
+from sweep.analysis.rows.column import Column, Detail
 
 BYTES_PER_MS = Column(
     "bytes_per_ms",

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from sweep.analysis.comparing.pairs import PairedComparison, compare_pairs
 from sweep.analysis.formatting import as_latency, as_percent
-from sweep.analysis.pairs import PairedComparison, compare_pairs
 from sweep.analysis.statistics import LatencySummary, summarise
 
 __all__ = ["COLUMNS", "NetworkOnDevice", "NetworkTimes", "write_networks"]

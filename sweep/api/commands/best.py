@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.bounds import Reading
-from sweep.analysis.comparison import find_cell
+from sweep.analysis.comparing.comparison import find_cell
 from sweep.analysis.formatting import as_ms, as_times
-from sweep.analysis.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
 from sweep.analysis.statistics import Verdict
 from sweep.api.commands.compare import compare
 from sweep.api.session.table_cache import refresh

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.comparison import CellComparison, compare_cells, find_cell
-from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
+from sweep.analysis.comparing.comparison import CellComparison, compare_cells, find_cell
+from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
 from sweep.api.session.table_cache import refresh
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir

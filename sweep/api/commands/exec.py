@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.analysis.formatting import as_bytes, as_latency
-from sweep.analysis.measurements import repeats_of
+from sweep.analysis.rows.measurements import repeats_of
 from sweep.analysis.statistics import summarise
 from sweep.api.bundles.laid_out import laid_out
 from sweep.api.bundles.reading import is_bundle

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sweep.analysis.measured_cell import MeasuredCell
+from sweep.analysis.comparing.measured_cell import MeasuredCell
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError, SweepError

@@ -140,7 +140,7 @@ def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
         RecordError: the sweep does not have it.
         LedgerError: the ledger is damaged.
     """
-    from sweep.analysis.saved import read_table
+    from sweep.analysis.rows.saved import read_table
 
     if table not in TABLES:
         raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))

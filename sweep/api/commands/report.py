@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.runtime_rows import ratios
+from sweep.analysis.rows.runtime_rows import ratios
 from sweep.api.session.table_cache import current_results
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir

@@ -37,7 +37,7 @@ from sweep.study.spec import Study
 
 if TYPE_CHECKING:
     from sweep.analysis.outcome import SweepOutcome
-    from sweep.analysis.results import Results
+    from sweep.analysis.rows.results import Results
     from sweep.report.live.progress_view import ProgressView
 
 __all__ = ["RunRequest", "SweepRun", "Watcher", "run"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.saved import read_table
+from sweep.analysis.rows.saved import read_table
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.axes import axes_of_layers, value_in

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.analysis.comparing.pairs import FIRST_LOOK
 from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.analysis.overlay.overlay import Overlay
-from sweep.analysis.pairs import FIRST_LOOK
 from sweep.analysis.taint import summed_up
 from sweep.api.overlay.network_log import NetworkLog
 from sweep.api.overlay.overlay import MERGED

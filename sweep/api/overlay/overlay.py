@@ -13,7 +13,7 @@ from sweep.analysis.overlay import LayerTimes, layers_of, write_details, write_o
 from sweep.analysis.overlay.metric import Criterion
 from sweep.analysis.overlay.network import write_networks
 from sweep.analysis.overlay.overlay import Overlay, overlay_of
-from sweep.analysis.saved import read_table
+from sweep.analysis.rows.saved import read_table
 from sweep.api.overlay.chosen_cells import Asked, Choice, check_name, choose
 from sweep.api.session.table_cache import refresh
 from sweep.errors import RecordError, StudyError

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.column import CellFacts
+from sweep.analysis.rows.column import CellFacts
 from sweep.planning.kinds import STAGE_KINDS, place_of
 from sweep.planning.results import Measurement, StageResult
 from sweep.planning.stage import Plan, Stage

@@ -18,7 +18,7 @@ from sweep.errors import RecordError, SweepError
 
 if TYPE_CHECKING:
     from sweep.analysis.outcome import SweepOutcome
-    from sweep.analysis.results import Results
+    from sweep.analysis.rows.results import Results
 
 __all__ = ["HERE_UP_TO_CELLS", "current_outcome", "main", "write_report_of", "write_results"]
 
@@ -65,7 +65,7 @@ def write_report_of(sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tra
 
 def write_results(outcome: SweepOutcome, run_ids: Mapping[str, str], tracking_uri: str | None) -> Results:
     """Tables and report, with the names of the MLflow runs and where they are."""
-    from sweep.analysis.results import derive
+    from sweep.analysis.rows.results import derive
     from sweep.record.parquet_tables import write_tables
     from sweep.record.table_source import source_of
     from sweep.report.writing import write_report

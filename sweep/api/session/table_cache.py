@@ -13,7 +13,7 @@ from sweep.errors import LedgerError, RecordError
 from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
-    from sweep.analysis.results import Results
+    from sweep.analysis.rows.results import Results
 
 __all__ = ["current_results", "known_runs", "known_server", "refresh"]
 
@@ -39,14 +39,14 @@ def current_results(sweep_dir: Path) -> Results:
         LedgerError: the folder is not a sweep directory, or has neither a plan that can be read nor tables.
         RecordError: its tables cannot be read.
     """
-    from sweep.analysis.saved import read_saved
+    from sweep.analysis.rows.saved import read_saved
 
     return _derive_where_old(sweep_dir) or read_saved(sweep_dir)
 
 
 def _derive_where_old(sweep_dir: Path) -> Results | None:
     """None where the tables there are current, or are all that can be had."""
-    from sweep.analysis.results import derive
+    from sweep.analysis.rows.results import derive
     from sweep.record.parquet_tables import write_tables
     from sweep.record.table_source import is_current, source_of
     from sweep.running.ledger.ledger import read_ledger
@@ -75,7 +75,7 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
 
 def known_runs(sweep_dir: Path) -> dict[str, str]:
     """MLflow runs of cells, as far as earlier tables name them."""
-    from sweep.analysis.saved import read_table
+    from sweep.analysis.rows.saved import read_table
 
     try:
         rows = read_table(sweep_dir, "results").select(["cell_id", "mlflow_run_id"]).to_pylist()
@@ -86,8 +86,8 @@ def known_runs(sweep_dir: Path) -> dict[str, str]:
 
 def known_server(sweep_dir: Path) -> str | None:
     """Address of the tracking server that has those runs, where earlier tables name one."""
-    from sweep.analysis.results import SweepSummary
-    from sweep.analysis.saved import SUMMARY_KEY, read_table
+    from sweep.analysis.rows.results import SweepSummary
+    from sweep.analysis.rows.saved import SUMMARY_KEY, read_table
 
     try:
         about = (read_table(sweep_dir, "results").schema.metadata or {})[SUMMARY_KEY]

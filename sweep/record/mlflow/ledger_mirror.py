@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.ratios import Ratios
+from sweep.analysis.rows.ratios import Ratios
 from sweep.errors import RecordError
 from sweep.files.sweep_dir import SweepDir
 from sweep.record.mlflow.run_draft import ModelFile, RunDraft, draft_of

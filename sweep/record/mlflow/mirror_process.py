@@ -25,7 +25,7 @@ from typing import Any, TextIO
 
 import filelock
 
-from sweep.analysis.saved import read_saved
+from sweep.analysis.rows.saved import read_saved
 from sweep.errors import SweepError
 from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.record.mlflow.ledger_mirror import LedgerMirror

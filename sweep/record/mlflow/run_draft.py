@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sweep.analysis.bounds import Reading
-from sweep.analysis.column import CellFacts
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.ratios import Ratios
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.column import CellFacts
+from sweep.analysis.rows.ratios import Ratios
 from sweep.record.mlflow import run_values as rows
 from sweep.record.mlflow.run_values import Point
 from sweep.study.spec import Cell

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-from sweep.analysis.column import CellFacts
-from sweep.analysis.columns import metric_columns
 from sweep.analysis.outcome import MEASURED, CellOutcome
-from sweep.analysis.tuning_rows import tuning_curve
+from sweep.analysis.rows.column import CellFacts
+from sweep.analysis.rows.columns import metric_columns
+from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.planning.results import Measurement, TuneResult
 
 __all__ = [

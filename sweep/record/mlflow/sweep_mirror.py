@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from sweep.analysis.answer import answer
-from sweep.analysis.results import Results
-from sweep.analysis.standing import Best, best_cells
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import Best, best_cells
+from sweep.analysis.rows.results import Results
 from sweep.record.mlflow import run_values as rows
 from sweep.record.mlflow.bulk_writer import writer_for
 from sweep.record.mlflow.client_writer import ClientWriter, Writer

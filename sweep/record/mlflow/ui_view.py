@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.columns import LATENCY
+from sweep.analysis.rows.columns import LATENCY
 from sweep.study.axes import USUALLY_SHOWN, parallel_coordinates
 from sweep.study.spec import TVM, Cell
 

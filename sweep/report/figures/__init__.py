@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweep.analysis.results import Results
+from sweep.analysis.rows.results import Results
 from sweep.report.figures.figure import Figure, Row, tuner_colours
 from sweep.report.figures.latency import distributions, latency_bars
 from sweep.report.figures.level_map import heat_maps

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.bounds import EXACT, UPPER, Reading
 from sweep.analysis.formatting import as_ms, rounded_up
-from sweep.analysis.runtime_rows import baseline_title, is_compiled_row, runtime_title
+from sweep.analysis.rows.bounds import EXACT, UPPER, Reading
+from sweep.analysis.rows.runtime_rows import baseline_title, is_compiled_row, runtime_title
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, axis_of, value_in
 

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.bounds import Reading
 from sweep.analysis.formatting import as_times
-from sweep.analysis.runtime_rows import baseline_title, has_compiled, is_baseline, is_compiled_row
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.runtime_rows import baseline_title, has_compiled, is_baseline, is_compiled_row
 from sweep.report.figures.figure import (
     BASELINE_COLOUR,
     COLOURS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sweep.analysis.runtime_rows import is_compiled_row
+from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.report.figures.figure import HEAT, Figure, Row, by_device, known_ms, known_text, plain_layout
 from sweep.report.table_columns import tuner_name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.runtime_rows import is_baseline, is_compiled_row, runtime_title
+from sweep.analysis.rows.runtime_rows import is_baseline, is_compiled_row, runtime_title
 from sweep.report.figures.figure import Figure, Row, configuration_label, plain_layout
 from sweep.report.figures.scale import in_unit, ticks_between
 from sweep.report.table_columns import tuner_name

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.analysis.bounds import Reading, leading
+from sweep.analysis.rows.bounds import Reading, leading
 from sweep.report.live.pool_progress import PoolProgress, Rate
 
 __all__ = ["CellBest", "Running", "SweepProgress", "TimeLeft"]

@@ -16,8 +16,8 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from sweep.analysis.bounds import EXACT, Reading
 from sweep.analysis.formatting import as_duration, as_ms, plural, significant
+from sweep.analysis.rows.bounds import EXACT, Reading
 from sweep.report.live.panel import panel
 from sweep.report.live.pool_progress import LEAST_TOLD_S, busy_words, failure_words, reached_words, spent_words
 from sweep.report.live.progress import SweepProgress

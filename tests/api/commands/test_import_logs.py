@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from sweep.analysis.saved import read_table
+from sweep.analysis.rows.saved import read_table
 from sweep.api.commands import import_logs as import_logs_module
 from sweep.api.commands.import_logs import LogSource, import_logs, sources_of
 from sweep.errors import RecordError, StudyError

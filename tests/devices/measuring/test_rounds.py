@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.measurements import repeats_of
+from sweep.analysis.rows.measurements import repeats_of
 from sweep.devices.measuring.rounds import Rounds
 from sweep.planning.disturbance import Disturbance
 from sweep.planning.results import Measurement

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.results import derive
+from sweep.analysis.rows.results import derive
 from sweep.api.session.claim import write_inputs
 from sweep.cli import main
 from sweep.engine.simulated import SimulatedEngine

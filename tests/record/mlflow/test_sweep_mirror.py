@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
-from sweep.analysis.results import derive
+from sweep.analysis.rows.results import derive
 from sweep.errors import RecordError
 from sweep.record.mlflow.bulk_writer import BulkWriter
 from sweep.record.mlflow.client_writer import ClientWriter

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from sweep.analysis.bounds import EXACT, UPPER, Reading
+from sweep.analysis.rows.bounds import EXACT, UPPER, Reading
 from sweep.report.live.pool_progress import spent_words
 from sweep.report.live.progress import SweepProgress
 from sweep.report.live.progress_view import LiveProgress, PlainProgress, ProgressView, open_progress

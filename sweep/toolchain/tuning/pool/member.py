@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweep.analysis.tuning_rows import trials_to_near
+from sweep.analysis.rows.tuning_rows import trials_to_near
 from sweep.search.allocation import TaskProgress
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.pool.accounts import Accounts

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.tuning_rows import trials_to_near
+from sweep.analysis.rows.tuning_rows import trials_to_near
 from sweep.search.strategy import Observation
 from sweep.toolchain.native_log import read_log
 from sweep.toolchain.tuning.records.trial_logs import read_trials

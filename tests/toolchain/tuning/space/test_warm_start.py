@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.tuning_rows import trials_to_near
+from sweep.analysis.rows.tuning_rows import trials_to_near
 from sweep.toolchain.tuning.job import TuningTask
 from sweep.toolchain.tuning.records.trial_logs import Trial, read_trials
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target

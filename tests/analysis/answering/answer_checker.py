@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from tests.analysis.mixed_grids import MISLEADING, TITLES, Row
+from tests.analysis.answering.mixed_grids import MISLEADING, TITLES, Row
 
 _COMMAND = r"(?: \(`sweep [^`]*`(?: again)?\))"
 _NUMBER = r"([\d.,]+)"

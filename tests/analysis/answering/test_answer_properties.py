@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
-from sweep.analysis.answer import answer
-from sweep.analysis.results import Results, SweepSummary
-from sweep.analysis.standing import best_cells, marks
-from tests.analysis.answer_checker import check_answer
-from tests.analysis.mixed_grids import Row, mixed_grids
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import best_cells, marks
+from sweep.analysis.rows.results import Results, SweepSummary
+from tests.analysis.answering.answer_checker import check_answer
+from tests.analysis.answering.mixed_grids import Row, mixed_grids
 
 SUMMARY = SweepSummary("mixed", "", 0.0, 1.0, False, {}, {}, {})
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from sweep.analysis.column import CellFacts
-from sweep.analysis.columns import result_row
-from sweep.analysis.measurements import measurement_rows, pair_rows
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
-from sweep.analysis.ratios import Ratios
-from sweep.analysis.tuning_rows import curve_rows, pools, task_rows
+from sweep.analysis.rows.column import CellFacts
+from sweep.analysis.rows.columns import result_row
+from sweep.analysis.rows.measurements import measurement_rows, pair_rows
+from sweep.analysis.rows.ratios import Ratios
+from sweep.analysis.rows.tuning_rows import curve_rows, pools, task_rows
 
 __all__ = ["NO_TUNER", "Results", "SweepSummary", "derive"]
 
@@ -41,7 +41,7 @@ class SweepSummary:
     """Seconds spent by kind, a shared stage counted once (unlike the cells' own, which count it in each)."""
     conditions: Mapping[str, Any]
     tuning: Sequence[Mapping[str, Any]] = ()
-    """A row for each pool: trials, failures, seconds, and how busy its parts were (`sweep.analysis.tuning_rows`)."""
+    """A row for each pool: trials, failures, seconds, how busy its parts were (`sweep.analysis.rows.tuning_rows`)."""
     mlflow_url: str = ""
     """Of the tracking server that mirrors it; empty where that is no server, which `sweep ui` then starts."""
     worked_s: float | None = None

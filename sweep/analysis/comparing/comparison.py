@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweep.analysis.bounds import AT_LEAST, AT_MOST, EXACT, UPPER
+from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
+from sweep.analysis.comparing.pairs import FIRST_LOOK, PairedComparison, compare_pairs
 from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, rounded_down, significant
-from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
-from sweep.analysis.pairs import FIRST_LOOK, PairedComparison, compare_pairs
+from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST, EXACT, UPPER
 from sweep.analysis.statistics import SAME_WITHIN, Comparison, Ratio, Verdict, judge, ratio, summarise
 from sweep.errors import StudyError
 

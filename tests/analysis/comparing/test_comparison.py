@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.comparison import compare_cells, find_cell
-from sweep.analysis.measured_cell import MeasuredCell, PairedBlocks
+from sweep.analysis.comparing.comparison import compare_cells, find_cell
+from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
 from sweep.analysis.statistics import Verdict
 from sweep.errors import StudyError
 

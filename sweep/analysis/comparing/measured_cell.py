@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from sweep.analysis.bounds import EXACT, bound_of_row
 from sweep.analysis.outcome import MEASURED
+from sweep.analysis.rows.bounds import EXACT, bound_of_row
 from sweep.errors import StudyError
 
 __all__ = ["Block", "MeasuredCell", "PairedBlocks"]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sweep.analysis.pairs import FIRST_LOOK, Pair, compare_pairs
+from sweep.analysis.comparing.pairs import FIRST_LOOK, Pair, compare_pairs
 from sweep.analysis.statistics import Verdict
 
 WRONG = (Verdict.FASTER, Verdict.SLOWER)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.results import derive
-from sweep.analysis.tuning_rows import (
+from sweep.analysis.rows.results import derive
+from sweep.analysis.rows.tuning_rows import (
     pools,
     task_rows,
     trials_to_near,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from sweep.analysis.answer import answer
-from sweep.analysis.best_words import describe_best
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.best_words import describe_best
+from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.results import Row, SweepSummary, derive
-from sweep.analysis.standing import best_cells
+from sweep.analysis.rows.results import Row, SweepSummary, derive
 from sweep.planning.results import Measurement
 from sweep.study.axes import axis_names
 from tests.record.fixtures import TAINT, measured, sweep_outcome, tainted

@@ -1,9 +1,9 @@
-"""Result columns of a cell's tuning: rows of the table in `sweep.analysis.columns`."""
+"""Result columns of a cell's tuning: rows of the table in `sweep.analysis.rows.columns`."""
 
 from __future__ import annotations
 
-from sweep.analysis.column import Column, ColumnType, Detail
 from sweep.analysis.formatting import as_duration
+from sweep.analysis.rows.column import Column, ColumnType, Detail
 
 __all__ = ["TUNING_COLUMNS"]
 

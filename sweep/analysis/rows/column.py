@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sweep.analysis.bounds import Reading, bound_of
-from sweep.analysis.measurements import repeats_of
 from sweep.analysis.outcome import MEASURED, CellOutcome
+from sweep.analysis.rows.bounds import Reading, bound_of
+from sweep.analysis.rows.measurements import repeats_of
+from sweep.analysis.rows.tuning_rows import tuning_columns
 from sweep.analysis.statistics import LatencySummary, summarise
-from sweep.analysis.tuning_rows import tuning_columns
 from sweep.planning.results import BuildResult, Measurement, TuneResult
 
 __all__ = ["CellFacts", "Column", "ColumnType", "Detail"]

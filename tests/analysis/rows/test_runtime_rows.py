@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from sweep.analysis.answer import answer
-from sweep.analysis.best_words import describe_best
-from sweep.analysis.bounds import EXACT, Reading
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.best_words import describe_best
+from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.outcome import SweepOutcome
-from sweep.analysis.ratios import Ratios
-from sweep.analysis.results import Results, derive
-from sweep.analysis.runtime_rows import baseline_title, fastest_of_each, ratios
-from sweep.analysis.standing import best_cells
+from sweep.analysis.rows.bounds import EXACT, Reading
+from sweep.analysis.rows.ratios import Ratios
+from sweep.analysis.rows.results import Results, derive
+from sweep.analysis.rows.runtime_rows import baseline_title, fastest_of_each, ratios
 from sweep.study.runtimes import RUNTIMES, Runtime
 from tests.record.fixtures import sweep_outcome, with_runtime
 

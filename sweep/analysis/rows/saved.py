@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.results import Results, SweepSummary
+from sweep.analysis.rows.results import Results, SweepSummary
 from sweep.errors import RecordError
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.runtimes import default_baseline

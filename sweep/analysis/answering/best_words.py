@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from sweep.analysis.bounds import AT_LEAST, Reading
+from sweep.analysis.answering.standing import Best, Standing
 from sweep.analysis.formatting import as_ms, as_times, plural, rounded_down, rounded_up
-from sweep.analysis.results import NO_TUNER
-from sweep.analysis.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
-from sweep.analysis.standing import Best, Standing
+from sweep.analysis.rows.bounds import AT_LEAST, Reading
+from sweep.analysis.rows.results import NO_TUNER
+from sweep.analysis.rows.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 from sweep.study.axes import axes_under, unusual, value_in
 
 __all__ = [

@@ -1,6 +1,6 @@
 """What the rows of a sweep answer, from the data alone: a sentence a model and device, or one over many of them.
 
-Says what was measured and no more, as `sweep.analysis.standing` tells what is certain and what is open.
+Says what was measured and no more, as `sweep.analysis.answering.standing` tells what is certain and what is open.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.best_words import RETRY_TAINTED, counted, describe_best
-from sweep.analysis.bounds import Reading
-from sweep.analysis.over_all import describe_all
-from sweep.analysis.results import Results
-from sweep.analysis.runtime_rows import group_key, has_compiled, is_compiled_row
-from sweep.analysis.standing import Best, best_cells
+from sweep.analysis.answering.best_words import RETRY_TAINTED, counted, describe_best
+from sweep.analysis.answering.over_all import describe_all
+from sweep.analysis.answering.standing import Best, best_cells
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.results import Results
+from sweep.analysis.rows.runtime_rows import group_key, has_compiled, is_compiled_row
 
 __all__ = ["answer"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.analysis.answer import answer
-from sweep.analysis.best_words import describe_best
-from sweep.analysis.bounds import Reading
-from sweep.analysis.results import Results, SweepSummary
-from sweep.analysis.standing import best_cells, marks
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.best_words import describe_best
+from sweep.analysis.answering.standing import best_cells, marks
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.results import Results, SweepSummary
 from sweep.report.best import cards
-from tests.analysis.mixed_grids import Row, row_of
+from tests.analysis.answering.mixed_grids import Row, row_of
 
 SUMMARY = SweepSummary("cpu-quickstart", "", 0.0, 1.0, False, {}, {}, {})
 SLOWED = "the sentinel kernel was 33 % slower than its best on this device (contention or throttling); in 4 of 4 blocks"

@@ -11,9 +11,9 @@ import json
 from statistics import median
 from typing import Any
 
-from sweep.analysis.column import CellFacts, Column, Detail
 from sweep.analysis.formatting import as_bytes, as_duration
-from sweep.analysis.tuning_quantities import TUNING_COLUMNS
+from sweep.analysis.rows.column import CellFacts, Column, Detail
+from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
 from sweep.registry import Registry
 
 __all__ = ["COLUMNS", "IDENTITY", "LATENCY", "metric_columns", "result_columns", "result_row"]

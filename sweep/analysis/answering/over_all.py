@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.best_words import configuration, open_words
-from sweep.analysis.bounds import Reading
+from sweep.analysis.answering.best_words import configuration, open_words
+from sweep.analysis.answering.standing import Best, is_tuned
 from sweep.analysis.formatting import as_times, plural
-from sweep.analysis.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
-from sweep.analysis.standing import Best, is_tuned
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 
 __all__ = ["describe_all"]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.bounds import EXACT, BoundedRatio, Reading, bound_of_row, leading
+from sweep.analysis.rows.bounds import EXACT, BoundedRatio, Reading, bound_of_row, leading
 from sweep.study.axes import compared_within, value_in
 from sweep.study.runtimes import title_of
 from sweep.study.spec import is_compiled

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from sweep.analysis.bounds import Reading
-from sweep.analysis.runtime_rows import (
+from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     RuntimeRatio,
     group_key,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sweep.analysis.outcome import CellOutcome, CellStatus
-from sweep.analysis.results import Row, derive
+from sweep.analysis.rows.results import Row, derive
 from sweep.planning.disturbance import Disturbance, DisturbanceKind
 from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
 from sweep.study.spec import Cell

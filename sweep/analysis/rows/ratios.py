@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.analysis.bounds import BoundedRatio, Reading, leading
 from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.rows.bounds import BoundedRatio, Reading, leading
 from sweep.planning.results import BuildResult, TuneResult
 from sweep.study.axes import axis_names, compared_within
 from sweep.study.runtimes import USUAL_BASELINE

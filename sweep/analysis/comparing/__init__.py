@@ -1,0 +1,1 @@
+"""Two cells beside each other: their blocks, the ratio with its interval, the verdict."""

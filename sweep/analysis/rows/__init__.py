@@ -1,0 +1,1 @@
+"""Rows that people read, one a cell, a repeat or a task; and the table of their columns."""
