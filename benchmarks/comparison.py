@@ -29,7 +29,8 @@ from sweep.analysis.rows.measurements import repeats_of
 from sweep.api.commands.measure_more import REPEATS
 from sweep.api.session.engine_session import EngineSession
 from sweep.devices.measuring.timing import RETAKES
-from sweep.planning.results import Measurement, StageResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Attempt, Done, Engine

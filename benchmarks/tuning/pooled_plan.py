@@ -19,7 +19,8 @@ from benchmarks.tuning.zoo import MODELS
 from sweep.engine.stage_calls import compile_call, folder_of
 from sweep.planning.kinds import kind_of
 from sweep.planning.planner import make_plan
-from sweep.planning.results import LoweredTask, StageResult
+from sweep.planning.results.compiling import LoweredTask
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.trial_count import trials_together
 from sweep.running.contract import Attempt

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 
 if TYPE_CHECKING:
     from sweep.study.spec import Cell

@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any
 
 from sweep.analysis.formatting import as_ms, as_percent, plural
-from sweep.planning.disturbance import Disturbance
-from sweep.planning.disturbance import DisturbanceKind as Kind
+from sweep.planning.results.disturbance import Disturbance
+from sweep.planning.results.disturbance import DisturbanceKind as Kind
 
 __all__ = ["BlockConditions", "block_median", "least_tainted", "summed_up", "taints"]
 

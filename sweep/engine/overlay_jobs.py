@@ -12,7 +12,8 @@ from typing import Any
 from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.stage_calls import MeasureCall, folder_of, measure_call
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, OutputMismatch, in_one_line
-from sweep.planning.results import CandidateTimes, Measurement, NetworkBlocks, TimedCandidate
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks, TimedCandidate
 from sweep.running.contract import Attempt
 from sweep.toolchain.candidates.libraries import Libraries
 from sweep.toolchain.candidates.pipeline import BuildMeasurePipeline

@@ -16,11 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import DiskFull, PlanError, SweepError, disk_refusal
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import (
-    BuildResult,
-    ImportResult,
-    LowerResult,
-)
+from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
 from sweep.running.contract import Attempt, Done, Failed
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.tuning.job import TuneJob, TuningTask

@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from sweep.errors import PlanError
-from sweep.planning import results
 from sweep.planning.draft import TVM_PACKAGES
+from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import PlannedCell, Stage
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages import build, import_, lower, measure, overlay, tune
@@ -22,7 +25,7 @@ _SHIPPED = (
         name="import",
         inputs={},
         place=Place.COMPILE,
-        result=results.ImportResult,
+        result=ImportResult,
         draft=import_.draft,
         arguments=import_.arguments,
         job="sweep.toolchain.jobs:import_model",
@@ -36,7 +39,7 @@ _SHIPPED = (
         name="lower",
         inputs={"import": "import"},
         place=Place.COMPILE,
-        result=results.LowerResult,
+        result=LowerResult,
         draft=lower.draft,
         arguments=lower.arguments,
         job="sweep.toolchain.jobs:lower_model",
@@ -51,7 +54,7 @@ _SHIPPED = (
         name="tune",
         inputs={"lower": "lower"},
         place=Place.TUNER,
-        result=results.TuneResult,
+        result=TuneResult,
         draft=tune.draft,
         completed=tune.with_members,
         error_class="TuneFailed",
@@ -65,7 +68,7 @@ _SHIPPED = (
         name="build",
         inputs={"lower": "lower", "tune": "tune"},
         place=Place.COMPILE,
-        result=results.BuildResult,
+        result=BuildResult,
         draft=build.draft,
         arguments=build.arguments,
         job="sweep.toolchain.jobs:build_artifact",
@@ -80,7 +83,7 @@ _SHIPPED = (
         name="measure",
         inputs={"import": "import", "build": "build"},
         place=Place.DEVICE,
-        result=results.Measurement,
+        result=Measurement,
         draft=measure.draft,
         error_class="MeasureFailed",
         revision=2,
@@ -93,7 +96,7 @@ _SHIPPED = (
         name=overlay.LAYER,
         inputs={},
         place=Place.DEVICE,
-        result=results.CandidateTimes,
+        result=CandidateTimes,
         draft=overlay.taken_by_no_cell,
         job="sweep.engine.overlay_jobs:time_candidates",
         error_class="MeasureFailed",
@@ -104,7 +107,7 @@ _SHIPPED = (
         name=overlay.BUILD,
         inputs={"lower": "lower"},
         place=Place.COMPILE,
-        result=results.BuildResult,
+        result=BuildResult,
         draft=overlay.taken_by_no_cell,
         arguments=overlay.build_arguments,
         job="sweep.toolchain.jobs:build_artifact",
@@ -117,7 +120,7 @@ _SHIPPED = (
         name=overlay.NETWORK,
         inputs={"import": "import", "merged": overlay.BUILD, "own": overlay.BUILD},
         place=Place.DEVICE,
-        result=results.NetworkBlocks,
+        result=NetworkBlocks,
         draft=overlay.taken_by_no_cell,
         job="sweep.engine.overlay_jobs:measure_in_turns",
         error_class="MeasureFailed",

@@ -11,7 +11,7 @@ from typing import Any
 from sweep import errors
 from sweep.errors import PlanError, SweepError
 from sweep.planning.draft import Draft, Drafting
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.study.spec import Cell
 

@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sweep.planning.kinds import place_of
-from sweep.planning.results import LoweredTask
+from sweep.planning.results.compiling import LoweredTask
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
 from sweep.planning.trial_limits import RELATIVE_TRIALS, Tasks, shared_limits, trials_alone, trials_at_most

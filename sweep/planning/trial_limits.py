@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from sweep.planning.results import LoweredTask
+from sweep.planning.results.compiling import LoweredTask
 from sweep.planning.stage import Stage
 
 __all__ = ["ASSUMED_TASKS", "RELATIVE_TRIALS", "TRIAL_S", "Tasks", "shared_limits", "trials_alone", "trials_at_most"]

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.running.events import SkipCell, StageState
 from sweep.running.stage_node import StageNode
 from sweep.study.spec import Cell

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sweep.planning.kinds import place_of
-from sweep.planning.results import StageResult, input_of
+from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage_kind import Place
 from sweep.running.slots import Need
 

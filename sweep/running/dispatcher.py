@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.errors import CellTimeout
 from sweep.planning.kinds import inputs_by_role, place_of
-from sweep.planning.results import TuneResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
 from sweep.running.allowance import Allowance, Allowed

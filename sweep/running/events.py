@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sweep.planning.results import StageResult
+    from sweep.planning.results.stage_result import StageResult
 
 __all__ = [
     "FINAL",

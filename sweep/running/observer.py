@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 
 __all__ = ["Observer", "Observers"]

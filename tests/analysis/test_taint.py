@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.analysis.taint import DRIFTED, SLOWED, BlockConditions, block_median, least_tainted, summed_up, taints
-from sweep.planning.disturbance import Disturbance
+from sweep.planning.results.disturbance import Disturbance
 
 QUIET: dict[str, Any] = {
     "cores": [1],

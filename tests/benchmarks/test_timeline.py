@@ -20,7 +20,7 @@ from benchmarks.tuning.timeline import (
     read_lines,
     valid_until,
 )
-from sweep.planning.results import LoweredTask
+from sweep.planning.results.compiling import LoweredTask
 
 TASKS = [Task("a", "conv", 2), Task("b", "pool", 1)]
 UNTUNED = {"a": 10.0, "b": 4.0}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import Measurement, TuneResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.running.contract import Attempt, Done, Failed, Progress
 from tests.engine.shop import Shop, changed, ends
 from tests.networks import write_corrupt

@@ -15,7 +15,8 @@ from sweep.engine.overlay_jobs import measure_in_turns, time_candidates
 from sweep.engine.stage_calls import DeviceJobCall, MeasureCall, device_call
 from sweep.errors import BuildFailed, DeviceLost, DiskFull, MeasureFailed, OutputMismatch
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import BuildResult, CandidateTimes, ImportResult, NetworkBlocks
+from sweep.planning.results.compiling import BuildResult, ImportResult
+from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
 from sweep.planning.stage_id import stage_of
 from sweep.planning.stages import overlay
 from sweep.running.contract import Attempt

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from sweep.engine.simulated import SimulatedEngine
-from sweep.planning.results import Measurement
+from sweep.planning.results.measurement import Measurement
 from sweep.running.contract import Done, Failed
 from sweep.study.cluster.cluster import Cluster
 from tests.engine.shop import Shop, ends

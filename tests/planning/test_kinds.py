@@ -16,7 +16,7 @@ from sweep.errors import PlanError, StudyError
 from sweep.planning.draft import Draft, Drafting, Encoded
 from sweep.planning.kinds import STAGE_KINDS, inputs_by_role, kind_of, kinds_after
 from sweep.planning.planner import make_plan
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.tune import with_members

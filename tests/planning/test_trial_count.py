@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweep.planning.planner import make_plan
-from sweep.planning.results import LoweredTask
+from sweep.planning.results.compiling import LoweredTask
 from sweep.planning.stage import Plan
 from sweep.planning.summary import explain
 from sweep.planning.trial_count import count_trials

@@ -12,17 +12,11 @@ from typing import Any
 import numpy as np
 
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
-from sweep.planning.disturbance import Disturbance
-from sweep.planning.results import (
-    BuildResult,
-    ImportResult,
-    LowerResult,
-    MeasuredBlock,
-    Measurement,
-    StageResult,
-    TunedTask,
-    TuneResult,
-)
+from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.disturbance import Disturbance
+from sweep.planning.results.measurement import MeasuredBlock, Measurement
+from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.tuning_result import TunedTask, TuneResult
 from sweep.study.spec import Cell
 
 BASE_MS = {"squeezenet": 16.0, "shufflenet": 9.5, "resnet50": 142.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sweep.planning.results import Measurement
+from sweep.planning.results.measurement import Measurement
 from sweep.planning.stage import Plan
 from sweep.running.admission import SettledCell
 from sweep.running.contract import needs_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
 from sweep.running.ledger.state import FinishedStage

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import LowerResult, StageResult, TuneResult
+from sweep.planning.results.compiling import LowerResult
+from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Attempt, Done, Failed, Report
 from sweep.running.driver import RunOptions, drive

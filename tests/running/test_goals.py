@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.outcome import CellStatus
-from sweep.planning.results import BuildResult, Measurement
+from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.measurement import Measurement
 from sweep.planning.stage import Plan
 from sweep.running.contract import needs_of
 from sweep.running.events import AttemptFailed, CellSettled, Finish, StageDone, StageState, Tick

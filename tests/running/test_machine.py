@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.admission import SettledCell
 from sweep.running.contract import needs_of

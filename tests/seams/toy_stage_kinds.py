@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.planning.draft import Draft, Drafting
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.study.spec import Cell
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from sweep.planning.disturbance import Disturbance, DisturbanceKind
+from sweep.planning.results.disturbance import Disturbance, DisturbanceKind
 
 if TYPE_CHECKING:
     from sweep.analysis.statistics import LatencySummary

@@ -11,7 +11,9 @@ from sweep.analysis.rows.bounds import Reading, bound_of
 from sweep.analysis.rows.measurements import repeats_of
 from sweep.analysis.rows.tuning_rows import tuning_columns
 from sweep.analysis.statistics import LatencySummary, summarise
-from sweep.planning.results import BuildResult, Measurement, TuneResult
+from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.tuning_result import TuneResult
 
 __all__ = ["CellFacts", "Column", "ColumnType", "Detail"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.planning.results import Measurement
+from sweep.planning.results.measurement import Measurement
 
 __all__ = ["measurement_rows", "pair_rows", "repeats_of"]
 

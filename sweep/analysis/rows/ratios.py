@@ -9,7 +9,8 @@ from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.rows.bounds import BoundedRatio, Reading, leading
-from sweep.planning.results import BuildResult, TuneResult
+from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.study.axes import axis_names, compared_within
 from sweep.study.runtimes import USUAL_BASELINE
 from sweep.study.spec import Cell

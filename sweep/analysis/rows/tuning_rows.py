@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.planning.results import BuildResult, LowerResult, TunedTask, TuneResult
+from sweep.planning.results.compiling import BuildResult, LowerResult
+from sweep.planning.results.tuning_result import TunedTask, TuneResult
 
 __all__ = [
     "NEAR",

@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.api.bundles.reading import opened
 from sweep.files.sweep_dir import stage_folder
-from sweep.planning.results import BuildResult, ImportResult
+from sweep.planning.results.compiling import BuildResult, ImportResult
 
 __all__ = ["LaidOut", "laid_out"]
 

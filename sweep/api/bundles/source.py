@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import MeasureFailed, StudyError
-from sweep.planning.results import BuildResult, ImportResult
+from sweep.planning.results.compiling import BuildResult, ImportResult
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 

@@ -19,7 +19,10 @@ from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.sweep_dir import SweepDir
-from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
+from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger

@@ -16,7 +16,9 @@ from sweep.analysis.comparing.measured_cell import MeasuredCell
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError, SweepError
-from sweep.planning.results import BuildResult, Measurement, StageResult
+from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger

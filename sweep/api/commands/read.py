@@ -20,7 +20,7 @@ from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
-from sweep.planning.results import LowerResult
+from sweep.planning.results.compiling import LowerResult
 from sweep.planning.stage import Plan
 from sweep.planning.summary import PlanSummary
 from sweep.running.ledger.ledger import FinishedStage, LedgerState, is_held, read_ledger

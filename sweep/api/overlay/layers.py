@@ -17,7 +17,8 @@ from sweep.api.overlay.overlay_targets import OverlayTarget
 from sweep.api.overlay.schedules import Schedules
 from sweep.api.overlay.stage_runner import Failure, StageRunner, Work
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import CandidateTimes, StageResult
+from sweep.planning.results.overlay_results import CandidateTimes
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.stage_id import stage_of
 from sweep.planning.stages import overlay

@@ -20,10 +20,12 @@ from sweep.api.overlay.schedules import Schedules
 from sweep.api.overlay.stage_runner import Failure, StageRunner, Work
 from sweep.errors import DeviceLost
 from sweep.files.sweep_dir import stage_folder
-from sweep.planning.disturbance import Disturbance
 from sweep.planning.fingerprint import fingerprint
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import BuildResult, NetworkBlocks, StageResult
+from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.disturbance import Disturbance
+from sweep.planning.results.overlay_results import NetworkBlocks
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.stage_id import stage_of
 from sweep.planning.stages import overlay

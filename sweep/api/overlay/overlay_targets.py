@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.api.overlay.chosen_cells import Choice
 from sweep.errors import StudyError
-from sweep.planning.results import ImportResult, LowerResult
+from sweep.planning.results.compiling import ImportResult, LowerResult
 from sweep.running.ledger.ledger import FinishedStage, LedgerState
 from sweep.running.ledger.saved_plan import read_plan
 from sweep.study.cluster.cluster import Cluster, Device

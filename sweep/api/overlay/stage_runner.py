@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sweep import errors
 from sweep.errors import SweepError
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.running.contract import Engine
 from sweep.running.driver import drive

@@ -21,7 +21,8 @@ from typing import Any, Self, TextIO
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.errors import StudyError
-from sweep.planning.results import Measurement, StageResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.rows.column import CellFacts
 from sweep.planning.kinds import STAGE_KINDS, place_of
-from sweep.planning.results import Measurement, StageResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
 from sweep.running.ledger.ledger import Ledger

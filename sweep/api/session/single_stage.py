@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from sweep import errors
 from sweep.errors import StudyError, SweepError
 from sweep.planning.fingerprint import fingerprint
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.running.contract import Attempt, Done, Engine, Failed
 from sweep.study.cluster.cluster import Cluster, Device

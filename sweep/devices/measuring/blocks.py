@@ -15,7 +15,7 @@ from sweep.analysis.taint import BlockConditions, block_median, least_tainted, t
 from sweep.devices.measuring import conditions
 from sweep.devices.measuring.sentinel_kernel import Timer
 from sweep.devices.measuring.timing import Clock, Ready, Repeats, Sampling, get_ready, take_repeats
-from sweep.planning.disturbance import Disturbance
+from sweep.planning.results.disturbance import Disturbance
 
 __all__ = ["Bystander", "MeasuringPlace", "TimingTarget", "measure_blocks"]
 

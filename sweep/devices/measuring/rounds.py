@@ -17,7 +17,7 @@ from sweep.analysis.statistics import relative_interval
 from sweep.analysis.taint import BlockConditions, least_tainted, summed_up, taints
 from sweep.devices.measuring.blocks import FIT, WAITS_S
 from sweep.devices.measuring.timing import FEWEST_REPEATS, Sampling, StoppedBy
-from sweep.planning.disturbance import Disturbance
+from sweep.planning.results.disturbance import Disturbance
 
 __all__ = ["Rounds"]
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sweep.planning.kinds import place_of
-from sweep.planning.results import StageResult, TuneResult
+from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
 from sweep.running.ledger.ledger import Ledger

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sweep.planning.draft import Draft, Drafting
-from sweep.planning.results import LowerResult, StageResult, TuneResult, input_of
+from sweep.planning.results.compiling import LowerResult
+from sweep.planning.results.stage_result import StageResult, input_of
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Stage
 from sweep.study.spec import Cell
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.planning.draft import TVM_PACKAGES, Draft, Drafting
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.study.importers.importer import ModelImporter
 from sweep.study.importers.importer_registry import UNNAMED, importer_named

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.planning.draft import Draft, Drafting
-from sweep.planning.results import ImportResult, StageResult, input_of
+from sweep.planning.results.compiling import ImportResult
+from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
 from sweep.study.spec import Cell
 

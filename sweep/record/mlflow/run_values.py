@@ -16,7 +16,8 @@ from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import metric_columns
 from sweep.analysis.rows.tuning_rows import tuning_curve
-from sweep.planning.results import Measurement, TuneResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.tuning_result import TuneResult
 
 __all__ = [
     "CONTENT_TAG",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.planning.kinds import kind_of
-from sweep.planning.results import StageResult
+from sweep.planning.results.stage_result import StageResult
 
 __all__ = ["FailedStage", "FinishedStage", "LedgerState"]
 

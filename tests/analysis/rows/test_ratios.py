@@ -10,8 +10,11 @@ import pytest
 
 from sweep.analysis.outcome import CellOutcome, CellStatus
 from sweep.analysis.rows.results import Row, derive
-from sweep.planning.disturbance import Disturbance, DisturbanceKind
-from sweep.planning.results import BuildResult, ImportResult, LowerResult, Measurement, StageResult, TuneResult
+from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.disturbance import Disturbance, DisturbanceKind
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.study.spec import Cell
 from tests.record.fixtures import sweep_outcome
 

@@ -11,7 +11,7 @@ from sweep.analysis.answering.best_words import describe_best
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.rows.results import Row, SweepSummary, derive
-from sweep.planning.results import Measurement
+from sweep.planning.results.measurement import Measurement
 from sweep.study.axes import axis_names
 from tests.record.fixtures import TAINT, measured, sweep_outcome, tainted
 

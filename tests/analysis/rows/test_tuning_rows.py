@@ -15,7 +15,7 @@ from sweep.analysis.rows.tuning_rows import (
     tuning_columns,
     tuning_curve,
 )
-from sweep.planning.results import TunedTask, TuneResult
+from sweep.planning.results.tuning_result import TunedTask, TuneResult
 from tests.record.fixtures import sweep_outcome, task_result, tuned, with_untuned_task
 
 

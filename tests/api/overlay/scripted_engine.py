@@ -7,14 +7,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from sweep.planning.results import (
-    BuildResult,
-    CandidateTimes,
-    Measurement,
-    NetworkBlocks,
-    StageResult,
-    TimedCandidate,
-)
+from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks, TimedCandidate
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.stages import overlay
 from sweep.running.contract import Attempt, Done, Failed, Report

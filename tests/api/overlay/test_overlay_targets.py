@@ -11,7 +11,7 @@ import pytest
 from sweep.api.overlay.chosen_cells import Choice
 from sweep.api.overlay.overlay_targets import OverlayTarget, common_workloads, targets_of
 from sweep.errors import StudyError
-from sweep.planning.results import ImportResult, LowerResult
+from sweep.planning.results.compiling import ImportResult, LowerResult
 from sweep.running.ledger.ledger import FinishedStage, LedgerState
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.gate import load_cluster

@@ -10,8 +10,8 @@ import pytest
 
 from sweep.analysis.rows.measurements import repeats_of
 from sweep.devices.measuring.rounds import Rounds
-from sweep.planning.disturbance import Disturbance
-from sweep.planning.results import Measurement
+from sweep.planning.results.disturbance import Disturbance
+from sweep.planning.results.measurement import Measurement
 
 MEASURE = {
     "repeat": 10,

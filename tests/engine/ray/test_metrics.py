@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.planning.results import ImportResult
+from sweep.planning.results.compiling import ImportResult
 from sweep.running.ledger.ledger import Ledger
 from tests.devices.parts import until
 from tests.engine.shop import Shop

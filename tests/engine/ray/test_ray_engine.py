@@ -12,7 +12,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from sweep.planning.results import TuneResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Stage
 from sweep.running.contract import Done, Failed, Progress, Report
 from tests.devices.parts import until

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.planning.results import BuildResult
+from sweep.planning.results.compiling import BuildResult
 from sweep.record.mlflow import run_values as rows
 from sweep.study.axes import axis_names
 from tests.record.fixtures import STARTED_T, TAINT, measured, sweep_outcome, tainted

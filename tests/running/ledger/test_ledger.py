@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.errors import LedgerError
-from sweep.planning.results import BuildResult
+from sweep.planning.results.compiling import BuildResult
 from sweep.running.ledger.ledger import Ledger, is_held, read_ledger
 from sweep.running.ledger.state import LedgerState
 from sweep.running.ledger.tail import LedgerTail

@@ -11,17 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweep.errors import PlanError
-from sweep.planning.disturbance import Disturbance
 from sweep.planning.kinds import STAGE_KINDS, kind_of
-from sweep.planning.results import (
-    BuildResult,
-    ImportResult,
-    LowerResult,
-    Measurement,
-    StageResult,
-    TuneResult,
-    input_of,
-)
+from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.disturbance import Disturbance
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult, input_of
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Stage
 
 KINDS = STAGE_KINDS.names()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sweep.planning.disturbance import Disturbance, DisturbanceKind
-from sweep.planning.results import Measurement
+from sweep.planning.results.disturbance import Disturbance, DisturbanceKind
+from sweep.planning.results.measurement import Measurement
 
 SLOW = "the reference kernel was {} % slower than its best on this device (contention or throttling)"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-from sweep.planning.json_record import JsonRecord, seldom
+from sweep.planning.results.json_record import JsonRecord, seldom
 
 __all__ = ["Disturbance", "DisturbanceKind"]
 

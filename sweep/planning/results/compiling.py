@@ -1,0 +1,115 @@
+"""What importing, lowering and building a network result in."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from sweep.files.sweep_dir import network_file
+from sweep.planning.results.json_record import JsonRecord, many, seldom
+from sweep.planning.results.stage_result import StageResult
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from sweep.planning.stage import Stage
+
+__all__ = ["BuildResult", "ImportResult", "LowerResult", "LoweredTask"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult(StageResult):
+    """A network that was read."""
+
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """`shape` and `dtype` by name."""
+    outputs: Sequence[Mapping[str, Any]] = ()
+    """`name`, `shape` and `dtype` of each."""
+    params_bytes: int | None = None
+    operators: Mapping[str, int] = field(default_factory=dict)
+    """How often each occurs."""
+    formats: tuple[str, ...] = seldom(("onnx",))
+    """The forms in which its folder has the network for other runtimes, each in `sweep_dir.network_file`."""
+    reference: bool = False
+    """Whether its folder holds the output that others are compared with."""
+    reference_error: str | None = None
+    """Why it does not."""
+    import_s: float | None = None
+
+    @classmethod
+    def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
+        return cls(params_bytes=0, reference=True, import_s=seconds)
+
+    @property
+    def shown_file(self) -> str:
+        """The network in a form for other runtimes; TVM's module where there is none."""
+        return next(map(network_file, self.formats), "module.json")
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredTask(JsonRecord):
+    """A tuning task of a lowered network."""
+
+    workload: str = ""
+    """Hash of the tensor program."""
+    name: str = ""
+    weight: int = 1
+    """How often the network has it."""
+    trivial: bool = False
+    """Whether there is nothing to decide in it."""
+    family: str = ""
+    """Of tasks around the same heavy block; empty in what older versions wrote."""
+
+    @property
+    def relatives(self) -> str:
+        """Its family, which is itself where none is told."""
+        return self.family or self.workload
+
+
+@dataclass(frozen=True, slots=True)
+class LowerResult(StageResult):
+    """A network that was lowered to tensor programs."""
+
+    functions: int | None = None
+    tasks: tuple[LoweredTask, ...] = many(LoweredTask)
+    target_json: str | None = None
+    """The target as TVM resolved it."""
+    lower_s: float | None = None
+
+    @classmethod
+    def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
+        workload = hashlib.sha256(stage.id.encode()).hexdigest()[:16]
+        tasks = (LoweredTask(workload, "simulated", family=workload),)
+        return cls(functions=1, tasks=tasks, target_json="{}", lower_s=seconds)
+
+    @property
+    def shown_file(self) -> str:
+        return "module.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult(StageResult):
+    """A library."""
+
+    lib: str = ""
+    artifact_bytes: int | None = None
+    build_s: float | None = None
+    target_json: str | None = None
+    """The target as TVM resolved it."""
+    tuned_tasks: int | None = seldom()
+    untuned_tasks: int | None = seldom()
+    tvm_version: str | None = seldom()
+
+    @classmethod
+    def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
+        return cls(artifact_bytes=draw.randrange(10**5, 10**7), build_s=seconds, target_json="{}")
+
+    @property
+    def shown_file(self) -> str:
+        return "lib.so"
+
+    @property
+    def key_figures(self) -> Mapping[str, Any]:
+        return {"artifact_bytes": self.artifact_bytes}
