@@ -49,6 +49,7 @@ class WeightsFile:
     """By the hash of the content."""
     _parts: list[bytes] = field(default_factory=list)
     _end_bytes: int = 0
+    _digest: str = ""
     _name: str = ""
 
     def put(self, data: bytes) -> Span:
@@ -77,7 +78,8 @@ class WeightsFile:
             whole = hashlib.sha256()
             for part in self._parts:
                 whole.update(part)
-            self._name = weights_name(whole.hexdigest())
+            self._digest = whole.hexdigest()
+            self._name = weights_name(self._digest)
         target = folder / self._name
         if not target.exists() and not self._is_linked(target):
             with replacing(target, is_synced=True) as partial:  # synced: others are going to rely on it
@@ -98,9 +100,12 @@ class WeightsFile:
         return any(_link(twin, target) for twin in self._twins(target.parent))
 
     def _twins(self, folder: Path) -> list[Path]:
-        """Files of this content in folders beside this one, also in those that are in the making."""
+        """Files of this content in folders beside this one, also in those that are in the making.
+
+        Their content is read, at 1 GB/s: a file that a disk has damaged would damage all that link to it.
+        """
         others = (path for path in folder.parent.glob(f"*/{self._name}") if path.parent != folder)
-        return [path for path in others if _size_bytes(path) == self._end_bytes]
+        return [path for path in others if _digest_of_file(path) == self._digest]
 
 
 def digest_of(data: bytes) -> str:
@@ -119,10 +124,11 @@ def read_array(path: Path, offset_bytes: int, shape: tuple[int, ...], dtype: str
     return np.memmap(path, dtype=np.dtype(dtype), mode="r", offset=offset_bytes, shape=shape)
 
 
-def _size_bytes(path: Path) -> int | None:
+def _digest_of_file(path: Path) -> str | None:
     try:
-        return path.stat().st_size
-    except FileNotFoundError:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:  # gone meanwhile, or not readable: no file to link to
         return None
 
 

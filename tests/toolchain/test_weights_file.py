@@ -60,6 +60,13 @@ def test_a_file_that_is_not_whole_is_not_shared(tmp_path: Path) -> None:
     assert written(stage(tmp_path / "two"), A).read_bytes() == A.tobytes()
 
 
+def test_a_damaged_file_is_not_shared_and_writing_again_heals(tmp_path: Path) -> None:
+    first = written(stage(tmp_path / "one"), A)
+    first.chmod(0o644)
+    first.write_bytes(bytes([A.tobytes()[0] ^ 1]) + A.tobytes()[1:])
+    assert written(stage(tmp_path / "two"), A).read_bytes() == A.tobytes()
+
+
 def test_nobody_writes_into_a_shared_file(tmp_path: Path) -> None:
     assert written(stage(tmp_path / "one"), A).stat().st_mode & 0o222 == 0
 
