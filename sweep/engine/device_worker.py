@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sweep.devices.device_session import DeviceSession
     from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 
-__all__ = ["DeviceWorker", "cells_at_once", "lanes_of"]
+__all__ = ["DeviceWorker", "boards_at_once", "cells_at_once"]
 
 KERNEL_TIME_LIMIT_S = 300.0
 """It compiles in half a second, and may wait for a builder behind a whole network."""
@@ -44,61 +44,61 @@ MOST_LANES = 16
 share: `boards.MOST_SESSIONS`."""
 
 
-def lanes_of(device: Device) -> int:
+def boards_at_once(device: Device) -> int:
     """How many of a device's boards are used at once."""
     return min(device.count, MOST_LANES)
 
 
 def cells_at_once(device: Device) -> int:
     """How many cells are measured at the time, in turns on each board."""
-    return TURNS * lanes_of(device)
+    return TURNS * boards_at_once(device)
 
 
 class DeviceWorker:
     """Holds the session to one device. May be called from several threads: one thing at a time is on a board. Cells
     that are measured at the time take turns, a block of repeats each; where tuning candidates wait too, they get twice
-    the cells' time. A cell keeps to one lane, and a lane, as far as it can, to one board.
+    the cells' time. A cell keeps to one queue, and a queue, as far as it can, to one board.
     """
 
     def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
-        """`submit`: to the forge, which builds the sentinel kernel: the process that measures does not compile."""
+        """`submit`: to compile workers, for the sentinel kernel: the process that measures does not compile."""
         from sweep.devices.device_session import DeviceSession
 
         self._device, self._submit = device, submit
         self.sweep_dir = site.sweep_dir
         self._timing: SerialQueue | None = None
-        """Candidates of stages that are performed here, as many at a time as there are lanes."""
+        """Candidates of stages that are performed here, as many at a time as there are queues."""
         self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir, sweep=site.sweep_dir)
         self._is_open = False
         self._kernel: SentinelKernel | None = None
         self._no_kernel: str | None = None
         """Why there is none, once it was tried."""
         self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
-        self._lanes = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(lanes_of(device))]
+        self._queues = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(boards_at_once(device))]
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
-        with self._lane() as lane:
-            timing = lane.submit("candidate", lambda: self._open().measure_candidate(lib, args, **options))
+        with self._queue() as queue:
+            timing = queue.submit("candidate", lambda: self._open().measure_candidate(lib, args, **options))
             return timing.result()
 
     def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
         """Time several tuning candidates in turns."""
-        with self._lane() as lane:
-            timing = lane.submit("candidate", lambda: self._open().compare_candidates(candidates, **options))
+        with self._queue() as queue:
+            timing = queue.submit("candidate", lambda: self._open().compare_candidates(candidates, **options))
             return timing.result()
 
     def candidate_service(self, target: Mapping[str, Any], linker: str | None) -> FutureCandidateService:
         """Builds candidates for this device and times them here, for a stage that is performed here."""
         with self._opening:
             if self._timing is None:
-                self._timing = SerialQueue(f"{self._device.key}-candidates", lanes_of(self._device))
+                self._timing = SerialQueue(f"{self._device.key}-candidates", boards_at_once(self._device))
         return FutureCandidateService(
             target,
             submit=self._submit,
             measure=partial(self._timing.submit, self.candidate),
             compare=partial(self._timing.submit, self.compare),
-            build_slots=lanes_of(self._device),
+            build_slots=boards_at_once(self._device),
             linker=linker,
         )
 
@@ -116,12 +116,12 @@ class DeviceWorker:
 
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
-        with self._lane() as lane:
+        with self._queue() as queue:
             while (options := rounds.next_visit()) is not None:
-                if lane.is_idle:
+                if queue.is_idle:
                     time.sleep(rounds.pause_s)
-                told, seconds = lane.submit("visit", self._visit, call, options, kernel).result()
-                rounds.take(told, seconds)
+                payload, seconds = queue.submit("visit", self._visit, call, options, kernel).result()
+                rounds.take(payload, seconds)
         result = rounds.result()
         if kernel is None:
             result["conditions"]["no_reference_kernel"] = self._no_kernel
@@ -129,24 +129,24 @@ class DeviceWorker:
 
     def close(self) -> None:
         """Give the device back."""
-        for lane in self._lanes:
-            lane.close()
+        for queue in self._queues:
+            queue.close()
         if self._timing is not None:
             self._timing.close()
         self._session.close()
         self._is_open = False
 
     @contextmanager
-    def _lane(self) -> Iterator[FairQueue]:
-        """The lane that fewest use."""
+    def _queue(self) -> Iterator[FairQueue]:
+        """The queue that fewest use."""
         with self._choosing:
-            lane = min(self._lanes, key=lambda lane: lane.users)
-            lane.users += 1
+            queue = min(self._queues, key=lambda queue: queue.users)
+            queue.users += 1
         try:
-            yield lane
+            yield queue
         finally:
             with self._choosing:
-                lane.users -= 1
+                queue.users -= 1
 
     def _visit(
         self, call: MeasureCall, options: Mapping[str, Any], kernel: SentinelKernel | None

@@ -13,7 +13,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from sweep.engine.device_worker import DeviceWorker, cells_at_once, lanes_of
+from sweep.engine.device_worker import DeviceWorker, boards_at_once, cells_at_once
 from sweep.engine.queues import SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import (
@@ -131,7 +131,7 @@ class InlineEngine:
         if call.key not in self._tuners:
             self._tuners[call.key] = TunerWorker(self._site.sweep_dir, call)
         device = self._device(call.job.device)
-        boards = lanes_of(self._site.devices[call.job.device])
+        boards = boards_at_once(self._site.devices[call.job.device])
         queue = self._device_queues.setdefault(call.job.device, SerialQueue(call.job.device, boards))
         service = FutureCandidateService(
             call.target,

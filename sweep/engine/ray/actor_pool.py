@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from sweep.engine.device_worker import cells_at_once, lanes_of
+from sweep.engine.device_worker import boards_at_once, cells_at_once
 from sweep.engine.ray.actors import BUILDER, RESTARTED, BuilderActor, DeviceActor, TunerActor, device_name
 from sweep.engine.ray.builders import Builders
 from sweep.engine.ray.nodes import Node, Nodes, home_node, pinned_to
@@ -96,7 +96,7 @@ class ActorPool:
                 ray.remote(concurrency_groups={"measure": cells_at_once(self.site.devices[key])})(DeviceActor)
                 .options(
                     name=resource,
-                    max_concurrency=max(_CANDIDATES, 2 * lanes_of(self.site.devices[key])),
+                    max_concurrency=max(_CANDIDATES, 2 * boards_at_once(self.site.devices[key])),
                     num_cpus=0,
                     resources={resource: 1.0} if known else None,
                     **RESTARTED,
