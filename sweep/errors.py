@@ -176,8 +176,12 @@ class RecordError(SweepError):
 
 
 def _shorten(value: object, limit: int = 80) -> str:
+    """A value in one line; a long one by both of its ends, since a path is known by its last part."""
     text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
+    if len(text) <= limit:
+        return text
+    kept = limit - len("...")
+    return f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
 
 
 def _rebuild_study_error(problem: str, file: str, key: str, value: object, allowed: str) -> StudyError:

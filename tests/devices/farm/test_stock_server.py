@@ -52,7 +52,7 @@ def stock(farm: Farm, tmp_path: Path) -> Iterator[DeviceSession]:
 def test_the_sentinel_kernel_runs_and_caches_are_flushed(
     stock: DeviceSession, network: tuple[Path, Path], kernel: SentinelKernel
 ) -> None:
-    result = stock.measure_artifact(*network, MEASURE | {"cache_flush": True}, kernel=kernel)
+    result = stock.measure_artifact(*network, MEASURE | {"cache_flush": True}, 1e-3, kernel)
     assert len(result["run_secs"]) == 4
     assert result["number"] == 1
     assert len(result["reference_before_s"]) == len(result["reference_after_s"]) == 7

@@ -41,7 +41,7 @@ def test_a_device_actor_that_dies_fails_its_attempt_and_another_takes_over(ray: 
     attempt = ray.attempt(plain, number=21)
     endless = changed(plain, "endless", measure={**plain.options["measure"], "repeat": 10_000, **_UNSTOPPED})
     ray.engine.start(replace(attempt, stage=endless))
-    _kill("ray::DeviceActor.measure")
+    _kill("ray::DeviceActor.perform")
 
     _assert_lost(_reports(ray), endless)
 
