@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sweep.errors import StudyError
 from sweep.planning.fingerprint import canonical_json, fingerprint
 from sweep.study.axes import all_axes, axes_under, stage_options, unusual
+from sweep.study.cell_values import values_on
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.spec import NATIVE, Cell, Model, Study, TunerSpec
 
@@ -79,6 +80,7 @@ class Drafting:
                 raise StudyError(problem, key="axes", value=axis.name, allowed=", ".join(kinds))
             if axis.stage:
                 self._axes[axis.stage].append(axis.name)
+        self._values = {kind: values_on(names) for kind, names in self._axes.items()}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, made for the first cell that asks with this key."""
@@ -102,7 +104,7 @@ class Drafting:
 
     def taken(self, kind: str, cell: Cell) -> tuple[Any, ...]:
         """The values of a cell that the options of a kind of stage hold."""
-        return tuple([cell.value(name) for name in self._axes[kind]])
+        return self._values[kind](cell)
 
     def options(self, kind: str, cell: Cell, own: Mapping[str, Any]) -> Encoded:
         """Options of a kind of stage: its own, and what they say of the axes that it takes.

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 
 from sweep.study.axes import axis_names, by_promise
+from sweep.study.cell_values import values_on
 from sweep.study.spec import NATIVE, Cell, Study
 
 __all__ = ["by_information"]
@@ -31,6 +32,7 @@ _Rank = tuple[int, int]
 def by_information(study: Study, cells: Sequence[Cell]) -> list[int]:
     """Indices of the cells, the most informative first."""
     ranking = _Ranking(study)
+    choices = values_on([axis for axis in axis_names() if axis != "tuner"])
     best: dict[Hashable, tuple[_Promise, int]] = {}
     for index, cell in enumerate(cells):
         if ranking.is_tuned(cell):
@@ -38,11 +40,11 @@ def by_information(study: Study, cells: Sequence[Cell]) -> list[int]:
             if group not in best or promise < best[group][0]:
                 best[group] = promise, index
     first = {index for _, index in best.values()}
-    base = {_choices(cells[index]) for index in first}
+    base = {choices(cells[index]) for index in first}
     without = {(cell.model, cell.device) for cell in cells} - best.keys()
     waves: dict[_Rank, list[int]] = {}
     for index, cell in enumerate(cells):
-        is_base = _choices(cell) in base or (cell.model, cell.device) in without
+        is_base = choices(cell) in base or (cell.model, cell.device) in without
         waves.setdefault(ranking.wave(cell, is_first=index in first, is_base=is_base), []).append(index)
     return [index for rank in sorted(waves) for index in waves[rank]]
 
@@ -61,13 +63,17 @@ class _Ranking:
             **{(axis, value): rank for axis, values in study.choices.items() for rank, value in enumerate(values)},
             **{("opt_level", level): rank for rank, level in enumerate(_LEVELS)},
         }
+        self._promising = by_promise()
+        self._promising_values = values_on(self._promising)
 
     def is_tuned(self, cell: Cell) -> bool:
         return cell.is_compiled and cell.tuner not in self._untuned
 
     def promise(self, cell: Cell) -> _Promise:
         """The less, the likelier is the cell to be the fastest of its model and device. Unlisted values come last."""
-        ranks = (self._ranks.get((axis, cell.value(axis)), len(self._ranks)) for axis in by_promise())
+        last = len(self._ranks)
+        pairs = zip(self._promising, self._promising_values(cell), strict=True)
+        ranks = (self._ranks.get(pair, last) for pair in pairs)
         return (*self._tuners[cell.tuner], *ranks)
 
     def wave(self, cell: Cell, *, is_first: bool, is_base: bool) -> _Rank:
@@ -76,8 +82,3 @@ class _Ranking:
         if cell.tuner in self._untuned:
             return (0, 1) if is_base else (2, 0)
         return (1, 0) if is_first else (3, self._trials[cell.tuner])
-
-
-def _choices(cell: Cell) -> tuple[Hashable, ...]:
-    """All but the tuner."""
-    return tuple(cell.value(axis) for axis in axis_names() if axis != "tuner")

@@ -26,6 +26,7 @@ class SharedStages:
 
     def __init__(self, study: Study, cluster: Cluster) -> None:
         self._kinds = tuple(STAGE_KINDS)
+        self._drafts = tuple([(kind, kind.draft) for kind in self._kinds if kind.draft is not None])
         self._drafting = Drafting(study, cluster, STAGE_KINDS.names(), self._stage_of)
         self._versions: dict[Hashable, str] = {}
         self.by_id: dict[str, Stage] = {}
@@ -36,8 +37,8 @@ class SharedStages:
         stages: list[str] = []
         goals: list[str] = []
         made: dict[str, str] = {}
-        for kind in self._kinds:
-            draft = kind.draft(self._drafting, cell, made)
+        for kind, make in self._drafts:
+            draft = make(self._drafting, cell, made)
             if draft is None:
                 continue
             stage_id = made[kind.name] = draft.id or self._add(kind, draft)
@@ -63,8 +64,8 @@ class SharedStages:
             if kind.name in needed:
                 needed.update(kind.inputs.values())
         made: dict[str, str] = {}
-        for kind in self._kinds:
-            draft = kind.draft(self._drafting, cell, made) if kind.name in needed else None
+        for kind, make in self._drafts:
+            draft = make(self._drafting, cell, made) if kind.name in needed else None
             if draft is not None:
                 made[kind.name] = draft.id or self._add(kind, draft)
         return made.get(wanted)

@@ -54,9 +54,9 @@ class StageKind:
     """Kind of each input by its role, in the order in which a stage's id lists them. A stage may lack some."""
     place: Place
     result: type[StageResult]
-    draft: Callable[[Drafting, Cell, Mapping[str, str]], Draft | None]
-    """The stage that a cell takes; None where it takes none. It is given the ids of the cell's stages so far, by kind:
-    of the kinds that come before this one."""
+    draft: Callable[[Drafting, Cell, Mapping[str, str]], Draft | None] | None
+    """The stage that a cell takes; None where it takes none, or, for the kind, where no cell ever does. It is given the
+    ids of the cell's stages so far, by kind: of the kinds that come before this one."""
     error_class: str
     """Class of the error tree of what is no other error: a crash, a time limit, a bug."""
     revision: int = 1

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.planning.draft import Draft, Drafting, Encoded
+from sweep.planning.draft import Draft, Encoded
 from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
-from sweep.study.spec import Cell
 
-__all__ = ["BUILD", "LAYER", "NETWORK", "build", "build_arguments", "layer", "network", "taken_by_no_cell"]
+__all__ = ["BUILD", "LAYER", "NETWORK", "build", "build_arguments", "layer", "network"]
 
 LAYER = "overlay_layer"
 """The kind of candidates of one layer on one device."""
@@ -20,11 +19,6 @@ BUILD = "overlay_build"
 """The kind of a network that is built with the schedules of a log."""
 NETWORK = "overlay_network"
 """The kind of two such builds that take turns on a device."""
-
-
-def taken_by_no_cell(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
-    """The draft of a stage that an overlay plans itself."""
-    return None
 
 
 def layer(
