@@ -10,6 +10,7 @@ from pathlib import Path
 from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
 from sweep.study.importers.onnx_external_data import external_locations
 from sweep.study.importers.onnx_header import onnx_inputs
+from sweep.study.importers.onnx_steps import steps_of
 from sweep.suggestions import hint, listed
 
 __all__ = ["LIGHT", "ONNX", "OnnxImporter"]
@@ -30,7 +31,12 @@ class OnnxImporter(FileImporter):
             return ModelFiles(path, hash_of([path], written), is_installed=True, options={"weights": "random"})
         path = file_of(written, self)
         companions = tuple(_companions(path, written))
-        return ModelFiles(path, hash_of([path, *companions], written), companions, options={"weights": "as-is"})
+        try:
+            steps = steps_of(path)
+        except OSError as error:
+            raise written.refused(f"cannot be read: {error.strerror}") from None
+        options = {"weights": "as-is", **({"rewriting": steps} if steps else {})}
+        return ModelFiles(path, hash_of([path, *companions], written), companions, options=options)
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:
         """What a caller feeds. Raises ValueError, OSError."""

@@ -53,10 +53,11 @@ def fold_constants(model: Any) -> int:
         if results is None:
             kept.append(node)
             continue
-        values.update(zip(node.output, results, strict=False))
+        values.update(zip(node.output, results, strict=True))
         folded += 1
     set_nodes(model, kept)
-    model.graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(v), k) for k, v in values.items())
+    # Not np.ascontiguousarray, which gives a scalar a dimension
+    model.graph.initializer.extend(numpy_helper.from_array(np.array(v, order="C"), k) for k, v in values.items() if k)
     drop_unused(model)
     return folded
 
@@ -112,7 +113,8 @@ def _evaluate(
         ]
         graph = helper.make_graph([node], "constant", inputs, [_untyped(name) for name in node.output if name])
         small = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-        results = ReferenceEvaluator(small).run(None, feeds)
+        named = iter(ReferenceEvaluator(small).run(None, feeds))
+        results = [next(named) if name else np.zeros(0) for name in node.output]
     except Exception:  # noqa: BLE001  (left in the graph: the importer or ONNX Runtime may know it)
         return None
     arrays = [np.asarray(result) for result in results]

@@ -109,6 +109,27 @@ def test_several_inputs_integers_dropout_sum_and_constants(run: Run, tmp_path: P
         assert found["difference"] < 1e-5
 
 
+def test_a_constant_scalar_stays_a_scalar(run: Run, tmp_path: Path) -> None:
+    """It was stored with one dimension, so that x[:, 0] became [1, 1, 3], and the reference did too."""
+    index = helper.make_node("Constant", [], ["index"], value=numpy_helper.from_array(np.array(0)))
+    nodes = [index, helper.make_node("Gather", ["x", "index"], ["y"], axis=1)]
+    path = save(tmp_path / "net.onnx", nodes, [tensor("x", [1, 2, 3])], [tensor("y", [1, 3])])
+    assert load(run, path, tmp_path / "import")["outputs"][0]["shape"] == [1, 3]
+    inputs, reference = (np.load(tmp_path / "import" / f"{name}.npz") for name in ("inputs", "reference"))
+    np.testing.assert_array_equal(reference["output_0"], inputs["x"][:, 0])
+
+
+def test_an_output_without_a_name_shifts_no_other(run: Run, tmp_path: Path) -> None:
+    """Of a folded node whose second output is unnamed, the third took the second's value."""
+    unique = helper.make_node("Unique", ["c"], ["values", "", "inverse"], sorted=1)
+    nodes = [unique, helper.make_node("Gather", ["x", "inverse"], ["y"])]
+    weights = {"c": np.array([3, 1, 3, 2])}
+    path = save(tmp_path / "net.onnx", nodes, [tensor("x", [4])], [tensor("y", [4])], weights)
+    load(run, path, tmp_path / "import")
+    inputs, reference = (np.load(tmp_path / "import" / f"{name}.npz") for name in ("inputs", "reference"))
+    np.testing.assert_array_equal(reference["output_0"], inputs["x"][[2, 0, 2, 1]])
+
+
 def test_batch_gives_every_input_its_first_dimension(run: Run, tmp_path: Path) -> None:
     result = load(run, network(tmp_path / "net.onnx"), tmp_path / "import", batch=5)
     assert [value["shape"] for value in result["inputs"].values()] == [[5, 6], [5]]

@@ -1,0 +1,80 @@
+"""Which steps of rewriting a file asks for, told without the onnx package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from sweep.study.importers.onnx_outline import OutlineNode, outline_of
+from sweep.study.importers.onnx_steps import steps_of
+from sweep.study.model_file import read_model
+
+
+def write(path: Path, nodes: list[Any], opset: int = 17, functions: list[Any] = []) -> Path:  # noqa: B006
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy")
+    graph = helper.make_graph(nodes, "g", [x], [y])
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("other", 99)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, functions=functions), str(path))
+    return path
+
+
+def constant(**value: Any) -> Any:
+    return helper.make_node("Constant", [], ["c"], **value)
+
+
+def stored(array: Any) -> Any:
+    return numpy_helper.from_array(np.array(array))
+
+
+ADD, RELU = helper.make_node("Add", ["x", "c"], ["y"]), helper.make_node("Relu", ["x"], ["y"])
+INNER = helper.make_graph([constant(value=stored(1.0))], "b", [], [helper.make_tensor_value_info("c", 1, [])])
+
+CASES: dict[str, tuple[list[Any], list[str]]] = {
+    "nothing": ([RELU], []),
+    "constant scalar": ([constant(value=stored(1.0)), ADD], ["scalars"]),
+    "constant scalar, short form": ([constant(value_int=3), ADD], ["scalars"]),
+    "constant of one dimension": ([constant(value=stored([1.0])), ADD], []),
+    "list": ([constant(value_floats=[1.0]), ADD], []),
+}
+
+
+@pytest.mark.parametrize(("nodes", "steps"), CASES.values(), ids=list(CASES))
+def test_steps_of_a_file(tmp_path: Path, nodes: list[Any], steps: list[str]) -> None:
+    assert steps_of(write(tmp_path / "net.onnx", nodes)) == steps
+    options = read_model("net.onnx", tmp_path / "s.yaml", "models[0]").options
+    assert options == {"weights": "as-is", **({"rewriting": steps} if steps else {})}
+
+
+def test_an_outline_says_what_the_onnx_package_says(tmp_path: Path) -> None:
+    branch = helper.make_node("If", ["x"], ["y"], then_branch=INNER, else_branch=INNER)
+    pad = helper.make_node("Pad", ["x"], ["p", "", "q"], mode="reflect", axis=-1, domain="com.microsoft")
+    outline = outline_of(write(tmp_path / "net.onnx", [branch, pad], opset=9))
+    assert outline is not None
+    assert outline.opset == 9
+    assert not outline.has_functions
+    inner = OutlineNode("Constant", 1, {"value": 0})
+    named = {"mode": "reflect", "axis": 2**64 - 1}
+    assert outline.nodes == (
+        inner,
+        inner,
+        OutlineNode("If", 1, {"then_branch": 0, "else_branch": 0}),
+        OutlineNode("com.microsoft.Pad", 2, named),
+    )
+
+
+def test_no_network_asks_for_nothing(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"this is no network")
+    assert steps_of(tmp_path / "net.onnx") == []
+    whole = write(tmp_path / "whole.onnx", [constant(value=stored(1.0)), ADD]).read_bytes()
+    (tmp_path / "net.onnx").write_bytes(whole[: len(whole) // 2])
+    assert steps_of(tmp_path / "net.onnx") == []
+
+
+@pytest.mark.parametrize("name", ["squeezenet", "densenet121", "bvlc_alexnet", "shufflenet", "inception_v2"])
+def test_the_networks_of_the_onnx_package_are_imported_as_ever(name: str) -> None:
+    assert steps_of(Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / f"light_{name}.onnx") == []
