@@ -89,18 +89,22 @@ class StudyError(SweepError):
         key: str | None = None,
         value: object = None,
         allowed: str | None = None,
+        line: int | None = None,
     ) -> None:
         self.problem, self.file, self.key, self.value, self.allowed = problem, file, key, value, allowed
+        self.line = line
+        """Of the file, from 1; `sweep.study.reading.line_numbers` finds it from the key."""
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        where = ": ".join(str(part) for part in (self.file, self.key) if part is not None)
+        file = self.file if self.line is None else f"{self.file}:{self.line}"
+        where = ": ".join(str(part) for part in (file, self.key) if part is not None)
         shown = "" if self.value is None else f" (got {_shorten(self.value)})"
         allowed = "" if self.allowed is None else f"; allowed: {self.allowed}"
         return " ".join(f"{where}: {self.problem}{shown}{allowed}".removeprefix(": ").split())
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_study_error, (self.problem, self.file, self.key, self.value, self.allowed)
+        return _rebuild_study_error, (self.problem, self.file, self.key, self.value, self.allowed, self.line)
 
 
 class PlanError(SweepError):
@@ -184,5 +188,7 @@ def _shorten(value: object, limit: int = 80) -> str:
     return f"{text[: kept // 2]}...{text[-(kept - kept // 2) :]}"
 
 
-def _rebuild_study_error(problem: str, file: str, key: str, value: object, allowed: str) -> StudyError:
-    return StudyError(problem, file=file, key=key, value=value, allowed=allowed)
+def _rebuild_study_error(
+    problem: str, file: str, key: str, value: object, allowed: str, line: int | None = None
+) -> StudyError:
+    return StudyError(problem, file=file, key=key, value=value, allowed=allowed, line=line)

@@ -119,8 +119,9 @@ def main(argv: list[str] | None = None) -> int:
     except _UsageError as error:
         return _complain(_usage_line(error))
     except SweepError as error:
+        shown = _located(error) if isinstance(error, StudyError) else error
         kept = "; all that was written before is kept, and the same command goes on from there"
-        _complain(f"{type(error).__name__}: {error}{kept if isinstance(error, LedgerUnwritable) else ''}")
+        _complain(f"{type(error).__name__}: {shown}{kept if isinstance(error, LedgerUnwritable) else ''}")
         is_refused = isinstance(error, (StudyError, LedgerError)) and not isinstance(error, LedgerUnwritable)
         return EXIT_BAD_INPUT if is_refused else EXIT_FAILED
     except (KeyboardInterrupt, typer.Abort):
@@ -133,6 +134,13 @@ def main(argv: list[str] | None = None) -> int:
         if error.errno not in _REFUSALS or error.filename is None:
             raise
         return _complain(f"StudyError: {error.filename}: {error.strerror}; allowed: what can be read and written")
+
+
+def _located(error: StudyError) -> StudyError:
+    """With the line of the file that it is about, also where what raised it had no file at hand."""
+    from sweep.study.reading.line_numbers import with_line
+
+    return with_line(error)
 
 
 def _complain(line: str) -> int:

@@ -14,6 +14,7 @@ from sweep.planning.shared_stages import SharedStages
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import Grid
+from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.spec import Study
 from sweep.suggestions import hint, listed
 
@@ -51,6 +52,7 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
     )
 
 
+@tells_lines
 def _check_simulated(cluster: Cluster) -> None:
     """Raises StudyError where the cluster file gives seconds to a kind of stage that there is not."""
     for name, seconds in cluster.simulate.stage_s.items():

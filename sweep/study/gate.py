@@ -14,6 +14,7 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.model_file import read_model
+from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.runtime_choice import read_runtimes
@@ -26,6 +27,7 @@ from sweep.suggestions import hint, listed
 __all__ = ["cluster_json_schema", "load_cluster", "load_study", "local_cluster", "study_json_schema"]
 
 
+@tells_lines
 def load_study(path: Path) -> Study:
     """A study file, checked, with every default filled in.
 
@@ -71,6 +73,7 @@ def _measure(form: MeasureForm) -> Measure:
     return Measure(**form.model_dump() | {"max_repeat": max(form.repeat, form.max_repeat)})
 
 
+@tells_lines
 def load_cluster(path: Path) -> Cluster:
     """A cluster file, checked: every default filled in, cores and the CPU of this host resolved.
 

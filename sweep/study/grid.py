@@ -12,6 +12,7 @@ from sweep.errors import StudyError
 from sweep.study.axes import all_axes, listed_axes, loops
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
+from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
@@ -44,6 +45,7 @@ def cells(study: Study, cluster: Cluster) -> Iterator[Cell]:
 class Grid:
     """The cells of a study on a cluster, and what does not fit there. Each fit is judged once."""
 
+    @tells_lines
     def __init__(self, study: Study, cluster: Cluster) -> None:
         """Raises StudyError as `cells` does."""
         self._study = study
@@ -111,15 +113,30 @@ class Grid:
                 self._check_rule(rule, f"{key}[{index}]", adds=key == "include")
         size = sum(self._size(self._axes, key) for key in self._axes["device"])
         if size > MAX_CELLS:
+            longest = max(listed_axes(), key=lambda axis: len(self._axes[axis.name]))
             raise StudyError(
                 "is a grid too large",
                 file=self._study.path,
+                key=longest.study_key,
                 value=f"{size:,} cells",
                 allowed=f"up to {MAX_CELLS:,} cells",
             )
-        if next(self.cells(), None) is None:
+        self._check_what_is_left()
+
+    def _check_what_is_left(self) -> None:
+        """Some cells, and some of TVM where it is among the runtimes: the others are there to be compared with."""
+        left = self.cells()
+        first = next(left, None)
+        if first is None:
+            allowed = "rules that leave some cells"
+            raise StudyError("leaves no cell", file=self._study.path, key="exclude", allowed=allowed)
+        if TVM in self._study.runtimes and not first.is_compiled and not any(cell.is_compiled for cell in left):
+            others = ", ".join(self._study.other_runtimes)
             raise StudyError(
-                "leaves no cell", file=self._study.path, key="exclude", allowed="rules that leave some cells"
+                f"leaves no cell that is compiled, only those of {others}",
+                file=self._study.path,
+                key="exclude",
+                allowed=f"rules that leave some cells of tvm; for the others alone, runtimes: [{others}]",
             )
 
     def _check_targets(self) -> None:

@@ -16,8 +16,8 @@ HERE = "name: here\nengine: inline\n"
 STUDY_FILES = {
     "empty": ("", ["study.yaml", "is empty", "a mapping with keys"]),
     "a list": ("- study: s\n", ["holds a list", "a mapping with keys"]),
-    "not YAML": ("study: [s\n", ["is not valid YAML", "line 2"]),
-    "a key twice": (STUDY + "seed: 1\nseed: 2\n", ["'seed' is written twice", "line 6"]),
+    "not YAML": ("study: [s\n", ["study.yaml:2: is not valid YAML"]),
+    "a key twice": (STUDY + "seed: 1\nseed: 2\n", ["study.yaml:6: ", "'seed' is written twice (first in line 5)"]),
     "a misspelt key": (STUDY.replace("models", "modles"), ["modles", "did you mean 'models'"]),
     "a key from elsewhere": (STUDY + "engine: ray\n", ["engine", "is not a key here", "models"]),
     "no name": ("models: [tiny.onnx]\n", ["study", "is missing", "small letters"]),
@@ -168,7 +168,7 @@ ARGUMENTS = {
     "an unknown schema": ("schema model", ["'model'", "study, cluster"]),
     "farm and no more": ("farm", ["up, status, down"]),
     "an unknown farm command": ("farm start", ["'start'", "up, status, down"]),
-    "the farm of made-up devices": ("farm up cluster.yaml", ["cluster.yaml: engine: has no farm", "ray, inline"]),
+    "the farm of made-up devices": ("farm up cluster.yaml", ["cluster.yaml:2: engine: has no farm", "ray, inline"]),
     "the farm of no cluster": ("farm up absent.yaml", ["absent.yaml", "does not exist", ".yaml"]),
 }
 
@@ -214,7 +214,8 @@ def test_nobody_answers_where_a_cluster_file_says(text: str, key: str, allowed: 
 
     said = sweep("run", "study.yaml", "-c", "cluster.yaml", "--out", "out")
 
-    refused = f"cluster.yaml: {key}: nobody answers there: Connection refused (got '127.0.0.1:1'); allowed:"
+    line = next(n for n, line in enumerate(text.splitlines(), 1) if line.startswith(key.split(".")[0]))
+    refused = f"cluster.yaml:{line}: {key}: nobody answers there: Connection refused (got '127.0.0.1:1'); allowed:"
     assert_one_line(said, [refused, allowed])
     assert not list((here / "out").glob("farm"))
 

@@ -27,4 +27,4 @@ def test_the_devices_of_the_file_are_named(tmp_path: Path) -> None:
 def test_a_file_that_commands_would_refuse_is_wrong(tmp_path: Path) -> None:
     (finding,) = check_cluster(written(tmp_path, "name: c\n"))
     assert finding.ok is False
-    assert "clusters/local.yaml: devices: is missing or empty" in finding.detail
+    assert "clusters/local.yaml:1: devices: is missing or empty" in finding.detail

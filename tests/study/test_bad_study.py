@@ -11,6 +11,7 @@ from sweep.errors import StudyError
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells
 from sweep.study.spec import Study
+from tests.study.written_lines import line_at
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 TUNER_OPTIONS = "label, trials_per_task, trials_total, hours"
@@ -228,7 +229,7 @@ def test_a_slip_is_one_line_that_says_where_what_and_what_else(
         list(cells(study_of(text), cluster_of()))
     line = str(caught.value)
     assert "\n" not in line
-    assert f"study.yaml: {key}: " in line
+    assert f"study.yaml:{line_at(text, key)}: {key}: " in line
     said, _, offered = line.partition("; allowed: ")
     assert problem in said
     assert allowed in offered

@@ -15,6 +15,7 @@ from sweep.study.runtimes import RUNTIMES, Runtime
 from sweep.study.spec import Cell, Model, Study
 from tests.planning import grids
 from tests.seams.toy_runtime import TOY
+from tests.study.written_lines import line_at
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 Read = Callable[[str], Study]
@@ -66,7 +67,7 @@ def test_a_slip_is_one_line(text: str, key: str, told: list[str], study_of: Read
     with pytest.raises(StudyError) as caught:
         study_of(BASE + text)
     line = str(caught.value)
-    assert f"study.yaml: {key}: " in line
+    assert f"study.yaml:{line_at(BASE + text, key)}: {key}: " in line
     assert "\n" not in line
     assert [part for part in told if part not in line] == []
 

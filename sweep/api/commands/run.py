@@ -31,6 +31,7 @@ from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
 from sweep.study.cluster.cluster import Cluster
+from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.runtimes import runtime_of
 from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
@@ -109,6 +110,7 @@ class _ClaimedRun:
     """Whether any cell lacks an answer that this run could give."""
 
 
+@tells_lines
 def run(
     study: Study,
     cluster: Cluster,

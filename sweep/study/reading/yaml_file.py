@@ -15,7 +15,7 @@ import yaml
 
 from sweep.errors import StudyError
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "read_yaml"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "compose_yaml", "read_yaml"]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 20
@@ -27,13 +27,13 @@ class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own attribute, typed there
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
+        seen: dict[str, int] = {}
         for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode) or key.tag not in (_STR, _MERGE):
                 raise _Refused(f"a key that is not text (got {_excerpt(key)})", key)
             if key.value in seen:
-                raise _Refused(f"the key {key.value!r} is written twice", key)
-            seen.add(key.value)
+                raise _Refused(f"the key {key.value!r} is written twice (first in line {seen[key.value]})", key)
+            seen[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep=deep)
 
     def construct_int(self, node: yaml.ScalarNode) -> int:
@@ -91,7 +91,8 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
                 raise StudyError("is empty", file=path, allowed=f"a {what}: a mapping with keys")
             if not isinstance(node, yaml.MappingNode):
                 kind = "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
-                raise StudyError(f"holds {kind}", file=path, allowed=f"a {what}: a mapping with keys")
+                allowed, line = f"a {what}: a mapping with keys", node.start_mark.line + 1
+                raise StudyError(f"holds {kind}", file=path, allowed=allowed, line=line)
             _count(node, {}, ())
             document: dict[str, Any] = loader.construct_document(node)
             return document
@@ -100,14 +101,32 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     except (ValueError, KeyError):
         raise StudyError("has a value that is not what its tag says", file=path, allowed="no tags") from None
     except _Refused as refused:
-        raise StudyError(refused.problem, file=path, key=f"line {refused.line}") from None
+        raise StudyError(refused.problem, file=path, line=refused.line) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
-        raise StudyError(f"is not valid YAML: {error.problem}", file=path, key=where) from None
+        problem, line = (
+            (f"{error.problem} (column {mark.column + 1})", mark.line + 1) if mark else (error.problem, None)
+        )
+        raise StudyError(f"is not valid YAML: {problem}", file=path, line=line) from None
     except yaml.YAMLError as error:
-        problem = getattr(error, "reason", None) or error
-        raise StudyError(f"is not valid YAML: {problem}", file=path) from None
+        reason = getattr(error, "reason", None) or error
+        raise StudyError(f"is not valid YAML: {reason}", file=path) from None
+
+
+def compose_yaml(text: str) -> yaml.MappingNode | None:
+    """The nodes of a file's mapping, each of which knows its line; None where a file holds none."""
+    loader = _Loader(text)
+    try:
+        _check_depth(text)
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            return None
+        _count(node, {}, ())
+        return node
+    except (yaml.YAMLError, _Refused, ValueError):
+        return None
+    finally:
+        loader.dispose()
 
 
 def _read_text(path: Path, what: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.targets import host
+from tests.study.written_lines import line_at
 
 BASE = "name: c\ndevices: [{key: a}]\n"
 DEVICE = "name: c\ndevices: [%s]\n"
@@ -121,7 +122,7 @@ def test_a_slip_is_one_line_that_says_where_what_and_what_else(
         cluster_of(text)
     line = str(caught.value)
     assert "\n" not in line
-    assert f"cluster.yaml: {key}: " in line
+    assert f"cluster.yaml:{line_at(text, key)}: {key}: " in line
     said, _, offered = line.partition("; allowed: ")
     assert problem in said
     assert allowed in offered

@@ -14,6 +14,7 @@ from sweep.search.catalogue import make_tuner
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.spec import Study, TunerSpec
 from sweep.study.tuners import own_tuner, tuner_forms
+from tests.study.written_lines import line_at
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 SOURCE = """
@@ -147,7 +148,7 @@ def test_a_slip_is_one_line(text: str, key: str, problem: str, allowed: str, mod
         study_of(BASE + "tuners: " + text.replace("MODULE", module))
     line = str(caught.value)
     assert "\n" not in line
-    assert f"study.yaml: {key}" in line
+    assert f"study.yaml:{line_at(BASE + 'tuners: ', key)}: {key}" in line
     said, _, offered = line.partition("; allowed: ")
     assert problem in said
     assert allowed.replace("MODULE", module) in offered
