@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from sweep.errors import LedgerError, StudyError
@@ -17,6 +17,7 @@ __all__ = [
     "STUDY",
     "TABLES",
     "SweepDir",
+    "is_carried",
     "is_shared",
     "network_file",
     "records_folder",
@@ -65,6 +66,14 @@ def weights_name(sha256: str) -> str:
 def is_shared(path: str) -> bool:
     """Whether a file of a stage is such a file of weights."""
     return Path(path).name.startswith(_WEIGHTS)
+
+
+def is_carried(path: str) -> bool:
+    """Whether a file in a sweep directory goes along to another machine: the study, the plan, files of stages and
+    tuning records. The ledger has a way of its own, and all else is this machine's business.
+    """
+    first, *rest = PurePosixPath(path).parts
+    return path in (STUDY, PLAN) or (first == RECORDS and bool(rest)) or (first == ARTIFACTS and len(rest) > 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sweep.errors import LedgerError
 from sweep.files.atomic import write_bytes
+from sweep.files.confined import OutsideFolder, below
 from sweep.files.sweep_dir import ARTIFACTS, SweepDir, is_shared
 from sweep.storage.commits import FOLDER, Chain, Commit, StoredFile, latest
 from sweep.storage.store import Store
@@ -50,17 +51,19 @@ def fetch_files(store: Store, files: Mapping[str, StoredFile], folder: Path) -> 
     is then done again.
 
     Raises:
+        LedgerError: a link in the folder leads out of it, where one of them would be written.
         RecordError: the store is away, or the disk is full.
     """
-    wanted = {path: about for path, about in files.items() if not _is_there(folder / path, about)}
+    wanted = {path: about for path, about in files.items() if not _is_there(_place_of(path, folder), about)}
     stages = {_unit(path) for path in wanted}
     shared = {about.key for path, about in wanted.items() if is_shared(path)}
+    largest = {about.key: about.size_bytes for about in wanted.values()}
     contents = folder / ARTIFACTS / _PART
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         try:
             _remove(contents)  # of a process that was killed: its files may have further names
             contents.mkdir(parents=True, exist_ok=True)
-            list(pool.map(lambda key: store.fetch(key, contents / Path(key).name), sorted(shared)))
+            list(pool.map(lambda key: store.fetch(key, contents / Path(key).name, largest[key]), sorted(shared)))
             list(pool.map(lambda unit: _fetch_unit(store, unit, wanted, folder), sorted(stages)))
         finally:
             _remove(contents)
@@ -70,6 +73,13 @@ def sha256_of(path: Path) -> str:
     """Of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _place_of(path: str, folder: Path) -> Path:
+    try:
+        return below(folder, path)
+    except OutsideFolder as error:
+        raise LedgerError(f"{folder}: {path!r} {error}") from None
 
 
 def _unit(path: str) -> str:
@@ -88,7 +98,7 @@ def _fetch_unit(store: Store, unit: str, wanted: Mapping[str, StoredFile], folde
             target = part / Path(path).relative_to(unit) if is_folder else part
             target.parent.mkdir(parents=True, exist_ok=True)
             once = folder / ARTIFACTS / _PART / Path(wanted[path].key).name
-            is_here = _is_linked(once, target) or store.fetch(wanted[path].key, target)
+            is_here = _is_linked(once, target) or store.fetch(wanted[path].key, target, wanted[path].size_bytes)
             if not is_here or not _is_there(target, wanted[path]):
                 logging.getLogger(__name__).warning("%s: %s is not as it was stored: left out", store.name, path)
                 return
@@ -118,7 +128,7 @@ def _put_in_place(part: Path, target: Path) -> None:
 
 
 def _remove(part: Path) -> None:
-    if part.is_dir():
+    if part.is_dir() and not part.is_symlink():
         shutil.rmtree(part, ignore_errors=True)
     else:
         part.unlink(missing_ok=True)

@@ -74,12 +74,17 @@ class Store:
             except FileNotFoundError:
                 return None
 
-    def fetch(self, key: str, path: Path) -> bool:
-        """Read an object into a file; False where there is none. Raises RecordError."""
+    def fetch(self, key: str, path: Path, size_bytes: int) -> bool:
+        """Read an object into a file; False where there is none, or more in it than is expected. Raises RecordError."""
         with self._translated():
+            if self._fs.get_file_info(self._path(key)).type != fs.FileType.File:  # a pipe has no end
+                return False
             try:
                 with self._fs.open_input_stream(self._path(key)) as stream, path.open("wb") as file:
                     while chunk := stream.read(_CHUNK_BYTES):
+                        size_bytes -= len(chunk)
+                        if size_bytes < 0:
+                            return False
                         file.write(chunk)
             except FileNotFoundError:
                 return False

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sweep.errors import LedgerError, RecordError
-from sweep.files.sweep_dir import ARTIFACTS, PLAN, RECORDS, STUDY, SweepDir, is_shared
+from sweep.files.confined import OutsideFolder, below
+from sweep.files.sweep_dir import ARTIFACTS, PLAN, RECORDS, STUDY, SweepDir, is_carried, is_shared
 from sweep.running.ledger.lines import decode_line
-from sweep.storage.commits import Chain, Commit, StoredFile, key_of
+from sweep.storage.commits import CONTENTS, Chain, Commit, StoredFile, key_of
 from sweep.storage.restore import sha256_of
 from sweep.storage.store import Store
 from sweep.storage.write_claim import WriteClaim
@@ -29,7 +30,6 @@ _LONGEST_WAIT_S = 60.0
 _AT_THE_END_S = 60.0
 """For a store that is away when the run ends."""
 _CHANGING = (STUDY, PLAN)
-_CONTENTS = "contents/"
 _SCRATCH = (".", "candidates-")
 """Begin the names of what is in the making."""
 
@@ -44,7 +44,7 @@ class StoreMirror:
         self._sent_bytes = len(chain.lines)
         self._seq = chain.lines.count(b"\n")
         self._files: dict[str, StoredFile] = dict(chain.files)
-        self._contents = {file.key for file in self._files.values() if file.key.startswith(_CONTENTS)}
+        self._contents = {file.key for file in self._files.values() if file.key.startswith(CONTENTS)}
         """What the store has by content: sent once, however many files have it."""
         self._seen: dict[str, tuple[int, int]] = {}
         """Size and time of change of files when they were last looked into."""
@@ -148,11 +148,21 @@ class StoreMirror:
         return [*(name for name in _CHANGING if (self._folder / name).is_file()), *self._below(RECORDS)]
 
     def _below(self, named: str) -> list[str]:
-        return sorted(
-            str(path.relative_to(self._folder))
-            for path in (self._folder / named).rglob("*")
-            if path.is_file() and not any(part.startswith(_SCRATCH) for part in path.relative_to(self._folder).parts)
-        )
+        """What is to be sent of a folder that the ledger names; nothing of this machine's other files."""
+        try:
+            folder = below(self._folder, named)
+        except OutsideFolder as error:
+            logging.getLogger(__name__).warning("%s: %r %s: not sent", self._folder, named, error)
+            return []
+        paths = (str(path.relative_to(self._folder)) for path in folder.rglob("*") if path.is_file())
+        return sorted(path for path in paths if is_carried(path) and not _is_scratch(path) and self._is_inside(path))
+
+    def _is_inside(self, path: str) -> bool:
+        try:
+            below(self._folder, path)
+        except OutsideFolder:
+            return False
+        return True
 
     def _stored(self, path: str, seen: dict[str, tuple[int, int]]) -> StoredFile | None:
         """Send a file, if the store does not have it as it is; None where there is nothing to say of it.
@@ -172,7 +182,7 @@ class StoreMirror:
                 self._store.send(stored.key, file)
                 if sha256_of(file) != sha256:  # it has grown meanwhile: next time
                     return None
-                if stored.key.startswith(_CONTENTS):
+                if stored.key.startswith(CONTENTS):
                     self._contents.add(stored.key)
         except FileNotFoundError:
             return None
@@ -180,8 +190,12 @@ class StoreMirror:
         return None if before == stored else stored
 
 
+def _is_scratch(path: str) -> bool:
+    return any(part.startswith(_SCRATCH) for part in Path(path).parts)
+
+
 def _key(path: str, sha256: str) -> str:
     """What a stage has made is where a person looks for it. What changes is kept by content: a commit that names it
     must find it as it was. So are weights, which many stages share.
     """
-    return path if path.startswith(f"{ARTIFACTS}/") and not is_shared(path) else f"{_CONTENTS}{sha256}"
+    return path if path.startswith(f"{ARTIFACTS}/") and not is_shared(path) else f"{CONTENTS}{sha256}"
