@@ -38,6 +38,7 @@ __all__ = [
 
 
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_LINE = 400
 
 
 class SweepError(Exception):
@@ -68,8 +69,11 @@ def disk_refusal_in(words: str) -> int | None:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an error says, in one line of 400 characters at most: compilers and libraries say more, over many."""
-    return " ".join(str(error).split())[:400]
+    """What an error says, in one line of 400 characters at most: compilers and libraries say more, over many. Of a
+    longer one both ends: where it happened comes first, and the reason is often last.
+    """
+    text = " ".join(str(error).split())
+    return text if len(text) <= _LINE else f"{text[: _LINE // 2 - 3]} ... {text[-(_LINE // 2 - 2) :]}"
 
 
 def last_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, plural
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
+from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
@@ -47,6 +48,10 @@ def _rendered(results: Results, console: Console) -> Group:
     if failures:
         parts += ["", Text("Failed, skipped or tainted", style="bold red")]
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in failures]
+    unchecked = unchecked_lines(results.cells)
+    if unchecked:
+        parts += ["", Text("Outputs compared with nothing, so never best", style="bold yellow")]
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in unchecked]
     notes = untuned_notes(results)
     if notes:
         parts += ["", Text("Tasks without a valid trial", style="bold yellow")]

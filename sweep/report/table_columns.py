@@ -23,6 +23,7 @@ from sweep.analysis.rows.runtime_rows import (
     is_compiled_row,
     runtime_title,
 )
+from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 
@@ -144,7 +145,8 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             lambda row: _status(row, marked),
             keep=11,
             about="best: of its model on its device; so far: others may be faster, as the answer tells; faster: beyond "
-            "doubt than the best undisturbed one; unstable: wide interval, or few repeats",
+            "doubt than the best undisturbed one; not compared: nobody knows whether its outputs are right; unstable: "
+            "wide interval, or few repeats",
         ),
     ]
     return [
@@ -223,7 +225,7 @@ def _against_untuned(row: Row) -> str:
 
 
 def _against_baseline(row: Row) -> str:
-    is_measure = is_baseline(row) and not is_compiled_row(row) and row["status"] == "done"
+    is_measure = is_baseline(row) and not is_compiled_row(row) and row["status"] == "done" and not is_unchecked(row)
     return "1x" if is_measure else _bounded(row["ratio_to_baseline"], row.get("ratio_bound"))
 
 
@@ -238,6 +240,7 @@ def _status(row: Row, marked: Mapping[str, str]) -> str:
     if row["status"] == "failed":
         return f"failed in {row['failed_stage']}"
     mark = [marked[row["cell_id"]]] if row["cell_id"] in marked else []
+    mark += ["not compared"] if is_unchecked(row) else []
     if row["status"] != "done":
         return ", ".join([str(row["status"]), *mark])
     told = mark + ([] if row["is_stable"] else ["unstable"])

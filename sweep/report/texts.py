@@ -13,6 +13,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import plural
 from sweep.analysis.rows.results import Results
+from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each
@@ -75,6 +76,8 @@ def as_markdown(results: Results) -> str:
     lines = failure_lines(results.cells)
     if lines:
         parts += ["## Failed, skipped or tainted", "\n".join(f"- {_escaped(line)}" for line in lines)]
+    if unchecked := unchecked_lines(results.cells):
+        parts += ["## Outputs compared with nothing", "\n".join(f"- {_escaped(line)}" for line in unchecked)]
     if notes := untuned_notes(results):
         parts += ["## Tasks without a valid trial", "\n".join(f"- {_escaped(line)}" for line in notes)]
     if pools := results.summary.tuning:

@@ -15,6 +15,7 @@ from sweep.analysis.answering.standing import Best, best_cells
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import group_key, has_compiled, is_compiled_row
+from sweep.analysis.rows.unchecked import NOT_COMPARED, is_unchecked, left_out
 
 __all__ = ["answer"]
 
@@ -27,10 +28,11 @@ def answer(results: Results) -> str:
     """The study's question answered from the data alone: a sentence, or one a model and device where these are few."""
     rows = results.cells
     best = best_cells(rows)
+    without = [f"Left out: {cells}."] if (cells := left_out(rows)) else []
     if not best:
-        return _nothing_measured(rows)
+        return "\n".join([_nothing_measured(rows), *without])
     told = [f"{describe_best(one)}." for one in best] if len(best) <= _SPELLED_OUT else [describe_all(best, rows)]
-    return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows)])
+    return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows), *without])
 
 
 def _so_far(rows: Sequence[Row]) -> str:
@@ -60,11 +62,13 @@ def _without_latency(rows: Sequence[Row], *, compiles: bool) -> str:
     of = ""
     if compiles and any(Reading.of(row).bound for row in rows):  # another runtime has one
         of, rows = " of a compiled cell", [row for row in rows if is_compiled_row(row)]
-    counts = Counter(row["status"] for row in rows)
+    counts = Counter(NOT_COMPARED if is_unchecked(row) else row["status"] for row in rows)
     causes = Counter((row["error_class"], row["failed_stage"]) for row in rows if row["status"] == "failed")
     if causes:
         (error_class, stage), _ = causes.most_common(1)[0]
         return f"No latency{of}: {counted(counts)}, mostly by {error_class} in {stage}."
+    if counts[NOT_COMPARED]:
+        return f"No latency{of} that can be relied on: {counted(counts)}."
     if counts["tainted"]:
         return f"No latency{of} that can be relied on yet: {counted(counts)} ({RETRY_TAINTED})."
     return f"No latency{of} yet: {counted(counts)}."

@@ -20,6 +20,7 @@ from sweep.analysis.rows.runtime_rows import (
     leader_of,
     measured,
 )
+from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.study.axes import axis_names, value_in
 
 __all__ = ["Best", "Standing", "best_cells", "is_tuned", "marks"]
@@ -35,12 +36,13 @@ class Standing:
     ties: tuple[Row, ...]
     """Undisturbed cells that may be as fast: their interval reaches below the upper end of this one's."""
     open: tuple[Row, ...]
-    """Cells that nothing measured undisturbed: each may yet be faster."""
+    """Cells that nothing measured undisturbed: each may yet be faster. Not those whose outputs nothing was compared
+    with, which no further measurement can let lead."""
 
     @classmethod
     def of(cls, row: Row, rows: Iterable[Row]) -> Self:
         """How `rows`, which may hold `row` itself, stand to it."""
-        others = [other for other in rows if other is not row]
+        others = [other for other in rows if other is not row and not is_unchecked(other)]
         high_ms = Reading.of(row).high_ms
         exact = [other for other in others if Reading.of(other).is_exact]
         return cls(

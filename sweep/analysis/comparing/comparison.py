@@ -131,7 +131,12 @@ class CellComparison:
 
     def _basis(self) -> Iterator[str]:
         """Which repeats the ratio is of."""
+        for cell in (self.first, self.second):
+            if cell.unchecked:
+                yield f"nothing was compared with the outputs of {cell.name}, so nothing is claimed: {cell.unchecked}"
         for cell in (self.first, self.second) if self.paired is None else ():
+            if cell.unchecked:
+                continue
             if cell.disturbed and cell.bound == UPPER:
                 yield f"{cell.name} was slowed, so its times are the most that it takes: {cell.disturbed}"
             elif cell.disturbed:
@@ -185,7 +190,8 @@ def compare_cells(
             allowed="cells of one host, or --across-hosts",
         )
     more = more or PairedBlocks()
-    paired = compare_pairs(more.pairs)
+    is_checked = first.unchecked is None and second.unchecked is None
+    paired = compare_pairs(more.pairs) if is_checked else None
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
     found = ratio(first.run_secs, second.run_secs)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep.analysis.outcome import MEASURED
 from sweep.analysis.rows.bounds import EXACT, bound_of_row
+from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.errors import StudyError
 
 __all__ = ["Block", "MeasuredCell", "PairedBlocks"]
@@ -43,6 +44,8 @@ class MeasuredCell:
     """What disturbed its repeats."""
     bound: str | None = EXACT
     """What its repeats are: exact, upper where it can only have been slowed, None where they cannot be read."""
+    unchecked: str | None = None
+    """Why nothing was compared with its outputs, where nothing was: then its times are no claim."""
 
     @classmethod
     def of(cls, row: Row, repeats: Iterable[Row]) -> MeasuredCell:
@@ -71,6 +74,7 @@ class MeasuredCell:
             kernel_ms=row.get("reference_kernel_ms"),
             disturbed=row["error"] if row["status"] == "tainted" else None,
             bound=bound_of_row(row),
+            unchecked=(row.get("output_check_reason") or "no expected output") if is_unchecked(row) else None,
         )
 
     @property

@@ -121,6 +121,8 @@ def bound_of_row(row: Row) -> str | None:
     if "latency_bound" in row:
         bound: str | None = row["latency_bound"]
         return bound
+    if row.get("output_max_abs_diff", 0.0) is None:  # nothing was compared with its outputs
+        return None
     sentences = _BETWEEN_SENTENCES.split(row.get("error") or "")
     return bound_of(row["status"], [Disturbance.from_sentence(sentence) for sentence in sentences])
 

@@ -10,8 +10,9 @@ from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.rows.bounds import Reading, bound_of
 from sweep.analysis.rows.measurements import repeats_of
 from sweep.analysis.rows.tuning_rows import tuning_columns
+from sweep.analysis.rows.unchecked import NOT_COMPARED, output_check_of, why_unchecked
 from sweep.analysis.statistics import LatencySummary, summarise
-from sweep.planning.results.compiling import BuildResult
+from sweep.planning.results.compiling import BuildResult, ImportResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
 
@@ -67,8 +68,20 @@ class CellFacts:
 
     @property
     def bound(self) -> str | None:
-        """What its latency is: exact, upper, or nothing that can be read."""
-        return None if self.latency is None else bound_of(self.outcome.status, self.measure.tainted)
+        """What its latency is: exact, upper, or nothing that can be read, as of code whose outputs nobody knows."""
+        if self.latency is None or self.output_check == NOT_COMPARED:
+            return None
+        return bound_of(self.outcome.status, self.measure.tainted)
+
+    @property
+    def output_check(self) -> str | None:
+        """Whether its outputs were compared with expected ones; None where it was not measured."""
+        return output_check_of(self.measured)
+
+    @property
+    def unchecked(self) -> str | None:
+        """Why they were not."""
+        return why_unchecked(self.measured, self.outcome.result(ImportResult))
 
     @property
     def reading(self) -> Reading:

@@ -117,7 +117,8 @@ _LATENCIES = (
     Column(
         "latency_bound",
         "text",
-        "exact; upper where only what slows disturbed it, and it takes at most this; null where it cannot be read",
+        "exact; upper where only what slows disturbed it, and it takes at most this; null where it cannot be read, or "
+        "its outputs were not compared",
         value=lambda facts: facts.bound,
     ),
     Column("number", "int64", "calls that one repeat is the mean of", "calls", lambda facts: facts.measure.number),
@@ -220,6 +221,19 @@ _WORK = (
         "time of its visits to the device",
         "s",
         lambda facts: facts.outcome.stage_seconds.get("measure"),
+    ),
+    Column(
+        "output_check",
+        "text",
+        "compared with the expected outputs, or not compared, and then the cell leads nothing",
+        value=lambda facts: facts.output_check,
+    ),
+    Column(
+        "output_check_reason",
+        "text",
+        "why its outputs were not compared",
+        value=lambda facts: facts.unchecked,
+        detail=Detail("not compared", about="why its outputs were compared with nothing", rank=75),
     ),
     Column(
         "output_max_abs_diff",

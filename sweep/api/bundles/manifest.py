@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.formatting import as_ms
+from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.errors import StudyError
 from sweep.installation import __version__
 from sweep.study.axes import axis_names, value_in
@@ -48,6 +49,7 @@ def manifest_of(row: Row, source: CellSource, chosen: Mapping[str, Any], version
         "inputs": [dict(entry) for entry in source.metadata["inputs"]],
         "outputs": _outputs(source),
         "tolerance": tolerance_of(row["precision"]),
+        "output_check": {"is_compared": not is_unchecked(row), "reason": row.get("output_check_reason")},
         "axes": {axis: value_in(row, axis) for axis in axis_names()},
         "threads": int(threads),
         "target": target,

@@ -12,6 +12,7 @@ from sweep.analysis.comparing.comparison import find_cell
 from sweep.analysis.formatting import as_ms, as_times
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
+from sweep.analysis.rows.unchecked import is_unchecked, left_out
 from sweep.analysis.statistics import Verdict
 from sweep.api.commands.compare import compare
 from sweep.api.session.table_cache import refresh
@@ -180,6 +181,13 @@ def _leader(folder: Path, compiled: Sequence[Row]) -> tuple[Row, list[Row]]:
     Cells that were never tried are among them.
     """
     row = min(measured(compiled), key=lambda row: float(row["latency_ms_median"]), default=None)
+    if row is None and (without := left_out(compiled)):
+        raise StudyError(
+            f"has no cell that is known to be right: {without}",
+            key="DIR",
+            value=str(folder),
+            allowed="a CELL by name, if an unchecked one will do",
+        )
     if row is None:
         statuses = listed(sorted({row["status"] for row in compiled}))
         raise StudyError(
@@ -198,7 +206,11 @@ def _leader(folder: Path, compiled: Sequence[Row]) -> tuple[Row, list[Row]]:
 
 
 def _may_be_faster(row: Row, other: Row) -> bool:
-    """Whether nothing measured says that `other` is slower. A cell that failed has no library, however fast."""
+    """Whether nothing measured says that `other` is slower. A cell that failed has no library, and nobody
+    knows what one gives whose outputs were compared with nothing, however fast.
+    """
+    if is_unchecked(other):
+        return False
     return other["status"] != "failed" and Reading.of(other).low_ms <= Reading.of(row).high_ms
 
 
@@ -256,6 +268,7 @@ def _compared(folder: Path, rows: Sequence[Row], row: Row) -> Iterator[Compared]
         if other is row or group_key(other) != group_key(row):
             continue
         median_ms = other["latency_ms_median"]
+        is_unclaimed = is_unchecked(row) or is_unchecked(other)
         is_near = (
             median_ms is not None and _may_be_faster(row, other) and Reading.of(row).low_ms <= Reading.of(other).high_ms
         )
@@ -265,6 +278,6 @@ def _compared(folder: Path, rows: Sequence[Row], row: Row) -> Iterator[Compared]
             other["runtime"],
             other["status"],
             median_ms,
-            row["latency_ms_median"] / median_ms if median_ms else None,
+            row["latency_ms_median"] / median_ms if median_ms and not is_unclaimed else None,
             str(_verdict(folder, row, other)) if is_near else None,
         )

@@ -66,8 +66,8 @@ def compare_more(
 
     folder = Path(sweep_dir)
     comparison = compare(folder, first, second, across_hosts=across_hosts)
-    if comparison.is_decided:
-        return comparison
+    if comparison.is_decided or comparison.first.unchecked or comparison.second.unchecked:
+        return comparison  # of the last no measurement makes a claim
     with Pairing(folder, (comparison.first, comparison.second), cluster, minutes) as pairing:
         has_time, last_look = True, ""
         while has_time and not comparison.is_decided:

@@ -11,6 +11,7 @@ from typing import Any
 
 from sweep.analysis.formatting import as_bytes, as_latency
 from sweep.analysis.rows.measurements import repeats_of
+from sweep.analysis.rows.unchecked import output_check_of
 from sweep.analysis.statistics import summarise
 from sweep.api.bundles.laid_out import laid_out
 from sweep.api.bundles.reading import is_bundle
@@ -58,6 +59,7 @@ class Executed:
             "latency_ms_median": summary.median * 1e3,
             "run_secs": list(self.result.run_secs),
             "number": self.result.number,
+            "output_check": output_check_of(self.result),
             "output_max_abs_diff": self.result.output_max_abs_diff,
             "conditions": self.result.conditions,
             "tainted": list(self.result.disturbances),

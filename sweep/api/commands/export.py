@@ -39,6 +39,9 @@ class Exported:
             f"needs: {cpu['architecture']} with {needs}; {package} and numpy",
             f"in {self.out}; {run}",
         ]
+        check = self.manifest["output_check"]
+        if not check["is_compared"]:
+            lines.insert(1, f"not checked: its outputs were compared with nothing: {check['reason']}")
         if latency["disturbed"]:
             lines.insert(1, f"disturbed: {latency['disturbed']}")
         return "\n".join(lines)

@@ -6,8 +6,8 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
-from sweep.planning.results.compiling import LowerResult
+from sweep.planning.results.compiling import ImportResult, LowerResult
 from sweep.planning.stage import Plan
 from sweep.planning.summary import PlanSummary
 from sweep.running.ledger.ledger import FinishedStage, LedgerState, is_held, read_ledger
@@ -162,6 +162,8 @@ class Standing:
     failures: Mapping[str, str]
     """Label of a failed stage -> its reason."""
     since_last_event_s: float
+    unchecked: Mapping[str, str] = field(default_factory=dict)
+    """Label of an import without expected outputs -> why; the cells of that network are compared with nothing."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -193,6 +195,7 @@ class Standing:
             shown = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
             lines.append(f"  {kind:<8} {shown}")
         lines.extend(f"  failed: {label}: {reason}" for label, reason in self.failures.items())
+        lines.extend(f"  not compared: {label}: {reason}" for label, reason in self.unchecked.items())
         lines.extend(f"  next: {step}" for step in self.next_steps())
         return "\n".join(lines)
 
@@ -221,7 +224,16 @@ def standing(sweep_dir: Path | str) -> Standing:
             if stage_id in sweep.plan.stages
         },
         since_last_event_s=max(0.0, time.time() - (state.last_t or time.time())),
+        unchecked=dict(_unchecked(sweep.plan, state)),
     )
+
+
+def _unchecked(plan: Plan, state: LedgerState) -> Iterator[tuple[str, str]]:
+    """Imports that nothing can be compared with."""
+    for stage in plan.stages.values():
+        result = state.done[stage.id].result if stage.id in state.done else None
+        if isinstance(result, ImportResult) and not result.reference:
+            yield stage.label, result.reference_error or "it has no expected output"
 
 
 def _has_driver(sweep_dir: Path) -> bool:

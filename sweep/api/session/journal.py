@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Self, TextIO
 
 from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.rows.unchecked import output_check_of
 from sweep.errors import StudyError
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
@@ -158,6 +159,7 @@ class _Watching:
             device=outcome.cell.device,
             status="skipped" if outcome.status == "pending" else outcome.status,
             latency_ms_median=_median_ms(outcome),
+            output_check=output_check_of(outcome.result(Measurement)),
             error_class=outcome.error_class,
             error=outcome.error,
         )

@@ -39,7 +39,7 @@ CONTENT_TAG = "sweep.content"
 DERIVED_METRICS = tuple(column.metric for column in metric_columns() if column.value is None)
 """Take other cells to know: what is known of them as a run is written is in it, the rest is added at the end."""
 _TEXT_LIMIT = 4000
-_FORMAT = 6
+_FORMAT = 7
 """Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
 
 
@@ -82,8 +82,14 @@ def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
         "sweep.dir": sweep_dir,
         CONTENT_TAG: content_hash(outcome),
     }
-    if outcome.status == "tainted":  # its latency is a bound, or cannot be read
-        tags["sweep.latency_bound"] = CellFacts.of(outcome).bound or "none"
+    facts = CellFacts.of(outcome)
+    if outcome.status == "tainted" or facts.unchecked:  # its latency is a bound, or cannot be read
+        tags["sweep.latency_bound"] = facts.bound or "none"
+    if facts.output_check is not None:
+        tags["sweep.output_check"] = facts.output_check
+    if facts.unchecked:
+        tags["sweep.output_check_reason"] = facts.unchecked[:_TEXT_LIMIT]
+        tags["mlflow.note.content"] = f"**outputs compared with nothing**\n\n{facts.unchecked[:_TEXT_LIMIT]}"
     if outcome.error or outcome.error_class:
         reason = (outcome.error or "")[:_TEXT_LIMIT]
         where = f"{outcome.status} in {outcome.failed_stage}" if outcome.failed_stage else outcome.status

@@ -99,7 +99,9 @@ class ProgressView:
         self.state.cell_finished(cell_name, status, reading, group, from_earlier_run)
         if status == "done":
             if not from_earlier_run and self.state.total_cells <= _LINES_UP_TO_CELLS:
-                self._say(self._cell_line(cell_name, status, "" if median_s is None else f"{as_ms(median_s * 1e3)} ms"))
+                told = "" if median_s is None else f"{as_ms(median_s * 1e3)} ms"
+                unknown = ", outputs compared with nothing" if reading is not None and reading.bound is None else ""
+                self._say(self._cell_line(cell_name, status, told + unknown))
             return
         why = _one_line(reason or "no reason recorded")
         self._reasons[why] += 1

@@ -46,7 +46,10 @@ SLOWING = (
 
 
 def measured(cell: Cell, latency_ms: float, status: CellStatus = "done") -> CellOutcome:
-    stages: dict[str, StageResult] = {"import": ImportResult(), "measure": Measurement((latency_ms / 1e3,) * 5)}
+    stages: dict[str, StageResult] = {
+        "import": ImportResult(),
+        "measure": Measurement((latency_ms / 1e3,) * 5, output_max_abs_diff=1e-6),
+    }
     if cell.runtime == "tvm":
         stages |= {"lower": LowerResult(), "build": BuildResult()} | (
             {} if cell.tuner == "none" else {"tune": TuneResult()}

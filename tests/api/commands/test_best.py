@@ -121,3 +121,18 @@ def test_what_is_no_cell_or_no_sweep(tmp_path: Path) -> None:
     assert "CELL: is no cell of this sweep (got 'nothing')" in refusal(folder, "nothing")
     assert "CELL: fits no tuner of this grid (got 'tuner=mlp')" in refusal(folder, "tuner=mlp")
     assert refusal(tmp_path).startswith("DIR: is not a sweep directory")
+
+
+def test_a_cell_whose_outputs_nothing_was_compared_with_is_taken_by_name_alone(tmp_path: Path) -> None:
+    why = "Unsupported model IR version: 14"
+    made = make_sweep(tmp_path / "made", [MadeCell(ms=2.0, unchecked=why), MadeCell("xgb", ms=1.0, unchecked=why)])
+    assert "no cell that is known to be right" in (told := refusal(made))
+    assert why in told
+    named = sweep.best(made, "xgb")
+    assert named.row["output_check"] == "not compared"
+    assert [(other.ratio, other.verdict) for other in named.compared] == [(None, None)]
+    assert f"not compared: i0: {why}" in sweep.standing(made).as_text()
+    assert str(sweep.compare(made, "none", "xgb").found.verdict) == "AMBIGUOUS"
+    exported = sweep.export(made, "xgb", out=tmp_path / "bundle")
+    assert exported.manifest["output_check"] == {"is_compared": False, "reason": why}
+    assert why in exported.as_text()
