@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 __all__ = [
+    "STORED_CHARACTERS",
     "BuildFailed",
     "CellTimeout",
     "DeviceError",
@@ -30,6 +31,7 @@ __all__ = [
     "SweepError",
     "ToolchainError",
     "TuneFailed",
+    "cut_to_length",
     "disk_refusal",
     "disk_refusal_in",
     "in_one_line",
@@ -74,6 +76,19 @@ def in_one_line(error: BaseException) -> str:
     """
     text = " ".join(str(error).split())
     return text if len(text) <= _LINE else f"{text[: _LINE // 2 - 3]} ... {text[-(_LINE // 2 - 2) :]}"
+
+
+STORED_CHARACTERS = 4_000
+"""Of an error that is stored: a compiler may say a megabyte, and a ledger is read whole."""
+
+
+def cut_to_length(text: str, most: int = STORED_CHARACTERS) -> str:
+    """A text of at most so many characters: of a longer one both ends, and between them how much is left out."""
+    if len(text) <= most:
+        return text
+    mark = f" [... {len(text) - most:,} more characters ...] "
+    kept = max(most - len(mark), 2)
+    return f"{text[: kept // 2]}{mark}{text[len(text) - (kept - kept // 2) :]}"
 
 
 def last_line(error: BaseException) -> str:

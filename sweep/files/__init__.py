@@ -1,4 +1,5 @@
 """Files: where everything lies in a sweep directory, and how a file is written so that it is whole.
 
-Knows no format and no room above it: what is in a file is the business of whoever reads it.
+Knows no room above it, and of a format that it is JSON in files and in lines: what belongs in a file is the business of
+whoever reads it, who tells the types.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.saved import SUMMARY_KEY, read_saved, read_table
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
+from sweep.files.line_log import MOST_LINE_BYTES, lines_in
 from sweep.files.sweep_dir import SweepDir
+from sweep.files.typed_json import Fields, WrongContent, fields_of, parsed
 from sweep.record.schemas import (
     MEASUREMENTS,
     TUNING_CURVES,
@@ -102,7 +105,7 @@ def _write(table: pa.Table, path: Path) -> Path:
 def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
     for log in sorted(SweepDir(sweep_dir).records.glob("**/trials.jsonl")):
         name, validated = str(log.relative_to(sweep_dir)), _validated(log.with_name("validations.jsonl"))
-        for trial in _lines(log):
+        for trial in _lines(log, _TRIAL):
             target = trial.get("target")
             as_text = target if target is None or isinstance(target, str) else json.dumps(target, sort_keys=True)
             again_s = validated.get(trial["record"]) if trial.get("record") is not None else None
@@ -112,17 +115,35 @@ def _trial_rows(sweep_dir: Path) -> Iterator[dict[str, Any]]:
 
 def _validated(log: Path) -> dict[int, float]:
     """Median of each record that was measured again, the latest where it was so twice."""
-    contenders = (contender for line in _lines(log) for contender in line.get("contenders", ()))
-    return {contender["record"]: contender["median_s"] for contender in contenders}
+    return {one.record: one.median_s for line in _lines(log, _VALIDATION) for one in line["contenders"]}
 
 
-def _lines(log: Path) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class _Contender:
+    record: int
+    median_s: float
+
+
+_VALIDATION = fields_of(contenders=tuple[_Contender, ...])
+_HINTS: Mapping[pa.DataType, Any] = {
+    pa.string(): str,
+    pa.int64(): int,
+    pa.int32(): int,
+    pa.float64(): float,
+    pa.list_(pa.float64()): Sequence[float],
+}
+_TRIAL = fields_of(
+    **{each.name: (_HINTS[each.type] if each.name != "target" else Any) | None for each in TUNING_RECORDS}
+)
+"""What a line of trials.jsonl has of the columns."""
+
+
+def _lines(log: Path, fields: Fields) -> Iterator[dict[str, Any]]:
     if not log.is_file():
         return
-    for line in log.read_bytes().splitlines():
-        try:
-            record = json.loads(line)
-        except ValueError:  # the last line of a log whose writer was killed, or a damaged one: it is not recorded
-            continue
-        if isinstance(record, dict):
-            yield record
+    with log.open("rb") as file:
+        for line in lines_in(file):
+            try:
+                yield fields.of(parsed(line, most_bytes=MOST_LINE_BYTES))
+            except WrongContent:  # the last line of a log whose writer was killed, or a damaged one: it is not recorded
+                continue

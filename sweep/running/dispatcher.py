@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sweep.errors import CellTimeout
+from sweep.errors import CellTimeout, cut_to_length
 from sweep.planning.kinds import inputs_by_role, place_of
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
@@ -162,8 +162,8 @@ class Dispatcher:
             stage,
             attempt=report.attempt,
             error_class=report.error_class,
-            error=report.error,
-            traceback=report.traceback,
+            error=cut_to_length(report.error),
+            traceback=cut_to_length(report.traceback),
             seconds=report.seconds,
             worker=report.worker,
             retry=will_retry,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -46,8 +47,12 @@ def test_a_torn_line_of_a_foreign_writer_is_seen_and_cut(tmp_path: Path) -> None
 
 
 def test_a_damaged_trial_costs_itself(tmp_path: Path) -> None:
-    fields = "workload task trial tuner device target t run_secs error_class error build_s measure_s record trace_hash"
-    good = "{" + ", ".join(f'"{name}": null' for name in fields.split()) + "}\n"
+    texts = dict.fromkeys("workload task tuner device target trace_hash".split(), "x")
+    nulls = dict.fromkeys("run_secs error_class error build_s measure_s record".split())
+    good = json.dumps({**texts, **nulls, "trial": 1, "t": 1.5, "of_a_newer_version": []}) + "\n"
     (tmp_path / "trials.jsonl").write_bytes(good.encode() + b'{"workload": \xff\n' + good.encode() + good[:9].encode())
+
+    with (tmp_path / "trials.jsonl").open("a") as file:
+        file.write("\n" + good.replace("1.5", '"noon"'))
 
     assert len(list(read_trials(tmp_path))) == 2

@@ -21,7 +21,7 @@ from typing import Any, Self, TextIO
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.rows.unchecked import output_check_of
-from sweep.errors import StudyError
+from sweep.errors import StudyError, cut_to_length
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
@@ -85,7 +85,7 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not self._has_ended:
-            self.write("run_failed", "error", error_class=type(error).__name__, error=str(error) or None)
+            self.write("run_failed", "error", error_class=type(error).__name__, error=cut_to_length(str(error)) or None)
         self._closing.close()
         self._file = None
 

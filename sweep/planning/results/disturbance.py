@@ -56,6 +56,10 @@ class Disturbance(JsonRecord):
         return cls.from_sentence(payload) if isinstance(payload, str) else super(Disturbance, cls).from_json(payload)
 
     @classmethod
+    def _of(cls, payload: Any) -> Self:
+        return cls.from_sentence(payload) if isinstance(payload, str) else super(Disturbance, cls)._of(payload)
+
+    @classmethod
     def from_sentence(cls, sentence: str) -> Self:
         """What an earlier version meant by a sentence."""
         text, mark, counts = sentence.rpartition("; in ")

@@ -74,8 +74,9 @@ class LedgerMirror:
 
         Raises LedgerError where the ledger cannot be read.
         """
-        for event in self._tail.news():
-            self._take(event)
+        while news := self._tail.news():
+            for event in news:
+                self._take(event)
         if self.state.first_t is None:  # there is no sweep yet
             return {}, _FIRST_PAUSE_S
         return self._tried(self._write_some)
@@ -122,7 +123,8 @@ class LedgerMirror:
                 settled = (index for index in self._cells_of.get(stage, ()) if stage in cells[index].goals)
                 self._to_do.update(dict.fromkeys(settled))
             case "cell_skipped":
-                self._to_do[self._cell_of_id[event["cell"]]] = None
+                if (index := self._cell_of_id.get(event["cell"])) is not None:  # of this study as it is now
+                    self._to_do[index] = None
             case "attempt_failed" if not event["retry"]:
                 self._to_do.update(dict.fromkeys(self._cells_of.get(event["stage"], ())))
 

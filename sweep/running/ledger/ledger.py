@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from typing import Any
 import filelock
 
 from sweep.errors import LedgerError, LedgerUnwritable
+from sweep.files.line_log import lines_in
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.finished_stages import FinishedStages
 from sweep.running.ledger.lines import LineReader, encode_line
@@ -163,7 +165,7 @@ class Ledger:
         try:
             holder = json.loads(self._dir.holder.read_text(encoding="utf-8"))
             return f" (process {holder['pid']} on {holder['host']})"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return ""
 
     def _put_right(self, lines: LineReader) -> None:
@@ -182,8 +184,8 @@ class Ledger:
             return
         with self._path.open("r+b") as file:
             file.seek(good_bytes)
-            tail = file.read()
-            self._dir.torn(good_bytes).write_bytes(tail)
+            with self._dir.torn(good_bytes).open("wb") as torn:
+                shutil.copyfileobj(file, torn)
             file.truncate(good_bytes)
             os.fsync(file.fileno())
 
@@ -216,7 +218,7 @@ def _read(path: Path, state: LedgerState) -> LineReader:
     lines = LineReader(path)
     if path.exists():
         with path.open("rb") as file:
-            for raw in file:
+            for raw in lines_in(file):
                 for line in lines.take(raw):
                     state.apply(line.event, line.offset)
         for line in lines.end():

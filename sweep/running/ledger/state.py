@@ -6,6 +6,8 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.errors import LedgerError, cut_to_length
+from sweep.files.typed_json import WrongContent
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.stage_result import StageResult
 
@@ -30,10 +32,17 @@ class FinishedStage:
 
     @classmethod
     def of(cls, line: Mapping[str, Any], offset: int) -> FinishedStage:
-        """From the event that says so."""
+        """From the event that says so. Raises LedgerError for a result whose fields are of other types."""
+        try:
+            result = kind_of(line["kind"], f"stage {line['stage']}").result.from_json(line["result"])
+        except WrongContent as error:
+            raise LedgerError(
+                f"event {line['seq']} of the ledger: the result of {line['kind']} stage {line['stage']}: {error}; "
+                "restore the ledger from a copy, or begin anew with `sweep run STUDY --fresh`"
+            ) from None
         return cls(
             line["kind"],
-            kind_of(line["kind"], f"stage {line['stage']}").result.from_json(line["result"]),
+            result,
             line["seconds"],
             line["attempt"],
             line["t"],
@@ -58,6 +67,10 @@ class FailedStage:
 
 _AFTER_A_PAUSE = ("run_started", "overlay_started", "pair_measured")
 """Events before which nobody was at work on the study."""
+
+
+_MOST_PAIRS = 100_000
+"""They are all in memory, 1 kB each; `sweep compare --measure-more` takes hundreds."""
 
 
 @dataclass(slots=True)
@@ -129,9 +142,19 @@ class LedgerState:
                 self.started.discard(stage)
                 if not line["retry"]:
                     self.failed[stage] = FailedStage(
-                        line["kind"], line["error_class"], line["error"], line["attempt"], t, line.get("limit_s")
+                        line["kind"],
+                        line["error_class"],
+                        cut_to_length(line["error"]),
+                        line["attempt"],
+                        t,
+                        line.get("limit_s"),
                     )
             case "cell_skipped":
                 self.not_admitted[line["cell"]] = line["reason"]
             case "pair_measured":
-                self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})
+                self._take_pair(line)
+
+    def _take_pair(self, line: Mapping[str, Any]) -> None:
+        if len(self.pairs) >= _MOST_PAIRS:
+            raise LedgerError(f"the ledger has more than {_MOST_PAIRS:,} pairs of blocks; restore it from a copy")
+        self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})

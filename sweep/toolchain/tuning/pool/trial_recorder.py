@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sweep.errors import last_line
+from sweep.errors import cut_to_length, last_line
 from sweep.toolchain.candidates.libraries import Libraries
 from sweep.toolchain.candidates.requests import CompletedTrial, Contender, TrialRequest
 from sweep.toolchain.candidates.service import scheduled_module
@@ -60,7 +60,7 @@ class TrialRecorder:
             t=time.time(),
             run_secs=completed.run_secs,
             error_class=None if error is None else type(error).__name__,
-            error=None if error is None else last_line(error),
+            error=None if error is None else cut_to_length(last_line(error)),
             build_s=completed.build_s,
             measure_s=completed.measure_s,
             trace_hash=candidate.trace_hash,

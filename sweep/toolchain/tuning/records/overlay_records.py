@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import cut_to_length
 from sweep.files.line_log import append_line, cut_torn_line
 from sweep.files.sweep_dir import records_folder
 from sweep.toolchain.native_log import NativeLog, NativeRecord
@@ -81,7 +82,7 @@ class OverlayRecords:
 
     def add_failure(self, one: Configuration, error_class: str, error: str, build_s: float | None = None) -> None:
         """Keep why there is no measurement."""
-        self._write(one, None, None, error=(error_class, " ".join(error.split())), build_s=build_s)
+        self._write(one, None, None, error=(error_class, cut_to_length(" ".join(error.split()))), build_s=build_s)
 
     def add_comparison(
         self, contenders: Sequence[Configuration], each_run_secs: Sequence[Sequence[float]], measure_s: float

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sweep.analysis.statistics import summarise
 from sweep.errors import DeviceLost
+from sweep.files.typed_json import WrongContent, parsed, read_as
 from sweep.toolchain.native_log import lines_of
 
 __all__ = ["TRIALS", "VALIDATIONS", "Trial", "Validation", "read_trials", "read_validations"]
@@ -117,10 +117,10 @@ def read_validations(folder: Path) -> Iterator[Validation]:
     return _read(folder / VALIDATIONS, Validation)
 
 
-def _read(path: Path, kind: Callable[..., T]) -> Iterator[T]:
+def _read(path: Path, kind: type[T]) -> Iterator[T]:
     for line in lines_of(path):
         try:
-            one = kind(**json.loads(line or ""))
-        except (ValueError, TypeError):
+            one = read_as(kind, parsed(line or ""))
+        except WrongContent:
             continue
         yield one
