@@ -9,6 +9,8 @@ import errno
 import os
 from pathlib import Path
 
+from sweep.redaction import redacted, redacted_uri
+
 __all__ = [
     "STORED_CHARACTERS",
     "BuildFailed",
@@ -70,11 +72,11 @@ def disk_refusal_in(words: str) -> int | None:
     return next((number for number in _REFUSALS if os.strerror(number) in words), None)
 
 
-def in_one_line(error: BaseException) -> str:
+def in_one_line(error: BaseException | str) -> str:
     """What an error says, in one line of 400 characters at most: compilers and libraries say more, over many. Of a
     longer one both ends: where it happened comes first, and the reason is often last.
     """
-    text = " ".join(str(error).split())
+    text = " ".join(redacted(str(error)).split())
     return text if len(text) <= _LINE else f"{text[: _LINE // 2 - 3]} ... {text[-(_LINE // 2 - 2) :]}"
 
 
@@ -120,7 +122,7 @@ class StudyError(SweepError):
         where = ": ".join(str(part) for part in (file, self.key) if part is not None)
         shown = "" if self.value is None else f" (got {_shorten(self.value)})"
         allowed = "" if self.allowed is None else f"; allowed: {self.allowed}"
-        return " ".join(f"{where}: {self.problem}{shown}{allowed}".removeprefix(": ").split())
+        return " ".join(f"{where}: {redacted(self.problem)}{shown}{allowed}".removeprefix(": ").split())
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild_study_error, (self.problem, self.file, self.key, self.value, self.allowed, self.line)
@@ -200,7 +202,7 @@ class RecordError(SweepError):
 
 def _shorten(value: object, limit: int = 80) -> str:
     """A value in one line; a long one by both of its ends, since a path is known by its last part."""
-    text = repr(value)
+    text = repr(redacted_uri(value)) if isinstance(value, str) else redacted(repr(value))
     if len(text) <= limit:
         return text
     kept = limit - len("...")

@@ -27,9 +27,11 @@ from sweep.cli import (
     submit,
     sweep_commands,
 )
+from sweep.cli.argument_secrets import hide_secrets_of_arguments
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 from sweep.installation import __version__
+from sweep.redaction import redacted
 
 __all__ = ["app", "main"]
 
@@ -110,6 +112,8 @@ _NO_BRACES = str.maketrans("", "", "{}")
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = _global_options_first(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if argv is None:
+        hide_secrets_of_arguments()
     try:
         result = app(args=arguments, prog_name="sweep", standalone_mode=False)
         sys.stdout.flush()
@@ -144,7 +148,7 @@ def _located(error: StudyError) -> StudyError:
 
 
 def _complain(line: str) -> int:
-    sys.stderr.write(f"sweep: {line}\n")
+    sys.stderr.write(f"sweep: {redacted(line)}\n")
     return EXIT_BAD_INPUT
 
 

@@ -31,6 +31,7 @@ from sweep.cli.arguments import (
 )
 from sweep.errors import RecordError, StudyError
 from sweep.files.sweep_dir import SweepDir
+from sweep.redaction import redacted_uri
 
 if TYPE_CHECKING:
     from sweep.api.commands.run import SweepRun
@@ -221,7 +222,8 @@ def _show(ended: SweepRun, cluster: Cluster, *, as_json: bool) -> None:
         typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
     typer.echo(f"report: {SweepDir(folder).report / 'index.html'}")
     if cluster.is_mirrored:
-        typer.echo(f"MLflow: {cluster.mlflow_uri or f'sweep ui {shown(folder)}'}")
+        where = redacted_uri(cluster.mlflow_uri) if cluster.mlflow_uri else f"sweep ui {shown(folder)}"
+        typer.echo(f"MLflow: {where}")
 
 
 def _show_results(ended: SweepRun, name: str) -> None:

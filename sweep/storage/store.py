@@ -6,7 +6,6 @@ Of `file://` each is synced to the disk and renamed into place; an object store 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,12 +17,11 @@ from pyarrow import fs
 
 from sweep.errors import RecordError, StudyError, in_one_line
 from sweep.files.atomic import replacing
+from sweep.redaction import redacted_about, redacted_uri
 
 __all__ = ["Found", "Store"]
 
 _CHUNK_BYTES = 8 * 2**20
-_HIDDEN = re.compile(r"//[^/@]*@|\?.*$")
-"""Names, passwords and options of a URI, which are not for everybody to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,8 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         """Raises StudyError for a URI that cannot be one."""
-        self.name = _HIDDEN.sub(lambda found: "//" if found[0].startswith("//") else "", uri)
+        self._uri = uri
+        self.name = redacted_uri(uri).partition("?")[0]
         try:
             self._fs, base = fs.FileSystem.from_uri(uri)
             self._base = base.rstrip("/")
@@ -49,7 +48,7 @@ class Store:
         except (pa.ArrowException, ValueError, TypeError, OSError) as error:
             allowed = "a folder, or a URI: file:///..., s3://..., gs://..., abfs://..., hdfs://..."
             raise StudyError(
-                f"is no place: {in_one_line(error)}", key="--out", value=self.name, allowed=allowed
+                f"is no place: {self._said(error)}", key="--out", value=self.name, allowed=allowed
             ) from error
         self._is_local = isinstance(self._fs, fs.LocalFileSystem)
 
@@ -131,4 +130,8 @@ class Store:
         try:
             yield
         except (pa.ArrowException, OSError) as error:
-            raise RecordError(f"{self.name}: {in_one_line(error)}") from error
+            raise RecordError(f"{self.name}: {self._said(error)}") from error
+
+    def _said(self, error: Exception) -> str:
+        """What pyarrow says, which quotes the URI and the services' answers: without what is secret in it."""
+        return in_one_line(redacted_about(str(error), self._uri))

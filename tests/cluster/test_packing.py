@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -147,3 +148,20 @@ def test_a_cluster_file_of_the_wrong_form_is_refused_here(place: Path) -> None:
 
     with pytest.raises(StudyError, match="engine: 'rays' is not known here"):
         pack(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", place / "job")
+
+
+@pytest.mark.parametrize(
+    ("options", "secret"),
+    [
+        ({"out": "s3://AKIA:hun/ter2@bucket/x"}, "hun/ter2"),
+        ({"options": ["--warm-start", "s3://AKIA:hunter2@bucket/x"]}, "hunter2"),
+        ({"options": ["--out=s3://bucket/x?secret_key=hunter2"]}, "hunter2"),
+        ({"python": "env AWS_SECRET_ACCESS_KEY=hunter2 python"}, "hunter2"),
+    ],
+)
+def test_a_secret_is_not_sent(place: Path, options: dict[str, Any], secret: str) -> None:
+    """Ray shows the command of a job, its metadata and its log to everybody who sees the dashboard."""
+    with pytest.raises(StudyError, match="has a secret, which a job would show") as refused:
+        submit.submit(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", **options)
+    assert secret not in str(refused.value)
+    assert "docs/operations.md" in str(refused.value)

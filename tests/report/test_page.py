@@ -89,10 +89,11 @@ def test_rows_link_to_their_runs(tmp_path: Path) -> None:
     outcome = sweep_outcome(tmp_path)
     results = derive(outcome, {outcome.cells[0].cell.id: "run-1"})
     assert 'href="http://127.0.0.1:5000/#/runs/run-1"' in without_library(render_page(results))
-    served = derive(outcome, {outcome.cells[0].cell.id: "run-1"}, "https://me:secret@server/mlflow/")
-    linked = without_library(render_page(served))
-    assert 'href="https://server/mlflow/#/runs/run-1"' in linked
-    assert "secret" not in linked
+    for login in ("me:secret", "secret", "me:a/secret", "me:p@secret", "secret:"):
+        served = derive(outcome, {outcome.cells[0].cell.id: "run-1"}, f"https://{login}@server/mlflow/?token=secret")
+        linked = without_library(render_page(served))
+        assert 'href="https://server/mlflow/#/runs/run-1"' in linked
+        assert "secret" not in linked
     assert "#/runs/" not in without_library(render_page(derive(outcome)))
 
 

@@ -10,7 +10,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.rows.column import CellFacts
@@ -18,6 +17,7 @@ from sweep.analysis.rows.columns import result_row
 from sweep.analysis.rows.measurements import measurement_rows, pair_rows
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.tuning_rows import curve_rows, pools, task_rows
+from sweep.redaction import redacted, without_login
 
 __all__ = ["NO_TUNER", "Results", "SweepSummary", "derive"]
 
@@ -95,9 +95,9 @@ def derive(
             interrupted=outcome.interrupted,
             stage_counts={kind: dict(counts) for kind, counts in outcome.stage_counts.items()},
             stage_seconds=dict(outcome.stage_seconds),
-            conditions=dict(outcome.conditions),
+            conditions=_shown(outcome.conditions),
             tuning=pools(outcome.cells),
-            mlflow_url=_without_login(tracking_uri or ""),
+            mlflow_url=_address(tracking_uri or ""),
         ),
         cells=cells,
         measurements=[
@@ -108,12 +108,15 @@ def derive(
     )
 
 
-def _without_login(tracking_uri: str) -> str:
-    """Address of a tracking server, without the name and password that it may hold; empty for other stores."""
-    parts = urlsplit(tracking_uri)
-    if parts.scheme not in ("http", "https"):
-        return ""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+def _address(tracking_uri: str) -> str:
+    """Address of a tracking server, without the login that it may hold; empty for other stores."""
+    is_server = tracking_uri.startswith(("http://", "https://"))
+    return without_login(tracking_uri).rstrip("/") if is_server else ""
+
+
+def _shown(conditions: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the keys that earlier versions left in the command."""
+    return {name: redacted(value) if isinstance(value, str) else value for name, value in conditions.items()}
 
 
 def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]) -> CellFacts:

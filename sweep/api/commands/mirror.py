@@ -15,6 +15,7 @@ from sweep.api.session.reporting import write_results
 from sweep.api.session.run_mirror import TELL_EVERY_S, Say, order_for
 from sweep.errors import LedgerError, RecordError
 from sweep.files.sweep_dir import SweepDir
+from sweep.redaction import redacted_uri
 from sweep.running.ledger.ledger import is_held, read_ledger
 from sweep.running.ledger.sweep_outcome import sweep_outcome
 
@@ -48,7 +49,6 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
         RecordError: the store cannot be read or written.
     """
     from sweep.record.mlflow.mirror_process import finish
-    from sweep.record.mlflow.tracking_store import without_password
     from sweep.running.ledger.saved_plan import restore
 
     if to is not None:
@@ -67,7 +67,7 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
             finish(following, folder, state.last_status or "interrupted")
     except filelock.Timeout as error:
         raise LedgerError(f"{folder} is being mirrored by another process") from error
-    return Mirrored(folder, without_password(following.mirror.tracking_uri), run_ids)
+    return Mirrored(folder, redacted_uri(following.mirror.tracking_uri), run_ids)
 
 
 def _step_until_all_in(following: LedgerMirror, say: Say) -> None:

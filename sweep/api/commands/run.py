@@ -25,6 +25,7 @@ from sweep.api.session.warm_start_sources import with_warm_start
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
+from sweep.redaction import redacted_arguments
 from sweep.running.driver import Observer, drive
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
@@ -293,6 +294,6 @@ def _conditions(study: Study) -> Mapping[str, Any]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "cores": len(os.sched_getaffinity(0)),
-        "command": " ".join(sys.argv),
+        "command": " ".join(redacted_arguments(sys.argv)),
         "versions": versions,
     }

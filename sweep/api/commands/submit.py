@@ -22,6 +22,7 @@ from sweep.api.session.claim import default_sweep_dir
 from sweep.api.session.connectivity import check_dashboard
 from sweep.api.session.stored_sweep import is_uri
 from sweep.errors import StudyError
+from sweep.redaction import redacted_arguments
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
 from sweep.study.importers.importer_registry import importer_named
@@ -88,6 +89,7 @@ def submit(
         StudyError: the files are wrong, or cannot be sent, or nobody answers at the address.
         EngineError: the cluster cannot be reached.
     """
+    _check_no_secrets(out, python, options)
     if out is None or not is_uri(out):
         out = str(Path(out or default_sweep_dir(load_study(study_file))).absolute())
     jobs = jobs_at(address)
@@ -101,6 +103,18 @@ def submit(
         name = f"sweep-{study.name}-{hashlib.sha256(out.encode()).hexdigest()[:8]}"
         job_id = jobs.send(shlex.join([*command, *options]), Path(folder), name, about)
         return SubmittedJob(job_id, was_running=False, out=out, jobs=jobs)
+
+
+def _check_no_secrets(out: str | None, python: str, options: Sequence[str]) -> None:
+    """Ray shows a job's command to everybody who sees the cluster's dashboard, and so do its logs."""
+    for key, value in [("--out", out or ""), ("--python", python), *(("RUN OPTIONS", option) for option in options)]:
+        (shown,) = redacted_arguments([value])
+        if shown != value:
+            allowed = (
+                "a URI without login and keys: nodes are started with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in "
+            )
+            allowed += "their environment, or have a role (docs/operations.md)"
+            raise StudyError("has a secret, which a job would show", key=key, value=shown, allowed=allowed)
 
 
 def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str]:

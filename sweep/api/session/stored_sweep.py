@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sweep.errors import RecordError
 from sweep.files.sweep_dir import ARTIFACTS, TABLES, SweepDir
+from sweep.redaction import without_login
 
 if TYPE_CHECKING:
     from sweep.storage.store import Store
@@ -100,7 +101,7 @@ def work_folder(uri: str) -> Path:
     user's cache folder.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tvm-sweep" / "stores"
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", uri.partition("?")[0].rstrip("/").rpartition("/")[2]).strip("-.")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", without_login(uri).rstrip("/").rpartition("/")[2]).strip("-.")
     return Path(os.environ.get("SWEEP_WORK_DIR") or cache) / f"{name}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.errors import EngineError, in_one_line
+from sweep.redaction import redacted_uri
 
 __all__ = ["JobEnd", "RayJobs"]
 
@@ -65,7 +66,7 @@ class RayJobs:
         Raises:
             EngineError: it cannot be reached, or does not take the token.
         """
-        self._where = address or "the cluster of RAY_API_SERVER_ADDRESS or of this host"
+        self._where = redacted_uri(address) if address else "the cluster of RAY_API_SERVER_ADDRESS or of this host"
         with self._translated():
             from ray.job_submission import JobSubmissionClient
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import shutil
 import sqlite3
 import sys
@@ -21,6 +20,7 @@ from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.sweep_dir import SweepDir
 from sweep.record.mlflow.scratch import scratch
+from sweep.redaction import redacted_about, redacted_uri
 
 __all__ = [
     "bring_home",
@@ -33,7 +33,6 @@ __all__ = [
     "translated",
     "ui_command",
     "ui_environment",
-    "without_password",
 ]
 
 _ENVIRONMENT = {
@@ -141,16 +140,16 @@ def translated(tracking_uri: str) -> Iterator[None]:
             "psycopg",
             "requests",
         ):
-            shown = without_password(tracking_uri)
-            raise RecordError(f"MLflow store {shown}: {_first_line(error).replace(tracking_uri, shown)}") from error
+            said = redacted_about(_first_line(error), tracking_uri)
+            raise RecordError(f"MLflow store {redacted_uri(tracking_uri)}: {said}") from error
         raise
 
 
-def ui_command(sweep_dir: Path, *, port: int = 5000, tracking_uri: str | None = None) -> list[str]:
+def ui_command(sweep_dir: Path, *, port: int = 5000) -> list[str]:
     """Command line that serves MLflow's UI on a sweep's own store, on loopback. Run it with `ui_environment()`."""
     embedded_uri, artifact_root = embedded_store(sweep_dir)
     options = {
-        "--backend-store-uri": tracking_uri or embedded_uri,
+        "--backend-store-uri": embedded_uri,
         "--default-artifact-root": artifact_root,
         "--host": "127.0.0.1",
         "--port": str(port),
@@ -188,11 +187,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def without_password(uri: str) -> str:
-    """For people and logs."""
-    return re.sub(r"(://[^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
 def _sqlite_path(tracking_uri: str) -> Path | None:

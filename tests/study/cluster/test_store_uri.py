@@ -49,4 +49,12 @@ def test_what_is_no_store(uri: str) -> None:
 def test_a_password_is_not_told() -> None:
     with pytest.raises(StudyError) as told:
         read_store_uri("postgre://me:secret@lab/mlflow", "cluster.yaml", "mlflow.tracking_uri")
-    assert "cluster.yaml: mlflow.tracking_uri: is no MLflow store (got 'postgre://...')" in str(told.value)
+    assert "cluster.yaml: mlflow.tracking_uri: is no MLflow store (got 'postgre://***@lab/mlflow')" in str(told.value)
+
+
+@pytest.mark.parametrize("login", ["u:pa/ss", "u:12/34", "u:p@ss", "u:p?ss", "u:p#ss"])
+def test_a_login_that_would_be_taken_apart_wrongly_is_refused(login: str) -> None:
+    with pytest.raises(StudyError, match="login that is not percent-encoded") as told:
+        read_store_uri(f"http://{login}@lab:5000", "cluster.yaml", "mlflow.tracking_uri")
+    assert login not in str(told.value)
+    assert login.partition(":")[2] not in str(told.value)
