@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import signal
 from pathlib import Path
 
 from sweep.redaction import redacted, redacted_uri
 
 __all__ = [
+    "LOST",
     "STORED_CHARACTERS",
     "BuildFailed",
     "CellTimeout",
+    "CompilerLost",
     "DeviceError",
     "DeviceLost",
     "DiskFull",
+    "EngineDown",
     "EngineError",
     "ImportFailed",
     "LedgerError",
@@ -33,11 +38,14 @@ __all__ = [
     "SweepError",
     "ToolchainError",
     "TuneFailed",
+    "WorkerKilled",
     "cut_to_length",
     "disk_refusal",
     "disk_refusal_in",
     "in_one_line",
+    "killed_by",
     "last_line",
+    "was_lost",
 ]
 
 
@@ -132,6 +140,10 @@ class PlanError(SweepError):
     """The plan cannot be made, or contradicts itself."""
 
 
+class WorkerKilled(SweepError):
+    """The process that did the work was killed from outside: by a person, or by the kernel for want of memory."""
+
+
 class CellTimeout(SweepError):
     """A cell has used up its time, `budget: {cell_minutes}` of the study."""
 
@@ -154,6 +166,10 @@ class TuneFailed(ToolchainError):
 
 class BuildFailed(ToolchainError):
     """Code generation or linking failed, crashed or ran out of time."""
+
+
+class CompilerLost(ToolchainError):
+    """The compile server ended, or could start no worker: what waited there was never tried."""
 
 
 class OutputMismatch(ToolchainError):
@@ -192,12 +208,42 @@ class EngineError(SweepError):
     """The engine lost a worker: an actor died, a node left."""
 
 
+class EngineDown(EngineError):
+    """What the engine rests on is gone, Ray or the farm's supervisor, and all that was under way with it."""
+
+
 class NotRecorded(EngineError):
     """The sweep that is replayed never ended such a stage."""
 
 
 class RecordError(SweepError):
     """Results could not be recorded or read."""
+
+
+LOST = (DeviceLost, CompilerLost, EngineError, EngineDown)
+"""What did the work was lost, which says nothing of the work. `WorkerKilled` may say that it wants too much memory."""
+
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+"""Signals that neither a compiler nor a network sends itself."""
+
+_LOST_ONCE = re.compile(
+    r"the compile server ended \(|the worker is gone: "  # ToolchainError, and BuildFailed of a candidate
+    r"|crashed with SIG(KILL|TERM|HUP|INT)\b"  # of a compile worker: ImportFailed, LowerFailed, BuildFailed, ...
+    r"|the code died of SIG(KILL|TERM|HUP|INT)\b|'s process ended with -(9|15|1|2):"  # MeasureFailed
+)
+"""How versions before these classes said it, under the class of the stage."""
+
+
+def killed_by(code: int) -> str | None:
+    """Of an exit code as `subprocess` gives it: the signal that came from outside, by its name."""
+    return next((number.name for number in _FROM_OUTSIDE if code == -number), None)
+
+
+def was_lost(error_class: str | None, error: str | None) -> bool:
+    """Whether an error that a ledger or a log of trials holds is the loss of what did the work."""
+    if any(error_class == lost.__name__ for lost in LOST):
+        return True
+    return error is not None and _LOST_ONCE.search(error) is not None
 
 
 def _shorten(value: object, limit: int = 80) -> str:

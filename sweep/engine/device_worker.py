@@ -15,7 +15,7 @@ from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import DeviceJobCall, MeasureCall
 from sweep.engine.tuner_worker import CandidateBuilder, FutureCandidateService
-from sweep.errors import MeasureFailed, SweepError
+from sweep.errors import LOST, MeasureFailed, SweepError, WorkerKilled
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Device
 from sweep.study.runtimes import runtime_of
@@ -180,6 +180,8 @@ class DeviceWorker:
             try:
                 made = self._submit(BUILD_SENTINEL_KERNEL, arguments, KERNEL_TIME_LIMIT_S).result()
                 self._kernel = SentinelKernel(Path(made["lib"]), made["args"])
+            except (*LOST, WorkerKilled):
+                raise  # the attempt is made again, and the kernel with it
             except SweepError as error:
                 self._no_kernel = f"{type(error).__name__}: {error}"
         return self._kernel

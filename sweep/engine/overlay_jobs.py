@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.stage_calls import MeasureCall, folder_of, measure_call
-from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, OutputMismatch, in_one_line
+from sweep.errors import LOST, MeasureFailed, MeasureTimeout, OutputMismatch, in_one_line
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks, TimedCandidate
 from sweep.running.contract import Attempt
@@ -39,7 +39,8 @@ Completed = CompletedTrial[str] | CompletedComparison[str]
 def time_candidates(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
     """Build recorded schedules of one workload for the device and time them, each alone or all in turns.
 
-    A candidate that does not build or run is told with its reason. Raises DeviceLost: one was lost with its board.
+    A candidate that does not build or run is told with its reason. Raises DeviceLost,
+    CompilerLost or EngineError: one was lost with its board or its builder.
     """
     device, in_turns = str(attempt.stage.options["device"]), bool(attempt.stage.options["in_turns"])
     scratch = worker.sweep_dir / folder_of(attempt.stage)
@@ -54,7 +55,7 @@ def time_candidates(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
         pipeline.abandon()
         shutil.rmtree(scratch, ignore_errors=True)
     for lost in completed:
-        if isinstance(lost.error, DeviceLost):
+        if isinstance(lost.error, LOST):
             raise lost.error
     timed = [candidate for each in completed for candidate in _timed(each)]
     return CandidateTimes(candidates=tuple(timed)).to_json()

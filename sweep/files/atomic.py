@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["PARTIAL", "replacing", "replacing_folder", "write_bytes", "write_text"]
+__all__ = ["PARTIAL", "remove_half_made", "replacing", "replacing_folder", "write_bytes", "write_text"]
 
 PARTIAL = ".partial"
 """Ends the name of a file in the making, which begins with a dot."""
@@ -70,6 +70,12 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def remove_half_made(parent: Path) -> None:
+    """Remove what killed writers have left of folders in `parent`, while nobody writes one there."""
+    for abandoned in parent.glob(".*-*"):
+        shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def _mine(path: Path) -> str:

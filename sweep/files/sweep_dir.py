@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from sweep.errors import LedgerError, StudyError
+from sweep.files.atomic import remove_half_made
 
 __all__ = [
     "ARTIFACTS",
@@ -114,6 +115,11 @@ class SweepDir:
             raise StudyError(_PROBLEM, file=file, key=key, value=value or str(self.path), allowed=allowed)
 
     # -- what a run writes first: the study as run, its plan, and what happens ----------------------------------------
+
+    def remove_half_made(self) -> None:
+        """Remove artifacts that killed compile workers have begun. For who has the folder, while nobody compiles."""
+        for kind in (self.path / ARTIFACTS).glob("*/"):
+            remove_half_made(kind)
 
     @property
     def study(self) -> Path:

@@ -201,7 +201,7 @@ class Machine:
         return node
 
     def _fail(self, node: StageNode, error_class: str, t: float) -> None:
-        node.failures += 1
+        node.failures += self._policy.counts(error_class)
         decision = self._policy.decide(error_class, node.failures)
         if isinstance(decision, GiveUp):
             self._settle(node, StageState.FAILED, node.stage.id)

@@ -6,8 +6,11 @@ or a candidate space that is empty will be the same next time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from sweep.errors import was_lost
 
 __all__ = ["GiveUp", "Retry", "RetryPolicy"]
 
@@ -29,7 +32,12 @@ _ATTEMPTS = {
     "MeasureTimeout": 2,  # a busy board gets one more chance
     "DiskFull": 1,  # nobody makes room in seconds; the next run tries again
     "EngineError": 3,  # a worker died: another takes over
+    "CompilerLost": 3,  # as it waited there, it is not to blame
+    "WorkerKilled": 3,  # by somebody, or for want of memory: then others may have let go of theirs
+    "EngineDown": math.inf,  # the engine counts how often it is brought up again
 }
+_NOBODYS = frozenset({"EngineDown"})
+"""Failures that say so little of a stage that they are none of the attempts which it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +49,24 @@ class RetryPolicy:
     Delays double from `first_delay_s` up to `longest_delay_s`.
     """
 
-    attempts: Mapping[str, int] = field(default_factory=lambda: dict(_ATTEMPTS))
+    attempts: Mapping[str, float] = field(default_factory=lambda: dict(_ATTEMPTS))
     first_delay_s: float = 1.0
     longest_delay_s: float = 30.0
 
     def decide(self, error_class: str, failures: int) -> Retry | GiveUp:
         """What follows the `failures`-th failure of a stage in this run (counted from 1)."""
+        if not self.counts(error_class):
+            return Retry(self.first_delay_s)
         if failures >= self.attempts.get(error_class, 1):
             return GiveUp()
         return Retry(min(self.longest_delay_s, self.first_delay_s * 2.0 ** (failures - 1)))
 
-    def is_transient(self, error_class: str) -> bool:
-        """Whether a later run of the same sweep should try a stage that ended in this class."""
-        return error_class in self.attempts
+    def counts(self, error_class: str) -> bool:
+        """Whether a failure of this class is one of the attempts that a stage has."""
+        return error_class not in _NOBODYS
+
+    def is_transient(self, error_class: str, error: str = "") -> bool:
+        """Whether a later run of the same sweep should try a stage that ended in this class. `error`: what it said,
+        by which the losses of earlier versions are known.
+        """
+        return error_class in self.attempts or was_lost(error_class, error)

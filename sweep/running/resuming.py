@@ -50,7 +50,7 @@ def settled_failures(ledger: Ledger, policy: RetryPolicy, options: RunOptions) -
     return [
         stage
         for stage, failed in ledger.state.failed.items()
-        if not policy.is_transient(failed.error_class) and not _has_more_time(failed, options)
+        if not policy.is_transient(failed.error_class, failed.error) and not _has_more_time(failed, options)
     ]
 
 

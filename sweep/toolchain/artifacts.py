@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import BuildFailed, in_one_line
+from sweep.errors import BuildFailed, WorkerKilled, in_one_line, killed_by
 from sweep.files.atomic import replacing
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.lowering import finish
@@ -26,6 +27,9 @@ LIBRARY, METADATA = "lib.so", "metadata.json"
 _LINK_HOST = ("-shared", "-fPIC", "-nostdlib")
 """A kernel needs no start files and no C++ library: not looking for them halves the time of the link (30 ms to 15
 ms)."""
+
+_PART_KILLED = re.compile(r"terminated with signal 9|Killed signal terminated|command: Killed")
+"""How gcc's and clang's drivers say that a program which they had started was killed."""
 
 
 def build_library(
@@ -41,7 +45,7 @@ def build_library(
     lowering: `lowering.json` of the lowered module (its opt level and tasks). records_dir: a native MetaSchedule
     database; the record with the least median of each workload is applied, and a workload with none keeps its untuned
     schedule. linker: for a target of another architecture than this host's.
-    Raises BuildFailed.
+    Raises BuildFailed, and WorkerKilled where the linker was killed.
     """
     tvm = load_tvm(())
     start = time.perf_counter()
@@ -55,6 +59,8 @@ def build_library(
         with target, tvm.transform.PassContext(opt_level=3):
             executable = tvm.relax.build(module, target)
         executable.export_library(str(folder / LIBRARY), **_linking(target, linker))
+    except WorkerKilled:
+        raise
     except Exception as error:
         raise BuildFailed(in_one_line(error)) from error
     library = folder / LIBRARY
@@ -90,6 +96,8 @@ def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | No
             with target, tvm.transform.PassContext(opt_level=3):
                 library = tvm.compile(remove_rewrite(skip_tensor_rewrite=True)(module), target)
             library.export_library(str(partial), **_linking(target, linker))
+    except WorkerKilled:
+        raise
     except Exception as error:
         raise BuildFailed(in_one_line(error)) from error
     return {"artifact_bytes": out_path.stat().st_size, "build_s": time.perf_counter() - start}
@@ -129,7 +137,9 @@ def _fcompile(command: Sequence[str], libraries: Sequence[str] = ()) -> Any:
         whole = [*command, "-o", output, *objects, *(options or ()), *libraries]
         done = subprocess.run(whole, capture_output=True, check=False, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            raise BuildFailed(f"{command[0]} ended with {done.returncode}: {' '.join(done.stderr.split())[-300:]}")
+            said = f"{command[0]} ended with {done.returncode}: {' '.join(done.stderr.split())[-300:]}"
+            is_killed = killed_by(done.returncode) or _PART_KILLED.search(done.stderr)
+            raise WorkerKilled(said) if is_killed else BuildFailed(said)
 
     link.output_format = "so"  # type: ignore[attr-defined]
     return link

@@ -21,7 +21,7 @@ from sweep.devices import device_session as session_module
 from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
 from sweep.devices.measuring.candidate import time_candidate
-from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout
+from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, WorkerKilled
 from tests.devices.parts import CRASH, HANG, LAST_CORE, RAISE, make_device, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
@@ -59,6 +59,7 @@ def test_a_candidate_costs_less_than_100_ms(session: DeviceSession, matmul: Cand
     [
         (CRASH, MeasureFailed, "died of SIG"),
         ("*(volatile int *)0 = 0;", MeasureFailed, "died of SIGSEGV"),
+        ("extern int raise(int); raise(9);", WorkerKilled, "its worker was killed with SIGKILL"),
         ("extern void _exit(int); _exit(3);", MeasureFailed, "ended its process with status 3"),
         (RAISE, MeasureFailed, "one at 127.0.0.1:"),
         (HANG, MeasureTimeout, "did not finish within 1 s"),

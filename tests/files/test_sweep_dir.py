@@ -10,7 +10,7 @@ import pytest
 
 import sweep
 from sweep.errors import LedgerError, StudyError
-from sweep.files.sweep_dir import TABLES, SweepDir, records_folder, stage_folder
+from sweep.files.sweep_dir import ARTIFACTS, TABLES, SweepDir, records_folder, stage_folder
 
 PACKAGE = Path(sweep.__file__).parent
 NAMES = ("ledger.jsonl", "ledger.lock", "ledger.holder.json", "plan.json", "mlflow.db", "mlartifacts")
@@ -120,3 +120,13 @@ def test_nobody_else_writes_beside_and_renames() -> None:
 
 def _is_os_replace(function: ast.Attribute) -> bool:
     return isinstance(function.value, ast.Name) and function.value.id == "os" and function.attr in ("replace", "rename")
+
+
+def test_what_killed_writers_have_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("build/abc", "build/.abc-x1y2", "lower/.def-z9", "kernel"):
+        (tmp_path / ARTIFACTS / name).mkdir(parents=True)
+        (tmp_path / ARTIFACTS / name / "lib.so").touch()
+    SweepDir(tmp_path).remove_half_made()
+    left = sorted(str(path.relative_to(tmp_path / ARTIFACTS)) for path in tmp_path.rglob("lib.so"))
+    assert left == ["build/abc/lib.so", "kernel/lib.so"]
+    SweepDir(tmp_path / "absent").remove_half_made()

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,26 @@ def test_a_failed_stage_takes_its_cells_only_and_is_told_at_once(tmp_path: Path)
     state = read_ledger(tmp_path)
     assert set(state.failed) == {"b1"}
     assert {"m2", "m3", "m4"} <= set(state.done)
+
+
+def test_what_an_earlier_version_lost_with_its_compile_server_is_tried_by_the_next_run(tmp_path: Path) -> None:
+    def answer(attempt: Attempt) -> Report:
+        lost = "the compile server ended (signal 9) before this job did"
+        is_lost = attempt.stage.id == "b1"
+        return replace(failed(attempt, "ToolchainError"), error=lost) if is_lost else done(attempt)
+
+    run(tmp_path, ChosenEngine(answer))
+    again = ChosenEngine(done)
+    status, _ = run(tmp_path, again)
+    assert (status, again.started) == ("done", [("b1", 2), ("m1", 1)])
+
+
+def test_a_worker_that_is_killed_each_time_fails_its_stage_with_the_reason(tmp_path: Path) -> None:
+    engine = ChosenEngine(lambda a: failed(a, "WorkerKilled") if a.stage.id == "b1" else done(a))
+    status, watcher = run(tmp_path, engine)
+    assert (status, [number for stage, number in engine.started if stage == "b1"]) == ("failed", [1, 2, 3])
+    assert watcher.failures[-1] == ("b1", False)
+    assert read_ledger(tmp_path).failed["b1"].error_class == "WorkerKilled"
 
 
 def test_a_final_failure_is_not_tried_by_the_next_run_unless_asked(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -39,7 +41,13 @@ def _crash(request: SessionRequest) -> Session:
     raise LookupError("no such\nnetwork")
 
 
+def _be_killed(request: SessionRequest) -> Session:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
 TOY = Runtime("onnx-reference", "ONNX reference", ("onnx",), ReferenceSession, short="ref")
 TALKATIVE = Runtime("talkative", "Talkative", ("onnx",), TalkativeSession)
 BROKEN = Runtime("broken", "Broken Runtime", (), _crash)
+KILLED = Runtime("killed", "Killed Runtime", (), _be_killed)
 NO_RUNTIME = "a text"

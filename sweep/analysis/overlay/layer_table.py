@@ -16,7 +16,7 @@ import numpy as np
 
 from sweep.analysis.overlay.layer_times import LayerTimes
 from sweep.analysis.sentinel_values import NO_TIME_S
-from sweep.errors import DeviceLost, RecordError
+from sweep.errors import RecordError, was_lost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,8 @@ def layers_of(
         rows = rows[wanted.isna() | (rows["target"] == wanted)]
     named = _by_name(rows) if tasks is None else _by_task(tasks)
     rows = rows[rows["workload"].isin([workload for workload, _, _ in named])]
-    rows = rows[rows["error_class"] != DeviceLost.__name__]
+    said = zip(rows["error_class"], rows["error"], strict=True)
+    rows = rows[np.array([not was_lost(kind, error) for kind, error in said], dtype=bool)]
     _check_targets(rows)
     if not devices:
         return []

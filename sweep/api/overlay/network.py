@@ -18,7 +18,7 @@ from sweep.api.overlay.overlay import MERGED
 from sweep.api.overlay.overlay_targets import OverlayTarget, check_network
 from sweep.api.overlay.schedules import Schedules
 from sweep.api.overlay.stage_runner import Failure, StageRunner, Work
-from sweep.errors import DeviceLost
+from sweep.errors import was_lost
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.fingerprint import fingerprint
 from sweep.planning.kinds import kind_of
@@ -213,7 +213,7 @@ class NetworkWork:
 
 def _raise_lost(failures: Mapping[str, Failure]) -> None:
     for failure in failures.values():
-        if failure.error_class == DeviceLost.__name__:
+        if was_lost(failure.error_class, None):
             raise failure.as_error()
 
 

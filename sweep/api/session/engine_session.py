@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sweep.api.session.connectivity import check_reachable
 from sweep.api.session.farm_session import workplace
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.running.contract import Engine
 from sweep.study.cluster.cluster import Cluster
 
@@ -32,7 +33,10 @@ class EngineSession:
         self._closing = ExitStack()
 
     def __enter__(self) -> Engine:
+        folder = SweepDir(self._sweep_dir)
+        folder.remove_half_made()  # by a run that was killed
         with ExitStack() as closing:
+            closing.callback(folder.remove_half_made)
             engine = self._open(closing)
             self._closing = closing.pop_all()
             return engine

@@ -19,7 +19,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from sweep.devices.processes import die_with_parent
-from sweep.devices.rpc.wire import WORKER_CRASHED
+from sweep.devices.rpc.wire import WORKER_CRASHED, WORKER_KILLED
+from sweep.errors import killed_by
 
 __all__ = ["serve_session"]
 
@@ -59,6 +60,8 @@ def _watch(worker: BaseProcess, connection: socket.socket, timeout_s: float | No
         if worker.sentinel in ready:
             worker.join()
             code = worker.exitcode or 0
+            if (outside := killed_by(code)) is not None:
+                return f"{WORKER_CRASHED}: {WORKER_KILLED} with {outside}: from outside, or for want of memory"
             if code < 0:
                 return f"{WORKER_CRASHED}: the code died of {signal.Signals(-code).name}"
             return f"{WORKER_CRASHED}: the code ended its process with status {code}" if code else None

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.devices.rpc.wire import RPC_MAGIC, WORKER_CRASHED
-from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError
+from sweep.devices.rpc.wire import RPC_MAGIC, WORKER_CRASHED, WORKER_KILLED
+from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError, WorkerKilled
 
 if TYPE_CHECKING:
     from sweep.devices.rpc.tracker_client import Board
@@ -122,7 +122,8 @@ class Connection:
         if "RPCSessionTimeoutError" in text:
             return MeasureTimeout(f"{self._where} did not finish within {self._timeout_s:g} s")
         if WORKER_CRASHED in text:
-            return MeasureFailed(f"{self._where}: {text.partition(WORKER_CRASHED + ': ')[2].splitlines()[0]}")
+            how = text.partition(WORKER_CRASHED + ": ")[2].splitlines()[0]
+            return (WorkerKilled if WORKER_KILLED in how else MeasureFailed)(f"{self._where}: {how}")
         if remote is None or not self._answers():
             return DeviceLost(f"the connection to {self._where} broke: {one_line(error)}")
         return MeasureFailed(f"{self._where}: {one_line(error)}")

@@ -17,6 +17,7 @@ __all__ = [
     "RPC_MISMATCH",
     "TRACKER_MAGIC",
     "WORKER_CRASHED",
+    "WORKER_KILLED",
     "Code",
     "ask",
     "receive_exactly",
@@ -29,6 +30,8 @@ RPC_MISMATCH = RPC_MAGIC + 2
 TRACKER_MAGIC = 0x2F271
 WORKER_CRASHED = "SweepWorkerCrashed"
 """Ours: marks the exception that a client gets when its worker ended under it. The code's fault, the device is well."""
+WORKER_KILLED = "its worker was killed"
+"""What follows the mark where somebody else ended the worker: that is not the code's fault either."""
 MAX_MESSAGE_BYTES = 1 << 24
 """A summary of a thousand devices is under 100 KB; more is not a tracker."""
 

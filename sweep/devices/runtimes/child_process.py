@@ -14,7 +14,7 @@ from typing import Any
 from sweep import errors
 from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
-from sweep.errors import MeasureFailed, MeasureTimeout
+from sweep.errors import MeasureFailed, MeasureTimeout, WorkerKilled, killed_by
 from sweep.installation import SOURCE_ROOT
 from sweep.study.runtimes import runtime_of
 
@@ -32,7 +32,7 @@ def measure_in_child(
     threshold: float | None,
     kernel: SentinelKernel | None = None,
 ) -> dict[str, Any]:
-    """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout."""
+    """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout, WorkerKilled."""
     about = runtime_of(runtime)
     orders = {
         "parent_pid": os.getpid(),
@@ -60,6 +60,9 @@ def measure_in_child(
     try:
         result: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError as error:
+        if (outside := killed_by(done.returncode)) is not None:
+            told = f"{about.title}'s process was killed with {outside}: from outside, or for want of memory"
+            raise WorkerKilled(told) from error
         tail = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise MeasureFailed(f"{about.title}'s process ended with {done.returncode}: {tail[:300]}") from error
     if "error_class" in result:

@@ -88,12 +88,12 @@ class Builders:
             if tries > 1 and isinstance(done.exception(), ray.exceptions.RayError):
                 self._again.submit(self._try, answer, what, tries - 1)  # Ray's own thread must not wait for Ray
             else:
-                settle(answer, done, errors.BuildFailed)
+                settle(answer, done, EngineError)
 
         try:
             self.send("candidate", what.job, what.arguments, what.timeout_s, on_end=on_end)
         except (EngineError, ray.exceptions.RayError) as error:
-            answer.set_exception(errors.BuildFailed(str(error)))
+            answer.set_exception(EngineError(str(error)))
 
     def _choose(self) -> tuple[str, ActorHandle]:
         while True:

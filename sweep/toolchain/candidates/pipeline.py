@@ -4,7 +4,9 @@ What is built goes to its device from the builder's own thread, so that the devi
 The rules are the same for all who tune or overlay:
 
 - A candidate that does not build, crashes or takes too long costs only itself. In a comparison the others go on.
-- What is lost with its board is timed once more; lost again, it says nothing of the candidate.
+- What is lost with its board is timed once more, and what is lost with its builder or compile server is built once
+  more; lost again, it says nothing of the candidate. One whose worker is killed each time is to blame: it may have
+  taken all memory.
 - A device that loses `LOST_IN_A_ROW` requests in a row, each of them twice, is away: that ends the work.
 - An error that is neither a candidate's nor a device's fault ends the work.
 """
@@ -20,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, MeasureTimeout
+from sweep.errors import LOST, BuildFailed, DeviceLost, MeasureFailed, MeasureTimeout, SweepError, WorkerKilled
 from sweep.toolchain.candidates.libraries import Libraries
 from sweep.toolchain.candidates.requests import (
     ComparisonRequest,
@@ -34,11 +36,11 @@ from sweep.toolchain.candidates.service import Arguments, CandidateService
 __all__ = ["LOST_IN_A_ROW", "BuildMeasurePipeline"]
 
 LOST_IN_A_ROW = 4
-"""Requests that find no device, each twice, before the pipeline gives up and leaves the retry to the policy of stages:
-a board that reboots loses those that wait for it at that moment, and one that stays away should not cost a whole list.
+"""Requests that find no device or builder, each twice, before the pipeline leaves the retry to the policy of stages: a
+board that reboots loses those that wait for it at that moment, and one that stays away should not cost a whole list.
 """
 _TRIES = 2
-"""Times that a measurement is begun which is lost with its board."""
+"""Times that a build or a measurement is begun which is lost with who does it."""
 _WAIT_S = 0.5
 """How long to wait for an answer before the caller's `tick`."""
 _CANDIDATES_FAULT = (BuildFailed, MeasureFailed, MeasureTimeout)
@@ -61,6 +63,9 @@ class _InFlight(Generic[T, C]):
     errors: dict[int, BaseException] = field(default_factory=dict)
     """Of builds, by the candidate's index."""
     tries: int = 0
+    """Measurements begun."""
+    builds: int = 1
+    """Times that builds were begun."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -101,10 +106,7 @@ class BuildMeasurePipeline(Generic[T, C]):
         self.in_flight += 1
         if not to_build:
             self._measure(under_way)
-        service = self._services[request.device]
-        for index in to_build:
-            built = service.build(candidates[index].source, libs[index], request.build_timeout_s)
-            built.add_done_callback(partial(self._built, under_way, index))
+        self._build(under_way, to_build)
 
     def perform(
         self,
@@ -136,7 +138,7 @@ class BuildMeasurePipeline(Generic[T, C]):
         """What has arrived; waits for a first one.
 
         Raises:
-            DeviceLost: a device stays away.
+            DeviceLost, CompilerLost, EngineError: a device or the builders stay away.
             Exception: what is neither a candidate's nor a device's fault, such as a compile pool that has ended.
         """
         if timeout_s and not self._arrivals:
@@ -144,7 +146,7 @@ class BuildMeasurePipeline(Generic[T, C]):
         self._arrived.clear()
         while self._arrivals:
             under_way, outcome = self._arrivals.popleft()
-            if under_way.generation != self._generation:
+            if under_way.generation != self._generation or self._is_built_again(under_way):
                 continue
             self.in_flight -= 1
             self._watch_device(under_way.request.device, outcome)
@@ -158,7 +160,7 @@ class BuildMeasurePipeline(Generic[T, C]):
         self.libraries.clear()
 
     def _watch_device(self, device: str, outcome: Mapping[str, Any] | BaseException) -> None:
-        if not isinstance(outcome, DeviceLost):
+        if not isinstance(outcome, LOST):
             self._lost_in_a_row[device] = 0
             return
         self._lost_in_a_row[device] += 1
@@ -168,10 +170,13 @@ class BuildMeasurePipeline(Generic[T, C]):
     def _completed(
         self, under_way: _InFlight[T, C], outcome: Mapping[str, Any] | BaseException
     ) -> CompletedTrial[T] | CompletedComparison[C]:
-        request, error, result = under_way.request, None, None
+        request, result = under_way.request, None
+        error: SweepError | None = None
         if not isinstance(outcome, BaseException):
             result = outcome
-        elif isinstance(outcome, (*_CANDIDATES_FAULT, DeviceLost)):
+        elif isinstance(outcome, WorkerKilled):
+            error = MeasureFailed(str(outcome))  # each time
+        elif isinstance(outcome, (*_CANDIDATES_FAULT, *LOST)):
             error = outcome
         else:
             raise outcome
@@ -188,6 +193,31 @@ class BuildMeasurePipeline(Generic[T, C]):
         each = [tuple(float(value) for value in values) for values in result["run_secs"]]
         return CompletedComparison(request, compared, each, measure_s)
 
+    def _build(self, under_way: _InFlight[T, C], indices: Sequence[int]) -> None:
+        request = under_way.request
+        candidates = [request.candidate] if isinstance(request, TrialRequest) else request.candidates
+        service = self._services[request.device]
+        for index in indices:
+            built = service.build(candidates[index].source, under_way.libs[index], request.build_timeout_s)
+            built.add_done_callback(partial(self._built, under_way, index))
+
+    def _is_built_again(self, under_way: _InFlight[T, C]) -> bool:
+        """Begin the builds again that were lost, the first time; whether the request is under way again."""
+        lost = [index for index, error in under_way.errors.items() if isinstance(error, (*LOST, WorkerKilled))]
+        killed = [index for index in lost if isinstance(under_way.errors[index], WorkerKilled)]
+        if under_way.builds < _TRIES and lost:
+            under_way.builds += 1
+            under_way.building = len(lost)
+            for index in lost:
+                del under_way.errors[index]
+            self._build(under_way, lost)
+            return True
+        for index in killed:
+            under_way.errors[index] = BuildFailed(str(under_way.errors[index]))
+        if killed:
+            self._all_built(under_way)
+        return bool(killed)
+
     # -- in the service's threads -------------------------------------------------------------------------------------
 
     def _built(self, under_way: _InFlight[T, C], index: int, future: Future[dict[str, Any]]) -> None:
@@ -202,6 +232,9 @@ class BuildMeasurePipeline(Generic[T, C]):
                 under_way.args[index] = under_way.args[index] or result.get("args")
             if under_way.building:
                 return
+        self._all_built(under_way)
+
+    def _all_built(self, under_way: _InFlight[T, C]) -> None:
         nobodys = next((e for e in under_way.errors.values() if not isinstance(e, BuildFailed)), None)
         if nobodys is not None or not under_way.built:
             self._arrive(under_way, nobodys or under_way.errors[0])
@@ -229,7 +262,7 @@ class BuildMeasurePipeline(Generic[T, C]):
 
     def _measured(self, under_way: _InFlight[T, C], future: Future[dict[str, Any]]) -> None:
         error = _error_of(future)
-        if isinstance(error, DeviceLost) and under_way.tries < _TRIES:
+        if isinstance(error, (DeviceLost, WorkerKilled)) and under_way.tries < _TRIES:
             self._measure(under_way)
         else:
             self._arrive(under_way, future.result() if error is None else error)

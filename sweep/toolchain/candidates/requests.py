@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, MeasureTimeout
+from sweep.errors import SweepError
 from sweep.toolchain.candidates.service import Arguments, CandidateSource
 from sweep.toolchain.candidates.timing_figures import Timing
 
@@ -64,7 +64,7 @@ class CompletedTrial(Generic[T]):
     """None: it did not build."""
     run_secs: Sequence[float] | None = None
     measure_s: float | None = None
-    error: BuildFailed | MeasureFailed | MeasureTimeout | DeviceLost | None = None
+    error: SweepError | None = None
 
     @property
     def subject(self) -> T:
@@ -82,4 +82,4 @@ class CompletedComparison(Generic[C]):
     run_secs: Sequence[Sequence[float]] = ()
     """Of each of these."""
     measure_s: float | None = None
-    error: BuildFailed | MeasureFailed | MeasureTimeout | DeviceLost | None = None
+    error: SweepError | None = None

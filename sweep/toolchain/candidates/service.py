@@ -35,7 +35,7 @@ class CandidateService(Protocol):
     """Builds candidates for one device and times them there.
 
     Futures end in a result or raise an error of the tree: BuildFailed, MeasureFailed and MeasureTimeout are the
-    candidate's own fault, DeviceLost is the device's, and anything else is nobody's.
+    candidate's own fault, `errors.LOST` and WorkerKilled are who builds or measures it, and anything else is nobody's.
     """
 
     @property

@@ -81,7 +81,8 @@ class CompilePool:
         Cancelling the future kills a job that runs already.
 
         The future raises the error class of the tree that the job raised, with `.traceback_text`; a job that is
-        killed by its limit or by a crash raises the job's own class.
+        killed by its limit or by a crash raises the job's own class, WorkerKilled when it is killed from outside, and
+        CompilerLost when the server is.
         """
         request: dict[str, Any] = {
             "job": job.function,
@@ -104,7 +105,7 @@ class CompilePool:
         return server.process.pid if server is not None and server.alive else None
 
     def close(self) -> None:
-        """End the server and its children; futures that still wait fail with ToolchainError."""
+        """End the server and its children; futures that still wait fail with CompilerLost."""
         with self._lock:
             self._closed = True
             server, self._server = self._server, None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep import errors
-from sweep.errors import SweepError, ToolchainError
+from sweep.errors import CompilerLost, SweepError, ToolchainError
 
 __all__ = ["Result", "WorkerConnection"]
 
@@ -126,7 +126,7 @@ class WorkerConnection:
             how = "its connection closed"
         for future in owed.values():
             if future.set_running_or_notify_cancel():
-                future.set_exception(ToolchainError(f"the compile server ended ({how}) before this job did"))
+                future.set_exception(CompilerLost(f"the compile server ended ({how}) before this job did"))
 
 
 def _rebuilt(error: Mapping[str, Any]) -> SweepError:

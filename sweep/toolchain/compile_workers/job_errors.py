@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import WorkerKilled, killed_by
+
 __all__ = ["error_answer", "how_it_died", "log_tail"]
 
 _LOG_TAIL_BYTES = 4000
@@ -20,14 +22,19 @@ def error_answer(kind: str, message: str, trace: str, disk_errno: int | None) ->
     return {"error": {"class": kind, "message": message, "traceback": trace, "disk_errno": disk_errno}}
 
 
-def how_it_died(status: int, log: str) -> str:
-    """In words, by the status that `waitpid` gives and the end of the child's output."""
+def how_it_died(status: int, log: str) -> tuple[str | None, str]:
+    """By the status that `waitpid` gives and the end of the child's output: the class of its error, where it is not the
+    job's own, and words.
+    """
+    outside = killed_by(os.waitstatus_to_exitcode(status))
+    if outside is not None:
+        return WorkerKilled.__name__, f"its worker was killed with {outside}: from outside, or for want of memory"
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
         memory = " (out of memory)" if "bad_alloc" in log or "out of memory" in log.lower() else ""
-        return f"crashed with {name}{memory}"
-    return f"ended with exit code {os.WEXITSTATUS(status)} and no answer"
+        return None, f"crashed with {name}{memory}"
+    return None, f"ended with exit code {os.WEXITSTATUS(status)} and no answer"
 
 
 def log_tail(path: Path) -> str:

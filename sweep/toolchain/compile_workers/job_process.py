@@ -94,7 +94,8 @@ class JobProcess:
                 return message
         except ValueError:
             pass
-        return error_answer(self.error_class, verdict or how_it_died(status, log), log, disk_refusal_in(log))
+        kind, how = (None, verdict) if verdict is not None else how_it_died(status, log)
+        return error_answer(kind or self.error_class, how, log, disk_refusal_in(log))
 
     def reap(self) -> int:
         """End it, with all that it has started and all that it has left; gives what `waitpid` says of it."""

@@ -22,7 +22,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import disk_refusal, in_one_line
+from sweep.errors import CompilerLost, disk_refusal, in_one_line
 from sweep.toolchain.compile_workers.job_errors import error_answer, log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
 
@@ -140,7 +140,7 @@ class CompileServer:
             child = fork(limited, self._folder, self._control, lender)
         except OSError as error:  # the disk is full, or there is no memory for another process: the next may do better
             message = f"could not be started: {in_one_line(error)}"
-            answer = error_answer(request["error_class"], message, "", disk_refusal(error))
+            answer = error_answer(CompilerLost.__name__, message, "", disk_refusal(error))
             self._answer({"id": request["id"], **answer})
             return
         self._children[child.job_id] = child

@@ -9,7 +9,7 @@ import pytest
 
 from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.runtimes.child_process import measure_in_child
-from sweep.errors import MeasureFailed
+from sweep.errors import MeasureFailed, WorkerKilled
 from tests.devices.parts import LAST_CORE
 
 pytestmark = [pytest.mark.integration]
@@ -44,6 +44,11 @@ def test_its_own_clock_conditions_and_memory_are_taken(network: tuple[Path, Path
 def test_its_failures_bear_its_title(network: tuple[Path, Path]) -> None:
     with pytest.raises(MeasureFailed, match=r"^Broken Runtime: no such network$"):
         measured(f"{TOYS}:BROKEN", network)
+
+
+def test_a_process_that_is_killed_says_nothing_of_the_network(network: tuple[Path, Path]) -> None:
+    with pytest.raises(WorkerKilled, match=r"^Killed Runtime's process was killed with SIGKILL"):
+        measured(f"{TOYS}:KILLED", network)
 
 
 def test_one_that_the_child_cannot_find_fails_the_cell_alone(

@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import BuildFailed, DeviceLost, DiskFull, MeasureTimeout, ToolchainError
+from sweep.errors import (
+    BuildFailed,
+    CompilerLost,
+    DeviceLost,
+    DiskFull,
+    EngineError,
+    MeasureFailed,
+    MeasureTimeout,
+    ToolchainError,
+    WorkerKilled,
+)
 from sweep.toolchain.candidates.libraries import Libraries
 from sweep.toolchain.candidates.pipeline import LOST_IN_A_ROW, BuildMeasurePipeline
 from sweep.toolchain.candidates.requests import (
@@ -200,6 +210,47 @@ def test_lost_twice_is_lost_and_the_others_go_on(tmp_path: Path) -> None:
     ended = trials(service, tmp_path, trial("a"), trial("b"), room=1)
     assert [type(one.error) for one in ended.values()] == [DeviceLost, type(None)]
     assert service.timed == ["a", "a", "b"]
+
+
+LOSSES = [CompilerLost("the server ended"), EngineError("the worker is gone"), WorkerKilled("killed with SIGKILL")]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_is_lost_with_its_builder_is_built_once_more(loss: Exception, tmp_path: Path) -> None:
+    service = ChosenService({"a": [loss, {"args": [], "build_s": 0.25}]})
+    ended = trials(service, tmp_path, trial("a"), trial("b"), room=1)
+    assert [one.run_secs for one in ended.values()] == [(1.0,), (1.0,)]
+    assert service.timed == ["a", "b"]
+
+
+@pytest.mark.parametrize("loss", LOSSES[:2])
+def test_a_builder_that_is_lost_twice_says_nothing_of_the_candidate(loss: Exception, tmp_path: Path) -> None:
+    ended = trials(ChosenService({"a": [loss]}), tmp_path, trial("a"), trial("b"), room=1)
+    assert [type(one.error) for one in ended.values()] == [type(loss), type(None)]
+
+
+@pytest.mark.parametrize("loss", LOSSES[:2])
+def test_builders_that_are_lost_so_often_in_a_row_end_the_work(loss: Exception, tmp_path: Path) -> None:
+    with pytest.raises(type(loss)):
+        trials(ChosenService({name: [loss] for name in "abcd"}), tmp_path, *map(trial, "abcd"), room=1)
+
+
+def test_a_candidate_whose_worker_is_killed_each_time_is_to_blame(tmp_path: Path) -> None:
+    """Memory that it takes is taken from all: the same ones die of it each time."""
+    killed = [WorkerKilled("killed with SIGKILL")]
+    service = ChosenService({"a": killed}, {"b": killed})
+    ended = trials(service, tmp_path, trial("a"), trial("b"), trial("c"), room=1)
+    assert [type(one.error) for one in ended.values()] == [BuildFailed, MeasureFailed, type(None)]
+    assert service.timed == ["b", "b", "c"]
+
+
+def test_a_contender_that_is_killed_each_time_drops_out(tmp_path: Path) -> None:
+    service = ChosenService(
+        {"b": [WorkerKilled("killed with SIGKILL")], "c": [LOSSES[0], {"args": [], "build_s": 0.5}]}
+    )
+    completed = compared(service, tmp_path, *map(contender, "abc"))
+    assert service.compared == [["a", "c"]]
+    assert (completed.compared, completed.error) == (["a", "c"], None)
 
 
 def losing(names: str) -> ChosenService:

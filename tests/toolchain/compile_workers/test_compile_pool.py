@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sweep.errors import BuildFailed, ImportFailed, ToolchainError
+from sweep.errors import BuildFailed, CompilerLost, ImportFailed, SweepError, ToolchainError, WorkerKilled
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from tests.toolchain.conftest import JOBS, Run, alive
@@ -62,12 +62,13 @@ def test_result_comes_back(bare: CompilePool) -> None:
         ("refuse", ImportFailed, "input 'x' has no shape"),
         ("stumble", ToolchainError, "unexpected KeyError: 'missing'"),
         ("crash", ToolchainError, "crashed with SIGSEGV"),
+        ("be_killed", WorkerKilled, "its worker was killed with SIGKILL"),
         ("leave", ToolchainError, "ended with exit code 3 and no answer"),
         ("no_such_job", ToolchainError, "unexpected AttributeError"),
     ],
 )
 def test_errors_come_back_as_their_class(bare: CompilePool, job: str, kind: type[Exception], text: str) -> None:
-    with pytest.raises(ToolchainError, match=text) as caught:
+    with pytest.raises(SweepError, match=text) as caught:
         bare.submit(CompileJob(f"{JOBS}:{job}"), {}).result(30)
     assert type(caught.value) is kind
     assert bare.submit(CompileJob(f"{JOBS}:echo"), {"still": "here"}).result(30) == {"still": "here"}
@@ -226,7 +227,7 @@ def test_a_dead_server_fails_its_jobs_and_the_next_submit_starts_another(bare: C
     first = bare.server_pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    with pytest.raises(ToolchainError, match=r"the compile server ended \(signal 9\)"):
+    with pytest.raises(CompilerLost, match=r"the compile server ended \(signal 9\)"):
         pending.result(30)
     assert bare.submit(CompileJob(f"{JOBS}:echo"), {"n": 2}).result(30) == {"n": 2}
     assert bare.server_pid != first

@@ -64,7 +64,7 @@ class Pool:
         first.
 
         Raises:
-            DeviceLost: the device was away for several candidates in a row.
+            DeviceLost, CompilerLost, EngineError: device or builders were away for several candidates in a row.
             TuneFailed: a task could not be read or searched.
         """
         member = PoolMember(job, report)
@@ -169,6 +169,7 @@ class Pool:
         progress = self._workloads.progress[trial.workload]
         progress.in_flight -= 1
         if trial.is_lost:
+            progress.is_settled = budget.is_stuck(self._store.of(trial.workload)) or answer.subject.search.is_exhausted
             return
         progress.add(trial.median_s)
         progress.is_settled = progress.is_settled or budget.is_stuck(self._store.of(trial.workload))

@@ -70,7 +70,9 @@ class TrialRecorder:
         )
         with self._accounts.searching(candidate.workload):
             self._store.add(trial, search.record(candidate, trial.run_secs) if trial.run_secs else None)
-            if not trial.is_lost:  # which says nothing of the candidate
+            if trial.is_lost:  # which says nothing of the candidate
+                search.try_again(candidate)
+            else:
                 search.tell(candidate, trial.median_s)
         self._accounts.book_build(candidate.workload, completed.build_s or 0.0)
         self._accounts.book_measure(candidate.workload, completed.measure_s or 0.0)

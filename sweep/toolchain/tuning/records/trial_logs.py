@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sweep.analysis.statistics import summarise
-from sweep.errors import DeviceLost
+from sweep.errors import was_lost
 from sweep.files.typed_json import WrongContent, parsed, read_as
 from sweep.toolchain.native_log import lines_of
 
@@ -56,8 +56,8 @@ class Trial:
 
     @property
     def is_lost(self) -> bool:
-        """Whether it was lost with its board: that says nothing of the candidate."""
-        return self.error_class == DeviceLost.__name__
+        """Whether it was lost with its board, builder or compile server: that says nothing of the candidate."""
+        return was_lost(self.error_class, self.error)
 
 
 @dataclass(frozen=True, slots=True)

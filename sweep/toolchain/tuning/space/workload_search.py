@@ -60,6 +60,8 @@ class WorkloadSearch:
         self._search = tuner.search(workload, self.designs.space)
         self._seeds: deque[tuple[Point, str]] = deque()
         """With where each comes from."""
+        self._lost: set[str] = set()
+        """Traces that were lost with who built or measured them."""
         self._search.observe(
             [Observation(point, trial.median_s) for trial in store.of(workload).all if (point := self._point_of(trial))]
         )
@@ -67,6 +69,13 @@ class WorkloadSearch:
     def seed(self, points: Iterable[Point], origin: str) -> None:
         """Points that were found good elsewhere: they are measured before the tuner's own."""
         self._seeds.extend((point, origin) for point in points)
+
+    def try_again(self, candidate: Candidate) -> None:
+        """A candidate was lost with who built or measured it: it comes next, once, as it may be the reason."""
+        if candidate.trace_hash not in self._lost:
+            self._lost.add(candidate.trace_hash)
+            self._seeds.appendleft((candidate.point, candidate.origin))
+            self.is_exhausted = False
 
     def learn(self, observations: Sequence[Observation]) -> None:
         """What another sweep measured, for a tuner that can use it."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
+from sweep.errors import BuildFailed, CompilerLost, DeviceLost, MeasureFailed, TuneFailed
 from sweep.search.random_search import RandomSearch, RandomStrategy
 from sweep.search.space import Space
 from sweep.search.strategy import Observation
@@ -188,6 +188,33 @@ def test_what_is_lost_with_a_board_is_no_trial(tasks: list[TuningTask], tmp_path
     read_again = tuner_at(tmp_path).store
     assert [read_again.of(task.workload).trials for task in tasks[:2]] == [6, 6]
     assert [trial.is_lost for trial in read_trials(tmp_path)].count(True) == 3
+
+
+def test_a_lost_candidate_is_tried_again(tasks: list[TuningTask], tmp_path: Path) -> None:
+    """Once: the first one finds no builder four times, and is left out then; the third finds one the next time."""
+
+    class Laboratory(ChosenLaboratory):
+        builds: ClassVar[list[str]] = []
+
+        def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[Result]:
+            module = str(source.arguments["module_json"])
+            if module not in self.builds:
+                self.builds.append(module)
+            lost = {self.builds[0]: 4, **({self.builds[2]: 2} if len(self.builds) > 2 else {})}
+            tried = self.tried[module] = self.tried.get(module, 0) + 1
+            if tried <= lost.get(module, 0):
+                future: Future[Result] = Future()
+                future.set_exception(CompilerLost("the compile server ended"))
+                return future
+            return super().build(source, lib, timeout_s)
+
+        tried: ClassVar[dict[str, int]] = {}
+
+    result = tuner_at(tmp_path).tune(job_of(tasks[:1]), Laboratory(steady), lambda info: None)
+    assert [Laboratory.tried[module] for module in Laboratory.builds[:4]] == [4, 1, 3, 1]
+    assert (result["valid"], result["failed"]) == (6, {"CompilerLost": 3})
+    assert [task["trials"] for task in result["tasks"]] == [6]
+    assert [trial.error_class for trial in read_trials(tmp_path)].count("CompilerLost") == 3
 
 
 class Listening(RandomStrategy):
