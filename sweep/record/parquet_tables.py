@@ -16,21 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweep.analysis.rows.results import Results
-from sweep.analysis.rows.saved import SUMMARY_KEY, read_saved, read_table
+from sweep.analysis.rows.saved import SUMMARY_CRC_KEY, SUMMARY_KEY, read_saved, read_table, summary_crc
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.line_log import MOST_LINE_BYTES, lines_in
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import Fields, WrongContent, fields_of, parsed
 from sweep.record.schemas import (
-    MEASUREMENTS,
-    TUNING_CURVES,
     TUNING_RECORDS,
-    TUNING_TASKS,
-    results_schema,
-    with_further_axes,
+    schema_of,
 )
-from sweep.record.table_source import SOURCE_KEY
+from sweep.record.table_source import SOURCE_KEY, TABLE_VERSION, VERSION_KEY
 
 __all__ = [
     "read_measurements",
@@ -48,13 +44,14 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
     Each appears under its name complete: a reader, or a kill in mid-write, sees the former file or the new one.
     Raises RecordError where the directory cannot be written.
     """
-    about = {SUMMARY_KEY: results.summary.to_json().encode()}
+    summary = results.summary.to_json().encode()
+    about = {SUMMARY_KEY: summary, SUMMARY_CRC_KEY: summary_crc(summary)}
     tables = {
-        "results": _table(results.cells, results_schema().with_metadata(about)),
-        "measurements": _table(results.measurements, with_further_axes(MEASUREMENTS)),
-        "curves": _table(results.curves, with_further_axes(TUNING_CURVES)),
-        "tasks": _table(results.tasks, with_further_axes(TUNING_TASKS)),
-        "records": _table(list(_trial_rows(sweep_dir)), TUNING_RECORDS),
+        "results": _table(results.cells, schema_of("results").with_metadata(about)),
+        "measurements": _table(results.measurements, schema_of("measurements")),
+        "curves": _table(results.curves, schema_of("curves")),
+        "tasks": _table(results.tasks, schema_of("tasks")),
+        "records": _table(list(_trial_rows(sweep_dir)), schema_of("records")),
     }
     return [_write(_with_source(table, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]
 
@@ -84,19 +81,24 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     unknown = set(rows[0]) - set(schema.names) if rows else set()
     if unknown:
         raise RecordError(f"rows have values that no column takes: {', '.join(sorted(unknown))}")
-    arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
+    try:
+        arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        raise RecordError(f"a value does not fit its column: {error}") from error
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _with_source(table: pa.Table, source: str) -> pa.Table:
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), SOURCE_KEY: source.encode()})
+    return table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), SOURCE_KEY: source.encode(), VERSION_KEY: TABLE_VERSION}
+    )
 
 
 def _write(table: pa.Table, path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:
-            pq.write_table(table, partial, compression="zstd")
+            pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
     except OSError as error:
         raise RecordError(f"{path}: cannot be written: {error}") from error
     return path

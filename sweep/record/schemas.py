@@ -15,7 +15,15 @@ from sweep.analysis.rows.columns import IDENTITY, result_columns
 from sweep.study.axes import FIRST, axis_of, further_axes
 from sweep.study.axis import Axis
 
-__all__ = ["MEASUREMENTS", "TUNING_CURVES", "TUNING_RECORDS", "TUNING_TASKS", "results_schema", "with_further_axes"]
+__all__ = [
+    "MEASUREMENTS",
+    "TUNING_CURVES",
+    "TUNING_RECORDS",
+    "TUNING_TASKS",
+    "results_schema",
+    "schema_of",
+    "with_further_axes",
+]
 
 
 _TYPES: Mapping[str, pa.DataType] = {
@@ -138,3 +146,13 @@ TUNING_RECORDS = pa.schema(
         _column("log", pa.string(), "file the record comes from, relative to the sweep directory"),
     ]
 )
+
+
+def schema_of(table: str) -> pa.Schema:
+    """Of one of TABLES, with the columns that there are now."""
+    if table == "results":
+        return results_schema()
+    return TUNING_RECORDS if table == "records" else with_further_axes(_BY_TABLE[table])
+
+
+_BY_TABLE = {"measurements": MEASUREMENTS, "curves": TUNING_CURVES, "tasks": TUNING_TASKS}

@@ -6,19 +6,26 @@ A table keeps the text of its source in its metadata. Contents and sizes decide,
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sweep.analysis.rows.saved import read_summary, read_table
+from sweep.errors import RecordError, in_one_line
 from sweep.files.sweep_dir import TABLES, SweepDir
-from sweep.record.schemas import results_schema
+from sweep.record.schemas import schema_of
 from sweep.study.axes import further_axes
 
-__all__ = ["SOURCE_KEY", "is_current", "source_of"]
+__all__ = ["MISSING", "OLDER", "SOURCE_KEY", "TABLE_VERSION", "VERSION_KEY", "is_current", "source_of", "why_outdated"]
 
 SOURCE_KEY = b"sweep.source"
 """Where the metadata of each table keeps it."""
+VERSION_KEY, TABLE_VERSION = b"sweep.version", b"1"
+"""Of the tables, where it is told: another one's are made again, whatever they hold."""
+MISSING, OLDER = "there is none", "it is of an earlier state"
+"""Reasons that are no news: a run writes tables at its end."""
 _TAIL_BYTES = 4096
 
 
@@ -37,29 +44,51 @@ def source_of(sweep_dir: Path) -> str:
     for axis in further_axes():  # columns that tables made without a package that brings an axis do not have
         digest.update(f"{axis.name}\n".encode())
     for log in sorted(home.records.glob("**/*.jsonl")):
-        digest.update(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n".encode())
+        digest.update(os.fsencode(f"{log.relative_to(sweep_dir)}:{log.stat().st_size}\n"))
     return digest.hexdigest()[:16]
 
 
 def is_current(sweep_dir: Path) -> bool:
-    """Whether all tables are there, of what plan, ledger and logs hold now, and with the columns that there are now."""
+    """Whether all tables are there, of what plan, ledger and logs hold now, and as this version writes them."""
+    return why_outdated(sweep_dir) is None
+
+
+def why_outdated(sweep_dir: Path, *, is_thorough: bool = False) -> str | None:
+    """Why the tables must be made again; None where they are current.
+
+    is_thorough: their pages are held against their checksums too, which takes as long as to read them.
+    """
     now = source_of(sweep_dir).encode()
-    if not all(_source(SweepDir(sweep_dir).table(name)) == now for name in TABLES):
-        return False
-    schema = _schema(SweepDir(sweep_dir).table("results"))  # an earlier version's lacks columns that reports show
-    return schema is not None and set(results_schema().names) <= set(schema.names)
+    for name in TABLES:
+        path = SweepDir(sweep_dir).table(name)
+        try:
+            schema = pq.read_schema(path)
+            if is_thorough:
+                found = read_table(sweep_dir, name)
+                if name == "results":
+                    read_summary(sweep_dir, found.schema.metadata or {})
+        except FileNotFoundError:
+            return MISSING
+        except (OSError, ValueError, pa.ArrowException, RecordError) as error:
+            return f"{path.name} is damaged ({in_one_line(error)[:160]})"
+        version = (schema.metadata or {}).get(VERSION_KEY, b"1")
+        if version != TABLE_VERSION:
+            return f"{path.name} is of another version ({version[:20].decode(errors='replace')})"
+        if (schema.metadata or {}).get(SOURCE_KEY) != now:
+            return OLDER
+        if (wrong := _wrong_column(schema, schema_of(name))) is not None:  # columns that reports show
+            return f"{path.name} is of another version: {wrong}"
+    return None
 
 
-def _source(path: Path) -> bytes | None:
-    schema = _schema(path)
-    return None if schema is None else (schema.metadata or {}).get(SOURCE_KEY)
-
-
-def _schema(path: Path) -> pa.Schema | None:
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowException):
-        return None
+def _wrong_column(there: pa.Schema, expected: pa.Schema) -> str | None:
+    for field in expected:
+        index = there.get_field_index(field.name)
+        if index < 0:
+            return f"it has no column {field.name}"
+        if there.field(index).type != field.type:
+            return f"its column {field.name} is {there.field(index).type}, not {field.type}"
+    return None
 
 
 def _bytes(path: Path) -> bytes:

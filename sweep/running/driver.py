@@ -16,6 +16,7 @@ from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
 from sweep.running.contract import Engine, needs_of
 from sweep.running.dispatcher import NO_TIME, Dispatcher
+from sweep.running.ledger.event_types import LEDGER_VERSION
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.machine import Machine
 from sweep.running.observer import Observer, Observers
@@ -83,7 +84,9 @@ def drive(
     )
     told = Observers(observers)
     only = {} if options.only is None else {"only": options.only}
-    ledger.append(f"{options.name}_started", t=clock(), conditions=dict(conditions or {}), **only)
+    ledger.append(
+        f"{options.name}_started", t=clock(), version=LEDGER_VERSION, conditions=dict(conditions or {}), **only
+    )
     carrier = Dispatcher(plan, engine, ledger, told, machine=machine, allowance=allowance, clock=clock)
     status = "interrupted"
     try:

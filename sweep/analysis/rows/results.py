@@ -17,6 +17,7 @@ from sweep.analysis.rows.columns import result_row
 from sweep.analysis.rows.measurements import measurement_rows, pair_rows
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.tuning_rows import curve_rows, pools, task_rows
+from sweep.files.typed_json import parsed, read_as
 from sweep.redaction import redacted, without_login
 
 __all__ = ["NO_TUNER", "Results", "SweepSummary", "derive"]
@@ -58,8 +59,8 @@ class SweepSummary:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> SweepSummary:
-        """Inverse of `to_json`."""
-        return cls(**json.loads(text))
+        """Inverse of `to_json`. Raises WrongContent for what another version, or a damage, has made of it."""
+        return read_as(cls, parsed(text))
 
 
 @dataclass(frozen=True, slots=True)

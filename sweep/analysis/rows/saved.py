@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.rows.results import Results, SweepSummary
 from sweep.errors import RecordError
 from sweep.files.sweep_dir import SweepDir
+from sweep.files.typed_json import WrongContent
 from sweep.study.runtimes import default_baseline
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["SUMMARY_KEY", "read_saved", "read_table"]
+__all__ = ["SUMMARY_CRC_KEY", "SUMMARY_KEY", "read_saved", "read_summary", "read_table", "summary_crc"]
 
 SUMMARY_KEY = b"sweep.summary"
 """Where the metadata of results.parquet keeps the sweep's summary."""
+SUMMARY_CRC_KEY = b"sweep.summary_crc"
+"""Its checksum: those of the pages do not cover the metadata. Tables of earlier versions have none."""
+_MOST_ROWS, _MOST_BYTES = 20_000_000, 4 << 30
+"""Of a table, unpacked: a kilobyte may say that it holds terabytes. 10,000 cells have a million repeats."""
 
 
 def read_saved(sweep_dir: Path) -> Results:
     """What was written there, as it was handed over. Raises RecordError."""
     cells = read_table(sweep_dir, "results")
-    about = (cells.schema.metadata or {}).get(SUMMARY_KEY)
-    if about is None:
-        raise RecordError(f"{SweepDir(sweep_dir).table('results')}: not a result table of a sweep")
     return Results(
-        summary=SweepSummary.from_json(about),
+        summary=read_summary(sweep_dir, cells.schema.metadata or {}),
         cells=_completed(cells.to_pylist()),
         measurements=read_table(sweep_dir, "measurements").to_pylist(),
         curves=read_table(sweep_dir, "curves").to_pylist(),
@@ -42,8 +46,30 @@ def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row, "baseline": baseline, "ratio_to_baseline": row["ratio_to_onnxruntime"]} for row in rows]
 
 
+def summary_crc(about: bytes) -> bytes:
+    """The checksum of a summary."""
+    return f"{zlib.crc32(about):08x}".encode()
+
+
+def read_summary(sweep_dir: Path, metadata: Mapping[bytes, bytes]) -> SweepSummary:
+    """What the metadata of results.parquet says of the sweep. Raises RecordError."""
+    path = SweepDir(sweep_dir).table("results")
+    if (about := metadata.get(SUMMARY_KEY)) is None:
+        raise RecordError(f"{path}: not a result table of a sweep")
+    if metadata.get(SUMMARY_CRC_KEY) not in (None, summary_crc(about)):
+        raise RecordError(f"{path}: the summary in its metadata is damaged: its checksum is another")
+    try:
+        return SweepSummary.from_json(about)
+    except WrongContent as error:
+        raise RecordError(f"{path}: the summary in its metadata: {error}") from error
+
+
 def read_table(sweep_dir: Path, name: str) -> pa.Table:
-    """One of TABLES. Raises RecordError where it is missing or cannot be read."""
+    """One of TABLES, its pages held against their checksums where it has any.
+
+    Raises:
+        RecordError: it is missing, cannot be read, or says that it is larger than any sweep's.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -51,6 +77,10 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
     if not path.is_file():
         raise RecordError(f"{path}: no such table; `sweep run` writes it")
     try:
-        return pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
+        about = pq.read_metadata(path)
+        size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+        if about.num_rows > _MOST_ROWS or size > _MOST_BYTES or size < 0:
+            raise RecordError(f"{path}: says that it has {about.num_rows:,} rows and {size:,} bytes")
+        return pq.read_table(path, page_checksum_verification=True)
+    except (OSError, ValueError, pa.ArrowException) as error:  # of ValueError: names of columns that are no Unicode
         raise RecordError(f"{path}: cannot be read: {error}") from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.formatting import plural
 from sweep.analysis.outcome import SweepOutcome
 from sweep.api.session.claim import check, default_sweep_dir
-from sweep.api.session.table_cache import refresh
+from sweep.api.session.table_cache import readable_table, refresh
 from sweep.errors import LedgerError, StudyError
 from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning import summary
@@ -140,12 +140,10 @@ def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
         RecordError: the sweep does not have it.
         LedgerError: the ledger is damaged.
     """
-    from sweep.analysis.rows.saved import read_table
-
     if table not in TABLES:
         raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))
     refresh(sweep_dir)
-    return read_table(Path(sweep_dir), table)
+    return readable_table(Path(sweep_dir), table)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.analysis.rows.saved import read_table
+from sweep.api.session.table_cache import readable_table
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.axes import axes_of_layers, value_in
@@ -72,7 +72,7 @@ def choose(folder: Path, records: pa.Table, asked: Asked) -> Choice:
     """
     if not SweepDir(folder).table("tasks").is_file():
         return _of_logs(records, asked)
-    rows = read_table(folder, "tasks").to_pylist()
+    rows = readable_table(folder, "tasks").to_pylist()
     rows = _meant(rows, asked)
     axes = {axis: _one(rows, axis) for axis in axes_of_layers()}
     there = list(dict.fromkeys(row["device"] for row in rows))

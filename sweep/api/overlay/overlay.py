@@ -13,9 +13,8 @@ from sweep.analysis.overlay import LayerTimes, layers_of, write_details, write_o
 from sweep.analysis.overlay.metric import Criterion
 from sweep.analysis.overlay.network import write_networks
 from sweep.analysis.overlay.overlay import Overlay, overlay_of
-from sweep.analysis.rows.saved import read_table
 from sweep.api.overlay.chosen_cells import Asked, Choice, check_name, choose
-from sweep.api.session.table_cache import refresh
+from sweep.api.session.table_cache import readable_table, refresh
 from sweep.errors import RecordError, StudyError
 from sweep.files.atomic import replacing, write_text
 from sweep.files.sweep_dir import SweepDir
@@ -67,7 +66,7 @@ def look(folder: Path, question: Question, among: frozenset[str] | None = None) 
     if not SweepDir(folder).table("records").is_file():
         allowed = "a folder that `sweep run` or `sweep import-logs` made"
         raise StudyError("has no tuning records", key="DIR", value=str(folder), allowed=allowed)
-    records = read_table(folder, "records")
+    records = readable_table(folder, "records")
     choice = choose(folder, records, question.asked)
     for key in question.weights or ():
         check_name(key, choice.devices, "--weights")
@@ -120,7 +119,7 @@ def _write_merged(found: Overlay, folder: Path, source: Path) -> list[Path]:
     from sweep.api.overlay.schedules import Schedules
     from sweep.toolchain.native_log import RECORDS, WORKLOADS, write_log
 
-    chosen = Schedules(source, read_table(source, "records")).chosen(found.layers)
+    chosen = Schedules(source, readable_table(source, "records")).chosen(found.layers)
     if not chosen:
         return []
     path = folder / RECORDS

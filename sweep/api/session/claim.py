@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sweep.errors import LedgerUnwritable, StudyError
 from sweep.files.atomic import write_bytes, write_text
 from sweep.files.sweep_dir import SweepDir
+from sweep.files.typed_json import WrongContent, as_type, parsed
 from sweep.planning.stage import Plan
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import saved
@@ -79,8 +82,9 @@ def _unusable(sweep_dir: Path, error: OSError) -> StudyError:
 def _study_of(sweep_dir: Path) -> str | None:
     """The study that the plan there is of; None where no plan can be read, which is then written anew."""
     try:
-        return str(json.loads(SweepDir(sweep_dir).plan.read_text(encoding="utf-8"))["study"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        name: str = as_type(str, as_type(Mapping[str, Any], parsed(SweepDir(sweep_dir).plan.read_bytes())).get("study"))
+        return name
+    except (FileNotFoundError, WrongContent):
         return None
 
 

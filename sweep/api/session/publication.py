@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sweep.api.session.reporting import write_report_of
 from sweep.api.session.run_mirror import MirrorProcess
-from sweep.api.session.table_cache import known_runs, known_server
+from sweep.api.session.table_cache import known_runs, known_server, tell_why
 from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir
 
@@ -22,13 +22,17 @@ _PATIENCE_AFTER_INTERRUPT_S = 5.0
 
 def is_published(sweep_dir: Path) -> bool:
     """Whether tables, report and MLflow are of the ledger's last line, and of this plan."""
-    from sweep.record.table_source import is_current, source_of
+    from sweep.record.table_source import source_of, why_outdated
 
     try:
         noted = SweepDir(sweep_dir).reported.read_text(encoding="utf-8")
-    except OSError:
+    except (OSError, ValueError):
         return False
-    return noted == source_of(sweep_dir) and is_current(sweep_dir)
+    if noted != source_of(sweep_dir):
+        return False
+    why = why_outdated(sweep_dir, is_thorough=True)
+    tell_why(sweep_dir, why)
+    return why is None
 
 
 def publish(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: str) -> None:

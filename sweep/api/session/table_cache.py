@@ -13,9 +13,11 @@ from sweep.errors import LedgerError, RecordError
 from sweep.files.sweep_dir import SweepDir
 
 if TYPE_CHECKING:
+    import pyarrow
+
     from sweep.analysis.rows.results import Results
 
-__all__ = ["current_results", "known_runs", "known_server", "refresh"]
+__all__ = ["current_results", "known_runs", "known_server", "readable_table", "refresh", "tell_why"]
 
 
 def refresh(sweep_dir: Path | str) -> None:
@@ -41,19 +43,52 @@ def current_results(sweep_dir: Path) -> Results:
     """
     from sweep.analysis.rows.saved import read_saved
 
-    return _derive_where_old(sweep_dir) or read_saved(sweep_dir)
+    derived = _derive_where_old(sweep_dir)
+    if derived is not None:
+        return derived
+    try:
+        return read_saved(sweep_dir)
+    except RecordError:
+        return _derive_where_old(sweep_dir, is_thorough=True) or read_saved(sweep_dir)
 
 
-def _derive_where_old(sweep_dir: Path) -> Results | None:
-    """None where the tables there are current, or are all that can be had."""
+def readable_table(sweep_dir: Path, name: str) -> pyarrow.Table:
+    """One of the tables, which `refresh` has seen to; made again where it proves damaged.
+
+    Raises:
+        LedgerError: the ledger is damaged.
+        RecordError: the sweep does not have it, or the folder cannot be written.
+    """
+    from sweep.analysis.rows.saved import read_table
+
+    try:
+        return read_table(sweep_dir, name)
+    except RecordError:
+        if not SweepDir(sweep_dir).is_sweep:
+            raise
+    _derive_where_old(sweep_dir, is_thorough=True)
+    return read_table(sweep_dir, name)
+
+
+def tell_why(sweep_dir: Path, why: str | None) -> None:
+    """Tell that tables are made again, where that is news: not of those that a run had no time to write."""
+    from sweep.record.table_source import MISSING, OLDER
+
+    if why not in (None, MISSING, OLDER):
+        logging.getLogger(__name__).warning("%s: %s; made again from plan and ledger", sweep_dir, why)
+
+
+def _derive_where_old(sweep_dir: Path, *, is_thorough: bool = False) -> Results | None:
+    """None where the tables there are current, or are all that can be had. is_thorough: their pages are looked at."""
     from sweep.analysis.rows.results import derive
     from sweep.record.parquet_tables import write_tables
-    from sweep.record.table_source import is_current, source_of
+    from sweep.record.table_source import source_of, why_outdated
     from sweep.running.ledger.ledger import read_ledger
     from sweep.running.ledger.saved_plan import restore
     from sweep.running.ledger.sweep_outcome import sweep_outcome
 
-    if is_current(sweep_dir):
+    why = why_outdated(sweep_dir, is_thorough=is_thorough)
+    if why is None:
         return None
     source = source_of(sweep_dir)
     state = read_ledger(sweep_dir)
@@ -64,6 +99,7 @@ def _derive_where_old(sweep_dir: Path) -> Results | None:
             raise
         logging.getLogger(__name__).warning("the tables stay as they are: %s", error)
         return None
+    tell_why(sweep_dir, why)
     outcome = sweep_outcome(sweep.plan, sweep.question, state, sweep_dir)
     results = derive(outcome, known_runs(sweep_dir), known_server(sweep_dir))
     try:
@@ -86,11 +122,9 @@ def known_runs(sweep_dir: Path) -> dict[str, str]:
 
 def known_server(sweep_dir: Path) -> str | None:
     """Address of the tracking server that has those runs, where earlier tables name one."""
-    from sweep.analysis.rows.results import SweepSummary
-    from sweep.analysis.rows.saved import SUMMARY_KEY, read_table
+    from sweep.analysis.rows.saved import read_summary, read_table
 
     try:
-        about = (read_table(sweep_dir, "results").schema.metadata or {})[SUMMARY_KEY]
-        return SweepSummary.from_json(about).mlflow_url or None
-    except (RecordError, KeyError, TypeError):  # no tables, or those of another version
+        return read_summary(sweep_dir, read_table(sweep_dir, "results").schema.metadata or {}).mlflow_url or None
+    except RecordError:  # no tables, or those of another version
         return None

@@ -12,7 +12,10 @@ from typing import Any
 
 from sweep.files.typed_json import WrongContent, fields_of
 
-__all__ = ["checked"]
+__all__ = ["LEDGER_VERSION", "checked", "is_newer"]
+
+LEDGER_VERSION = 1
+"""Each run tells it as it starts. It is raised where a reader of the former one would misread a line, not for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class _PairBlock:
 
 
 _EVERY = fields_of(seq=int, t=float, event=str)
-_STARTED = fields_of(conditions=Mapping[str, Any] | None, only=str | None)
+_STARTED = fields_of(version=int | None, conditions=Mapping[str, Any] | None, only=str | None)
 _ENDED = fields_of(status=str, reason=str | None)
 _BY_NAME = {
     "run_started": _STARTED,
@@ -57,3 +60,8 @@ def checked(event: Mapping[str, Any]) -> None:
         raise WrongContent(
             f"of event {name}: {error}" if isinstance(name, str) and len(name) < 40 else str(error)
         ) from None
+
+
+def is_newer(event: Mapping[str, Any]) -> bool:
+    """Whether it begins what a newer version has written, and this one might misread."""
+    return event["event"] in ("run_started", "overlay_started") and event.get("version", 1) > LEDGER_VERSION

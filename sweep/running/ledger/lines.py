@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sweep.errors import LedgerError
 from sweep.files.line_log import MOST_LINE_BYTES
 from sweep.files.typed_json import WrongContent, parsed
-from sweep.running.ledger.event_types import checked
+from sweep.running.ledger.event_types import LEDGER_VERSION, checked, is_newer
 from sweep.running.ledger.line_repair import mended
 
 __all__ = ["Line", "LineReader", "Repaired", "decode_line", "encode_line"]
@@ -138,6 +138,11 @@ class LineReader:
                 f"{self._path}: line {self._number}: {error}; its checksum is right, so a program wrote it: "
                 "restore the ledger from a copy, or begin anew with `sweep run STUDY --fresh`"
             ) from None
+        if is_newer(event):
+            raise LedgerError(
+                f"{self._path}: line {self._number}: a newer version wrote it, in format {event['version']}; "
+                f"allowed: up to {LEDGER_VERSION}. Update this package, or look at the sweep where it was made"
+            )
         self._seq, self._may_skip = seq, False
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from ast import literal_eval
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
 from sweep.files.sweep_dir import SweepDir
+from sweep.files.typed_json import WrongContent, as_type, fields_of, parsed, read_as
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.grid import LeftOut
 from sweep.study.runtimes import default_baseline
@@ -35,6 +35,7 @@ class SavedSweep:
 def saved(study: Study, plan: Plan) -> dict[str, Any]:
     """The content of plan.json."""
     return {
+        "version": PLAN_VERSION,
         "study": study.name,
         "question": study.question,
         "baseline": plan.baseline,
@@ -54,12 +55,19 @@ def read_plan(sweep_dir: Path) -> dict[str, Any]:
     (kind, label and inputs by id).
 
     Raises:
-        LedgerError: there is none, or none that can be read.
+        LedgerError: there is none, none that can be read, or a newer version's.
     """
+    path = SweepDir(sweep_dir).plan
     try:
-        plan: dict[str, Any] = json.loads(SweepDir(sweep_dir).plan.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}") from error
+        plan: dict[str, Any] = as_type(dict[str, Any], parsed(path.read_bytes()))
+        version = as_type(int, plan.get("version", 1), "version")
+    except (OSError, WrongContent) as error:
+        raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}; {_ANEW}") from error
+    if version > PLAN_VERSION:
+        raise LedgerError(
+            f"{path}: is of format {version}, which a newer version wrote; allowed: up to {PLAN_VERSION}. "
+            "Update this package, or look at the sweep where it was made"
+        )
     return plan
 
 
@@ -69,26 +77,90 @@ def restore(sweep_dir: Path) -> SavedSweep:
     Raises:
         LedgerError: its plan cannot be read, or an earlier version wrote it without the names of its cells' choices.
     """
-    saved_plan = read_plan(sweep_dir)
+    path, saved_plan = SweepDir(sweep_dir).plan, read_plan(sweep_dir)
+    if any(name not in saved_plan for name in _FORM.required) or any(
+        "model" not in cell for cell in saved_plan["cells"] if isinstance(cell, dict)
+    ):
+        raise LedgerError(f"{path} is of an earlier version; {_ANEW}")
     try:
-        cells = [
-            PlannedCell(Cell.from_json(cell), tuple(cell["stages"]), tuple(cell.get("goals", ())))
-            for cell in saved_plan["cells"]
-        ]
-        stages = {
-            stage_id: Stage(stage_id, stage["kind"], {}, {}, tuple(stage["inputs"]), stage["label"])
-            for stage_id, stage in saved_plan["stages"].items()
-        }
-        # Of an earlier version, which had no other runtimes than these
-        usual = default_baseline([planned.cell.runtime for planned in cells])
-        baseline = saved_plan.get("baseline", usual)
-        left_out = [_left_out(entry) for entry in saved_plan.get("left_out", ())]
-        plan = Plan(saved_plan["study"], cells, stages, saved_plan["naive_stages"], left_out, baseline)
-        return SavedSweep(saved_plan["study"], saved_plan["question"], saved_plan["models"], plan)
-    except (KeyError, TypeError) as error:
-        raise LedgerError(
-            f"{SweepDir(sweep_dir).plan} is of an earlier version; the same `sweep run` again writes it anew"
-        ) from error
+        return _restored(saved_plan)
+    except WrongContent as error:
+        raise LedgerError(f"{path}: {error}; {_ANEW}") from error
+
+
+PLAN_VERSION = 1
+"""Of plan.json, where it is told. It is raised where a reader of the former one would misread it, not for more keys."""
+_ANEW = "the same `sweep run` again writes it anew"
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedStage:
+    kind: str
+    inputs: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class _SavedCell:
+    """A cell of plan.json, for its types alone: which axes have a default is the business of `Cell`."""
+
+    stages: tuple[str, ...]
+    model: str
+    target: str
+    tuner: str
+    opt_level: int | None
+    device: str
+    runtime: str
+    layout: str | None = None
+    precision: str | None = None
+    batch: int | None = None
+    goals: tuple[str, ...] = ()
+    more: Mapping[str, str | int] | None = None
+
+
+_FORM = fields_of(
+    study=str,
+    question=str,
+    models=dict[str, Mapping[str, str]],
+    cells=list[Any],
+    stages=Mapping[str, _SavedStage],
+    naive_stages=dict[str, int],
+    baseline=str | None,
+    left_out=list[Any] | None,
+)
+
+
+def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
+    """Raises WrongContent."""
+    form = _FORM.of(saved_plan)
+    stages = {
+        stage_id: Stage(stage_id, stage.kind, {}, {}, stage.inputs, stage.label)
+        for stage_id, stage in form["stages"].items()
+    }
+    for stage in stages.values():
+        _check_known(stage.inputs, stages, f"stages.{stage.id}.inputs")
+    cells = [_cell(entry, f"cells[{number}]", stages) for number, entry in enumerate(form["cells"])]
+    # Of an earlier version, which had no other runtimes than these
+    usual = default_baseline([planned.cell.runtime for planned in cells])
+    baseline = form.get("baseline") if "baseline" in saved_plan else usual
+    left_out = [_left_out(entry) for entry in form.get("left_out", ())]
+    plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline)
+    return SavedSweep(form["study"], form["question"], form["models"], plan)
+
+
+def _cell(entry: Any, where: str, stages: Container[str]) -> PlannedCell:
+    read = read_as(_SavedCell, entry, where)
+    if not read.stages:
+        raise WrongContent(f"`{where}.stages` is empty")
+    _check_known(read.stages, stages, f"{where}.stages")
+    _check_known(read.goals, read.stages, f"{where}.goals")
+    return PlannedCell(Cell.from_json(entry), read.stages, read.goals)
+
+
+def _check_known(names: Sequence[str], known: Container[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise WrongContent(f"`{where}` names {name[:40]!r}, which is no stage there")
 
 
 def _goals(planned: PlannedCell) -> dict[str, list[str]]:
@@ -96,10 +168,10 @@ def _goals(planned: PlannedCell) -> dict[str, list[str]]:
     return {} if planned.goals == planned.stages[-1:] else {"goals": list(planned.goals)}
 
 
-def _left_out(entry: Mapping[str, str] | str) -> LeftOut:
+def _left_out(entry: Any) -> LeftOut:
     """What plan.json says of a choice that does not fit; earlier versions wrote how Python shows it."""
     if not isinstance(entry, str):
-        return LeftOut(entry["what"], entry["device"], entry["reason"])
+        return read_as(LeftOut, entry, "left_out")
     words = _SHOWN.fullmatch(entry)
     if words is None:
         return LeftOut("", "", entry)
