@@ -16,6 +16,7 @@ from sweep.redaction import redacted, redacted_uri
 __all__ = [
     "LOST",
     "STORED_CHARACTERS",
+    "ArtifactDamaged",
     "BuildFailed",
     "CellTimeout",
     "CompilerLost",
@@ -202,6 +203,12 @@ class LedgerUnwritable(LedgerError):
 
 class DiskFull(SweepError):
     """A stage could not write: the disk is full, over quota or read-only. What was written before stays."""
+
+
+class ArtifactDamaged(SweepError):
+    """Files that a stage has left are gone, or are not as they were: nothing is measured with them. The next run makes
+    them again.
+    """
 
 
 class EngineError(SweepError):

@@ -15,8 +15,9 @@ from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import DeviceJobCall, MeasureCall
 from sweep.engine.tuner_worker import CandidateBuilder, FutureCandidateService
-from sweep.errors import LOST, MeasureFailed, SweepError, WorkerKilled
+from sweep.errors import LOST, ArtifactDamaged, MeasureFailed, SweepError, WorkerKilled
 from sweep.files.sweep_dir import SweepDir
+from sweep.running.resuming import damage_of
 from sweep.study.cluster.cluster import Device
 from sweep.study.runtimes import runtime_of
 from sweep.toolchain.candidates.service import Arguments
@@ -114,6 +115,9 @@ class DeviceWorker:
         """Perform a measure stage. Between its visits to the device others come to theirs."""
         from sweep.devices.measuring.rounds import Rounds
 
+        for made in call.made:
+            if (reason := damage_of(made, self.sweep_dir, is_read=True)) is not None:
+                raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
         with self._queue() as queue:

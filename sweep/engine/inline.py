@@ -20,6 +20,7 @@ from sweep.engine.stage_calls import (
     CANDIDATE_MEMORY_BYTES,
     TuneCall,
     compile_call,
+    compiled,
     device_call,
     perform,
     tune_call,
@@ -125,7 +126,7 @@ class InlineEngine:
             case Place.COMPILE:
                 call = compile_call(attempt, self._site.sweep_dir)
                 result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
-                return {**result, "dir": call.folder}
+                return compiled(call, result, self._site.sweep_dir)
 
     def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
         if call.key not in self._tuners:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import DiskFull, PlanError, SweepError, disk_refusal
+from sweep.files.checksums import sums_of
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.stage_result import StageResult
 from sweep.running.contract import Attempt, Done, Failed
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
@@ -32,6 +34,7 @@ __all__ = [
     "Outcome",
     "TuneCall",
     "compile_call",
+    "compiled",
     "device_call",
     "measure_call",
     "perform",
@@ -87,6 +90,8 @@ class MeasureCall:
     threads: int
     threshold: float | None
     """Largest difference from the expected output; none: any, and it is recorded."""
+    made: Sequence[StageResult] = ()
+    """The results whose files it takes: they are read, and must be as they were made, before any is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,11 @@ def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
     return CompileCall(job, _plain(arguments), _at_most(attempt, kind.limit_s), folder)
 
 
+def compiled(call: CompileCall, result: Mapping[str, Any], sweep_dir: Path) -> dict[str, Any]:
+    """The result of a compile call with its folder, and with the checksums of what is in it."""
+    return {**result, "dir": call.folder, "files": sums_of(sweep_dir / call.folder)}
+
+
 def tune_call(attempt: Attempt) -> TuneCall:
     """The tuner's job for a tune stage."""
     stage = attempt.stage
@@ -213,6 +223,7 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         measure=measure,
         threads=int(options["threads"]),
         threshold=None if options["threshold"] is None else float(options["threshold"]),
+        made=tuple(attempt.inputs.values()),
     )
 
 

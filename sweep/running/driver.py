@@ -6,6 +6,7 @@ ledger is.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,11 +23,12 @@ from sweep.running.machine import Machine
 from sweep.running.observer import Observer, Observers
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
-from sweep.running.resuming import settled_failures, usable_results
+from sweep.running.resuming import Usable, settled_failures, usable_results
 from sweep.running.signals import is_honoured, raise_if_owed
 
 __all__ = ["NO_TIME", "Observer", "RunOptions", "RunResult", "drive"]
 
+_log = logging.getLogger(__name__)
 _POLL_S = 0.5
 
 
@@ -65,12 +67,15 @@ def drive(
         LedgerError: the ledger cannot be written.
     """
     options, policy = options or RunOptions(), policy or RetryPolicy()
+    usable = usable_results(plan, ledger, sweep_dir, options)
+    _say_what_is_damaged(plan, usable)
     machine = Machine(
         plan,
         needs=needs_of,
         capacity=engine.capacity,
         policy=policy,
-        done=usable_results(plan, ledger, sweep_dir, options),
+        done=usable.done,
+        again=usable.damaged,
         failed=settled_failures(ledger, policy, options),
         fail_fast=options.fail_fast,
         admission=options.admission,
@@ -107,6 +112,13 @@ def drive(
         reason = {} if status != "stopped" else {"reason": carrier.skipped}
         ledger.append(f"{options.name}_ended", t=clock(), status=status, executed=carrier.executed, **reason)
     return RunResult(status, carrier.executed, carrier.skipped, carrier.cut_short)
+
+
+def _say_what_is_damaged(plan: Plan, usable: Usable) -> None:
+    for stage_id, reason in usable.damaged.items():
+        _log.warning("%s: %s is made again", reason, plan.stages[stage_id].label)
+    if usable.unchecked:
+        _log.warning("%d artifacts of an earlier version have no checksums: taken as they are", usable.unchecked)
 
 
 def _watch_the_time(carrier: Dispatcher, machine: Machine, max_seconds: float | None) -> None:

@@ -48,8 +48,8 @@ class Machine:
     """Decides what to start next.
 
     `done` and `failed` name the stages that the ledger already holds a final answer for; `needs` tells which slots a
-    stage holds while it runs and `capacity` how many of each there are (1 where it does not say). `admission` may skip
-    cells; without it none is skipped.
+    stage holds while it runs and `capacity` how many of each there are (1 where it does not say). `again` names stages
+    that are made whether a cell needs them or not. `admission` may skip cells; without it none is skipped.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Machine:
         capacity: Mapping[str, int],
         policy: RetryPolicy | None = None,
         done: Container[str] = (),
+        again: Iterable[str] = (),
         failed: Iterable[str] = (),
         fail_fast: bool = False,
         admission: Admission | None = None,
@@ -79,19 +80,21 @@ class Machine:
         self._admission = admission
         self._unheard: deque[tuple[int, StageState]] = deque()
         """Settled cells that the admission has not heard of."""
-        self._build(plan, needs, done)
+        self._build(plan, needs, done, again)
         for stage_id in failed:
             if stage_id in self._nodes and self._nodes[stage_id].state not in FINAL:
                 self._settle(self._nodes[stage_id], StageState.FAILED, stage_id)
 
-    def _build(self, plan: Plan, needs: Callable[[Stage], tuple[Need, ...]], done: Container[str]) -> None:
+    def _build(
+        self, plan: Plan, needs: Callable[[Stage], tuple[Need, ...]], done: Container[str], again: Iterable[str]
+    ) -> None:
         for order, stage in enumerate(plan.stages.values()):
             for need in stage.inputs:
                 if need not in self._nodes:
                     raise PlanError(f"stage {stage.label} ({stage.id}) comes before its input {need}")
             self._nodes[stage.id] = StageNode(stage, order, needs(stage))
         self._open = len(self._nodes)
-        wanted = self._wanted(plan, done)
+        wanted = self._wanted(plan, done, again)
         for node in self._nodes.values():
             if node.stage.id in done or node.stage.id not in wanted:
                 node.state = StageState.DONE
@@ -106,14 +109,14 @@ class Machine:
             if node.missing == 0:
                 self._make_ready(node)
 
-    def _wanted(self, plan: Plan, done: Container[str]) -> set[str]:
+    def _wanted(self, plan: Plan, done: Container[str], again: Iterable[str]) -> set[str]:
         """The goals of the cells and what they rest on. A stage whose dependents are all done is not needed again even
         if its own result is not in the ledger.
         """
         for index, planned in enumerate(plan.cells):
             for goal in planned.goals:
                 self._nodes[goal].cells.append(index)
-        wanted = {goal for planned in plan.cells for goal in planned.goals}
+        wanted = {goal for planned in plan.cells for goal in planned.goals} | set(again)
         for node in reversed(self._nodes.values()):
             if node.stage.id in wanted and node.stage.id not in done:
                 wanted.update(node.stage.inputs)

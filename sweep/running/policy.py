@@ -30,6 +30,7 @@ class GiveUp:
 _ATTEMPTS = {
     "DeviceLost": 4,  # the board may reboot, the farm restarts a dead server within seconds
     "MeasureTimeout": 2,  # a busy board gets one more chance
+    "ArtifactDamaged": 1,  # a run makes them again when it begins
     "DiskFull": 1,  # nobody makes room in seconds; the next run tries again
     "EngineError": 3,  # a worker died: another takes over
     "CompilerLost": 3,  # as it waited there, it is not to blame

@@ -248,7 +248,7 @@ def test_a_result_whose_files_are_gone_is_made_again(tmp_path: Path) -> None:
     def answer(attempt: Attempt) -> Report:
         folder = f"artifacts/{attempt.stage.id}"
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-        return Done(attempt.stage.id, attempt.number, marked(attempt.stage, dir=folder), 1.0, "w")
+        return Done(attempt.stage.id, attempt.number, marked(attempt.stage, dir=folder, files={}), 1.0, "w")
 
     plan = plan_of([stage("i", "import"), stage("l", "lower", "i")], ["l"])
     run(tmp_path, ChosenEngine(answer), plan)

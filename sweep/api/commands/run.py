@@ -251,7 +251,7 @@ def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
     view, plan = request.view, request.plan
     say = (lambda text: None) if view is None else view.console.print
     watchers = (*request.watchers, *watchers_of(request.cluster, say))
-    usable = usable_results(plan, ledger, request.sweep_dir, request.options)
+    usable = usable_results(plan, ledger, request.sweep_dir, request.options).done
     shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger, usable)]
     return [*shown, *(watch(plan, ledger) for watch in watchers)]
 
@@ -264,11 +264,11 @@ def _less(options: RunOptions, spent_s: float) -> RunOptions:
 
 
 def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
-    """Whether any cell lacks an answer that another run could give."""
-    done = usable_results(plan, ledger, sweep_dir, options)
+    """Whether any cell lacks an answer that another run could give, or files are not as they were."""
+    usable = usable_results(plan, ledger, sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
-    return any(
-        goal not in done and not failed.intersection(plan.needed_by(cell, goal))
+    return bool(usable.damaged) or any(
+        goal not in usable.done and not failed.intersection(plan.needed_by(cell, goal))
         for cell in plan.cells
         for goal in cell.goals
     )

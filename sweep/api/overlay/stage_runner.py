@@ -92,7 +92,7 @@ class StageRunner:
         Returns how those have failed that did, by stage. Raises KeyboardInterrupt where a person has ended it.
         """
         plan = self._plan(work)
-        done = usable_results(plan, self._ledger, self._home, _OPTIONS)
+        done = usable_results(plan, self._ledger, self._home, _OPTIONS).done
         missing = []
         for each in work:
             if each.stage.id in done:

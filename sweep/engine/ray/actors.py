@@ -27,6 +27,7 @@ from sweep.engine.stage_calls import (
     MeasureCall,
     Outcome,
     TuneCall,
+    compiled,
     perform,
 )
 from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
@@ -75,7 +76,7 @@ class BuilderActor:
         self._compile_pool = CompilePool(
             site.own_slots(slots), site.compile_cores or None, lent_cores=site.lent_cores, lock_dir=site.lock_dir
         )
-        self._name = _worker_name("builder")
+        self._name, self._sweep_dir = _worker_name("builder"), site.sweep_dir
 
     @_ONCE
     def compile(self, call: CompileCall) -> Outcome:
@@ -83,7 +84,7 @@ class BuilderActor:
 
         def run() -> dict[str, Any]:
             result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
-            return {**result, "dir": call.folder}
+            return compiled(call, result, self._sweep_dir)
 
         return perform(run, self._name)
 

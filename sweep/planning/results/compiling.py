@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from sweep.files.confined import OutsideFolder, relative
 from sweep.files.sweep_dir import network_file
 from sweep.planning.results.json_record import JsonRecord, many, seldom
 from sweep.planning.results.stage_result import StageResult
@@ -43,6 +44,10 @@ class ImportResult(StageResult):
         return cls(params_bytes=0, reference=True, import_s=seconds)
 
     @property
+    def needed_files(self) -> Sequence[str]:
+        return ("module.json", "inputs.npz", *(("reference.npz",) if self.reference else ()))
+
+    @property
     def shown_file(self) -> str:
         """The network in a form for other runtimes; TVM's module where there is none."""
         return next(map(network_file, self.formats), "module.json")
@@ -61,6 +66,13 @@ class LoweredTask(JsonRecord):
     """Whether there is nothing to decide in it."""
     family: str = ""
     """Of tasks around the same heavy block; empty in what older versions wrote."""
+
+    @classmethod
+    def from_json(cls, payload: Mapping[str, Any]) -> Self:
+        """The record of a JSON object. Raises OutsideFolder for a workload that is no name of a file."""
+        if (workload := payload.get("workload")) and len(relative(workload).parts) > 1:
+            raise OutsideFolder(f"workload {workload!r} is no name")
+        return super(LoweredTask, cls).from_json(payload)
 
     @property
     def relatives(self) -> str:
@@ -85,6 +97,10 @@ class LowerResult(StageResult):
         return cls(functions=1, tasks=tasks, target_json="{}", lower_s=seconds)
 
     @property
+    def needed_files(self) -> Sequence[str]:
+        return ("module.json", "lowering.json")
+
+    @property
     def shown_file(self) -> str:
         return "module.json"
 
@@ -105,6 +121,10 @@ class BuildResult(StageResult):
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
         return cls(artifact_bytes=draw.randrange(10**5, 10**7), build_s=seconds, target_json="{}")
+
+    @property
+    def needed_files(self) -> Sequence[str]:
+        return ("lib.so", "metadata.json")
 
     @property
     def shown_file(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from sweep.errors import PlanError
+from sweep.files.confined import OutsideFolder, relative
 from sweep.planning.results.json_record import JsonRecord, seldom
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ __all__ = ["StageResult", "input_of"]
 
 R = TypeVar("R", bound="StageResult")
 
+_FOLDERS = ("dir", "records_dir", "lib")
+"""Keys of paths: whoever has written the ledger has written them, and what lies there is read, sent and loaded."""
+
 
 @dataclass(frozen=True, slots=True)
 class StageResult(JsonRecord):
@@ -25,8 +29,21 @@ class StageResult(JsonRecord):
 
     dir: str | None = seldom(kw_only=True)
     """Folder of its files, relative to the sweep directory; None where it leaves none of its own."""
+    files: Mapping[str, Sequence[Any]] | None = seldom(kw_only=True)
+    """Checksums of its files (`sweep.files.checksums`); None where an earlier version has made them."""
     is_cut_short: bool = seldom(False, kw_only=True)
     """Whether it ended for want of time, with what it had: another run may go on."""
+
+    @classmethod
+    def from_json(cls, payload: Mapping[str, Any]) -> Self:
+        """The record of a JSON object. Raises OutsideFolder for a folder that is not in the sweep directory."""
+        for key in _FOLDERS:
+            if payload.get(key):
+                try:
+                    relative(payload[key])
+                except OutsideFolder as error:
+                    raise OutsideFolder(f"{key} {payload[key]!r} {error}") from None
+        return super(StageResult, cls).from_json(payload)
 
     @classmethod
     def of_job(cls, payload: Mapping[str, Any]) -> Self:
@@ -58,6 +75,11 @@ class StageResult(JsonRecord):
     def files_dir(self) -> str | None:
         """Where a person finds what it has left, relative to the sweep directory."""
         return self.dir
+
+    @property
+    def needed_files(self) -> Sequence[str]:
+        """Of its files, those that every version has made: without them it is of no use."""
+        return ()
 
     @property
     def shown_file(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.errors import LedgerError, cut_to_length
+from sweep.files.confined import OutsideFolder
 from sweep.files.typed_json import WrongContent
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.stage_result import StageResult
@@ -32,10 +33,12 @@ class FinishedStage:
 
     @classmethod
     def of(cls, line: Mapping[str, Any], offset: int) -> FinishedStage:
-        """From the event that says so. Raises LedgerError for a result whose fields are of other types."""
+        """From the event that says so. Raises LedgerError for a result whose fields are of other types, or whose files
+        are not in the sweep directory.
+        """
         try:
             result = kind_of(line["kind"], f"stage {line['stage']}").result.from_json(line["result"])
-        except WrongContent as error:
+        except (WrongContent, OutsideFolder) as error:
             raise LedgerError(
                 f"event {line['seq']} of the ledger: the result of {line['kind']} stage {line['stage']}: {error}; "
                 "restore the ledger from a copy, or begin anew with `sweep run STUDY --fresh`"
