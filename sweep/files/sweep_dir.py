@@ -13,6 +13,7 @@ from sweep.files.atomic import remove_half_made
 __all__ = [
     "ARTIFACTS",
     "LEDGER",
+    "OUTPUTS_FILE",
     "PLAN",
     "RECORDS",
     "STUDY",
@@ -26,6 +27,8 @@ __all__ = [
     "weights_name",
 ]
 
+OUTPUTS_FILE = "outputs.json"
+"""In the folder of an import: name of each output, and whether it is quantised."""
 LEDGER, PLAN, STUDY = "ledger.jsonl", "plan.json", "study.yaml"
 ARTIFACTS, RECORDS = "artifacts", "records"
 TABLES = MappingProxyType(

@@ -22,8 +22,8 @@ class Precision:
     dtype: str
     """The number type that the network is converted to when it is lowered."""
     tolerance: float | None
-    """Largest difference from the expected output, relative to its largest value where that is above 1: a cell that
-    differs by more has failed. None: the output may differ, as that of a quantised network does; how far it is off is
+    """Largest difference from the expected output, relative to its largest value: a cell that differs by more has
+    failed. None: the output may differ, as that of a quantised network does; how far it is off is
     then recorded as the cell's quality, and no cell fails by it."""
     passes: tuple[str, ...] = ()
     """Passes that convert a network to it, each `module:attribute` of something that makes a pass when it is called;

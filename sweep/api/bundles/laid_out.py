@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.api.bundles.reading import opened
-from sweep.files.sweep_dir import stage_folder
+from sweep.files.sweep_dir import OUTPUTS_FILE, stage_folder
 from sweep.planning.results.compiling import BuildResult, ImportResult
 
 __all__ = ["LaidOut", "laid_out"]
@@ -42,8 +42,14 @@ def laid_out(path: Path) -> Iterator[LaidOut]:
         imported = ImportResult(dir=stage_folder("import", _ID))
         for result in (built, imported):
             (sweep_dir / result.folder()).mkdir(parents=True)
-        metadata = json.dumps({"inputs": manifest["inputs"]})
+        computed_in = manifest.get("computed_in") or manifest["axes"]["precision"]
+        metadata = json.dumps({"inputs": manifest["inputs"], "lowering": {"precision": computed_in}})
         (sweep_dir / built.folder() / "metadata.json").write_text(metadata, encoding="utf-8")
+        outputs = [
+            {"name": output.get("name", ""), "is_quantised": bool(output.get("is_quantised"))}
+            for output in manifest["outputs"]
+        ]
+        (sweep_dir / imported.folder() / OUTPUTS_FILE).write_text(json.dumps(outputs), encoding="utf-8")
         copies = {
             manifest["library"]: f"{built.folder()}/lib.so",
             "inputs.npz": f"{imported.folder()}/inputs.npz",

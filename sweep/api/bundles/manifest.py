@@ -49,6 +49,7 @@ def manifest_of(row: Row, source: CellSource, chosen: Mapping[str, Any], version
         "inputs": [dict(entry) for entry in source.metadata["inputs"]],
         "outputs": _outputs(source),
         "tolerance": tolerance_of(row["precision"]),
+        "computed_in": source.artifact.facts.computed_in,
         "output_check": {"is_compared": not is_unchecked(row), "reason": row.get("output_check_reason")},
         "axes": {axis: value_in(row, axis) for axis in axis_names()},
         "threads": int(threads),
@@ -85,7 +86,11 @@ def _outputs(source: CellSource) -> list[dict[str, Any]]:
     names = [output.get("name", "") for output in source.imported.outputs]
     entries = source.metadata["outputs"]
     named = names if len(names) == len(entries) else [""] * len(entries)
-    return [{"name": name, **entry} for name, entry in zip(named, entries, strict=True)]
+    quantised = source.artifact.facts.quantised
+    return [
+        {"name": name, **entry, **({"is_quantised": True} if index in quantised else {})}
+        for index, (name, entry) in enumerate(zip(named, entries, strict=True))
+    ]
 
 
 def _latency(row: Row, conditions: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from sweep.api.bundles.reading import MANIFEST, read_zipped_manifest
 from sweep.api.bundles.texts import SHIPPED, header, page
 from sweep.errors import StudyError
 from sweep.files.atomic import PARTIAL, replacing
+from sweep.files.npz import save_arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +109,7 @@ def _fill(folder: Path, manifest: Mapping[str, Any], source: CellSource) -> None
         {**entry, "file": _bare(folder, f"data/input_{index}.bin", value)}
         for index, (entry, value) in enumerate(zip(manifest["inputs"], source.artifact.inputs, strict=True))
     ]
-    _save(
+    save_arrays(
         folder / "inputs.npz",
         {entry["name"]: value for entry, value in zip(inputs, source.artifact.inputs, strict=True)},
     )
@@ -117,7 +118,7 @@ def _fill(folder: Path, manifest: Mapping[str, Any], source: CellSource) -> None
         for index, value in enumerate(source.artifact.expected or ())
     ]
     if source.artifact.expected is not None:
-        _save(
+        save_arrays(
             folder / "expected.npz", {f"output_{index}": value for index, value in enumerate(source.artifact.expected)}
         )
     for name, path in SHIPPED.items():
@@ -139,12 +140,6 @@ def _bare(folder: Path, name: str, value: NDArray[Any]) -> str:
     little = value.astype(value.dtype.newbyteorder("<"), copy=False)
     (folder / name).write_bytes(little.tobytes())
     return name
-
-
-def _save(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    import numpy as np
-
-    np.savez(path, **dict(arrays))  # type: ignore[arg-type]
 
 
 def _zip(folder: Path, path: Path) -> None:

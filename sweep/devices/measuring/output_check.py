@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import OutputMismatch
@@ -11,7 +12,14 @@ from sweep.errors import OutputMismatch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OutputCheck", "check_outputs"]
+__all__ = ["OutputCheck", "OutputFacts", "check_outputs"]
+
+_FLOOR = 1e-3
+"""Of the tolerance: what a value that should be near 0 may be off, since larger ones cancel out inside a network."""
+_ULPS = 10
+"""Units in the last place that a float may be off where its type has no more digits than the tolerance asks for."""
+_STEPS = 1
+"""That a quantised output may be off: a value between two steps is rounded either way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,48 +31,132 @@ class OutputCheck:
     """1 - cos of the angle between the flattened tensors; 0 is agreement, also of two zero tensors."""
 
 
-def check_outputs(
-    outputs: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]], threshold: float | None
-) -> OutputCheck:
-    """Compare each output with the expected one, in float64.
+@dataclass(frozen=True, slots=True)
+class OutputFacts:
+    """What is known of a network's outputs beside the expected values."""
 
-    An output agrees when its cosine distance is at most `threshold` and its largest absolute difference at most
-    `threshold` times max(1, largest absolute value expected). Where `threshold` is None, the output may differ,
-    as that of a quantised network does, and how far it does is the answer. Another shape never agrees, nor does NaN or
-    infinity, on either side: of these there is no distance.
-    Raises OutputMismatch with both figures.
+    names: Sequence[str] = ()
+    quantised: frozenset[int] = field(default_factory=frozenset)
+    """Indices of those that are integers by quantisation: one step of them is no error."""
+    computed_in: str | None = None
+    """The number type that the code was converted to, in which floats may be; None: they have their own type."""
+
+    def title(self, index: int) -> str:
+        """`output 1`, with its name where that is known."""
+        name = self.names[index] if index < len(self.names) else ""
+        return f"output {index} {name!r}" if name else f"output {index}"
+
+
+def check_outputs(
+    outputs: Sequence[NDArray[Any]],
+    expected: Sequence[NDArray[Any]],
+    threshold: float | None,
+    facts: OutputFacts | None = None,
+) -> OutputCheck:
+    """Compare each output with the expected one: shape, number type and values.
+
+    NaN agrees with NaN, and an infinity with the same one. Integers and booleans must be equal, quantised ones may be
+    off by a step. Floats agree where no value is off by more than `threshold` times the largest one expected, nor all
+    together by more than `threshold` times their length as a vector; a thousandth of `threshold` is allowed in any
+    case, and ten units in the last place of the output's own type. Where `threshold` is None values may differ, as
+    those of a quantised network do, and how far they do is the answer.
+    Raises OutputMismatch, which has the reason of each output that is wrong.
     """
+    facts = facts or OutputFacts()
     if len(outputs) != len(expected):
         raise OutputMismatch(f"{len(outputs)} outputs where expected are {len(expected)}")
-    checks = [_check(index, *pair, threshold) for index, pair in enumerate(zip(outputs, expected, strict=True))]
+    checks, problems = [], []
+    for index, (output, wanted) in enumerate(zip(outputs, expected, strict=True)):
+        problem = _shape_problem(output, wanted, facts)
+        check = None
+        if problem is None:
+            check, problem = _compared(output, wanted, threshold, is_quantised=index in facts.quantised)
+        if problem is not None:
+            problems.append(f"{facts.title(index)}: {problem}")
+        elif check is not None:
+            checks.append(check)
+    if problems:
+        raise OutputMismatch("; ".join(problems))
     return OutputCheck(
         max_abs_diff=max((check.max_abs_diff for check in checks), default=0.0),
         cosine_distance=max((check.cosine_distance for check in checks), default=0.0),
     )
 
 
-def _check(index: int, output: NDArray[Any], expected: NDArray[Any], threshold: float | None) -> OutputCheck:
+def _shape_problem(output: NDArray[Any], expected: NDArray[Any], facts: OutputFacts) -> str | None:
+    if output.shape != expected.shape:
+        return f"shape {output.shape}, expected is {expected.shape}"
+    if output.dtype == expected.dtype or (_is_float(expected) and str(output.dtype) == facts.computed_in):
+        return None
+    return f"number type {output.dtype}, expected is {expected.dtype}"
+
+
+def _compared(
+    output: NDArray[Any], expected: NDArray[Any], threshold: float | None, *, is_quantised: bool
+) -> tuple[OutputCheck, str | None]:
+    """Of two arrays of one shape, and one kind of numbers: their distance, and what is wrong."""
     import numpy as np
 
-    if output.shape != expected.shape:
-        raise OutputMismatch(f"output {index} has shape {output.shape}, expected is {expected.shape}")
+    if not _is_float(expected):
+        return _compared_exactly(output, expected, threshold, steps=_STEPS if is_quantised else 0)
     actual, wanted = (tensor.astype(np.float64).ravel() for tensor in (output, expected))
-    for name, tensor in ((f"output {index}", actual), (f"expected output {index}", wanted)):
-        if not np.isfinite(tensor).all():
-            raise OutputMismatch(f"{name} has {np.count_nonzero(~np.isfinite(tensor))} values that are NaN or inf")
+    same = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
+    unlike = ~same & ~(np.isfinite(actual) & np.isfinite(wanted))
+    if unlike.any():
+        where = int(np.argmax(unlike))
+        count = f"{np.count_nonzero(unlike)} of {actual.size} values are NaN or inf on one side alone"
+        return OutputCheck(math.inf, 1.0), f"{count}, the first {actual[where]:g}, expected is {wanted[where]:g}"
+    finite = np.isfinite(wanted)
+    actual, wanted = actual[finite], wanted[finite]
     if actual.size == 0:
-        return OutputCheck(0.0, 0.0)
+        return OutputCheck(0.0, 0.0), None
     max_abs_diff = float(np.abs(actual - wanted).max())
-    cosine_distance = _cosine_distance(actual, wanted)
+    check = OutputCheck(max_abs_diff, _cosine_distance(actual, wanted))
     if threshold is None:
-        return OutputCheck(max_abs_diff, cosine_distance)
-    bound = threshold * max(1.0, float(np.abs(wanted).max()))
-    if max_abs_diff > bound or cosine_distance > threshold:
-        raise OutputMismatch(
-            f"output {index}: max absolute difference {max_abs_diff:.3g} (allowed {bound:.3g}), "
-            f"cosine distance {cosine_distance:.3g} (allowed {threshold:.3g})"
-        )
-    return OutputCheck(max_abs_diff, cosine_distance)
+        return check, None
+    tolerance = max(threshold, _ULPS * max(_epsilon(output), _epsilon(expected)))
+    bound = tolerance * (float(np.abs(wanted).max()) + _FLOOR)
+    length, apart = float(np.linalg.norm(wanted)), float(np.linalg.norm(actual - wanted))
+    if max_abs_diff <= bound and apart <= tolerance * (length + _FLOOR * math.sqrt(actual.size)):
+        return check, None
+    relative = apart / length if length else math.inf
+    return check, (
+        f"max absolute difference {max_abs_diff:.3g} (allowed {bound:.3g}), relative distance {relative:.3g} (allowed "
+        f"{tolerance:.3g}), cosine distance {check.cosine_distance:.3g}"
+    )
+
+
+def _compared_exactly(
+    output: NDArray[Any], expected: NDArray[Any], threshold: float | None, *, steps: int
+) -> tuple[OutputCheck, str | None]:
+    import numpy as np
+
+    # As unsigned numbers of 64 bits differences of any integers are exact, those of doubles from 2^53 on are not
+    one, other = (
+        tensor.ravel().astype(np.uint64 if expected.dtype.kind == "u" else np.int64) for tensor in (output, expected)
+    )
+    larger, smaller = np.maximum(one, other).astype(np.uint64), np.minimum(one, other).astype(np.uint64)
+    apart = larger - smaller
+    most = int(apart.max()) if apart.size else 0
+    values = (tensor.astype(np.float64).ravel() for tensor in (output, expected))
+    check = OutputCheck(float(most), _cosine_distance(*values))
+    if threshold is None or most <= steps:
+        return check, None
+    allowed = f"at most {steps} is allowed" if steps else "these must be equal"
+    count = np.count_nonzero(apart > steps)
+    return check, f"{count} of {apart.size} values of {expected.dtype} differ, by {most} at most, and {allowed}"
+
+
+def _is_float(tensor: NDArray[Any]) -> bool:
+    """Also the floats that numpy itself does not know, such as bfloat16."""
+    return tensor.dtype.kind not in "biu"
+
+
+def _epsilon(tensor: NDArray[Any]) -> float:
+    """From 1 to the next number of its type."""
+    import ml_dtypes
+
+    return float(ml_dtypes.finfo(tensor.dtype).eps)
 
 
 def _cosine_distance(one: NDArray[Any], other: NDArray[Any]) -> float:

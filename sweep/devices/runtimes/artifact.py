@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.devices.measuring.blocks import MeasuringPlace, TimingTarget, measure_blocks
 from sweep.devices.measuring.cache_flush import flush_bytes
-from sweep.devices.measuring.output_check import check_outputs
+from sweep.devices.measuring.output_check import OutputFacts, check_outputs
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
 from sweep.devices.measuring.timing import Sampling
 from sweep.errors import MeasureFailed
+from sweep.files.npz import load_arrays
+from sweep.files.sweep_dir import OUTPUTS_FILE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sweep.devices.rpc.remote import Remote
 
-__all__ = ["Artifact", "load_artifact", "load_expected_output", "measure_on"]
+__all__ = ["Artifact", "load_artifact", "load_expected_output", "load_output_facts", "measure_on"]
 
 ENTRY = "main"
 
@@ -34,6 +36,8 @@ class Artifact:
     inputs: list[NDArray[Any]]
     """In the order of the entry function's parameters."""
     expected: list[NDArray[Any]] | None
+    facts: OutputFacts = field(default_factory=OutputFacts)
+    """Of the outputs, for their comparison."""
 
 
 def load_artifact(artifact_dir: Path, import_dir: Path) -> Artifact:
@@ -42,27 +46,35 @@ def load_artifact(artifact_dir: Path, import_dir: Path) -> Artifact:
     Inputs are in the order of the artifact's parameters, and take its dtypes where its precision is another.
     Raises MeasureFailed when the two do not belong together.
     """
-    import numpy as np
-
-    wanted = json.loads((artifact_dir / "metadata.json").read_text())["inputs"]
-    with np.load(import_dir / "inputs.npz") as stored:
-        inputs = [stored[name] for name in stored.files]
+    about = json.loads((artifact_dir / "metadata.json").read_text())
+    wanted, lowering = about["inputs"], about.get("lowering", {})
+    inputs = list(load_arrays(import_dir / "inputs.npz").values())
     shapes = [list(value.shape) for value in inputs]
     if shapes != [list(parameter["shape"]) for parameter in wanted]:
         raise MeasureFailed(f"the artifact takes {wanted}, its import has inputs of shapes {shapes}")
     typed = [value.astype(parameter["dtype"], copy=False) for value, parameter in zip(inputs, wanted, strict=True)]
-    return Artifact(artifact_dir / "lib.so", typed, load_expected_output(import_dir))
+    facts = load_output_facts(import_dir, computed_in=lowering.get("dtype") or lowering.get("precision"))
+    return Artifact(artifact_dir / "lib.so", typed, load_expected_output(import_dir), facts)
 
 
 def load_expected_output(import_dir: Path) -> list[NDArray[Any]] | None:
     """The expected outputs in order; None when the import has none."""
-    import numpy as np
-
     path = import_dir / "reference.npz"
     if not path.exists():
         return None
-    with np.load(path) as stored:
-        return [stored[f"output_{index}"] for index in range(len(stored.files))]
+    stored = load_arrays(path)
+    return [stored[f"output_{index}"] for index in range(len(stored))]
+
+
+def load_output_facts(import_dir: Path, computed_in: str | None = None) -> OutputFacts:
+    """What an import says of its outputs; nothing where it is of an earlier version. computed_in: of what was built."""
+    try:
+        outputs = json.loads((import_dir / OUTPUTS_FILE).read_text(encoding="utf-8"))
+        names = [str(output["name"]) for output in outputs]
+        quantised = frozenset(index for index, output in enumerate(outputs) if output["is_quantised"])
+    except (OSError, ValueError, KeyError, TypeError):
+        names, quantised = [], frozenset()
+    return OutputFacts(names, quantised, computed_in)
 
 
 def measure_on(
@@ -85,7 +97,7 @@ def measure_on(
     machine.invoke_stateful(ENTRY)
     outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
     peak_bytes = memory.peak()
-    check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold)
+    check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold, artifact.facts)
 
     flushed = flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
 

@@ -22,8 +22,9 @@ from sweep.devices.measuring.output_check import check_outputs
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, local_timer
 from sweep.devices.measuring.timing import Clock, Sampling
 from sweep.devices.processes import die_with_parent
-from sweep.devices.runtimes.artifact import load_expected_output
+from sweep.devices.runtimes.artifact import load_expected_output, load_output_facts
 from sweep.errors import MeasureFailed, StudyError, SweepError, in_one_line
+from sweep.files.npz import load_arrays
 from sweep.study.runtimes import Runtime, Session, SessionRequest, runtime_of
 
 
@@ -53,8 +54,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     place = MeasuringPlace(**orders["place"] | {"cores": tuple(orders["place"]["cores"])})
     kernel = orders["kernel"] and SentinelKernel(Path(orders["kernel"]["lib"]), orders["kernel"]["args"])
     end_t = time.monotonic() + sampling.timeout_s
-    with np.load(import_dir / "inputs.npz") as stored:
-        inputs = {name: stored[name] for name in stored.files}
+    inputs = load_arrays(import_dir / "inputs.npz")
     idle_bytes = conditions.reset_peak()
     with _blamed_on(runtime):
         session = runtime.open(SessionRequest(import_dir, place.threads, place.cores))
@@ -64,7 +64,8 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
             outputs = [np.asarray(output) for output in session.run(inputs)]
             memory_bytes = session.memory_bytes() or _grown_by(idle_bytes, conditions.peak_bytes())
         expected = load_expected_output(import_dir)
-        check = None if expected is None else check_outputs(outputs, expected, orders["threshold"])
+        facts = load_output_facts(import_dir)
+        check = None if expected is None else check_outputs(outputs, expected, orders["threshold"], facts)
         flushed = flush_bytes(conditions.observe()["cache_bytes"]) if sampling.cache_flush else 0
         target = TimingTarget(
             clock=_clock_of(session, runtime, inputs, flusher(flushed)),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sweep.toolchain.models.loader import TensorType
 
-__all__ = ["make_inputs", "run_onnxruntime", "save_arrays"]
+__all__ = ["make_inputs", "run_onnxruntime"]
 
 _Array = npt.NDArray[Any]
 
@@ -44,8 +44,3 @@ def run_onnxruntime(model_path: Path, inputs: Mapping[str, _Array]) -> list[_Arr
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
     return [np.asarray(output) for output in session.run(None, dict(inputs))]
-
-
-def save_arrays(path: Path, arrays: Mapping[str, _Array]) -> None:
-    """An .npz whose keys are the names as they are (they may hold slashes)."""
-    np.savez(path, **dict(arrays))  # type: ignore[arg-type]

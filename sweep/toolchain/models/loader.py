@@ -41,6 +41,8 @@ class TensorType:
     shape: Sequence[int | None]
     dtype: str
     """By numpy's name."""
+    is_quantised: bool = False
+    """Of an output: whether its integers stand for numbers between two steps, so that one step is no error."""
 
 
 class ImportedModel(ABC):

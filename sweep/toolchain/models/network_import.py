@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.files.npz import save_arrays
+from sweep.files.sweep_dir import OUTPUTS_FILE
 from sweep.registry import attribute_at
 from sweep.study.importers.importer_registry import UNNAMED, importer_named
-from sweep.toolchain.models.expected_output import make_inputs, save_arrays
+from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import Shapes
 from sweep.toolchain.module_files import write_module
 from sweep.toolchain.weights_file import WeightsFile
@@ -40,11 +42,15 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
     save_arrays(folder / "inputs.npz", feeds)
     weights = WeightsFile()
     formats = model.write(folder, weights)
+    about = [{"name": tensor.name, "is_quantised": tensor.is_quantised} for tensor in model.outputs]
+    (folder / OUTPUTS_FILE).write_text(json.dumps(about), encoding="utf-8")
     reference_error = _write_expected(model, feeds, folder)
     write_module(model.relax(), folder, weights)
     return {
         "inputs": {tensor.name: {"shape": list(tensor.shape), "dtype": tensor.dtype} for tensor in model.inputs},
-        "outputs": [asdict(tensor) | {"shape": list(tensor.shape)} for tensor in model.outputs],
+        "outputs": [
+            {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype} for tensor in model.outputs
+        ],
         "params_bytes": model.params_bytes,
         "operators": dict(model.operators),
         "formats": list(formats),

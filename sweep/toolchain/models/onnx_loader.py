@@ -16,7 +16,8 @@ from sweep.errors import ImportFailed, in_one_line
 from sweep.files.sweep_dir import network_file
 from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs, run_onnxruntime
-from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType
+from sweep.toolchain.models.loader import ImportedModel, Shapes
+from sweep.toolchain.models.onnx_types import output_types, type_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class OnnxLoader:
         proto = _prepared(loaded, shapes, misfit)
         scaled: Sequence[str] = ()
         if loaded.has_random_weights:
-            feeds = make_inputs([_type_of(value) for value in proto.graph.input], shapes.seed)
+            feeds = make_inputs([type_of(value) for value in proto.graph.input], shapes.seed)
             scaled = onnx_weights.calibrate_outputs(proto, feeds)
         return OnnxModel(proto, misfit, scaled)
 
@@ -70,8 +71,8 @@ class OnnxModel(ImportedModel):
     def __init__(self, proto: Any, misfit: str | None, own_weights: Sequence[str]) -> None:
         """misfit: what to say first where TVM refuses it. own_weights: those that another shape would change."""
         self._proto, self._misfit, self._own_weights = proto, misfit, own_weights
-        self.inputs = [_type_of(value) for value in proto.graph.input]
-        self.outputs = [_type_of(value) for value in proto.graph.output]
+        self.inputs = [type_of(value) for value in proto.graph.input]
+        self.outputs = output_types(proto)
         self.operators = dict(Counter(node.op_type for node in proto.graph.node).most_common())
         self.params_bytes = sum(_tensor_bytes(tensor) for tensor in proto.graph.initializer)
 
@@ -158,13 +159,6 @@ def _check_operators(model: Any) -> None:
     if missing:
         listed = "; ".join(f"{operator} (node {node})" for operator, node in sorted(missing.items()))
         raise ImportFailed(f"TVM's ONNX importer does not support: {listed}")
-
-
-def _type_of(value: Any) -> TensorType:
-    from onnx import helper
-
-    dtype = str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
-    return TensorType(value.name, onnx_shapes.shape_of(value), dtype)
 
 
 def _tensor_bytes(tensor: Any) -> int:

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from sweep.errors import ImportFailed
+from sweep.files.npz import load_arrays
 from tests.toolchain.conftest import Run, build, import_light, light_model, lower
 
 pytestmark = pytest.mark.tvm
@@ -70,7 +71,7 @@ def test_squeezenet(squeezenet: tuple[Path, dict[str, Any]]) -> None:
     assert 4_900_000 < result["params_bytes"] < 5_000_000
     assert result["formats"] == ["onnx"]
     *files, weights = sorted(path.name for path in folder.iterdir())
-    assert files == ["constants.json", "inputs.npz", "model.onnx", "module.json", "reference.npz"]
+    assert files == ["constants.json", "inputs.npz", "model.onnx", "module.json", "outputs.json", "reference.npz"]
     assert re.fullmatch(r"weights-[0-9a-f]{32}\.bin", weights)
     assert not list(folder.parent.glob(".*"))
 
@@ -210,3 +211,11 @@ def test_a_network_onnxruntime_refuses_has_no_reference(run: Run, tmp_path: Path
     result = load(run, tmp_path / "net.onnx", tmp_path / "import")
     assert result["reference"] is False
     assert result["reference_error"]
+
+
+@pytest.mark.parametrize("name", ["file", "allow_pickle"])
+def test_an_input_may_have_the_name_of_an_argument_of_numpy(run: Run, tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / "m.onnx", [helper.make_node("Relu", [name], ["y"])], [tensor(name, [4])], [tensor("y", [4])])
+    result = load(run, path, tmp_path)
+    assert result["reference"] is True
+    assert list(load_arrays(tmp_path / "inputs.npz")) == [name]

@@ -125,21 +125,42 @@ class Network:
             return [stored[name] for name in names]
 
 
-def difference(outputs, expected, tolerance):
+def difference(outputs, expected, tolerance, quantised=()):
     """How far the outputs are from the expected ones at most, and whether that is within the tolerance.
 
-    That is a share of the largest value expected, where that is above 1; none where any difference is allowed.
+    That is a share of the largest value expected, and of the length as a vector; none where any difference is allowed.
+    Integers are equal, or within a step where their index is among the quantised; NaN and infinities are where they
+    are expected.
     """
-    import numpy
-
     worst, agrees = 0.0, len(outputs) == len(expected)
-    for output, wanted in zip(outputs, expected, strict=False):
+    for index, (output, wanted) in enumerate(zip(outputs, expected, strict=False)):
         if output.shape != wanted.shape:
             return float("inf"), False
-        apart = numpy.abs(output.astype("float64") - wanted.astype("float64")).max(initial=0.0)
-        bound = float("inf") if tolerance is None else tolerance * max(1.0, float(numpy.abs(wanted).max(initial=0)))
-        worst, agrees = max(worst, float(apart)), agrees and bool(apart <= bound)
+        apart, is_within = _apart(output, wanted, tolerance, steps=int(index in quantised))
+        worst, agrees = max(worst, apart), agrees and is_within
     return worst, agrees
+
+
+def _apart(output, wanted, tolerance, steps):
+    import numpy
+
+    is_integer = wanted.dtype.kind in "biu"
+    half = 10 / 1024 if "float16" in (str(output.dtype), str(wanted.dtype)) else 0.0
+    given, expected = (values.astype("float64").ravel() for values in (output, wanted))
+    unlike = (given != expected) & ~(numpy.isnan(given) & numpy.isnan(expected))
+    if not (numpy.isfinite(given) & numpy.isfinite(expected))[unlike].all():
+        return float("inf"), False
+    is_finite = numpy.isfinite(expected)
+    given, expected = given[is_finite], expected[is_finite]
+    apart = float(numpy.abs(given - expected).max(initial=0.0))
+    if tolerance is None:
+        return apart, True
+    if is_integer:
+        return apart, apart <= steps
+    share = max(tolerance, half)
+    length, floor = numpy.linalg.norm(expected), 1e-3 * len(expected) ** 0.5
+    is_near = numpy.linalg.norm(given - expected) <= share * (length + floor)
+    return apart, bool(is_near and apart <= share * (numpy.abs(expected).max(initial=0.0) + 1e-3))
 
 
 def main(arguments=None):
@@ -174,7 +195,8 @@ def _run(options):
         print(f"output {index}: {value.dtype} {list(value.shape)}: {first}{' ...' if value.size > 5 else ''}")
     verdict, code = "output not compared", 0
     if expected is not None:
-        worst, agrees = difference(outputs, expected, network.manifest["tolerance"])
+        quantised = {i for i, entry in enumerate(network.manifest["outputs"]) if entry.get("is_quantised")}
+        worst, agrees = difference(outputs, expected, network.manifest["tolerance"], quantised)
         verdict = "output agrees" if agrees else f"output DIFFERS by up to {worst:.3g}"
         code = 0 if agrees else 1
     median_ms = statistics.median(network.times_ms(*inputs, repeat=options.repeat))

@@ -1,0 +1,47 @@
+"""Which outputs of a network are integers by quantisation, and which are counts, indices and classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from sweep.toolchain.models.onnx_types import output_types
+
+
+def model(*nodes: Any, outputs: dict[str, int]) -> Any:
+    weights = [numpy_helper.from_array(np.array(0.1, "float32"), "s"), numpy_helper.from_array(np.uint8([0])[0], "z")]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])]
+    declared = [helper.make_tensor_value_info(name, kind, None) for name, kind in outputs.items()]
+    return helper.make_model(helper.make_graph(list(nodes), "small", inputs, declared, weights))
+
+
+QUANTISED = helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"])
+
+
+@pytest.mark.parametrize(
+    ("nodes", "kind", "expected"),
+    [
+        ([], TensorProto.UINT8, True),
+        (
+            [helper.make_node("Transpose", ["q"], ["t"]), helper.make_node("Flatten", ["t"], ["y"])],
+            TensorProto.UINT8,
+            True,
+        ),
+        ([helper.make_node("ArgMax", ["q"], ["y"])], TensorProto.INT64, False),
+        ([helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"])], TensorProto.FLOAT, False),
+        ([helper.make_node("Shape", ["q"], ["y"])], TensorProto.INT64, False),
+    ],
+)
+def test_an_output_is_quantised_where_its_values_are_those_of_a_quantisation(
+    nodes: list[Any], kind: int, expected: bool
+) -> None:
+    [output] = output_types(model(QUANTISED, *nodes, outputs={nodes[-1].output[0] if nodes else "q": kind}))
+    assert output.is_quantised is expected
+
+
+def test_an_input_that_is_an_output_is_none() -> None:
+    [output] = output_types(model(QUANTISED, outputs={"x": TensorProto.FLOAT}))
+    assert not output.is_quantised
