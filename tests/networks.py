@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["write_corrupt", "write_tiny", "write_unsupported"]
+__all__ = ["write_corrupt", "write_invalid", "write_tiny", "write_unsupported"]
 
 
 def write_tiny(path: Path, seed: int = 0) -> Path:
@@ -32,6 +32,15 @@ def write_corrupt(path: Path) -> Path:
     """The first half of a network."""
     whole = write_tiny(path).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def write_invalid(path: Path) -> Path:
+    """A network whose header is whole, and which has a layer that takes what no other gives."""
+    import onnx
+    from onnx import helper
+
+    onnx.save(_model([*_layers("z"), helper.make_node("Add", ["z", "gone"], ["y"])], seed=0), str(path))
     return path
 
 

@@ -36,8 +36,8 @@ def load_study(path: Path) -> Study:
     """
     path = Path(path)
     form = fill_in(study_form(), read_yaml(path, "study file"), path)
-    _check_batches(form, path)
     models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
+    _check_batches(form, path)
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
     tuners = tuple(read_tuner(entry, form.seed, path, f"tuners[{i}]") for i, entry in enumerate(form.tuners))
     _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each")

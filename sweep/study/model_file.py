@@ -5,29 +5,43 @@ judge.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import StudyError
-from sweep.study.importers.importer import ModelImporter, WrittenModel, path_of
+from sweep.study.importers.header_check import check_inputs, declared_inputs
+from sweep.study.importers.importer import ModelImporter, ModelInput, WrittenModel, path_of
 from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
 from sweep.study.spec import Model
 from sweep.study.study_form import ModelForm
 from sweep.suggestions import hint, listed
 
-__all__ = ["read_model"]
+__all__ = ["find_model", "read_model"]
 
 
 def read_model(written: str | ModelForm, file: Path, key: str) -> Model:
-    """The model that a person means; relative paths start at the study file. Raises StudyError when there is none."""
+    """The model that a person means; relative paths start at the study file.
+
+    Raises StudyError when there is none, and where it contradicts what the header of its file declares.
+    """
+    model, declared = find_model(written, file, key)
+    if declared is not None:
+        check_inputs(declared, model.inputs, WrittenModel(model.source, file, key))
+    return model
+
+
+def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, Sequence[ModelInput] | None]:
+    """The same, whatever its header leaves open; and the inputs in it, None where its importer reads no header."""
     form = ModelForm(path=written) if isinstance(written, str) else written
     model = WrittenModel(form.path, file, key if isinstance(written, str) else f"{key}.path")
     importer = _importer(model) if form.importer is None else importer_named(form.importer, file, f"{key}.importer")
     files = importer.identify(model)
+    declared = declared_inputs(importer, files.path, model)
     name = form.name or re.sub(r"[^A-Za-z0-9._+=-]+", "-", stem_of(form.path, importer)).strip("-._+=")
     if not name:
         raise StudyError("has no letter to make a name of", file=file, key=key, value=form.path, allowed="a `name:`")
     _check_shapes(form, file, key)
-    return Model(
+    found = Model(
         name=name,
         source=form.path,
         path=files.path,
@@ -39,6 +53,7 @@ def read_model(written: str | ModelForm, file: Path, key: str) -> Model:
         companions=files.companions,
         is_installed=files.is_installed,
     )
+    return found, declared
 
 
 def _importer(model: WrittenModel) -> ModelImporter:

@@ -229,6 +229,12 @@ class StudyForm(Form):
     )
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")
 
+    @classmethod
+    def about_unknown(cls, key: str) -> str:
+        """An axis without a key of its own has its place."""
+        is_axis = key in [axis.name for axis in axes_under()]
+        return f"; an axis is written in axes: {{{key}: [...]}}" if is_axis else super().about_unknown(key)
+
     def values_of(self, axis: Axis) -> list[Any]:
         """What it lists for an axis."""
         values: list[Any] = getattr(self, axis.key) if axis.key else getattr(self.axes, axis.name)

@@ -35,6 +35,18 @@ STUDY_FILES = {
         STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {x: [2, 3, 8, 8]}}"),
         ["models[0].inputs.x", "axes.batch", "[2]"],
     ),
+    "an input that the network does not have": (
+        STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {image: [1, 3, 8, 8]}}"),
+        ["study.yaml:2: models[0].inputs.image: is no input of the network", "x: [1, 3, 8, 8]"],
+    ),
+    "a shape of another rank": (
+        STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {x: [1, 8, 8]}}"),
+        ["study.yaml:2: models[0].inputs.x: has the wrong number of dimensions", "x: [1, 3, 8, 8]"],
+    ),
+    "the baseline alone": (
+        STUDY + "exclude: [{runtime: tvm}]\n",
+        ["study.yaml:5: exclude: leaves no cell that is compiled", "runtimes: [onnxruntime]"],
+    ),
     "a shape of zeros": (
         STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {x: [1, 0]}}"),
         ["models[0].inputs.x[1]", "a whole number from 1"],

@@ -102,7 +102,9 @@ def test_weights_come_along_whatever_they_are_called(place: Path) -> None:
     weights = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1])
     weights.data_location = onnx.TensorProto.EXTERNAL
     weights.external_data.add(key="location", value="parts/weights.bin")
-    network = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [weights]))
+    x = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    add = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    network = onnx.helper.make_model(onnx.helper.make_graph([add], "g", [x], [], [weights]))
     (folder / "apart.onnx").write_bytes(network.SerializeToString())
     (folder / "parts").mkdir()
     (folder / "parts" / "weights.bin").write_bytes(b"1234")

@@ -13,13 +13,13 @@ import pytest
 from sweep.analysis.outcome import MEASURED
 from tests.end_to_end.conftest import STUDY, Finished
 from tests.end_to_end.place import CLUSTER_ALONE, Place
-from tests.networks import write_corrupt, write_unsupported
+from tests.networks import write_invalid, write_unsupported
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
 
 MODELS = """
 study: some-fail
-models: [unsupported.onnx, corrupt.onnx, tiny.onnx]
+models: [unsupported.onnx, invalid.onnx, tiny.onnx]
 opt_levels: [1]
 measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
 """
@@ -29,7 +29,7 @@ measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
 def place(tmp_path: Path) -> Place:
     place = Place(tmp_path / "place", MODELS, CLUSTER_ALONE.format(engine="inline"))
     write_unsupported(place.folder / "unsupported.onnx")
-    write_corrupt(place.folder / "corrupt.onnx")
+    write_invalid(place.folder / "invalid.onnx")
     return place
 
 
@@ -42,13 +42,13 @@ def test_models_that_cannot_be_imported_leave_the_others_alone(place: Place) -> 
     assert len(told) == 4
     assert "unsupported native none O1 here: import: ImportFailed: " in told[0]
     assert "does not support: Det (node d)" in told[0]
-    assert "corrupt.onnx: not an ONNX file, or a damaged one" in told[2]
+    assert "invalid.onnx: the network is invalid" in told[2]
     shown = " ".join(ended.out.split())
     assert re.search(r"4 failed, [12] (done|tainted)", shown)
     assert "does not support: Det (node d)" in shown
     rows = pd.read_parquet(place.out / "results.parquet").set_index(["model", "runtime"])
     assert {rows.status[("tiny", "tvm")], rows.status[("tiny", "onnxruntime")]} <= {*MEASURED}
-    for model in ("unsupported", "corrupt"):
+    for model in ("unsupported", "invalid"):
         failed = rows.loc[(model, "tvm")]
         assert (failed.status, failed.error_class, failed.failed_stage) == ("failed", "ImportFailed", "import")
         assert pd.isna(failed.latency_ms_median)
@@ -75,7 +75,7 @@ def test_fail_fast_starts_nothing_more(place: Place) -> None:
     assert [event for event in started if event["seq"] > failed["seq"]] == []
     assert place.events("run_ended")[-1]["status"] == "stopped"
 
-    (place.folder / "study.yaml").write_text(MODELS.replace("unsupported.onnx, corrupt.onnx, ", ""))
+    (place.folder / "study.yaml").write_text(MODELS.replace("unsupported.onnx, invalid.onnx, ", ""))
     assert place.run().code == 0, "the others are not held against it"
 
 

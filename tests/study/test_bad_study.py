@@ -66,7 +66,7 @@ CASES: list[tuple[str, str, str, str]] = [
     (ONE_MODEL % "[1, 3]", "models[0].inputs", "wrong type (got [1, 3])", "a mapping"),
     (ONE_MODEL % "{data: []}", "models[0].inputs.data", "is empty", "a list with a whole number"),
     (ONE_MODEL % "{data: [1, 60000, 60000]}", "models[0].inputs.data", "too large", "2^31"),
-    (ONE_MODEL % "{data: [2, 3]}", "models[0].inputs.data", "leading dimension 2", "axes: {batch: [2]}"),
+    (ONE_MODEL % "{data_0: [2, 3, 9, 9]}", "models[0].inputs.data_0", "leading dimension 2", "axes: {batch: [2]}"),
     # targets
     (BASE + "targets: [opencl]", "targets[0]", "kind 'opencl' cannot be built here", "llvm, native"),
     (BASE + "targets: [{kind: vulkan}]", "targets[0].kind", "kind 'vulkan' cannot be built here", "llvm, native"),

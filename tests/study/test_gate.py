@@ -13,6 +13,7 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_study
 from sweep.study.spec import Budget, Measure, Study
 from sweep.study.tuners.tuner_forms import CATALOGUE
+from tests.networks import write_tiny
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 
@@ -169,9 +170,9 @@ def test_boards_may_share_a_key_here_and_elsewhere(cluster_of: Callable[[str], C
 
 
 def test_model_paths_start_at_the_study_file_and_the_hash_is_of_the_content(tmp_path: Path) -> None:
-    for folder, content in (("a", b"one"), ("b", b"one"), ("c", b"two")):
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
         (tmp_path / folder / "models").mkdir(parents=True)
-        (tmp_path / folder / "models" / "my net.onnx").write_bytes(content)
+        write_tiny(tmp_path / folder / "models" / "my net.onnx", seed)
         (tmp_path / folder / "s.yaml").write_text("study: s\nmodels: ['models/my net.onnx']\n")
     models = [load_study(tmp_path / folder / "s.yaml").models[0] for folder in "abc"]
     assert models[0].name == "my-net"
@@ -181,7 +182,7 @@ def test_model_paths_start_at_the_study_file_and_the_hash_is_of_the_content(tmp_
 
 @pytest.mark.parametrize("beside", ["net.data", "net.onnx.data", "net.onnx_data"])
 def test_weights_in_a_file_beside_the_model_are_hashed_too(beside: str, tmp_path: Path) -> None:
-    (tmp_path / "net.onnx").write_bytes(b"graph")
+    write_tiny(tmp_path / "net.onnx")
     (tmp_path / "s.yaml").write_text("study: s\nmodels: [net.onnx]\n")
     hashes = {load_study(tmp_path / "s.yaml").models[0].sha256}
     for weights in (b"one", b"two"):

@@ -16,9 +16,9 @@ from sweep.api.written_studies.init_texts import CLUSTER, STUDY
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
 from sweep.study.cluster.cluster import DEFAULT_FILE
-from sweep.study.importers.importer import HeaderReader, ModelInput
-from sweep.study.importers.importer_registry import importer_named, is_path
-from sweep.study.model_file import read_model
+from sweep.study.importers.importer import ModelInput
+from sweep.study.importers.importer_registry import is_path
+from sweep.study.model_file import find_model
 from sweep.study.spec import Model
 from sweep.study.targets import host
 
@@ -72,16 +72,10 @@ def init(model: str = EXAMPLE, out: Path | str = ".") -> FirstFiles:
 
 def _read(model: str) -> tuple[Model, Sequence[ModelInput]]:
     try:
-        network = read_model(model, Path(), "MODEL")
+        network, declared = find_model(model, Path(), "MODEL")
     except StudyError as error:
         raise StudyError(error.problem, key="MODEL", value=error.value, allowed=error.allowed) from error
-    importer = importer_named(network.importer)
-    if not isinstance(importer, HeaderReader):
-        return network, ()
-    try:
-        return network, importer.inputs_of(network.path)
-    except ValueError:
-        raise StudyError("is damaged, or something else", key="MODEL", value=model, allowed=importer.title) from None
+    return network, declared or ()
 
 
 def _study_text(name: str, source: str, inputs: Sequence[ModelInput]) -> tuple[str, list[str]]:

@@ -73,8 +73,8 @@ class ModelInput:
 
 @runtime_checkable
 class HeaderReader(Protocol):
-    """An importer that can also tell the inputs of a model from its file's header: for `sweep init`, which asks those
-    that have this, and needs it of none.
+    """An importer that can also tell the inputs of a model from its file's header: for `sweep init`, and for a study,
+    whose `inputs:` are held against it. Both ask those that have this, and need it of none.
     """
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:

@@ -37,32 +37,42 @@ _DEEPEST = 100
 """Messages in messages, as protobuf itself has it."""
 
 
-def external_locations(path: Path) -> list[str]:
-    """The files that an ONNX file names as those of its weights, as written there, each once, in order of appearance.
+def external_locations(path: Path) -> dict[str, int]:
+    """The files that an ONNX file names as those of its weights, as written there, in order of appearance; and how many
+    bytes each of them has at least.
 
     Raises OSError where the file cannot be read.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         if data.find(b"location") < 0:  # most files, of any size, in a few milliseconds
-            return []
+            return {}
+        found: dict[str, int] = {}
         try:
-            return list(dict.fromkeys(_locations(data, 0, len(data), "model", 0)))
+            for location, size in _locations(data, 0, len(data), "model", 0):
+                found[location] = max(size, found.get(location, 0))
         except NoMessage:
-            return []
+            return {}
+        return found
 
 
-def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[str]:
+def _locations(data: mmap.mmap, start: int, end: int, message: str, depth: int) -> Iterator[tuple[str, int]]:
     if depth > _DEEPEST:
         raise NoMessage
-    if message == "entry":
-        texts = {number: data[begin:stop] for number, _, begin, stop in _messages(data, start, end)}
-        if texts.get(_KEY) == b"location":
-            yield texts.get(_VALUE, b"").decode(errors="replace")
-        return
     inner = _INNER[message]
+    entries: dict[bytes, bytes] = {}
     for number, _, begin, stop in _messages(data, start, end):
-        if number in inner:
+        if inner.get(number) == "entry":
+            texts = {part.number: data[part.start : part.end] for part in _messages(data, begin, stop)}
+            entries[texts.get(_KEY, b"")] = texts.get(_VALUE, b"")
+        elif number in inner:
             yield from _locations(data, begin, stop, inner[number], depth + 1)
+    if b"location" in entries:
+        size = sum(_number(entries.get(key, b"")) for key in (b"offset", b"length"))
+        yield entries[b"location"].decode(errors="replace"), size
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() and len(text) < 20 else 0
 
 
 def _messages(data: mmap.mmap, start: int, end: int) -> Iterator[Field]:

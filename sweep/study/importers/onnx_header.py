@@ -11,8 +11,8 @@ from sweep.study.importers.protobuf_scan import BYTES, VARINT, Field, NoMessage,
 
 __all__ = ["onnx_inputs"]
 
-_GRAPH_OF_MODEL = 7
-_INITIALIZER, _INPUT = 5, 11
+_GRAPH_OF_MODEL, _OPSET_OF_MODEL = 7, 8
+_NODE, _INITIALIZER, _INPUT = 1, 5, 11
 _NAME_OF_TENSOR = 8
 _NAME, _TYPE = 1, 2
 _TENSOR_TYPE, _SHAPE, _DIM = 1, 2, 1
@@ -32,13 +32,17 @@ def onnx_inputs(path: Path) -> list[ModelInput]:
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         try:
-            graphs = list(_parts(data, Field(0, BYTES, 0, len(data)), _GRAPH_OF_MODEL))
-            weights, inputs = set(), []
+            model = Field(0, BYTES, 0, len(data))
+            graphs = list(_parts(data, model, _GRAPH_OF_MODEL))
+            nodes, weights, inputs = 0, set(), []
             for part in fields(data, graphs[-1].start, graphs[-1].end):
                 if part[:2] == (_INITIALIZER, BYTES):
                     weights.add(_text(data, part, _NAME_OF_TENSOR))
                 elif part[:2] == (_INPUT, BYTES):
                     inputs.append(ModelInput(_text(data, part, _NAME), _shape(data, part)))
+                nodes += part[:2] == (_NODE, BYTES)
+            if not nodes or not any(_parts(data, model, _OPSET_OF_MODEL)):  # what stands behind all else in the file
+                raise NoMessage
         except (NoMessage, IndexError):
             raise ValueError(f"{path} is no ONNX model, or a damaged one") from None
     return [declared for declared in inputs if declared.name not in weights]

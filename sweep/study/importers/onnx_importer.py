@@ -59,19 +59,30 @@ ONNX = OnnxImporter(
 
 
 def _companions(path: Path, written: WrittenModel) -> Iterable[Path]:
-    """The files of the weights that are there: first those of the usual names, whether the network names them or not,
-    then what else it names. A missing one is the loader's to judge. Raises StudyError where one lies elsewhere.
+    """The files of the weights: first those of the usual names that are there, whether the network names them or not,
+    then what else it names. Raises StudyError where one lies elsewhere, is not there or ends too soon.
     """
     usual = [path.with_suffix(".data"), path.with_name(path.name + ".data"), path.with_name(path.name + "_data")]
     try:
         locations = external_locations(path)
     except OSError as error:
         raise written.refused(f"cannot be read: {error.strerror}") from None
-    for location in locations:
-        if "\0" in location or not (path.parent / location).resolve().is_relative_to(path.parent.resolve()):
-            raise written.refused("has weights outside its own folder", "weights beside the model or below", location)
+    for location, size in locations.items():
+        _check_weights(path, location, size, written)
     named = (path.parent / location for location in locations)
     return (weights for weights in dict.fromkeys([*usual, *named]) if weights.is_file())
+
+
+def _check_weights(path: Path, location: str, size: int, written: WrittenModel) -> None:
+    if "\0" in location or not (path.parent / location).resolve().is_relative_to(path.parent.resolve()):
+        raise written.refused("has weights outside its own folder", "weights beside the model or below", location)
+    weights = path.parent / location
+    if not weights.is_file():
+        allowed = f"the file that was exported with it ({weights})"
+        raise written.refused("has weights in a file that is not there", allowed, location)
+    if (there := weights.stat().st_size) < size:
+        problem = f"has weights in a file that ends too soon, after {there:,} bytes"
+        raise written.refused(problem, f"the whole file ({size:,} bytes or more)", location)
 
 
 def _light(written: WrittenModel) -> Path:

@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 _MERGE = "tag:yaml.org,2002:merge"
 _INDEX = re.compile(r"\[(\d+)\]")
-_PATH = re.compile(r"[A-Za-z_][^\s]*")
+_PATH = re.compile(r"[A-Za-z_][\w-]*([.\[].*)?", re.DOTALL)
 """What a key may be that leads into a file; options of commands (`--only`) and `line 7` of a log do not."""
 
 
@@ -43,7 +43,7 @@ def tells_lines(function: Callable[P, R]) -> Callable[P, R]:
 
 def with_line(error: StudyError) -> StudyError:
     """The same error with the line of its file that its key leads to, where there is such a line."""
-    if error.line is None and error.file is not None and error.key is not None and _PATH.match(error.key):
+    if error.line is None and error.file is not None and error.key is not None and _PATH.fullmatch(error.key):
         try:
             path = Path(error.file)
             text = path.read_text(encoding="utf-8-sig") if path.stat().st_size <= MAX_BYTES else ""

@@ -103,14 +103,22 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
     except _Refused as refused:
         raise StudyError(refused.problem, file=path, line=refused.line) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem, line = (
-            (f"{error.problem} (column {mark.column + 1})", mark.line + 1) if mark else (error.problem, None)
-        )
+        problem, line = _marked(error, text)
         raise StudyError(f"is not valid YAML: {problem}", file=path, line=line) from None
     except yaml.YAMLError as error:
         reason = getattr(error, "reason", None) or error
         raise StudyError(f"is not valid YAML: {reason}", file=path) from None
+
+
+def _marked(error: yaml.MarkedYAMLError, text: str) -> tuple[str, int | None]:
+    """What is wrong, and in which line."""
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return str(error.problem), None
+    lines = text.splitlines()
+    written = lines[mark.line] if mark.line < len(lines) else ""
+    is_tab = written[mark.column : mark.column + 1] == "\t"
+    return f"{'a tab where spaces are needed' if is_tab else error.problem} (column {mark.column + 1})", mark.line + 1
 
 
 def compose_yaml(text: str) -> yaml.MappingNode | None:

@@ -64,6 +64,27 @@ def test_what_is_no_network(tmp_path: Path) -> None:
             onnx_inputs(path)
 
 
+def test_a_file_that_ends_between_two_fields(tmp_path: Path) -> None:
+    """As a download may: what is left is a message, and no network."""
+    whole = onnx.load(str(write_tiny(tmp_path / "tiny.onnx")))
+    without_opset, without_layers = onnx.ModelProto(), onnx.ModelProto()
+    without_opset.CopyFrom(whole)
+    without_layers.CopyFrom(whole)
+    del without_opset.opset_import[:], without_layers.graph.node[:]
+    for cut in (without_opset, without_layers, onnx.ModelProto(ir_version=8, producer_name="p")):
+        (tmp_path / "cut.onnx").write_bytes(cut.SerializeToString())
+        with pytest.raises(ValueError, match="or a damaged one"):
+            onnx_inputs(tmp_path / "cut.onnx")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999])
+def test_a_file_that_is_cut_anywhere(share: float, tmp_path: Path) -> None:
+    whole = write_tiny(tmp_path / "tiny.onnx").read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(ValueError, match="or a damaged one"):
+        onnx_inputs(tmp_path / "cut.onnx")
+
+
 def test_the_importer_offers_it(tmp_path: Path) -> None:
     assert isinstance(importer_named("onnx"), HeaderReader)
     assert ONNX.inputs_of(write_tiny(tmp_path / "tiny.onnx")) == [ModelInput("x", (1, 3, 8, 8))]

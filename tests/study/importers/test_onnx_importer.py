@@ -76,9 +76,32 @@ def test_a_network_in_one_file_is_the_hash_of_that(tmp_path: Path, read: Callabl
     assert read("net.onnx").companions == ()
 
 
-def test_missing_weights_are_left_to_the_loader(tmp_path: Path, read: Callable[[str], Model]) -> None:
-    write(tmp_path / "net.onnx", [external("a", "gone.bin")])
-    assert read("net.onnx").companions == ()
+def test_weights_that_are_not_there_or_end_too_soon_are_refused(tmp_path: Path, read: Callable[[str], Model]) -> None:
+    first, second = external("a", "w.bin"), external("b", "w.bin")
+    first.external_data.add(key="length", value="16")
+    second.external_data[0].value = "1024"
+    second.external_data.add(key="length", value="16")
+    write(tmp_path / "net.onnx", [first, second])
+    with pytest.raises(
+        StudyError, match=r"has weights in a file that is not there \(got 'w\.bin'\); allowed: .*/w\.bin"
+    ):
+        read("net.onnx")
+    (tmp_path / "w.bin").write_bytes(b"x" * 1039)
+    with pytest.raises(StudyError, match=r"ends too soon, after 1,039 bytes \(got 'w\.bin'\); allowed: .*1,040 bytes"):
+        read("net.onnx")
+    (tmp_path / "w.bin").write_bytes(b"x" * 1040)
+    assert read("net.onnx").companions == (tmp_path / "w.bin",)
+
+
+@pytest.mark.parametrize("extent", [b"-1", b"x", b"9" * 40, b""])
+def test_an_extent_that_is_no_number_is_the_loaders_to_judge(
+    extent: bytes, tmp_path: Path, read: Callable[[str], Model]
+) -> None:
+    weights = external("a", "w.bin")
+    weights.external_data.add(key="length", value=extent)
+    write(tmp_path / "net.onnx", [weights])
+    (tmp_path / "w.bin").write_bytes(b"x")
+    assert read("net.onnx").companions == (tmp_path / "w.bin",)
 
 
 @pytest.mark.parametrize("location", ["../secret.bin", "/etc/hostname", "parts/../../secret.bin", "a\0b"])
@@ -124,4 +147,4 @@ def test_locations_are_found_wherever_a_tensor_can_be(tmp_path: Path) -> None:
 def test_a_file_that_is_no_message_has_no_weights_elsewhere(cut: int, tmp_path: Path) -> None:
     path = write(tmp_path / "net.onnx", [external("a", "w.bin")])
     path.write_bytes(path.read_bytes()[cut:] + b"\xff" * 5 + b"location")
-    assert external_locations(path) == []
+    assert external_locations(path) == {}
