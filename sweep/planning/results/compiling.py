@@ -37,6 +37,11 @@ class ImportResult(StageResult):
     """Whether its folder holds the output that others are compared with."""
     reference_error: str | None = None
     """Why it does not."""
+    rewriting: Mapping[str, Any] | None = seldom()
+    """Of a network that TVM's importer does not take as it is: the `steps` that apply to it, on how many random
+    `inputs` it was compared with the file's, the greatest difference of an output `max_abs_diff`, and why it was
+    `not_compared`.
+    """
     import_s: float | None = None
 
     @classmethod

@@ -14,7 +14,7 @@ __all__ = ["Outline", "OutlineNode", "outline_of"]
 _OPSET, _GRAPH, _FUNCTION = 8, 7, 25
 _DOMAIN, _VERSION = 1, 2
 _NODE = 1
-_NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 2, 4, 5, 7
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _NAME, _INT, _STRING, _TENSOR, _SUBGRAPH = 1, 3, 4, 5, 6
 _TENSOR_DIM = 1
 """Field numbers of `onnx.proto`."""
@@ -27,8 +27,9 @@ class OutlineNode:
 
     operator: str
     """With its domain in front, where it has one of its own: `com.microsoft.QGemm`."""
+    inputs: int
+    """How many have a name, as of outputs."""
     outputs: int
-    """How many have a name."""
     attributes: Mapping[str, int | str] = field(default_factory=dict)
     """Integers and texts as they are; of a tensor the number of its dimensions; of another kind 0."""
 
@@ -91,7 +92,7 @@ def _nodes(data: mmap.mmap, start: int, end: int, depth: int) -> Iterator[Outlin
 
 def _node(data: mmap.mmap, start: int, end: int, depth: int) -> Iterator[OutlineNode]:
     operator = domain = ""
-    outputs = 0
+    inputs = outputs = 0
     attributes: dict[str, int | str] = {}
     for number, kind, begin, stop in fields(data, start, end):
         if kind != BYTES:
@@ -100,6 +101,8 @@ def _node(data: mmap.mmap, start: int, end: int, depth: int) -> Iterator[Outline
             operator = _text(data, begin, stop)
         elif number == _NODE_DOMAIN:
             domain = _text(data, begin, stop)
+        elif number == _NODE_INPUT:
+            inputs += stop > begin
         elif number == _NODE_OUTPUT:
             outputs += stop > begin
         elif number == _NODE_ATTRIBUTE:
@@ -108,7 +111,7 @@ def _node(data: mmap.mmap, start: int, end: int, depth: int) -> Iterator[Outline
             for first, last in subgraphs:
                 yield from _nodes(data, first, last, depth + 1)
     prefix = "" if domain in ("", "ai.onnx") else f"{domain}."
-    yield OutlineNode(prefix + operator, outputs, attributes)
+    yield OutlineNode(prefix + operator, inputs, outputs, attributes)
 
 
 def _attribute(data: mmap.mmap, start: int, end: int) -> tuple[str, int | str, list[tuple[int, int]]]:

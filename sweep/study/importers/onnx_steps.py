@@ -6,7 +6,7 @@ some do has their names among the options of its import, so that what an earlier
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from sweep.study.importers.onnx_outline import Outline, OutlineNode, outline_of
@@ -14,6 +14,61 @@ from sweep.study.importers.onnx_outline import Outline, OutlineNode, outline_of
 __all__ = ["STEPS", "steps_of"]
 
 _SCALAR_VALUES = ("value_float", "value_int", "value_string")
+_NUMPY_BROADCASTS_SINCE, _RESIZE_SINCE = 7, 11
+_LAST_AXIS = (1 << 64) - 1
+"""-1, as the bytes of a file have it."""
+
+_CONTROL_FLOW = {"If", "Loop", "Scan"}
+_RECURRENT = {"RNN", "GRU", "LSTM", "com.microsoft.DynamicQuantizeLSTM"}
+_QUANTISED = {
+    "ConvInteger",
+    "QLinearConv",
+    "QLinearMatMul",
+    *(
+        f"com.microsoft.{name}"
+        for name in (
+            "DequantizeLinear",
+            "DynamicQuantizeMatMul",
+            "MatMulIntegerToFloat",
+            "MatMulNBits",
+            "QGemm",
+            "QLinearAdd",
+            "QLinearAveragePool",
+            "QLinearConcat",
+            "QLinearConv",
+            "QLinearGlobalAveragePool",
+            "QLinearLeakyRelu",
+            "QLinearMul",
+            "QLinearReduceMean",
+            "QLinearSigmoid",
+            "QLinearSoftmax",
+            "QLinearWhere",
+            "QuantizeLinear",
+        )
+    ),
+}
+_LACKING = {
+    "Attention",
+    "BlackmanWindow",
+    "CausalConvWithState",
+    "Celu",
+    "CenterCropPad",
+    "Col2Im",
+    "CumProd",
+    "HammingWindow",
+    "HannWindow",
+    "LinearAttention",
+    "LpNormalization",
+    "NegativeLogLikelihoodLoss",
+    "ReverseSequence",
+    "RotaryEmbedding",
+    "SequenceMap",
+    "SoftmaxCrossEntropyLoss",
+    "SwiGLU",
+    "Swish",
+    "TensorScatter",
+    "com.microsoft.QuickGelu",
+}
 
 
 def _is_scalar(node: OutlineNode) -> bool:
@@ -23,12 +78,58 @@ def _is_scalar(node: OutlineNode) -> bool:
     return node.attributes.get("value") == 0 or any(name in node.attributes for name in _SCALAR_VALUES)
 
 
+def _is_other_resize(node: OutlineNode) -> bool:
+    """Whether a resize is of a kind that TVM lacks or does otherwise."""
+    given = node.attributes
+    policy = given.get("keep_aspect_ratio_policy", "stretch")
+    if any(name in given for name in ("axes", "antialias", "exclude_outside")) or policy != "stretch":
+        return True
+    mode, transformation = given.get("mode", "nearest"), given.get("coordinate_transformation_mode", "half_pixel")
+    if mode == "nearest":
+        return (transformation, given.get("nearest_mode", "round_prefer_floor")) != ("asymmetric", "floor")
+    return mode != "linear" or transformation not in ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel")
+
+
+_OTHERWISE: dict[str, Callable[[OutlineNode], bool]] = {
+    "BatchNormalization": lambda node: bool(node.attributes.get("training_mode")),
+    "Dropout": lambda node: node.inputs > 2,
+    "IsInf": lambda node: bool(node.attributes),
+    "LayerNormalization": lambda node: node.outputs > 1,
+    "Mod": lambda node: bool(node.attributes.get("fmod")),
+    "OneHot": lambda node: True,
+    "RMSNormalization": lambda node: node.attributes.get("axis", _LAST_AXIS) != _LAST_AXIS,
+    "Resize": _is_other_resize,
+    "SpaceToDepth": lambda node: node.attributes.get("mode", "DCR") != "DCR",
+    "Tile": lambda node: True,
+}
+"""Operator -> whether TVM's importer does a node of it in another way than ONNX says."""
+
+
 def _any(applies: Callable[[OutlineNode], bool]) -> Callable[[Outline], bool]:
     return lambda outline: any(map(applies, outline.nodes))
 
 
+def _has(operators: Container[str]) -> Callable[[Outline], bool]:
+    return _any(lambda node: node.operator in operators)
+
+
+def _is_old(outline: Outline) -> bool:
+    """Whether broadcasting goes by attributes, or resizing is of an older kind."""
+    if outline.opset < _NUMPY_BROADCASTS_SINCE:
+        return True
+    return outline.opset < _RESIZE_SINCE and any(node.operator in ("Upsample", "Resize") for node in outline.nodes)
+
+
 STEPS: dict[str, Callable[[Outline], bool]] = {
     "scalars": _any(_is_scalar),
+    "functions": lambda outline: outline.has_functions,
+    "old operators": _is_old,
+    "shapes": _has({"Shape", "Size"}),
+    "control flow": _has(_CONTROL_FLOW),
+    "recurrent": _has(_RECURRENT),
+    "quantised": _has(_QUANTISED),
+    "lacking operators": _has(_LACKING),
+    "other operators": _any(lambda node: node.operator in _OTHERWISE and _OTHERWISE[node.operator](node)),
 }
 """Name -> whether the step changes what is made of a network. In this order they stand in a plan."""
 

@@ -54,6 +54,10 @@ class ImportedModel(ABC):
     operators: Mapping[str, int]
     """How often each occurs, by the format's own names."""
     params_bytes: int
+    rewriting: Mapping[str, Any] | None = None
+    """How the network of the file became this one and what a comparison of both came to, as JSON has it; None where it
+    is imported as it is.
+    """
 
     @abstractmethod
     def relax(self) -> Any:

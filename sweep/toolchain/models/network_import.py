@@ -56,6 +56,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         "formats": list(formats),
         "reference": reference_error is None,
         "reference_error": reference_error,
+        **({} if model.rewriting is None else {"rewriting": dict(model.rewriting)}),
         "import_s": time.perf_counter() - start,
     }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["drop_unused", "fold_constants", "remove_dropout", "set_nodes", "split_sums"]
+__all__ = ["drop_unused", "drop_weight_inputs", "fold_constants", "remove_dropout", "set_nodes", "split_sums"]
 
 _Array = npt.NDArray[Any]
 
@@ -72,12 +72,18 @@ def drop_unused(model: Any) -> None:
             wanted.update(_captured(node))
             kept.append(node)
     set_nodes(model, kept[::-1])
+    drop_weight_inputs(model)
     initializers = [tensor for tensor in model.graph.initializer if tensor.name in wanted]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(initializers)
+
+
+def drop_weight_inputs(model: Any) -> None:
+    """Drop the inputs that only name an initialiser: a runtime must not fold what a caller may feed."""
     names = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in names]
-    for stored, new in ((model.graph.initializer, initializers), (model.graph.input, inputs)):
-        del stored[:]
-        stored.extend(new)
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
 
 
 def _captured(node: Any) -> set[str]:

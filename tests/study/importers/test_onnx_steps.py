@@ -57,13 +57,13 @@ def test_an_outline_says_what_the_onnx_package_says(tmp_path: Path) -> None:
     assert outline is not None
     assert outline.opset == 9
     assert not outline.has_functions
-    inner = OutlineNode("Constant", 1, {"value": 0})
+    inner = OutlineNode("Constant", 0, 1, {"value": 0})
     named = {"mode": "reflect", "axis": 2**64 - 1}
     assert outline.nodes == (
         inner,
         inner,
-        OutlineNode("If", 1, {"then_branch": 0, "else_branch": 0}),
-        OutlineNode("com.microsoft.Pad", 2, named),
+        OutlineNode("If", 1, 1, {"then_branch": 0, "else_branch": 0}),
+        OutlineNode("com.microsoft.Pad", 1, 2, named),
     )
 
 

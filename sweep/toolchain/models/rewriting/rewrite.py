@@ -1,0 +1,63 @@
+"""The rewriting of a network as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from sweep.errors import ImportFailed, in_one_line
+from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
+from sweep.toolchain.models.rewriting.rules import (
+    arithmetic,
+    control_flow,
+    functions,
+    onnx_normalisation,
+    quantised,
+    recurrent,
+    resizing,
+    sequences,
+    shapes,
+    tensors,
+)
+
+__all__ = ["rewritten"]
+
+_MODULES = (
+    shapes,
+    control_flow,
+    sequences,
+    recurrent,
+    quantised,
+    functions,
+    arithmetic,
+    onnx_normalisation,
+    resizing,
+    tensors,
+)
+
+
+def rewritten(model: Any) -> Any:
+    """A network whose inputs have fixed shapes, with operators that TVM's importer knows alone where that can be.
+
+    Raises ImportFailed.
+    """
+    return Rewriter(_inlined(model), _rules()).rewritten()
+
+
+def _rules() -> Mapping[str, Sequence[Rule]]:
+    found: dict[str, list[Rule]] = {}
+    for operator, rule in chain.from_iterable(module.RULES.items() for module in _MODULES):
+        found.setdefault(operator, []).append(rule)
+    return found
+
+
+def _inlined(model: Any) -> Any:
+    if not model.functions:
+        return model
+    from onnx import inliner
+
+    try:
+        return inliner.inline_local_functions(model, convert_version=True)
+    except Exception as error:
+        raise ImportFailed(f"the functions of the network cannot be inlined: {in_one_line(error)}") from error

@@ -1,0 +1,300 @@
+"""Walks through an ONNX network once, in order, and writes it anew: constants folded, shapes known, and what a rule
+replaces replaced.
+
+What a rule writes goes the same way at once, so that one walk is enough: a shape that is computed is a number where the
+reshape that takes it is looked at, and a loop of a known count is its steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.rewriting.evaluation import evaluated
+from sweep.toolchain.models.rewriting.onnx_call import Call, call_of
+from sweep.toolchain.models.rewriting.rules.old_operators import OLDEST_OPSET, modern
+from sweep.toolchain.models.rewriting.typing_of_nodes import OutputTypes
+
+__all__ = ["Array", "Rewriter", "Rule"]
+
+Array = npt.NDArray[Any]
+Rule = Callable[["Rewriter", Call], Sequence[str] | None]
+"""What takes the place of a call: the values for its outputs in order, or None where the call stays. It writes nodes by
+`Rewriter.op`.
+"""
+
+_ONNX = ("", "ai.onnx")
+_MOST_NODES = 60_000
+_FOLDED_LIMIT_BYTES = 256_000_000
+_SHOWN_TO_INFERENCE = 4096
+"""Elements of a constant, up to which it may decide a shape."""
+
+
+class Rewriter:
+    """A network that is being written anew."""
+
+    def __init__(self, model: Any, rules: Mapping[str, Sequence[Rule]]) -> None:
+        """model: its inputs have fixed shapes. rules: by operator."""
+        from onnx import helper
+
+        self._model, self._rules = model, rules
+        self.source_opset = max((int(o.version) for o in model.opset_import if o.domain in _ONNX), default=1)
+        self.opset = max(self.source_opset, OLDEST_OPSET)
+        self._opsets = [helper.make_opsetid("", self.opset)]
+        self._opsets += [o for o in model.opset_import if o.domain not in _ONNX]
+        self._ir_version = max(int(model.ir_version), 8)
+        self._infer = OutputTypes(self._opsets, self._ir_version)
+        self._nodes: list[Any] = []
+        self._made: set[str] = set()
+        self._types: dict[str, Any] = {}
+        self._constants: dict[str, Array | Any] = {}
+        self._alias: dict[str, str] = {}
+        self.sequences: dict[str, tuple[str, ...]] = {}
+        """Sequences of tensors, which are known by their elements."""
+        self._taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
+        self._count = 0
+        self._outputs = {output.name for output in model.graph.output}
+        self._final: dict[str, str] = {}
+
+    # -- what is known of values ---------------------------------------------------------------------------------------
+
+    def constant(self, name: str) -> Array | None:
+        """A value that no input changes."""
+        from onnx import numpy_helper
+
+        stored = self._constants.get(self.resolved(name))
+        if stored is None or isinstance(stored, np.ndarray):
+            return stored
+        array: Array = numpy_helper.to_array(stored)
+        return array
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """None where it is not known, or not whole."""
+        return self._infer.shape(self._type(name))
+
+    def element(self, name: str) -> int:
+        """The kind of a tensor's elements, as the onnx package numbers it; 0 where it is not known."""
+        known = self._type(name)
+        return int(known.tensor_type.elem_type) if known is not None else 0
+
+    def dtype(self, name: str) -> np.dtype[Any]:
+        """Of a tensor. Raises ImportFailed where it is not known."""
+        from onnx import helper
+
+        element = self.element(name)
+        if not element:
+            raise ImportFailed(f"the type of {name} is not known")
+        dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(element))
+        return dtype
+
+    def type_bytes(self, name: str) -> bytes:
+        """A type as a message; an empty one where it is not known."""
+        known = self._type(name)
+        return b"" if known is None else bytes(known.SerializeToString())
+
+    def rank(self, name: str) -> int | None:
+        """None where it is not known."""
+        shape = self.shape(name)
+        return None if shape is None else len(shape)
+
+    def resolved(self, name: str) -> str:
+        """The value that a name stands for."""
+        while name in self._alias:
+            name = self._alias[name]
+        return name
+
+    def _type(self, name: str) -> Any:
+        return self._types.get(self.resolved(name))
+
+    # -- writing -------------------------------------------------------------------------------------------------------
+
+    def new_name(self, base: str) -> str:
+        """One that nothing has."""
+        while True:
+            self._count += 1
+            name = f"{base}__{self._count}"
+            if name not in self._taken:
+                self._taken.add(name)
+                return name
+
+    def keep(self, array: Any, dtype: Any = None) -> str:
+        """The name of a constant."""
+        name = self.new_name("constant")
+        self._set_constant(name, np.array(array, dtype=dtype, order="C"))
+        return name
+
+    def op(self, operator: str, *inputs: str | Array, **attributes: Any) -> str:
+        """The first output of an operator. Arrays among the inputs become constants."""
+        return self.ops(operator, 1, *inputs, **attributes)[0]
+
+    def ops(self, operator: str, outputs: int, *inputs: str | Array, **attributes: Any) -> list[str]:
+        """The outputs of an operator."""
+        names = [value if isinstance(value, str) else self.keep(value) for value in inputs]
+        made = [self.new_name(operator.rpartition(".")[2].lower()) for _ in range(outputs)]
+        self.apply(Call(operator, names, made, {k: v for k, v in attributes.items() if v is not None}))
+        return [self.resolved(name) for name in made]
+
+    def reduced(self, operator: str, value: str, axes: Sequence[int]) -> str:
+        """A reduction that keeps its dimensions; axes became an input in opset 18."""
+        if self.opset >= 18:
+            return self.op(operator, value, np.array(axes, np.int64), keepdims=1)
+        return self.op(operator, value, axes=list(axes), keepdims=1)
+
+    def inline(
+        self,
+        nodes: Iterable[Any],
+        names: Mapping[str, str],
+        attributes: Mapping[str, Any] | None = None,
+        initializers: Iterable[Any] = (),
+    ) -> dict[str, str]:
+        """Write the nodes of a body with names of its own; returns the names that its values have outside.
+
+        names: of what it is given. attributes: of the function of ONNX that it is the body of; None for a subgraph of
+        the file.
+        """
+        opset = self.source_opset if attributes is None else 0
+        known = dict(names)
+        for tensor in initializers:
+            known[tensor.name] = self.new_name(tensor.name)
+            self._set_constant(known[tensor.name], tensor)
+        for node in nodes:
+            for output in node.output:
+                if output:
+                    known[output] = self.new_name(output)
+            self.apply(call_of(node, known, attributes, opset))
+        return {old: self.resolved(new) for old, new in known.items()}
+
+    def apply(self, call: Call) -> None:
+        """Write a call, or what takes its place."""
+        call = replace(call, inputs=[self.resolved(name) for name in call.inputs])
+        if 0 < call.opset < OLDEST_OPSET and "." not in call.operator:
+            upgraded = modern(self, call)
+            if not isinstance(upgraded, Call):
+                self._take(call, upgraded)
+                return
+            call = replace(upgraded, opset=0)
+        for rule in self._rules.get(call.operator, ()):
+            made = rule(self, call)
+            if made is not None:
+                self._take(call, made)
+                return
+        if not self._folds(call):
+            self._emit(call)
+
+    def _take(self, call: Call, made: Sequence[str]) -> None:
+        for name, value in zip(call.outputs, made, strict=False):
+            if name and value and name != value:
+                self._alias[name] = self.resolved(value)
+                if value in self.sequences:
+                    self.sequences[name] = self.sequences[value]
+
+    def _folds(self, call: Call) -> bool:
+        arrays = {name: self.constant(name) for name in call.inputs if name}
+        if any(array is None for array in arrays.values()):
+            return False
+        node = self._node(call)
+        results = evaluated(node, arrays, self._opsets, self._inferred(node))
+        if results is None or sum(array.nbytes for array in results.values()) > _FOLDED_LIMIT_BYTES:
+            return False
+        for name, array in results.items():
+            self._set_constant(name, array)
+        return True
+
+    def _emit(self, call: Call) -> None:
+        if len(self._nodes) >= _MOST_NODES:
+            raise ImportFailed(f"the network has more than {_MOST_NODES:,} nodes once its loops are unrolled")
+        node = self._node(call)
+        self._nodes.append(node)
+        self._made.update(node.output)
+        self._types.update(self._inferred(node))
+
+    def _node(self, call: Call) -> Any:
+        from onnx import helper
+
+        domain, _, operator = call.operator.rpartition(".")
+        return helper.make_node(
+            operator, call.inputs, call.outputs, call.name or None, domain=domain, **call.attributes
+        )
+
+    def _inferred(self, node: Any) -> dict[str, Any]:
+        from onnx import numpy_helper
+
+        values: dict[str, Any] = {}
+        for name in filter(None, node.input):
+            array = self._constants.get(name)
+            if isinstance(array, np.ndarray):
+                if array.size <= _SHOWN_TO_INFERENCE:
+                    values[name] = numpy_helper.from_array(array, name)
+            elif array is not None and np.prod(array.dims) <= _SHOWN_TO_INFERENCE:
+                values[name] = array
+        return self._infer.of(node, self._types, values)
+
+    def _set_constant(self, name: str, stored: Any) -> None:
+        from onnx import helper
+
+        self._constants[name] = stored
+        if isinstance(stored, np.ndarray):
+            element, shape = helper.np_dtype_to_tensor_dtype(stored.dtype), stored.shape
+        else:
+            element, shape = stored.data_type, tuple(stored.dims)
+        self._types[name] = helper.make_tensor_type_proto(element, shape)
+
+    # -- the whole -----------------------------------------------------------------------------------------------------
+
+    def rewritten(self) -> Any:
+        """The network written anew. Raises ImportFailed."""
+        graph = self._model.graph
+        for tensor in graph.initializer:
+            self._set_constant(tensor.name, tensor)
+        weights = set(self._constants)
+        inputs = [value for value in graph.input if value.name not in weights]
+        self._taken.update(weights, (value.name for value in inputs))
+        for value in inputs:
+            self._types[value.name] = value.type
+        for node in graph.node:
+            self.apply(call_of(node, {}, opset=self.source_opset))
+        for output in graph.output:
+            self._give_out(output.name)
+        return self._assembled(inputs)
+
+    def _give_out(self, name: str) -> None:
+        if name in self.sequences:
+            raise ImportFailed(f"output {name} is a sequence; a compiled network gives tensors")
+        source = self.resolved(name)
+        if source == name:
+            return
+        del self._alias[name]
+        if (constant := self._constants.get(source)) is not None:
+            self._set_constant(name, self.constant(source) if not isinstance(constant, np.ndarray) else constant)
+        elif source in self._made and source not in self._outputs and source not in self._final:
+            self._final[source] = name
+            self._types[name] = self._types[source]
+        else:
+            self._emit(Call("Identity", [self._final.get(source, source)], [name]))
+
+    def _assembled(self, inputs: Sequence[Any]) -> Any:
+        from onnx import helper, numpy_helper
+
+        wanted = {output.name for output in self._model.graph.output}
+        nodes = []
+        for node in reversed(self._nodes):
+            for names in (node.input, node.output):
+                names[:] = [self._final.get(name, name) for name in names]
+            if wanted.intersection(node.output):
+                wanted.update(node.input)
+                nodes.append(node)
+        weights = []
+        for name, stored in self._constants.items():
+            if name in wanted:
+                weights.append(numpy_helper.from_array(stored, name) if isinstance(stored, np.ndarray) else stored)
+        outputs = []
+        for output in self._model.graph.output:
+            known = self._types.get(output.name)
+            outputs.append(helper.make_value_info(output.name, known if known is not None else output.type))
+        graph = helper.make_graph(nodes[::-1], self._model.graph.name or "network", inputs, outputs, weights)
+        return helper.make_model(graph, opset_imports=self._opsets, ir_version=self._ir_version)

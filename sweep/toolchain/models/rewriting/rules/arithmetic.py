@@ -1,0 +1,171 @@
+"""Arithmetic that TVM's importer lacks, or does in another way than ONNX says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sweep.toolchain.models.rewriting.onnx_call import Call
+    from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
+
+__all__ = ["RULES"]
+
+
+def _power(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """The exponent's type may be another than the base's, which is the result's."""
+    base, exponent = (network.element(call.input(index)) for index in (0, 1))
+    if not base or not exponent or base == exponent:
+        return None
+    one, other = network.dtype(call.input(0)), network.dtype(call.input(1))
+    if one.kind == "f":
+        cast = network.op("Cast", call.input(1), to=base)
+        return [network.op("Pow", call.input(0), cast)]
+    floats = 11 if other.kind != "f" or other.itemsize > 4 else 1
+    operands = [network.op("Cast", call.input(index), to=floats) for index in (0, 1)]
+    return [network.op("Cast", network.op("Pow", *operands), to=base)]
+
+
+def _is_infinite(network: Rewriter, call: Call) -> Sequence[str] | None:
+    positive, negative = call.get("detect_positive", 1), call.get("detect_negative", 1)
+    if positive and negative:
+        return None
+    value, zero = call.input(0), np.zeros((), network.dtype(call.input(0)))
+    if not positive and not negative:
+        return [network.keep(np.zeros(network.shape(value) or (), bool))]
+    sign = network.op("Greater" if positive else "Less", value, zero)
+    return [network.op("And", network.op("IsInf", value), sign)]
+
+
+def _cumulative_product(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Of each slice along the axis with those before it."""
+    axis, shape = network.constant(call.input(1)), network.shape(call.input(0))
+    if axis is None or shape is None:
+        return None
+    at = int(axis.reshape(-1)[0]) % len(shape)
+    order = list(range(shape[at]))
+    if call.get("reverse", 0):
+        order.reverse()
+    rows = [network.op("Gather", call.input(0), np.array([index]), axis=at) for index in order]
+    results: list[str] = []
+    for number, row in enumerate(rows):
+        if call.get("exclusive", 0):
+            row_shape = tuple(1 if index == at else size for index, size in enumerate(shape))
+            first = network.keep(np.ones(row_shape, network.dtype(row)))
+            results.append(network.op("Mul", results[-1], rows[number - 1]) if number else first)
+        else:
+            results.append(network.op("Mul", results[-1], row) if number else row)
+    if call.get("reverse", 0):
+        results.reverse()
+    return [results[0] if len(results) == 1 else network.op("Concat", *results, axis=at)]
+
+
+def _one_hot(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """By a comparison with each class; the result has the type of the values."""
+    depth, shape = network.constant(call.input(1)), network.shape(call.input(0))
+    if depth is None or shape is None:
+        return None
+    count, kind = int(depth.reshape(-1)[0]), network.dtype(call.input(0))
+    axis = call.get("axis", -1) % (len(shape) + 1)
+    indices = network.op("Cast", call.input(0), to=7) if kind.kind != "i" or kind.itemsize < 4 else call.input(0)
+    kind = network.dtype(indices)
+    negative = network.op("Less", indices, np.zeros((), kind))
+    indices = network.op("Where", negative, network.op("Add", indices, np.array(count, kind)), indices)
+    classes = np.arange(count, dtype=kind).reshape([count if index == axis else 1 for index in range(len(shape) + 1)])
+    hit = network.op("Equal", network.op("Unsqueeze", indices, np.array([axis])), classes)
+    off, on = (network.op("Reshape", _item(network, call.input(2), at), np.zeros(0, np.int64)) for at in (0, 1))
+    return [network.op("Where", hit, on, off)]
+
+
+def _item(network: Rewriter, value: str, at: int) -> str:
+    return network.op("Slice", value, np.array([at]), np.array([at + 1]), np.array([0]))
+
+
+def _remainder(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """As C's fmod has it: with the sign of the dividend."""
+    if not call.get("fmod", 0) or network.dtype(call.input(0)).kind != "f":
+        return None
+    one, other = call.input(0), call.input(1)
+    size = network.op("Abs", network.op("Div", one, other))
+    whole = network.op("Mul", network.op("Sign", network.op("Div", one, other)), network.op("Floor", size))
+    return [network.op("Sub", one, network.op("Mul", whole, other))]
+
+
+def _first_of_one(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Of a single operand: itself."""
+    return [call.input(0)] if len(call.inputs) == 1 else None
+
+
+def _in_pairs(operator: str) -> Rule:
+    """Sum, Max and Min of many as a chain of two at a time, which fuse."""
+
+    def rule(network: Rewriter, call: Call) -> Sequence[str] | None:
+        if len(call.inputs) == 2 and operator != "Add":
+            return None
+        total = call.inputs[0]
+        for value in call.inputs[1:]:
+            total = network.op(operator, total, value)
+        return [total]
+
+    return rule
+
+
+def _quick_gelu(network: Rewriter, call: Call) -> Sequence[str] | None:
+    data = call.input(0)
+    alpha = np.array(call.get("alpha", 1.702), network.dtype(data))
+    return [network.op("Mul", data, network.op("Sigmoid", network.op("Mul", data, alpha)))]
+
+
+def _lp_normalised(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """LpNormalization: zero where the norm is."""
+    axis, order = call.get("axis", -1), call.get("p", 2)
+    data = call.input(0)
+    operator = "ReduceL1" if order == 1 else "ReduceL2"
+    norm = network.reduced(operator, data, [axis])
+    kind = network.dtype(data)
+    empty = network.op("Equal", norm, np.zeros((), kind))
+    return [network.op("Div", data, network.op("Where", empty, np.ones((), kind), norm))]
+
+
+def _determinant(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Of small matrices, by their first row."""
+    shape = network.shape(call.input(0))
+    if shape is None or shape[-1] > _LARGEST_DETERMINANT:
+        return None
+    rank = len(shape)
+
+    def item(row: int, column: int) -> str:
+        at = network.op("Gather", call.input(0), np.array(row), axis=rank - 2)
+        return network.op("Gather", at, np.array(column), axis=rank - 2)
+
+    def of(row: int, columns: Sequence[int]) -> str:
+        if len(columns) == 1:
+            return item(row, columns[0])
+        total = ""
+        for number, column in enumerate(columns):
+            rest = of(row + 1, [other for other in columns if other != column])
+            term = network.op("Mul", item(row, column), rest)
+            total = term if not total else network.op("Sub" if number % 2 else "Add", total, term)
+        return total
+
+    return [of(0, list(range(shape[-1])))]
+
+
+_LARGEST_DETERMINANT = 4
+
+RULES: dict[str, Rule] = {
+    "Pow": _power,
+    "IsInf": _is_infinite,
+    "CumProd": _cumulative_product,
+    "OneHot": _one_hot,
+    "Mod": _remainder,
+    "Sum": _in_pairs("Add"),
+    "Max": _in_pairs("Max"),
+    "Min": _in_pairs("Min"),
+    "Mean": _first_of_one,
+    "LpNormalization": _lp_normalised,
+    "Det": _determinant,
+    "com.microsoft.QuickGelu": _quick_gelu,
+}

@@ -1,0 +1,281 @@
+"""Operators on integers as operators on floats between a dequantisation and a quantisation (QOperator to QDQ), and
+products of integers as products of floats that hold every one of their sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sweep.toolchain.models.rewriting.onnx_call import Call
+    from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
+
+__all__ = ["RULES", "dynamic_product"]
+
+_MICROSOFT = "com.microsoft"
+_FLOAT, _INT32, _DOUBLE = 1, 6, 11
+_EXACT_IN_FLOAT = 2**24
+_ZERO = np.zeros((), np.float32)
+
+
+def _real(network: Rewriter, call: Call, first: int, axis: int | None = None) -> str:
+    """The real numbers of a quantised value: three inputs of a call, from `first` on."""
+    value, scale, zero = (call.input(first + index) for index in range(3))
+    return _dequantised(network, value, scale, zero, axis)
+
+
+def _dequantised(network: Rewriter, value: str, scale: str, zero: str, axis: int | None = None) -> str:
+    scale, zero = _parameters(network, scale, zero)
+    many = network.rank(scale) == 1
+    return network.op("DequantizeLinear", value, scale, *([zero] if zero else []), axis=axis if many else None)
+
+
+def _quantised(network: Rewriter, value: str, scale: str, zero: str) -> list[str]:
+    scale, zero = _parameters(network, scale, zero)
+    return [network.op("QuantizeLinear", value, scale, *([zero] if zero else []))]
+
+
+def _parameters(network: Rewriter, scale: str, zero: str) -> tuple[str, str]:
+    """One element may be written with a dimension, which these operators do not take."""
+    flat = np.zeros(0, np.int64)
+    return tuple(  # type: ignore[return-value]
+        network.op("Reshape", name, flat) if name and network.shape(name) == (1,) else name for name in (scale, zero)
+    )
+
+
+def _convolution(network: Rewriter, call: Call) -> Sequence[str]:
+    """QLinearConv."""
+    data, kernel = _real(network, call, 0), _real(network, call, 3, axis=0)
+    operands = [data, kernel]
+    if call.input(8):
+        scale = network.op("Mul", *_parameters(network, call.input(1), call.input(4)))
+        bias = network.op("Mul", network.op("Cast", call.input(8), to=_FLOAT), scale)
+        operands.append(bias)
+    return _quantised(network, network.op("Conv", *operands, **call.attributes), call.input(6), call.input(7))
+
+
+def _product(network: Rewriter, call: Call) -> Sequence[str]:
+    """QLinearMatMul."""
+    rank = network.rank(call.input(3)) or 2
+    product = network.op("MatMul", _real(network, call, 0), _real(network, call, 3, axis=rank - 1))
+    return _quantised(network, product, call.input(6), call.input(7))
+
+
+def _gemm(network: Rewriter, call: Call) -> Sequence[str]:
+    """QGemm; without a scale of its output it gives real numbers."""
+    transposed = call.get("transB", 0)
+    operands = [_real(network, call, 0), _real(network, call, 3, axis=0 if transposed else 1)]
+    alpha = call.get("alpha", 1.0)
+    if call.input(6):
+        scale = network.op("Mul", call.input(1), call.input(4))
+        bias = network.op("Mul", network.op("Cast", call.input(6), to=_FLOAT), scale)
+        operands.append(network.op("Mul", bias, np.array(alpha, np.float32)) if alpha != 1.0 else bias)
+    result = network.op("Gemm", *operands, alpha=alpha, transA=call.get("transA", 0), transB=transposed)
+    return _quantised(network, result, call.input(7), call.input(8)) if call.input(7) else [result]
+
+
+def _pair(operator: str) -> Rule:
+    """QLinearAdd, QLinearMul."""
+
+    def rule(network: Rewriter, call: Call) -> Sequence[str]:
+        result = network.op(operator, _real(network, call, 0), _real(network, call, 3))
+        return _quantised(network, result, call.input(6), call.input(7))
+
+    return rule
+
+
+def _single(apply: Callable[[Rewriter, Call, str], str]) -> Rule:
+    """One that takes x, its scale and zero point, and those of its output."""
+
+    def rule(network: Rewriter, call: Call) -> Sequence[str]:
+        result = apply(network, call, _real(network, call, 0))
+        return _quantised(network, result, call.input(3), call.input(4))
+
+    return rule
+
+
+def _pool(network: Rewriter, call: Call, data: str) -> str:
+    last = call.get("channels_last", 0)
+    rank = network.rank(data) or 4
+    if last:
+        data = network.op("Transpose", data, perm=[0, rank - 1, *range(1, rank - 1)])
+    kept = {name: value for name, value in call.attributes.items() if name != "channels_last"}
+    result = network.op("AveragePool" if kept else "GlobalAveragePool", data, **kept)
+    return network.op("Transpose", result, perm=[0, *range(2, rank), 1]) if last else result
+
+
+def _softmax(network: Rewriter, call: Call) -> Sequence[str]:
+    """QLinearSoftmax: x, its scale and zero point, those of its output."""
+    result = network.op("Softmax", _real(network, call, 0), axis=call.get("axis", -1))
+    return _quantised(network, result, call.input(3), call.input(4))
+
+
+def _reduce_mean(network: Rewriter, call: Call, data: str) -> str:
+    axes = call.get("axes")
+    rank = network.rank(data) or 1
+    over = [axis % rank for axis in axes] if axes else list(range(rank))
+    keeps = call.get("keepdims", 1)
+    if network.opset >= 18:
+        return network.op("ReduceMean", data, np.array(over), keepdims=keeps)
+    return network.op("ReduceMean", data, axes=over, keepdims=keeps)
+
+
+def _concatenated(network: Rewriter, call: Call) -> Sequence[str]:
+    """QLinearConcat: the output's parameters come first."""
+    parts = [_real(network, call, index) for index in range(2, len(call.inputs), 3)]
+    return _quantised(network, network.op("Concat", *parts, axis=call.get("axis")), call.input(0), call.input(1))
+
+
+def _where(network: Rewriter, call: Call) -> Sequence[str]:
+    """QLinearWhere: the condition comes first."""
+    chosen = network.op("Where", call.input(0), _real(network, call, 1), _real(network, call, 4))
+    return _quantised(network, chosen, call.input(7), call.input(8))
+
+
+def _to_onnx(operator: str) -> Rule:
+    """An operator of com.microsoft that ONNX has under the same name."""
+    return lambda network, call: [network.op(operator, *call.inputs, **call.attributes)]
+
+
+# -- integers in, integers out ----------------------------------------------------------------------------------------
+
+
+def _centred(network: Rewriter, value: str, zero: str, element: int, column: bool = False) -> str:
+    """An integer value less its zero point, as floats of a kind."""
+    floats = network.op("Cast", value, to=element)
+    known = network.constant(zero) if zero else np.zeros(())
+    if known is not None and not np.any(known):
+        return floats
+    offset = network.op("Cast", zero, to=element)
+    shape = network.shape(offset) or ()
+    if shape == (1,):
+        offset = network.op("Reshape", offset, np.zeros(0, np.int64))
+    elif column:
+        offset = network.op("Reshape", offset, np.array([*shape, 1]) if shape else np.zeros(0, np.int64))
+    return network.op("Sub", floats, offset)
+
+
+def _kind_for(network: Rewriter, weights: str, zero: str, terms: int) -> int:
+    """Of floats that hold every sum of so many products exactly."""
+    known, offset = network.constant(weights), network.constant(zero) if zero else np.zeros((), np.int64)
+    largest = 255
+    if known is not None and offset is not None and known.size:
+        largest = int(np.abs(known.astype(np.int64)).max()) + int(np.abs(offset.astype(np.int64)).max())
+    return _FLOAT if 255 * largest * terms < _EXACT_IN_FLOAT else _DOUBLE
+
+
+def _integer_convolution(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """ConvInteger."""
+    shape = network.shape(call.input(1))
+    if shape is None:
+        return None
+    element = _kind_for(network, call.input(1), call.input(3), int(np.prod(shape[1:])))
+    data = _centred(network, call.input(0), call.input(2), element)
+    kernel = _centred(network, call.input(1), call.input(3), element)
+    if call.input(3) and network.rank(call.input(3)) == 1 and network.shape(call.input(3)) != (1,):
+        floats = network.op("Cast", call.input(1), to=element)
+        offset = network.op("Cast", call.input(3), to=element)
+        column = network.op("Reshape", offset, np.array([-1, *[1] * (len(shape) - 1)]))
+        kernel = network.op("Sub", floats, column)
+    return [network.op("Cast", network.op("Conv", data, kernel, **call.attributes), to=_INT32)]
+
+
+def _exact_product(network: Rewriter, one: str, other: str, zero: str, other_zero: str) -> list[str] | None:
+    shape = network.shape(other)
+    if shape is None:
+        return None
+    terms = shape[-2] if len(shape) > 1 else shape[0]
+    element = _kind_for(network, other, other_zero, terms)
+    left = _centred(network, one, zero, element, column=True)
+    right = _centred(network, other, other_zero, element)
+    return [network.op("Cast", network.op("MatMul", left, right), to=_INT32)]
+
+
+def _product_to_float(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """MatMulIntegerToFloat: A, B, their scales, their zero points, a bias."""
+    sums = _exact_product(network, call.input(0), call.input(1), call.input(4), call.input(5))
+    if sums is None:
+        return None
+    scale = network.op("Mul", call.input(2), call.input(3))
+    result = network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), scale)
+    return [network.op("Add", result, call.input(6)) if call.input(6) else result]
+
+
+def _dynamic_product(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """DynamicQuantizeMatMul: A, B, B's scale and zero point, a bias."""
+    data, scale, zero = network.ops("DynamicQuantizeLinear", 3, call.input(0))
+    sums = _exact_product(network, data, call.input(1), zero, call.input(3))
+    if sums is None:
+        return None
+    result = network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), network.op("Mul", scale, call.input(2)))
+    return [network.op("Add", result, call.input(4)) if call.input(4) else result]
+
+
+def dynamic_product(network: Rewriter, data: str, weights: str, scale: str, zero: str) -> str:
+    """Of real numbers with integer weights: they are quantised over the range that they have, as ONNX Runtime does."""
+    quantised, data_scale, data_zero = network.ops("DynamicQuantizeLinear", 3, data)
+    sums = _exact_product(network, quantised, weights, data_zero, zero)
+    assert sums is not None
+    return network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), network.op("Mul", data_scale, scale))
+
+
+def _by_blocks(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """MatMulNBits: weights of a few bits, packed along their inputs in blocks, each with a scale."""
+    packed, scales = network.constant(call.input(1)), network.constant(call.input(2))
+    zeros = network.constant(call.input(3)) if call.input(3) else None
+    if packed is None or scales is None or (call.input(3) and zeros is None) or call.input(4):
+        return None
+    bits, block = int(call.get("bits", 4)), int(call.get("block_size"))
+    columns, rows = int(call.get("N")), int(call.get("K"))
+    if bits not in (2, 4, 8):
+        return None
+    values = _unpacked(packed.reshape(columns, -1), bits)
+    blocks = -(-rows // block)
+    values = values[:, : blocks * block].reshape(columns, blocks, block).astype(np.float32)
+    offsets: Any = float(2 ** (bits - 1))
+    if zeros is not None:
+        if zeros.dtype == np.uint8:
+            zeros = _unpacked(zeros.reshape(columns, -1), bits)[:, :blocks]
+        offsets = zeros.reshape(columns, blocks, 1).astype(np.float32)
+    weights = (values - offsets) * scales.reshape(columns, blocks, 1).astype(np.float32)
+    weights = weights.reshape(columns, -1)[:, :rows].T
+    result = network.op("MatMul", call.input(0), np.ascontiguousarray(weights, network.dtype(call.input(0))))
+    return [network.op("Add", result, call.input(5)) if call.input(5) else result]
+
+
+def _unpacked(packed: Any, bits: int) -> Any:
+    """Integers of some bits, the lowest of each byte first."""
+    parts = [(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
+    return np.stack(parts, axis=-1).reshape(packed.shape[0], -1)
+
+
+RULES: dict[str, Rule] = {
+    "QLinearConv": _convolution,
+    "QLinearMatMul": _product,
+    "ConvInteger": _integer_convolution,
+    **{
+        f"{_MICROSOFT}.{name}": rule
+        for name, rule in {
+            "QLinearConv": _convolution,
+            "QGemm": _gemm,
+            "QLinearAdd": _pair("Add"),
+            "QLinearMul": _pair("Mul"),
+            "QLinearConcat": _concatenated,
+            "QLinearWhere": _where,
+            "QLinearGlobalAveragePool": _single(_pool),
+            "QLinearAveragePool": _single(_pool),
+            "QLinearLeakyRelu": _single(lambda n, c, data: n.op("LeakyRelu", data, alpha=c.get("alpha", 0.01))),
+            "QLinearSigmoid": _single(lambda n, c, data: n.op("Sigmoid", data)),
+            "QLinearReduceMean": _single(_reduce_mean),
+            "QLinearSoftmax": _softmax,
+            "QuantizeLinear": _to_onnx("QuantizeLinear"),
+            "DequantizeLinear": _to_onnx("DequantizeLinear"),
+            "MatMulIntegerToFloat": _product_to_float,
+            "DynamicQuantizeMatMul": _dynamic_product,
+            "MatMulNBits": _by_blocks,
+        }.items()
+    },
+}

@@ -1,0 +1,119 @@
+"""`Resize` in the forms that TVM's importer lacks or does otherwise: along each axis a product with a matrix, or a
+selection, whose numbers onnx's reference evaluator gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sweep.toolchain.models.rewriting.onnx_call import Call
+    from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
+
+__all__ = ["RULES"]
+
+_INT64 = 7
+
+
+def _resize(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Of fixed sizes."""
+    shape = network.shape(call.input(0))
+    scales = network.constant(call.input(2)) if call.input(2) else None
+    sizes = network.constant(call.input(3)) if call.input(3) else None
+    if shape is None or (scales is None or not scales.size) == (sizes is None):
+        return None
+    if _is_known(call, len(shape), scales, sizes):
+        return None
+    mode, transformation = call.get("mode", "nearest"), call.get("coordinate_transformation_mode", "half_pixel")
+    if transformation == "tf_crop_and_resize":
+        return None
+    axes = [axis % len(shape) for axis in call.get("axes") or range(len(shape))]
+    targets, factors = _targets(shape, axes, scales, sizes, call.get("keep_aspect_ratio_policy", "stretch"))
+    value, kept = call.input(0), _attributes(call)
+    for axis in axes:
+        if targets[axis] == shape[axis] and factors[axis] == 1.0:
+            continue
+        value = _along(network, value, axis, (shape[axis], targets[axis], factors[axis]), kept, mode)
+    return [value]
+
+
+def _is_known(call: Call, rank: int, scales: Any, sizes: Any) -> bool:
+    """Whether TVM's importer does it as ONNX says."""
+    if call.get("axes") or call.get("antialias", 0) or call.get("exclude_outside", 0) or rank not in (3, 4, 5):
+        return False
+    if call.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+        return False
+    given = scales if sizes is None else sizes
+    if given is not None and len(given) != rank:
+        return False
+    mode, nearest = call.get("mode", "nearest"), call.get("nearest_mode", "round_prefer_floor")
+    transformation = call.get("coordinate_transformation_mode", "half_pixel")
+    if mode == "nearest":
+        return bool(transformation == "asymmetric" and nearest == "floor")
+    known = ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel")
+    return bool(mode == "linear" and transformation in known)
+
+
+def _attributes(call: Call) -> dict[str, Any]:
+    """Those that decide the numbers along an axis."""
+    names = ("mode", "coordinate_transformation_mode", "nearest_mode", "cubic_coeff_a", "exclude_outside", "antialias")
+    return {name: call.attributes[name] for name in names if name in call.attributes}
+
+
+def _targets(
+    shape: Sequence[int], axes: Sequence[int], scales: Any, sizes: Any, policy: str
+) -> tuple[dict[int, int], dict[int, float]]:
+    """The size and the factor of each axis."""
+    if sizes is None:
+        factors = {axis: float(scales[number]) for number, axis in enumerate(axes)}
+        return {axis: int(np.floor(np.float32(shape[axis]) * np.float32(factors[axis]))) for axis in axes}, factors
+    targets = {axis: int(sizes[number]) for number, axis in enumerate(axes)}
+    factors = {axis: targets[axis] / shape[axis] for axis in axes}
+    if policy != "stretch":
+        one = (min if policy == "not_larger" else max)(factors.values())
+        targets = {axis: int(np.floor(one * shape[axis] + 0.5)) for axis in axes}
+        factors = dict.fromkeys(axes, one)
+    return targets, factors
+
+
+def _along(
+    network: Rewriter, value: str, axis: int, sizes: tuple[int, int, float], attributes: dict[str, Any], mode: str
+) -> str:
+    matrix = _matrix(sizes, attributes)
+    if mode == "nearest":
+        return network.op("Gather", value, matrix.argmax(axis=0).astype(np.int64), axis=axis)
+    rank, element = network.rank(value) or 1, network.element(value)
+    kind = network.dtype(value)
+    floats = value if kind.kind == "f" else network.op("Cast", value, to=1)
+    order = [other for other in range(rank) if other != axis] + [axis]
+    turned = network.op("Transpose", floats, perm=order) if axis != rank - 1 else floats
+    product = network.op("MatMul", turned, matrix.astype(network.dtype(floats)))
+    result = product if axis == rank - 1 else network.op("Transpose", product, perm=list(np.argsort(order)))
+    return result if kind.kind == "f" else network.op("Cast", network.op("Round", result), to=element)
+
+
+def _matrix(sizes: tuple[int, int, float], attributes: dict[str, Any]) -> Any:
+    """[from, to]: what each input along an axis adds to each output."""
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    length, target, factor = sizes
+    node = helper.make_node("Resize", ["x", "", "scales"], ["y"], **attributes)
+    graph = helper.make_graph(
+        [node],
+        "along",
+        [helper.make_tensor_value_info("x", 1, [length]), helper.make_tensor_value_info("scales", 1, [1])],
+        [helper.make_tensor_value_info("y", 1, None)],
+    )
+    evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)]))
+    scale = np.array([factor], np.float32)
+    if int(np.floor(np.float32(length) * scale[0])) != target:
+        scale = np.array([np.nextafter(np.float32((target + 0.5) / length), np.float32(0))], np.float32)
+    rows = [evaluator.run(None, {"x": row, "scales": scale})[0] for row in np.eye(length, dtype=np.float32)]
+    return np.stack(rows)
+
+
+RULES: dict[str, Rule] = {"Resize": _resize}

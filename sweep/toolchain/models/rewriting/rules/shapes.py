@@ -1,0 +1,67 @@
+"""Shapes that are computed in a network, as the constants that they are once its inputs have fixed shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sweep.toolchain.models.rewriting.onnx_call import Call
+    from sweep.toolchain.models.rewriting.rewriter import Rewriter
+
+__all__ = ["RULES"]
+
+
+def _shape(network: Rewriter, call: Call) -> Sequence[str] | None:
+    shape = network.shape(call.input(0))
+    if shape is None:
+        return None
+    return [network.keep(shape[slice(call.get("start", 0), call.get("end"))], np.int64)]
+
+
+def _size(network: Rewriter, call: Call) -> Sequence[str] | None:
+    shape = network.shape(call.input(0))
+    return None if shape is None else [network.keep(np.prod(shape, dtype=np.int64), np.int64)]
+
+
+def _as_it_is(network: Rewriter, call: Call) -> Sequence[str] | None:
+    return [call.input(0)]
+
+
+def _dropout(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """At inference it does nothing, and its mask is true everywhere."""
+    training = bool(call.input(2))
+    if training:
+        given = network.constant(call.input(2))
+        training = given is None or bool(given.reshape(-1)[0])
+        ratio = network.constant(call.input(1)) if call.input(1) else np.array(0.5)
+        training = training and not (ratio is not None and float(ratio.reshape(-1)[0]) == 0.0)
+    if training:
+        return None
+    shape = network.shape(call.input(0))
+    if not call.output(1):
+        return [call.input(0)]
+    if shape is None:
+        return None
+    kind = bool if network.opset >= 10 else network.dtype(call.input(0))
+    return [call.input(0), network.keep(np.ones(shape, kind))]
+
+
+def _expand(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Nothing, where it is to the same shape."""
+    wanted, shape = network.constant(call.input(1)), network.shape(call.input(0))
+    if wanted is None or shape is None:
+        return None
+    given = tuple(int(size) for size in wanted)
+    return [call.input(0)] if np.broadcast_shapes(given, shape) == shape else None
+
+
+RULES = {
+    "Shape": _shape,
+    "Size": _size,
+    "Identity": _as_it_is,
+    "Dropout": _dropout,
+    "Expand": _expand,
+}

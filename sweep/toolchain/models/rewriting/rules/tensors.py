@@ -1,0 +1,122 @@
+"""Moves of tensors that TVM's importer lacks, or does otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sweep.toolchain.models.rewriting.onnx_call import Call
+    from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
+
+__all__ = ["RULES"]
+
+
+def _reverse_sequence(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Of each element of the batch its first steps backwards."""
+    shape, lengths = network.shape(call.input(0)), network.constant(call.input(1))
+    if shape is None:
+        return None
+    batch, time = call.get("batch_axis", 1), call.get("time_axis", 0)
+    steps = np.arange(shape[time])
+    if lengths is not None:
+        order = np.where(steps < lengths[:, None], lengths[:, None] - 1 - steps, steps)
+        order = order if batch < time else order.T
+        order = order.reshape([size if axis in (batch, time) else 1 for axis, size in enumerate(shape)])
+        indices: str | np.ndarray = np.broadcast_to(order, shape).copy()
+    else:
+        row = network.op("Unsqueeze", call.input(1), np.array([1]))
+        back = network.op("Sub", network.op("Sub", row, np.array(1)), steps[None])
+        found = network.op("Where", network.op("Less", steps[None], row), back, steps[None])
+        turned = found if batch < time else network.op("Transpose", found, perm=[1, 0])
+        sizes = [size if axis in (batch, time) else 1 for axis, size in enumerate(shape)]
+        indices = network.op("Expand", network.op("Reshape", turned, np.array(sizes)), np.array(shape))
+    return [network.op("GatherElements", call.input(0), indices, axis=time)]
+
+
+def _space_to_depth(network: Rewriter, call: Call) -> Sequence[str] | None:
+    shape, size = network.shape(call.input(0)), call.get("blocksize")
+    if call.get("mode", "DCR") == "DCR" or shape is None:
+        return None
+    count, channels, height, width = shape
+    blocks = network.op(
+        "Reshape", call.input(0), np.array([count, channels, height // size, size, width // size, size])
+    )
+    turned = network.op("Transpose", blocks, perm=[0, 1, 3, 5, 2, 4])
+    return [network.op("Reshape", turned, np.array([count, channels * size * size, height // size, width // size]))]
+
+
+def _image_from_columns(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Col2Im: each element of the blocks is added where it lies, by a scatter of a constant place."""
+    shape = network.shape(call.input(0))
+    image, block = (network.constant(call.input(index)) for index in (1, 2))
+    if shape is None or image is None or block is None:
+        return None
+    dims = len(image)
+    dilations, strides = call.get("dilations") or [1] * dims, call.get("strides") or [1] * dims
+    pads = call.get("pads") or [0] * (2 * dims)
+    padded = [int(image[axis]) + pads[axis] + pads[dims + axis] for axis in range(dims)]
+    counts = [
+        (padded[axis] - dilations[axis] * (int(block[axis]) - 1) - 1) // strides[axis] + 1 for axis in range(dims)
+    ]
+    count, channels = shape[0], shape[1] // int(np.prod(block))
+    places = np.array(
+        [
+            [
+                np.ravel_multi_index(
+                    [o * s + i * d for o, s, i, d in zip(at, strides, inner, dilations, strict=True)], padded
+                )
+                for at in product(*map(range, counts))
+            ]
+            for inner in product(*(range(int(size)) for size in block))
+        ]
+    ).reshape(-1)
+    columns = network.op("Reshape", call.input(0), np.array([count * channels, places.size]))
+    # A matrix of ones and zeros adds up what falls on one place
+    spread = np.zeros((places.size, int(np.prod(padded))), network.dtype(columns))
+    spread[np.arange(places.size), places] = 1
+    total = network.op("MatMul", columns, spread)
+    whole = network.op("Reshape", total, np.array([count, channels, *padded]))
+    starts, ends = np.array(pads[:dims]), np.array([pads[axis] + int(image[axis]) for axis in range(dims)])
+    return [network.op("Slice", whole, starts, ends, np.arange(2, 2 + dims))]
+
+
+def _tensor_scatter(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """TensorScatter: an update of a cache along an axis, from a place of each element of the batch on."""
+    shape, new = network.shape(call.input(0)), network.shape(call.input(1))
+    if shape is None or new is None:
+        return None
+    axis = call.get("axis", -2) % len(shape)
+    start = call.input(2) or network.keep(np.zeros(shape[0], np.int64))
+    column = network.op("Reshape", start, np.array([shape[0], *[1] * (len(shape) - 1)]))
+    steps = np.arange(new[axis]).reshape([new[axis] if other == axis else 1 for other in range(len(shape))])
+    places = network.op("Add", column, steps)
+    if call.get("mode", "linear") == "circular":
+        places = network.op("Mod", places, np.array(shape[axis]))
+    indices = network.op("Expand", places, np.array(new))
+    return [network.op("ScatterElements", call.input(0), indices, call.input(1), axis=axis)]
+
+
+def _tile(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """As concatenations: TVM's own repeats wrongly where several axes are repeated."""
+    repeats, shape = network.constant(call.input(1)), network.shape(call.input(0))
+    if repeats is None or shape is None or sum(int(count) != 1 for count in repeats) < 2:
+        return None
+    value = call.input(0)
+    for axis, count in enumerate(int(count) for count in repeats):
+        if count != 1:
+            once = np.array([count if other == axis else 1 for other in range(len(shape))])
+            value = network.op("Tile", value, once)
+    return [value]
+
+
+RULES: dict[str, Rule] = {
+    "ReverseSequence": _reverse_sequence,
+    "SpaceToDepth": _space_to_depth,
+    "Col2Im": _image_from_columns,
+    "TensorScatter": _tensor_scatter,
+    "Tile": _tile,
+}

@@ -1,0 +1,45 @@
+"""The types of a node's outputs, by the onnx package's own inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["OutputTypes"]
+
+_LIKE_FIRST = ("BiasGelu", "FastGelu", "Gelu", "QuickGelu", "SkipLayerNormalization")
+"""Operators of com.microsoft whose first output is as their first input."""
+
+
+class OutputTypes:
+    """Knows the versions of the operators of one network."""
+
+    def __init__(self, opsets: Sequence[Any], ir_version: int) -> None:
+        self._opsets, self._ir_version = list(opsets), ir_version
+        self._versions = {opset.domain: int(opset.version) for opset in opsets}
+
+    def of(self, node: Any, types: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+        """By the output's name, for those that can be told. values: of constant inputs, as tensors."""
+        from onnx import defs, shape_inference
+
+        if node.domain == "com.microsoft" and node.op_type in _LIKE_FIRST:
+            first = types.get(node.input[0])
+            return {} if first is None else {node.output[0]: first}
+        known = {name: types[name] for name in node.input if name in types}
+        try:
+            schema = defs.get_schema(node.op_type, self._versions.get(node.domain, 1), node.domain)
+            return dict(
+                shape_inference.infer_node_outputs(
+                    schema, node, known, dict(values), opset_imports=self._opsets, ir_version=self._ir_version
+                )
+            )
+        except Exception:  # noqa: BLE001  (the inference of the whole network, at the end, says what contradicts what)
+            return {}
+
+    @staticmethod
+    def shape(known: Any) -> tuple[int, ...] | None:
+        """Of a type; None where it is not whole."""
+        if known is None or not known.HasField("tensor_type") or not known.tensor_type.HasField("shape"):
+            return None
+        dims = known.tensor_type.shape.dim
+        return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None

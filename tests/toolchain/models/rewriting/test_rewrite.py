@@ -1,0 +1,382 @@
+"""Each rule of the rewriting of ONNX networks: the operator is gone, and the outputs are the file's in ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.loader import TensorType
+from sweep.toolchain.models.rewriting.against_original import compared
+from sweep.toolchain.models.rewriting.rewrite import rewritten
+
+node = helper.make_node
+FLOAT, INT64, BOOL, UINT8, INT32 = 1, 7, 9, 2, 6
+RANDOM = np.random.default_rng(7)
+
+
+def value(name: str, shape: Sequence[int] | None, kind: int = FLOAT) -> Any:
+    return helper.make_tensor_value_info(name, kind, shape)
+
+
+def weights(*shape: int) -> Any:
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def network(
+    nodes: Sequence[Any],
+    inputs: Mapping[str, tuple[Sequence[int], int]],
+    outputs: Sequence[tuple[str, int]],
+    stored: Mapping[str, Any] | None = None,
+    opset: int = 17,
+    functions: Sequence[Any] = (),
+) -> Any:
+    tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in (stored or {}).items()]
+    given = [value(name, shape, kind) for name, (shape, kind) in inputs.items()]
+    graph = helper.make_graph(nodes, "g", given, [value(name, None, kind) for name, kind in outputs], tensors)
+    for output in graph.output:
+        output.type.tensor_type.ClearField("shape")
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("own", 1)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8, functions=list(functions))
+
+
+def operators(model: Any) -> set[str]:
+    return {made.op_type for made in model.graph.node}
+
+
+def same(model: Any) -> Any:
+    """The rewritten network, which gave the same on three random inputs."""
+    made = rewritten(model)
+    onnx.checker.check_model(made, full_check=True)
+    types = [
+        TensorType(
+            v.name,
+            [d.dim_value for d in v.type.tensor_type.shape.dim],
+            str(np.dtype(helper.tensor_dtype_to_np_dtype(v.type.tensor_type.elem_type))),
+        )
+        for v in model.graph.input
+    ]
+    comparison = compared(model, made, types, seed=0)
+    assert (comparison.inputs, comparison.not_compared) == (3, None)
+    return made
+
+
+def gone(operator: str, model: Any) -> None:
+    assert operator in operators(model) or any(a.HasField("g") for n in model.graph.node for a in n.attribute)
+    assert operator not in operators(same(model))
+
+
+# -- recurrent ---------------------------------------------------------------------------------------------------------
+
+GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
+STATES = {"RNN": 2, "GRU": 2, "LSTM": 3}
+
+
+def recurrent(operator: str, *, lengths: Any = None, states: bool = False, biases: bool = True, **more: Any) -> Any:
+    steps, batch, size, units, directions = 4, 3, 5, 2, 2 if more.get("direction") == "bidirectional" else 1
+    gates, layout = GATES[operator], more.get("layout", 0)
+    stored = {"w": weights(directions, gates * units, size), "r": weights(directions, gates * units, units)}
+    names = ["x", "w", "r", "b" if biases else "", "n" if lengths is not None else ""]
+    if biases:
+        stored["b"] = weights(directions, 2 * gates * units)
+    if lengths is not None:
+        stored["n"] = np.array(lengths, np.int32)
+    if states:
+        shape = (batch, directions, units) if layout else (directions, batch, units)
+        stored["h"] = weights(*shape)
+        names.append("h")
+        if operator == "LSTM":
+            stored |= {"c": weights(*shape), "p": weights(directions, 3 * units)}
+            names += ["c", "p"]
+    outputs = ["y", "last", "cells"][: STATES[operator]]
+    made = node(operator, names, outputs, hidden_size=units, **more)
+    shape = (batch, steps, size) if layout else (steps, batch, size)
+    return network([made], {"x": (shape, FLOAT)}, [(name, FLOAT) for name in outputs], stored)
+
+
+RECURRENT: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "no bias": {"biases": False},
+    "reverse": {"direction": "reverse"},
+    "both ways, with states": {"direction": "bidirectional", "states": True},
+    "own lengths": {"lengths": [4, 2, 3], "direction": "bidirectional", "states": True},
+    "equal lengths": {"lengths": [4, 4, 4]},
+    "clip": {"clip": 0.4},
+}
+
+
+@pytest.mark.parametrize("operator", list(GATES))
+@pytest.mark.parametrize("options", RECURRENT.values(), ids=list(RECURRENT))
+def test_recurrent_layers(operator: str, options: dict[str, Any]) -> None:
+    gone(operator, recurrent(operator, **options))
+
+
+def test_recurrent_activations_and_forms() -> None:
+    gone("RNN", recurrent("RNN", activations=["Affine"], activation_alpha=[0.5], activation_beta=[0.1]))
+    gone("RNN", recurrent("RNN", activations=["LeakyRelu", "Relu"], activation_alpha=[0.3], direction="bidirectional"))
+    gone("GRU", recurrent("GRU", linear_before_reset=1, states=True))
+    gone("LSTM", recurrent("LSTM", activations=["HardSigmoid", "Softsign", "ScaledTanh"], activation_alpha=[0.3, 1.2],
+                           activation_beta=[0.4, 0.7]))  # fmt: skip
+    gone("LSTM", recurrent("LSTM", input_forget=1))
+
+
+# -- control flow ------------------------------------------------------------------------------------------------------
+
+
+def branches(condition: Sequence[Any], **stored: Any) -> Any:
+    """y is x doubled, or less what is outside."""
+    then = helper.make_graph([node("Add", ["k", "k"], ["t"])], "then", [], [value("t", [2, 3])])
+    other = helper.make_graph([node("Sub", ["k", "s"], ["e"])], "else", [], [value("e", [2, 3])])
+    nodes = [
+        node("Identity", ["x"], ["k"]),
+        *condition,
+        node("If", ["c"], ["y"], then_branch=then, else_branch=other),
+    ]
+    return network(nodes, {"x": ([2, 3], FLOAT), "s": ([2, 3], FLOAT)}, [("y", FLOAT)], stored)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_branch_on_a_constant_is_the_branch(chosen: bool) -> None:
+    assert operators(same(branches([], c=np.array(chosen)))) == {"Add" if chosen else "Sub"}
+
+
+def test_a_branch_on_data_is_both_and_a_choice() -> None:
+    """The branches take the output of an Identity from outside, which goes."""
+    condition = [
+        node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        node("Greater", ["sum", "zero"], ["c"]),
+    ]
+    assert "Where" in operators(same(branches(condition, zero=np.float32(0))))
+
+
+def test_branches_of_different_shapes_are_refused_by_name() -> None:
+    then = helper.make_graph([node("Concat", ["x", "x"], ["t"], axis=0)], "then", [], [value("t", [4, 3])])
+    other = helper.make_graph([node("Neg", ["x"], ["e"])], "else", [], [value("e", [2, 3])])
+    fork = node("If", ["c"], ["y"], then_branch=then, else_branch=other, name="fork")
+    with pytest.raises(ImportFailed, match=r"If \(node fork\): its branches give different shapes"):
+        rewritten(network([fork], {"x": ([2, 3], FLOAT), "c": ([], BOOL)}, [("y", FLOAT)]))
+
+
+def loop(trips: int | None, more: Sequence[Any] = (), keeps: str = "going") -> Any:
+    """x times two at each step; each step's value is kept."""
+    body = helper.make_graph(
+        [node("Add", ["v", "v"], ["w"]), node("Identity", ["w"], ["kept"]), node("Identity", ["go"], ["going"]), *more],
+        "body",
+        [value("i", [], INT64), value("go", [], BOOL), value("v", [2, 3])],
+        [value(keeps, [], BOOL), value("w", [2, 3]), value("kept", [2, 3])],
+    )
+    stored = {"true": np.array(True), **({} if trips is None else {"n": np.array(trips)})}
+    made = node("Loop", ["" if trips is None else "n", "true", "x"], ["y", "all"], body=body, name="around")
+    return network([made], {"x": ([2, 3], FLOAT)}, [("y", FLOAT), ("all", FLOAT)], stored)
+
+
+def test_a_loop_of_a_known_count_is_its_steps() -> None:
+    assert operators(same(loop(3))) == {"Add", "Unsqueeze", "Concat"}
+
+
+def test_a_loop_that_counts_itself_is_its_steps() -> None:
+    stop = [node("Constant", [], ["four"], value_int=4), node("Less", ["i", "four"], ["on"])]
+    assert operators(same(loop(None, stop, "on"))) == {"Add", "Unsqueeze", "Concat"}
+
+
+def test_a_loop_that_data_end_is_refused_by_name() -> None:
+    total = [node("ReduceMax", ["w"], ["top"], keepdims=0), node("Less", ["top", "big"], ["on"])]
+    model = loop(None, [*total], "on")
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(9), "big"))
+    with pytest.raises(ImportFailed, match=r"Loop \(node around\): how often it runs depends on data"):
+        rewritten(model)
+
+
+def test_a_scan_is_its_steps() -> None:
+    body = helper.make_graph(
+        [node("Add", ["s", "row"], ["t"]), node("Identity", ["t"], ["out"])],
+        "body",
+        [value("s", [3]), value("row", [3])],
+        [value("t", [3]), value("out", [3])],
+    )
+    made = node("Scan", ["s0", "x"], ["end", "all"], body=body, num_scan_inputs=1, scan_input_directions=[1],
+                scan_output_axes=[1])  # fmt: skip
+    model = network([made], {"x": ([4, 3], FLOAT)}, [("end", FLOAT), ("all", FLOAT)], {"s0": weights(3)})
+    gone("Scan", model)
+
+
+# -- shapes ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_computed_from_shapes_is_folded() -> None:
+    """Position ids, a scale by a root of a size, a reshape to what is left: nothing of it is computed when it runs."""
+    nodes = [
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "one"], ["length"]),
+        node("Range", ["zero", "length", "one"], ["positions"]),
+        node("Gather", ["table", "positions"], ["embedded"]),
+        node("Cast", ["length"], ["real"], to=FLOAT),
+        node("Sqrt", ["real"], ["root"]),
+        node("Div", ["x", "root"], ["scaled"]),
+        node("Add", ["scaled", "embedded"], ["sum"]),
+        node("Size", ["x"], ["size"]),
+        node("Unsqueeze", ["size", "first"], ["flat"]),
+        node("Reshape", ["sum", "flat"], ["y"]),
+    ]
+    stored = {"zero": np.array(0), "one": np.array(1), "first": np.array([0]), "table": weights(9, 3)}
+    model = network(nodes, {"x": ([2, 4, 3], FLOAT)}, [("y", FLOAT), ("shape", INT64)], stored)
+    made = same(model)
+    assert operators(made) == {"Div", "Add", "Reshape"}
+    assert numpy_helper.to_array(next(t for t in made.graph.initializer if t.name == "shape")).tolist() == [2, 4, 3]
+
+
+def test_sequences_inside_are_their_elements() -> None:
+    nodes = [
+        node("SplitToSequence", ["x"], ["rows"], axis=0, keepdims=0),
+        node("SequenceAt", ["rows", "one"], ["second"]),
+        node("SequenceInsert", ["rows", "second"], ["more"]),
+        node("ConcatFromSequence", ["more"], ["y"], axis=0, new_axis=1),
+    ]
+    made = same(network(nodes, {"x": ([3, 2], FLOAT)}, [("y", FLOAT)], {"one": np.array(1)}))
+    assert not any("Sequence" in operator for operator in operators(made))
+
+
+def test_a_sequence_as_output_is_refused_by_name() -> None:
+    with pytest.raises(ImportFailed, match="output y is a sequence"):
+        rewritten(network([node("SequenceConstruct", ["x"], ["y"])], {"x": ([3], FLOAT)}, [("y", FLOAT)]))
+
+
+def test_the_mask_of_a_dropout_is_true() -> None:
+    nodes = [node("Dropout", ["x"], ["y", "mask"])]
+    assert operators(same(network(nodes, {"x": ([3], FLOAT)}, [("y", FLOAT), ("mask", BOOL)]))) == {"Identity"}
+
+
+# -- functions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_function_of_the_file_is_its_nodes() -> None:
+    twice = helper.make_function(
+        "own", "Twice", ["a"], ["b"], [node("Relu", ["a"], ["r"]), node("Add", ["r", "a"], ["b"])],
+        [helper.make_opsetid("", 17)],
+    )  # fmt: skip
+    nodes = [node("Twice", ["x"], ["h"], domain="own"), node("Twice", ["h"], ["y"], domain="own")]
+    made = same(network(nodes, {"x": ([3], FLOAT)}, [("y", FLOAT)], functions=[twice]))
+    assert [n.op_type for n in made.graph.node] == ["Relu", "Add"] * 2
+
+
+def attention() -> Any:
+    made = node("Attention", ["q", "k", "v"], ["y"], is_causal=1)
+    shape = ([1, 2, 4, 8], FLOAT)
+    return network([made], {"q": shape, "k": shape, "v": shape}, [("y", FLOAT)], opset=23)
+
+
+def loss() -> Any:
+    made = node("SoftmaxCrossEntropyLoss", ["x", "labels", "w"], ["y"], reduction="mean")
+    stored = {"labels": np.array([0, 2, 4]), "w": np.abs(weights(5))}
+    return network([made], {"x": ([3, 5], FLOAT)}, [("y", FLOAT)], stored)
+
+
+def single(operator: str, shape: Sequence[int], opset: int = 17, kind: int = FLOAT, **attributes: Any) -> Any:
+    return network([node(operator, ["x"], ["y"], **attributes)], {"x": (shape, kind)}, [("y", kind)], opset=opset)
+
+
+def with_stored(operator: str, shape: Sequence[int], *arrays: Any, opset: int = 17, **attributes: Any) -> Any:
+    stored = {f"s{number}": array for number, array in enumerate(arrays) if array is not None}
+    names = ["x", *("" if array is None else f"s{number}" for number, array in enumerate(arrays))]
+    made = node(operator, names, ["y"], **attributes)
+    return network([made], {"x": (shape, FLOAT)}, [("y", FLOAT)], stored, opset)
+
+
+OPERATORS: dict[str, Callable[[], Any]] = {
+    "Attention": attention,
+    "SoftmaxCrossEntropyLoss": loss,
+    "Celu": lambda: single("Celu", [3, 4], alpha=0.7),
+    "Swish": lambda: single("Swish", [3, 4], 24),
+    "LpNormalization": lambda: single("LpNormalization", [3, 4], axis=0, p=1),
+    "Det": lambda: single("Det", [2, 3, 3]),
+    "CenterCropPad": lambda: with_stored("CenterCropPad", [5, 6], np.array([3, 8]), opset=18),
+    "ReverseSequence": lambda: with_stored("ReverseSequence", [4, 3], np.array([1, 4, 2]), batch_axis=1, time_axis=0),
+    "Col2Im": lambda: with_stored("Col2Im", [1, 5, 5], np.array([5, 5]), np.array([1, 5]), opset=18, pads=[0, 0, 0, 0]),
+    "SpaceToDepth": lambda: single("DepthToSpace", [1, 8, 2, 3], blocksize=2, mode="CRD"),
+}
+
+
+@pytest.mark.parametrize("operator", [name for name in OPERATORS if name != "SpaceToDepth"])
+def test_operators_that_are_made_of_others(operator: str) -> None:
+    gone(operator, OPERATORS[operator]())
+
+
+def test_old_broadcasting_keeps_its_axis() -> None:
+    """Numpy's would fit too, and give another answer."""
+    made = node("Add", ["x", "b"], ["y"], broadcast=1, axis=1)
+    model = network([made], {"x": ([1, 4, 4, 4], FLOAT)}, [("y", FLOAT)], {"b": np.arange(4, dtype=np.float32)}, 6)
+    [array] = numpy_run(rewritten(model), np.zeros((1, 4, 4, 4), np.float32))
+    np.testing.assert_array_equal(array[0, :, 2, 3], np.arange(4))
+
+
+def numpy_run(model: Any, x: Any) -> Any:
+    from sweep.toolchain.models.expected_output import run_onnxruntime
+
+    return run_onnxruntime(model.SerializeToString(), {"x": x})
+
+
+# -- quantised ---------------------------------------------------------------------------------------------------------
+
+
+def quantised(operator: str, names: Sequence[str], **attributes: Any) -> Any:
+    """A quantised operator between a quantisation and a dequantisation."""
+    stored = {
+        "xs": np.float32(0.047), "xz": np.uint8(120), "ys": np.float32(0.213), "yz": np.uint8(100),
+        "w": RANDOM.integers(-50, 50, (4, 3, 3, 3)).astype(np.int8), "ws": np.full(4, 0.01, np.float32),
+        "wz": np.zeros(4, np.int8), "b": np.arange(4, dtype=np.int32) * 100,
+        "m": RANDOM.integers(0, 255, (6, 5)).astype(np.uint8), "ms": np.float32(0.02), "mz": np.uint8(130),
+    }  # fmt: skip
+    nodes = [
+        node("QuantizeLinear", ["x", "xs", "xz"], ["q"]),
+        node(operator, names, ["r"], **attributes),
+        node("DequantizeLinear", ["r", "ys", "yz"], ["y"]),
+    ]
+    return network(nodes, {"x": ([1, 3, 6, 6], FLOAT)}, [("y", FLOAT), ("r", UINT8)], stored)
+
+
+X, Y = ["q", "xs", "xz"], ["ys", "yz"]
+
+
+def test_quantised_operators_become_real_ones_between_a_dequantisation_and_a_quantisation() -> None:
+    gone("QLinearConv", quantised("QLinearConv", [*X, "w", "ws", "wz", *Y, "b"], pads=[1, 1, 1, 1]))
+    gone("QLinearMatMul", quantised("QLinearMatMul", [*X, "m", "ms", "mz", *Y]))
+    gone("QLinearAdd", quantised("QLinearAdd", [*X, *X, *Y], domain="com.microsoft"))
+    gone("QLinearMul", quantised("QLinearMul", [*X, *X, *Y], domain="com.microsoft"))
+    gone("QLinearSigmoid", quantised("QLinearSigmoid", [*X, *Y], domain="com.microsoft"))
+    gone("QLinearLeakyRelu", quantised("QLinearLeakyRelu", [*X, *Y], domain="com.microsoft", alpha=0.2))
+    gone("QLinearGlobalAveragePool", quantised("QLinearGlobalAveragePool", [*X, *Y], domain="com.microsoft"))
+    gone("QLinearAveragePool", quantised("QLinearAveragePool", [*X, *Y], domain="com.microsoft", kernel_shape=[2, 2]))
+    gone("QLinearConcat", quantised("QLinearConcat", [*Y, *X, *X], domain="com.microsoft", axis=1))
+
+
+def test_an_integer_convolution_is_exact() -> None:
+    stored = {"w": RANDOM.integers(0, 255, (4, 64, 3, 3)).astype(np.uint8), "xz": np.uint8(3), "wz": np.uint8(7)}
+    made = node("ConvInteger", ["x", "w", "xz", "wz"], ["y"])
+    model = network([made], {"x": ([1, 64, 5, 5], UINT8)}, [("y", INT32)], stored)
+    gone("ConvInteger", model)
+    assert compared(model, rewritten(model), [TensorType("x", [1, 64, 5, 5], "uint8")], 0).max_abs_diff == 0
+
+
+# -- never another network ---------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_differs_is_refused() -> None:
+    one = network([node("Relu", ["x"], ["y"])], {"x": ([4], FLOAT)}, [("y", FLOAT)])
+    types = [TensorType("x", [4], "float32")]
+    for other, words in (
+        (node("Neg", ["x"], ["y"]), "differs by up to"),
+        (node("Cast", ["x"], ["y"], to=11), "float64"),
+    ):
+        with pytest.raises(ImportFailed, match=f"another one than that of the file: output y .*{words}"):
+            compared(one, network([other], {"x": ([4], FLOAT)}, [("y", TensorProto.FLOAT)]), types, 0)
+
+
+def test_a_random_operator_stays() -> None:
+    made = rewritten(network([node("RandomNormal", [], ["r"], shape=[3]), node("Add", ["x", "r"], ["y"])],
+                             {"x": ([3], FLOAT)}, [("y", FLOAT)]))  # fmt: skip
+    assert "RandomNormal" in operators(made)
