@@ -20,6 +20,7 @@ from sweep.toolchain.models.rewriting.rules import (
     shapes,
     tensors,
 )
+from sweep.toolchain.models.rewriting.rules.old_operators import modern
 
 __all__ = ["rewritten"]
 
@@ -42,7 +43,7 @@ def rewritten(model: Any) -> Any:
 
     Raises ImportFailed.
     """
-    return Rewriter(_inlined(model), _rules()).rewritten()
+    return Rewriter(_inlined(model), _rules(), modern).rewritten()
 
 
 def _rules() -> Mapping[str, Sequence[Rule]]:

@@ -12,104 +12,53 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sweep.errors import ImportFailed
 from sweep.toolchain.models.rewriting.evaluation import evaluated
+from sweep.toolchain.models.rewriting.known_values import Array, KnownValues
 from sweep.toolchain.models.rewriting.onnx_call import Call, call_of
-from sweep.toolchain.models.rewriting.rules.old_operators import OLDEST_OPSET, modern
 from sweep.toolchain.models.rewriting.typing_of_nodes import OutputTypes
 
-__all__ = ["Array", "Rewriter", "Rule"]
+__all__ = ["OLDEST_OPSET", "Rewriter", "Rule", "Upgrade"]
 
-Array = npt.NDArray[Any]
 Rule = Callable[["Rewriter", Call], Sequence[str] | None]
 """What takes the place of a call: the values for its outputs in order, or None where the call stays. It writes nodes by
 `Rewriter.op`.
 """
 
+Upgrade = Callable[["Rewriter", Call], Call | Sequence[str]]
+"""A call of an opset before the oldest that is written, as one of that, or the values that its outputs are."""
+
+OLDEST_OPSET = 13
+"""That is written: axes are inputs from there on, and broadcasting is numpy's."""
+
 _ONNX = ("", "ai.onnx")
 _MOST_NODES = 60_000
 _FOLDED_LIMIT_BYTES = 256_000_000
-_SHOWN_TO_INFERENCE = 4096
-"""Elements of a constant, up to which it may decide a shape."""
 
 
-class Rewriter:
+class Rewriter(KnownValues):
     """A network that is being written anew."""
 
-    def __init__(self, model: Any, rules: Mapping[str, Sequence[Rule]]) -> None:
+    def __init__(self, model: Any, rules: Mapping[str, Sequence[Rule]], upgrade: Upgrade) -> None:
         """model: its inputs have fixed shapes. rules: by operator."""
         from onnx import helper
 
-        self._model, self._rules = model, rules
+        self._model, self._rules, self._upgrade = model, rules, upgrade
         self.source_opset = max((int(o.version) for o in model.opset_import if o.domain in _ONNX), default=1)
         self.opset = max(self.source_opset, OLDEST_OPSET)
         self._opsets = [helper.make_opsetid("", self.opset)]
         self._opsets += [o for o in model.opset_import if o.domain not in _ONNX]
         self._ir_version = max(int(model.ir_version), 8)
-        self._infer = OutputTypes(self._opsets, self._ir_version)
+        super().__init__(OutputTypes(self._opsets, self._ir_version))
         self._nodes: list[Any] = []
         self._made: set[str] = set()
-        self._types: dict[str, Any] = {}
-        self._constants: dict[str, Array | Any] = {}
-        self._alias: dict[str, str] = {}
         self.sequences: dict[str, tuple[str, ...]] = {}
         """Sequences of tensors, which are known by their elements."""
         self._taken = {name for node in model.graph.node for name in (*node.input, *node.output)}
         self._count = 0
         self._outputs = {output.name for output in model.graph.output}
         self._final: dict[str, str] = {}
-
-    # -- what is known of values ---------------------------------------------------------------------------------------
-
-    def constant(self, name: str) -> Array | None:
-        """A value that no input changes."""
-        from onnx import numpy_helper
-
-        stored = self._constants.get(self.resolved(name))
-        if stored is None or isinstance(stored, np.ndarray):
-            return stored
-        array: Array = numpy_helper.to_array(stored)
-        return array
-
-    def shape(self, name: str) -> tuple[int, ...] | None:
-        """None where it is not known, or not whole."""
-        return self._infer.shape(self._type(name))
-
-    def element(self, name: str) -> int:
-        """The kind of a tensor's elements, as the onnx package numbers it; 0 where it is not known."""
-        known = self._type(name)
-        return int(known.tensor_type.elem_type) if known is not None else 0
-
-    def dtype(self, name: str) -> np.dtype[Any]:
-        """Of a tensor. Raises ImportFailed where it is not known."""
-        from onnx import helper
-
-        element = self.element(name)
-        if not element:
-            raise ImportFailed(f"the type of {name} is not known")
-        dtype: np.dtype[Any] = np.dtype(helper.tensor_dtype_to_np_dtype(element))
-        return dtype
-
-    def type_bytes(self, name: str) -> bytes:
-        """A type as a message; an empty one where it is not known."""
-        known = self._type(name)
-        return b"" if known is None else bytes(known.SerializeToString())
-
-    def rank(self, name: str) -> int | None:
-        """None where it is not known."""
-        shape = self.shape(name)
-        return None if shape is None else len(shape)
-
-    def resolved(self, name: str) -> str:
-        """The value that a name stands for."""
-        while name in self._alias:
-            name = self._alias[name]
-        return name
-
-    def _type(self, name: str) -> Any:
-        return self._types.get(self.resolved(name))
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -173,7 +122,7 @@ class Rewriter:
         """Write a call, or what takes its place."""
         call = replace(call, inputs=[self.resolved(name) for name in call.inputs])
         if 0 < call.opset < OLDEST_OPSET and "." not in call.operator:
-            upgraded = modern(self, call)
+            upgraded = self._upgrade(self, call)
             if not isinstance(upgraded, Call):
                 self._take(call, upgraded)
                 return
@@ -221,29 +170,6 @@ class Rewriter:
             operator, call.inputs, call.outputs, call.name or None, domain=domain, **call.attributes
         )
 
-    def _inferred(self, node: Any) -> dict[str, Any]:
-        from onnx import numpy_helper
-
-        values: dict[str, Any] = {}
-        for name in filter(None, node.input):
-            array = self._constants.get(name)
-            if isinstance(array, np.ndarray):
-                if array.size <= _SHOWN_TO_INFERENCE:
-                    values[name] = numpy_helper.from_array(array, name)
-            elif array is not None and np.prod(array.dims) <= _SHOWN_TO_INFERENCE:
-                values[name] = array
-        return self._infer.of(node, self._types, values)
-
-    def _set_constant(self, name: str, stored: Any) -> None:
-        from onnx import helper
-
-        self._constants[name] = stored
-        if isinstance(stored, np.ndarray):
-            element, shape = helper.np_dtype_to_tensor_dtype(stored.dtype), stored.shape
-        else:
-            element, shape = stored.data_type, tuple(stored.dims)
-        self._types[name] = helper.make_tensor_type_proto(element, shape)
-
     # -- the whole -----------------------------------------------------------------------------------------------------
 
     def rewritten(self) -> Any:
@@ -273,7 +199,8 @@ class Rewriter:
             self._set_constant(name, self.constant(source) if not isinstance(constant, np.ndarray) else constant)
         elif source in self._made and source not in self._outputs and source not in self._final:
             self._final[source] = name
-            self._types[name] = self._types[source]
+            if source in self._types:
+                self._types[name] = self._types[source]
         else:
             self._emit(Call("Identity", [self._final.get(source, source)], [name]))
 
@@ -286,7 +213,7 @@ class Rewriter:
             for names in (node.input, node.output):
                 names[:] = [self._final.get(name, name) for name in names]
             if wanted.intersection(node.output):
-                wanted.update(node.input)
+                wanted.update(filter(None, node.input))
                 nodes.append(node)
         weights = []
         for name, stored in self._constants.items():

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter
 
-__all__ = ["OLDEST_OPSET", "modern"]
-
-OLDEST_OPSET = 13
+__all__ = ["modern"]
 
 _Upgrade = Callable[["Rewriter", "Call"], "Call | Sequence[str]"]
 
