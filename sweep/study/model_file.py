@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sweep.errors import StudyError
@@ -27,6 +28,10 @@ def read_model(written: str | ModelForm, file: Path, key: str) -> Model:
     model, declared = find_model(written, file, key)
     if declared is not None:
         check_inputs(declared, model.inputs, WrittenModel(model.source, file, key))
+        own = {one.name: one.shape for one in declared}
+        # What the file says anyway is no other network, so it is not part of the ids
+        given = {name: shape for name, shape in model.inputs.items() if shape != own[name]}
+        return replace(model, inputs=given)
     return model
 
 

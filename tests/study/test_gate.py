@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 
+from sweep.planning.planner import make_plan
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_study
 from sweep.study.spec import Budget, Measure, Study
@@ -238,3 +240,23 @@ print([name for name in {heavy} if name in sys.modules])
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_shape_that_the_file_has_anyway_changes_no_id(tmp_path: Path, cluster_of: Callable[[], Cluster]) -> None:
+    write_tiny(tmp_path / "net.onnx")
+    plans = {}
+    for inputs in ("{}", "{x: [1, 3, 8, 8]}", "{x: [1, 3, 16, 16]}"):
+        study = tmp_path / "s.yaml"
+        study.write_text(f"study: s\nmodels: [{{path: net.onnx, inputs: {inputs}}}]\naxes: {{batch: [1, 4]}}\n")
+        plans[inputs] = list(make_plan(load_study(study), cluster_of()).stages)
+    none, own, other = plans.values()
+    assert own == none
+    assert not set(other) & set(none)
+
+
+def test_a_shape_for_what_the_file_leaves_open_stays_part_of_the_id(tmp_path: Path) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [])
+    (tmp_path / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    (tmp_path / "s.yaml").write_text("study: s\nmodels: [{path: net.onnx, inputs: {x: [1, 3]}}]\n")
+    assert load_study(tmp_path / "s.yaml").models[0].inputs == {"x": (1, 3)}
