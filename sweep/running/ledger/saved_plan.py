@@ -61,6 +61,8 @@ def read_plan(sweep_dir: Path) -> dict[str, Any]:
     try:
         plan: dict[str, Any] = as_type(dict[str, Any], parsed(path.read_bytes()))
         version = as_type(int, plan.get("version", 1), "version")
+        if version <= PLAN_VERSION:
+            _LEAST.of(plan)
     except (OSError, WrongContent) as error:
         raise LedgerError(f"{sweep_dir} has no readable plan.json: {error}; {_ANEW}") from error
     if version > PLAN_VERSION:
@@ -98,6 +100,18 @@ class _SavedStage:
     kind: str
     inputs: tuple[str, ...]
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedCell:
+    """What every version has written of a cell."""
+
+    id: str
+    name: str
+    stages: tuple[str, ...]
+
+
+_LEAST = fields_of(study=str, cells=tuple[_NamedCell, ...], stages=Mapping[str, _SavedStage])
 
 
 @dataclass(frozen=True, slots=True)

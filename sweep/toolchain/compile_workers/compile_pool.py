@@ -45,7 +45,7 @@ class CompilePool:
         slots: children at a time on `cores`; further jobs wait in the server. 0 where all children are on lent cores.
         cores: the CPUs that server and children may use; None for the owner's.
         preload: load TVM, its ONNX importer and the x86 intrinsics before the first fork.
-        memory_limit_bytes: what a child may map above the server's own size.
+        memory_limit_bytes: what a child may map above the server's own size; None: three quarters of the host's memory.
         lent_cores: CPUs that devices lend between their measurements. Each takes one more child, which is used when
             all slots are, and frozen while anybody holds the core's lock in `lock_dir` (see `sweep.core_sharing`).
         """

@@ -25,6 +25,7 @@ from typing import Any
 from sweep.errors import CompilerLost, disk_refusal, in_one_line
 from sweep.toolchain.compile_workers.job_errors import error_answer, log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
+from sweep.toolchain.host_memory import job_memory_bytes
 
 __all__ = ["main"]
 
@@ -42,7 +43,7 @@ class CompileServer:
         self._own_cores: list[int] = options["cores"]
         self._lent_cores: list[int] = options["lent_cores"]
         self._lock_dir = Path(options["lock_dir"] or folder)
-        self._memory_limit_bytes: int | None = options["memory_limit_bytes"]
+        self._memory_limit_bytes: int = options["memory_limit_bytes"] or job_memory_bytes()
         self._parent = os.getppid()
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)

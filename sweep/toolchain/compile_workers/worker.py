@@ -18,6 +18,7 @@ from typing import Any
 
 from sweep.errors import SweepError, disk_refusal, in_one_line
 from sweep.toolchain.compile_workers.job_errors import error_answer
+from sweep.toolchain.host_memory import mapped_bytes
 
 __all__ = ["live"]
 
@@ -49,7 +50,7 @@ def live(
         os.dup2(log, 2)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         if memory_limit_bytes is not None:
-            limit = _mapped_bytes() + memory_limit_bytes
+            limit = mapped_bytes() + memory_limit_bytes
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         answer = _run(request, memory_limit_bytes, enter_core)
@@ -80,7 +81,3 @@ def _run(request: dict[str, Any], memory_limit_bytes: int | None, enter_core: Ca
         message = f"unexpected {type(error).__name__}: {in_one_line(error)}"
         answer = error_answer(error_class, message, traceback.format_exc(), disk_refusal(error))
     return json.dumps(answer).encode()
-
-
-def _mapped_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import ImportFailed, in_one_line
 from sweep.files.sweep_dir import network_file
 from sweep.study.importers.onnx_steps import steps_of
-from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_weights
+from sweep.toolchain.host_memory import left_to_this_process
+from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_sizes, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import ImportedModel, Shapes
 from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, read_onnx
@@ -161,6 +162,7 @@ def _inferred(model: Any, misfit: str | None) -> Any:
     content = onnx_detached.detach(model, only_floats=True)  # else all weights are copied thrice, in a second a 100 MB
     model = onnx_shapes.infer_shapes(model, misfit)
     onnx_detached.attach(model, content)
+    onnx_sizes.check_sizes(model, left_to_this_process())
     return model
 
 

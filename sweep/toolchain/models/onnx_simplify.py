@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sweep.toolchain.models.onnx_sizes import outputs_bytes
+
 __all__ = ["drop_unused", "drop_weight_inputs", "fold_constants", "remove_dropout", "set_nodes", "split_sums"]
 
 _Array = npt.NDArray[Any]
@@ -119,6 +121,8 @@ def _evaluate(
         ]
         graph = helper.make_graph([node], "constant", inputs, [_untyped(name) for name in node.output if name])
         small = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+        if (outputs_bytes(small, feeds) or 0) > 2 * _FOLDED_LIMIT_BYTES:  # it reckons with eight bytes a value
+            return None
         named = iter(ReferenceEvaluator(small).run(None, feeds))
         results = [next(named) if name else np.zeros(0) for name in node.output]
     except Exception:  # noqa: BLE001  (left in the graph: the importer or ONNX Runtime may know it)
