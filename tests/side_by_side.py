@@ -32,6 +32,7 @@ _SHARED = tuple(
         "running",
         "files",
         "golden",
+        "hostile",
     )
 )
 _LONG = ("tests/test_readme.py", "tests/toolchain/test_lowering.py")

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from sweep.errors import LedgerError, StudyError
 from sweep.files.atomic import remove_half_made
+from sweep.files.confined import leading_out
 
 __all__ = [
     "ARTIFACTS",
@@ -45,6 +46,9 @@ TABLES = MappingProxyType(
 _WEIGHTS = "weights-"
 _PROBLEM = f"is not a sweep directory: it has no {LEDGER}"
 _ALLOWED = "a folder that `sweep run` made"
+_INSIDE = "a sweep directory keeps its files in itself; allowed: to move the whole folder, and a link in its place"
+_DEPTH = 3
+"""Down to the folders of stages: what is in those is looked at when it is used."""
 
 
 def stage_folder(kind: str, stage_id: str) -> str:
@@ -101,10 +105,19 @@ class SweepDir:
         """Whether a run has written here, or began to: one that was killed at once leaves only its lock."""
         return self.ledger.exists() or self.lock.exists()
 
+    def check_inside(self) -> None:
+        """Raises LedgerError where a link in it leads out of it, or something is no file: what is read and written here
+        would be elsewhere. The folder itself may be a link.
+        """
+        found = leading_out(self.path, _DEPTH) or leading_out(self.records, _DEPTH)
+        if found is not None:
+            raise LedgerError(f"{found} is a link that leads out of its sweep directory, or no file: {_INSIDE}")
+
     def require(self) -> None:
-        """Raises LedgerError where no run has written here."""
+        """Raises LedgerError where no run has written here, and as `check_inside`."""
         if not self.is_sweep:
             raise LedgerError(f"{self.path} {_PROBLEM}; allowed: {_ALLOWED}")
+        self.check_inside()
 
     def require_as(
         self, key: str, *, value: str | None = None, file: Path | None = None, allowed: str = _ALLOWED
@@ -113,9 +126,11 @@ class SweepDir:
 
         Raises:
             StudyError: no run has written here; it names the key, the `value` as written, and what is allowed.
+            LedgerError: as `check_inside`.
         """
         if not self.is_sweep:
             raise StudyError(_PROBLEM, file=file, key=key, value=value or str(self.path), allowed=allowed)
+        self.check_inside()
 
     # -- what a run writes first: the study as run, its plan, and what happens ----------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sweep.api.bundles.manifest import FORMAT, VERSION, is_manifest
 from sweep.errors import StudyError
+from sweep.files.confined import OutsideFolder, below
 
 __all__ = ["MANIFEST", "Bundle", "is_bundle", "opened", "read_zipped_manifest"]
 
@@ -80,7 +81,9 @@ def _checked(folder: Path, path: Path) -> Bundle:
         raise StudyError("is a bundle of another version", file=path, key="version", value=version, allowed=allowed)
     for name, sha256 in manifest["files"].items():
         try:
-            content = (folder / name).read_bytes()
+            content = below(folder, name).read_bytes()
+        except OutsideFolder as error:
+            raise StudyError(f"{error}", file=path, key=name, allowed="files of the bundle") from None
         except OSError as error:
             raise StudyError(f"is missing: {error.strerror}", file=path, key=name, allowed="a whole bundle") from error
         if hashlib.sha256(content).hexdigest() != sha256:

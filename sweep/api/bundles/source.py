@@ -14,6 +14,7 @@ from sweep.errors import MeasureFailed, StudyError
 from sweep.planning.results.compiling import BuildResult, ImportResult
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.resuming import damage_of
 
 if TYPE_CHECKING:
     from sweep.devices.runtimes.artifact import Artifact
@@ -51,6 +52,9 @@ def cell_source(sweep_dir: Path, cell_id: str) -> CellSource:
     imported = next((result for result in results if isinstance(result, ImportResult)), None)
     if built is None or imported is None:
         raise StudyError("was not built", key="CELL", value=cell["name"], allowed="a cell that has a library")
+    for result in (built, imported):
+        if (reason := damage_of(result, sweep_dir, is_read=True)) is not None:
+            raise _damaged(sweep_dir, reason)
     folder, import_dir = sweep_dir / built.folder(), sweep_dir / imported.folder()
     metadata = _metadata(folder / "metadata.json")
     _check_library(folder / built.lib, metadata)

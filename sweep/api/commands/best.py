@@ -16,7 +16,8 @@ from sweep.analysis.rows.unchecked import is_unchecked, left_out
 from sweep.analysis.statistics import Verdict
 from sweep.api.commands.compare import compare
 from sweep.api.session.table_cache import refresh
-from sweep.errors import StudyError
+from sweep.errors import RecordError, StudyError
+from sweep.files.confined import OutsideFolder, below
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.axes import axis_names, compared_within, value_in
 from sweep.study.selection import parse_selection, select
@@ -58,8 +59,14 @@ class BestCell:
 
     @property
     def library(self) -> Path | None:
-        """Its library; None where nothing was built."""
-        return self.sweep_dir / self.row["library"] if self.row.get("library") else None
+        """Its library; None where nothing was built. Raises RecordError for one outside the sweep directory."""
+        if not self.row.get("library"):
+            return None
+        try:
+            return below(self.sweep_dir, self.row["library"])
+        except OutsideFolder as error:
+            table = SweepDir(self.sweep_dir).table("results")
+            raise RecordError(f"{table}: library {self.row['library']!r} {error}") from None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

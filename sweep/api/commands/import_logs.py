@@ -190,6 +190,7 @@ def _claimed(out: Path) -> Iterator[None]:
 
 def _check_folder(out: Path) -> None:
     files = SweepDir(out)
+    files.check_inside()
     if not out.exists() or (out.is_dir() and not any(path != files.import_lock for path in out.iterdir())):
         return
     allowed = "a new, an empty or an earlier import's folder"

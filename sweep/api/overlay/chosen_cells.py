@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.api.session.table_cache import readable_table
-from sweep.errors import StudyError
+from sweep.errors import RecordError, StudyError
+from sweep.files.confined import relative
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.axes import axes_of_layers, value_in
 from sweep.study.selection import parse_selection, select
@@ -131,11 +132,19 @@ def _one(rows: Sequence[Mapping[str, Any]], axis: str) -> Any:
 
 
 def _target_of(rows: Sequence[Mapping[str, Any]], device: str) -> str:
-    found = {str(row["records_dir"]).split("/")[1]: str(row["target"]) for row in rows if row["device"] == device}
+    found = {_target_folder(row["records_dir"]): str(row["target"]) for row in rows if row["device"] == device}
     if len(found) > 1:
         problem = f"is needed: {device} was tuned for several targets"
         raise StudyError(problem, key="--only target=", allowed=listed(sorted(found.values())))
     return next(iter(found))
+
+
+def _target_folder(records_dir: object) -> str:
+    try:
+        _, target, *_ = relative(records_dir).parts
+    except ValueError as error:
+        raise RecordError(f"the tables name a folder of records {records_dir!r}: {error}") from None
+    return target
 
 
 def _plural(axis: str) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweep.analysis.overlay.metric import Judgement
+from sweep.errors import RecordError
+from sweep.files.confined import OutsideFolder, below
 from sweep.toolchain.native_log import NativeReader, NativeRecord
 
 if TYPE_CHECKING:
@@ -31,14 +33,23 @@ class Schedules:
                 self._lines.setdefault((workload, trace_hash), []).append((log, record))
 
     def find(self, workload: str, trace_hash: str) -> NativeRecord | None:
-        """As whoever found it first wrote it, if that can be read; None where nobody has it whole."""
+        """As whoever found it first wrote it, if that can be read; None where nobody has it whole.
+
+        Raises RecordError where the table has a log outside the sweep directory.
+        """
         for log, line in self._lines.get((workload, trace_hash), ()):
             if log not in self._readers:
-                self._readers[log] = NativeReader((self._sweep_dir / log).parent)
+                self._readers[log] = NativeReader(self._place_of(log).parent)
             record = self._readers[log].record(line)
             if record is not None:
                 return record
         return None
+
+    def _place_of(self, log: str) -> Path:
+        try:
+            return below(self._sweep_dir, log)
+        except OutsideFolder as error:
+            raise RecordError(f"{self._sweep_dir}: log {log!r} of a tuning record {error}") from None
 
     def chosen(self, layers: Sequence[Judgement]) -> list[NativeRecord]:
         """Of each layer's choice; layers without one are left out."""

@@ -33,12 +33,14 @@ def check(sweep_dir: Path, study: Study, *, fresh: bool = False) -> None:
 
     Raises:
         StudyError: it holds something else, or cannot be read.
+        LedgerError: something in it leads out of it.
     """
     try:
         if sweep_dir.exists() and not sweep_dir.is_dir():
             raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
         if not sweep_dir.is_dir() or not any(sweep_dir.iterdir()):
             return
+        SweepDir(sweep_dir).check_inside()
         if not SweepDir(sweep_dir).is_taken:
             raise StudyError("holds other things", key="--out", value=str(sweep_dir), allowed=_ALLOWED)
         if not SweepDir(sweep_dir).is_sweep:

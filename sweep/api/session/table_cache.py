@@ -27,9 +27,10 @@ def refresh(sweep_dir: Path | str) -> None:
     another derivation and no row. A folder that cannot be written keeps the tables that it has, with a warning.
 
     Raises:
-        LedgerError: the ledger is damaged.
+        LedgerError: the ledger is damaged, or something in the folder leads out of it.
     """
     folder = Path(sweep_dir)
+    SweepDir(folder).check_inside()
     if SweepDir(folder).is_sweep:
         _derive_where_old(folder)
 

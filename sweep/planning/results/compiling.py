@@ -75,8 +75,13 @@ class LoweredTask(JsonRecord):
     @classmethod
     def from_json(cls, payload: Mapping[str, Any]) -> Self:
         """The record of a JSON object. Raises OutsideFolder for a workload that is no name of a file."""
-        if (workload := payload.get("workload")) and len(relative(workload).parts) > 1:
-            raise OutsideFolder(f"workload {workload!r} is no name")
+        if workload := payload.get("workload"):
+            try:
+                is_name = len(relative(workload).parts) == 1
+            except OutsideFolder:
+                is_name = False
+            if not is_name:
+                raise OutsideFolder(f"workload {workload!r} is no name of a file")
         return super(LoweredTask, cls).from_json(payload)
 
     @property

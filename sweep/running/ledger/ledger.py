@@ -49,11 +49,12 @@ class Ledger:
         """Open for writing.
 
         Raises:
-            LedgerError: another run holds the directory, or lines were taken out.
+            LedgerError: another run holds the directory, lines were taken out, or something in it leads out of it.
             LedgerUnwritable: the disk refuses.
         """
         self._dir = SweepDir(sweep_dir)
         self._path = self._dir.ledger
+        self._dir.check_inside()
         self._is_broken = self._is_together = False
         self._waiting: list[tuple[dict[str, Any], bytes]] = []
         """Events of a block that has not ended, and their lines."""
