@@ -2,11 +2,14 @@
 
 import sys
 
+from sweep.installation import put_last
+
 __all__ = ["main"]
 
 
 def main() -> int:
     """Run the command line; also a Ctrl-C before it is loaded is answered with a line, and code 130."""
+    put_last()
     try:
         from sweep.cli import main as command_line
 

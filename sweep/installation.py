@@ -1,13 +1,68 @@
-"""Which version of the package this is, and where it lies. A low module: `import sweep` would reach up to the API."""
+"""Which version of the package this is, where it lies, and how Python is started with it. A low module: `import sweep`
+would reach up to the API.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
-__all__ = ["PACKAGE_DIR", "SOURCE_ROOT", "__version__"]
+__all__ = [
+    "IMPORT_LAST",
+    "PACKAGE_DIR",
+    "SOURCE_ROOT",
+    "__version__",
+    "child_environment",
+    "import_path",
+    "put_last",
+    "python_command",
+]
 
 __version__ = "0.1.0"
 
 PACKAGE_DIR = Path(__file__).parent
 SOURCE_ROOT = PACKAGE_DIR.parent
 """What a child process needs on its PYTHONPATH to import this very package."""
+IMPORT_LAST = "SWEEP_IMPORT_LAST"
+"""The variable that tells a Ray worker which folder comes last on its import path: the driver's working folder."""
+
+
+def python_command(module: str, interpreter: str = sys.executable) -> list[str]:
+    """The command that runs a module of ours; `-m` alone would put the working folder first, and a person's own
+    `numpy.py` there before numpy.
+    """
+    return [interpreter, "-P", "-m", module]
+
+
+def child_environment(**further: str) -> dict[str, str]:
+    """The environment of a Python process of ours: it imports what this one does, its own children too."""
+    return {**os.environ, "PYTHONPATH": import_path(), "PYTHONSAFEPATH": "1", **further}
+
+
+def import_path() -> str:
+    """This process's import path, as PYTHONPATH has it: the working folder last, where it is on it."""
+    here = str(Path.cwd())
+    entries = [str(Path(entry).absolute()) for entry in sys.path]
+    if str(SOURCE_ROOT) not in entries:
+        entries.insert(0, str(SOURCE_ROOT))
+    return os.pathsep.join(_with_last(entries, here))
+
+
+def put_last() -> None:
+    """Move the working folder to the end of this process's import path, where it is on it.
+
+    `python -m sweep` has it first, and PYTHONPATH=. before all that is installed. Tuners in it are found all the same.
+    """
+    here = str(Path.cwd())
+    entries = [str(Path(entry).absolute()) for entry in sys.path]
+    if here in entries:
+        sys.path[:] = _with_last(entries, here)
+
+
+def _with_last(entries: list[str], folder: str) -> list[str]:
+    """Each once, a folder last; that of this package itself stays where it is."""
+    if folder == str(SOURCE_ROOT):
+        return list(dict.fromkeys(entries))
+    others = [entry for entry in entries if entry != folder]
+    return list(dict.fromkeys([*others, *([folder] if len(others) < len(entries) else [])]))

@@ -31,6 +31,7 @@ from sweep.cli.arguments import (
 )
 from sweep.errors import RecordError, StudyError
 from sweep.files.sweep_dir import SweepDir
+from sweep.installation import child_environment, python_command
 from sweep.redaction import redacted_uri
 
 if TYPE_CHECKING:
@@ -239,8 +240,9 @@ def _show_results(ended: SweepRun, name: str) -> None:
         print_report(ended.sweep_dir, name)
         return
     sys.stdout.flush()
-    command = [sys.executable, "-m", "sweep", "report", str(ended.sweep_dir), "--format", name]
-    if (code := subprocess.run(command, check=False).returncode) != EXIT_DONE:  # it has said why
+    command = [*python_command("sweep"), "report", str(ended.sweep_dir), "--format", name]
+    code = subprocess.run(command, env=child_environment(), check=False).returncode
+    if code != EXIT_DONE:  # it has said why
         raise RecordError(f"the results cannot be shown: `sweep report {shown(ended.sweep_dir)}` ended with {code}")
 
 

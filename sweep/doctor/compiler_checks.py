@@ -7,14 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sweep.doctor.finding import Finding
 from sweep.doctor.package_checks import installed
-from sweep.installation import SOURCE_ROOT
+from sweep.installation import child_environment, python_command
 from sweep.toolchain.probe import STEPS
 
 __all__ = ["check_compiler", "check_tvm", "try_steps"]
@@ -64,17 +63,16 @@ def try_steps(
 def _run_child(
     steps: Sequence[str], timeout_s: float, environment: Mapping[str, str]
 ) -> tuple[list[dict[str, Any]], str]:
-    search_path = os.pathsep.join([str(SOURCE_ROOT), os.environ.get("PYTHONPATH", "")])
-    # A folder of its own for what a dead child leaves, and -P so that files in the current one shadow nothing.
+    # A folder of its own for what a dead child leaves
     with tempfile.TemporaryDirectory(prefix="sweep-doctor-") as folder:
         try:
             child = subprocess.run(
-                [sys.executable, "-P", "-m", "sweep.toolchain.probe", *steps],
+                [*python_command("sweep.toolchain.probe"), *steps],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=timeout_s,
                 check=False,
-                env=os.environ | {"PYTHONPATH": search_path.rstrip(os.pathsep), "TMPDIR": folder, **environment},
+                env=child_environment(TMPDIR=folder, **environment),
             )
             output, ending = child.stdout, _ending(child.returncode, child.stderr)
         except subprocess.TimeoutExpired as expired:

@@ -50,9 +50,7 @@ def test_a_step_that_hangs_is_given_up(tmp_path):
 
 def test_a_tvm_that_cannot_be_imported_is_one_finding(tmp_path, monkeypatch):
     (tmp_path / "tvm.py").write_text("raise ImportError('libtvm_ffi.so: undefined symbol')")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(compiler_checks, "SOURCE_ROOT", tmp_path)
-    (tmp_path / "sweep").symlink_to(Path(compiler_checks.__file__).parent.parent)
+    monkeypatch.syspath_prepend(tmp_path)
     tvm, xgboost = compiler_checks.check_tvm()
     assert (tvm.ok, xgboost.ok) == (False, True)
     assert "undefined symbol" in tvm.detail

@@ -24,6 +24,7 @@ LIMIT_S = 300.0
 """For what takes seconds on an idle machine."""
 
 MARK = "SWEEP_TEST_MARK"
+IN_THE_WAY = ("json", "mlflow", "numpy", "onnx", "onnxruntime", "pandas", "psutil", "ray", "tornado", "tvm", "xgboost")
 
 _SECOND = "{kind: llvm, mcpu: core-avx2}" if os.uname().machine == "x86_64" else "native"
 CLUSTER_ONE = "{{name: one, engine: {engine}, devices: [{{key: here, cores: [-1]}}]}}"
@@ -56,6 +57,8 @@ class Place:
         for name in ("cache", "tmp", "home"):
             (folder / name).mkdir()
         write_tiny(folder / "tiny.onnx")
+        for name in IN_THE_WAY:  # of a person's own in the working folder; they are in nobody's way
+            self.write(f"{name}.py", f"raise RuntimeError('the {name}.py of the working folder was imported')\n")
         self.write("study.yaml", study)
         self.write("cluster.yaml", cluster)
 

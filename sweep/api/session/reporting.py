@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sweep import errors
 from sweep.errors import RecordError, SweepError
+from sweep.installation import child_environment
 
 if TYPE_CHECKING:
     from sweep.analysis.outcome import SweepOutcome
@@ -52,8 +53,9 @@ def write_report_of(sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tra
         return
     order = json.dumps({"sweep_dir": str(sweep_dir), "run_ids": dict(run_ids), "tracking_uri": tracking_uri})
     ended = subprocess.run(
-        [sys.executable, "-c", f"import sys; from {__name__} import main; sys.exit(main())"],
+        [sys.executable, "-P", "-c", f"import sys; from {__name__} import main; sys.exit(main())"],
         input=order,
+        env=child_environment(),
         stdout=subprocess.PIPE,
         text=True,
         check=False,

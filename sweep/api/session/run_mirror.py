@@ -8,12 +8,13 @@ import logging
 import math
 import platform
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sweep.installation import child_environment, python_command
 
 if TYPE_CHECKING:
     from sweep.record.mlflow.mirror_process import MirrorOrder
@@ -67,7 +68,8 @@ class MirrorProcess:
     def start(self) -> None:
         """Begin; the child has the cores that this process has now."""
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "sweep.record.mlflow.mirror_process"],
+            python_command("sweep.record.mlflow.mirror_process"),
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

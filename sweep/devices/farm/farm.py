@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,7 +24,7 @@ from sweep.devices.farm.farm_survey import survey
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost
-from sweep.installation import PACKAGE_DIR, SOURCE_ROOT
+from sweep.installation import PACKAGE_DIR, child_environment, python_command
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -162,14 +161,13 @@ class Farm:
             "tracker": {"host": tracker.host, "port": tracker.port or 0, "managed": tracker.managed},
             "servers": servers,
         }
-        search_path = os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         with (self.state_dir / "logs" / "supervisor.log").open("ab") as log:
             self._supervisor = subprocess.Popen(
-                [sys.executable, "-m", "sweep.devices.farm.supervisor"],
+                python_command("sweep.devices.farm.supervisor"),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env=os.environ | {"PYTHONPATH": search_path},
+                env=child_environment(),
                 start_new_session=True,
             )
         assert self._supervisor.stdin is not None

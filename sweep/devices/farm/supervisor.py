@@ -30,6 +30,7 @@ from typing import Any
 
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
 from sweep.files.atomic import write_text
+from sweep.installation import python_command
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ class Supervisor:
                 stderr=log,
                 pass_fds=(file_number,),
                 env=os.environ | child.environment | {"TMPDIR": str(temporary)},
+                cwd=temporary,  # what lies in a person's folder is imported by no server, whatever runs it
                 start_new_session=True,
             )
         child.identity = identify(child.process.pid)
@@ -189,10 +191,12 @@ def _take_orders(orders: dict[str, Any]) -> Supervisor:
         except OSError as error:
             sys.exit(f"tracker.port {port}: {error.strerror}; allowed: a port that is free, or none for any")
         host, port = LOOPBACK, listening.getsockname()[1]
-        command = [sys.executable, "-m", "sweep.devices.farm.tracker_server", "{fd}", str(os.getpid())]
+        command = [*python_command("sweep.devices.farm.tracker_server"), "{fd}", str(os.getpid())]
         children.append(Child("tracker", None, command, environment, listening))
     for server in orders["servers"]:
-        command = [server["python"] or sys.executable, "-m", "sweep.devices.farm.device_server"]
+        command = python_command("sweep.devices.farm.device_server")
+        if server["python"] is not None:  # which may be older than -P
+            command = [server["python"], "-m", "sweep.devices.farm.device_server"]
         command += ["--key", server["key"], "--listen-fd", "{fd}"]
         command += ["--supervisor-pid", str(os.getpid())]
         command += ["--tracker", f"{host}:{port}", "--cores", ",".join(map(str, server["cores"]))]

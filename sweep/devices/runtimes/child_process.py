@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from sweep import errors
 from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout, WorkerKilled, killed_by
-from sweep.installation import SOURCE_ROOT
+from sweep.installation import child_environment, python_command
 from sweep.study.runtimes import runtime_of
 
 __all__ = ["measure_in_child"]
@@ -46,12 +45,12 @@ def measure_in_child(
     limit_s = float(measure["timeout_s"]) + START_S
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "sweep.devices.runtimes.child"],
+            python_command("sweep.devices.runtimes.child"),
             input=json.dumps(orders),
             capture_output=True,
             text=True,
             timeout=limit_s,
-            env={**os.environ, **_settings(place.threads), **about.environment},
+            env=child_environment(**_settings(place.threads), **about.environment),
             start_new_session=True,
             check=False,
         )
@@ -73,7 +72,6 @@ def measure_in_child(
 def _settings(threads: int) -> dict[str, str]:
     """The environment of every runtime's process."""
     return {
-        "PYTHONPATH": os.pathsep.join([str(SOURCE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "TVM_NUM_THREADS": str(threads),  # the sentinel kernel's
         "TVM_BIND_THREADS": "0",
         "OMP_NUM_THREADS": "1",  # numpy's, idle beside the runtime's own

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -24,6 +25,7 @@ from sweep.engine.ray.ray_session import RaySession
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import TuneCall
 from sweep.errors import EngineError
+from sweep.installation import IMPORT_LAST
 from sweep.study.cluster.cluster import Device
 
 __all__ = ["ActorPool"]
@@ -53,7 +55,7 @@ class ActorPool:
             **{device_name(key): cells_at_once(device) for key, device in site.devices.items()},
         }
         """As the contract of engines has it; changes with the nodes."""
-        self._worker_env = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1"}
+        self._worker_env = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1", IMPORT_LAST: str(Path.cwd())}
         if session.temp_dir is not None:  # what killed workers leave goes away with the session's folder
             self._worker_env["TMPDIR"] = str(session.temp_dir)
         self._devices: dict[str, ActorHandle] = {}

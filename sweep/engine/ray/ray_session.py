@@ -13,12 +13,14 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import filelock
 
 from sweep.errors import EngineError, StudyError, in_one_line
+from sweep.installation import import_path
 
 __all__ = ["RaySession"]
 
@@ -80,6 +82,8 @@ class RaySession:
             RAY_AUTH_TOKEN_PATH=str(token),
             RAY_AUTH_TOKEN=None,  # would go before the file
             RAY_USAGE_STATS_ENABLED="0",
+            PYTHONPATH=import_path(),
+            PYTHONSAFEPATH="1",  # Ray starts some of its processes with `-m`
             RAY_worker_niceness="0",  # Ray's 15 starves search and builds as soon as anything else runs on their cores
             # Despite its name: without it Ray replaces 127.0.0.1 by the host's address and listens there
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
@@ -96,6 +100,7 @@ class RaySession:
             _temp_dir=str(self._temp / "r"),  # Ray opens its folder to everybody, the one around it is ours alone
             _node_ip_address="127.0.0.1",
             namespace=_namespace(),
+            job_config=_job_config(),
             **_QUIET,
         )
 
@@ -118,7 +123,7 @@ class RaySession:
 
         self._take_over()
         self._set(RAY_USAGE_STATS_ENABLED="0")
-        ray.init(address=address, namespace=_namespace(), **_QUIET)
+        ray.init(address=address, namespace=_namespace(), job_config=_job_config(), **_QUIET)
 
     def close(self) -> None:
         """Leave; stop Ray and remove its folder if it was started here."""
@@ -181,6 +186,23 @@ def _remove_abandoned() -> None:
             # A driver in another container, whose processes cannot be seen from here, still has its lock
             with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(found / _LOCK, timeout=0):
                 shutil.rmtree(found, ignore_errors=True)
+
+
+class _Folders(list[str]):
+    """Folders of the driver that Ray puts before all else on its workers' import path, but for the working folder: a
+    person's own `tvm.py` there would be imported for TVM. It comes last (`sweep.engine.ray`).
+    """
+
+    def extend(self, folders: Iterable[str]) -> None:
+        super().extend(folder for folder in folders if Path(folder) != Path.cwd())
+
+
+def _job_config() -> Any:
+    from ray.job_config import JobConfig
+
+    config = JobConfig()
+    config._py_driver_sys_path = _Folders()
+    return config
 
 
 def _namespace() -> str:

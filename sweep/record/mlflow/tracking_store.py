@@ -9,7 +9,6 @@ import logging
 import os
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import quote
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.sweep_dir import SweepDir
+from sweep.installation import child_environment, python_command
 from sweep.record.mlflow.scratch import scratch
 from sweep.redaction import redacted_about, redacted_uri
 
@@ -156,7 +156,7 @@ def ui_command(sweep_dir: Path, *, port: int = 5000) -> list[str]:
         "--workers": "1",
     }
     words = [word for option in options.items() for word in option]
-    return [sys.executable, "-m", "mlflow", "server", *words, "--no-serve-artifacts"]
+    return [*python_command("mlflow"), "server", *words, "--no-serve-artifacts"]
 
 
 def experiment_of(sweep_dir: Path, study: str) -> str | None:
@@ -172,7 +172,8 @@ def experiment_of(sweep_dir: Path, study: str) -> str | None:
 
 def ui_environment() -> Mapping[str, str]:
     """Environment for `ui_command`: no telemetry, and none of the server's background workers."""
-    return {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    settings = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    return child_environment(**settings)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sweep.suggestions import listed
 
 __all__ = ["read_program", "read_server"]
 
-_OURS = ("OMP_NUM_THREADS", "PYTHONPATH", "TMPDIR", "TVM_BIND_THREADS", "TVM_NUM_THREADS")
+_OURS = ("OMP_NUM_THREADS", "PYTHONPATH", "PYTHONSAFEPATH", "TMPDIR", "TVM_BIND_THREADS", "TVM_NUM_THREADS")
 """Variables that the farm sets for each server, by the device's threads or by where its own files lie."""
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 

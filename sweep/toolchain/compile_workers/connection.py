@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
 from sweep import errors
 from sweep.errors import CompilerLost, SweepError, ToolchainError
+from sweep.installation import child_environment, python_command
 
 __all__ = ["Result", "WorkerConnection"]
 
@@ -33,9 +31,7 @@ class WorkerConnection:
         ours, theirs = socket.socketpair()
         with theirs:
             command = [
-                sys.executable,
-                "-m",
-                "sweep.toolchain.compile_workers.server",
+                *python_command("sweep.toolchain.compile_workers.server"),
                 str(theirs.fileno()),
                 json.dumps(options),
             ]
@@ -141,9 +137,4 @@ def _environment() -> dict[str, str]:
     """The owner's, with its import path (a Ray worker's is not in PYTHONPATH), one thread in every numeric library, and
     an ONNX Runtime that calls nobody.
     """
-    path = [entry or str(Path.cwd()) for entry in sys.path]
-    root = str(Path(__file__).resolve().parents[3])
-    if root not in path:
-        path.insert(0, root)
-    ours = {"PYTHONPATH": os.pathsep.join(path), "ORT_DISABLE_TELEMETRY": "1"}
-    return {**os.environ, **ours, **dict.fromkeys(_SINGLE_THREADED, "1")}
+    return child_environment(ORT_DISABLE_TELEMETRY="1", **dict.fromkeys(_SINGLE_THREADED, "1"))

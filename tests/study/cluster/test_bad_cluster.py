@@ -87,7 +87,7 @@ CASES: list[tuple[str, str, str, str]] = [
         ARM % "server: {env: {TMPDIR: x}}",
         "devices[0].server.env.TMPDIR",
         "is set by sweep (got 'x')",
-        "PYTHONPATH, TMPDIR",
+        "PYTHONPATH, PYTHONSAFEPATH, TMPDIR",
     ),
     (ARM % "server: {env: {A: 3}}", "devices[0].server.env.A", "wrong type (got 3)", "text"),
     (
