@@ -1,7 +1,8 @@
 """One device's RPC server: `python -m sweep.devices.farm.device_server`, started by the supervisor alone.
 
 Speaks to TVM's tracker and TVM's clients as TVM's own server does (tvm/rpc/server.py), with a limit on every wait: a
-caller that connects and says nothing, a tracker that restarts, a match key that was given out and never used.
+caller that connects and says nothing, a tracker that restarts, a match key that was given out and never used. Another
+user's process is refused before it is listened to: RPC runs what it is sent.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import ctypes
 import json
 import logging
 import os
-import random
+import secrets
 import select
 import socket
 import time
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sweep.devices.farm.board_worker import serve_session
+from sweep.devices.farm.peer import Caller, caller_of
 from sweep.devices.measuring import conditions
 from sweep.devices.processes import die_with_parent
 from sweep.devices.rpc.wire import (
@@ -90,7 +92,7 @@ def _registered(listening: socket.socket, key: str, tracker: tuple[str, int]) ->
 def _offer(tracker: socket.socket, listening: socket.socket, key: str) -> str:
     """Tell the tracker that this device is free, under a new match key."""
     host, port = listening.getsockname()
-    match_key = f"{key}:{random.SystemRandom().random()}"
+    match_key = f"{key}:{secrets.token_hex(16)}"
     ask(tracker, [Code.PUT, key, (port, match_key), host])
     return match_key
 
@@ -113,6 +115,9 @@ def _serve_next(tracker: socket.socket, listening: socket.socket, key: str, matc
 
 def _serve_caller(connection: socket.socket, key: str, match_key: str) -> bool:
     """Whether this caller had the match key, which is then used up, even if it was served no more."""
+    caller = caller_of(connection)
+    if caller is Caller.OTHER:
+        return False
     try:
         connection.settimeout(HANDSHAKE_TIMEOUT_S)
         name, options = _listen_to(connection)
@@ -122,6 +127,8 @@ def _serve_caller(connection: socket.socket, key: str, match_key: str) -> bool:
     except (OSError, ValueError) as error:
         log.info("a caller was refused: %s", error)
         return False
+    if caller is Caller.GONE:
+        return True
     try:
         own_name = f"server:{key}".encode()
         send_int(connection, RPC_MAGIC)

@@ -1,7 +1,7 @@
 """Gives cores to one measuring session at a time: a lease and a file lock for each core of this host.
 
 The lease says whose turn it is; a holder that was stopped loses it. The lock tells compile workers on a lent core that
-the core is being measured on: they stand still meanwhile.
+the core is being measured on: they stand still meanwhile. Both are one user's; the core's name is all users'.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from sweep.core_sharing import let_borrowers_go, lock_file, stop_borrowers
+from sweep.devices.leasing.all_users import alone_on_host
 from sweep.devices.leasing.board_health import Holder
 from sweep.devices.leasing.lease import Lease, myself, take
 from sweep.devices.leasing.register import cores_of
@@ -35,7 +36,7 @@ that was stopped and has lost the lease."""
 def core_lock(
     lock_dir: Path, cores: Iterable[int], timeout_s: float = 600.0, holder: Holder | None = None
 ) -> Iterator[None]:
-    """Hold every one of `cores` while the block runs; nobody else with the same `lock_dir` measures on them then.
+    """Hold every one of `cores` while the block runs; nobody else of this host measures on them then.
 
     Process groups that were lent a core (`sweep.core_sharing`) are stopped for the time of the block.
 
@@ -52,7 +53,7 @@ def core_lock(
         return
     lease = take(cores_of(lock_dir), [f"core {core}" for core in wanted], holder or myself(), timeout_s)
     try:
-        with _locked(lock_dir, wanted, lease):
+        with alone_on_host(wanted, timeout_s), _locked(lock_dir, wanted, lease):
             yield
     except BaseException:
         lease.give_up(None)
