@@ -15,6 +15,7 @@ from rich.text import Text
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, plural
+from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -52,6 +53,10 @@ def _rendered(results: Results, console: Console) -> Group:
     if unchecked:
         parts += ["", Text("Outputs compared with nothing, so never best", style="bold yellow")]
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in unchecked]
+    without = left_out_lines(results.cells)
+    if without:
+        parts += ["", Text("Passes of the opt level that refuse the network, left out", style="bold yellow")]
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in without]
     notes = untuned_notes(results)
     if notes:
         parts += ["", Text("Tasks without a valid trial", style="bold yellow")]

@@ -145,8 +145,8 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             lambda row: _status(row, marked),
             keep=11,
             about="best: of its model on its device; so far: others may be faster, as the answer tells; faster: beyond "
-            "doubt than the best undisturbed one; not compared: nobody knows whether its outputs are right; unstable: "
-            "wide interval, or few repeats",
+            "doubt than the best undisturbed one; not compared: nobody knows whether its outputs are right; passes "
+            "left out: its level did without those that refuse the network; unstable: wide interval, or few repeats",
         ),
     ]
     return [
@@ -241,6 +241,7 @@ def _status(row: Row, marked: Mapping[str, str]) -> str:
         return f"failed in {row['failed_stage']}"
     mark = [marked[row["cell_id"]]] if row["cell_id"] in marked else []
     mark += ["not compared"] if is_unchecked(row) else []
+    mark += ["passes left out"] if row.get("passes_left_out") else []
     if row["status"] != "done":
         return ", ".join([str(row["status"]), *mark])
     told = mark + ([] if row["is_stable"] else ["unstable"])

@@ -12,6 +12,7 @@ from typing import Any
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import plural
+from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.report.page import conditions
@@ -78,6 +79,8 @@ def as_markdown(results: Results) -> str:
         parts += ["## Failed, skipped or tainted", "\n".join(f"- {_escaped(line)}" for line in lines)]
     if unchecked := unchecked_lines(results.cells):
         parts += ["## Outputs compared with nothing", "\n".join(f"- {_escaped(line)}" for line in unchecked)]
+    if without := left_out_lines(results.cells):
+        parts += ["## Passes left out", "\n".join(f"- {_escaped(line)}" for line in without)]
     if notes := untuned_notes(results):
         parts += ["## Tasks without a valid trial", "\n".join(f"- {_escaped(line)}" for line in notes)]
     if pools := results.summary.tuning:

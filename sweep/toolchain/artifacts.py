@@ -10,14 +10,16 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import BuildFailed, WorkerKilled, in_one_line, killed_by
 from sweep.files.atomic import replacing
 from sweep.toolchain.best_records import BestRecords
-from sweep.toolchain.lowering import finish
+from sweep.toolchain.build_recipes import Buildable, BuildRecipes
+from sweep.toolchain.crash_notes import note
+from sweep.toolchain.pass_runs import LeftOut
 from sweep.toolchain.tvm_loader import load_tvm, target_json
 
 __all__ = ["LIBRARY", "METADATA", "build_library", "compile_candidate"]
@@ -33,31 +35,22 @@ _PART_KILLED = re.compile(r"terminated with signal 9|Killed signal terminated|co
 
 
 def build_library(
-    module: Any,
-    lowering: Mapping[str, Any],
-    target: Any,
-    records_dir: Path | None,
-    folder: Path,
-    linker: str | None = None,
+    recipes: BuildRecipes, records_dir: Path | None, folder: Path, linker: str | None = None
 ) -> dict[str, Any]:
     """Write lib.so and metadata.json into `folder`; return the build result but for its directory.
 
-    lowering: `lowering.json` of the lowered module (its opt level and tasks). records_dir: a native MetaSchedule
-    database; the record with the least median of each workload is applied, and a workload with none keeps its untuned
-    schedule. linker: for a target of another architecture than this host's.
+    records_dir: a native MetaSchedule database; the record with the least median of each workload is applied, and a
+    workload with none keeps its untuned schedule. linker: for a target of another architecture than this host's.
     Raises BuildFailed, and WorkerKilled where the linker was killed.
     """
     tvm = load_tvm(())
     start = time.perf_counter()
-    level = int(lowering["options"]["opt_level"])
-    signature = _signature(module)
+    target = recipes.target
     with tempfile.TemporaryDirectory(prefix="records-") as scratch:
         best = BestRecords(records_dir, Path(scratch))
-        module = finish(best.apply(module, target), level, target)
-        tuned = {task["workload"] for task in lowering["tasks"] if best.has(task["workload"])}
+        built, executable = _built(recipes, best, Path(scratch))
+        tuned = {task["workload"] for task in built.tasks if best.has(task["workload"])}
     try:
-        with target, tvm.transform.PassContext(opt_level=3):
-            executable = tvm.relax.build(module, target)
         executable.export_library(str(folder / LIBRARY), **_linking(target, linker))
     except WorkerKilled:
         raise
@@ -69,21 +62,45 @@ def build_library(
         "artifact_bytes": library.stat().st_size,
         "build_s": time.perf_counter() - start,
         "tuned_tasks": len(tuned),
-        "untuned_tasks": len(lowering["tasks"]) - len(tuned),
+        "untuned_tasks": len(built.tasks) - len(tuned),
         "target_json": target_json(target),
         "tvm_version": str(tvm.__version__),
+        **({"passes_left_out": [str(each) for each in built.left_out]} if built.left_out else {}),
     }
-    names = {task["workload"]: task["name"] for task in lowering["tasks"]}
+    names = {task["workload"]: task["name"] for task in built.tasks}
     metadata = {
         **result,
-        **signature,
-        "lowering": lowering["options"],
+        **_signature(built.lowered),
+        "lowering": recipes.options,
         "tuned": sorted(name for workload, name in names.items() if workload in tuned),
         "untuned": sorted(name for workload, name in names.items() if workload not in tuned),
         "lib_sha256": hashlib.sha256(library.read_bytes()).hexdigest(),
     }
     (folder / METADATA).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
     return result
+
+
+def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Buildable, Any]:
+    """The first module of the recipes that can be built, and TVM's executable of it. Raises BuildFailed."""
+    tvm = load_tvm(())
+    crashed = {crash.at: crash.how for crash in recipes.crashes}
+    first: tuple[LeftOut, Exception | None] | None = None
+    for one in recipes.tries():
+        if one.at in crashed:
+            first = first or (LeftOut(one.at, f"the compiler {crashed[one.at]}"), None)
+            continue
+        try:
+            buildable = recipes.make(one, best, first and first[0], scratch)
+            note(one.at)
+            with recipes.target, tvm.transform.PassContext(opt_level=3):
+                return buildable, tvm.relax.build(buildable.module, recipes.target)
+        except MemoryError:
+            raise  # says nothing of the network
+        except Exception as error:  # noqa: BLE001  (whatever TVM raises is a refusal)
+            first = first or (LeftOut.because(one.at, error), error)
+    assert first is not None
+    why, cause = first
+    raise BuildFailed(why.reason if cause is None else in_one_line(cause)) from cause
 
 
 def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | None = None) -> dict[str, Any]:

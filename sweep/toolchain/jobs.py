@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LowerFailed, in_one_line
 from sweep.files.atomic import replacing_folder
+from sweep.toolchain.crash_notes import crashes_of
 from sweep.toolchain.module_files import read_module, write_module
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
@@ -42,28 +44,41 @@ def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: 
     return {"dir": _relative(out_dir), **result}
 
 
-def lower_model(options: Mapping[str, Any], import_dir: str, out_dir: str) -> dict[str, Any]:
-    """Lower an imported model by its opt-level recipe and extract its tasks. Raises LowerFailed."""
+def lower_model(
+    options: Mapping[str, Any], import_dir: str, out_dir: str, crashes: Sequence[Mapping[str, str]] = ()
+) -> dict[str, Any]:
+    """Lower an imported model by its opt-level recipe and extract its tasks. Raises LowerFailed.
+
+    crashes: how earlier tries of this very job ended, which the compile server tells.
+    """
     from sweep.toolchain.lowering import lower
     from sweep.toolchain.task_extraction import extract_tasks
 
     start = time.perf_counter()
     target = resolve_target(options["target"])
     tvm = load_tvm(())
-    lowered = lower(read_module(Path(import_dir)), options, target)
+    result = lower(read_module(Path(import_dir)), options, target, crashes_of(crashes))
+    lowered = result.module
     with replacing_folder(Path(out_dir)) as folder:
         write_module(lowered, folder, made_from=Path(import_dir))
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")
         except Exception as error:
             raise LowerFailed(f"task extraction failed: {in_one_line(error)}") from error
-        lowering = {"options": dict(options), "target_json": target_json(target), "tasks": tasks}
+        lowering = {
+            "options": dict(options),
+            "target_json": target_json(target),
+            "tasks": tasks,
+            **({} if result.level == int(options["opt_level"]) else {"level": result.level}),
+            "import_dir": os.path.relpath(import_dir, out_dir),
+        }
         (folder / _LOWERING).write_text(json.dumps(lowering, indent=1), encoding="utf-8")
     return {
         "dir": _relative(out_dir),
         "functions": sum(isinstance(function, tvm.tirx.PrimFunc) for _, function in lowered.functions_items()),
         "tasks": tasks,
         "target_json": target_json(target),
+        **({"passes_left_out": [str(each) for each in result.left_out]} if result.left_out else {}),
         "lower_s": time.perf_counter() - start,
     }
 
@@ -74,20 +89,22 @@ def build_artifact(
     out_dir: str,
     records_dir: str | None = None,
     linker: str | None = None,
+    crashes: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """Build a lowered model, with the best of its tuning records if a folder of them is given. Raises BuildFailed.
 
-    linker: links for another architecture than this host's.
+    linker: links for another architecture than this host's. crashes: how earlier tries of this very job ended, which
+    the compile server tells.
     """
     from sweep.toolchain.artifacts import build_library
+    from sweep.toolchain.build_recipes import BuildRecipes
 
     target = resolve_target(options["target"])
-    lowered = Path(lower_dir)
-    module = read_module(lowered)
-    lowering = json.loads((lowered / _LOWERING).read_text(encoding="utf-8"))
+    lowering = json.loads((Path(lower_dir) / _LOWERING).read_text(encoding="utf-8"))
     with replacing_folder(Path(out_dir)) as folder:
         records = None if records_dir is None else Path(records_dir)
-        result = build_library(module, lowering, target, records, folder, linker)
+        recipes = BuildRecipes(Path(lower_dir), lowering, target, crashes_of(crashes))
+        result = build_library(recipes, records, folder, linker)
     return {"dir": _relative(out_dir), **result}
 
 

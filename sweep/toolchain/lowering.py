@@ -9,26 +9,30 @@ but for narrow groups (`sweep.toolchain.passes.layout`), and both give one modul
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from sweep.errors import LowerFailed, in_one_line
+from sweep.errors import LowerFailed
+from sweep.toolchain.crash_notes import Crash
+from sweep.toolchain.pass_runs import LeftOut, PassRun, run_passes
+from sweep.toolchain.passes.call import operator_of
 
-__all__ = ["RECIPES", "Recipe", "lower"]
+__all__ = ["RECIPES", "Lowered", "Recipe", "finish", "lower"]
 
-_PASS_CONTEXT_LEVEL = 3
+_PASSES = "sweep.toolchain.passes"
+_GUARDED = f"{_PASSES}.guarded"
 _FOLDS_FROM = 2
 _CHANNELS_LAST_FROM = 3
 
-_LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": ("ConvertLayout",)}
-_PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": ("ToMixedPrecision",)}
-_ARGUMENTS: dict[str, dict[str, Any]] = {
-    "ConvertLayout": {"desired_layouts": {"relax.nn.conv2d": ["NHWC", "OHWI"]}},
-    "ToMixedPrecision": {"out_dtype": "float32"},  # sums stay in float32, whatever their terms are
-}
+_PAIRS = {"FuseTIR": "FuseOps"}
+"""Groups of operators that do not become functions cannot be built."""
+
+_SUSPECTS = (f"{_PASSES}.layout:ChannelsLast",)
+"""What makes forms of operators that TVM has no program for: where lowering fails, it is tried without."""
+
+_LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": (f"{_PASSES}.layout:AllChannelsLast",)}
+_PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": (f"{_GUARDED}.precision:MixedPrecision",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +47,8 @@ class Recipe:
     description: str
 
 
-_PASSES = "sweep.toolchain.passes"
 _CANONICALISE = (
-    "DecomposeOpsForInference",
+    f"{_GUARDED}.decomposition:DecomposeOpsForInference",
     "CanonicalizeBindings",
     "DeadCodeElimination",
     f"{_PASSES}.constants:FoldCheapConstants",
@@ -73,7 +76,7 @@ _LEGALISE_FOLD_AND_FUSE = (
     "DeadCodeElimination",
 )
 _PREPACK = (
-    "SplitLayoutRewritePreproc",
+    f"{_GUARDED}.prepacking:SplitLayoutRewritePreproc",
     "FoldConstant",
     "CanonicalizeBindings",
     "DeadCodeElimination",
@@ -115,7 +118,7 @@ RECIPES: dict[int, Recipe] = {
             "EliminateCommonSubexpr",
             f"{_PASSES}.channel_padding:PadChannels",
             f"{_PASSES}.parallel_convolutions:CombineParallelConv2D",
-            "CombineParallelMatmul",
+            f"{_GUARDED}.parallel_products:CombineParallelMatmul",
             *_CHANNELS_LAST,
             "tvm.relax.transform:FastMathTransform",
             *_LEGALISE_FOLD_AND_FUSE,
@@ -127,16 +130,56 @@ RECIPES: dict[int, Recipe] = {
 }
 
 
-def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A module of tensor programs."""
+
+    module: Any
+    level: int
+    """Of the recipe that was followed: below the one asked for where that refuses the network."""
+    left_out: tuple[LeftOut, ...]
+    """What its level asks for and was not done."""
+
+
+def lower(
+    module: Any, options: Mapping[str, Any], target: Any, crashes: Sequence[Crash] = (), below: int | None = None
+) -> Lowered:
     """An imported Relax module, lowered to TensorIR by the recipe of its opt level, in its layout and precision.
 
-    options: of the lower stage. Raises LowerFailed.
+    A pass that refuses the network is left out; where what every level needs refuses what the others have made of it,
+    the next lower recipe is followed.
+
+    options: of the lower stage. crashes: of earlier tries. below: a level whose recipe is known not to do, nor any
+    above it. Raises LowerFailed where no recipe does.
     """
-    level = int(options["opt_level"])
-    if level not in RECIPES:
-        raise LowerFailed(f"no recipe for opt_level {level}; there are {', '.join(map(str, RECIPES))}")
+    asked = int(options["opt_level"])
+    if asked not in RECIPES:
+        raise LowerFailed(f"no recipe for opt_level {asked}; there are {', '.join(map(str, RECIPES))}")
+    layout = _layout_passes(str(options.get("layout") or "NCHW"), asked)
+    precision = _precision_passes(options)
+    needed = frozenset({*RECIPES[0].passes, *layout, *precision})
+    refusals: list[LeftOut] = []
+    first: LowerFailed | None = None
+    for level in range(asked if below is None else below - 1, -1, -1):
+        passes = _passes(level, (*layout, *precision))
+        refused: LowerFailed | None = None
+        for suspect in (None, *(name for name in _SUSPECTS if name in passes)):
+            without = {} if suspect is None else {suspect: str(refused)}
+            run = PassRun(target, needed, _PAIRS, f"{level}{'-' * len(without)}/", crashes, without)
+            try:
+                lowered, left_out = run_passes(passes, module, run)
+                _check_is_lowered(lowered)
+                return Lowered(lowered, level, (*refusals, *left_out))
+            except LowerFailed as error:
+                refused = error
+                first = first or error
+        refusals.append(LeftOut.because(f"level {level}", refused or ""))
+    raise first or LowerFailed("no recipe is left")
+
+
+def _passes(level: int, converted: Sequence[str]) -> list[str]:
+    """Those of a level with those that change layout or precision."""
     passes = list(RECIPES[level].passes)
-    converted = [*_layout_passes(str(options.get("layout") or "NCHW"), level), *_precision_passes(options)]
     # Last before operators become functions: ToMixedPrecision takes operators only
     at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, "LegalizeOps") if name in passes)
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
@@ -146,12 +189,29 @@ def lower(module: Any, options: Mapping[str, Any], target: Any) -> Any:
             f"{_PASSES}.constants:FoldCheapConstants",
             "DeadCodeElimination",
         ]
-    return _apply([*passes[:at], *converted, *passes[at:]], module, target)
+    return [*passes[:at], *converted, *passes[at:]]
 
 
-def finish(module: Any, opt_level: int, target: Any) -> Any:
-    """The passes of a recipe that follow the application of tuning records. Raises LowerFailed."""
-    return _apply(RECIPES[opt_level].at_build, module, target)
+def finish(module: Any, opt_level: int, target: Any, crashes: Sequence[Crash] = ()) -> tuple[Any, list[LeftOut]]:
+    """The module after the passes of a recipe that follow the application of tuning records, and those left out."""
+    return run_passes(RECIPES[opt_level].at_build, module, PassRun(target, place="build/", crashes=crashes))
+
+
+def _check_is_lowered(module: Any) -> None:
+    """Raise LowerFailed for an operator that nothing has made a function of: a build says so minutes later."""
+    from tvm import relax
+
+    names: set[str] = set()
+
+    def visit(value: Any) -> None:
+        if operator_of(value).startswith("relax.nn."):
+            names.add(operator_of(value))
+
+    for _, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    if names:
+        raise LowerFailed(f"TVM has no program for {', '.join(sorted(names))} in its form here")
 
 
 def _layout_passes(layout: str, level: int) -> Sequence[str]:
@@ -169,22 +229,3 @@ def _precision_passes(options: Mapping[str, Any]) -> Sequence[str]:
     if dtype not in _PRECISIONS:
         raise LowerFailed(f"no recipe for precision {dtype}; there are {', '.join(_PRECISIONS)}")
     return _PRECISIONS[dtype]
-
-
-def _apply(passes: Sequence[str], module: Any, target: Any) -> Any:
-    tvm = importlib.import_module("tvm")
-    with target, tvm.transform.PassContext(opt_level=_PASS_CONTEXT_LEVEL):
-        for name in passes:
-            try:
-                module = _make(name)()(module)
-            except Exception as error:
-                raise LowerFailed(f"pass {name.rpartition(':')[2]} failed: {in_one_line(error)}") from error
-    return module
-
-
-def _make(name: str) -> Callable[[], Any]:
-    if name in _ARGUMENTS:
-        return partial(getattr(importlib.import_module("tvm.relax.transform"), name), **_ARGUMENTS[name])
-    module, _, attribute = name.rpartition(":")
-    make: Callable[[], Any] = getattr(importlib.import_module(module or "tvm.relax.transform"), attribute)
-    return make

@@ -239,7 +239,8 @@ def packed_weights(lower_dir: str, records_dir: str, level: int, target: dict[st
     resolved = resolve_target(target)
     module = read_module(Path(lower_dir))
     with tempfile.TemporaryDirectory() as scratch:
-        module = finish(BestRecords(Path(records_dir), Path(scratch)).apply(module, resolved), level, resolved)
+        applied = BestRecords(Path(records_dir), Path(scratch)).apply(module, resolved)
+        module, _ = finish(applied, level, resolved)
     constants: list[Any] = []
     collect = lambda node: constants.append(node) if isinstance(node, GenericConst) else None  # noqa: E731
     tvm.relax.analysis.post_order_visit(module["main"], collect)
@@ -269,7 +270,7 @@ def calls_of(lower_dir: str, level: int, target: dict[str, Any]) -> dict[str, An
         return names
 
     blocks = re.findall(r'T\.sblock\("(\w+)"\)', module.script(show_meta=False))
-    finished = finish(module, level, resolve_target(target))
+    finished, _ = finish(module, level, resolve_target(target))
     return {"lowered": called(module), "finished": called(finished), "blocks": sorted(set(blocks))}
 
 
@@ -376,3 +377,47 @@ def same_modules(one: str, other: str) -> dict[str, Any]:
         "constants": sum(size >= 1024 for size in sizes),
         "parameters": len(modules[0]["main"].params),
     }
+
+
+def lower_with(pass_name: str, level: int, **arguments: Any) -> dict[str, Any]:
+    """Lower by a recipe that begins with a further pass, of those below."""
+    from dataclasses import replace
+
+    from sweep.toolchain import jobs, lowering
+
+    recipe = lowering.RECIPES[level]
+    lowering.RECIPES[level] = replace(recipe, passes=(f"tests.toolchain.forge_jobs:{pass_name}", *recipe.passes))
+    return jobs.lower_model(**arguments)
+
+
+def Refusing() -> Any:
+    """A pass that refuses every module."""
+    raise ValueError("it is too\n  odd")
+
+
+def Crashing() -> Any:
+    """A pass that ends its process."""
+    crash()
+
+
+def build_below(level: int, how: str, **arguments: Any) -> dict[str, Any]:
+    """Build with a TVM that crashes on, or refuses, the module of this level and those of higher ones."""
+    import tvm
+
+    from sweep.toolchain import artifacts, jobs
+
+    build, note, tried = tvm.relax.build, artifacts.note, []
+
+    def noted(step: str) -> None:
+        tried.append(int(step.split()[1]))
+        note(step)
+
+    def refusing(*given: Any, **more: Any) -> Any:
+        if tried[-1] < level:
+            return build(*given, **more)
+        if how == "crash":
+            crash()
+        raise RuntimeError("cannot emit this")
+
+    artifacts.note, tvm.relax.build = noted, refusing
+    return jobs.build_artifact(**arguments)

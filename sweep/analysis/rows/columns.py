@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.analysis.formatting import as_bytes, as_duration
 from sweep.analysis.rows.column import CellFacts, Column, Detail
+from sweep.analysis.rows.left_out_passes import left_out_passes
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
 from sweep.registry import Registry
 
@@ -249,6 +250,13 @@ _WORK = (
         "cosine distance from the expected output",
         value=lambda facts: facts.measure.output_cosine_distance,
         metric="output/cosine_distance",
+    ),
+    Column(
+        "passes_left_out",
+        "text",
+        "passes of its opt level that refuse the network and were left out, with the reasons",
+        value=lambda facts: left_out_passes(facts.outcome),
+        detail=Detail("left out", rank=76),
     ),
     Column("tvm_version", "text", "TVM that built it", value=lambda facts: facts.built.tvm_version),
     Column("runtime_version", "text", "runtime that ran it", value=lambda facts: facts.measure.runtime_version),

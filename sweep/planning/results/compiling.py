@@ -99,6 +99,8 @@ class LowerResult(StageResult):
     target_json: str | None = None
     """The target as TVM resolved it."""
     lower_s: float | None = None
+    passes_left_out: tuple[str, ...] = seldom(())
+    """What its opt level asks for and refused the network, each with the reason."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
@@ -114,6 +116,10 @@ class LowerResult(StageResult):
     def shown_file(self) -> str:
         return "module.json"
 
+    @property
+    def key_figures(self) -> Mapping[str, Any]:
+        return _told(self.passes_left_out)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildResult(StageResult):
@@ -127,6 +133,8 @@ class BuildResult(StageResult):
     tuned_tasks: int | None = seldom()
     untuned_tasks: int | None = seldom()
     tvm_version: str | None = seldom()
+    passes_left_out: tuple[str, ...] = seldom(())
+    """As of a lowering; those at the build, and the levels that could not be built."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
@@ -142,4 +150,8 @@ class BuildResult(StageResult):
 
     @property
     def key_figures(self) -> Mapping[str, Any]:
-        return {"artifact_bytes": self.artifact_bytes}
+        return {"artifact_bytes": self.artifact_bytes, **_told(self.passes_left_out)}
+
+
+def _told(passes_left_out: Sequence[str]) -> Mapping[str, Any]:
+    return {"passes_left_out": list(passes_left_out)} if passes_left_out else {}

@@ -15,6 +15,7 @@ from typing import Any
 from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import metric_columns
+from sweep.analysis.rows.left_out_passes import left_out_passes
 from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
@@ -90,6 +91,8 @@ def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
     if facts.unchecked:
         tags["sweep.output_check_reason"] = facts.unchecked[:_TEXT_LIMIT]
         tags["mlflow.note.content"] = f"**outputs compared with nothing**\n\n{facts.unchecked[:_TEXT_LIMIT]}"
+    if left_out := left_out_passes(outcome):
+        tags["sweep.passes_left_out"] = left_out[:_TEXT_LIMIT]
     if outcome.error or outcome.error_class:
         reason = (outcome.error or "")[:_TEXT_LIMIT]
         where = f"{outcome.status} in {outcome.failed_stage}" if outcome.failed_stage else outcome.status

@@ -42,9 +42,7 @@ class CoreLender:
 class JobProcess:
     """The server's record of one child: the job, its limits, its pipe and its borrowed core."""
 
-    job_id: int
-    error_class: str
-    """Of its failures that name no other."""
+    request: Mapping[str, Any]
     pid: int
     pipe: int
     """Read end of the child's answer; end of file means that the child is gone."""
@@ -55,6 +53,11 @@ class JobProcess:
     """Later by each freeze that is over."""
     loan: BorrowedCore | None
     answer: bytearray = field(default_factory=bytearray)
+
+    @property
+    def job_id(self) -> int:
+        """By which its answer is known."""
+        return int(self.request["id"])
 
     @property
     def lent_core(self) -> int | None:
@@ -95,7 +98,7 @@ class JobProcess:
         except ValueError:
             pass
         kind, how = (None, verdict) if verdict is not None else how_it_died(status, log)
-        return error_answer(kind or self.error_class, how, log, disk_refusal_in(log))
+        return error_answer(kind or self.request["error_class"], how, log, disk_refusal_in(log))
 
     def reap(self) -> int:
         """End it, with all that it has started and all that it has left; gives what `waitpid` says of it."""
@@ -129,7 +132,7 @@ def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender:
     loan = None if lender is None else BorrowedCore(pid, lender.core, lender.lock_dir, lender.own_cores)
     timeout_s = request["timeout_s"]
     deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    return JobProcess(request["id"], request["error_class"], pid, reading, folder, timeout_s, deadline, loan)
+    return JobProcess(request, pid, reading, folder, timeout_s, deadline, loan)
 
 
 def _kill_group(pid: int) -> None:

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import CompilerLost, disk_refusal, in_one_line
-from sweep.toolchain.compile_workers.job_errors import error_answer, log_tail
+from sweep.toolchain import crash_notes
+from sweep.toolchain.compile_workers.job_errors import error_answer, how_it_died, log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
 from sweep.toolchain.host_memory import job_memory_bytes
 
@@ -153,8 +154,15 @@ class CompileServer:
 
     def _end(self, child: JobProcess, verdict: str | None) -> None:
         log = log_tail(child.folder / "log")
+        doing = crash_notes.read(child.folder)
         status = self._reap(child)
-        self._answer({"id": child.job_id, **child.outcome(status, log, verdict)})
+        again = None
+        if verdict is None:
+            again = crash_notes.request_after_crash(child.request, status, how_it_died(status, log)[1], doing)
+        if again is None:
+            self._answer({"id": child.job_id, **child.outcome(status, log, verdict)})
+        else:
+            self._waiting[bool(again["gives_way"])].appendleft(again)
 
     def _reap(self, child: JobProcess) -> int:
         del self._children[child.job_id]

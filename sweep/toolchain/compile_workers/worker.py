@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import SweepError, disk_refusal, in_one_line
+from sweep.toolchain import crash_notes
 from sweep.toolchain.compile_workers.job_errors import error_answer
 from sweep.toolchain.host_memory import mapped_bytes
 
@@ -49,6 +50,7 @@ def live(
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        crash_notes.begin(folder)
         if memory_limit_bytes is not None:
             limit = mapped_bytes() + memory_limit_bytes
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

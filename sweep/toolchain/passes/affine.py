@@ -17,7 +17,7 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import as_constant, operator_of
 
 __all__ = ["FoldAffine"]
 
@@ -75,15 +75,15 @@ class _Folder(PyExprMutator):
         shape = (1, -1, 1, 1)
         if chain.convolution is None:
             result = self.visit_expr(chain.start)
-            result = self.builder_.emit(relax.op.multiply(result, relax.const(chain.factor.reshape(shape))))
+            result = self.builder_.emit(relax.op.multiply(result, as_constant(chain.factor.reshape(shape))))
         else:
             data, weight = chain.convolution.args
             scaled = weight.value.numpy() * chain.factor.reshape(-1, 1, 1, 1)
-            arguments = [self.visit_expr(data), relax.const(scaled.astype(chain.factor.dtype))]
+            arguments = [self.visit_expr(data), as_constant(scaled.astype(chain.factor.dtype))]
             result = self.builder_.emit(relax.Call(chain.convolution.op, arguments, chain.convolution.attrs))
         if not chain.offset.any():
             return result
-        return self.builder_.emit(relax.op.add(result, relax.const(chain.offset.reshape(shape))))
+        return self.builder_.emit(relax.op.add(result, as_constant(chain.offset.reshape(shape))))
 
 
 def _chains(function: Any) -> list[_Chain]:

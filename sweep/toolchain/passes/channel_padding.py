@@ -17,7 +17,7 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import as_constant, operator_of
 
 __all__ = ["PadChannels"]
 
@@ -57,13 +57,13 @@ class _Padder(PyExprMutator):
         weight = convolution.args[1].value.numpy()
         channels = weight.shape[0]
         more = -channels % _MULTIPLE
-        padded = relax.const(np.pad(weight, ((0, more), (0, 0), (0, 0), (0, 0))))
+        padded = as_constant(np.pad(weight, ((0, more), (0, 0), (0, 0), (0, 0))))
         value = self.builder_.emit(
             relax.Call(convolution.op, [self.visit_expr(convolution.args[0]), padded], convolution.attrs)
         )
         for call in following:
             others = [
-                relax.const(np.pad(argument.value.numpy(), ((0, 0), (0, more), (0, 0), (0, 0))))
+                as_constant(np.pad(argument.value.numpy(), ((0, 0), (0, more), (0, 0), (0, 0))))
                 for argument in call.args[1:]
             ]
             value = self.builder_.emit(relax.Call(call.op, [value, *others], call.attrs))

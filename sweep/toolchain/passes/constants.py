@@ -16,15 +16,25 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import as_constant, operator_of
 
 __all__ = ["FoldCheapConstants"]
+
+
+def _divided(left: Any, right: Any) -> Any | None:
+    """As TVM divides: integers towards zero. None for integers by zero, which is nothing."""
+    if not np.issubdtype(left.dtype, np.integer):
+        return np.divide(left, right)
+    if not np.all(right):
+        return None
+    return np.sign(left) * np.sign(right) * (np.abs(left) // np.abs(right))
+
 
 _EVALUATE: dict[str, Callable[..., Any]] = {
     "relax.add": np.add,
     "relax.subtract": np.subtract,
     "relax.multiply": np.multiply,
-    "relax.divide": np.divide,
+    "relax.divide": _divided,
     "relax.sqrt": np.sqrt,
     "relax.rsqrt": lambda value: 1 / np.sqrt(value),
     "relax.negative": np.negative,
@@ -69,13 +79,15 @@ class _Folder(PyExprMutator):
         data = arguments[0].value.numpy()
         if name in _EVALUATE and all(isinstance(argument, GenericConst) for argument in arguments):
             result = _EVALUATE[name](data, *(argument.value.numpy() for argument in arguments[1:]))
+            if result is None:
+                return None
         elif name in ("relax.reshape", "relax.expand_dims", "relax.squeeze"):
             result = data.reshape([int(size) for size in value.ty.shape])
         elif name == "relax.permute_dims":
             axes = value.attrs.axes
             result = np.ascontiguousarray(data.transpose(None if axes is None else [int(axis) for axis in axes]))
         elif name == "relax.astype":
-            return relax.const(data.astype(str(value.attrs.dtype)))
+            return as_constant(data.astype(str(value.attrs.dtype)))
         else:
             return None
-        return relax.const(result.astype(data.dtype, copy=False))
+        return as_constant(result.astype(data.dtype, copy=False))

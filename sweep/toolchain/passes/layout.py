@@ -10,26 +10,104 @@ channel is no such case, as each lane reads the channel beside; but what is gain
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from tvm import relax
+from tvm import ir, relax
+from tvm.ir.transform import module_pass
 
 from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.guarded.layout_ready import ready_for_layout
 
-__all__ = ["ChannelsLast"]
+__all__ = ["AllChannelsLast", "ChannelsLast"]
+
+Layouts = dict[str, list[str]]
 
 _LANES = 16
-_CONV2D = "relax.nn.conv2d"
+_CONV2D, _CONV2D_TRANSPOSE = "relax.nn.conv2d", "relax.nn.conv2d_transpose"
+_OF_TRANSPOSED: Layouts = {_CONV2D_TRANSPOSE: ["NCHW", "IOHW"]}
+"""TVM has a program for no other."""
+_RULE = "FRelaxInferLayout"
+_ABOVE_THE_DEFAULT = 11
+"""Level at which an operator's attribute takes the place of one that it had."""
 
 
-def ChannelsLast() -> Any:  # noqa: N802  (passes are named as TVM names its own)
-    """The pass: TVM's ConvertLayout, to NHWC and OHWI but for narrow groups."""
-    return relax.transform.ConvertLayout({}, _layouts)
+@module_pass(opt_level=0, name="ChannelsLast")
+class ChannelsLast:
+    """The pass: NHWC and OHWI for every convolution that gains by it, around what TVM's ConvertLayout cannot take."""
+
+    def transform_module(self, module: Any, _context: Any) -> Any:
+        """The module in that layout."""
+        return _converted(module, _gaining)
 
 
-def _layouts(call: Any) -> dict[str, list[str]]:
-    """What ConvertLayout asks of each operator: the layouts that a convolution shall have, by the operator's name.
-    Without an answer it takes the layout of its data.
+@module_pass(opt_level=0, name="ConvertLayout")
+class AllChannelsLast:
+    """The pass: NHWC and OHWI for all convolutions, which the axis `layout` asks for."""
+
+    def transform_module(self, module: Any, _context: Any) -> Any:
+        """The module in that layout."""
+        return _converted(module, lambda call: {_CONV2D: ["NHWC", "OHWI"]})
+
+
+def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
+    """The module in the layouts that are asked for. Where TVM refuses it, it is made ready first, and operators whose
+    rule fails keep the layout that they have.
+    """
+
+    def layouts(call: Any) -> Layouts:
+        return _OF_TRANSPOSED if operator_of(call) == _CONV2D_TRANSPOSE else of_convolutions(call)
+
+    convert = relax.transform.ConvertLayout({}, layouts)
+    try:
+        return convert(module)
+    except Exception as error:  # noqa: BLE001  (TVM raises what it likes)
+        first = error
+    if _CONV2D not in _operators(module):
+        return module
+    ready = ready_for_layout(module)
+    others = sorted(_operators(ready) - {_CONV2D, _CONV2D_TRANSPOSE})
+    for kept in ((), *((name,) for name in others), others):
+        try:
+            with _without_rules(kept):
+                return convert(ready)
+        except Exception:  # noqa: BLE001  (another operator may be the one that it cannot take)
+            continue
+    raise first
+
+
+def _operators(module: Any) -> set[str]:
+    """Names of the operators that a module calls and that have a rule of layouts."""
+    found: set[str] = set()
+
+    def visit(value: Any) -> None:
+        name = operator_of(value)
+        if name.startswith("relax.") and name not in found and ir.Op.get(name).get_attr(_RULE) is not None:
+            found.add(name)
+
+    for _, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    return found
+
+
+@contextmanager
+def _without_rules(names: Sequence[str]) -> Iterator[None]:
+    """For as long as it lasts these operators keep the layout of the imported network."""
+    rules = {name: ir.Op.get(name).get_attr(_RULE) for name in names}
+    for name in names:
+        ir.Op.get(name).reset_attr(_RULE)
+    try:
+        yield
+    finally:
+        for name, rule in rules.items():
+            ir.Op.get(name).set_attr(_RULE, rule, _ABOVE_THE_DEFAULT)
+
+
+def _gaining(call: Any) -> Layouts:
+    """What ConvertLayout asks of each operator: the layouts that it shall have, by the operator's name. Without an
+    answer it takes the layout of its data.
     """
     if operator_of(call) != _CONV2D:
         return {}

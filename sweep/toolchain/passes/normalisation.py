@@ -113,18 +113,18 @@ def _compute(response: _Response) -> Callable[[Any], Any]:
             for step in range(1, response.window):
                 total = total + squares(*at(index, index[axis] + step))
             base = total * tirx.const(response.alpha / response.window, dtype) + tirx.const(response.bias, dtype)
-            return data(*index) / _power(base, response.beta)
+            return data(*index) / _power(base, response.beta, dtype)
 
         return te.compute(shape, divide, name="local_response")
 
     return local_response
 
 
-def _power(base: Any, exponent: float) -> Any:
+def _power(base: Any, exponent: float, dtype: str) -> Any:
     if exponent == 0.75:
         root = tirx.sqrt(base)
         return root * tirx.sqrt(root)
-    return tirx.sqrt(base) if exponent == 0.5 else tirx.power(base, tirx.const(exponent, base.dtype))
+    return tirx.sqrt(base) if exponent == 0.5 else tirx.power(base, tirx.const(exponent, dtype))
 
 
 def _scalar(value: Any) -> float | None:

@@ -18,7 +18,7 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import as_constant, operator_of
 
 __all__ = ["CombineParallelConv2D"]
 
@@ -76,12 +76,12 @@ class _Combiner(PyExprMutator):
 
     def _emit(self, group: list[_Branch]) -> None:
         first = group[0]
-        weights = relax.const(np.concatenate([branch.call.args[1].value.numpy() for branch in group]))
+        weights = as_constant(np.concatenate([branch.call.args[1].value.numpy() for branch in group]))
         data = self.visit_expr(first.call.args[0])
         combined = self.builder_.emit(relax.Call(first.call.op, [data, weights], first.call.attrs))
         if first.bias is not None:
             biases = [branch.bias.value.numpy() for branch in group]  # type: ignore[union-attr]
-            combined = self.builder_.emit(relax.op.add(combined, relax.const(np.concatenate(biases, _CHANNEL_AXIS))))
+            combined = self.builder_.emit(relax.op.add(combined, as_constant(np.concatenate(biases, _CHANNEL_AXIS))))
         if first.relu:
             combined = self.builder_.emit(relax.op.nn.relu(combined))
         ends = np.cumsum([branch.channels for branch in group])[:-1].tolist()

@@ -1,0 +1,1 @@
+"""Passes of TVM, each around what it cannot take."""

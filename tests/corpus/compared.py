@@ -1,0 +1,90 @@
+"""Runs in a compile worker's child: the outputs of compiled code, and those of the file that it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["NOT_COMPARED", "compare"]
+
+NOT_COMPARED = "not compared"
+"""There was nothing to compare with at import."""
+
+
+def compare(artifact_dir: str, import_dir: str, original: str, threshold: float) -> dict[str, Any]:
+    """{check: what the product's own check says, differs: how the outputs differ from those of the original file}."""
+    from sweep.devices.measuring.output_check import check_outputs
+    from sweep.devices.runtimes.artifact import load_artifact
+    from sweep.errors import OutputMismatch
+
+    artifact = load_artifact(Path(artifact_dir), Path(import_dir))
+    outputs = _run(artifact)
+    check = NOT_COMPARED
+    if artifact.expected is not None:
+        try:
+            check_outputs(outputs, artifact.expected, threshold)
+            check = "agrees"
+        except OutputMismatch as error:
+            check = str(error)
+    wanted = _outputs_of(original, artifact.inputs)
+    return {"check": check, "differs": _difference(outputs, wanted, threshold)}
+
+
+def _run(artifact: Any) -> list[Any]:
+    import tvm
+    from tvm import runtime
+
+    machine = runtime.vm.VirtualMachine(runtime.load_module(str(artifact.lib)), tvm.cpu())
+    machine.set_input("main", *(runtime.tensor(np.asarray(value)) for value in artifact.inputs))
+    machine.invoke_stateful("main")
+    outputs = machine.get_outputs("main")
+    return [each.numpy() for each in (outputs if isinstance(outputs, tuple | list) or _many(outputs) else [outputs])]
+
+
+def _many(outputs: Any) -> bool:
+    return not hasattr(outputs, "numpy")
+
+
+def _outputs_of(original: str, inputs: list[Any]) -> list[Any]:
+    import onnx
+    import onnxruntime
+    from onnx.reference import ReferenceEvaluator
+
+    model = onnx.load(original)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    names = [value.name for value in model.graph.input if value.name not in stored]
+    feeds = dict(zip(names, inputs, strict=True))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(original, options, providers=["CPUExecutionProvider"])
+        given = {value.name: value.type for value in session.get_inputs()}
+        return list(session.run(None, {name: feeds[name] for name in given}))
+    except Exception:
+        return list(ReferenceEvaluator(model).run(None, feeds))
+
+
+def _difference(outputs: list[Any], wanted: list[Any], threshold: float) -> str | None:
+    if len(outputs) != len(wanted):
+        return f"{len(outputs)} outputs for {len(wanted)}"
+    for index, (found, right) in enumerate(zip(outputs, map(np.asarray, wanted), strict=True)):
+        if (found.shape, found.dtype) != (right.shape, right.dtype):
+            return f"output {index} is {found.dtype} {found.shape} for {right.dtype} {right.shape}"
+        if right.dtype.kind == "f":
+            close = np.isclose(
+                found, right, rtol=threshold, atol=threshold * max(1.0, _greatest(right)), equal_nan=True
+            )
+        else:
+            close = found == right
+        if not close.all():
+            at = tuple(np.argwhere(~close)[0])
+            return f"output {index}: {np.count_nonzero(~close)} of {close.size} differ, as {found[at]} for {right[at]}"
+    return None
+
+
+def _greatest(array: Any) -> float:
+    finite = np.abs(array[np.isfinite(array)])
+    return float(finite.max()) if finite.size else 0.0
