@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.files.private_folder import check_ours
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Cluster
 
@@ -30,12 +31,14 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
 
     Raises:
         DeviceLost: the tracker or a local server does not come up.
+        StudyError: another user has the folder of the locks.
     """
     from sweep.devices.farm.farm import Farm
     from sweep.devices.farm.farm_registry import announced
     from sweep.devices.leasing.register import remove_idle
-    from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
+    from sweep.engine.site import Site, cache_dir, compile_cores_of, host_lock_dir, lent_cores_of
 
+    check_ours(cache_dir(), "XDG_CACHE_HOME")
     compile_cores, shares_cores = compile_cores_of(cluster)
     lent_cores = lent_cores_of(cluster)
     farm = Farm(cluster, SweepDir(sweep_dir).farm)

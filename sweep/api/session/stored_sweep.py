@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.errors import RecordError
+from sweep.files.private_folder import check_ours
 from sweep.files.sweep_dir import ARTIFACTS, TABLES, SweepDir
 from sweep.redaction import without_login
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["fetched", "is_uri", "stored"]
 
+_WORK_DIR = "SWEEP_WORK_DIR"
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
@@ -36,7 +38,7 @@ def stored(uri: str, *, fresh: bool = False) -> Iterator[Path]:
     `fresh`: begin again; what the folder has is moved aside, and what the store has no longer counts.
 
     Raises:
-        StudyError: the URI cannot be one.
+        StudyError: the URI cannot be one, or another user has the folder.
         LedgerError: another run writes there.
         RecordError: the store cannot be reached, at the beginning or at the end.
     """
@@ -47,6 +49,7 @@ def stored(uri: str, *, fresh: bool = False) -> Iterator[Path]:
     from sweep.storage.write_claim import WriteClaim
 
     store, folder = Store(uri), work_folder(uri)
+    check_ours(folder, _WORK_DIR)
     ledger = SweepDir(folder).ledger
     lease = WriteClaim(store)
     try:
@@ -85,6 +88,7 @@ def fetched(uri: str) -> Path:
     if chain.head is None:
         raise RecordError(f"{store.name}: there is no sweep")
     folder = work_folder(uri).with_name(f"{work_folder(uri).name}.read")
+    check_ours(folder, _WORK_DIR)
     ledger = SweepDir(folder).ledger
     folder.mkdir(parents=True, exist_ok=True)
     if not _go_together(ledger, chain.lines):
@@ -102,7 +106,7 @@ def work_folder(uri: str) -> Path:
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tvm-sweep" / "stores"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", without_login(uri).rstrip("/").rpartition("/")[2]).strip("-.")
-    return Path(os.environ.get("SWEEP_WORK_DIR") or cache) / f"{name}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
+    return Path(os.environ.get(_WORK_DIR) or cache) / f"{name}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
 
 
 def _move_aside(folder: Path) -> None:

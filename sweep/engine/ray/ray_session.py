@@ -20,6 +20,7 @@ from typing import Any
 import filelock
 
 from sweep.errors import EngineError, StudyError, in_one_line
+from sweep.files.private_folder import our_folders, private_folder
 from sweep.installation import import_path
 
 __all__ = ["RaySession"]
@@ -173,13 +174,13 @@ def _read_settings_again(only_loopback: bool) -> None:
 def _temp_dir() -> Path:
     usual = tempfile.gettempdir()
     is_short = len(f"{usual}/{_PREFIX}{os.getpid()}-12345678/r") <= _TEMP_DIR_CHARS
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=usual if is_short else "/tmp"))
+    return private_folder(f"{_PREFIX}{os.getpid()}-", Path(usual if is_short else "/tmp"))
 
 
 def _remove_abandoned() -> None:
-    """Folders of drivers that were killed: nobody else knows of them."""
+    """Folders of this user's drivers that were killed: nobody else knows of them. Another user's may be a trap."""
     for folder in {Path(tempfile.gettempdir()), Path("/tmp")}:
-        for found in folder.glob(f"{_PREFIX}*"):
+        for found in our_folders(folder, _PREFIX):
             owner = re.fullmatch(rf"{_PREFIX}(\d+)-\w+", found.name)
             if owner is None or Path(f"/proc/{owner[1]}").exists():
                 continue

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from sweep.engine.ray import ray_session
 
 pytestmark = [pytest.mark.ray]
 
@@ -42,6 +45,31 @@ except KeyboardInterrupt:
     print("interrupted", {name: value for name, value in os.environ.items() if name.startswith("RAY_")} == before)
 """
 """It takes seconds to come up."""
+
+
+def test_folders_of_killed_drivers_go_and_those_of_other_users_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = tmp_path / "precious"
+    mine.write_text("precious")
+    left, theirs, alive = (tmp_path / f"sweep-ray-{pid}-abc" for pid in ("999999991", "999999992", os.getpid()))
+    for folder in (left, theirs, alive):
+        folder.mkdir()
+    (theirs / "lock").symlink_to(mine)
+    (tmp_path / "sweep-ray-999999993-abc").symlink_to(tmp_path)
+    abandoned = tmp_path / "sweep-ray-999999994-abc"
+    abandoned.mkdir()
+    if os.geteuid() == 0:
+        os.chown(abandoned, 65534, 65534)
+
+    ray_session._remove_abandoned()
+
+    assert not left.exists()
+    assert alive.is_dir()
+    assert mine.read_text() == "precious"
+    assert theirs.is_dir(), "a lock that is a link is not opened, whoever has made it"
+    assert abandoned.is_dir() or os.geteuid() != 0, "another user's"
 
 
 def test_a_ray_that_does_not_come_up_is_told_in_a_line_and_leaves_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +46,30 @@ def test_what_a_killed_process_left_goes_and_what_another_uses_stays(memory: Pat
             assert sorted(path for path in memory.iterdir() if path.is_dir()) == sorted([used, own])
         at_work.communicate("")
     assert list(memory.iterdir()) == []
+
+
+def test_what_others_have_put_there_is_left_alone(memory: Path, tmp_path: Path) -> None:
+    """Of a lock that is a link, a program that is led by names empties the file."""
+    mine = tmp_path / "precious"
+    mine.write_text("precious")
+    (memory / "sweep-mlflow-soft.lock").symlink_to(mine)
+    os.link(mine, memory / "sweep-mlflow-hard.lock")
+    (tmp_path / "folder").mkdir()
+    (memory / "sweep-mlflow-old.lock").write_text("")
+    (memory / "sweep-mlflow-old").symlink_to(tmp_path / "folder")
+    theirs = memory / "sweep-mlflow-theirs"
+    theirs.mkdir()
+    theirs.with_suffix(".lock").write_text("")
+    if os.geteuid() == 0:
+        for path in (theirs, theirs.with_suffix(".lock")):
+            os.chown(path, 65534, 65534)
+
+    with scratch() as own:
+        assert stat.S_IMODE(own.stat().st_mode) == 0o700
+
+    assert mine.read_text() == "precious"
+    assert (tmp_path / "folder").is_dir()
+    assert theirs.is_dir() or os.geteuid() != 0
 
 
 @pytest.mark.integration
