@@ -20,6 +20,7 @@ from sweep.errors import RecordError
 from sweep.running.ledger.lines import decode_line, encode_line
 from tests.cli.conftest import Sweep
 from tests.hostile.conftest import Snapshot
+from tests.record.mlflow.test_tracking_store import store_with
 
 READING = (
     ("status", "{}"),
@@ -97,7 +98,7 @@ def _column(table: str, column: str, value: str) -> Callable[[Path], None]:
 class Case:
     """A hostile folder, and which of the commands refuse it; the others may answer, and leave everything alone."""
 
-    harm: Callable[[Path], None]
+    harm: Callable[[Path], object]
     named: str
     """What the line names."""
     refused_by: tuple[str, ...] = tuple(dict.fromkeys(words[0] for words in READING))
@@ -147,6 +148,11 @@ CASES = {
     "records lie elsewhere": Case(_result("tune", records_dir=f"{DOTS}/y"), DOTS),
     "a workload is a path": Case(
         _result("lower", tasks=[{"workload": "../../../../outside/x", "name": "t"}]), "outside/x"
+    ),
+    "MLflow's runs keep artifacts elsewhere": Case(
+        lambda folder: store_with(folder, "file:///etc", f"{folder.parent.as_uri()}/outside"),
+        "outside its sweep directory",
+        refused_by=("mirror",),
     ),
     "a table has records elsewhere": Case(
         _column("tuning_tasks.parquet", "records_dir", "../x/y"), "../x/y", refused_by=("overlay",)

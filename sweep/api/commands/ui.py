@@ -28,13 +28,15 @@ class UiServer:
 
 
 def ui_server(sweep_dir: Path, *, port: int = 5000) -> UiServer:
-    """The server of a sweep's own store on a port of loopback; nothing is started.
+    """The server of a sweep's own store on a port of loopback; nothing is started. A store that was moved or copied
+    with its folder is pointed to the artifacts that lie there now.
 
     Raises:
+        RecordError: the store has artifacts elsewhere, or was moved and cannot be written.
         StudyError: the folder is not a sweep directory, or the port is taken.
         LedgerError: the sweep has no store of its own: it says where its runs are, or how one is made.
     """
-    from sweep.record.mlflow.tracking_store import experiment_of, ui_command, ui_environment
+    from sweep.record.mlflow.tracking_store import bring_home, embedded_store, experiment_of, ui_command, ui_environment
     from sweep.record.mlflow.ui_view import FAILED, view_path
 
     SweepDir(sweep_dir).require_as("DIR")
@@ -44,6 +46,7 @@ def ui_server(sweep_dir: Path, *, port: int = 5000) -> UiServer:
         where = f"its runs are on {server}" if server else f"`sweep mirror {sweep_dir}` makes one"
         raise LedgerError(f"{sweep_dir} has no MLflow store of its own: {where}")
     check_port_is_free(port, "--port")
+    bring_home(*embedded_store(sweep_dir))
     address = f"http://127.0.0.1:{port}"
     views = {
         "cells": f"{address}{view_path(experiment)}",

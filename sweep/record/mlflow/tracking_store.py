@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
+from sweep.files.confined import OutsideFolder, relative
 from sweep.files.sweep_dir import SweepDir
 from sweep.installation import child_environment, python_command
 from sweep.record.mlflow.scratch import scratch
@@ -35,6 +36,7 @@ __all__ = [
     "ui_environment",
 ]
 
+_SQLITE = "sqlite:///"
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # The client would send a call again whose answer was lost, and the server would make a second run: whoever writes
@@ -48,7 +50,7 @@ _ENVIRONMENT = {
 def embedded_store(sweep_dir: Path) -> tuple[str, str]:
     """Tracking URI and artifact root of a sweep's own store, both inside its directory."""
     home = SweepDir(sweep_dir.resolve())
-    return f"sqlite:///{home.mlflow_database}", home.mlflow_artifacts.as_uri()
+    return _sqlite_uri(home.mlflow_database), home.mlflow_artifacts.as_uri()
 
 
 def home_of(tracking_uri: str, sweep_dir: Path) -> str | None:
@@ -96,7 +98,8 @@ def open_experiment(
 def bring_home(tracking_uri: str, artifact_root: str) -> None:
     """Point a SQLite store that moved, or was copied, with its sweep directory to the artifacts that lie there now.
 
-    MLflow keeps the whole path, and would go on writing at the former place.
+    MLflow keeps the whole path, and would go on writing at the former place. Raises RecordError for a store, which may
+    have come with the folder, that has artifacts anywhere else.
     """
     path = _sqlite_path(tracking_uri)
     if path is None or not path.exists():
@@ -114,6 +117,30 @@ def bring_home(tracking_uri: str, artifact_root: str) -> None:
             connection.execute(
                 "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (artifact_root, former)
             )
+        for (location,) in connection.execute(_LOCATIONS):
+            if not _is_below(location, artifact_root):
+                raise RecordError(
+                    f"{path} has artifacts at {location!r}, outside its sweep directory: delete it, and `sweep mirror` "
+                    "makes it anew"
+                )
+
+
+_LOCATIONS = """
+SELECT artifact_location FROM experiments WHERE lifecycle_stage = 'active'
+UNION SELECT artifact_uri FROM runs WHERE lifecycle_stage = 'active'
+"""
+
+
+def _is_below(location: object, artifact_root: str) -> bool:
+    if location == artifact_root:
+        return True
+    if not isinstance(location, str) or not location.startswith(f"{artifact_root}/"):
+        return False
+    try:
+        relative(unquote(location.removeprefix(f"{artifact_root}/")))
+    except OutsideFolder:
+        return False
+    return True
 
 
 def settle(tracking_uri: str) -> None:
@@ -191,7 +218,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _sqlite_path(tracking_uri: str) -> Path | None:
-    return Path(tracking_uri.removeprefix("sqlite:///")) if tracking_uri.startswith("sqlite:///") else None
+    if not tracking_uri.startswith(_SQLITE):
+        return None
+    return Path(unquote(tracking_uri.removeprefix(_SQLITE).partition("?")[0]))
+
+
+def _sqlite_uri(path: Path) -> str:
+    """SQLAlchemy takes what follows a question mark for options, and a percent sign for the beginning of a code."""
+    return _SQLITE + str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def _create_sqlite(path: Path) -> None:
@@ -202,7 +236,7 @@ def _create_sqlite(path: Path) -> None:
     with scratch() as folder:
         made = folder / path.name
         # MLflow makes an empty experiment by itself, which would be the first thing a person sees in the UI.
-        MlflowClient(f"sqlite:///{made}").delete_experiment("0")
+        MlflowClient(_sqlite_uri(made)).delete_experiment("0")
         with replacing(path) as partial:
             shutil.copyfile(made, partial)
             if not _is_on_network(path.parent):
