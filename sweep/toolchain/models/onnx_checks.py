@@ -8,11 +8,16 @@ from typing import Any
 
 from sweep.errors import ImportFailed, in_one_line
 
-__all__ = ["check_operators", "check_shapes", "read_onnx"]
+__all__ = ["check_module", "check_operators", "check_shapes", "check_types", "read_onnx"]
 
 _LOWEST_IR_VERSION = 8
 """Before version 4 of the format every initialiser is an input too, and runtimes must not fold it."""
 _ONNX = ("", "ai.onnx")
+_BY_DATA = frozenset(
+    "NonZero Compress Unique NonMaxSuppression AllClassNMS TopK Reshape Expand Range ConstantOfShape Resize Tile Pad "
+    "Slice Split OneHot".split()
+)
+"""Operators whose output has a shape that a value of an input decides."""
 _NO_SHAPE = "Field 'shape'"
 """What the onnx package says of a value without a rank, which runtimes take."""
 
@@ -66,25 +71,52 @@ def check_operators(model: Any) -> None:
         raise ImportFailed(f"TVM's ONNX importer does not support: {listed}")
 
 
-def check_shapes(model: Any) -> None:
-    """Name the operator whose output has no fixed shape, of a network whose shapes were all inferred; and what is no
-    tensor. Raises ImportFailed.
-    """
+def check_types(model: Any) -> None:
+    """Refuse inputs and outputs that are no tensors, and inputs of no shape. Raises ImportFailed."""
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
-            kind = (value.type.WhichOneof("value") or "no type").removesuffix("_type")
+            kind = (value.type.WhichOneof("value") or "unknown").removesuffix("_type")
             raise ImportFailed(f"{value.name} is of the kind {kind}: a compiled network takes and gives tensors alone")
+    for value in model.graph.input:
+        if not value.type.tensor_type.HasField("shape"):
+            wanted = f"inputs: {{{value.name}: [...]}}"
+            raise ImportFailed(f"input {value.name!r} has no shape; give it in the study: {wanted}")
+
+
+def check_shapes(model: Any) -> None:
+    """Name the first operator whose output's shape is told by data alone, of a network whose shapes were inferred.
+
+    Raises ImportFailed.
+    """
     known = {value.name: value for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)}
     for node in model.graph.node:
-        for name in node.output:
-            shape = _shape_of(known.get(name))
-            if name in known and (shape is None or None in shape) and node.domain in _ONNX:
-                where = f"{node.op_type} (node {node.name or ', '.join(filter(None, node.output))})"
-                raise ImportFailed(f"the shape of what {where} gives depends on data: it cannot be compiled")
+        if node.op_type in _BY_DATA and not all(_is_whole(known.get(name)) for name in node.output if name):
+            raise ImportFailed(f"the shape of what {_label(node)} gives depends on data: it cannot be compiled")
 
 
-def _shape_of(value: Any) -> list[int | None] | None:
+def check_module(module: Any, model: Any) -> None:
+    """Name the first operator without a fixed shape, where an output of TVM's module has none. Raises ImportFailed."""
+    tvm = importlib.import_module("tvm")
+    given = module["main"].ret_ty
+    for output in given.fields if isinstance(given, tvm.relax.TupleType) else [given]:
+        shape = getattr(output, "shape", None)
+        sizes = [] if shape is None else list(getattr(shape, "values", shape))
+        if shape is not None and all(isinstance(size, tvm.tirx.IntImm) and size.value >= 0 for size in sizes):
+            continue
+        known = {value.name: value for value in (*model.graph.value_info, *model.graph.output)}
+        open_ones = (n for n in model.graph.node if not all(_is_whole(known.get(name)) for name in n.output if name))
+        node = next(open_ones, None)
+        where = "an operator" if node is None else _label(node)
+        shown = "is not fixed" if node is not None or not sizes else f"is {[int(size) for size in sizes]}"
+        raise ImportFailed(f"the shape of what {where} gives {shown}: it cannot be compiled")
+
+
+def _label(node: Any) -> str:
+    return f"{node.op_type} (node {node.name or ', '.join(filter(None, node.output))})"
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether every dimension of a tensor is a number."""
     if value is None or not value.type.tensor_type.HasField("shape"):
-        return None
-    dims = value.type.tensor_type.shape.dim
-    return [dim.dim_value if dim.HasField("dim_value") else None for dim in dims]
+        return False
+    return all(dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim)

@@ -19,7 +19,7 @@ from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_sizes, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import ImportedModel, Shapes
-from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, read_onnx
+from sweep.toolchain.models.onnx_checks import check_module, check_operators, check_shapes, check_types, read_onnx
 from sweep.toolchain.models.onnx_types import output_types, type_of
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
@@ -63,6 +63,7 @@ class OnnxLoader:
         proto = loaded.proto
         own_sizes = [onnx_shapes.shape_of(value) for value in onnx_shapes.real_inputs(proto)]
         onnx_shapes.fix_shapes(proto, shapes.inputs, shapes.batch)
+        check_types(proto)
         misfit = None
         if own_sizes != [onnx_shapes.shape_of(value) for value in onnx_shapes.real_inputs(proto)]:
             misfit = onnx_shapes.misfit(shapes.batch, bool(shapes.inputs))
@@ -173,11 +174,13 @@ def _to_relax(model: Any, misfit: str | None) -> Any:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
             warnings.simplefilter("ignore")
-            return frontend.from_onnx(model, keep_params_in_input=False)
+            module = frontend.from_onnx(model, keep_params_in_input=False)
     except Exception as error:
         at = printed.getvalue().partition(", with inputs")[0].removeprefix("Error converting operator ").strip()
         where = f"operator {at}: " if at else ""
         raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{in_one_line(error)}") from error
+    check_module(module, model)
+    return module
 
 
 def _opset(model: Any) -> int:

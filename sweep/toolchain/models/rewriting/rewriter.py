@@ -219,6 +219,7 @@ class Rewriter(KnownValues):
         for name, stored in self._constants.items():
             if name in wanted:
                 weights.append(numpy_helper.from_array(stored, name) if isinstance(stored, np.ndarray) else stored)
+                weights[-1].name = name  # that of a subgraph has another
         outputs = []
         for output in self._model.graph.output:
             known = self._types.get(output.name)

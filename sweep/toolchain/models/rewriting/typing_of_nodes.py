@@ -22,8 +22,8 @@ class OutputTypes:
         """By the output's name, for those that can be told. values: of constant inputs, as tensors."""
         from onnx import defs, shape_inference
 
-        if node.domain == "com.microsoft" and node.op_type in _LIKE_FIRST:
-            first = types.get(node.input[0])
+        if (node.domain == "com.microsoft" and node.op_type in _LIKE_FIRST) or node.op_type == "GroupNormalization":
+            first = types.get(node.input[0])  # the package tells no shape of a group normalisation of opset 21
             return {} if first is None else {node.output[0]: first}
         known = {name: types[name] for name in node.input if name in types}
         try:

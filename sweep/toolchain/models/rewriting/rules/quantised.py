@@ -1,5 +1,7 @@
-"""Operators on integers as operators on floats between a dequantisation and a quantisation (QOperator to QDQ), and
-products of integers as products of floats that hold every one of their sums.
+"""Operators on integers as operators on floats between a dequantisation and a quantisation (QOperator to QDQ).
+
+Products of integers are products of floats, which hold every sum below 2**24 exactly; ONNX Runtime has no convolution
+of doubles to check one by.
 """
 
 from __future__ import annotations
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "dynamic_product"]
 
 _MICROSOFT = "com.microsoft"
-_FLOAT, _INT32, _DOUBLE = 1, 6, 11
-_EXACT_IN_FLOAT = 2**24
+_FLOAT, _INT32 = 1, 6
 _ZERO = np.zeros((), np.float32)
 
 
@@ -143,13 +144,13 @@ def _to_onnx(operator: str) -> Rule:
 # -- integers in, integers out ----------------------------------------------------------------------------------------
 
 
-def _centred(network: Rewriter, value: str, zero: str, element: int, column: bool = False) -> str:
-    """An integer value less its zero point, as floats of a kind."""
-    floats = network.op("Cast", value, to=element)
+def _centred(network: Rewriter, value: str, zero: str, column: bool = False) -> str:
+    """An integer value less its zero point, as floats."""
+    floats = network.op("Cast", value, to=_FLOAT)
     known = network.constant(zero) if zero else np.zeros(())
     if known is not None and not np.any(known):
         return floats
-    offset = network.op("Cast", zero, to=element)
+    offset = network.op("Cast", zero, to=_FLOAT)
     shape = network.shape(offset) or ()
     if shape == (1,):
         offset = network.op("Reshape", offset, np.zeros(0, np.int64))
@@ -158,47 +159,30 @@ def _centred(network: Rewriter, value: str, zero: str, element: int, column: boo
     return network.op("Sub", floats, offset)
 
 
-def _kind_for(network: Rewriter, weights: str, zero: str, terms: int) -> int:
-    """Of floats that hold every sum of so many products exactly."""
-    known, offset = network.constant(weights), network.constant(zero) if zero else np.zeros((), np.int64)
-    largest = 255
-    if known is not None and offset is not None and known.size:
-        largest = int(np.abs(known.astype(np.int64)).max()) + int(np.abs(offset.astype(np.int64)).max())
-    return _FLOAT if 255 * largest * terms < _EXACT_IN_FLOAT else _DOUBLE
-
-
 def _integer_convolution(network: Rewriter, call: Call) -> Sequence[str] | None:
     """ConvInteger."""
     shape = network.shape(call.input(1))
     if shape is None:
         return None
-    element = _kind_for(network, call.input(1), call.input(3), int(np.prod(shape[1:])))
-    data = _centred(network, call.input(0), call.input(2), element)
-    kernel = _centred(network, call.input(1), call.input(3), element)
+    data = _centred(network, call.input(0), call.input(2))
+    kernel = _centred(network, call.input(1), call.input(3))
     if call.input(3) and network.rank(call.input(3)) == 1 and network.shape(call.input(3)) != (1,):
-        floats = network.op("Cast", call.input(1), to=element)
-        offset = network.op("Cast", call.input(3), to=element)
+        floats = network.op("Cast", call.input(1), to=_FLOAT)
+        offset = network.op("Cast", call.input(3), to=_FLOAT)
         column = network.op("Reshape", offset, np.array([-1, *[1] * (len(shape) - 1)]))
         kernel = network.op("Sub", floats, column)
     return [network.op("Cast", network.op("Conv", data, kernel, **call.attributes), to=_INT32)]
 
 
-def _exact_product(network: Rewriter, one: str, other: str, zero: str, other_zero: str) -> list[str] | None:
-    shape = network.shape(other)
-    if shape is None:
-        return None
-    terms = shape[-2] if len(shape) > 1 else shape[0]
-    element = _kind_for(network, other, other_zero, terms)
-    left = _centred(network, one, zero, element, column=True)
-    right = _centred(network, other, other_zero, element)
+def _exact_product(network: Rewriter, one: str, other: str, zero: str, other_zero: str) -> list[str]:
+    left = _centred(network, one, zero, column=True)
+    right = _centred(network, other, other_zero)
     return [network.op("Cast", network.op("MatMul", left, right), to=_INT32)]
 
 
 def _product_to_float(network: Rewriter, call: Call) -> Sequence[str] | None:
     """MatMulIntegerToFloat: A, B, their scales, their zero points, a bias."""
     sums = _exact_product(network, call.input(0), call.input(1), call.input(4), call.input(5))
-    if sums is None:
-        return None
     scale = network.op("Mul", call.input(2), call.input(3))
     result = network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), scale)
     return [network.op("Add", result, call.input(6)) if call.input(6) else result]
@@ -208,8 +192,6 @@ def _dynamic_product(network: Rewriter, call: Call) -> Sequence[str] | None:
     """DynamicQuantizeMatMul: A, B, B's scale and zero point, a bias."""
     data, scale, zero = network.ops("DynamicQuantizeLinear", 3, call.input(0))
     sums = _exact_product(network, data, call.input(1), zero, call.input(3))
-    if sums is None:
-        return None
     result = network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), network.op("Mul", scale, call.input(2)))
     return [network.op("Add", result, call.input(4)) if call.input(4) else result]
 
@@ -218,7 +200,6 @@ def dynamic_product(network: Rewriter, data: str, weights: str, scale: str, zero
     """Of real numbers with integer weights: they are quantised over the range that they have, as ONNX Runtime does."""
     quantised, data_scale, data_zero = network.ops("DynamicQuantizeLinear", 3, data)
     sums = _exact_product(network, quantised, weights, data_zero, zero)
-    assert sums is not None
     return network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), network.op("Mul", data_scale, scale))
 
 

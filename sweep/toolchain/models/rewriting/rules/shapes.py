@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweep.errors import ImportFailed
+
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter
@@ -39,7 +41,7 @@ def _dropout(network: Rewriter, call: Call) -> Sequence[str] | None:
         ratio = network.constant(call.input(1)) if call.input(1) else np.array(0.5)
         training = training and not (ratio is not None and float(ratio.reshape(-1)[0]) == 0.0)
     if training:
-        return None
+        raise ImportFailed(f"{call.label}: drops values at random, as in training: its outputs cannot be compared")
     shape = network.shape(call.input(0))
     if not call.output(1):
         return [call.input(0)]
@@ -58,10 +60,27 @@ def _expand(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [call.input(0)] if np.broadcast_shapes(given, shape) == shape else None
 
 
+def _random(network: Rewriter, call: Call) -> Sequence[str] | None:
+    raise ImportFailed(f"{call.label}: gives other values at each call: its outputs cannot be compared")
+
+
+def _by_axes(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """A single axis may be written without a dimension, which TVM's importer does not take."""
+    axes = network.constant(call.input(1)) if call.input(1) else None
+    if axes is None or axes.ndim:
+        return None
+    return [network.op(call.operator, call.input(0), axes.reshape(1))]
+
+
 RULES = {
+    **dict.fromkeys(
+        ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"), _random
+    ),
     "Shape": _shape,
     "Size": _size,
     "Identity": _as_it_is,
     "Dropout": _dropout,
     "Expand": _expand,
+    "Squeeze": _by_axes,
+    "Unsqueeze": _by_axes,
 }

@@ -100,6 +100,47 @@ def _tensor_scatter(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("ScatterElements", call.input(0), indices, call.input(1), axis=axis)]
 
 
+def _pool_with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """MaxPool that also gives where each maximum lies in its input, counted over the whole of it."""
+    shape = network.shape(call.input(0))
+    if not call.output(1) or shape is None or network.dtype(call.input(0)).kind != "f":
+        return None
+    kernel, dims = call.get("kernel_shape"), len(shape) - 2
+    strides, dilations = call.get("strides") or [1] * dims, call.get("dilations") or [1] * dims
+    spans = [dilations[axis] * (kernel[axis] - 1) + 1 for axis in range(dims)]
+    if call.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        return None
+    pads = call.get("pads") or [0] * (2 * dims)
+    rests = [shape[2 + axis] + pads[axis] + pads[dims + axis] - spans[axis] for axis in range(dims)]
+    whole = call.get("ceil_mode", 0)
+    counts = [
+        -(-rest // stride) + 1 if whole else rest // stride + 1 for rest, stride in zip(rests, strides, strict=True)
+    ]
+    for axis in range(dims):  # one that would begin in the padding behind is left out
+        counts[axis] -= (counts[axis] - 1) * strides[axis] >= shape[2 + axis] + pads[axis]
+    behind = [
+        max(pads[dims + a], (counts[a] - 1) * strides[a] + spans[a] - shape[2 + a] - pads[a]) for a in range(dims)
+    ]
+    widths = np.array([0, 0, *pads[:dims], 0, 0, *behind])
+    kind = network.dtype(call.input(0))
+    data = network.op("Pad", call.input(0), widths, np.array(-np.inf, kind))
+    order = (0, 1, *(range(2, dims + 2)[::-1] if call.get("storage_order", 0) else range(2, dims + 2)))
+    numbers = np.arange(np.prod(shape)).reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
+    places = np.pad(numbers, [(0, 0), (0, 0), *zip(pads[:dims], behind, strict=True)])
+    best = where = ""
+    for inner in product(*map(range, kernel)):
+        starts = [at * dilation for at, dilation in zip(inner, dilations, strict=True)]
+        ends = [s + (c - 1) * t + 1 for s, c, t in zip(starts, counts, strides, strict=True)]
+        value = network.op("Slice", data, np.array(starts), np.array(ends), np.arange(2, 2 + dims), np.array(strides))
+        place = places[(..., *(slice(*bounds) for bounds in zip(starts, ends, strides, strict=True)))]
+        if not best:
+            best, where = value, network.keep(place)
+            continue
+        more = network.op("Greater", value, best)
+        best, where = network.op("Where", more, value, best), network.op("Where", more, place, where)
+    return [best, where]
+
+
 def _tile(network: Rewriter, call: Call) -> Sequence[str] | None:
     """As concatenations: TVM's own repeats wrongly where several axes are repeated."""
     repeats, shape = network.constant(call.input(1)), network.shape(call.input(0))
@@ -117,6 +158,7 @@ RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
     "Col2Im": _image_from_columns,
+    "MaxPool": _pool_with_places,
     "TensorScatter": _tensor_scatter,
     "Tile": _tile,
 }
