@@ -55,9 +55,8 @@ def _broadcast(network: Rewriter, call: Call) -> Call:
         sizes = network.shape(call.input(0)) or ()
         if behind and all(pair[0] in (1, pair[1]) for pair in zip(inner[::-1], sizes[::-1], strict=False)):
             # onnx's evaluator takes numpy's way there, and nothing else runs the file to compare with
-            raise ImportFailed(
-                f"{call.label}: broadcasts along axis {axis} what numpy's way fits too: convert it to opset 7"
-            )
+            problem = f"broadcasts along axis {axis} what fits at the end too"
+            raise ImportFailed(f"{call.label}: {problem}: nothing can check which is meant; convert it to opset 7")
         other = network.op("Reshape", other, _integers([*inner, *[1] * behind]))
     return replace(call, inputs=[call.input(0), other], attributes=_without(call, "broadcast", "axis"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -132,7 +132,8 @@ def _pool_with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
         starts = [at * dilation for at, dilation in zip(inner, dilations, strict=True)]
         ends = [s + (c - 1) * t + 1 for s, c, t in zip(starts, counts, strides, strict=True)]
         value = network.op("Slice", data, np.array(starts), np.array(ends), np.arange(2, 2 + dims), np.array(strides))
-        place = places[(..., *(slice(*bounds) for bounds in zip(starts, ends, strides, strict=True)))]
+        window: list[Any] = [slice(*bounds) for bounds in zip(starts, ends, strides, strict=True)]
+        place = places[(slice(None), slice(None), *window)]
         if not best:
             best, where = value, network.keep(place)
             continue
