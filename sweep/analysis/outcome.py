@@ -42,6 +42,8 @@ class CellOutcome:
     """Seconds of each finished stage, by kind; a shared stage counts in full in every cell that needs it."""
     attempts: int = 0
     """Attempts of all its stages together."""
+    kept: str | None = None
+    """Why other stages would give its answer today, where an earlier version's is kept."""
 
     def result(self, of: type[R]) -> R | None:
         """The cell's result of a type; None where there is none yet."""

@@ -68,6 +68,9 @@ def run_command(
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Start again (what there is moves aside), or do what is missing.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep what another version has measured, instead of doing it again.")
+    ] = False,
     only: OnlyOption = None,
     max_hours: Annotated[
         float | None, typer.Option(min=0.0, help="End after this long: tuners share what there is of it.")
@@ -105,7 +108,7 @@ def run_command(
         loaded_cluster = _on_cluster(loaded_cluster, address)
     budget = loaded_study.budget if max_hours is None else replace(loaded_study.budget, hours=max_hours)
     options = RunOptions.within(
-        budget, fail_fast=fail_fast, retry_failed=retry_failed, retry_tainted=retry_tainted, only=only
+        budget, fail_fast=fail_fast, retry_failed=retry_failed, retry_tainted=retry_tainted, only=only, keep=keep
     )
     how = _How(out, fresh, options, warm_start or (), log_json, as_json)
     return _run(loaded_study, loaded_cluster, how)

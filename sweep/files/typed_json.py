@@ -12,9 +12,19 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Convert", "Fields", "WrongContent", "as_type", "converter", "fields_of", "parsed", "read_as"]
+__all__ = [
+    "Convert",
+    "Fields",
+    "PositiveFloat",
+    "WrongContent",
+    "as_type",
+    "converter",
+    "fields_of",
+    "parsed",
+    "read_as",
+]
 
 T = TypeVar("T")
 Convert = Callable[[Any, str], Any]
@@ -91,7 +101,7 @@ def read_as(record: type[T], payload: Any, where: str = "") -> T:
 def _reader_of(record: Any) -> Fields:
     if record in _readers:
         return _readers[record]
-    hints = get_type_hints(record)
+    hints = get_type_hints(record, include_extras=True)
     known = [each for each in fields(record) if each.init]
     bare = [each.name for each in known if each.default is MISSING and each.default_factory is MISSING]
     nulls = dict.fromkeys(name for name in bare if type(None) in get_args(hints[name]))
@@ -157,8 +167,16 @@ def _number(value: Any, where: str) -> float:
     return value
 
 
+def _positive(value: Any, where: str) -> float:
+    if not 0 < _number(value, where) < _MOST:
+        raise _wrong(where, value, "a positive number")
+    return float(value)
+
+
+PositiveFloat = Annotated[float, "positive"]
+"""Seconds that something took."""
 _PLAIN: dict[Any, Convert] = {
-    Any: _anything, object: _anything, str: _text, bool: _flag, int: _whole, float: _number,
+    Any: _anything, object: _anything, str: _text, bool: _flag, int: _whole, float: _number, PositiveFloat: _positive,
 }  # fmt: skip
 
 

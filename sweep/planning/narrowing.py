@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import replace
 
 from sweep.planning.kinds import STAGE_KINDS
-from sweep.planning.stage import Plan
+from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.selection import Selection, select
 
-__all__ = ["narrowed"]
+__all__ = ["narrowed", "without"]
 
 
 def narrowed(plan: Plan, selection: Selection) -> Plan:
@@ -18,7 +19,15 @@ def narrowed(plan: Plan, selection: Selection) -> Plan:
     Raises:
         StudyError: no cell is chosen.
     """
-    cells = [plan.cells[index] for index in select([planned.cell for planned in plan.cells], selection)]
+    return _of_cells(plan, [plan.cells[index] for index in select([planned.cell for planned in plan.cells], selection)])
+
+
+def without(plan: Plan, cells: Container[str]) -> Plan:
+    """The plan of all other cells than these, which are told by their ids; it may be empty."""
+    return _of_cells(plan, [planned for planned in plan.cells if planned.cell.id not in cells])
+
+
+def _of_cells(plan: Plan, cells: list[PlannedCell]) -> Plan:
     wanted = {stage_id for planned in cells for stage_id in planned.stages}
     naive = Counter(plan.stages[stage_id].kind for planned in cells for stage_id in planned.stages)
     return replace(

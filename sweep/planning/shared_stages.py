@@ -5,7 +5,7 @@ An id is a hash of the stage's kind, its options, the ids of its inputs and the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 
 from sweep.errors import PlanError
 from sweep.planning.draft import Draft, Drafting
@@ -28,7 +28,7 @@ class SharedStages:
         self._kinds = tuple(STAGE_KINDS)
         self._drafts = tuple([(kind, kind.draft) for kind in self._kinds if kind.draft is not None])
         self._drafting = Drafting(study, cluster, STAGE_KINDS.names(), self._stage_of)
-        self._versions: dict[Hashable, str] = {}
+        self._versions: dict[Hashable, tuple[str, Mapping[str, str | int]]] = {}
         self.by_id: dict[str, Stage] = {}
         """Inputs before what takes them."""
 
@@ -79,16 +79,19 @@ class SharedStages:
 
     def _add(self, kind: StageKind, draft: Draft) -> str:
         """Give a draft its id, and keep the stage unless there is one of the same content."""
-        draft.id = stage_id = content_id(kind, draft, self._versions_of(kind, draft))
+        text, versions = self._versions_of(kind, draft)
+        draft.id = stage_id = content_id(kind, draft, text)
         if stage_id not in self.by_id:
             self._check_inputs(kind, draft)
-            self.by_id[stage_id] = stage_of(kind, draft)
+            self.by_id[stage_id] = stage_of(kind, draft, versions)
         return stage_id
 
-    def _versions_of(self, kind: StageKind, draft: Draft) -> str:
+    def _versions_of(self, kind: StageKind, draft: Draft) -> tuple[str, Mapping[str, str | int]]:
+        """As canonical JSON, and as they are: one for all stages that have the same."""
         key = (kind.name, draft.distributions, draft.source)
         if key not in self._versions:
-            self._versions[key] = canonical_json(versions_of(kind, draft.distributions, draft.source))
+            versions = versions_of(kind, draft.distributions, draft.source)
+            self._versions[key] = canonical_json(versions), versions
         return self._versions[key]
 
     def _check_inputs(self, kind: StageKind, draft: Draft) -> None:

@@ -27,6 +27,9 @@ class Stage:
     """Ids of the stages whose results it takes; their kind names the role of each (`kinds.inputs_by_role`)."""
     label: str
     """For people: `tune squeezenet O3 native xgb on local-native`."""
+    versions: Mapping[str, str | int] = field(default_factory=dict)
+    """Of what does the work, hashed into the id: `recipe`, its revision here, and packages. Empty where a plan of an
+    earlier version does not tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class PlannedCell:
     goals: tuple[str, ...] = ()
     """Those of its stages that it takes for their own sake: it is settled when all of them are. The last of its stages
     where none is named."""
+    kept: str = ""
+    """Why other stages would give its answer today, where an earlier one is kept (`sweep.planning.earlier`)."""
 
     def __post_init__(self) -> None:
         if not self.goals:

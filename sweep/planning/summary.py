@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,11 +91,13 @@ def explain(
     done: Container[str] = (),
     seconds: Mapping[str, float] | None = None,
     lowered: Mapping[str, Tasks] | None = None,
+    again: Sequence[str] = (),
 ) -> PlanSummary:
     """How much work a plan is.
 
     done: ids of stages that need not run. seconds: what stages took, by id, to estimate the others from; a `done` that
     is a mapping is taken for that. lowered: tasks of the networks that are lowered, by the id of their lower stage.
+    again: what is done and would be done again, in words.
     """
     if seconds is None:
         seconds = done if isinstance(done, Mapping) else {}
@@ -132,7 +134,10 @@ def explain(
         cells_done=sum(all(goal in done for goal in planned.goals) for planned in plan.cells),
         kinds=kinds,
         trials=trials,
-        notes=tuple(_notes(plan, trials, any(kind.is_measured for kind in kinds))),
+        notes=(
+            *(f"done again: {one}; `sweep run --keep` goes on with what there is" for one in again),
+            *_notes(plan, trials, any(kind.is_measured for kind in kinds)),
+        ),
     )
 
 

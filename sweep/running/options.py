@@ -28,6 +28,8 @@ class RunOptions:
     """Try stages again that failed for a reason that cannot have changed, and measure again what stayed tainted."""
     retry_tainted: bool = False
     """Measure again what stayed tainted, and leave failures as they are; `retry_failed` does both."""
+    keep: bool = False
+    """Leave cells that another version has measured as they are, instead of doing them again."""
     name: str = "run"
     """What the ledger calls this work. How a sweep stands is told by what is called a run."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from sweep.api.commands import run as run_command
 from sweep.api.overlay.overlay import write
 from sweep.api.session.table_cache import refresh
 from sweep.cli import main
+from sweep.planning.kinds import STAGE_KINDS
 from sweep.record.mlflow.run_values import cell_tags, metrics, params
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import restore
@@ -151,3 +153,20 @@ def test_the_models_of_the_plan(old_sweep: Path) -> None:
     for name, model in restore(old_sweep).models.items():
         path = HERE / f"{name}.onnx"
         assert model == {"source": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_what_would_be_done_again_is_said_of_a_plan_that_tells_no_versions(
+    old_sweep: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The versions that give the ids which it has are found."""
+    lower = STAGE_KINDS.get("lower")
+    monkeypatch.setitem(STAGE_KINDS._loaded, "lower", dataclasses.replace(lower, revision=lower.revision + 1))
+    monkeypatch.setattr(STAGE_KINDS, "_all", None)
+    notes = said(capsys, "plan", STUDY, "--cluster", CLUSTER, "--out", old_sweep, "--json")["notes"]
+    again = [note for note in notes if note.startswith("done again")]
+    assert [note.partition(";")[0] for note in again] == [
+        f"done again: 10 lower stages of 12 cells: recipe {lower.revision} -> {lower.revision + 1}",
+        "done again: 3 tune stages of 3 cells: made from another lower",
+        "done again: 12 build stages of 12 cells: made from another lower and tune",
+        "done again: 12 measure stages of 12 cells: made from another build and import",
+    ]

@@ -83,6 +83,13 @@ _STATUS = (
     ),
     Column("failed_stage", "text", "kind of the stage that failed", value=lambda facts: facts.outcome.failed_stage),
     Column(
+        "kept",
+        "text",
+        "what is another version since it was measured, of a cell that `sweep run --keep` left as it was",
+        value=lambda facts: facts.outcome.kept,
+        detail=Detail("kept", rank=15),
+    ),
+    Column(
         "attempts",
         "int32",
         "attempts of all stages of the cell",

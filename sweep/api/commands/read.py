@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from sweep.analysis.formatting import plural
 from sweep.analysis.outcome import SweepOutcome
 from sweep.api.session.claim import check, default_sweep_dir
+from sweep.api.session.resumed import done_again, remembered
 from sweep.api.session.table_cache import readable_table, refresh
-from sweep.errors import LedgerError, StudyError
+from sweep.errors import StudyError
 from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
@@ -101,12 +102,11 @@ def finished_stages(sweep_dir: Path) -> Mapping[str, FinishedStage]:
     Raises:
         LedgerError: the ledger is damaged.
     """
-    try:
-        return read_ledger(sweep_dir).done
-    except LedgerError:
-        if SweepDir(sweep_dir).is_sweep:
-            raise
-        return {}
+    return _state_of(sweep_dir).done
+
+
+def _state_of(sweep_dir: Path) -> LedgerState:
+    return read_ledger(sweep_dir) if SweepDir(sweep_dir).is_sweep else LedgerState()
 
 
 def explain(study: Study, cluster: Cluster, *, out: Path | str | None = None, only: str | None = None) -> PlanSummary:
@@ -120,15 +120,18 @@ def explain(study: Study, cluster: Cluster, *, out: Path | str | None = None, on
     """
     sweep_dir = Path(out or default_sweep_dir(study))
     check(sweep_dir, study)
-    finished = finished_stages(sweep_dir)
+    state = _state_of(sweep_dir)
+    finished = state.done
+    chosen = plan(study, cluster, only=only)
     return summary.explain(
-        plan(study, cluster, only=only),
+        chosen,
         done={stage_id: stage.seconds for stage_id, stage in finished.items()},
         lowered={
             stage_id: stage.result.tasks
             for stage_id, stage in finished.items()
             if isinstance(stage.result, LowerResult)
         },
+        again=[str(one) for one in done_again(chosen, remembered(sweep_dir, state), state)],
     )
 
 

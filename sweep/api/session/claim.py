@@ -13,6 +13,7 @@ from sweep.errors import LedgerUnwritable, StudyError
 from sweep.files.atomic import write_bytes, write_text
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import WrongContent, as_type, parsed
+from sweep.planning.earlier import Earlier
 from sweep.planning.stage import Plan
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import saved
@@ -90,8 +91,8 @@ def _study_of(sweep_dir: Path) -> str | None:
         return None
 
 
-def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
-    """The study as run, and the plan, each whole or not at all.
+def write_inputs(sweep_dir: Path, study: Study, plan: Plan, earlier: Earlier | None = None) -> None:
+    """The study as run, and the plan, each whole or not at all. earlier: answers of before, which the plan remembers.
 
     Raises:
         LedgerUnwritable: the disk refuses.
@@ -100,7 +101,7 @@ def write_inputs(sweep_dir: Path, study: Study, plan: Plan) -> None:
     try:
         if study.path.is_file() and study.path.resolve() != files.study.resolve():
             write_bytes(files.study, study.path.read_bytes())
-        write_text(files.plan, json.dumps(saved(study, plan)), is_synced=True)
+        write_text(files.plan, json.dumps(saved(study, plan, earlier)), is_synced=True)
     except OSError as error:
         raise LedgerUnwritable(f"{sweep_dir}: cannot be written: {error}") from error
 

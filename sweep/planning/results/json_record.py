@@ -99,7 +99,7 @@ def _entries(record: type[JsonRecord]) -> tuple[_Entry, ...]:
 
 def _hints(record: type[JsonRecord]) -> dict[str, Any]:
     try:
-        return get_type_hints(record)
+        return get_type_hints(record, include_extras=True)
     except NameError:  # a package's own record, with types that it imports for a type checker alone
         return {}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from sweep.files.typed_json import PositiveFloat
 from sweep.planning.results.disturbance import Disturbance
 from sweep.planning.results.json_record import JsonRecord, many, seldom
 from sweep.planning.results.stage_result import StageResult
@@ -24,7 +25,7 @@ class MeasuredBlock(JsonRecord):
 
     block: int = 0
     """Counts the blocks of the measurement from 0, in the order in which they were taken."""
-    run_secs: Sequence[float] = ()
+    run_secs: Sequence[PositiveFloat] = ()
     warmup_secs: Sequence[float] = seldom(())
     stopped_by: str | None = seldom()
     reference_before_s: Sequence[float] = ()
@@ -43,7 +44,7 @@ _REPEATS_FAKED = 3
 class Measurement(StageResult):
     """Repeats of a network on a device, with their conditions."""
 
-    run_secs: Sequence[float] = ()
+    run_secs: Sequence[PositiveFloat] = ()
     """Of all blocks that count; each a mean over `number` calls."""
     number: int | None = None
     warmup_secs: Sequence[float] = ()

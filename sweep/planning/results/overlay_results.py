@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from sweep.files.typed_json import PositiveFloat
 from sweep.planning.results.json_record import JsonRecord, many, seldom
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
@@ -23,7 +24,7 @@ class TimedCandidate(JsonRecord):
     """A schedule of one workload that was timed on a device, or why it could not be."""
 
     trace_hash: str = ""
-    run_secs: Sequence[float] | None = None
+    run_secs: Sequence[PositiveFloat] | None = None
     error_class: str | None = seldom()
     error: str | None = seldom()
     build_s: float | None = None

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.files.typed_json import WrongContent, fields_of
+from sweep.files.typed_json import PositiveFloat, WrongContent, fields_of
 
 __all__ = ["LEDGER_VERSION", "checked", "is_newer"]
 
@@ -22,7 +22,7 @@ LEDGER_VERSION = 1
 class _PairBlock:
     """A block of one of two cells that took turns; what else a measurement tells is not read."""
 
-    run_secs: Sequence[float]
+    run_secs: Sequence[PositiveFloat]
     number: int
     tainted: Sequence[Any]
     conditions: Mapping[str, Any]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import WrongContent, as_type, fields_of, parsed, read_as
+from sweep.planning.earlier import Earlier
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.grid import LeftOut
 from sweep.study.runtimes import default_baseline
@@ -29,25 +30,55 @@ class SavedSweep:
     models: Mapping[str, Mapping[str, str]]
     """By name: `source` and `sha256` of the file."""
     plan: Plan
-    """Its stages have id, kind, label and inputs alone: enough to say what came of them, not to perform them."""
+    """Its stages have id, kind, label, inputs and versions alone: enough to say what came of them, not to do them."""
+    earlier: Earlier = field(default_factory=lambda: Earlier({}, {}))
+    """Cells that had an answer when the plan was written, by other stages than its own."""
 
 
-def saved(study: Study, plan: Plan) -> dict[str, Any]:
-    """The content of plan.json."""
-    return {
+def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str, Any]:
+    """The content of plan.json. earlier: cells that have an answer, by other stages than the plan's maybe."""
+    form = _Forms()
+    content = {
         "version": PLAN_VERSION,
         "study": study.name,
         "question": study.question,
         "baseline": plan.baseline,
         "models": {model.name: {"source": model.source, "sha256": model.sha256} for model in study.models},
-        "cells": [
-            {"id": c.cell.id, "name": c.cell.name, **c.cell.to_json(), "stages": list(c.stages), **_goals(c)}
-            for c in plan.cells
-        ],
-        "stages": {s.id: {"kind": s.kind, "label": s.label, "inputs": list(s.inputs)} for s in plan.stages.values()},
+        "cells": [form.cell(planned) for planned in plan.cells],
+        "stages": {stage.id: form.stage(stage) for stage in plan.stages.values()},
         "naive_stages": plan.naive,
         "left_out": [asdict(entry) for entry in plan.left_out],
     }
+    now = {planned.cell.id: planned.stages for planned in plan.cells}
+    others = [] if earlier is None else [one for key, one in earlier.cells.items() if now.get(key) != one.stages]
+    if earlier is not None and others:
+        stages = {stage_id: earlier.stages[stage_id] for one in others for stage_id in one.stages}
+        content["earlier"] = {
+            "cells": [form.cell(planned) for planned in others],
+            "stages": {stage.id: form.stage(stage) for stage in stages.values()},
+        }
+    return content | {"versions": form.versions}
+
+
+class _Forms:
+    """Cells and stages as JSON has them; versions are written once, since most stages have the same."""
+
+    def __init__(self) -> None:
+        self.versions: list[Mapping[str, str | int]] = []
+
+    def cell(self, planned: PlannedCell) -> dict[str, Any]:
+        cell = planned.cell
+        kept = {"kept": planned.kept} if planned.kept else {}
+        own = {"id": cell.id, "name": cell.name, **cell.to_json(), "stages": list(planned.stages)}
+        return own | _goals(planned) | kept
+
+    def stage(self, stage: Stage) -> dict[str, Any]:
+        form = {"kind": stage.kind, "label": stage.label, "inputs": list(stage.inputs)}
+        if not stage.versions:
+            return form
+        if stage.versions not in self.versions:
+            self.versions.append(stage.versions)
+        return form | {"versions": self.versions.index(stage.versions)}
 
 
 def read_plan(sweep_dir: Path) -> dict[str, Any]:
@@ -100,6 +131,7 @@ class _SavedStage:
     kind: str
     inputs: tuple[str, ...]
     label: str
+    versions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +161,7 @@ class _SavedCell:
     precision: str | None = None
     batch: int | None = None
     goals: tuple[str, ...] = ()
+    kept: str = ""
     more: Mapping[str, str | int] | None = None
 
 
@@ -141,25 +174,40 @@ _FORM = fields_of(
     naive_stages=dict[str, int],
     baseline=str | None,
     left_out=list[Any] | None,
+    versions=list[Mapping[str, str | int]] | None,
+    earlier=Mapping[str, Any] | None,
 )
+_EARLIER = fields_of(cells=list[Any], stages=Mapping[str, _SavedStage])
 
 
 def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
     """Raises WrongContent."""
     form = _FORM.of(saved_plan)
-    stages = {
-        stage_id: Stage(stage_id, stage.kind, {}, {}, stage.inputs, stage.label)
-        for stage_id, stage in form["stages"].items()
-    }
-    for stage in stages.values():
-        _check_known(stage.inputs, stages, f"stages.{stage.id}.inputs")
-    cells = [_cell(entry, f"cells[{number}]", stages) for number, entry in enumerate(form["cells"])]
+    stages, cells = _parts(form, form.get("versions", []), "")
+    before = _EARLIER.of(form.get("earlier", {"cells": [], "stages": {}}), "earlier")
+    former, had = _parts(before, form.get("versions", []), "earlier.")
     # Of an earlier version, which had no other runtimes than these
     usual = default_baseline([planned.cell.runtime for planned in cells])
     baseline = form.get("baseline") if "baseline" in saved_plan else usual
     left_out = [_left_out(entry) for entry in form.get("left_out", ())]
     plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline)
-    return SavedSweep(form["study"], form["question"], form["models"], plan)
+    earlier = Earlier({planned.cell.id: planned for planned in had}, former)
+    return SavedSweep(form["study"], form["question"], form["models"], plan, earlier)
+
+
+def _parts(
+    form: Mapping[str, Any], versions: Sequence[Mapping[str, str | int]], where: str
+) -> tuple[dict[str, Stage], list[PlannedCell]]:
+    stages = {}
+    for stage_id, saved_stage in form["stages"].items():
+        of_stage: Mapping[str, str | int] = {}
+        if (number := saved_stage.versions) is not None:
+            if not 0 <= number < len(versions):
+                raise WrongContent(f"`{where}stages.{stage_id}.versions` is {number}, of {len(versions)}")
+            of_stage = versions[number]
+        stages[stage_id] = Stage(stage_id, saved_stage.kind, {}, {}, saved_stage.inputs, saved_stage.label, of_stage)
+        _check_known(saved_stage.inputs, form["stages"], f"{where}stages.{stage_id}.inputs")
+    return stages, [_cell(entry, f"{where}cells[{number}]", stages) for number, entry in enumerate(form["cells"])]
 
 
 def _cell(entry: Any, where: str, stages: Container[str]) -> PlannedCell:
@@ -168,7 +216,7 @@ def _cell(entry: Any, where: str, stages: Container[str]) -> PlannedCell:
         raise WrongContent(f"`{where}.stages` is empty")
     _check_known(read.stages, stages, f"{where}.stages")
     _check_known(read.goals, read.stages, f"{where}.goals")
-    return PlannedCell(Cell.from_json(entry), read.stages, read.goals)
+    return PlannedCell(Cell.from_json(entry), read.stages, read.goals, read.kept)
 
 
 def _check_known(names: Sequence[str], known: Container[str], where: str) -> None:

@@ -48,6 +48,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         stages=results,
         stage_seconds={name: finished.seconds for name, finished in done.items()},
         attempts=sum(state.attempts_of(stage) for stage in planned.stages),
+        kept=planned.kept or None,
     )
 
 
