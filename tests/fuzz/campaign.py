@@ -28,7 +28,8 @@ __all__ = ["Campaign", "Ended", "Failure"]
 
 _LOADED = (
     "pyarrow.parquet", "pyarrow.compute", "jinja2", "plotly.graph_objects", "rich.console", "onnx", "scipy.stats",
-    "sweep.api", "sweep.api.commands.run", "sweep.api.commands.report", "sweep.report.writing", "sweep.report.page",
+    "sweep.cli", "sweep.api", "sweep.api.commands.run", "sweep.api.commands.report", "sweep.report.writing",
+    "sweep.report.page",
     "sweep.api.commands.overlay", "sweep.api.commands.export", "sweep.api.commands.compare",
     "sweep.record.parquet_tables", "sweep.analysis.statistics",
 )  # fmt: skip

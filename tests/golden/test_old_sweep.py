@@ -166,7 +166,7 @@ def test_what_would_be_done_again_is_said_of_a_plan_that_tells_no_versions(
     again = [note for note in notes if note.startswith("done again")]
     assert [note.partition(";")[0] for note in again] == [
         f"done again: 10 lower stages of 12 cells: recipe {lower.revision} -> {lower.revision + 1}",
-        "done again: 3 tune stages of 3 cells: made from another lower",
+        "done again: 2 tune stages of 2 cells: made from another lower",
         "done again: 12 build stages of 12 cells: made from another lower and tune",
         "done again: 12 measure stages of 12 cells: made from another build and import",
     ]

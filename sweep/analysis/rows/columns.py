@@ -14,6 +14,7 @@ from typing import Any
 from sweep.analysis.formatting import as_bytes, as_duration
 from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.left_out_passes import left_out_passes
+from sweep.analysis.rows.status_columns import STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
 from sweep.registry import Registry
 
@@ -61,42 +62,6 @@ IDENTITY = (
     ),
 )
 """Columns that come before the axes."""
-
-_STATUS = (
-    Column(
-        "status",
-        "text",
-        "done, tainted (measured, but disturbed each time), failed, skipped or pending",
-        value=lambda facts: facts.outcome.status,
-    ),
-    Column(
-        "error_class",
-        "text",
-        "class of the error that ended a failed cell",
-        value=lambda facts: facts.outcome.error_class,
-    ),
-    Column(
-        "error",
-        "text",
-        "its message; the reason of a skipped cell; the disturbances of a tainted one",
-        value=lambda facts: facts.outcome.error,
-    ),
-    Column("failed_stage", "text", "kind of the stage that failed", value=lambda facts: facts.outcome.failed_stage),
-    Column(
-        "kept",
-        "text",
-        "what is another version since it was measured, of a cell that `sweep run --keep` left as it was",
-        value=lambda facts: facts.outcome.kept,
-        detail=Detail("kept", rank=15),
-    ),
-    Column(
-        "attempts",
-        "int32",
-        "attempts of all stages of the cell",
-        "attempts",
-        lambda facts: facts.outcome.attempts,
-    ),
-)
 
 _LATENCIES = (
     _spread("mean", "mean of the repeats"),
@@ -286,7 +251,7 @@ _WORK = (
 COLUMNS: Registry[Column] = Registry(
     "result column",
     "sweep.columns",
-    {column.name: column for column in (*_STATUS, *_LATENCIES, *_COMPARED, *_SIZES, *TUNING_COLUMNS, *_WORK)},
+    {column.name: column for column in (*STATUS_COLUMNS, *_LATENCIES, *_COMPARED, *_SIZES, *TUNING_COLUMNS, *_WORK)},
 )
 """Columns that come after the axes, in this order."""
 

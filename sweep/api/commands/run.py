@@ -18,13 +18,12 @@ from sweep.api.session.engine_session import EngineSession, watchers_of
 from sweep.api.session.progress_observer import ProgressObserver
 from sweep.api.session.publication import is_published, publish
 from sweep.api.session.reporting import current_outcome
-from sweep.api.session.resumed import remembered, resumed_plan
+from sweep.api.session.resumed import resumed
 from sweep.api.session.run_mirror import MirrorProcess, order_for
 from sweep.api.session.stored_sweep import is_uri, stored
 from sweep.api.session.table_cache import current_results
 from sweep.api.session.warm_start_sources import with_warm_start
-from sweep.planning.earlier import Earlier
-from sweep.planning.narrowing import narrowed, without
+from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
 from sweep.redaction import redacted_arguments
@@ -184,9 +183,9 @@ def _perform(request: RunRequest) -> SweepRun:
 def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
     study, cluster, sweep_dir = request.study, request.cluster, request.sweep_dir
     ledger = closing.enter_context(Ledger(sweep_dir))
-    earlier = remembered(sweep_dir, ledger.state)
-    request = _with_what_is_kept(request, earlier, ledger)
-    write_inputs(sweep_dir, study, request.whole, earlier)
+    whole, plan, earlier = resumed(request.whole, request.plan, sweep_dir, ledger.state, is_kept=request.options.keep)
+    request = replace(request, whole=whole, plan=plan)
+    write_inputs(sweep_dir, study, whole, earlier)
     mirror = None
     if cluster.is_mirrored:
         order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
@@ -194,15 +193,6 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
         mirror = closing.enter_context(MirrorProcess(order, say=say))
     has_work = _is_missing_something(request.plan, ledger, sweep_dir, request.options)
     return _ClaimedRun(request, ledger, mirror, has_work)
-
-
-def _with_what_is_kept(request: RunRequest, earlier: Earlier, ledger: Ledger) -> RunRequest:
-    """What other versions measured stays, where that is asked for: nothing is left to do of it."""
-    whole = resumed_plan(request.whole, earlier, ledger.state, is_kept=request.options.keep)
-    if whole is request.whole:
-        return request
-    kept = {planned.cell.id for planned in whole.cells if planned.kept}
-    return replace(request, whole=whole, plan=without(request.plan, kept))
 
 
 def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
@@ -225,11 +215,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
             conditions=_conditions(request.study),
         )
     return replace(
-        ended,
-        status=result.status,
-        executed=result.executed,
-        stopped=result.stopped,
-        cut_short=result.cut_short,
+        ended, status=result.status, executed=result.executed, stopped=result.stopped, cut_short=result.cut_short
     )
 
 

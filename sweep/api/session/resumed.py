@@ -9,11 +9,12 @@ from typing import Any
 
 from sweep.errors import LedgerError
 from sweep.planning.earlier import Earlier, Redone, earlier_of, redone, with_kept
+from sweep.planning.narrowing import without
 from sweep.planning.stage import Plan
 from sweep.running.ledger.ledger import LedgerState
 from sweep.running.ledger.saved_plan import restore
 
-__all__ = ["done_again", "remembered", "resumed_plan"]
+__all__ = ["done_again", "remembered", "resumed"]
 
 
 def remembered(sweep_dir: Path, state: LedgerState) -> Earlier:
@@ -30,13 +31,19 @@ def done_again(plan: Plan, earlier: Earlier, state: LedgerState) -> list[Redone]
     return redone(plan, earlier, state.done, _packages(state))
 
 
-def resumed_plan(plan: Plan, earlier: Earlier, state: LedgerState, *, is_kept: bool) -> Plan:
-    """The plan that a run goes by: with the earlier answers where they are kept; else it says what is done again."""
-    if is_kept:
-        return with_kept(plan, earlier, state.done, _packages(state))
-    for one in done_again(plan, earlier, state):
-        logging.getLogger(__name__).warning("done again: %s (`--keep` goes on with what there is)", one)
-    return plan
+def resumed(
+    whole: Plan, plan: Plan, sweep_dir: Path, state: LedgerState, *, is_kept: bool
+) -> tuple[Plan, Plan, Earlier]:
+    """The plan of all cells, that of the cells to be run, and the answers there are. Where these are kept the first has
+    their stages and the second leaves them out; else it is said what is done again.
+    """
+    earlier = remembered(sweep_dir, state)
+    if not is_kept:
+        for one in done_again(plan, earlier, state):
+            logging.getLogger(__name__).warning("done again: %s (`--keep` goes on with what there is)", one)
+        return whole, plan, earlier
+    whole = with_kept(whole, earlier, state.done, _packages(state))
+    return whole, without(plan, {planned.cell.id for planned in whole.cells if planned.kept}), earlier
 
 
 def _packages(state: LedgerState) -> Mapping[str, str]:

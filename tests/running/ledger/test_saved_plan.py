@@ -97,3 +97,35 @@ def test_no_plan_is_an_error_of_one_line(content: str, tmp_path: Path) -> None:
 def test_a_folder_without_a_plan(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=r"has no readable plan\.json"):
         restore(tmp_path)
+
+
+BROKEN = [
+    (lambda plan: plan.update(version=2), "is of format 2, which a newer version wrote; allowed: up to 1"),
+    (lambda plan: plan["cells"][0].update(batch="one"), "`cells[0].batch` is 'one', where a whole number belongs"),
+    (lambda plan: plan["cells"][0].update(stages=["x"]), "`cells[0].stages` names 'x', which is no stage there"),
+    (lambda plan: plan["cells"][0].update(stages=[]), "`cells[0].stages` is empty"),
+    (lambda plan: plan["cells"][0].update(goals=["x"]), "`cells[0].goals` names 'x'"),
+    (lambda plan: next(iter(plan["stages"].values())).update(inputs=["x"]), "names 'x', which is no stage there"),
+    (lambda plan: next(iter(plan["stages"].values())).update(versions=9), ".versions` is 9, of "),
+    (lambda plan: plan.update(models=[]), "`models` is a list, where an object belongs"),
+    (lambda plan: plan.update(left_out=[{}]), "`left_out.what` is missing"),
+    (lambda plan: plan.update(question=None), "`question` is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), BROKEN, ids=[said for _, said in BROKEN])
+def test_what_does_not_belong_is_refused_by_name(
+    tmp_path: Path, plan_json: dict[str, Any], change: Any, said: str
+) -> None:
+    change(plan_json)
+    (tmp_path / "plan.json").write_text(json.dumps(plan_json))
+    with pytest.raises(LedgerError) as caught:
+        restore(tmp_path)
+    assert said in str(caught.value)
+    assert "newer version" in said or "the same `sweep run` again writes it anew" in str(caught.value)
+
+
+def test_what_a_newer_version_has_beside_is_left_alone(tmp_path: Path, plan_json: dict[str, Any]) -> None:
+    plan_json["newer"] = plan_json["cells"][0]["newer"] = {"x": 1}
+    (tmp_path / "plan.json").write_text(json.dumps(plan_json))
+    assert restore(tmp_path).study == "kept"
