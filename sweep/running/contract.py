@@ -7,6 +7,7 @@ engine passes (`tests/engine/test_contract.py`):
 - `poll` returns what has happened since the last call, waiting up to `timeout_s` for a first report.
 - Errors of the tree in `sweep.errors` become `Failed` with the class name; anything else does too, as `Bug`, with its
   traceback, since a bug in one stage must not take the others along.
+- `poll` raises EngineDown where what the engine rests on does not stay up: nothing more comes of it.
 - `close` stops all work and leaves no process behind; it can be called twice.
 """
 

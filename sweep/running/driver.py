@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import EngineDown, in_one_line
 from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
 from sweep.running.contract import Engine, needs_of
@@ -102,7 +103,11 @@ def drive(
             wait_s = _wait_s(machine, carrier.seconds)
             if not machine.running:
                 time.sleep(wait_s)  # everything that is left waits for its retry
-            carrier.turn(engine.poll(wait_s))
+            try:
+                carrier.turn(engine.poll(wait_s))
+            except EngineDown as error:  # the next run does what is left
+                carrier.stop(in_one_line(error))
+                carrier.give_up_what_runs()
             told.tick(time.monotonic())
         status = "stopped" if carrier.skipped else "failed" if carrier.any_failed else "done"
     except KeyboardInterrupt:

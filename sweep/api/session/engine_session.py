@@ -66,8 +66,10 @@ def watchers_of(
 
 def _inline(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
     from sweep.engine.inline import InlineEngine
+    from sweep.engine.kept_engine import KeptEngine
 
-    engine = InlineEngine(closing.enter_context(workplace(cluster, sweep_dir)))
+    site, farm = closing.enter_context(workplace(cluster, sweep_dir))
+    engine = KeptEngine(InlineEngine(site), [farm])
     closing.callback(engine.close)
     return engine
 
@@ -75,14 +77,16 @@ def _inline(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
 def _ray(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
     from sweep.engine.ray.ray_session import RaySession
 
-    site = closing.enter_context(workplace(cluster, sweep_dir))
+    site, farm = closing.enter_context(workplace(cluster, sweep_dir))
     cpus = cluster.ray.num_cpus or len(site.compile_cores)
     resources = {f"device:{device.key}": float(device.count) for device in cluster.devices}
     session = RaySession(cluster.ray.address, cpus, resources, metrics_port=cluster.ray.metrics_port)
     closing.callback(session.close)
+    from sweep.engine.kept_engine import Footing, KeptEngine
     from sweep.engine.ray.ray_engine import RayEngine  # imports ray, which reads what the session has set
 
-    engine = RayEngine(site, session, num_cpus=cpus)
+    on_ray = RayEngine(site, session, num_cpus=cpus)
+    engine = KeptEngine(on_ray, [farm, Footing(on_ray.why_gone, on_ray.restart)])
     closing.callback(engine.close)
     return engine
 

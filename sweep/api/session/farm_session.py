@@ -13,6 +13,7 @@ from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Cluster
 
 if TYPE_CHECKING:
+    from sweep.engine.kept_engine import Footing
     from sweep.engine.site import Site
 
 __all__ = ["running_farms_dir", "workplace"]
@@ -26,8 +27,8 @@ def running_farms_dir() -> Path:
 
 
 @contextmanager
-def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
-    """The site of a cluster file's devices.
+def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[tuple[Site, Footing]]:
+    """The site of a cluster file's devices, and the farm that it rests on.
 
     Raises:
         DeviceLost: the tracker or a local server does not come up.
@@ -37,6 +38,8 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
     from sweep.devices.farm.farm_registry import announced
     from sweep.devices.leasing.register import remove_idle
     from sweep.engine.site import Site, cache_dir, compile_cores_of, host_lock_dir, lent_cores_of
+    from sweep.engine.kept_engine import Footing
+    from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
 
     check_ours(cache_dir(), "XDG_CACHE_HOME")
     compile_cores, shares_cores = compile_cores_of(cluster)
@@ -51,7 +54,7 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
         affinity = os.sched_getaffinity(0)
         os.sched_setaffinity(0, compile_cores)
         closing.callback(os.sched_setaffinity, 0, affinity)
-        yield Site(
+        site = Site(
             sweep_dir=sweep_dir,
             lock_dir=host_lock_dir(),
             tracker_host=address.tracker_host,
@@ -61,3 +64,4 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[Site]:
             shares_cores=shares_cores,
             lent_cores=lent_cores,
         )
+        yield site, Footing(farm.why_gone, farm.restore)

@@ -11,9 +11,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.errors import killed_by
 from sweep.installation import child_environment, python_command
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ TELL_EVERY_S = 5.0
 """How often somebody who waits for MLflow is told how much is left."""
 _SILENCE_S = 120.0
 """In which the mirror may say nothing at all, neither of cells nor of trouble: one large upload, a slow start."""
+_LIVES = 3
+"""Processes that may take the place of killed ones."""
 Say = Callable[[str], None]
 
 
@@ -53,6 +57,7 @@ class MirrorProcess:
         self._left = 0
         self._trouble: str | None = None
         self._has_settled = self._has_finished = self._has_ended = False
+        self._lives = _LIVES
 
     @property
     def tracking_uri(self) -> str | None:
@@ -81,13 +86,11 @@ class MirrorProcess:
 
     def settle(self) -> bool:
         """After the last event: wait until every cell is in MLflow. False where it does not get on."""
-        self._tell("settle")
-        return self._wait(lambda: self._has_settled)
+        return self._ask("settle", lambda: self._has_settled)
 
     def finish(self, status: str) -> bool:
         """After the tables: wait until they are in MLflow too. False where it does not get on."""
-        self._tell(f"finish {status}")
-        return self._wait(lambda: self._has_finished)
+        return self._ask(f"finish {status}", lambda: self._has_finished)
 
     @property
     def trouble(self) -> str:
@@ -103,8 +106,36 @@ class MirrorProcess:
             return
         if not self._has_finished:
             self._child.kill()
-        with self._child:  # closes its pipes, and waits for it
+        self._see_off(self._child)
+
+    def _see_off(self, child: subprocess.Popen[str]) -> None:
+        """Close its pipes, and wait for it."""
+        assert child.stdin is not None
+        with suppress(OSError):  # a word that it did not live to hear
+            child.stdin.close()
+        with child:
             self._listener.join()
+
+    def _ask(self, word: str, is_done: Callable[[], bool]) -> bool:
+        self._tell(word)
+        while not self._wait(is_done):
+            if not self._is_revived():
+                return False
+            self._tell(word)
+        return True
+
+    def _is_revived(self) -> bool:
+        """Another process takes the place of one that was killed: ledger and store say what is missing."""
+        with self._news:
+            has_ended = self._has_ended
+        if self._child is None or not has_ended or killed_by(self._child.wait()) is None or not self._lives:
+            return False
+        self._see_off(self._child)
+        logging.getLogger(__name__).warning("what writes to MLflow was killed: it is started again")
+        self._lives -= 1
+        self._has_ended = False
+        self.start()
+        return True
 
     def _tell(self, word: str) -> None:
         assert self._child is not None

@@ -52,6 +52,8 @@ class Farm:
         self.state_dir = state_dir.resolve()
         self.up_timeout_s = up_timeout_s
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._ports: dict[str, int] = {}
+        """Of tracker and servers, by the name of their log, since they were up."""
 
     def __enter__(self) -> Farm:
         self.up()
@@ -84,6 +86,20 @@ class Farm:
             except BaseException:
                 self.down()
                 raise
+
+    def why_gone(self) -> str | None:
+        """What has become of the supervisor, and of all that it kept; None while it lives, or where there is none."""
+        code = None if self._supervisor is None else self._supervisor.poll()
+        if code is None:
+            return None
+        return f"the farm's supervisor ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
+
+    def restore(self) -> None:
+        """Bring it up again after its supervisor ended, on the ports that it had. Raises as `up`."""
+        if self._supervisor is not None:
+            self._supervisor.wait()
+            self._supervisor = None
+        self.up()
 
     def status(self, lock_dir: Path | None = None) -> FarmStatus:
         """What is there now, by `farm.json` and the tracker; from any process. What is broken is told, not raised.
@@ -158,8 +174,12 @@ class Farm:
         orders = {
             "owner": {"pid": owner.pid, "start_ticks": owner.start_ticks, "boot_id": owner.boot_id},
             "state_dir": str(self.state_dir),
-            "tracker": {"host": tracker.host, "port": tracker.port or 0, "managed": tracker.managed},
-            "servers": servers,
+            "tracker": {
+                "host": tracker.host,
+                "port": self._ports.get("tracker", tracker.port or 0),
+                "managed": tracker.managed,
+            },
+            "servers": [{**server, "port": self._ports.get(server["name"], 0)} for server in servers],
         }
         with (self.state_dir / "logs" / "supervisor.log").open("ab") as log:
             self._supervisor = subprocess.Popen(
@@ -189,6 +209,7 @@ class Farm:
                 address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
                 absent = _absent(address, expected)
                 if not absent:
+                    self._ports = {process["name"]: int(process["port"]) for process in state["processes"]}
                     return address
                 missing = ", ".join(absent)
             time.sleep(POLL_INTERVAL_S)

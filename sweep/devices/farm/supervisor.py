@@ -38,6 +38,7 @@ LOOPBACK = "127.0.0.1"
 END_GRACE_S = 2.0
 SHORT_LIFE_S = 5.0
 MAX_BACK_OFF_S = 30.0
+BIND_S = 1.0
 MOST_DOUBLINGS = 10
 """More than any wait needs; two to the power of a thousand, as often as a server may die in a night, is an error."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN)
@@ -205,7 +206,7 @@ def _take_orders(orders: dict[str, Any]) -> Supervisor:
         own = {**environment, **server["env"], **threads, "TVM_BIND_THREADS": "0"}
         if server["python"] is not None:
             own["PYTHONPATH"] = str(Path(orders["state_dir"]) / "tmp" / "import")
-        children.append(Child(server["name"], server["key"], command, own, _listen(0)))
+        children.append(Child(server["name"], server["key"], command, own, _listen_if_free(server["port"])))
     return Supervisor(Path(orders["state_dir"]), ProcessId(**orders["owner"]), host, port, children)
 
 
@@ -214,9 +215,30 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Inherited by the connections: the tracker sends each message in two pieces.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    listening.bind((LOOPBACK, port))
+    _bind(listening, port)
     listening.listen(64)
     return listening
+
+
+def _bind(listening: socket.socket, port: int) -> None:
+    """A port that a former farm had may take a moment: its processes are dying."""
+    deadline = time.monotonic() + BIND_S
+    while True:
+        try:
+            listening.bind((LOOPBACK, port))
+            return
+        except OSError as error:
+            if not port or error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _listen_if_free(port: int) -> socket.socket:
+    """On any port where this one is taken: a server is found by its tracker."""
+    try:
+        return _listen(port)
+    except OSError:
+        return _listen(0)
 
 
 def back_off_s(short_lives: int) -> float:

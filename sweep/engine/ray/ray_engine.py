@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,10 @@ from ray.actor import ActorHandle
 
 from sweep.engine.ray.actor_pool import ActorPool
 from sweep.engine.ray.ray_session import RaySession
+from sweep.engine.ray.watched_calls import watched
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import Outcome, compile_call, device_call, perform, tune_call
-from sweep.errors import EngineError, in_one_line
+from sweep.errors import EngineDown, EngineError, in_one_line
 from sweep.planning.kinds import place_of
 from sweep.planning.stage_kind import Place
 from sweep.running.contract import Attempt, Failed, Progress, Report
@@ -39,43 +41,57 @@ class RayEngine:
         Raises:
             EngineError: the driver's node has no TVM.
         """
-        self._session = session
-        self._actors = ActorPool(site, session, num_cpus)
-        self.capacity: Mapping[str, int] = self._actors.capacity
+        self._site, self._session, self._num_cpus = site, session, num_cpus
+        self._actors: ActorPool | None = None
+        self.capacity: dict[str, int] = {}
         self._running: dict[ray.ObjectRef[Outcome], _Running] = {}
         self._unsent: list[Report] = []
         self._asked: dict[ray.ObjectRef[Mapping[str, Any]], str] = {}
         self._next_ask = 0.0
+        with contextlib.suppress(EngineDown):  # whoever asks `why_gone` has it started again
+            self._make_actors()
+
+    def _make_actors(self) -> None:
+        self._actors = watched(lambda: ActorPool(self._site, self._session, self._num_cpus), self.why_gone)
+        self.capacity.update(self._actors.capacity)
+        self._actors.capacity = self.capacity
+
+    def why_gone(self) -> str | None:
+        """What has become of Ray; None while it is well."""
+        return self._session.why_gone()
+
+    def restart(self) -> None:
+        """Start Ray again, and report what was under way as lost with it. Raises EngineError."""
+        lost, self._running = [running.attempt for running in self._running.values()], {}
+        self._asked.clear()
+        down = Outcome(None, EngineDown.__name__, "Ray was lost", worker="driver")
+        self._unsent += [down.report(attempt) for attempt in lost]
+        self._actors = None
+        self._session.restart()
+        self._make_actors()
 
     def start(self, attempt: Attempt) -> None:
         """Send an attempt to its actor; what cannot be sent is reported by the next `poll`."""
-        sent = perform(lambda: self._send(attempt), worker="driver")
+        actors = self._actors
+
+        def send() -> Mapping[str, Any]:
+            if actors is None:
+                raise EngineDown("Ray is not up")
+            ref, running = watched(lambda: _sent(actors, attempt), self.why_gone)
+            self._running[ref] = running
+            return {}
+
+        sent = perform(send, worker="driver")
         if sent.result is None:
             self._unsent.append(sent.report(attempt))
 
-    def _send(self, attempt: Attempt) -> Mapping[str, Any]:
-        try:
-            match place_of(attempt.stage):
-                case Place.TUNER:
-                    tune = tune_call(attempt)
-                    tuner = self._actors.tuner(tune)
-                    self._running[tuner.tune.remote(tune)] = _Running(attempt, tuner)
-                case Place.DEVICE:
-                    device_work = device_call(attempt)
-                    actor = self._actors.device(device_work.device)
-                    self._running[actor.perform.remote(device_work)] = _Running(attempt)
-                case Place.COMPILE:
-                    call = compile_call(attempt, self._actors.site.sweep_dir)
-                    self._running[self._actors.builders.send("compile", call)] = _Running(attempt)
-        except ray.exceptions.RayError as error:
-            raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error
-        return {}
-
     def poll(self, timeout_s: float) -> Sequence[Report]:
-        """Reports of attempts that have ended, and progress of tuners."""
+        """Reports of attempts that have ended, and progress of tuners; those that are lost when Ray is gone."""
+        if self._actors is None or self.why_gone() is not None:
+            return self._take_unsent()
         self._actors.look_around()
         self._ask_progress()
-        reports, self._unsent = self._unsent, []
+        reports = self._take_unsent()
         waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
         if not waiting:
             return reports
@@ -91,16 +107,25 @@ class RayEngine:
 
     def close(self) -> None:
         """Let the actors give back what they hold, end them and leave Ray."""
-        self._actors.close()
+        if (actors := self._actors) is not None:
+            self._actors = None
+            with contextlib.suppress(EngineDown):
+                watched(actors.close, self.why_gone)
         self._running.clear()
         self._asked.clear()
         self._session.close()
 
+    def _take_unsent(self) -> list[Report]:
+        unsent, self._unsent = self._unsent, []
+        return unsent
+
     def _take_outcome(self, ref: ray.ObjectRef[Outcome]) -> Report:
         running = self._running.pop(ref)
         try:
-            outcome: Outcome = ray.get(ref)
+            outcome: Outcome = watched(lambda: ray.get(ref), self.why_gone)
             return outcome.report(running.attempt)
+        except EngineDown as error:
+            return Outcome(None, EngineDown.__name__, str(error), worker="driver").report(running.attempt)
         except ray.exceptions.RayError as error:
             stage = running.attempt.stage
             return Failed(
@@ -121,8 +146,25 @@ class RayEngine:
     def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:
         stage_id = self._asked.pop(ref)
         try:
-            info = ray.get(ref)
-        except ray.exceptions.RayError:
+            info = watched(lambda: ray.get(ref), self.why_gone)
+        except (EngineDown, ray.exceptions.RayError):
             return []  # the attempt itself will tell
         is_running = any(running.attempt.stage.id == stage_id for running in self._running.values())
         return [Progress(stage_id, info)] if info and is_running else []
+
+
+def _sent(actors: ActorPool, attempt: Attempt) -> tuple[ray.ObjectRef[Outcome], _Running]:
+    try:
+        match place_of(attempt.stage):
+            case Place.TUNER:
+                tune = tune_call(attempt)
+                tuner = actors.tuner(tune)
+                return tuner.tune.remote(tune), _Running(attempt, tuner)
+            case Place.DEVICE:
+                device_work = device_call(attempt)
+                return actors.device(device_work.device).perform.remote(device_work), _Running(attempt)
+            case Place.COMPILE:
+                call = compile_call(attempt, actors.site.sweep_dir)
+                return actors.builders.send("compile", call), _Running(attempt)
+    except ray.exceptions.RayError as error:
+        raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error

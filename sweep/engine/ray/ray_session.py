@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 
 import filelock
 
+from sweep.engine.ray.strays import end_strays
 from sweep.errors import EngineError, StudyError, in_one_line
 from sweep.files.private_folder import our_folders, private_folder
 from sweep.installation import import_path
@@ -28,8 +30,18 @@ __all__ = ["RaySession"]
 _OBJECT_STORE_BYTES = 128 * 2**20  # candidates are 50 kB of JSON; the large things travel as files
 _QUIET = {"logging_level": logging.ERROR, "log_to_driver": False}
 
+_TRIES = 2
+"""One of its processes may be killed, or be too slow, while it comes up."""
+
+_PATIENCE = {
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "86400",
+    "RAY_health_check_failure_threshold": "1000",
+}
+"""Ray's own are a minute, after which it ends this very process, and 65 s: a machine that swaps, or a person, stops its
+processes for longer. Whether they live is looked up by pid (`why_gone`)."""
+
 _PREFIX = "sweep-ray-"
-_LOCK = "lock"
+_TOKEN, _LOCK = "token", "lock"
 """Held by the driver in its folder for as long as it lives."""
 _TEMP_DIR_CHARS = 40
 """Ray's Unix sockets lie 65 characters below its folder, and a socket's path has at most 107."""
@@ -47,14 +59,22 @@ class RaySession:
             StudyError: there is no cluster at `address`.
             EngineError: Ray cannot be started or joined.
         """
+        self._address, self._num_cpus, self._resources = address, num_cpus, resources
+        self._metrics_port = metrics_port
         self._temp: Path | None = None
+        self._vital: list[tuple[str, subprocess.Popen[bytes]]] = []
+        """Processes without which an embedded Ray is none."""
         self._lock: filelock.FileLock | None = None
         self._before: dict[str, str | None] = {}
         self._is_ours = False
+        self._open()
+
+    def _open(self) -> None:
+        address = self._address
         where = f"Ray at {address}" if address else "Ray"
         try:
             if address is None:
-                self._start(num_cpus, resources, metrics_port)
+                self._start_embedded()
             else:
                 self._join(address)
         except KeyboardInterrupt:
@@ -67,6 +87,16 @@ class RaySession:
                 raise StudyError(said, key="ray.address", value=address, allowed="a cluster that is up") from error
             raise EngineError(f"{where} cannot be used: {said}") from error
 
+    def _start_embedded(self) -> None:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._start(self._num_cpus, self._resources, self._metrics_port)
+                return
+            except Exception:
+                self.close()
+                if not tries_left:
+                    raise
+
     def _start(self, num_cpus: int, resources: Mapping[str, float], metrics_port: int | None) -> None:
         import ray
 
@@ -75,7 +105,7 @@ class RaySession:
         self._temp = _temp_dir()
         self._lock = filelock.FileLock(self._temp / _LOCK)
         self._lock.acquire()
-        token = self._temp / "token"
+        token = self._temp / _TOKEN
         token.touch(mode=0o600)
         token.write_text(secrets.token_hex(32), encoding="ascii")
         self._set(
@@ -88,6 +118,7 @@ class RaySession:
             RAY_worker_niceness="0",  # Ray's 15 starves search and builds as soon as anything else runs on their cores
             # Despite its name: without it Ray replaces 127.0.0.1 by the host's address and listens there
             RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0",
+            **_PATIENCE,
         )
         _read_settings_again(only_loopback=True)
         ray.init(
@@ -104,6 +135,19 @@ class RaySession:
             job_config=_job_config(),
             **_QUIET,
         )
+        self._vital = _vital_processes()
+
+    def why_gone(self) -> str | None:
+        """What has become of an embedded Ray that is none any more; None while it is well, and for a cluster's."""
+        for name, process in self._vital:
+            if (code := process.poll()) is not None:
+                return f"Ray's {name} ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
+        return None
+
+    def restart(self) -> None:
+        """Leave what is left of Ray, and start or join it again. Raises as the constructor does."""
+        self.close()
+        self._open()
 
     @property
     def is_embedded(self) -> bool:
@@ -127,7 +171,8 @@ class RaySession:
         ray.init(address=address, namespace=_namespace(), job_config=_job_config(), **_QUIET)
 
     def close(self) -> None:
-        """Leave; stop Ray and remove its folder if it was started here."""
+        """Leave; stop Ray, with all that it has started, and remove its folder if it was started here."""
+        self._vital = []
         if self._is_ours:
             import ray
 
@@ -139,6 +184,7 @@ class RaySession:
             self._lock.release()
             self._lock = None
         if self._temp is not None:
+            end_strays("RAY_AUTH_TOKEN_PATH", str(self._temp / _TOKEN))
             shutil.rmtree(self._temp, ignore_errors=True)
             self._temp = None
             _read_settings_again(only_loopback=False)
@@ -157,6 +203,14 @@ class RaySession:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def _vital_processes() -> list[tuple[str, subprocess.Popen[bytes]]]:
+    """Of the node that this process has started. A raylet ends with its agents."""
+    from ray._private import worker
+
+    started = worker._global_node.all_processes
+    return [(name, one.process) for name in ("gcs_server", "raylet") for one in started.get(name, [])]
 
 
 def _read_settings_again(only_loopback: bool) -> None:

@@ -85,6 +85,25 @@ def test_a_run_whose_store_is_away_ends_and_is_mirrored_later(
     assert open_results(folder)["mlflow_run_id"].null_count == 0
 
 
+def test_a_mirror_that_is_killed_is_started_again(
+    sweep_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "sweep"
+    shutil.copytree(sweep_dir, copy, ignore=shutil.ignore_patterns("mlflow.db*", "mlartifacts"))
+    cells = len(json.loads((copy / "plan.json").read_text())["cells"])
+    with MirrorProcess(order_for(copy, "simulated", None)) as process:
+        process.start()
+        assert process._child is not None
+        process._child.kill()
+        process._child.wait()
+        assert process.settle()
+        process._child.kill()
+        process._child.wait()
+        assert process.finish("done")
+    assert caplog.text.count("what writes to MLflow was killed: it is started again") == 2
+    assert count_in(embedded_store(copy)[0]) == cells
+
+
 def test_a_limited_wait_ends_while_a_store_keeps_silent(sweep_dir: Path, tmp_path: Path) -> None:
     """It takes connections and never answers, so there is no trouble to tell of either."""
     copy = shutil.copytree(sweep_dir, tmp_path / "sweep")

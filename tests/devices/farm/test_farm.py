@@ -203,6 +203,27 @@ def test_nothing_is_left_of_a_killed_supervisor(owner: tuple[subprocess.Popen[st
     assert not (farm.state_dir / "tmp").exists()
 
 
+def test_a_killed_supervisor_is_replaced_and_all_is_where_it_was(small: Farm) -> None:
+    address = small.up()
+    assert small.why_gone() is None
+    state = json.loads((small.state_dir / "farm.json").read_text())
+    before = family(small)
+    before[0].kill()
+    until(lambda: small.why_gone() is not None, "the end of the supervisor")
+    assert small.why_gone() == "the farm's supervisor ended (signal 9)"
+
+    small.restore()
+
+    assert small.why_gone() is None
+    assert small.status().address == address
+    now = json.loads((small.state_dir / "farm.json").read_text())
+    assert [one["port"] for one in now["processes"]] == [one["port"] for one in state["processes"]]
+    assert small.status().keys["one"].free == 1
+    assert_gone(before, set())
+    small.down()
+    assert small.why_gone() is None
+
+
 def test_killed_supervisor_and_owner_are_cleaned_up_by_the_next(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     process, farm = owner
     processes = family(farm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -70,6 +71,50 @@ def test_folders_of_killed_drivers_go_and_those_of_other_users_stay(
     assert mine.read_text() == "precious"
     assert theirs.is_dir(), "a lock that is a link is not opened, whoever has made it"
     assert abandoned.is_dir() or os.geteuid() != 0, "another user's"
+KILLED = """
+import json, os, signal, sys
+import ray
+from sweep.devices.processes import identify
+from sweep.engine.ray.ray_session import RaySession
+from sweep.engine.ray.watched_calls import watched
+from sweep.errors import EngineDown
+
+@ray.remote(num_cpus=0)
+class Sleeper:
+    def pid(self):
+        return os.getpid()
+
+session = RaySession(None, 1, {})
+told, pids = [session.why_gone()], []
+for name, process in [*session._vital]:
+    sleeper = Sleeper.remote()
+    pids.append(ray.get(sleeper.pid.remote()))
+    process = dict(session._vital)[name]
+    process.kill()
+    process.wait()
+    told.append(session.why_gone())
+    try:
+        watched(lambda: ray.get(Sleeper.options(name="another").remote().pid.remote()), session.why_gone)
+    except EngineDown as error:
+        told.append(str(error))
+    session.restart()
+    told.append([session.why_gone(), identify(pids[-1]) is not None])
+    pids.append(ray.get(Sleeper.remote().pid.remote()))
+session.close()
+print(json.dumps([told, [pid for pid in pids if identify(pid)]]))
+"""
+"""Its GCS, then its raylet: each is seen by what is left of them, and by a call that would never return."""
+
+
+def test_a_ray_that_is_killed_is_started_again_in_the_same_process(tmp_path: Path) -> None:
+    ended = _ended(KILLED, tmp_path)
+
+    assert ended.returncode == 0, ended.stderr
+    told, left = json.loads(ended.stdout.splitlines()[-1])
+    gcs, raylet = "Ray's gcs_server ended (signal 9)", "Ray's raylet ended (signal 9)"
+    assert told == [None, gcs, gcs, [None, False], raylet, raylet, [None, False]]
+    assert left == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ray_that_does_not_come_up_is_told_in_a_line_and_leaves_nothing(tmp_path: Path) -> None:
