@@ -37,9 +37,8 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[tuple[Site, Footing
     from sweep.devices.farm.farm import Farm
     from sweep.devices.farm.farm_registry import announced
     from sweep.devices.leasing.register import remove_idle
-    from sweep.engine.site import Site, cache_dir, compile_cores_of, host_lock_dir, lent_cores_of
     from sweep.engine.kept_engine import Footing
-    from sweep.engine.site import Site, compile_cores_of, host_lock_dir, lent_cores_of
+    from sweep.engine.site import Site, cache_dir, compile_cores_of, host_lock_dir, lent_cores_of
 
     check_ours(cache_dir(), "XDG_CACHE_HOME")
     compile_cores, shares_cores = compile_cores_of(cluster)

@@ -71,6 +71,8 @@ def test_folders_of_killed_drivers_go_and_those_of_other_users_stay(
     assert mine.read_text() == "precious"
     assert theirs.is_dir(), "a lock that is a link is not opened, whoever has made it"
     assert abandoned.is_dir() or os.geteuid() != 0, "another user's"
+
+
 KILLED = """
 import json, os, signal, sys
 import ray
