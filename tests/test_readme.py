@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from onnx import TensorProto, helper
 
 from benchmarks.__main__ import _parser as benchmark_parser
 from sweep.study.gate import load_cluster, load_study
@@ -232,7 +233,9 @@ def test_example_files_pass_the_gate(text: str, tmp_path: Path) -> None:
         assert load_cluster(path).devices
         return
     (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "net.onnx").write_bytes(b"read by the toolchain alone")
+    data = helper.make_tensor_value_info("data", TensorProto.FLOAT, ["N", 3, "height", "width"])
+    graph = helper.make_graph([helper.make_node("Relu", ["data"], ["y"])], "net", [data], [])
+    (tmp_path / "models" / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
     study = load_study(path)
     assert {rule.get("opt_level") for rule in study.include} == {(4,)}
 

@@ -223,6 +223,11 @@ class SweepDir:
         """Held by the process that writes the sweep into MLflow."""
         return self.path / "mlflow.lock"
 
+    @property
+    def mlflow_bundles(self) -> Path:
+        """Bundles of the best cells, on their way into MLflow."""
+        return self.path / ".mlflow-bundles"
+
     # -- what commands beside a run use -------------------------------------------------------------------------------
 
     @property

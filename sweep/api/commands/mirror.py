@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import filelock
 
+from sweep.api.bundles.best_bundles import laid_out
 from sweep.api.session.connectivity import check_store
 from sweep.api.session.reporting import write_results
 from sweep.api.session.run_mirror import TELL_EVERY_S, Say, order_for
@@ -36,12 +37,18 @@ class Mirrored:
     tracking_uri: str
     run_ids: Mapping[str, str]
     """Run of each cell, by the cell's id."""
+    models: Sequence[str] = ()
+    """URIs of the models of the best cells: `models:/...`, for `mlflow.pyfunc.load_model`."""
 
 
-def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None) -> Mirrored:
+def mirror(
+    sweep_dir: Path | str, to: str | None = None, say: Say | None = None, *, register: str | None = None
+) -> Mirrored:
     """Write what is missing of a sweep into an MLflow store, and the names of its runs into its tables and report.
 
     `to`: a tracking server or database; None: the store in the sweep directory. A store that was lost is made anew.
+    `register`: a registered model of which the best cell becomes a version; of several networks and devices each has a
+    model of its own whose name begins so.
 
     Raises:
         StudyError: `to` is no store, or nobody answers there.
@@ -58,16 +65,17 @@ def mirror(sweep_dir: Path | str, to: str | None = None, say: Say | None = None)
     if is_held(folder):
         raise LedgerError(f"{folder} is being run, and its run mirrors it")
     sweep = restore(folder)
-    following = order_for(folder, sweep.study, to).following(sweep)
+    following = order_for(folder, sweep.study, to, register).following(sweep)
     try:
         with filelock.FileLock(SweepDir(folder).mlflow_lock, timeout=0):
             _step_until_all_in(following, say or (lambda line: None))
             run_ids = following.mirror.run_ids
-            write_results(sweep_outcome(sweep.plan, sweep.question, state, folder), run_ids, to)
-            finish(following, folder, state.last_status or "interrupted")
+            results = write_results(sweep_outcome(sweep.plan, sweep.question, state, folder), run_ids, to)
+            with laid_out(folder, results.cells):
+                models = finish(following, folder, state.last_status or "interrupted", register)
     except filelock.Timeout as error:
         raise LedgerError(f"{folder} is being mirrored by another process") from error
-    return Mirrored(folder, redacted_uri(following.mirror.tracking_uri), run_ids)
+    return Mirrored(folder, redacted_uri(following.mirror.tracking_uri), run_ids, models)
 
 
 def _step_until_all_in(following: LedgerMirror, say: Say) -> None:
@@ -77,7 +85,7 @@ def _step_until_all_in(following: LedgerMirror, say: Say) -> None:
         tries = tries + 1 if following.trouble else 0
         if following.trouble and tries == _TRIES:
             raise RecordError(following.trouble)
-        if time.monotonic() - told_at > TELL_EVERY_S:
+        if following.left and time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
             say(f"MLflow: {following.left:,} cells left to look at")
         time.sleep(pause_s)

@@ -188,7 +188,7 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
     write_inputs(sweep_dir, study, whole, earlier)
     mirror = None
     if cluster.is_mirrored:
-        order = order_for(sweep_dir, study.name, cluster.mlflow_uri)
+        order = order_for(sweep_dir, study.name, cluster.mlflow_uri, cluster.register)
         say = None if request.view is None else request.view.console.print
         mirror = closing.enter_context(MirrorProcess(order, say=say))
     has_work = _is_missing_something(request.plan, ledger, sweep_dir, request.options)

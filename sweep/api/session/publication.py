@@ -6,6 +6,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
+from sweep.api.bundles.best_bundles import clear
 from sweep.api.session.reporting import write_report_of
 from sweep.api.session.run_mirror import MirrorProcess
 from sweep.api.session.table_cache import known_runs, known_server, tell_why
@@ -36,7 +37,8 @@ def is_published(sweep_dir: Path) -> bool:
 
 
 def publish(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: str) -> None:
-    """Write cells into MLflow, then tables and report with the names of their runs, then these into MLflow.
+    """Write cells into MLflow, then tables and report with the names of their runs, then these and the models of the
+    best cells into MLflow.
 
     cells: how many the study has. mirror: started; None where the sweep is not mirrored. A store that does not get on
     is warned of, and the next run tries again.
@@ -57,8 +59,13 @@ def publish(sweep_dir: Path, cells: int, mirror: MirrorProcess | None, status: s
     is_in = False
     with suppress(KeyboardInterrupt):  # who has no patience with MLflow gets the tables all the same
         is_in = mirror.settle()
-    write_report_of(sweep_dir, cells, mirror.run_ids, mirror.tracking_uri)
-    if is_in and mirror.finish(status):
+    has_time = is_in and status != "interrupted"
+    write_report_of(sweep_dir, cells, mirror.run_ids, mirror.tracking_uri, with_bundles=has_time)
+    try:
+        is_finished = is_in and mirror.finish(status)
+    finally:
+        clear(sweep_dir)
+    if is_finished:
         _note(sweep_dir, source)
     else:
         logging.getLogger(__name__).warning(

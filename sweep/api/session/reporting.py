@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep import errors
+from sweep.api.bundles.best_bundles import lay_out
 from sweep.errors import RecordError, SweepError
 from sweep.installation import child_environment
 
@@ -42,16 +43,27 @@ def current_outcome(sweep_dir: Path) -> SweepOutcome:
     return sweep_outcome(sweep.plan, sweep.question, state, sweep_dir)
 
 
-def write_report_of(sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tracking_uri: str | None) -> None:
+def write_report_of(
+    sweep_dir: Path, cells: int, run_ids: Mapping[str, str], tracking_uri: str | None, *, with_bundles: bool = False
+) -> None:
     """Tables and report of a sweep of so many cells, with the names of their MLflow runs and where those are.
+
+    with_bundles: those of the best cells too, laid out for MLflow.
 
     Raises:
         RecordError: they cannot be written.
     """
     if cells <= HERE_UP_TO_CELLS:
-        _write(sweep_dir, run_ids, tracking_uri)
+        _write(sweep_dir, run_ids, tracking_uri, with_bundles)
         return
-    order = json.dumps({"sweep_dir": str(sweep_dir), "run_ids": dict(run_ids), "tracking_uri": tracking_uri})
+    order = json.dumps(
+        {
+            "sweep_dir": str(sweep_dir),
+            "run_ids": dict(run_ids),
+            "tracking_uri": tracking_uri,
+            "with_bundles": with_bundles,
+        }
+    )
     ended = subprocess.run(
         [sys.executable, "-P", "-c", f"import sys; from {__name__} import main; sys.exit(main())"],
         input=order,
@@ -79,8 +91,10 @@ def write_results(outcome: SweepOutcome, run_ids: Mapping[str, str], tracking_ur
     return results
 
 
-def _write(sweep_dir: Path, run_ids: Mapping[str, str], tracking_uri: str | None) -> None:
-    write_results(current_outcome(sweep_dir), run_ids, tracking_uri)
+def _write(sweep_dir: Path, run_ids: Mapping[str, str], tracking_uri: str | None, with_bundles: bool) -> None:
+    results = write_results(current_outcome(sweep_dir), run_ids, tracking_uri)
+    if with_bundles:
+        lay_out(sweep_dir, results.cells)
 
 
 def _error_of(ended: subprocess.CompletedProcess[str]) -> SweepError:
@@ -96,7 +110,7 @@ def main() -> int:
     """Write what the order on the input says; a line that tells what is wrong, where it cannot be done."""
     order = json.loads(sys.stdin.read())
     try:
-        _write(Path(order["sweep_dir"]), order["run_ids"], order["tracking_uri"])
+        _write(Path(order["sweep_dir"]), order["run_ids"], order["tracking_uri"], order["with_bundles"])
     except SweepError as error:
         sys.stdout.write(json.dumps({"error_class": type(error).__name__, "error": str(error)}))
         return 1

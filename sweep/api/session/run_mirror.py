@@ -32,13 +32,14 @@ _LIVES = 3
 Say = Callable[[str], None]
 
 
-def order_for(sweep_dir: Path, study: str, tracking_uri: str | None) -> MirrorOrder:
-    """What a mirror is told; `tracking_uri` None: a store in the sweep directory."""
+def order_for(sweep_dir: Path, study: str, tracking_uri: str | None, register: str | None = None) -> MirrorOrder:
+    """What a mirror is told; `tracking_uri` None: a store in the sweep directory. `register`: of the best cells."""
     from sweep.record.mlflow.mirror_process import MirrorOrder
 
     # The embedded store is this sweep's alone and moves with it; elsewhere a folder is known by its host and path
     sweep_id = hashlib.sha256(f"{platform.node()}:{sweep_dir}".encode()).hexdigest()[:16]
-    return MirrorOrder(str(sweep_dir), tracking_uri, study if tracking_uri is None else sweep_id, sweep_dir.name)
+    own_id = study if tracking_uri is None else sweep_id
+    return MirrorOrder(str(sweep_dir), tracking_uri, own_id, sweep_dir.name, register)
 
 
 class MirrorProcess:

@@ -85,7 +85,7 @@ class LedgerMirror:
         """Take up every settled cell that was not written since the store was opened; what is there stays."""
         self._to_do.update((index, None) for index in range(len(self._plan.cells)) if index not in self._written)
 
-    def try_to(self, act: Callable[[], None]) -> tuple[bool, float]:
+    def try_to(self, act: Callable[[], object]) -> tuple[bool, float]:
         """Do something with the open mirror: whether it was done, and the seconds to wait before trying again."""
 
         def done() -> dict[str, str]:

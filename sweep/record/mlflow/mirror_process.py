@@ -53,6 +53,8 @@ class MirrorOrder:
     id: str
     """Of the parent run."""
     name: str
+    register: str | None = None
+    """The name in the registry of the best cells' models; None: they are logged and not registered."""
 
     def to_json(self) -> str:
         """One line."""
@@ -67,8 +69,10 @@ class MirrorOrder:
         return LedgerMirror(mirror, sweep, self.id, self.name, folder)
 
 
-def finish(following: LedgerMirror, sweep_dir: Path, status: str) -> None:
-    """Add the tables, the report and the tuning logs to the parent run, and end it. Raises RecordError."""
+def finish(following: LedgerMirror, sweep_dir: Path, status: str, register: str | None = None) -> list[str]:
+    """Add the tables, the report and the tuning logs to the parent run, log the bundles that are laid out as models,
+    and end the run; gives the models' URIs. Raises RecordError.
+    """
     # Hidden files there are the run's own notes
     home = SweepDir(sweep_dir)
     report = sorted(path for path in home.report.glob("[!.]*") if path.is_file())
@@ -76,7 +80,10 @@ def finish(following: LedgerMirror, sweep_dir: Path, status: str) -> None:
     tables = [path for path in map(home.table, TABLES) if path.is_file()]
     files = {"results": tables, "report": report, "tuning_logs": logs}
     following.mirror.record_results(read_saved(sweep_dir), files)
+    bundles = sorted(path.parent for path in home.mlflow_bundles.glob("*/manifest.json"))
+    models = following.mirror.record_models(bundles, register) if bundles else []
     following.mirror.close(status, following.state.last_t)
+    return models
 
 
 def main() -> int:
@@ -128,7 +135,7 @@ def _follow(order: MirrorOrder, words: queue.Queue[str]) -> None:
             is_settling = False
             _say(settled=True)
         if status and is_in:
-            done, pause_s = following.try_to(partial(finish, following, Path(order.sweep_dir), status))
+            done, pause_s = following.try_to(partial(finish, following, Path(order.sweep_dir), status, order.register))
             if done:
                 _say(finished=True)
                 return

@@ -103,7 +103,8 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
 
 def run_name(cell: Cell) -> str:
     """Of a cell's run: MLflow's lists show some 18 characters, so what is chosen between comes first."""
-    chosen = [cell.tuner, f"O{cell.opt_level}"] if cell.is_compiled else [cell.runtime]
+    tuner = "untuned" if cell.tuner == "none" else cell.tuner
+    chosen = [tuner, f"O{cell.opt_level}"] if cell.is_compiled else [cell.runtime]
     target = [cell.target] if cell.is_compiled else []
     return " ".join([*chosen, cell.model, *reversed(cell.labels), cell.device, *target])
 

@@ -40,7 +40,7 @@ CONTENT_TAG = "sweep.content"
 DERIVED_METRICS = tuple(column.metric for column in metric_columns() if column.value is None)
 """Take other cells to know: what is known of them as a run is written is in it, the rest is added at the end."""
 _TEXT_LIMIT = 4000
-_FORMAT = 7
+_FORMAT = 8
 """Raise when what is written of a cell changes, and resumed sweeps write their runs anew."""
 
 

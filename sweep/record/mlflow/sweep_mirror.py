@@ -21,6 +21,7 @@ from sweep.analysis.rows.results import Results
 from sweep.record.mlflow import run_values as rows
 from sweep.record.mlflow.bulk_writer import writer_for
 from sweep.record.mlflow.client_writer import ClientWriter, Writer
+from sweep.record.mlflow.network_models import ModelStore, log_models
 from sweep.record.mlflow.run_draft import RunDraft
 from sweep.record.mlflow.run_values import Point, metric_name
 from sweep.record.mlflow.tracking_store import (
@@ -157,6 +158,16 @@ class MlflowMirror:
             for folder, paths in (files or {}).items():
                 for path in paths:
                     self._log_file(path, folder)
+
+    def record_models(self, bundles: Sequence[Path], register: str | None = None) -> list[str]:
+        """Log bundles of cells as models, and give their URIs; `register`: the name in the registry of their versions.
+
+        Raises RecordError.
+        """
+        assert self._sweep is not None, "open() comes first"
+        store = ModelStore(self._client, self._experiment_id, self._sweep.id, self.run_ids)
+        with translated(self.tracking_uri):
+            return log_models(store, bundles, register)
 
     def close(self, status: str, now: float | None = None) -> None:
         """End the parent run. status: done, failed (some cells), stopped or interrupted."""

@@ -47,6 +47,16 @@ _ENVIRONMENT = {
 }
 
 
+_PLACES = (
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("experiments", "artifact_location"),  # last: by it the former place is known
+)
+"""Where MLflow keeps whole paths of artifacts."""
+
+
 def embedded_store(sweep_dir: Path) -> tuple[str, str]:
     """Tracking URI and artifact root of a sweep's own store, both inside its directory."""
     home = SweepDir(sweep_dir.resolve())
@@ -109,15 +119,16 @@ def bring_home(tracking_uri: str, artifact_root: str) -> None:
         elsewhere = connection.execute(
             question, (f"%/{SweepDir(Path()).mlflow_artifacts.name}", artifact_root)
         ).fetchall()
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for (former,) in elsewhere:
-            connection.execute(
-                "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) WHERE substr(artifact_uri, 1, ?) = ?",
-                (artifact_root, len(former) + 1, len(former), former),
-            )
-            connection.execute(
-                "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?", (artifact_root, former)
-            )
-        for (location,) in connection.execute(_LOCATIONS):
+            for table, column in _PLACES:
+                if table in tables:
+                    connection.execute(
+                        f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",
+                        (artifact_root, len(former) + 1, len(former), former),
+                    )
+        asked = _LOCATIONS + (_LOCATIONS_OF_MODELS if "logged_models" in tables else "")
+        for (location,) in connection.execute(asked):
             if not _is_below(location, artifact_root):
                 raise RecordError(
                     f"{path} has artifacts at {location!r}, outside its sweep directory: delete it, and `sweep mirror` "
@@ -128,6 +139,10 @@ def bring_home(tracking_uri: str, artifact_root: str) -> None:
 _LOCATIONS = """
 SELECT artifact_location FROM experiments WHERE lifecycle_stage = 'active'
 UNION SELECT artifact_uri FROM runs WHERE lifecycle_stage = 'active'
+"""
+_LOCATIONS_OF_MODELS = """
+UNION SELECT artifact_location FROM logged_models WHERE lifecycle_stage = 'active'
+UNION SELECT coalesce(storage_location, source) FROM model_versions WHERE current_stage != 'Deleted_Internal'
 """
 
 

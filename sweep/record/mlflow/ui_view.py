@@ -82,7 +82,11 @@ def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
         "searchFilter": f'metrics.{LATENCY} > 0 and params.runtime = "{TVM}"',
         "orderByKey": f"metrics.`{LATENCY}`",
         "orderByAsc": True,
-        "selectedColumns": [*(f"params.`{axis}`" for axis in axes), *(f"metrics.`{name}`" for name in _ANSWERS)],
+        "selectedColumns": [
+            "tags.`sweep.status`",  # first: a tainted latency is not to be read as the others
+            *(f"params.`{axis}`" for axis in axes),
+            *(f"metrics.`{name}`" for name in _ANSWERS),
+        ],
         "compareRunSections": [
             _section("axes", "Choices and latency", columns=1, cardHeight=400),
             _section("answer", "Answer", columns=3, cardHeight=400),

@@ -128,6 +128,8 @@ class Cluster:
     """Only where the engine is `replay`."""
     is_mirrored: bool = True
     """Whether a run writes to MLflow; `sweep mirror` does so at any time."""
+    register: str | None = None
+    """The registered model of which the best cell becomes a version; None: it is logged alone."""
 
     @property
     def is_pretended(self) -> bool:

@@ -68,6 +68,7 @@ def _checked(form: ClusterForm, path: Path) -> Cluster:
         path=path,
         replay=_replay(form, path),
         is_mirrored=form.mlflow.enabled,
+        register=form.mlflow.registered,
     )
 
 

@@ -96,6 +96,13 @@ class MlflowForm(Form):
 
     tracking_uri: str | None = Field(None, min_length=1, description="null: a store inside the sweep directory.")
     enabled: bool = Field(True, description="false: no run is written to MLflow; `sweep mirror` can do so later.")
+    registered: Name | None = Field(
+        None,
+        alias="register",  # a name that classes have already
+        description="A registered model, of which the best cell becomes a version; of several networks and devices "
+        "each has a model of its own whose name begins so.",
+        examples=["detector"],
+    )
 
 
 Seconds = Annotated[float, Field(ge=0, le=86_400)]

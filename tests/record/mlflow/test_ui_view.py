@@ -64,5 +64,5 @@ def test_the_name_of_a_run_begins_with_what_is_chosen_and_is_its_own(tmp_path: P
     cells = [one.cell for one in sweep_outcome(tmp_path, models=("squeezenet", "resnet50")).cells]
     names = [run_name(cell) for cell in cells]
     assert len(set(names)) == len(names)
-    assert names[0] == "none O0 squeezenet local-1 native"
+    assert names[0] == "untuned O0 squeezenet local-1 native"
     assert "onnxruntime squeezenet local-2" in names
