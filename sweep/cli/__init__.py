@@ -7,8 +7,12 @@ Exit codes: 0 done, 1 some cells failed, 2 bad input, 130 interrupted with every
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +34,7 @@ from sweep.cli import (
 from sweep.cli.argument_secrets import hide_secrets_of_arguments
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
+from sweep.files.sweep_dir import is_text
 from sweep.installation import __version__
 from sweep.redaction import redacted
 
@@ -103,7 +108,10 @@ def _global_options(
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 """What the parser raises, of click or of the copy of it that newer typer brings along."""
 
-_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+_REFUSALS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP),
+}
 """Of the system, for a person to mend; any other is a bug."""
 
 _NO_BRACES = str.maketrans("", "", "{}")
@@ -114,7 +122,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _global_options_first(sys.argv[1:] if argv is None else argv) or ["--help"]
     if argv is None:
         hide_secrets_of_arguments()
+    _show_what_no_encoding_has()
     try:
+        _check_text(arguments)
         result = app(args=arguments, prog_name="sweep", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else EXIT_DONE
@@ -145,6 +155,24 @@ def _located(error: StudyError) -> StudyError:
     from sweep.study.reading.line_numbers import with_line
 
     return with_line(error)
+
+
+def _show_what_no_encoding_has() -> None:
+    """A letter that the terminal's encoding lacks is shown by its number: a name in a table is no reason to end."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raises StudyError for bytes that are no UTF-8: tables, stores and the ledger could not hold the names."""
+    texts = [("argument", argument) for argument in arguments]
+    with suppress(OSError):  # it may be gone, which is no matter to `sweep --version`
+        texts.append(("current folder", str(Path.cwd())))
+    for key, text in texts:
+        if not is_text(text):
+            allowed = "names in UTF-8, or a link with such a name"
+            raise StudyError("is not UTF-8", key=key, value=text, allowed=allowed)
 
 
 def _complain(line: str) -> int:

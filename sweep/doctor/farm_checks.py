@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sweep.devices.processes import ProcessId, is_alive
+from sweep.devices.farm.farm_state import supervisor_in
+from sweep.devices.processes import is_alive
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.doctor.finding import Finding
 from sweep.errors import DeviceLost
@@ -70,7 +70,5 @@ def _state_files(folder: Path) -> list[Path]:
 
 
 def _is_up(state_file: Path) -> bool:
-    try:
-        return is_alive(ProcessId(**json.loads(state_file.read_text(encoding="utf-8"))["warden"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    supervisor = supervisor_in(state_file)
+    return supervisor is not None and is_alive(supervisor)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sweep.errors import StudyError
 
-__all__ = ["check_ours", "is_our_file", "is_our_folder", "our_folders", "private_folder"]
+__all__ = ["check_ours", "is_our_file", "is_our_folder", "make_ours", "our_folders", "private_folder"]
 
 
 def private_folder(prefix: str, parent: Path | None = None) -> Path:
@@ -51,6 +51,16 @@ def check_ours(path: Path, key: str) -> None:
         return
     allowed = "a place that others cannot write to, or a folder of your own"
     raise StudyError("is another user's folder, or a link", key=key, value=str(path), allowed=allowed)
+
+
+def make_ours(path: Path, key: str) -> None:
+    """Make such a folder where it is not there. Raises StudyError as `check_ours`, and where it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # as where HOME is /dev/null, for accounts of services
+        allowed = f"a folder that can be written, named by {key} or HOME"
+        raise StudyError(f"cannot be made: {error.strerror}", key=key, value=str(path), allowed=allowed) from error
+    check_ours(path, key)
 
 
 def _about(path: Path) -> os.stat_result | None:

@@ -22,6 +22,7 @@ __all__ = [
     "SweepDir",
     "is_carried",
     "is_shared",
+    "is_text",
     "network_file",
     "records_folder",
     "stage_folder",
@@ -82,6 +83,11 @@ def is_carried(path: str) -> bool:
     """
     first, *rest = PurePosixPath(path).parts
     return path in (STUDY, PLAN) or (first == RECORDS and bool(rest)) or (first == ARTIFACTS and len(rest) > 2)
+
+
+def is_text(name: Path | str) -> bool:
+    """Whether a name is Unicode. One of other bytes can be opened, and stand in no table, ledger or URI."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in str(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep.errors import LedgerUnwritable, StudyError
 from sweep.files.atomic import write_bytes, write_text
-from sweep.files.sweep_dir import SweepDir
+from sweep.files.sweep_dir import SweepDir, is_text
 from sweep.files.typed_json import WrongContent, as_type, parsed
 from sweep.planning.earlier import Earlier
 from sweep.planning.stage import Plan
@@ -36,6 +36,8 @@ def check(sweep_dir: Path, study: Study, *, fresh: bool = False) -> None:
         StudyError: it holds something else, or cannot be read.
         LedgerError: something in it leads out of it.
     """
+    if not is_text(sweep_dir.absolute()):
+        raise StudyError("is not UTF-8", key="--out", value=str(sweep_dir), allowed="a folder whose path is UTF-8")
     try:
         if sweep_dir.exists() and not sweep_dir.is_dir():
             raise StudyError("is not a folder", key="--out", value=str(sweep_dir), allowed=_ALLOWED)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweep.files.private_folder import check_ours
+from sweep.files.private_folder import make_ours
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.cluster.cluster import Cluster
 
@@ -40,7 +40,7 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[tuple[Site, Footing
     from sweep.engine.kept_engine import Footing
     from sweep.engine.site import Site, cache_dir, compile_cores_of, host_lock_dir, lent_cores_of
 
-    check_ours(cache_dir(), "XDG_CACHE_HOME")
+    make_ours(cache_dir(), "XDG_CACHE_HOME")
     compile_cores, shares_cores = compile_cores_of(cluster)
     lent_cores = lent_cores_of(cluster)
     farm = Farm(cluster, SweepDir(sweep_dir).farm)

@@ -33,9 +33,15 @@ Say = Callable[[str], None]
 
 
 def order_for(sweep_dir: Path, study: str, tracking_uri: str | None, register: str | None = None) -> MirrorOrder:
-    """What a mirror is told; `tracking_uri` None: a store in the sweep directory. `register`: of the best cells."""
+    """What a mirror is told; `tracking_uri` None: a store in the sweep directory. `register`: of the best cells.
+
+    A store there that is damaged makes room for a new one. Raises RecordError where it cannot.
+    """
+    from sweep.record.mlflow.damaged_store import set_damaged_aside
     from sweep.record.mlflow.mirror_process import MirrorOrder
 
+    if tracking_uri is None:
+        set_damaged_aside(sweep_dir)
     # The embedded store is this sweep's alone and moves with it; elsewhere a folder is known by its host and path
     sweep_id = hashlib.sha256(f"{platform.node()}:{sweep_dir}".encode()).hexdigest()[:16]
     own_id = study if tracking_uri is None else sweep_id

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from sweep.devices.farm.farm_state import STATE_FILE, read_state
 from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
 from sweep.devices.farm.farm_survey import survey
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
@@ -223,11 +224,7 @@ class Farm:
         return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:]) or f"(nothing in {path})"
 
     def _state(self) -> dict[str, Any] | None:
-        try:
-            state: dict[str, Any] = json.loads((self.state_dir / "farm.json").read_text())
-        except FileNotFoundError:
-            return None
-        return state
+        return read_state(self.state_dir)
 
     def _end_rest(self, state: dict[str, Any]) -> None:
         """Ends what a killed supervisor left behind; the kernel has most of it already."""
@@ -236,7 +233,8 @@ class Farm:
 
     def _remove_state(self) -> None:
         shutil.rmtree(self.state_dir / "tmp", ignore_errors=True)
-        (self.state_dir / "farm.json").unlink(missing_ok=True)
+        with suppress(IsADirectoryError):
+            (self.state_dir / STATE_FILE).unlink(missing_ok=True)
 
 
 def _absent(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:

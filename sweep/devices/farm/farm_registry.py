@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sweep.devices.processes import ProcessId, is_alive
+from sweep.devices.farm.farm_state import STATE_FILE, supervisor_in
+from sweep.devices.processes import is_alive
 from sweep.files.atomic import write_text
+from sweep.files.typed_json import as_type, parsed
 
 __all__ = ["announced", "farms_announced"]
 
@@ -34,11 +36,12 @@ def farms_announced(folder: Path, cluster_file: Path) -> list[Path]:
     state_dirs = []
     for path in sorted(folder.glob("*.json")):
         try:
-            announcement = json.loads(path.read_text())
+            announcement = as_type(dict[str, str], parsed(path.read_bytes()))
             state_dir = Path(announcement["state_dir"])
-            if not is_alive(ProcessId(**json.loads((state_dir / "farm.json").read_text())["warden"])):
+            supervisor = supervisor_in(state_dir / STATE_FILE)
+            if supervisor is None or not is_alive(supervisor) or "cluster" not in announcement:
                 raise FileNotFoundError(state_dir)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError):
             path.unlink(missing_ok=True)
             continue
         if announcement["cluster"] == str(cluster_file.resolve()):

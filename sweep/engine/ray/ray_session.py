@@ -45,6 +45,7 @@ _TOKEN, _LOCK = "token", "lock"
 """Held by the driver in its folder for as long as it lives."""
 _TEMP_DIR_CHARS = 40
 """Ray's Unix sockets lie 65 characters below its folder, and a socket's path has at most 107."""
+_SHARED_MEMORY = Path("/dev/shm")
 
 
 class RaySession:
@@ -100,6 +101,7 @@ class RaySession:
     def _start(self, num_cpus: int, resources: Mapping[str, float], metrics_port: int | None) -> None:
         import ray
 
+        _check_shared_memory()
         self._take_over()
         _remove_abandoned()
         self._temp = _temp_dir()
@@ -223,6 +225,12 @@ def _read_settings_again(only_loopback: bool) -> None:
 
         Config.initialize("")
         AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _check_shared_memory() -> None:
+    """Raises EngineError where Ray would try for half a minute, and say that it timed out."""
+    if _SHARED_MEMORY.is_dir() and not os.access(_SHARED_MEMORY, os.W_OK):
+        raise EngineError(f"{_SHARED_MEMORY} cannot be written, and Ray keeps its objects there")
 
 
 def _temp_dir() -> Path:

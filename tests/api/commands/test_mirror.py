@@ -70,6 +70,17 @@ def test_a_store_that_was_lost_is_made_anew_the_same(
     assert set(json.loads(capsys.readouterr().out)["runs"].values()) == set(ids)
 
 
+def test_a_damaged_store_is_made_anew(sweep_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """`run`, `mirror` and `ui` said that `sweep mirror` makes one, which failed."""
+    copy = shutil.copytree(sweep_dir, tmp_path / "sweep")
+    for path in copy.glob("mlflow.db*"):
+        path.unlink()
+    (copy / "mlflow.db").write_bytes(b"\\xff" * 9_000)
+    assert main(["mirror", str(copy)]) == 0
+    assert "mlflow.db: is damaged (file is not a database); it is mlflow.db.damaged-1 now" in caplog.text
+    assert "parent" in runs_in(embedded_store(copy)[0], tmp_path / "read")
+
+
 def test_a_run_whose_store_is_away_ends_and_is_mirrored_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
