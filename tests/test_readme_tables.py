@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from inspect import isclass
 from pathlib import Path
@@ -65,7 +66,8 @@ def test_cluster_keys() -> None:
 def test_error_classes_and_how_often_they_are_tried() -> None:
     rows = {code(row[0])[0]: row[2] for row in table("class", page="docs/troubleshooting.md")}
     attempts = RetryPolicy().attempts
-    assert rows == {name: f"{attempts[name]} a run" if name in attempts else "once" for name in rows}
+    told = {name: "always" if count == math.inf else f"{count} a run" for name, count in attempts.items()}
+    assert rows == {name: told.get(name, "once") for name in rows}
     named = set(rows)
     roots = {"SweepError", "ToolchainError", "DeviceError"}
     classes = {name for name in errors.__all__ if isclass(getattr(errors, name))}
