@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sweep.core_sharing import is_frozen
 from sweep.errors import disk_refusal_in
 from sweep.toolchain.compile_workers.borrowed_core import BorrowedCore, take
 from sweep.toolchain.compile_workers.job_errors import error_answer, how_it_died
@@ -53,6 +54,8 @@ class JobProcess:
     """Later by each freeze that is over."""
     loan: BorrowedCore | None
     answer: bytearray = field(default_factory=bytearray)
+    stopped_since: float | None = None
+    """Of a child on the server's own cores, that a person has stopped, or a debugger."""
 
     @property
     def job_id(self) -> int:
@@ -67,12 +70,17 @@ class JobProcess:
     @property
     def is_frozen(self) -> bool:
         """Whether it stood still when it was last looked at."""
-        return self.loan is not None and self.loan.is_frozen
+        return self.stopped_since is not None or (self.loan is not None and self.loan.is_frozen)
 
     def is_late(self, now: float) -> bool:
         """Look at it: whether its time is over."""
         if self.loan is not None:
             self.deadline += self.loan.look(now)
+        elif is_frozen(self.pid):
+            self.stopped_since = self.stopped_since or now
+        elif self.stopped_since is not None:
+            self.deadline += now - self.stopped_since
+            self.stopped_since = None
         return self.deadline <= now and not self.is_frozen
 
     def move(self) -> None:

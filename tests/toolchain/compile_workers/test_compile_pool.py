@@ -233,6 +233,21 @@ def test_a_dead_server_fails_its_jobs_and_the_next_submit_starts_another(bare: C
     assert bare.server_pid != first
 
 
+def test_a_job_that_is_stopped_has_its_time_all_the_same(bare: CompilePool, tmp_path: Path) -> None:
+    job, go = CompileJob(f"{JOBS}:wait_for_file", "BuildFailed"), tmp_path / "go"
+    waiting = bare.submit(job, {"path": str(go)}, timeout_s=2.0)
+    assert bare.server_pid is not None
+    children = Path(f"/proc/{bare.server_pid}/task/{bare.server_pid}/children")
+    assert wait_until(lambda: bool(children.read_text().split()))
+    child = int(children.read_text().split()[0])
+    os.kill(child, signal.SIGSTOP)
+    time.sleep(3.0)
+    assert not waiting.done()
+    go.touch()
+    os.kill(child, signal.SIGCONT)
+    waiting.result(30)
+
+
 def test_close_ends_everything(tmp_path: Path) -> None:
     forge = CompilePool(preload=False)
     pending = forge.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(tmp_path / "pids")})
