@@ -35,7 +35,6 @@ def exec_command(
 
     with OrderlyEnd():
         loaded_cluster = load_cluster(cluster)
-        device = key_of(key, loaded_cluster)
-        done = execute(what, device, loaded_cluster, say=lambda line: typer.echo(line, err=True))
+        done = execute(what, key_of(key, loaded_cluster), loaded_cluster)
     typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE

@@ -1,6 +1,8 @@
 """The fault campaign: all tests here, several times, each time with another seed.
 
     python -m tests.faults --times 20
+    python -m tests.faults --kills 100    # of any process of runs on Ray, and nothing else
+    python -m tests.faults --stops 15     # the same, each stopped for a minute
 
 It ends at the first failure, says how the same is done again, and leaves the folders of the tests that failed.
 """
@@ -8,6 +10,7 @@ It ends at the first failure, says how the same is done again, and leaves the fo
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import re
@@ -21,15 +24,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.faults.conftest import VARIABLE
+from tests.faults.strikes import Strikes
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 LANES = (
     ("test_killed_driver.py",),
-    ("test_store_away.py", "test_lost_node.py", "test_two_drivers.py"),
+    ("test_store_away.py", "test_lost_node.py", "test_two_drivers.py", "test_killed_processes.py"),
     ("test_killed_actors.py", "test_disk_full.py", "test_clock.py", "test_damaged_ledger.py"),
 )
 """At the same time: all take about as long, and much of it waiting, so that they are more than cores."""
+STOP_S = 60.0
+WENT_ON = 0.9
+"""A killed driver alone needs the same command again."""
 LEFT_OUT = "not test_a_few_kills"
 """Fifty do more."""
 
@@ -39,9 +46,15 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("python -m tests.faults", description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=1, help="campaigns in a row")
     parser.add_argument("--seed", type=int, help="of the first; each next one's is one more")
+    parser.add_argument("--kills", type=int, default=0, help="kill any process of runs on Ray so often")
+    parser.add_argument("--stops", type=int, default=0, help="stop any process of runs on Ray for a minute so often")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end kills or stops after so long")
+    parser.add_argument("--core", type=int, default=-1, help="of the device, for kills or stops")
     asked = parser.parse_args(arguments)
     _check_lanes()
     first = random.SystemRandom().randrange(10**6) if asked.seed is None else asked.seed
+    if asked.kills or asked.stops:
+        return _strike(asked, first)
     for number in range(asked.times):
         begun, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix="sweep-faults-"))
         logs, failures = _campaign(first + number, folder)
@@ -52,6 +65,21 @@ def main(arguments: Sequence[str]) -> int:
             return 1
         shutil.rmtree(folder)
     return 0
+
+
+def _strike(asked: argparse.Namespace, seed: int) -> int:
+    """Kills, or stops: 0 where nothing was lost and nine of ten runs went on by themselves."""
+    folder = Path(tempfile.mkdtemp(prefix="sweep-strikes-"))
+    stop_s = STOP_S if asked.stops else None
+    strikes = Strikes(folder, random.Random(seed), stop_s, lambda line: print(line, flush=True), asked.core)
+    begun = time.monotonic()
+    strikes.perform(asked.kills or asked.stops, begun + 60 * asked.minutes)
+    print(f"seed {seed}: {time.monotonic() - begun:.0f} s", strikes.told(), sep="\n", flush=True)
+    if strikes.faults:
+        print(f"see {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return int(sum(one.went_on for one in strikes.struck) < WENT_ON * len(strikes.struck))
 
 
 def _check_lanes() -> None:

@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
     from sweep.planning.stage import Stage
 
-__all__ = ["COMPARED", "BuildResult", "ImportResult", "LowerResult", "LoweredTask"]
-
-COMPARED = ("inputs.npz", "reference.npz")
-"""Files of an import that compiled code is run on and compared with; the others are for compiling, other runtimes."""
+__all__ = ["BuildResult", "ImportResult", "LowerResult", "LoweredTask"]
 
 
 @dataclass(frozen=True, slots=True)

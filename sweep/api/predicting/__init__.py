@@ -1,1 +1,0 @@
-"""Models of a device: fitted to tables and sweeps, evaluated, asked."""
