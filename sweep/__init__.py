@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from sweep.api.commands.run import SweepRun, run
     from sweep.api.commands.submit import submit
     from sweep.api.commands.ui import ui_server
+    from sweep.api.predicting.device_models import (
+        evaluate_predictor,
+        fit_predictor_to_sweeps,
+        fit_predictor_to_tables,
+        predict_network,
+    )
     from sweep.api.session.artifact_paths import cell_files, sweeps_below
     from sweep.api.session.claim import default_sweep_dir
     from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
@@ -54,12 +60,15 @@ __all__ = [
     "compare",
     "compare_more",
     "default_sweep_dir",
+    "evaluate_predictor",
     "execute",
     "explain",
     "export",
     "farm_down",
     "farm_status",
     "farm_up",
+    "fit_predictor_to_sweeps",
+    "fit_predictor_to_tables",
     "import_logs",
     "init",
     "load_cluster",
@@ -72,6 +81,7 @@ __all__ = [
     "overlay",
     "overlay_question",
     "plan",
+    "predict_network",
     "print_report",
     "run",
     "runtime_ratios",

@@ -8,12 +8,14 @@ listing names costs nothing; installed packages add theirs by an entry-point gro
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, reduce
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 from sweep.errors import StudyError
@@ -43,8 +45,21 @@ def _entry_points_on(search_path: tuple[str, ...]) -> Mapping[str, Mapping[str, 
     found: dict[str, dict[str, str]] = {}
     for group in points.groups:
         for entry in points.select(group=group):
+            if group.startswith("sweep.") and _is_brought(entry):
+                continue
             found.setdefault(group, {}).setdefault(entry.name, entry.value.split()[0])
     return found
+
+
+def _is_brought(entry: EntryPoint) -> bool:
+    """Whether it is of a package that lies in the working folder, which is on the import path for the way in which the
+    program was started, and not by a person's PYTHONPATH: the folder may have come from elsewhere.
+    """
+    here = Path.cwd()
+    if entry.dist is None or Path(str(entry.dist.locate_file(""))).resolve() != here.resolve():
+        return False
+    asked = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return not any(path and Path(path).resolve() == here.resolve() for path in asked)
 
 
 class Registry(Generic[T]):

@@ -144,12 +144,18 @@ def test_every_command_and_option_of_the_page_exists_and_no_command_is_missing()
     commands = {name: each for name, each in group.commands.items() if not each.hidden}  # type: ignore[attr-defined]
     named = {words.split()[1] for row in table("command") for words in code(row[0])[:1]}
     assert named == set(commands)
-    farm = commands["farm"].commands
-    assert {words.split()[-1] for row in table("command") if "farm" in row[0] for words in code(row[0])} == set(farm)
-    options = {option for one in (*commands.values(), *farm.values()) for part in one.params for option in part.opts}
+    inner = {}
+    for name in ("farm", "predictor"):
+        inner[name] = commands[name].commands
+        rows = (row for row in table("command") if f"sweep {name}" in row[0])
+        assert {words.split()[-1] for row in rows for words in code(row[0])} == set(inner[name])
+    every = [*commands.values(), *(one for group in inner.values() for one in group.values())]
+    options = {option for one in every for part in one.params for option in part.opts}
     assert len(SHOWN) > 5
     for line in (*SWEEP_COMMANDS, *SHOWN):
-        known = {option for part in commands[line.split()[1]].params for option in part.opts} if line[6] != "-" else {}
+        _, name, *rest = line.split()
+        command = inner[name][rest[0]] if name in inner else commands.get(name)
+        known = {option for part in command.params for option in part.opts} if command else {}
         assert set(re.findall(r" (--[a-z-]+)", line)) <= {*known, "--help"}, line
     off = {option for one in commands.values() for part in one.params for option in part.secondary_opts}
     for text in code(prose()):

@@ -66,7 +66,7 @@ def test_cluster_keys() -> None:
 def test_error_classes_and_how_often_they_are_tried() -> None:
     rows = {code(row[0])[0]: row[2] for row in table("class", page="docs/troubleshooting.md")}
     attempts = RetryPolicy().attempts
-    told = {name: "always" if math.isinf(most) else f"{most} a run" for name, most in attempts.items()}
+    told = {name: "always" if count == math.inf else f"{count} a run" for name, count in attempts.items()}
     assert rows == {name: told.get(name, "once") for name in rows}
     named = set(rows)
     roots = {"SweepError", "ToolchainError", "DeviceError"}

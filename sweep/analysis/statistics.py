@@ -27,6 +27,7 @@ __all__ = [
     "ratio",
     "relative_interval",
     "summarise",
+    "why_unstable",
 ]
 
 LEVEL = 0.95
@@ -124,6 +125,11 @@ def summarise(run_secs: RunSecs, *, seed: int = 0) -> LatencySummary:
         repeats=count,
         is_stable=count >= STABLE_REPEATS and half_width is not None and half_width < STABLE_HALF_WIDTH * median,
     )
+
+
+def why_unstable(repeats: int) -> str:
+    """What a measurement that is not stable lacks: repeats, or where there are enough, agreement among them."""
+    return "few repeats" if repeats < STABLE_REPEATS else "wide interval"
 
 
 def relative_interval(run_secs: RunSecs, *, seed: int = 0) -> float | None:

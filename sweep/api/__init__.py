@@ -22,6 +22,7 @@
     import-logs     import_logs
     mirror, ui      mirror, ui_server
     farm            farm_up, farm_status, farm_down
+    predictor       fit_predictor_to_sweeps, fit_predictor_to_tables, evaluate_predictor, predict_network
 
 Errors are of the tree in `sweep.errors`. Each name is loaded on first use: some take numpy, pyarrow or Ray.
 
@@ -60,6 +61,12 @@ _HOMES = {
     "sweep.api.written_studies.single_model_study": ("SingleModelStudy", "write_study"),
     "sweep.api.commands.submit": ("submit",),
     "sweep.api.commands.ui": ("ui_server",),
+    "sweep.api.predicting.device_models": (
+        "evaluate_predictor",
+        "fit_predictor_to_sweeps",
+        "fit_predictor_to_tables",
+        "predict_network",
+    ),
     "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),
     "sweep.api.session.claim": ("default_sweep_dir",),
     "sweep.running.options": ("RunOptions",),

@@ -27,6 +27,7 @@ from sweep.cli import (
     machine_commands,
     mirror,
     overlay,
+    predictor,
     study_commands,
     submit,
     sweep_commands,
@@ -90,6 +91,7 @@ app.command("import-logs")(import_logs.import_logs_command)
 app.command("import", hidden=True)(import_logs.import_logs_under_old_name)
 app.command("schema")(study_commands.schema_command)
 app.add_typer(farm_app)
+app.add_typer(predictor.predictor_app)
 farm_app.command("up")(machine_commands.farm_up)
 farm_app.command("status")(machine_commands.farm_status)
 farm_app.command("down")(machine_commands.farm_down)

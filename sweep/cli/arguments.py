@@ -33,6 +33,7 @@ __all__ = [
     "key_of",
     "load_both",
     "load_cluster",
+    "shape_of",
     "shown",
 ]
 
@@ -129,3 +130,16 @@ def shown(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
+
+
+def shape_of(option: str, text: str) -> tuple[str, tuple[int, ...]]:
+    """Reads the shape of an input, as `data=1,3,224,224`.
+
+    Raises:
+        StudyError: it is not written so.
+    """
+    name, found, dims = text.partition("=")
+    numbers = dims.split(",")
+    if not name or not found or not all(part.strip().isdigit() and int(part) > 0 for part in numbers):
+        raise StudyError(f"{option}: {text!r}; allowed: a name, =, and whole numbers with commas, as data=1,3,224,224")
+    return name, tuple(int(part) for part in numbers)

@@ -35,6 +35,7 @@ def exec_command(
 
     with OrderlyEnd():
         loaded_cluster = load_cluster(cluster)
-        done = execute(what, key_of(key, loaded_cluster), loaded_cluster)
+        device = key_of(key, loaded_cluster)
+        done = execute(what, device, loaded_cluster, say=lambda line: typer.echo(line, err=True))
     typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE

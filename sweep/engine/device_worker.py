@@ -115,8 +115,8 @@ class DeviceWorker:
         """Perform a measure stage. Between its visits to the device others come to theirs."""
         from sweep.devices.measuring.rounds import Rounds
 
-        for made in call.made:
-            if (reason := damage_of(made, self.sweep_dir, is_read=True)) is not None:
+        for made, names in call.made:
+            if (reason := damage_of(made, self.sweep_dir, is_read=True, names=names)) is not None:
                 raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)

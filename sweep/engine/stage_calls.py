@@ -17,7 +17,7 @@ from sweep.errors import DiskFull, PlanError, SweepError, disk_refusal
 from sweep.files.checksums import sums_of
 from sweep.files.sweep_dir import stage_folder
 from sweep.planning.kinds import kind_of
-from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult, LowerResult
 from sweep.planning.results.stage_result import StageResult
 from sweep.running.contract import Attempt, Done, Failed
 from sweep.toolchain.compile_job import CompileJob
@@ -90,8 +90,10 @@ class MeasureCall:
     threads: int
     threshold: float | None
     """Largest difference from the expected output; none: any, and it is recorded."""
-    made: Sequence[StageResult] = ()
-    """The results whose files it takes: they are read, and must be as they were made, before any is loaded."""
+    made: Sequence[tuple[StageResult, Sequence[str] | None]] = ()
+    """The results whose files it takes, these or all: they are read, and must be as they were made, before any is
+    loaded.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,13 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         measure=measure,
         threads=int(options["threads"]),
         threshold=None if options["threshold"] is None else float(options["threshold"]),
-        made=tuple(attempt.inputs.values()),
+        made=_made(attempt),
     )
+
+
+def _made(attempt: Attempt) -> list[tuple[StageResult, Sequence[str] | None]]:
+    compared = COMPARED if "build" in attempt.inputs else None
+    return [(result, compared if isinstance(result, ImportResult) else None) for result in attempt.inputs.values()]
 
 
 def device_call(attempt: Attempt) -> MeasureCall | DeviceJobCall:

@@ -19,6 +19,7 @@ from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.rows.unchecked import unchecked_lines
+from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
@@ -39,9 +40,12 @@ def render_results(results: Results, console: Console) -> None:
 
 def _rendered(results: Results, console: Console) -> Group:
     parts: list[RenderableType] = []
-    each = rows_each(results.cells)
-    for model in dict.fromkeys(row["model"] for row in results.cells):
-        parts += [_model_table(model, [row for row in results.cells if row["model"] == model], console, each), ""]
+    if are_many(results.cells):
+        parts += [_table_of_best(results.cells, console), "", _table_of_choices(results.cells), ""]
+    else:
+        each = rows_each(results.cells)
+        for model in dict.fromkeys(row["model"] for row in results.cells):
+            parts += [_model_table(model, [row for row in results.cells if row["model"] == model], console, each), ""]
     if results.summary.question:
         parts.append(Text(results.summary.question, style="italic"))
     parts.append(Text(answer(results), style="bold"))
@@ -74,12 +78,38 @@ def _model_table(model: str, rows: Sequence[Row], console: Console, each: int) -
     fixed = [f"{axis} {value_in(one, axis)}" for axis in ("target", *axes) if not varies(rows, axis)]
     title = Text(model, style="bold")
     title.append(f"   {', '.join(fixed)}" if fixed else "", style="dim")
-    unbounded = console.options.update(max_width=1000)
     shown, left_out = fastest(ranked(rows), each)
+    caption = f"... and {plural(left_out, 'slower or failed cell')}; --format csv has all" if left_out else ""
+    return _narrowed(title, columns, shown, console, caption)
+
+
+def _table_of_best(rows: Sequence[Row], console: Console) -> Table:
+    columns, shown = best_of_each(rows)
+    caption = f"of {plural(len(rows), 'cell')}; --format csv has all"
+    return _narrowed(Text("Best of each place", style="bold"), columns, shown, console, caption)
+
+
+def _table_of_choices(rows: Sequence[Row]) -> Table:
+    titles, lines = choice_lines(rows)
+    title = Text(CHOICES, style="bold")
+    title.append("   means are geometric", style="dim")
+    table = Table(title=title, title_justify="left", title_style="", box=None, pad_edge=False, header_style="dim")
+    for number, name in enumerate(titles):
+        table.add_column(name, justify="right" if number > 1 else "left")
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def _narrowed(
+    title: Text, columns: list[TableColumn], rows: Sequence[Row], console: Console, caption: str = ""
+) -> Table:
+    """Without the columns for which there is no room."""
+    unbounded = console.options.update(max_width=1000)
     while True:
-        table = _table(title, columns, shown)
-        if left_out:
-            table.caption = Text(f"... and {plural(left_out, 'slower or failed cell')}; --format csv has all")
+        table = _table(title, columns, rows)
+        if caption:
+            table.caption = Text(caption)
         if len(columns) <= _FEWEST_COLUMNS or Measurement.get(console, unbounded, table).maximum <= console.width:
             return table
         columns.remove(min(columns, key=lambda column: column.keep))
@@ -97,9 +127,9 @@ def _table(title: Text, columns: Sequence[TableColumn], rows: Sequence[Row]) -> 
     )
     for column in columns:
         table.add_column(column.title, justify="right" if column.value else "left", no_wrap=True)
-    best, device = marks(rows), rows[0]["device"]
+    best, device = marks(rows), rows[0]["device"] if rows else None
     for row in rows:
-        if row["device"] != device:
+        if row["device"] != device and not any(column.title == "model" for column in columns):
             table.add_row()
             device = row["device"]
         style = "bold green" if row["cell_id"] in best else "" if is_compiled_row(row) else "cyan"

@@ -24,6 +24,7 @@ from sweep.analysis.rows.runtime_rows import (
     runtime_title,
 )
 from sweep.analysis.rows.unchecked import is_unchecked
+from sweep.analysis.statistics import why_unstable
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 
@@ -146,7 +147,8 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             keep=11,
             about="best: of its model on its device; so far: others may be faster, as the answer tells; faster: beyond "
             "doubt than the best undisturbed one; not compared: nobody knows whether its outputs are right; passes "
-            "left out: its level did without those that refuse the network; unstable: wide interval, or few repeats",
+            "left out: its level did without those that refuse the network; few repeats, wide interval: its time is "
+            "not sure yet",
         ),
     ]
     return [
@@ -244,5 +246,5 @@ def _status(row: Row, marked: Mapping[str, str]) -> str:
     mark += ["passes left out"] if row.get("passes_left_out") else []
     if row["status"] != "done":
         return ", ".join([str(row["status"]), *mark])
-    told = mark + ([] if row["is_stable"] else ["unstable"])
+    told = mark + ([] if row["is_stable"] else [why_unstable(row["repeats"])])
     return ", ".join(told + ([note] if (note := untuned_note(row)) else []))

@@ -15,6 +15,7 @@ from sweep.analysis.formatting import plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
+from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
 from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each
@@ -67,13 +68,8 @@ def as_markdown(results: Results) -> str:
     Tuning and conditions are folded.
     """
     summary = results.summary
-    each = rows_each(results.cells)
     parts = [f"# {_escaped(summary.question or summary.study)}", *answer(results).splitlines()]
-    for model in dict.fromkeys(row["model"] for row in results.cells):
-        rows = ranked([row for row in results.cells if row["model"] == model])
-        shown, left_out = fastest(rows, each)
-        parts += [f"## {_escaped(model)}", _table(main_columns(rows), shown)]
-        parts += [f"... and {plural(left_out, 'slower or failed cell')}"] if left_out else []
+    parts += _tables(results.cells)
     lines = failure_lines(results.cells)
     if lines:
         parts += ["## Failed, skipped or tainted", "\n".join(f"- {_escaped(line)}" for line in lines)]
@@ -95,6 +91,23 @@ def as_markdown(results: Results) -> str:
     if known:
         parts += _folded("Conditions", "\n".join(known))
     return "\n\n".join(parts) + "\n"
+
+
+def _tables(cells: Sequence[Row]) -> list[str]:
+    """The fastest cells of each place; of many places the best of each, and how each tuner and level does."""
+    if are_many(cells):
+        titles, lines = choice_lines(cells)
+        rule = ["---", "---", *["---:"] * (len(titles) - 2)]
+        choices = "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in (titles, rule, *lines))
+        best = [f"Of {plural(len(cells), 'cell')}; means are geometric.", "## Best of each place"]
+        return [f"## {CHOICES}", choices, *best, _table(*best_of_each(cells))]
+    parts, each = [], rows_each(cells)
+    for model in dict.fromkeys(row["model"] for row in cells):
+        rows = ranked([row for row in cells if row["model"] == model])
+        shown, left_out = fastest(rows, each)
+        parts += [f"## {_escaped(model)}", _table(main_columns(rows), shown)]
+        parts += [f"... and {plural(left_out, 'slower or failed cell')}"] if left_out else []
+    return parts
 
 
 def _table(columns: Sequence[TableColumn], rows: Sequence[Row]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,17 +90,21 @@ def _read_what_is_used(
     return unchecked
 
 
-def damage_of(result: StageResult, sweep_dir: Path, *, is_read: bool) -> str | None:
+def damage_of(
+    result: StageResult, sweep_dir: Path, *, is_read: bool, names: Container[str] | None = None
+) -> str | None:
     """What is the matter with the files of a result, in words that begin with the file; None where they are as they
-    were. `is_read`: their content is read, and not size and time alone looked at.
+    were. `is_read`: their content is read, and not size and time alone looked at. `names`: of these alone.
     """
     if result.dir is None:
         return None
     folder = sweep_dir / result.dir
     if result.files is not None:
-        reason = damage(folder, result.files, is_read=is_read)
+        sums = {name: about for name, about in result.files.items() if names is None or name in names}
+        reason = damage(folder, sums, is_read=is_read)
     else:
-        reason = damage_without_checksums(folder, result.needed_files) if is_read else None
+        needed = [name for name in result.needed_files if names is None or name in names]
+        reason = damage_without_checksums(folder, needed) if is_read else None
     return None if reason is None else f"{result.dir}/{reason}"
 
 

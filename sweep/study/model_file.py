@@ -13,6 +13,7 @@ from sweep.errors import StudyError
 from sweep.study.importers.header_check import check_inputs, declared_inputs
 from sweep.study.importers.importer import ModelImporter, ModelInput, WrittenModel, path_of
 from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
+from sweep.study.reading.named_code import tell
 from sweep.study.spec import Model
 from sweep.study.study_form import ModelForm
 from sweep.suggestions import hint, listed
@@ -39,6 +40,8 @@ def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, S
     """The same, whatever its header leaves open; and the inputs in it, None where its importer reads no header."""
     form = ModelForm(path=written) if isinstance(written, str) else written
     model = WrittenModel(form.path, file, key if isinstance(written, str) else f"{key}.path")
+    if form.importer is not None and ":" in form.importer:
+        tell(form.importer, file)
     importer = _importer(model) if form.importer is None else importer_named(form.importer, file, f"{key}.importer")
     files = importer.identify(model)
     declared = declared_inputs(importer, files.path, model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sweep.errors import StudyError
+from sweep.study.reading.named_code import tell
 from sweep.study.runtimes import RUNTIMES, default_baseline, runtime_of
 from sweep.study.spec import TVM, is_compiled
 from sweep.study.study_form import StudyForm
@@ -40,6 +41,8 @@ def read_runtimes(form: StudyForm, file: Path) -> tuple[tuple[str, ...], str | N
 
 
 def _check(name: str, file: Path, key: str, *, is_reference: bool) -> None:
+    if ":" in name:
+        tell(name, file)
     try:
         runtime = runtime_of(name, key)
     except StudyError as error:

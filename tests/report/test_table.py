@@ -9,6 +9,7 @@ from rich.console import Console
 
 from sweep.analysis.rows.results import derive
 from sweep.report.table import failure_lines, render_results, time_line
+from sweep.report.table_columns import main_columns
 from tests.record.fixtures import TAINT, sweep_outcome, tainted
 
 
@@ -142,3 +143,27 @@ def test_comparisons_that_no_cell_has_are_no_columns(tmp_path: Path) -> None:
     render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=120))
     header = next(line for line in stream.getvalue().splitlines() if "median ms" in line)
     assert header.split() == "device tuner opt median ms ± status".split()
+
+
+def test_beyond_twenty_places_the_best_of_each_alone_and_how_each_tuner_does(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    cells = [
+        replace(one, cell=replace(one.cell, model=f"network{number}")) for number in range(21) for one in outcome.cells
+    ]
+    stream = io.StringIO()
+    render_results(derive(replace(outcome, cells=cells)), Console(file=stream, width=100))
+    lines = stream.getvalue().splitlines()
+    assert sum(line.startswith("network") for line in lines) == len({(c.cell.model, c.cell.device) for c in cells})
+    assert f"of {len(cells):,} cells; --format csv has all" in [line.strip() for line in lines]
+    start = next(number for number, line in enumerate(lines) if line.startswith("How often each tuner"))
+    assert lines[start + 1].split()[:6] == ["tuner", "level", "best", "in", "beyond", "doubt"]
+    assert any(line.startswith("xgb") and " O3 " in line for line in lines[start:])
+    assert len(lines) < 120
+
+
+@pytest.mark.parametrize(("repeats", "said"), [(5, "few repeats"), (6, "wide interval")])
+def test_a_measurement_that_is_not_stable_says_what_it_lacks(tmp_path: Path, repeats: int, said: str) -> None:
+    rows = derive(sweep_outcome(tmp_path)).cells
+    row = {**next(row for row in rows if row["status"] == "done"), "is_stable": False, "repeats": repeats}
+    (status,) = [column for column in main_columns([row]) if column.title == "status"]
+    assert status.text(row).split(", ")[-1] == said

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from sweep.analysis.comparing.pairs import PairedComparison, compare_pairs
-from sweep.analysis.formatting import as_latency, as_percent
+from sweep.analysis.formatting import as_latency, as_percent, plural
 from sweep.analysis.statistics import LatencySummary, summarise
 
 __all__ = ["COLUMNS", "NetworkOnDevice", "NetworkTimes", "write_networks"]
@@ -130,7 +130,7 @@ class NetworkOnDevice:
             low, high = row["regret_ci_low"] * 100, row["regret_ci_high"] * 100
             interval = f" [{low:+.1f}, {high:+.1f} %], {row['verdict']}"
         text = f"{self.device}: {as_latency(merged)}; its own best {as_latency(own)}: {more}{interval}"
-        untuned = f"; {self.merged.untuned_tasks} layers untuned" if self.merged.untuned_tasks else ""
+        untuned = f"; {plural(self.merged.untuned_tasks, 'layer')} untuned" if self.merged.untuned_tasks else ""
         disturbed = "; disturbed" if self.disturbed else ""
         return text + untuned + disturbed + (f"; {self.reason}" if self.reason else "")
 

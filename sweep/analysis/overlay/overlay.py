@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sweep.analysis.formatting import as_ms, as_percent, significant
+from sweep.analysis.formatting import as_ms, as_percent, plural, significant
 from sweep.analysis.overlay.csv_tables import detail_rows, reasons_in_words
 from sweep.analysis.overlay.k_configurations import ModelKConfigurations, few_for_model
 from sweep.analysis.overlay.layer_times import LayerTimes
@@ -62,7 +62,7 @@ class Overlay:
 
     def as_text(self) -> str:
         """For the terminal."""
-        lines = [f"overlay of {len(self.layers)} layers over {', '.join(self.merged.devices)}", ""]
+        lines = [f"overlay of {plural(len(self.layers), 'layer')} over {', '.join(self.merged.devices)}", ""]
         width = min(_NAME_WIDTH, max(len(layer.times.layer) for layer in self.layers))
         lines.append(f"{'layer':<{width}}  {'M':>8}  {'worst':>7}  {'of':>6}  config")
         lines += [_layer_line(layer, width) for layer in self.layers[:_LAYERS_TOLD]]
@@ -86,7 +86,7 @@ class Overlay:
         ]
         lines = ["all layers together (weight x time)", *(f"  {line}" for line in told)]
         if merged.undecided:
-            lines.append(f"  without {len(merged.undecided)} layers that have no choice")
+            lines.append(f"  without {plural(len(merged.undecided), 'layer')} without a choice")
         if len(self.few) > 1:
             lines += ["how many configurations for these devices, with the mean regret"]
             lines += [f"  {one.count}: {as_percent(one.mean_regret)}, {_grouped(one.groups)}" for one in self.few]

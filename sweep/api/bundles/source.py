@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import MeasureFailed, StudyError
-from sweep.planning.results.compiling import BuildResult, ImportResult
+from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
 from sweep.running.resuming import damage_of
@@ -52,8 +52,8 @@ def cell_source(sweep_dir: Path, cell_id: str) -> CellSource:
     imported = next((result for result in results if isinstance(result, ImportResult)), None)
     if built is None or imported is None:
         raise StudyError("was not built", key="CELL", value=cell["name"], allowed="a cell that has a library")
-    for result in (built, imported):
-        if (reason := damage_of(result, sweep_dir, is_read=True)) is not None:
+    for result, names in ((built, None), (imported, COMPARED)):
+        if result.files is not None and (reason := damage_of(result, sweep_dir, is_read=True, names=names)) is not None:
             raise _damaged(sweep_dir, reason)
     folder, import_dir = sweep_dir / built.folder(), sweep_dir / imported.folder()
     metadata = _metadata(folder / "metadata.json")

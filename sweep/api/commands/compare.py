@@ -55,7 +55,7 @@ def compare_more(
     """The same; while the answer is AMBIGUOUS and there are minutes left, both are measured in turns on their devices.
 
     What is measured goes to the ledger pair by pair, so an interruption loses one pair, and a second call goes on from
-    there. `say` is told of each look.
+    there. `say` is told what is loaded, and of each look.
 
     Raises:
         StudyError: as `compare`; or a device is not in the cluster file.
@@ -68,7 +68,7 @@ def compare_more(
     comparison = compare(folder, first, second, across_hosts=across_hosts)
     if comparison.is_decided or comparison.first.unchecked or comparison.second.unchecked:
         return comparison  # of the last no measurement makes a claim
-    with Pairing(folder, (comparison.first, comparison.second), cluster, minutes) as pairing:
+    with Pairing(folder, (comparison.first, comparison.second), cluster, minutes, say) as pairing:
         has_time, last_look = True, ""
         while has_time and not comparison.is_decided:
             has_time = pairing.measure(comparison.pairs_wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError
 from sweep.files.line_log import append_line
+from sweep.files.maker import loads
 from sweep.files.sweep_dir import SweepDir
-from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult, LowerResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.results.tuning_result import TuneResult
@@ -28,6 +29,7 @@ from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.resuming import damage_of
 from sweep.study.axes import stage_options
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.spec import NATIVE, TVM, Cell, Measure, Target
@@ -78,11 +80,19 @@ class Executed:
         return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.disturbances)])
 
 
-def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | None = None) -> Executed:
+def execute(
+    what: Path | str,
+    key: str,
+    cluster: Cluster,
+    *,
+    measure: Measure | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Executed:
     """Measure an artifact, or compile a log for the device and measure that; kept in `exec.jsonl` of its sweep.
 
     what: `artifacts/build/ID`, or `records/TARGET/TUNER-DEVICE`, of a sweep directory, or a bundle, of which nothing is
-    kept. The output is compared with the expected one of the sweep's own import, or of the bundle.
+    kept. The output is compared with the expected one of the sweep's own import, or of the bundle. `say` is told what
+    is loaded, and who made it.
 
     Raises:
         StudyError: there is no such thing or device, or the code cannot run on it.
@@ -91,8 +101,11 @@ def execute(what: Path | str, key: str, cluster: Cluster, *, measure: Measure | 
     device = device_of(cluster, key, "--key")
     alone = replace(cluster, devices=(device,), engine="inline")
     if is_bundle(Path(what)):
+        say(f"loads the library of the bundle {what}; SHA-256 as in its manifest")
         return _execute_bundle(Path(what), device, alone, measure or Measure())
     made = _find(Path(what))
+    _check_files(made, Path(what))
+    say(_loads(made))
     if isinstance(made.of, BuildResult):
         check_fit(json.loads(made.of.target_json or "{}"), device, "--key")
     with EngineSession(alone, made.sweep_dir) as engine:
@@ -112,6 +125,23 @@ class _Made:
     of: BuildResult | TuneResult
     cell: Cell
     imported: StageResult
+    host: object
+    """Of its last run, as the ledger has it."""
+
+
+def _check_files(made: _Made, what: Path) -> None:
+    for result in (made.of, made.imported):
+        names = COMPARED if result is made.imported and isinstance(made.of, BuildResult) else None
+        if (reason := damage_of(result, made.sweep_dir, is_read=True, names=names)) is not None:
+            allowed = "what the ledger has; the same `sweep run` makes it again"
+            raise StudyError(f"rests on a damaged file: {reason}", key="WHAT", value=str(what), allowed=allowed)
+
+
+def _loads(made: _Made) -> str:
+    files = made.sweep_dir / (made.of.files_dir or "")
+    what = f"{files}/lib.so" if isinstance(made.of, BuildResult) else f"what is compiled with the schedules of {files}"
+    has_checksums = all(result.files is not None for result in (made.of, made.imported) if result.dir is not None)
+    return loads(what, made.sweep_dir, made.host, has_checksums=has_checksums)
 
 
 def _find(what: Path) -> _Made:
@@ -120,13 +150,14 @@ def _find(what: Path) -> _Made:
     if not SweepDir(sweep_dir).is_sweep or not folder.is_dir():
         raise StudyError("is nothing that can be measured", key="WHAT", value=str(what), allowed=_ALLOWED)
     relative = folder.relative_to(sweep_dir).as_posix()
-    done = read_ledger(sweep_dir).done
+    state = read_ledger(sweep_dir)
+    done = state.done
     for cell in read_plan(sweep_dir)["cells"]:
         results = [done[stage].result for stage in cell["stages"] if stage in done]
         imported = next((result for result in results if isinstance(result, ImportResult)), ImportResult())
         for result in results:
             if isinstance(result, BuildResult | TuneResult) and result.files_dir == relative:
-                return _Made(sweep_dir, result, Cell.from_json(cell), imported)
+                return _Made(sweep_dir, result, Cell.from_json(cell), imported, state.conditions.get("host"))
     raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
 
 

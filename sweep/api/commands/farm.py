@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sweep.analysis.formatting import plural
 from sweep.api.session.connectivity import check_tracker
 from sweep.api.session.farm_session import running_farms_dir
 from sweep.devices.farm.farm import Farm
@@ -154,9 +155,9 @@ def _board_line(board: BoardStatus) -> str:
         return f"{board.board} leased by {by}, since {_clock(board.since)}"
     if board.state == "set aside":
         again = "now" if not board.again_in_s else f"in {board.again_in_s:.0f} s"
-        return f"{board.board} set aside after {board.failures} failures, tried again {again}: {board.reason}"
+        return f"{board.board} set aside after {plural(board.failures, 'failure')}, tried again {again}: {board.reason}"
     if board.failures:
-        return f"{board.board} {board.state}, failed {board.failures} times: {board.reason}"
+        return f"{board.board} {board.state}, failed {plural(board.failures, 'time')}: {board.reason}"
     return ""
 
 

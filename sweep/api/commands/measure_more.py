@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import count
@@ -16,6 +16,7 @@ from sweep.analysis.comparing.measured_cell import MeasuredCell
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError, SweepError
+from sweep.files.maker import loads
 from sweep.planning.results.compiling import BuildResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
@@ -48,17 +49,25 @@ class Pairing:
     """Measures pairs of blocks of two cells. A context that holds the farm and the sweep's ledger meanwhile."""
 
     def __init__(
-        self, sweep_dir: Path, cells: tuple[MeasuredCell, MeasuredCell], cluster: Cluster, minutes: float
+        self,
+        sweep_dir: Path,
+        cells: tuple[MeasuredCell, MeasuredCell],
+        cluster: Cluster,
+        minutes: float,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Raises StudyError where a cell cannot be measured again; see `__enter__` for the rest."""
+        """`say` is told what is loaded. Raises StudyError where a cell cannot be measured again; see `__enter__`."""
         self._sweep_dir, self._cells, self._cluster, self._minutes = sweep_dir.absolute(), cells, cluster, minutes
         self._closing = ExitStack()
+        self._say = say
 
     def __enter__(self) -> Pairing:
         """Raises LedgerError where a run has the sweep, StudyError, and DeviceLost where the farm does not come up."""
         with ExitStack() as closing:
             self._ledger = closing.enter_context(Ledger(self._sweep_dir))
             self._sides = [self._side(cell) for cell in self._cells]
+            for side in self._sides:
+                self._say(self._loads(side))
             devices = {side.device.key: side.device for side in self._sides}
             alone = replace(self._cluster, devices=tuple(devices.values()), engine="inline", replay=None)
             self._engine: Engine = closing.enter_context(EngineSession(alone, self._sweep_dir))
@@ -84,6 +93,14 @@ class Pairing:
             self._measure_pair()
             self._pair_s = time.monotonic() - begun
         return True
+
+    def _loads(self, side: _Side) -> str:
+        results = side.inputs.values()
+        files = " and ".join(str(self._sweep_dir / result.folder()) for result in results)
+        runtime = f" by {side.options['runtime']}" if ":" in str(side.options["runtime"]) else ""
+        has_checksums = all(result.files is not None for result in results)
+        host = self._ledger.state.conditions.get("host")
+        return loads(f"{files}{runtime}", self._sweep_dir, host, has_checksums=has_checksums)
 
     def _measure_pair(self) -> None:
         # Every other pair the other way round: what changes steadily favours neither

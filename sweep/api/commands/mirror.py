@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
+from sweep.analysis.formatting import plural
 from sweep.api.bundles.best_bundles import laid_out
 from sweep.api.session.connectivity import check_store
 from sweep.api.session.reporting import write_results
@@ -87,5 +88,5 @@ def _step_until_all_in(following: LedgerMirror, say: Say) -> None:
             raise RecordError(following.trouble)
         if following.left and time.monotonic() - told_at > TELL_EVERY_S:
             told_at = time.monotonic()
-            say(f"MLflow: {following.left:,} cells left to look at")
+            say(f"MLflow: {plural(following.left, 'cell')} left to look at")
         time.sleep(pause_s)

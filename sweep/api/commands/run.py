@@ -23,6 +23,7 @@ from sweep.api.session.run_mirror import MirrorProcess, order_for
 from sweep.api.session.stored_sweep import is_uri, stored
 from sweep.api.session.table_cache import current_results
 from sweep.api.session.warm_start_sources import with_warm_start
+from sweep.files.maker import tell_if_foreign
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
@@ -191,8 +192,7 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
         order = order_for(sweep_dir, study.name, cluster.mlflow_uri, cluster.register)
         say = None if request.view is None else request.view.console.print
         mirror = closing.enter_context(MirrorProcess(order, say=say))
-    has_work = _is_missing_something(request.plan, ledger, sweep_dir, request.options)
-    return _ClaimedRun(request, ledger, mirror, has_work)
+    return _ClaimedRun(request, ledger, mirror, _is_missing_something(request.plan, ledger, sweep_dir, request.options))
 
 
 def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
@@ -200,6 +200,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
     if not claimed.has_work:
         return ended
     request, ledger = claimed.request, claimed.ledger
+    tell_if_foreign(request.sweep_dir, ledger.state.conditions.get("host"))
     session = EngineSession(request.cluster, request.sweep_dir)
     observers = _observers(request, ledger)
     with session as engine:

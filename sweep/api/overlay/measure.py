@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -17,6 +18,7 @@ from sweep.api.overlay.overlay_targets import common_workloads, targets_of
 from sweep.api.overlay.schedules import Schedules
 from sweep.api.overlay.stage_runner import StageRunner, Watcher
 from sweep.api.session.engine_session import EngineSession
+from sweep.files.maker import loads
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
@@ -48,6 +50,8 @@ def measure_missing(
     sweep = restore(home)
     with ExitStack() as closing:
         ledger = closing.enter_context(Ledger(home))  # a run would write the same folder, and take the same devices
+        what = f"what is compiled with the networks and schedules of {home}"
+        logging.getLogger(__name__).warning("%s", loads(what, home, ledger.state.conditions.get("host")))
         choice = look(home, question).choice
         targets = targets_of(home, choice, cluster, ledger.state)
         common = common_workloads(targets)

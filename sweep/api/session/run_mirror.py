@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.analysis.formatting import plural
 from sweep.errors import killed_by
 from sweep.installation import child_environment, python_command
 
@@ -188,6 +189,6 @@ class MirrorProcess:
                     return False
                 if now - told_at > TELL_EVERY_S:
                     told_at = now
-                    self._say(f"MLflow: {self._left:,} cells left to write")
+                    self._say(f"MLflow: {plural(self._left, 'cell')} left to write")
                 self._news.wait(0.5)
             return is_done()

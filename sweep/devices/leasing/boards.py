@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.analysis.formatting import plural
 from sweep.devices.leasing.board_affinity import BoardAffinity
 from sweep.devices.leasing.board_health import BoardHealth, failed
 from sweep.devices.leasing.lease import Lease, myself, take
@@ -193,6 +194,8 @@ class Boards:
 
 def _why_all_rest(key: str, boards: Sequence[BoardHealth], at_s: float) -> str:
     soonest_s = min(entry.rests_until_s for entry in boards) - at_s
-    reasons = "; ".join(f"{entry.name} failed {entry.failures} times, lastly: {entry.reason}" for entry in boards)
+    reasons = "; ".join(
+        f"{entry.name} failed {plural(entry.failures, 'time')}, lastly: {entry.reason}" for entry in boards
+    )
     which = "the board" if len(boards) == 1 else f"all {len(boards)} boards"
     return f"{which} of {key!r} set aside, tried again in {max(0.0, soonest_s):.0f} s: {reasons}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.formatting import plural
 from sweep.errors import OutputMismatch
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def check_outputs(
     """
     facts = facts or OutputFacts()
     if len(outputs) != len(expected):
-        raise OutputMismatch(f"{len(outputs)} outputs where expected are {len(expected)}")
+        raise OutputMismatch(f"{plural(len(outputs), 'output')} where expected are {len(expected)}")
     checks, problems = [], []
     for index, (output, wanted) in enumerate(zip(outputs, expected, strict=True)):
         problem = _shape_problem(output, wanted, facts)

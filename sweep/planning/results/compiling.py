@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from sweep.planning.stage import Stage
 
-__all__ = ["BuildResult", "ImportResult", "LowerResult", "LoweredTask"]
+__all__ = ["COMPARED", "BuildResult", "ImportResult", "LowerResult", "LoweredTask"]
+
+COMPARED = ("inputs.npz", "reference.npz")
+"""Files of an import that compiled code is run on and compared with; the others are for compiling, other runtimes."""
 
 
 @dataclass(frozen=True, slots=True)

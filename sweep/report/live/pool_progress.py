@@ -113,7 +113,10 @@ def spent_words(pool: PoolProgress, now: float) -> str:
     name = pool.name if models < 2 else f"{pool.name}, {plural(models, 'model')}"
     is_timed, rate = pool.is_short_of_time(now), pool.rate.at(now)
     total = 0 if is_timed else pool.sum("trials_total")
-    told = [f"{pool.sum('trials'):,}{f'/{total:,}' if total else ''} trials"] if pool.said else ["no trial yet"]
+    spent = pool.sum("trials")
+    told = (
+        [f"{spent:,}/{plural(total, 'trial')}" if total else plural(spent, "trial")] if pool.said else ["no trial yet"]
+    )
     told += [f"{significant(rate, 2)} trials/s"] if rate else []
     left_s = pool.ends_t - now if is_timed and pool.ends_t is not None else 0.0
     told += [f"{as_duration(left_s)} left"] if left_s >= LEAST_TOLD_S else []

@@ -30,7 +30,7 @@ def fit(target: Target, device: Device) -> str | None:
         return f"the device lacks {listed(lacking)}"
     cores = target.attrs.get("num-cores", device.threads)
     if cores > device.threads:
-        return f"it is for {cores} cores, the device runs {_threads(device.threads)}"
+        return f"it is for {_counted(cores, 'core')}, the device runs {_counted(device.threads, 'thread')}"
     return None
 
 
@@ -58,5 +58,5 @@ def _with_triple(attrs: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[st
     return {**attrs, "mtriple": own["mtriple"]}
 
 
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
+def _counted(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"

@@ -81,7 +81,7 @@ def _check_weights(path: Path, location: str, size: int, written: WrittenModel) 
         allowed = f"the file that was exported with it ({weights})"
         raise written.refused("has weights in a file that is not there", allowed, location)
     if (there := weights.stat().st_size) < size:
-        problem = f"has weights in a file that ends too soon, after {there:,} bytes"
+        problem = f"has weights in a file that ends too soon, after byte {there:,}"
         raise written.refused(problem, f"the whole file ({size:,} bytes or more)", location)
 
 

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.study.reading.named_code import tell
 from sweep.study.spec import TunerSpec
 from sweep.study.tuners.own_tuner import attribute_of, import_path_of, label_of, module_of, source_sha256
 from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, OwnTuner, TunerForm
@@ -30,6 +31,8 @@ def read_tuner(written: str | TunerForm, seed: int, file: Path, key: str) -> Tun
     options = form.model_dump(exclude={"name", "label", "options"})
     label = form.label or form.name
     if isinstance(form, OwnTuner):
+        if ":" in form.name:
+            tell(form.name, file)
         label = form.label or label_of(form.name)
         if not isinstance(written, str):
             refused = partial(refused, key=f"{key}.name")

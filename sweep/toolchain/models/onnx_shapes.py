@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sweep.analysis.formatting import plural
 from sweep.errors import ImportFailed, in_one_line
 
 __all__ = ["fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
@@ -92,7 +93,7 @@ def _set_shape(value: Any, shape: Sequence[int]) -> None:
     tensor = value.type.tensor_type
     if tensor.HasField("shape") and len(tensor.shape.dim) != len(shape):
         raise ImportFailed(
-            f"input {_shown(value)} has {len(tensor.shape.dim)} dimensions, and inputs: gives {list(shape)}"
+            f"input {_shown(value)} has {plural(len(tensor.shape.dim), 'dimension')}, and inputs: gives {list(shape)}"
         )
     del tensor.shape.dim[:]
     for size in shape:

@@ -75,7 +75,7 @@ def test_agreement(output: Any, expected: Any, max_abs_diff: float, cosine_dista
         ([array(1)], [array(NAN)], "the first 1, expected is nan"),
         ([array(INF)], [array(-INF)], "the first inf, expected is -inf"),
         ([array(1, 2)], [array(1, 2).reshape(2, 1)], r"shape \(2,\), expected is \(2, 1\)"),
-        ([array(1)], [array(1), array(2)], "1 outputs where expected are 2"),
+        ([array(1)], [array(1), array(2)], "1 output where expected are 2"),
         ([array(1), array(3)], [array(1), array(2)], "^output 1: "),
         ([array(2), array(1), array(3)], [array(1), array(1), array(2)], "^output 0: .*; output 2: "),
         ([array(1, dtype="float64")], [array(1)], "number type float64, expected is float32"),

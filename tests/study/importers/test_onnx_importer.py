@@ -87,7 +87,7 @@ def test_weights_that_are_not_there_or_end_too_soon_are_refused(tmp_path: Path, 
     ):
         read("net.onnx")
     (tmp_path / "w.bin").write_bytes(b"x" * 1039)
-    with pytest.raises(StudyError, match=r"ends too soon, after 1,039 bytes \(got 'w\.bin'\); allowed: .*1,040 bytes"):
+    with pytest.raises(StudyError, match=r"ends too soon, after byte 1,039 \(got 'w\.bin'\); allowed: .*1,040 bytes"):
         read("net.onnx")
     (tmp_path / "w.bin").write_bytes(b"x" * 1040)
     assert read("net.onnx").companions == (tmp_path / "w.bin",)

@@ -111,7 +111,7 @@ class Network:
     def _tensors(self, inputs):
         entries = self.manifest["inputs"]
         if len(inputs) != len(entries):
-            raise CannotRunError(f"{len(inputs)} inputs given; it takes {', '.join(e['name'] for e in entries)}")
+            raise CannotRunError(f"{len(inputs)} given as inputs; it takes {', '.join(e['name'] for e in entries)}")
         return [self._tensor(value, entry) for value, entry in zip(inputs, entries, strict=True)]
 
     def _tensor(self, value, entry):

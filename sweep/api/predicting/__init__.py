@@ -1,0 +1,1 @@
+"""Models of a device: fitted to tables and sweeps, evaluated, asked."""

@@ -1,0 +1,211 @@
+"""Fits models of a device to what was measured, evaluates them, and asks them about networks that were not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
+
+if TYPE_CHECKING:
+    from sweep.predict.fitted_predictor import Predictor
+    from sweep.predict.predictor_evaluation import Evaluation
+
+__all__ = [
+    "FittedPredictor",
+    "Prediction",
+    "evaluate_predictor",
+    "fit_predictor_to_sweeps",
+    "fit_predictor_to_tables",
+    "predict_network",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FittedPredictor:
+    """What a fit gave."""
+
+    predictor: Predictor
+    out: Path
+    left_out: int
+    """Measurements that were not used, since their networks' layers are not known."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        settings = self.predictor.settings
+        return {
+            "out": str(self.out),
+            "variable": str(settings.variable),
+            "kind": str(settings.kind),
+            "mode": settings.mode,
+            "rows": len(self.predictor.observed),
+            "networks": self.predictor.observed.networks,
+            "failed": self.predictor.observed.failed,
+            "left_out": self.left_out,
+            "parameters": self.predictor.fitted.description,
+            "interval_deviations": self.predictor.calibration.deviations,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A predicted value with its interval."""
+
+    batch: int
+    value: float
+    low: float
+    high: float
+    unit: str
+    coverage: float
+    abstains: bool
+    """The network lies more than a factor of four outside of all that was measured: the value has no warrant."""
+
+
+def fit_predictor_to_tables(
+    layers: Path, measurements: Path, out: Path, *, variable: str, mode: str = "training",
+    kind: str = "physical+residual", column: str | None = None, coverage: float = 0.9, seed: int = 0,
+) -> FittedPredictor:  # fmt: skip
+    """Fits a predictor to a table of layers and one of measurements, and writes it to a file.
+
+    Args:
+        layers: CSV, a row a layer at batch 1, with the columns of `sweep.predict.layer_geometry.LAYER_COLUMNS`.
+        measurements: CSV: network, level_percent, batch, variable, passed and the value's column.
+        out: the file to write.
+        variable: `latency` (ms) or `memory` (MiB).
+        mode: `training` or `inference`: what was measured.
+        kind: `physical+residual`, `physical`, `xgboost` or `extra-trees`.
+        column: the value's column; default `latency_ms` or `mem_used_mib`.
+        coverage: share of values that the intervals are to hold.
+        seed: of the folds, and of trees.
+
+    Raises:
+        StudyError: a file, column or value is not what it should be.
+    """
+    from sweep.predict.fitted_predictor import fit_predictor
+    from sweep.predict.layer_geometry import read_layers
+    from sweep.predict.observations import read_observations
+    from sweep.predict.saved_predictor import save_predictor
+
+    settings = _settings(variable, mode, kind, coverage, seed)
+    predictor, left_out = fit_predictor(
+        settings, read_layers(layers), read_observations(measurements, settings.variable, column)
+    )
+    _require_folder(out)
+    save_predictor(predictor, out)
+    return FittedPredictor(predictor, out, left_out)
+
+
+def fit_predictor_to_sweeps(
+    sweep_dirs: Sequence[Path], out: Path, *, variable: str = "latency", runtime: str = "onnxruntime",
+    device: str | None = None, kind: str = "physical+residual", coverage: float = 0.9, seed: int = 0,
+) -> FittedPredictor:  # fmt: skip
+    """Fits a predictor to the cells of sweeps that one runtime executed on one device, and writes it to a file.
+
+    Of several cells of a network at a batch the fastest counts. Disturbed and failed cells are left out.
+
+    Raises:
+        StudyError: too few cells, or cells of several devices and none is named.
+        LedgerError, RecordError: a folder is not a sweep directory, or cannot be read.
+    """
+    from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps
+    from sweep.predict.fitted_predictor import fit_predictor
+    from sweep.predict.saved_predictor import save_predictor
+
+    settings = _settings(variable, "inference", kind, coverage, seed)
+    for folder in sweep_dirs:
+        SweepDir(folder).require_as("DIR")
+    layers, observed = rows_of_sweeps(sweep_dirs, settings.variable, runtime, device)
+    predictor, left_out = fit_predictor(settings, layers, observed)
+    _require_folder(out)
+    save_predictor(predictor, out)
+    return FittedPredictor(predictor, out, left_out)
+
+
+def evaluate_predictor(
+    path: Path, layers: Path, measurements: Path, *, how: str = "as-it-is", column: str | None = None
+) -> tuple[Evaluation, int, str | None]:
+    """Compares a predictor with measurements.
+
+    Args:
+        path: the predictor's file.
+        layers, measurements: as of `fit_predictor_to_tables`.
+        how: `as-it-is`, or with the predictor's settings fitted anew with a part of the tables held out:
+            `leave-one-network-out` or `within-network`.
+        column: the value's column.
+
+    Returns:
+        The errors, how many measurements have no layers, and a remark on the predictor's file or None.
+
+    Raises:
+        StudyError: a file, column or value is not what it should be.
+    """
+    from sweep.predict.layer_geometry import read_layers
+    from sweep.predict.observations import read_observations
+    from sweep.predict.predictor_evaluation import AS_IT_IS, Held, evaluate, evaluate_held_out
+    from sweep.predict.saved_predictor import load_predictor
+
+    allowed = [AS_IT_IS, *(str(one) for one in Held)]
+    if how not in allowed:
+        raise StudyError(f"--how: {how!r}; allowed: {', '.join(allowed)}")
+    predictor, remark = load_predictor(path)
+    geometry = read_layers(layers)
+    observed = read_observations(measurements, predictor.settings.variable, column)
+    if how == AS_IT_IS:
+        return *evaluate(predictor, geometry, observed), remark
+    return *evaluate_held_out(predictor.settings, geometry, observed, Held(how)), remark
+
+
+def predict_network(
+    path: Path, model: Path, batches: Sequence[int] = (1,), inputs: dict[str, tuple[int, ...]] | None = None
+) -> tuple[list[Prediction], str | None]:
+    """Predicts a network's latency or memory at some batches; also gives a remark on the predictor's file, or None.
+
+    Args:
+        path: the predictor's file.
+        model: an ONNX file.
+        batches: samples a call.
+        inputs: shapes of inputs by name, for open dimensions; others are taken for 1.
+
+    Raises:
+        StudyError: a file is not what it should be.
+    """
+    from sweep.predict.network_layers import layers_of_onnx
+    from sweep.predict.observations import UNIT
+    from sweep.predict.saved_predictor import load_predictor
+
+    predictor, remark = load_predictor(path)
+    geometry, settings = layers_of_onnx(model, inputs), predictor.settings
+    found = predictor.predict([(geometry, float(batch)) for batch in batches])
+    unit, share = UNIT[settings.variable], settings.coverage
+    rows = zip(batches, found.value, found.low, found.high, found.abstains, strict=True)
+    return [
+        Prediction(batch, float(value), float(low), float(high), unit, share, bool(abstains))
+        for batch, value, low, high, abstains in rows
+    ], remark
+
+
+def _settings(variable: str, mode: str, kind: str, coverage: float, seed: int) -> Any:
+    from sweep.predict.analytical_features import INFERENCE, TRAINING
+    from sweep.predict.fitted_predictor import Settings
+    from sweep.predict.model_kinds import ModelKind
+    from sweep.predict.observations import Variable
+
+    for option, value, allowed in (
+        ("--variable", variable, [str(one) for one in Variable]),
+        ("--mode", mode, [INFERENCE, TRAINING]),
+        ("--kind", kind, [str(one) for one in ModelKind]),
+    ):
+        if value not in allowed:
+            raise StudyError(f"{option}: {value!r}; allowed: {', '.join(allowed)}")
+    if not 0.5 <= coverage < 1:
+        raise StudyError(f"--coverage: {coverage:g}; allowed: at least 0.5 and below 1")
+    return Settings(Variable(variable), mode, ModelKind(kind), coverage, seed)
+
+
+def _require_folder(out: Path) -> None:
+    if out.is_dir() or not out.parent.is_dir():
+        problem = "is a folder" if out.is_dir() else f"{out.parent} is not a folder"
+        raise StudyError(f"--out: {out}: {problem}; allowed: a file in a folder that is there")

@@ -1,0 +1,101 @@
+"""What a device has to do for a network, in a few sums: traffic, arithmetic and buffers.
+
+A predictor that has few terms with a meaning, and weights that cannot be negative, goes on where trees stop: beyond the
+networks that it was fitted on. `docs/decisions` has the figures of both on published measurements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweep.predict.analytical_features import INFERENCE, TRAINING
+from sweep.predict.layer_geometry import LayerGeometry
+from sweep.predict.observations import Variable
+
+__all__ = ["IS_SIZE", "Terms", "coordinates", "physical_terms", "terms_of"]
+
+VECTOR = 32
+"""Channels that kernels compute at once: 33 cost what 64 do."""
+FEW_CHANNELS = 64
+"""Below this number of output channels a matrix product keeps only part of its units busy."""
+WINOGRAD_TILE = 36 / 16
+"""Values of a transformed 6x6 tile of F(4,3) for each of the 4x4 that it gives."""
+MIB_OF_FLOAT = 4 / 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Which terms a variable has, and what is expected of their weights before anything is measured."""
+
+    names: tuple[str, ...]
+    expected: tuple[float, ...] | None
+    """Weights to stay near, one a term; None where only measurements can tell."""
+    floor: str
+    """The term that the least value is proportional to."""
+    has_ceiling: bool
+    """Whether values stop growing at the top, as memory does where the allocator gives back what it keeps."""
+
+
+LATENCY = Terms(
+    ("weights", "inputs", "outputs", "padded_macs", "few_channel_macs", "depthwise_outputs"),
+    None,
+    floor="layers",
+    has_ceiling=False,
+)
+MEMORY = ("one", "weights_mib", "kept_inputs_mib", "outputs_mib", "largest_output_mib", "winograd_mib")
+MEMORY_EXPECTED = {
+    TRAINING: (1250.0, 3.0, 1.0, 1.0, 1.0, 0.3),
+    INFERENCE: (100.0, 1.0, 0.05, 0.05, 2.0, 0.05),
+}
+"""A training step keeps weights, gradients and momentum, and each layer's input and output; a forward pass keeps the
+weights and the largest tensors. The first is what the runtime takes for itself, in MiB."""
+
+
+def terms_of(variable: Variable, mode: str) -> Terms:
+    """Gives the terms of a variable in a mode, `inference` or `training`."""
+    if variable is Variable.LATENCY:
+        return LATENCY
+    return Terms(MEMORY, MEMORY_EXPECTED[mode], floor="one", has_ceiling=True)
+
+
+def physical_terms(geometry: LayerGeometry, batch: float) -> dict[str, float]:
+    """Computes all terms of a network at a batch size: values, multiply-accumulates and MiB of float32."""
+    g, depthwise = geometry, geometry.is_depthwise
+    inputs, outputs, macs = batch * g.inputs, batch * g.outputs, batch * g.macs
+    in_blocks = np.ceil(g.in_channels / VECTOR) * VECTOR / g.in_channels
+    out_blocks = np.ceil(g.out_channels / VECTOR) * VECTOR / g.out_channels
+    by_winograd = (g.kernel_h == 3) & (g.stride == 1) & ~depthwise
+    return {
+        "one": 1.0,
+        "layers": float(len(g)),
+        "weights": float(g.weights.sum()),
+        "inputs": float(inputs.sum()),
+        "outputs": float(outputs.sum()),
+        "padded_macs": float((macs * in_blocks * out_blocks)[~depthwise].sum()),
+        "few_channel_macs": float((macs / np.minimum(FEW_CHANNELS, g.out_channels)).sum()),
+        "depthwise_outputs": float(outputs[depthwise].sum()),
+        "macs": float(macs.sum()),
+        "weights_mib": float(g.weights.sum()) * MIB_OF_FLOAT,
+        "kept_inputs_mib": float(inputs[g.reads_new_values].sum()) * MIB_OF_FLOAT,
+        "outputs_mib": float(outputs.sum()) * MIB_OF_FLOAT,
+        "largest_output_mib": float(outputs.max()) * MIB_OF_FLOAT,
+        "winograd_mib": float((inputs + outputs)[by_winograd].sum()) * WINOGRAD_TILE * MIB_OF_FLOAT,
+    }
+
+
+SIZES = ("weights", "kept_inputs_mib", "outputs_mib", "macs")
+COORDINATES = (*SIZES, "winograd_mib", "largest_output_mib")
+IS_SIZE = np.array([name in SIZES for name in COORDINATES] + [True])
+"""Which coordinates say how large a network is; the batch is the last. The others say how it is built."""
+
+
+def coordinates(terms: dict[str, float], batch: float) -> np.ndarray:
+    """Places a network among others: logarithms of its sizes at batch 1, and of the batch; shape [7].
+
+    Two networks that are near each other here err alike, so that one's error tells something of the other's.
+    """
+    per_sample = [terms[name] / (1.0 if name == "weights" else batch) for name in COORDINATES]
+    smallest = 1e-3  # of networks without a 3x3 convolution
+    return np.log(np.maximum([*per_sample, batch], smallest))
