@@ -11,6 +11,7 @@ import re
 import signal
 from pathlib import Path
 
+from sweep.plain_text import visible
 from sweep.redaction import redacted, redacted_uri
 
 __all__ = [
@@ -85,7 +86,7 @@ def in_one_line(error: BaseException | str) -> str:
     """What an error says, in one line of 400 characters at most: compilers and libraries say more, over many. Of a
     longer one both ends: where it happened comes first, and the reason is often last.
     """
-    text = " ".join(redacted(str(error)).split())
+    text = visible(" ".join(redacted(str(error)).split()))
     return text if len(text) <= _LINE else f"{text[: _LINE // 2 - 3]} ... {text[-(_LINE // 2 - 2) :]}"
 
 
@@ -131,7 +132,7 @@ class StudyError(SweepError):
         where = ": ".join(str(part) for part in (file, self.key) if part is not None)
         shown = "" if self.value is None else f" (got {_shorten(self.value)})"
         allowed = "" if self.allowed is None else f"; allowed: {self.allowed}"
-        return " ".join(f"{where}: {redacted(self.problem)}{shown}{allowed}".removeprefix(": ").split())
+        return visible(" ".join(f"{where}: {redacted(self.problem)}{shown}{allowed}".removeprefix(": ").split()))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild_study_error, (self.problem, self.file, self.key, self.value, self.allowed, self.line)

@@ -34,9 +34,11 @@ from sweep.cli import (
 )
 from sweep.cli.argument_secrets import hide_secrets_of_arguments
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from sweep.cli.speaking import say, show_log_lines_plainly
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 from sweep.files.sweep_dir import is_text
 from sweep.installation import __version__
+from sweep.plain_text import visible
 from sweep.redaction import redacted
 
 __all__ = ["app", "main"]
@@ -55,7 +57,7 @@ class _Commands(typer.core.TyperGroup):
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"tvm-sweep {__version__}")
+        say(f"tvm-sweep {__version__}")
         raise typer.Exit
 
 
@@ -125,6 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv is None:
         hide_secrets_of_arguments()
     _show_what_no_encoding_has()
+    show_log_lines_plainly()
     try:
         _check_text(arguments)
         result = app(args=arguments, prog_name="sweep", standalone_mode=False)
@@ -178,7 +181,7 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 
 def _complain(line: str) -> int:
-    sys.stderr.write(f"sweep: {redacted(line)}\n")
+    sys.stderr.write(f"sweep: {visible(redacted(line))}\n")
     return EXIT_BAD_INPUT
 
 

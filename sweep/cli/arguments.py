@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweep.cli.completion import device_keys, selections
+from sweep.cli.speaking import say
 from sweep.errors import StudyError
 from sweep.study.cluster.cluster import DEFAULT_FILE
 from sweep.suggestions import listed
@@ -110,7 +111,7 @@ def load_cluster(path: Path | None) -> Cluster:
     cluster = gate.local_cluster()
     (device,) = cluster.devices
     where = f"this machine is the only device: `{device.key}`, on core {device.cores[0]}"
-    typer.echo(f"sweep: note: there is no {DEFAULT_FILE}, so {where}", err=True)
+    say(f"sweep: note: there is no {DEFAULT_FILE}, so {where}", err=True)
     return cluster
 
 

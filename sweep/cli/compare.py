@@ -14,6 +14,7 @@ from sweep.cli.arguments import (
     SweepDirArgument,
     load_cluster,
 )
+from sweep.cli.speaking import say
 from sweep.files.sweep_dir import SweepDir
 
 __all__ = ["compare_command"]
@@ -50,9 +51,9 @@ def compare_command(
                 load_cluster(cluster),
                 minutes=max_minutes,
                 across_hosts=across_hosts,
-                say=lambda look: typer.echo(look, err=True),
+                say=lambda look: say(look, err=True),
             )
     else:
         comparison = compare(folder, first, second, across_hosts=across_hosts)
-    typer.echo(json.dumps(comparison.as_dict(), indent=2) if as_json else comparison.as_text())
+    say(json.dumps(comparison.as_dict(), indent=2) if as_json else comparison.as_text())
     return EXIT_DONE

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, ClusterOption, JsonOption, KeyOption, key_of, load_cluster
+from sweep.cli.speaking import say
 
 __all__ = ["exec_command"]
 
@@ -36,6 +37,6 @@ def exec_command(
     with OrderlyEnd():
         loaded_cluster = load_cluster(cluster)
         device = key_of(key, loaded_cluster)
-        done = execute(what, device, loaded_cluster, say=lambda line: typer.echo(line, err=True))
-    typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
+        done = execute(what, device, loaded_cluster, say=lambda line: say(line, err=True))
+    say(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument
+from sweep.cli.speaking import say
 
 __all__ = ["export_command"]
 
@@ -38,5 +39,5 @@ def export_command(
     from sweep.api.commands.export import export
 
     done = export(folder, cell, out=out, model=model, device=device)
-    typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
+    say(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE

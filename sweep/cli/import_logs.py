@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption
+from sweep.cli.speaking import say
 
 __all__ = ["import_logs_command", "import_logs_under_old_name"]
 
@@ -30,7 +31,7 @@ def import_logs_command(
     from sweep.api.commands.import_logs import import_logs, sources_of
 
     done = import_logs(sources_of(logs, device), out)
-    typer.echo(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
+    say(json.dumps(done.as_dict(), indent=2) if as_json else done.as_text())
     return EXIT_DONE
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, shown
+from sweep.cli.speaking import say
 
 if TYPE_CHECKING:
     from sweep.api.commands.init import FirstFiles
@@ -36,13 +37,13 @@ def init_command(
     written = init(model, out)
     if as_json:
         files = {"study": str(written.study), "cluster": str(written.cluster), "guesses": written.guesses}
-        typer.echo(json.dumps(files, indent=2))
+        say(json.dumps(files, indent=2))
         return EXIT_DONE
-    typer.echo(f"study:   {shown(written.study)}")
+    say(f"study:   {shown(written.study)}")
     kept = "" if written.is_cluster_new else " (was there, and stays as it is)"
-    typer.echo(f"cluster: {shown(written.cluster)}{kept}")
+    say(f"cluster: {shown(written.cluster)}{kept}")
     for guess in written.guesses:
-        typer.echo(f"guessed: {guess}; the file leaves it open, so look at `inputs:` in the study")
+        say(f"guessed: {guess}; the file leaves it open, so look at `inputs:` in the study")
     _tell_next(written, out)
     return EXIT_DONE
 
@@ -51,5 +52,5 @@ def _tell_next(written: FirstFiles, out: Path) -> None:
     """In the current folder the cluster file is found by itself."""
     study, cluster = (shlex.quote(shown(path)) for path in (written.study, written.cluster))
     where = "" if out.resolve() == Path.cwd() else f" --cluster {cluster}"
-    typer.echo(f"next:    sweep plan {study}{where}    shows what a run would do")
-    typer.echo(f"         sweep run {study}{where}")
+    say(f"next:    sweep plan {study}{where}    shows what a run would do")
+    say(f"         sweep run {study}{where}")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 
-import typer
-
 from sweep.cli.arguments import EXIT_DONE, ClusterArgument, JsonOption, load_cluster
+from sweep.cli.speaking import say
 
 __all__ = ["doctor_command", "farm_down", "farm_status", "farm_up"]
 
@@ -32,7 +31,7 @@ def farm_up(cluster: ClusterArgument = None) -> int:
     from sweep.running.signals import OrderlyEnd
 
     with OrderlyEnd():
-        keep_up(load_cluster(cluster), typer.echo)
+        keep_up(load_cluster(cluster), say)
     return EXIT_DONE
 
 
@@ -44,7 +43,7 @@ def farm_status(cluster: ClusterArgument = None, as_json: JsonOption = False) ->
     from sweep.api.commands.farm import farm_status as status_of
 
     status = status_of(load_cluster(cluster))
-    typer.echo(json.dumps(status.as_dict(), indent=2) if as_json else status.as_text())
+    say(json.dumps(status.as_dict(), indent=2) if as_json else status.as_text())
     return EXIT_DONE
 
 
@@ -55,5 +54,5 @@ def farm_down(cluster: ClusterArgument = None) -> int:
     """
     from sweep.api.commands.farm import farm_down as take_down
 
-    typer.echo(take_down(load_cluster(cluster)))
+    say(take_down(load_cluster(cluster)))
     return EXIT_DONE

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument
+from sweep.cli.speaking import say
 
 __all__ = ["mirror_command"]
 
@@ -31,13 +32,11 @@ def mirror_command(
     from sweep.analysis.formatting import plural
     from sweep.api.commands.mirror import mirror
 
-    done = mirror(folder, to, say=lambda line: typer.echo(line, err=True), register=register)
+    done = mirror(folder, to, say=lambda line: say(line, err=True), register=register)
     if as_json:
-        typer.echo(
-            json.dumps({"store": done.tracking_uri, "runs": dict(done.run_ids), "models": list(done.models)}, indent=2)
-        )
+        say(json.dumps({"store": done.tracking_uri, "runs": dict(done.run_ids), "models": list(done.models)}, indent=2))
     else:
-        typer.echo(f"{plural(len(done.run_ids), 'cell')} in {done.tracking_uri}")
+        say(f"{plural(len(done.run_ids), 'cell')} in {done.tracking_uri}")
         for uri in done.models:
-            typer.echo(f"model: {uri}")
+            say(f"model: {uri}")
     return EXIT_DONE

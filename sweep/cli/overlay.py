@@ -18,6 +18,7 @@ from sweep.cli.arguments import (
     load_cluster,
     shown,
 )
+from sweep.cli.speaking import say
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ def overlay_command(
     measured_on = load_cluster(cluster) if measure else None
     done = _written(folder, question, measured_on, network, out)
     chosen = done.overlay
-    typer.echo(json.dumps(chosen.as_dict(), indent=2, allow_nan=False) if as_json else chosen.as_text())
-    typer.echo("\n".join(f"{path.relative_to(done.folder)}: {shown(path)}" for path in done.files), err=as_json)
+    say(json.dumps(chosen.as_dict(), indent=2, allow_nan=False) if as_json else chosen.as_text())
+    say("\n".join(f"{path.relative_to(done.folder)}: {shown(path)}" for path in done.files), err=as_json)
     if done.mlflow_run is not None:
-        typer.echo(done.mlflow_run, err=as_json)
+        say(done.mlflow_run, err=as_json)
     return EXIT_FAILED if done.has_failed else EXIT_DONE
 
 
@@ -85,12 +86,11 @@ def _written(
     title = f"Overlay of {shown(folder)}"
     if measured_on is None:
         return write_overlay(folder, question, out=out, title=title)
-    from rich.console import Console
-
     from sweep.report.live.overlay_view import OverlayView
+    from sweep.report.terminal import TextConsole
     from sweep.running.signals import OrderlyEnd
 
-    with OrderlyEnd(), OverlayView(Console(stderr=True)) as view:
+    with OrderlyEnd(), OverlayView(TextConsole(stderr=True)) as view:
         return write_overlay(
             folder, question, measured_on=measured_on, network=network, watcher=view, out=out, title=title
         )

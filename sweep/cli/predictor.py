@@ -11,6 +11,7 @@ import typer
 
 from sweep.analysis.formatting import plural
 from sweep.cli.arguments import EXIT_DONE, JsonOption, shape_of
+from sweep.cli.speaking import say
 from sweep.errors import StudyError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def fit_command(
             layers, measurements, out, variable=variable, mode=mode, kind=kind, column=column, coverage=coverage
         )
     told = done.as_dict()
-    typer.echo(json.dumps(told, indent=2) if as_json else _fit_text(told))
+    say(json.dumps(told, indent=2) if as_json else _fit_text(told))
     return EXIT_DONE
 
 
@@ -97,11 +98,11 @@ def evaluate_command(
 
     found, left_out, remark = evaluate_predictor(predictor, layers, measurements, how=how, column=column)
     if remark:
-        typer.echo(f"note: {remark}", err=True)
+        say(f"note: {remark}", err=True)
     if as_json:
-        typer.echo(json.dumps({**found.to_json(), "without_layers": left_out}, indent=2))
+        say(json.dumps({**found.to_json(), "without_layers": left_out}, indent=2))
     else:
-        typer.echo(_evaluation_text(found, left_out))
+        say(_evaluation_text(found, left_out))
     return EXIT_DONE
 
 
@@ -125,16 +126,16 @@ def predict_command(
         predictor, model, _batches(batch), dict(shape_of("--input", text) for text in inputs or [])
     )
     if remark:
-        typer.echo(f"note: {remark}", err=True)
+        say(f"note: {remark}", err=True)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+        say(json.dumps([asdict(one) for one in found], indent=2))
         return EXIT_DONE
     for one in found:
         if one.abstains:
-            typer.echo(f"batch {one.batch}: abstains: more than a factor of four outside of all that was measured")
+            say(f"batch {one.batch}: abstains: more than a factor of four outside of all that was measured")
         else:
             share = f"{one.coverage:.0%}"
-            typer.echo(f"batch {one.batch}: {one.value:.3g} {one.unit} ({one.low:.3g} to {one.high:.3g}, {share})")
+            say(f"batch {one.batch}: {one.value:.3g} {one.unit} ({one.low:.3g} to {one.high:.3g}, {share})")
     return EXIT_DONE
 
 

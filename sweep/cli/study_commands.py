@@ -29,6 +29,7 @@ from sweep.cli.arguments import (
     load_cluster,
     shown,
 )
+from sweep.cli.speaking import say
 from sweep.errors import RecordError, StudyError
 from sweep.files.sweep_dir import SweepDir
 from sweep.installation import child_environment, python_command
@@ -57,7 +58,7 @@ def plan_command(
     from sweep.api.commands.read import explain
 
     summary = explain(*load_both(study, cluster), out=out, only=only)
-    typer.echo(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
+    say(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
     return EXIT_DONE
 
 
@@ -169,11 +170,10 @@ class _How:
 
 def _run(study: Study, cluster: Cluster, how: _How) -> int:
     """Run what is missing, with progress, and show what came of it."""
-    from rich.console import Console
-
     from sweep.api.commands.run import run
     from sweep.api.session.journal import STREAM, Journal, target_of_environment
     from sweep.report.live.progress_view import open_progress
+    from sweep.report.terminal import TextConsole
     from sweep.running.signals import OrderlyEnd
 
     target = how.log_json or target_of_environment()
@@ -189,7 +189,7 @@ def _run(study: Study, cluster: Cluster, how: _How) -> int:
         journal = None if target is None else closing.enter_context(Journal(target, study.name))
         view = None  # lines for machines and for people do not go to one place
         if target != STREAM:
-            view = closing.enter_context(open_progress(Console(stderr=True), study.name))
+            view = closing.enter_context(open_progress(TextConsole(stderr=True), study.name))
         try:
             ended = run(
                 study,
@@ -219,15 +219,15 @@ def _show(ended: SweepRun, cluster: Cluster, *, as_json: bool) -> None:
     if as_json:
         return
     if ended.executed == 0 and ended.status in ("done", "failed"):
-        typer.echo("nothing was missing: nothing was executed")
+        say("nothing was missing: nothing was executed")
     if ended.stopped is not None:
-        typer.echo(f"{ended.stopped}: the same command does what was skipped")
+        say(f"{ended.stopped}: the same command does what was skipped")
     if ended.cut_short:
-        typer.echo(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
-    typer.echo(f"report: {SweepDir(folder).report / 'index.html'}")
+        say(f"{NO_TIME}: {ended.cut_short} of the tune stages ended early; the same command goes on with them")
+    say(f"report: {SweepDir(folder).report / 'index.html'}")
     if cluster.is_mirrored:
         where = redacted_uri(cluster.mlflow_uri) if cluster.mlflow_uri else f"sweep ui {shown(folder)}"
-        typer.echo(f"MLflow: {where}")
+        say(f"MLflow: {where}")
 
 
 def _show_results(ended: SweepRun, name: str) -> None:
@@ -261,5 +261,5 @@ def schema_command(
     schemas = {"study": study_json_schema, "cluster": cluster_json_schema}
     if kind not in schemas:
         raise StudyError("no such schema", key="KIND", value=kind, allowed="study, cluster")
-    typer.echo(json.dumps(schemas[kind](), indent=2))
+    say(json.dumps(schemas[kind](), indent=2))
     return EXIT_DONE

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweep.cli.arguments import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, StudyArgument
+from sweep.cli.speaking import say
+from sweep.plain_text import visible
 
 if TYPE_CHECKING:
     from sweep.engine.ray.ray_jobs import JobEnd, RayJobs
@@ -46,7 +48,7 @@ def submit_command(
     from sweep.api.commands.submit import submit
 
     job = submit(study, cluster, address=address, out=out, options=run_options or (), python=python)
-    typer.echo(f"{job.id} {'is running already' if job.was_running else 'was sent'}; it works in {job.out}", err=True)
+    say(f"{job.id} {'is running already' if job.was_running else 'was sent'}; it works in {job.out}", err=True)
     return _follow(job.jobs, job.id) if follow else EXIT_DONE
 
 
@@ -61,17 +63,17 @@ def _follow(jobs: RayJobs, job_id: str) -> int:
         while not following.has_ended.wait(0.2):
             if answered == 0 and presses.count:
                 answered, leave_s = 1, time.monotonic() + _DECIDE_S
-                typer.echo(
+                say(
                     f"\nCtrl-C again cancels {job_id}; without it this command ends in {_DECIDE_S:.0f} s and the job "
                     "goes on: the same command follows it again",
                     err=True,
                 )
             elif answered == 1 and presses.count > 1:
                 answered = 2
-                typer.echo(f"cancelling {job_id}: what it has done is kept", err=True)
+                say(f"cancelling {job_id}: what it has done is kept", err=True)
                 jobs.stop(job_id)
             elif answered == 1 and time.monotonic() > leave_s:
-                typer.echo(f"{job_id} goes on without this command", err=True)
+                say(f"{job_id} goes on without this command", err=True)
                 return EXIT_INTERRUPTED
             elif presses.count > 2:
                 return EXIT_INTERRUPTED
@@ -92,10 +94,10 @@ class _Presses:
 
 def _exit_code(end: JobEnd, job_id: str) -> int:
     if end.status == "STOPPED":
-        typer.echo(f"{job_id} was stopped; the same command resumes it", err=True)
+        say(f"{job_id} was stopped; the same command resumes it", err=True)
         return EXIT_INTERRUPTED
     if end.exit_code is None:
-        typer.echo(f"{job_id} ended without an exit code: {end.message[:300]}", err=True)
+        say(f"{job_id} ended without an exit code: {end.message[:300]}", err=True)
         return EXIT_FAILED
     return end.exit_code
 
@@ -126,5 +128,5 @@ class _Following(threading.Thread):
 
 
 def _show(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write("\r".join(map(visible, text.split("\r"))))
     sys.stdout.flush()

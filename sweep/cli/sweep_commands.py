@@ -14,8 +14,10 @@ import typer
 
 from sweep.cli.arguments import EXIT_DONE, JsonOption, SweepDirArgument, shown
 from sweep.cli.completion import formats
+from sweep.cli.speaking import say
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
+from sweep.plain_text import visible
 
 if TYPE_CHECKING:
     from sweep.api.commands.read import Standing
@@ -38,21 +40,22 @@ def status_command(
     with _pane(is_live=watch and not as_json) as show:
         while (now := standing(folder)).status == "running" and watch:
             if as_json:
-                typer.echo(json.dumps(now.as_dict()))
+                say(json.dumps(now.as_dict()))
             show(now)
             time.sleep(every)
-    typer.echo(json.dumps(now.as_dict(), indent=None if watch else 2) if as_json else now.as_text())
+    say(json.dumps(now.as_dict(), indent=None if watch else 2) if as_json else now.as_text())
     return EXIT_DONE
 
 
 @contextmanager
 def _pane(*, is_live: bool) -> Iterator[Callable[[Standing], None]]:
     """Draws a standing over the one before it; where there is no terminal to draw on, a line for each that differs."""
-    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
-    console = Console()
+    from sweep.report.terminal import TextConsole
+
+    console = TextConsole()
     if not is_live:
         yield lambda now: None
         return
@@ -72,7 +75,7 @@ class _Lines:
     def show(self, now: Standing) -> None:
         if (line := now.as_line()) != self._last:
             self._last = line
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{visible(line)}\n")
             sys.stdout.flush()  # a pipe would be told at the end
 
 
@@ -91,11 +94,11 @@ def where_command(
     if SweepDir(folder).is_sweep:
         cells = cell_files(folder)
         if as_json:
-            typer.echo(json.dumps([cell.as_dict() for cell in cells], indent=2))
+            say(json.dumps([cell.as_dict() for cell in cells], indent=2))
         for cell in () if as_json else cells:
-            typer.echo(cell.name)
+            say(cell.name)
             for part, path in cell.files.items():
-                typer.echo(f"  {part:<8} {shown(path.absolute())}")
+                say(f"  {part:<8} {shown(path.absolute())}")
         return EXIT_DONE
     sweeps = sweeps_below(folder)
     if not sweeps:
@@ -103,9 +106,9 @@ def where_command(
         raise StudyError("holds no sweep", key="DIR", value=str(folder), allowed=allowed)
     if as_json:
         rows = [{"folder": str(sweep.folder), "study": sweep.study, "status": sweep.status} for sweep in sweeps]
-        typer.echo(json.dumps(rows, indent=2))
+        say(json.dumps(rows, indent=2))
     for sweep in () if as_json else sweeps:
-        typer.echo(f"{shown(sweep.folder.absolute())}  {sweep.study}  {sweep.status}")
+        say(f"{shown(sweep.folder.absolute())}  {sweep.study}  {sweep.status}")
     return EXIT_DONE
 
 
@@ -146,7 +149,7 @@ def ui_command(
     from sweep.api.commands.ui import ui_server
 
     server = ui_server(folder, port=port)
-    typer.echo(f"MLflow comes up on {server.address}, which takes some seconds (Ctrl-C ends it)")
+    say(f"MLflow comes up on {server.address}, which takes some seconds (Ctrl-C ends it)")
     for name, address in server.views.items():
-        typer.echo(f"  {name:<6}  {address}")
+        say(f"  {name:<6}  {address}")
     os.execvpe(server.command[0], server.command, {**os.environ, **server.environment})

@@ -58,9 +58,10 @@ def _run_check(check: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 def _print_table(findings: Sequence[Finding]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from sweep.report.terminal import TextConsole
 
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for finding in findings:
@@ -69,7 +70,7 @@ def _print_table(findings: Sequence[Finding]) -> None:
         if finding.mend:
             detail.append(f"\nmend: {finding.mend}", style="bold")
         table.add_row(Text(mark, style=style), finding.check, detail)
-    console = Console(highlight=False)
+    console = TextConsole()
     console.print(table)
     wrong = sum(finding.ok is False for finding in findings)
     console.print(f"{wrong} to mend" if wrong else "nothing to mend", style="bold red" if wrong else "green")

@@ -6,7 +6,8 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from importlib import resources
+from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
@@ -14,14 +15,20 @@ from sweep.analysis.formatting import as_bytes, as_duration, plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
+from sweep.plain_text import visible, web_address
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.report.best import best_table, cards
+from sweep.report.content_policy import content_policy
 from sweep.report.device_table import device_table
 from sweep.report.figures import Figure, figures
+from sweep.report.figures.figure import labelled
 from sweep.report.ranking import ranking
 from sweep.report.table_columns import ranked
 from sweep.report.task_table import task_tables, untuned_notes
 from sweep.report.tuning_section import failure_table, pool_table, sentences
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 __all__ = ["OWN_UI", "conditions", "failures", "render_page"]
 
@@ -36,14 +43,18 @@ _VERSIONS = "versions."
 def render_page(results: Results) -> str:
     """The page as text, a few MB of it the plotting library. Rows link to their MLflow runs, where they have one."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
+    scripts = {name: _script(name) for name in ("table.js", "figures.js")}
+    plotly = Markup(get_plotlyjs())
     environment = Environment(
         loader=PackageLoader("sweep.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     drawn = figures(results)
     shown = _not_too_many(drawn)
@@ -60,11 +71,11 @@ def render_page(results: Results) -> str:
         cards=cards(best),
         best=best_table(best),
         # MLflow's own short address of a run, which leads to its experiment
-        ranking=ranking(rows, f"{summary.mlflow_url or OWN_UI}/#/runs/"),
+        ranking=ranking(rows, f"{web_address(summary.mlflow_url) or OWN_UI}/#/runs/"),
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
         undrawn=Counter(figure.section for figure in drawn) - Counter(figure.section for figure in shown),
-        figures=_script_json([{"data": figure.data, "layout": figure.layout} for figure in shown]),
+        figures=_script_json([labelled({"data": figure.data, "layout": figure.layout}) for figure in shown]),
         failures=failures(rows),
         unchecked=unchecked_lines(rows, len(rows)),
         passes_left_out=left_out_lines(rows, len(rows)),
@@ -75,8 +86,22 @@ def render_page(results: Results) -> str:
         devices=device_table(results.cells),
         conditions=[(name, text) for name, text in about if not name.startswith(_VERSIONS)],
         versions=[(name.removeprefix(_VERSIONS), text) for name, text in about if name.startswith(_VERSIONS)],
-        plotly=get_plotlyjs() if shown else "",
+        plotly=plotly if shown else "",
+        table_script=scripts["table.js"],
+        figures_script=scripts["figures.js"],
+        content_policy=content_policy([*scripts.values(), plotly]),
     )
+
+
+def _shown(value: object) -> object:
+    """What a template writes: of what is not markup, what cannot be seen is written out."""
+    return visible(value) if type(value) is str else value
+
+
+def _script(name: str) -> Markup:
+    from markupsafe import Markup
+
+    return Markup((resources.files("sweep.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
 def _is_simulated(row: Row) -> bool:

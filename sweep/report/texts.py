@@ -15,6 +15,8 @@ from sweep.analysis.formatting import plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
+from sweep.plain_text import as_csv_cell
+from sweep.plain_text import as_markdown as plain
 from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
@@ -34,7 +36,7 @@ def as_csv(results: Results) -> str:
     names = list(results.cells[0]) if results.cells else ["cell_id"]
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(results.cells)
+    writer.writerows({name: as_csv_cell(value) for name, value in row.items()} for row in results.cells)
     return stream.getvalue()
 
 
@@ -68,26 +70,26 @@ def as_markdown(results: Results) -> str:
     Tuning and conditions are folded.
     """
     summary = results.summary
-    parts = [f"# {_escaped(summary.question or summary.study)}", *answer(results).splitlines()]
+    parts = [f"# {plain(summary.question or summary.study)}", *map(plain, answer(results).splitlines())]
     parts += _tables(results.cells)
     lines = failure_lines(results.cells)
     if lines:
-        parts += ["## Failed, skipped or tainted", "\n".join(f"- {_escaped(line)}" for line in lines)]
+        parts += ["## Failed, skipped or tainted", "\n".join(f"- {plain(line)}" for line in lines)]
     if unchecked := unchecked_lines(results.cells):
-        parts += ["## Outputs compared with nothing", "\n".join(f"- {_escaped(line)}" for line in unchecked)]
+        parts += ["## Outputs compared with nothing", "\n".join(f"- {plain(line)}" for line in unchecked)]
     if without := left_out_lines(results.cells):
-        parts += ["## Passes left out", "\n".join(f"- {_escaped(line)}" for line in without)]
+        parts += ["## Passes left out", "\n".join(f"- {plain(line)}" for line in without)]
     if notes := untuned_notes(results):
-        parts += ["## Tasks without a valid trial", "\n".join(f"- {_escaped(line)}" for line in notes)]
+        parts += ["## Tasks without a valid trial", "\n".join(f"- {plain(line)}" for line in notes)]
     if pools := results.summary.tuning:
         table = pool_table(pools)
-        lines = ["| " + " | ".join(_escaped(text) for text in row) + " |" for row in table.rows]
+        lines = ["| " + " | ".join(plain(text) for text in row) + " |" for row in table.rows]
         heading = "| " + " | ".join(title for title, _ in table.titles) + " |"
         rule = "| --- " + "| ---: " * (len(table.titles) - 1) + "|"
-        parts += [*sentences(pools), *_folded("Tuning, by pool", "\n".join([heading, rule, *lines]))]
+        parts += [*map(plain, sentences(pools)), *_folded("Tuning, by pool", "\n".join([heading, rule, *lines]))]
     if times := time_line(results):
-        parts += ["## Where the time went", f"{times}."]
-    known = [f"- {name}: {_escaped(value)}" for name, value in conditions(summary.conditions)]
+        parts += ["## Where the time went", plain(f"{times}.")]
+    known = [f"- {plain(name)}: {plain(value)}" for name, value in conditions(summary.conditions)]
     if known:
         parts += _folded("Conditions", "\n".join(known))
     return "\n\n".join(parts) + "\n"
@@ -98,14 +100,14 @@ def _tables(cells: Sequence[Row]) -> list[str]:
     if are_many(cells):
         titles, lines = choice_lines(cells)
         rule = ["---", "---", *["---:"] * (len(titles) - 2)]
-        choices = "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in (titles, rule, *lines))
+        choices = "\n".join(f"| {' | '.join(map(plain, line))} |" for line in (titles, rule, *lines))
         best = [f"Of {plural(len(cells), 'cell')}; means are geometric.", "## Best of each place"]
         return [f"## {CHOICES}", choices, *best, _table(*best_of_each(cells))]
     parts, each = [], rows_each(cells)
     for model in dict.fromkeys(row["model"] for row in cells):
         rows = ranked([row for row in cells if row["model"] == model])
         shown, left_out = fastest(rows, each)
-        parts += [f"## {_escaped(model)}", _table(main_columns(rows), shown)]
+        parts += [f"## {plain(model)}", _table(main_columns(rows), shown)]
         parts += [f"... and {plural(left_out, 'slower or failed cell')}"] if left_out else []
     return parts
 
@@ -113,15 +115,9 @@ def _tables(cells: Sequence[Row]) -> list[str]:
 def _table(columns: Sequence[TableColumn], rows: Sequence[Row]) -> str:
     heading = " | ".join(column.title for column in columns)
     rule = " | ".join("---:" if column.value else "---" for column in columns)
-    lines = [" | ".join(_escaped(column.text(row)) for column in columns) for row in rows]
+    lines = [" | ".join(plain(column.text(row)) for column in columns) for row in rows]
     return "\n".join(f"| {line} |" for line in (heading, rule, *lines))
 
 
 def _folded(title: str, text: str) -> list[str]:
     return [f"<details><summary>{title}</summary>", text, "</details>"]
-
-
-def _escaped(text: str) -> str:
-    for character in "\\|*_`<[":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())

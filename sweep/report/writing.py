@@ -15,6 +15,7 @@ from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir
 from sweep.report.page import render_page
 from sweep.report.table import render_results
+from sweep.report.terminal import TextConsole
 from sweep.report.texts import as_csv, as_json, as_markdown
 
 __all__ = ["FILES", "FORMATS", "print_report", "write_report"]
@@ -44,7 +45,7 @@ def write_report(results: Results, sweep_dir: Path, formats: Sequence[str] = tup
 
 def print_report(sweep_dir: Path, name: str, console: Console | None = None, *, results: Results | None = None) -> None:
     """Print results of a sweep directory in one of FORMATS, by default what its tables hold. Raises RecordError."""
-    console, results = console or Console(), results or read_saved(sweep_dir)
+    console, results = console or TextConsole(), results or read_saved(sweep_dir)
     if name == "table":
         render_results(results, console)
     elif name == "parquet":

@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 from sweep.analysis.outcome import SweepOutcome
+from sweep.analysis.overlay.metric import judge
 from sweep.analysis.rows.results import derive
+from sweep.report.figures.overlay import layer_figures, overlay_page, overview
 from sweep.report.page import render_page
+from tests.analysis.overlay.layers import layer
 from tests.devices.parts import until
 from tests.record.fixtures import sweep_outcome
+from tests.report.hostile import ALL, hostile
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -204,3 +208,54 @@ def test_print_repeats_the_headings_of_a_table_on_every_sheet(opened: Any, tmp_p
     assert len(of_table) >= 3
     for lines in of_table:
         assert any("device" in line and "tuner" in line for line in lines)
+
+
+CANARY = (
+    "return window.canary === undefined && !document.querySelector('img, [onload], [onerror], a[href^=\"javascript\"]')"
+)
+
+
+def test_nothing_that_others_named_runs(browser: Any, tmp_path: Path) -> None:
+    """Every name in it is an attack; all pictures are drawn, and each shows what the pointer is over."""
+    opened = shown(browser, written(tmp_path, hostile(tmp_path)))
+    opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+    plots = opened.execute_script("return document.querySelectorAll('.plot').length")
+    assert opened.execute_script("return document.querySelectorAll('.plot .main-svg').length") >= plots >= 10
+    opened.execute_script(
+        """for (const plot of document.querySelectorAll('.plot'))
+             if (plot.data[0].type === 'bar') Plotly.Fx.hover(plot, [{curveNumber: 0, pointNumber: 0}]);"""
+    )
+    assert opened.execute_script("return document.querySelectorAll('.hoverlayer .hovertext').length") > 0
+    assert opened.execute_script(CANARY)
+    links = opened.execute_script("return [...document.querySelectorAll('a')].map(a => a.protocol)")
+    assert set(links) <= {"file:", "http:", "https:"}
+    texts = opened.execute_script(
+        "return [...document.querySelectorAll('.plot text')].map(t => t.textContent).join(' ')"
+    )
+    assert "<b>q</b>" in texts
+    assert opened.get_log("browser") == []
+
+
+def test_nor_does_a_script_that_got_into_the_page(browser: Any, page: str, tmp_path: Path) -> None:
+    """The second wall: as if a name had not been escaped."""
+    text = Path(page.removeprefix("file://")).read_text(encoding="utf-8")
+    got_in = "<script>window.canary = 1</script><img src='data:,' onerror='window.canary = 1'>"
+    path = tmp_path / "index.html"
+    path.write_text(text.replace("<main>", f"<main>{got_in}"), encoding="utf-8")
+    opened = shown(browser, path.as_uri())
+    assert opened.execute_script("return window.canary === undefined")
+    refused = [entry["message"] for entry in opened.get_log("browser")]
+    assert refused
+    assert all("Content Security Policy" in message for message in refused)
+
+
+def test_the_page_of_an_overlay_draws_and_runs_nothing_of_theirs(browser: Any, tmp_path: Path) -> None:
+    named = {"layer": ALL, "configurations": [f"a{ALL}", "b"], "devices": [f"d{ALL}", "e"]}
+    theirs = judge(layer([[1e-3, 2e-3], [2e-3, 1e-3]], **named))
+    path = tmp_path / "overlay.html"
+    path.write_text(overlay_page([*overview([theirs]), *layer_figures(theirs)], ALL), encoding="utf-8")
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    until(lambda: browser.execute_script("return document.querySelectorAll('.main-svg').length") >= 3, "drawn", 20)
+    assert browser.execute_script(CANARY)
+    assert browser.get_log("browser") == []

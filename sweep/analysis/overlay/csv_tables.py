@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from sweep.analysis.overlay.merged import same_devices
 from sweep.analysis.overlay.metric import Judgement
 from sweep.errors import RecordError
+from sweep.plain_text import as_csv_cell
 
 __all__ = ["DETAILS", "detail_rows", "reasons_in_words", "write_details", "write_overlay"]
 
@@ -48,22 +49,24 @@ def write_overlay(layers: Sequence[Judgement], stream: TextIO) -> None:
         twice = sorted({name for name in header if header.count(name) > 1})
         raise RecordError(f"the overlay's CSV would have more than one column {', '.join(twice)}: rename the device")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([as_csv_cell(name) for name in header])
     for layer in layers:
         chosen, best_ms = layer.chosen, [_number(value * 1e3) for value in layer.best_s]
         if chosen is None:
-            writer.writerow([layer.times.layer, *best_ms, *("" for _ in devices), "", ""])
+            writer.writerow([as_csv_cell(layer.times.layer), *best_ms, *("" for _ in devices), "", ""])
         else:
             times_ms = [_number(value * 1e3) for value in layer.times.seconds[chosen]]
             metric = _number(layer.metric[chosen])
-            writer.writerow([layer.times.layer, *best_ms, *times_ms, metric, layer.config])
+            ends = as_csv_cell(layer.times.layer), as_csv_cell(layer.config)
+            writer.writerow([ends[0], *best_ms, *times_ms, metric, ends[1]])
 
 
 def write_details(layers: Sequence[Judgement], stream: TextIO) -> None:
     """Write DETAILS, a row for each layer and device."""
     writer = csv.DictWriter(stream, DETAILS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row for layer in layers for row in detail_rows(layer))
+    rows = (row for layer in layers for row in detail_rows(layer))
+    writer.writerows({name: as_csv_cell(value) for name, value in row.items()} for row in rows)
 
 
 def detail_rows(layer: Judgement) -> Iterator[Row]:

@@ -190,7 +190,7 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
     mirror = None
     if cluster.is_mirrored:
         order = order_for(sweep_dir, study.name, cluster.mlflow_uri, cluster.register)
-        say = None if request.view is None else request.view.console.print
+        say = None if request.view is None else request.view.tell
         mirror = closing.enter_context(MirrorProcess(order, say=say))
     return _ClaimedRun(request, ledger, mirror, _is_missing_something(request.plan, ledger, sweep_dir, request.options))
 
@@ -250,7 +250,7 @@ _STEPS: tuple[Callable[[_ClaimedRun, SweepRun], SweepRun], ...] = (_execute, _ju
 
 def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
     view, plan = request.view, request.plan
-    say = (lambda text: None) if view is None else view.console.print
+    say = (lambda text: None) if view is None else view.tell
     watchers = (*request.watchers, *watchers_of(request.cluster, say))
     usable = usable_results(plan, ledger, request.sweep_dir, request.options).done
     shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger, usable)]

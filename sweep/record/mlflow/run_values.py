@@ -17,6 +17,7 @@ from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import metric_columns
 from sweep.analysis.rows.left_out_passes import left_out_passes
 from sweep.analysis.rows.tuning_rows import tuning_curve
+from sweep.plain_text import as_markdown, visible
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
 
@@ -90,15 +91,17 @@ def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
         tags["sweep.output_check"] = facts.output_check
     if facts.unchecked:
         tags["sweep.output_check_reason"] = facts.unchecked[:_TEXT_LIMIT]
-        tags["mlflow.note.content"] = f"**outputs compared with nothing**\n\n{facts.unchecked[:_TEXT_LIMIT]}"
+        reason = as_markdown(facts.unchecked[:_TEXT_LIMIT])
+        tags["mlflow.note.content"] = f"**outputs compared with nothing**\n\n{reason}"
     if left_out := left_out_passes(outcome):
         tags["sweep.passes_left_out"] = left_out[:_TEXT_LIMIT]
     if outcome.error or outcome.error_class:
         reason = (outcome.error or "")[:_TEXT_LIMIT]
         where = f"{outcome.status} in {outcome.failed_stage}" if outcome.failed_stage else outcome.status
         tags |= {"sweep.error_class": outcome.error_class or "", "sweep.error": reason}
-        tags["mlflow.note.content"] = f"**{where}** {outcome.error_class or ''}\n\n{reason}"
-    return tags
+        said = (as_markdown(text) for text in (where, outcome.error_class or "", reason))
+        tags["mlflow.note.content"] = "**{}** {}\n\n{}".format(*said)
+    return {name: visible(tag) for name, tag in tags.items()}
 
 
 def metrics(outcome: CellOutcome, now: float) -> list[Point]:

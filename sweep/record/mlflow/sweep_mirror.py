@@ -18,6 +18,7 @@ from typing import Any, Self
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import Best, best_cells
 from sweep.analysis.rows.results import Results
+from sweep.plain_text import as_markdown
 from sweep.record.mlflow import run_values as rows
 from sweep.record.mlflow.bulk_writer import writer_for
 from sweep.record.mlflow.client_writer import ClientWriter, Writer
@@ -153,7 +154,8 @@ class MlflowMirror:
             now_ms = round(results.summary.ended_t * 1e3)
             self._writer.add_points(dict(self._new_ratios(results, now_ms)))
             self._writer.add_points({self._parent_id: _parent_points(results, now_ms)})
-            note = f"{results.summary.question}\n\n**{answer(results)}**"
+            said = "\n\n".join(f"**{as_markdown(line)}**" for line in answer(results).splitlines())
+            note = f"{as_markdown(results.summary.question)}\n\n{said}"
             self._client.set_tag(self._parent_id, "mlflow.note.content", note)
             for folder, paths in (files or {}).items():
                 for path in paths:

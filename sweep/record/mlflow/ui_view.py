@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.rows.columns import LATENCY
+from sweep.plain_text import as_markdown
 from sweep.study.axes import USUALLY_SHOWN, parallel_coordinates
 from sweep.study.spec import TVM, Cell
 
@@ -44,7 +45,7 @@ def experiment_tags(question: str, axes: Sequence[str] = USUALLY_SHOWN) -> dict[
     return {
         # The kind decides which pages the UI offers: runs and their charts, not traces of prompts
         "mlflow.experimentKind": "custom_model_development",
-        "mlflow.note.content": question,
+        "mlflow.note.content": as_markdown(question),
         view_tag(CELLS): _view("Cells by latency", _cells(axes)),
         view_tag(FAILED): _view("Cells that failed", _failed(axes)),
     }

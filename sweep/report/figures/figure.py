@@ -9,6 +9,7 @@ from typing import Any
 from sweep.analysis.formatting import as_ms, rounded_up
 from sweep.analysis.rows.bounds import EXACT, UPPER, Reading
 from sweep.analysis.rows.runtime_rows import baseline_title, is_compiled_row, runtime_title
+from sweep.plain_text import as_label
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, axis_of, value_in
 
@@ -23,6 +24,7 @@ __all__ = [
     "height_of",
     "known_ms",
     "known_text",
+    "labelled",
     "plain_layout",
     "tuner_colours",
     "values_beside",
@@ -32,6 +34,7 @@ Row = Mapping[str, Any]
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00")
 """Those of Okabe and Ito, which people with any colour vision can tell apart."""
 BASELINE_COLOUR = "#333333"
+_TEMPLATES = ("hovertemplate", "texttemplate")
 _UNTUNED_COLOUR = "#A9B1BC"
 HEAT = ((0, "#74B5E0"), (0.12, "#BFDDF1"), (0.4, "#F5F1E4"), (1, "#F0B778"))
 """From good to bad, on a map: blue and orange stay apart for any eyes, and dark letters are read on all of it."""
@@ -57,6 +60,15 @@ class Figure:
     """Where it shows one device only."""
     note: str = ""
     """What holds for this picture and not for its section."""
+
+
+def labelled(value: Any) -> Any:
+    """A picture whose names are text: Plotly takes some HTML for markup. Templates are ours and stay as they are."""
+    if isinstance(value, str):
+        return as_label(value)
+    if isinstance(value, Mapping):
+        return {key: part if key in _TEMPLATES else labelled(part) for key, part in value.items()}
+    return [labelled(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def configuration_label(row: Row, rows: Sequence[Row]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,7 +14,9 @@ from sweep.analysis.formatting import as_percent, plural, significant
 from sweep.analysis.overlay.csv_tables import reasons_in_words
 from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
-from sweep.report.figures.figure import COLOURS, HEAT, Figure, plain_layout
+from sweep.plain_text import visible
+from sweep.report.content_policy import content_policy
+from sweep.report.figures.figure import COLOURS, HEAT, Figure, labelled, plain_layout
 
 __all__ = ["layer_figures", "network_figures", "overlay_page", "overview"]
 
@@ -98,23 +101,35 @@ def overlay_page(figures: Sequence[Figure], title: str) -> str:
     """The pictures as one page that opens from a file and fetches nothing."""
     from plotly.io import to_html
 
-    parts = [
-        f"<h2>{html.escape(figure.title)}</h2>\n<p>{html.escape(figure.about)}</p>\n"
-        + to_html(
-            {"data": list(figure.data), "layout": {**figure.layout, "height": figure.height}},
+    pictures = [
+        to_html(
+            labelled({"data": list(figure.data), "layout": {**figure.layout, "height": figure.height}}),
             include_plotlyjs=index == 0,
             full_html=False,
             config={"displayModeBar": False, "responsive": True},
         )
         for index, figure in enumerate(figures)
     ]
-    return _PAGE.format(title=html.escape(title), body="\n".join(parts))
+    said = (f"<h2>{_text(figure.title)}</h2>\n<p>{_text(figure.about)}</p>\n" for figure in figures)
+    return _PAGE.format(
+        title=_text(title),
+        policy=html.escape(content_policy(script for picture in pictures for script in _SCRIPT.findall(picture))),
+        body="\n".join(words + picture for words, picture in zip(said, pictures, strict=True)),
+    )
+
+
+_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
+
+
+def _text(text: str) -> str:
+    return html.escape(visible(text))
 
 
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>{title}</title>
@@ -184,7 +199,7 @@ def _bars(name: str, keys: Sequence[str], times: Sequence[NetworkTimes], colour:
         "text": ["" if value is None else significant(value) for value in ms],
         "textposition": "inside",
         "insidetextanchor": "start",
-        "hovertemplate": "%{x}: %{y:.4g} ms<extra>" + name + "</extra>",
+        "hovertemplate": "%{x}: %{y:.4g} ms<extra>%{fullData.name}</extra>",
     }
 
 

@@ -128,6 +128,10 @@ class ProgressView:
         line.append(f"  {told}" if status == "done" else f": {told}", style="default")
         return line
 
+    def tell(self, line: str) -> None:
+        """A line of somebody else's, as text."""
+        self._say(Text(line))
+
     def _say(self, line: Text) -> None:
         self.console.print(line, soft_wrap=True)
 
