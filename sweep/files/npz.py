@@ -7,14 +7,31 @@ networks are, it refuses or drops. Its reader takes `x.npy` for `x` where there 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["load_arrays", "save_arrays"]
+__all__ = ["array_headers", "load_arrays", "save_arrays"]
+
+T = TypeVar("T")
+
+
+def array_headers(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and number type of each array of a file, without its content. Raises as `load_arrays`."""
+    import numpy as np
+
+    def header(stream: Any) -> tuple[tuple[int, ...], str]:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        if dtype.hasobject:
+            raise ValueError("objects")
+        return tuple(int(size) for size in shape), str(dtype)
+
+    return _each(path, header)
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -36,13 +53,17 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """
     import numpy as np
 
+    return _each(path, lambda stream: np.lib.format.read_array(stream, allow_pickle=False))
+
+
+def _each(path: Path, read: Callable[[Any], T]) -> dict[str, T]:
     try:
         with zipfile.ZipFile(path) as archive:
-            arrays = {}
+            found = {}
             for member in archive.namelist():
                 with archive.open(member) as stream:
-                    arrays[member.removesuffix(".npy")] = np.lib.format.read_array(stream, allow_pickle=False)
-            return arrays
+                    found[member.removesuffix(".npy")] = read(stream)
+            return found
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{path} is no .npz file, or a damaged one: {error}") from error
     except ValueError as error:

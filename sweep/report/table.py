@@ -75,7 +75,8 @@ def _model_table(model: str, rows: Sequence[Row], console: Console, each: int) -
     columns = main_columns(rows)
     one = next(filter(is_compiled_row, rows), rows[0])
     axes = [axis.name for axis in axes_under() if axis.name in FIRST or value_in(one, axis.name) != axis.default]
-    fixed = [f"{axis} {value_in(one, axis)}" for axis in ("target", *axes) if not varies(rows, axis)]
+    known = ((axis, value_in(one, axis)) for axis in ("target", *axes) if not varies(rows, axis))
+    fixed = [f"{axis} {value}" for axis, value in known if value is not None]
     title = Text(model, style="bold")
     title.append(f"   {', '.join(fixed)}" if fixed else "", style="dim")
     shown, left_out = fastest(ranked(rows), each)

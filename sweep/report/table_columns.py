@@ -179,7 +179,11 @@ def _of_axis(axis: Axis) -> TableColumn:
 
     is_number = axis.type != "text"
     return TableColumn(
-        axis.name, lambda row: str(value(row)), axis=axis.name, value=value if is_number else None, keep=axis.keep
+        axis.name,
+        lambda row: "-" if value(row) is None else str(value(row)),
+        axis=axis.name,
+        value=value if is_number else None,
+        keep=axis.keep,
     )
 
 

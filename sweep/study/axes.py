@@ -97,13 +97,14 @@ _ROWS = (
     ),
     Axis(
         "batch",
-        "samples in one call",
+        "samples in one call; null where the network stays as its file has it",
         default=1,
         type="int32",
         unit="samples",
         least=1,
         most=65_536,
-        about="Size of the leading dimension of the inputs.",
+        about="Size of the leading dimension of the inputs, or of that which `batch:` of a model names. Where none is "
+        "listed: 1 where these are open or 1, else what the network's file has.",
         label="batch{}",
         stage="import",
         in_other_runtimes=True,
@@ -212,7 +213,7 @@ def stage_options(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def unusual(values: Mapping[str, Any], axes: Iterable[Axis]) -> list[str]:
     """Labels of the values that are not the default."""
     found = ((axis, value_in(values, axis.name)) for axis in axes)
-    return [axis.label_of(value) for axis, value in found if value != axis.default]
+    return [axis.label_of(value) for axis, value in found if value != axis.default and value is not None]
 
 
 def _further_names() -> tuple[str, ...]:

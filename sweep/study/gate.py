@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.runtime_choice import read_runtimes
-from sweep.study.spec import Budget, Measure, Rule, Study, Target
+from sweep.study.spec import Budget, Measure, Model, Rule, Study, Target
 from sweep.study.study_form import MeasureForm, RuleForm, StudyForm, study_form
 from sweep.study.targets.written_target import read_target
 from sweep.study.tuners.tuner_entry import read_tuner
@@ -37,7 +38,7 @@ def load_study(path: Path) -> Study:
     path = Path(path)
     form = fill_in(study_form(), read_yaml(path, "study file"), path)
     models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
-    _check_batches(form, path)
+    models = _with_batches(models, form, path)
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
     tuners = tuple(read_tuner(entry, form.seed, path, f"tuners[{i}]") for i, entry in enumerate(form.tuners))
     _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each")
@@ -130,18 +131,35 @@ def _refuse_equal_targets(targets: tuple[Target, ...], file: Path) -> None:
                 )
 
 
-def _check_batches(form: StudyForm, file: Path) -> None:
-    """The batch axis sets the leading dimension, so a shape that says another one would be passed over in silence."""
-    batches = form.values_of(axis_of("batch"))
-    for index, model in enumerate(form.models):
-        for name, shape in () if isinstance(model, str) else model.inputs.items():
-            if shape[0] not in batches:
+def _with_batches(models: tuple[Model, ...], form: StudyForm, file: Path) -> tuple[Model, ...]:
+    """The models with the batches of their cells.
+
+    Raises StudyError where a study lists one that a model cannot take, or gives an input another size where it stands.
+    """
+    batches, is_listed = form.values_of(axis_of("batch")), "batch" in form.axes.model_fields_set
+    found = []
+    for index, model in enumerate(models):
+        if is_listed and model.batch.takes_axis:
+            _check_batches(model, index, batches, file)
+        own = model.batch.values(batches, is_listed=is_listed)
+        batch = replace(model.batch, batches=None if own == tuple(batches) else own)
+        found.append(replace(model, batch=batch))
+    return tuple(found)
+
+
+def _check_batches(model: Model, number: int, batches: Sequence[int], file: Path) -> None:
+    refused = [batch for batch in batches if batch != model.batch.only]
+    if model.batch.refusal and refused:
+        raise StudyError(model.batch.refusal, file=file, key="axes.batch", value=refused[0], allowed=model.batch.mend)
+    for name, shape in model.inputs.items():
+        for index, size in enumerate(shape):
+            if model.batch.sets(name, index) and size not in batches:
                 raise StudyError(
-                    f"has the leading dimension {shape[0]}, which is no value of axes.batch",
+                    f"has {size} where the batch stands, which is no value of axes.batch",
                     file=file,
-                    key=f"models[{index}].inputs.{name}",
-                    value=shape,
-                    allowed=f"{listed(batches)}, or axes: {{batch: [{shape[0]}]}}",
+                    key=f"models[{number}].inputs.{name}",
+                    value=list(shape),
+                    allowed=f"{listed(batches)}, or axes: {{batch: [{size}]}}",
                 )
 
 

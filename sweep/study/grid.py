@@ -80,7 +80,10 @@ class Grid:
         """One entry a runtime where it refuses all models for one reason, else one for each that it refuses."""
         for runtime in self._study.other_runtimes:
             reasons = {
-                model: {self._refusal(cell): cell for cell in _of_other_runtime(runtime, model, device, self._axes)}
+                model: {
+                    self._refusal(cell): cell
+                    for cell in _of_other_runtime(runtime, model, device, self._of_model(self._axes, model))
+                }
                 for model in self._axes["model"]
             }
             every = set().union(*reasons.values())
@@ -178,10 +181,12 @@ class Grid:
     def _size(self, axes: Mapping[str, tuple[Any, ...]], device: str, named: Container[str] = ()) -> int:
         """How many cells these axes have on a device, before any exclusion, without making them."""
         there = self._there(axes, device)
-        compiled = len(axes["model"]) * math.prod(len(there[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
-        others = math.prod(len(axes[axis]) for axis in ("model", *_loops_elsewhere())) * len(
-            self._other_runtimes(axes, named)
-        )
+        compiled = others = 0
+        for model in axes["model"]:
+            own = self._of_model(there, model, named)
+            compiled += math.prod(len(own[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
+            others += math.prod(len(own[axis]) for axis in _loops_elsewhere())
+        others *= len(self._other_runtimes(axes, named))
         if compiled + others > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
             return compiled + others
         return compiled + sum(1 for model in axes["model"] for _ in self._other_cells(axes, model, device, named))
@@ -189,6 +194,16 @@ class Grid:
     def _there(self, axes: Mapping[str, tuple[Any, ...]], device: str) -> Mapping[str, tuple[Any, ...]]:
         """The same, with the targets that fit the device."""
         return {**axes, "target": tuple(target for target in axes["target"] if target in self._fitting[device])}
+
+    def _of_model(
+        self, axes: Mapping[str, tuple[Any, ...]], model: str, named: Container[str] = ()
+    ) -> Mapping[str, tuple[Any, ...]]:
+        """The same, with the batches of a model. named: axes whose values a rule says, which hold for every model."""
+        batches = self._models[model].batch.batches
+        if batches is None:
+            return axes
+        kept = tuple(batch for batch in axes["batch"] if batch in batches)
+        return {**axes, "batch": kept if "batch" in named else batches}
 
     def _other_runtimes(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str]) -> list[str]:
         """Runtimes other than TVM with cells here: none where a rule names an axis on which they have no such value."""
@@ -201,6 +216,7 @@ class Grid:
         self, axes: Mapping[str, tuple[Any, ...]], model: str, device: str, named: Container[str]
     ) -> Iterator[Cell]:
         """Those of a model on a device that their runtimes take."""
+        axes = self._of_model(axes, model, named)
         for runtime in self._other_runtimes(axes, named):
             yield from (cell for cell in _of_other_runtime(runtime, model, device, axes) if self._refusal(cell) is None)
 
@@ -218,8 +234,9 @@ class Grid:
             earlier.append(rule)
 
     def _is_there(self, cell: Cell) -> bool:
+        axes = self._of_model(self._axes, cell.model)
         in_axes = all(
-            cell.value(axis.name) in self._axes[axis.name]
+            cell.value(axis.name) in axes[axis.name]
             for axis in all_axes()
             if cell.is_compiled or axis.in_other_runtimes
         )
@@ -230,7 +247,7 @@ class Grid:
             yield from self._other_cells(axes, model, device, named)
             if TVM in axes["runtime"]:
                 fixed = {"model": model, "device": device, "runtime": TVM}
-                yield from _cells(fixed, self._there(axes, device), loops())
+                yield from _cells(fixed, self._of_model(self._there(axes, device), model, named), loops())
 
 
 def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names: Sequence[str]) -> Iterator[Cell]:

@@ -4,18 +4,21 @@ judge.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sweep.errors import StudyError
+from sweep.study.importers.batch_dimension import batch_dimension
+from sweep.study.importers.given_inputs import GivenInput, given_inputs
 from sweep.study.importers.header_check import check_inputs, declared_inputs
 from sweep.study.importers.importer import ModelImporter, ModelInput, WrittenModel, path_of
 from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
+from sweep.study.model_form import InputForm, ModelForm
 from sweep.study.reading.named_code import tell
 from sweep.study.spec import Model
-from sweep.study.study_form import ModelForm
 from sweep.suggestions import hint, listed
 
 __all__ = ["find_model", "read_model"]
@@ -27,8 +30,12 @@ def read_model(written: str | ModelForm, file: Path, key: str) -> Model:
     Raises StudyError when there is none, and where it contradicts what the header of its file declares.
     """
     model, declared = find_model(written, file, key)
+    form = ModelForm(path=written) if isinstance(written, str) else written
+    at = WrittenModel(model.source, file, key)
+    batch = batch_dimension(form.batch, declared, model.inputs, replace(at, key=f"{key}.batch"), model.name)
+    model = replace(model, batch=batch)
     if declared is not None:
-        check_inputs(declared, model.inputs, WrittenModel(model.source, file, key))
+        check_inputs(declared, model.inputs, batch, at)
         own = {one.name: one.shape for one in declared}
         # What the file says anyway is no other network, so it is not part of the ids
         given = {name: shape for name, shape in model.inputs.items() if shape != own[name]}
@@ -48,13 +55,14 @@ def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, S
     name = form.name or re.sub(r"[^A-Za-z0-9._+=-]+", "-", stem_of(form.path, importer)).strip("-._+=")
     if not name:
         raise StudyError("has no letter to make a name of", file=file, key=key, value=form.path, allowed="a `name:`")
-    _check_shapes(form, file, key)
+    given, shapes = _inputs(form, declared, replace(model, key=f"{key}.inputs"))
     found = Model(
         name=name,
         source=form.path,
         path=files.path,
         sha256=files.sha256,
-        inputs={name: tuple(shape) for name, shape in sorted(form.inputs.items())},
+        inputs=shapes,
+        given={name: one for name, one in sorted(given.items()) if one.values},
         importer=form.importer or importer.name,
         options=files.options,
         formats=importer.formats,
@@ -77,16 +85,16 @@ def _importer(model: WrittenModel) -> ModelImporter:
     raise model.refused(f"is not a model file{near}", f"{listed(others)} or {last}" if others else last)
 
 
-def _check_shapes(form: ModelForm, file: Path, key: str) -> None:
-    for name, shape in form.inputs.items():
-        elements = 1
-        for size in shape:
-            elements *= size
-        if elements > 1 << 31:
-            raise StudyError(
-                "is a shape too large",
-                file=file,
-                key=f"{key}.inputs.{name}",
-                value=shape,
-                allowed="up to 2^31 elements",
-            )
+def _inputs(
+    form: ModelForm, declared: Sequence[ModelInput] | None, at: WrittenModel
+) -> tuple[Mapping[str, GivenInput], dict[str, tuple[int, ...]]]:
+    """What a person says of inputs beside their shapes, and their shapes. Raises StudyError."""
+    written = {name: entry for name, entry in form.inputs.items() if isinstance(entry, InputForm)}
+    given = given_inputs(written, declared, at)
+    shapes = {name: tuple(entry) for name, entry in form.inputs.items() if isinstance(entry, list)}
+    shapes |= {name: one.shape for name, one in given.items() if one.shape is not None}
+    for name, shape in shapes.items():
+        if math.prod(shape) > 1 << 31:
+            where = replace(at, key=f"{at.key}.{name}")
+            raise where.refused("is a shape too large", "up to 2^31 elements", list(shape))
+    return given, dict(sorted(shapes.items()))

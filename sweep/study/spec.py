@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 from sweep.study.axes import FIRST, axes_under, axis_names, axis_of, further_axes, listed_axes, unusual, value_in
 from sweep.study.identity import identifying
+from sweep.study.importers.batch_dimension import BatchDimension
+from sweep.study.importers.given_inputs import GivenInput
 
 __all__ = [
     "NATIVE",
@@ -69,6 +71,10 @@ class Model:
     """Further files that belong to it, each in the folder of `path` or below."""
     is_installed: bool = False
     """Whether a package brings its files, so that a run elsewhere has them too."""
+    given: Mapping[str, GivenInput] = field(default_factory=dict)
+    """What inputs hold when it is compared and measured, where a person says it."""
+    batch: BatchDimension = field(default_factory=BatchDimension)
+    """How it takes the batch axis."""
 
 
 class CodeDevice(Protocol):
@@ -214,7 +220,8 @@ class Cell:
     opt_level: int | None
     layout: str
     precision: str
-    batch: int
+    batch: int | None
+    """None where the network stays as its file has it."""
     device: str
     runtime: str
     """`tvm`, or another; a cell of another has no opt level, and its target and tuner are `-`."""
@@ -264,10 +271,8 @@ class Cell:
         """Its value on an axis. Raises StudyError where there is no such axis."""
         if axis in _FIRST:
             return getattr(self, axis)
-        for name, value in self.more:
-            if name == axis:
-                return value
-        return axis_of(axis).default
+        more = dict(self.more)
+        return more[axis] if axis in more else axis_of(axis).default
 
     @property
     def id(self) -> str:
@@ -290,7 +295,5 @@ class Cell:
     @property
     def unknown(self) -> tuple[tuple[str, str | int], ...]:
         """Values on axes that are not known here, of a plan that another installation has written."""
-        if not self.more:
-            return ()
-        known = axis_names()
+        known = axis_names() if self.more else ()
         return tuple((name, value) for name, value in self.more if name not in known)

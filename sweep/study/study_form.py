@@ -9,33 +9,11 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
+from sweep.study.model_form import ModelForm
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, refuse
 from sweep.study.tuners.tuner_forms import TunerEntry
 
 __all__ = ["BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm", "study_form"]
-
-Dimension = Annotated[int, Field(ge=1, le=1 << 31)]
-Shape = Annotated[list[Dimension], Field(min_length=1, max_length=8)]
-
-
-class ModelForm(Form):
-    """A network: where it is, and what to change about it."""
-
-    path: str = Field(
-        min_length=1,
-        description="An ONNX file, relative to the study file, or onnx-light:NAME for one that the onnx package ships.",
-        examples=["onnx-light:squeezenet", "models/net.onnx"],
-    )
-    name: Name | None = Field(None, description="Its value on the model axis, by default the file's name.")
-    inputs: dict[str, Shape] = Field(
-        {}, description="Shapes by input name, where the file leaves one open.", examples=[{"data": [1, 3, 224, 224]}]
-    )
-    importer: str | None = Field(
-        None,
-        min_length=1,
-        description="What reads it: a name, or module:attribute; by default what claims the path's suffix or prefix.",
-        examples=["onnx"],
-    )
 
 
 class TargetForm(Form):

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from sweep.planning.planner import make_plan
 from sweep.study.gate import load_cluster, load_study, local_cluster
+from sweep.study.grid import cells
 from tests.cli.conftest import Sweep
 from tests.cli.test_bad_input import assert_one_line
 
@@ -67,18 +68,18 @@ def test_open_dimensions_get_guesses_that_are_told(here: Path, sweep: Sweep) -> 
 
 @pytest.mark.parametrize(
     ("shape", "batch", "inputs"),
-    [([8, 3, 32, 32], 8, {}), (["n", 3, 32, 32], 1, {}), ([4, "t", 40], 4, {"in: put": (4, 128, 40)})],
+    [([8, 3, 32, 32], None, {}), (["n", 3, 32, 32], 1, {}), ([4, "t", 40], None, {"in: put": (4, 128, 40)})],
     ids=["a fixed batch", "an open batch alone", "a fixed batch and an open length"],
 )
-def test_the_leading_dimension_is_the_batch(
-    shape: list[Any], batch: int, inputs: dict[str, tuple[int, ...]], here: Path, sweep: Sweep
+def test_the_leading_dimension_is_the_batch_where_it_is_open(
+    shape: list[Any], batch: int | None, inputs: dict[str, tuple[int, ...]], here: Path, sweep: Sweep
 ) -> None:
     write_open(here / "with space: #1.onnx", **{"in: put": shape})
 
     assert sweep("init", "with space: #1.onnx", "--out", "new").code == 0
 
     study = load_study(here / "new" / "study.yaml")
-    assert study.choices["batch"] == (batch,)
+    assert {cell.batch for cell in cells(study, local_cluster())} == {batch}
     assert study.models[0].inputs == inputs
 
 

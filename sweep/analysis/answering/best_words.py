@@ -54,7 +54,7 @@ def configuration(row: Row) -> str:
 def work(row: Row) -> list[str]:
     """What is to be done in a cell beside running its model once, in words: `batch 8`; empty for the usual."""
     asked = ((axis, value_in(row, axis.name)) for axis in axes_under() if axis.compared_within)
-    return [f"{axis.name} {value}" for axis, value in asked if value != axis.default]
+    return [f"{axis.name} {value}" for axis, value in asked if value != axis.default and value is not None]
 
 
 def untuned_note(row: Row) -> str:

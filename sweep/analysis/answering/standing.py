@@ -66,7 +66,7 @@ class Best:
     """
 
     model: str
-    batch: int
+    batch: int | None
     device: str
     row: Row
     """Undisturbed, or faster than the fastest undisturbed one beyond doubt."""

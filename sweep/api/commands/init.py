@@ -16,7 +16,8 @@ from sweep.api.written_studies.init_texts import CLUSTER, STUDY
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
 from sweep.study.cluster.cluster import DEFAULT_FILE
-from sweep.study.importers.importer import ModelInput
+from sweep.study.importers.batch_dimension import batch_dimension
+from sweep.study.importers.importer import ModelInput, WrittenModel
 from sweep.study.importers.importer_registry import is_path
 from sweep.study.model_file import find_model
 from sweep.study.spec import Model
@@ -87,16 +88,18 @@ def _study_text(name: str, source: str, inputs: Sequence[ModelInput]) -> tuple[s
         for index, dimension in enumerate(declared.shape or ()):
             if isinstance(dimension, str) and index > 0:  # the axis `batch` sets the leading one
                 guesses.append(f"{declared.name}[{index}] ({_word(dimension)}) = {sizes[index]}")
-    batch = next((sizes[0] for sizes in shapes.values() if sizes), _LEADING)
+    takes_batch = batch_dimension(None, inputs, {}, WrittenModel(source, Path(), "MODEL"), name).takes_default
     entry = f"  - {_word(source)}"
     if guesses:
         entry = f"  - path: {_word(source)}\n    inputs:                            # open in the file: look at these"
         for input_name, sizes in shapes.items():
             if sizes:
-                entry += f"\n      {_word(input_name)}: {[batch, *sizes[1:]]}"
+                entry += f"\n      {_word(input_name)}: {sizes}"
     slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80].strip("-") or "first"
-    text = STUDY.format(slug=slug, model="\n".join([entry, *lines]), batch=batch)
-    return text, guesses
+    axis = (
+        {"batch": f", batch: [{_LEADING}]", "more": ", further batches"} if takes_batch else {"batch": "", "more": ""}
+    )
+    return STUDY.format(slug=slug, model="\n".join([entry, *lines]), **axis), guesses
 
 
 def _filled(declared: ModelInput) -> list[int]:

@@ -132,6 +132,9 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     for number, model in enumerate(study.models):
         if not model.is_installed:
             text = _pack_model(model, number, folder, text)
+        for one in model.given.values():
+            if one.file is not None:
+                text = _pack_file(one.file, one.source, Path(_MODELS, str(number)), folder, text)
     for name in dict.fromkeys(path.partition(":")[0].partition(".")[0] for path in _own_import_paths(study)):
         _pack_module(name, folder)
     packed = folder / study_file.name
@@ -155,20 +158,33 @@ def _own_import_paths(study: Study) -> Iterator[str]:
 
 def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
     """Copy a network and what belongs to it; the study's text, in which a path that leads elsewhere is a new one."""
-    written = Path(model.source)
-    if written.is_absolute() or ".." in written.parts or model.source.startswith("~"):
-        written = Path(_MODELS, str(number), model.path.name)
-        text = text.replace(model.source, str(written))
-    target = folder / written
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if model.path.is_dir():
-        shutil.copytree(model.path, target, dirs_exist_ok=True)
-    else:
-        shutil.copyfile(model.path, target)
+    text = _pack_file(model.path, model.source, Path(_MODELS, str(number)), folder, text)
+    target = folder / _packed_path(model.path, model.source, Path(_MODELS, str(number)))
     for companion in model.companions:
         copy = target.parent / companion.relative_to(model.path.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(companion, copy)
+    return text
+
+
+def _packed_path(path: Path, source: str, elsewhere: Path) -> Path:
+    """Where a file lies in the packed folder: as it is written, unless that leads out of it."""
+    written = Path(source)
+    leads_out = written.is_absolute() or ".." in written.parts or source.startswith("~")
+    return elsewhere / path.name if leads_out else written
+
+
+def _pack_file(path: Path, source: str, elsewhere: Path, folder: Path, text: str) -> str:
+    """Copy a file, or a folder, of a study; its text, in which a path that leads elsewhere is a new one."""
+    packed = _packed_path(path, source, elsewhere)
+    if packed != Path(source):
+        text = text.replace(source, str(packed))
+    target = folder / packed
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.copytree(path, target, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(path, target)
     return text
 
 
@@ -206,5 +222,5 @@ def _loaded(packed: Path) -> Study | None:
         return None
 
 
-def _content(model: Model) -> tuple[str, str, object]:
-    return model.name, model.sha256, model.inputs
+def _content(model: Model) -> tuple[object, ...]:
+    return model.name, model.sha256, model.inputs, {name: one.values for name, one in model.given.items()}

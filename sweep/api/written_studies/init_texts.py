@@ -17,7 +17,7 @@ tuners:
   - none
   - {{name: xgb, trials_per_task: 8}}    # more find more: 64 is a start where speed matters
 opt_levels: [0, 3]                     # 0 to 4
-axes: {{layout: [NCHW], precision: [float32], batch: [{batch}]}}   # also NHWC, float16, further batches
+axes: {{layout: [NCHW], precision: [float32]{batch}}}   # also NHWC, float16{more}
 exclude:
   - {{tuner: xgb, opt_level: 0}}         # tuned at the upper level alone
 measure: {{repeat: 10, min_repeat_ms: 50}}

@@ -30,9 +30,18 @@ def _drafted(study: Drafting, cell: Cell) -> Draft:
         "seed": study.study.seed,
         **({} if model.importer == UNNAMED else {"importer": model.importer}),
         **model.options,
+        **model.batch.options,
+        **({"values": {name: dict(one.values) for name, one in model.given.items()}} if model.given else {}),
     }
     importer = importer_named(model.importer)
-    hints = {"path": str(model.path), "name": model.name, "source": model.source, "loader": importer.loader}
+    hints: dict[str, Any] = {
+        "path": str(model.path),
+        "name": model.name,
+        "source": model.source,
+        "loader": importer.loader,
+    }
+    if files := {name: str(one.file) for name, one in model.given.items() if one.file is not None}:
+        hints["input_files"] = files
     packages, source = work_of(importer)
     return Draft(study.options("import", cell, own), {}, f"import {study.network(cell)}", hints, packages, source)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sweep.study.importers.batch_dimension import BatchDimension, shown_input
 from sweep.study.importers.importer import HeaderReader, ModelImporter, ModelInput, WrittenModel
 from sweep.suggestions import hint, listed
 
@@ -24,7 +25,9 @@ def declared_inputs(importer: ModelImporter, path: Path, written: WrittenModel) 
         raise written.refused(f"cannot be read: {error.strerror}") from None
 
 
-def check_inputs(declared: Sequence[ModelInput], shapes: Mapping[str, Sequence[int]], written: WrittenModel) -> None:
+def check_inputs(
+    declared: Sequence[ModelInput], shapes: Mapping[str, Sequence[int]], batch: BatchDimension, written: WrittenModel
+) -> None:
     """Raises StudyError where a shape is given to no input, or one of another rank, or where a dimension has no size.
 
     written: whose key is that of the model, without the `.path`.
@@ -41,15 +44,17 @@ def check_inputs(declared: Sequence[ModelInput], shapes: Mapping[str, Sequence[i
             raise at.refused(problem, _shown(known[name]), list(shape))
     for one in declared:
         if one.name not in shapes:
-            _check_closed(one, shapes, written)
+            _check_closed(one, shapes, batch, written)
 
 
-def _check_closed(one: ModelInput, shapes: Mapping[str, Sequence[int]], written: WrittenModel) -> None:
+def _check_closed(
+    one: ModelInput, shapes: Mapping[str, Sequence[int]], batch: BatchDimension, written: WrittenModel
+) -> None:
     at = replace(written, key=f"{written.key}.inputs") if shapes else written
     if one.shape is None:
         raise at.refused(f"does not tell the shape of its input {one.name!r}", f"inputs: {{{one.name}: [...]}}")
     for index, size in enumerate(one.shape):
-        if isinstance(size, str) and index > 0:  # the axis `batch` sets the leading one
+        if isinstance(size, str) and index > 0 and not batch.sets(one.name, index):  # open leading ones are 1 at least
             problem = f"leaves dimension {index} of its input {one.name!r} open"
             text = ", ".join(
                 ["1" if not at and isinstance(size, str) else str(size) for at, size in enumerate(one.shape)]
@@ -58,5 +63,4 @@ def _check_closed(one: ModelInput, shapes: Mapping[str, Sequence[int]], written:
 
 
 def _shown(one: ModelInput) -> str:
-    sizes = "any shape" if one.shape is None else f"[{', '.join(map(str, one.shape))}]"
-    return f"{one.name}: {sizes}"
+    return shown_input(one.name, one.shape)

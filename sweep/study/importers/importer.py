@@ -69,6 +69,8 @@ class ModelInput:
     name: str
     shape: tuple[int | str, ...] | None
     """A text where the file leaves a dimension open: the name that stands for it, or `?`. None: it tells no rank."""
+    dtype: str | None = None
+    """Its number type by numpy's name; None where that is not known."""
 
 
 @runtime_checkable

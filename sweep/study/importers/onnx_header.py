@@ -17,7 +17,16 @@ _NAME_OF_TENSOR = 8
 _NAME, _TYPE = 1, 2
 _TENSOR_TYPE, _SHAPE, _DIM = 1, 2, 1
 _DIM_VALUE, _DIM_PARAM = 1, 2
+_ELEM_TYPE = 1
 """Field numbers of `onnx.proto`."""
+_DTYPES = {
+    number: name
+    for number, name in enumerate(
+        "- float32 uint8 int8 uint16 int16 int32 int64 - bool float16 float64 uint32 uint64 - - bfloat16".split()
+    )
+    if name != "-"
+}
+"""Of `TensorProto.DataType`."""
 _LARGEST = (1 << 63) - 1
 """Of a dimension: a varint above it is a negative number."""
 
@@ -39,13 +48,22 @@ def onnx_inputs(path: Path) -> list[ModelInput]:
                 if part[:2] == (_INITIALIZER, BYTES):
                     weights.add(_text(data, part, _NAME_OF_TENSOR))
                 elif part[:2] == (_INPUT, BYTES):
-                    inputs.append(ModelInput(_text(data, part, _NAME), _shape(data, part)))
+                    inputs.append(ModelInput(_text(data, part, _NAME), _shape(data, part), _dtype(data, part)))
                 nodes += part[:2] == (_NODE, BYTES)
             if not nodes or not any(_parts(data, model, _OPSET_OF_MODEL)):  # what stands behind all else in the file
                 raise NoMessage
         except (NoMessage, IndexError):
             raise ValueError(f"{path} is no ONNX model, or a damaged one") from None
     return [declared for declared in inputs if declared.name not in weights]
+
+
+def _dtype(data: mmap.mmap, declared: Field) -> str | None:
+    for type_ in _parts(data, declared, _TYPE):
+        for tensor in _parts(data, type_, _TENSOR_TYPE):
+            for part in fields(data, tensor.start, tensor.end):
+                if part[:2] == (_ELEM_TYPE, VARINT):
+                    return _DTYPES.get(varint(data, part.start, part.end)[0])
+    return None
 
 
 def _shape(data: mmap.mmap, declared: Field) -> tuple[int | str, ...] | None:

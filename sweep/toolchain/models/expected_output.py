@@ -10,28 +10,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.models.loader import TensorType
 
 __all__ = ["make_inputs", "run_onnxruntime", "run_reference_evaluator"]
 
 _Array = npt.NDArray[Any]
 
-_INTEGERS_BELOW = 8
-"""Integer inputs are indices more often than not: small ones stay inside most tables."""
-
 
 def make_inputs(inputs: Iterable[TensorType], seed: int) -> dict[str, _Array]:
-    """Standard normal for floats, 0 to 7 for integers, in the order of the inputs, from the seed alone."""
+    """What each input may hold, in the order of the inputs, from the seed alone. Raises ImportFailed."""
     generator = np.random.default_rng(seed)
     feeds: dict[str, _Array] = {}
     for tensor in inputs:
         dtype, shape = np.dtype(tensor.dtype), tuple(size for size in tensor.shape if size is not None)
-        if np.issubdtype(dtype, np.floating):
-            feeds[tensor.name] = generator.standard_normal(shape).astype(dtype)
-        elif dtype == np.bool_:
-            feeds[tensor.name] = generator.integers(0, 2, shape).astype(dtype)
-        else:
-            feeds[tensor.name] = generator.integers(0, _INTEGERS_BELOW, shape).astype(dtype)
+        feeds[tensor.name] = (tensor.values or Values()).draw(tensor.name, dtype, shape, generator)
     return feeds
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.weights_file import WeightsFile
 
-__all__ = ["ImportedModel", "ModelLoader", "Shapes", "TensorType"]
+__all__ = ["ImportedModel", "ModelLoader", "Shapes", "TensorType", "with_values"]
 
 Array = npt.NDArray[Any]
 
@@ -28,9 +30,13 @@ class Shapes:
     inputs: Mapping[str, Sequence[int]]
     """Shapes by input name, which replace the model's own."""
     batch: int | None
-    """The leading dimension of every input; None leaves them."""
+    """The leading dimension of every input; None leaves them, and makes one that is open 1."""
     seed: int
     """For the values of the inputs that outputs are compared on, and for weights where a model has none."""
+    batch_dims: Mapping[str, Sequence[int]] | None = None
+    """Which dimensions the batch is instead, by input; None: the leading one of every input."""
+    values: Mapping[str, Values] = field(default_factory=dict)
+    """What a person says of inputs' values, by input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,17 @@ class TensorType:
     """By numpy's name."""
     is_quantised: bool = False
     """Of an output: whether its integers stand for numbers between two steps, so that one step is no error."""
+    values: Values | None = None
+    """Of an input: what it may hold; None: whatever its type may."""
+
+
+def with_values(inputs: Sequence[TensorType], values: Mapping[str, Values]) -> list[TensorType]:
+    """The inputs, with a person's values where there are some. Raises ImportFailed where there is no such input."""
+    names = [tensor.name for tensor in inputs]
+    for name in values:
+        if name not in names:
+            raise ImportFailed(f"inputs: no input is called {name!r}; the network's inputs: {', '.join(names)}")
+    return [replace(tensor, values=values.get(tensor.name, tensor.values)) for tensor in inputs]
 
 
 class ImportedModel(ABC):

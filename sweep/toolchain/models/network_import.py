@@ -14,7 +14,8 @@ from sweep.files.sweep_dir import OUTPUTS_FILE
 from sweep.registry import attribute_at
 from sweep.study.importers.importer_registry import UNNAMED, importer_named
 from sweep.toolchain.models.expected_output import make_inputs
-from sweep.toolchain.models.loader import Shapes
+from sweep.toolchain.models.input_values import read_values
+from sweep.toolchain.models.loader import Shapes, with_values
 from sweep.toolchain.module_files import write_module
 from sweep.toolchain.weights_file import WeightsFile
 
@@ -35,10 +36,16 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
     """
     start = time.perf_counter()
     batch, seed = options.get("batch"), int(options.get("seed") or 0)
-    shapes = Shapes(options.get("inputs") or {}, None if batch is None else int(batch), seed)
+    shapes = Shapes(
+        options.get("inputs") or {},
+        None if batch is None else int(batch),
+        seed,
+        options.get("batch_dims"),
+        read_values(options.get("values") or {}, hints.get("input_files") or {}),
+    )
     loader = _loader(str(hints.get("loader") or importer_named(UNNAMED).loader))
     model = loader.specialise(loader.load(Path(hints["path"]), options), shapes)
-    feeds = make_inputs(model.inputs, seed)
+    feeds = make_inputs(with_values(model.inputs, shapes.values), seed)
     save_arrays(folder / "inputs.npz", feeds)
     weights = WeightsFile()
     formats = model.write(folder, weights)

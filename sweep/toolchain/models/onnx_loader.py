@@ -18,9 +18,9 @@ from sweep.study.importers.onnx_steps import steps_of
 from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_sizes, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs
-from sweep.toolchain.models.loader import ImportedModel, Shapes
+from sweep.toolchain.models.loader import ImportedModel, Shapes, with_values
 from sweep.toolchain.models.onnx_checks import check_module, check_operators, check_shapes, check_types, read_onnx
-from sweep.toolchain.models.onnx_types import output_types, type_of
+from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
 
@@ -62,7 +62,7 @@ class OnnxLoader:
         """The network for these shapes, simplified for inference. Raises ImportFailed."""
         proto = loaded.proto
         own_sizes = [onnx_shapes.shape_of(value) for value in onnx_shapes.real_inputs(proto)]
-        onnx_shapes.fix_shapes(proto, shapes.inputs, shapes.batch)
+        onnx_shapes.fix_shapes(proto, shapes.inputs, shapes.batch, shapes.batch_dims)
         check_types(proto)
         misfit = None
         if own_sizes != [onnx_shapes.shape_of(value) for value in onnx_shapes.real_inputs(proto)]:
@@ -73,7 +73,7 @@ class OnnxLoader:
         if not loaded.steps:
             with contextlib.suppress(ImportFailed):  # what is said of the rewritten network is nearer to the cause
                 return _plain(proto, misfit)
-        return _rewritten(proto, shapes.seed, misfit, loaded.steps)
+        return _rewritten(proto, shapes, misfit, loaded.steps)
 
 
 class OnnxModel(ImportedModel):
@@ -92,7 +92,7 @@ class OnnxModel(ImportedModel):
         would change. rewriting: for the result of the import.
         """
         self._proto, self._own_weights, self._module = proto if original is None else original, own_weights, module
-        self.inputs = [type_of(value) for value in proto.graph.input]
+        self.inputs = input_types(proto)
         self.outputs = output_types(proto)
         shown = proto if rewriting is None else self._proto
         self.operators = dict(Counter(node.op_type for node in shown.graph.node).most_common())
@@ -123,7 +123,7 @@ class OnnxModel(ImportedModel):
 def _with_random_weights(proto: Any, seed: int, misfit: str | None) -> OnnxModel:
     onnx_weights.seed_weights(proto, seed)
     model = _simplified(proto, misfit)
-    feeds = make_inputs([type_of(value) for value in model.graph.input], seed)
+    feeds = make_inputs(input_types(model), seed)
     scaled = onnx_weights.calibrate_outputs(model, feeds)
     return OnnxModel(model, _to_relax(model, misfit), own_weights=scaled)
 
@@ -138,15 +138,15 @@ def _plain(original: Any, misfit: str | None) -> OnnxModel:
     return OnnxModel(model, _to_relax(model, misfit), original=original)
 
 
-def _rewritten(original: Any, seed: int, misfit: str | None, steps: Sequence[str]) -> OnnxModel:
+def _rewritten(original: Any, shapes: Shapes, misfit: str | None, steps: Sequence[str]) -> OnnxModel:
     """A network whose operators are replaced until TVM's importer takes it, compared with the file's."""
     model = rewritten(original)
     check_operators(model)
     model = _inferred(model, misfit)
     check_shapes(model)
     module = _to_relax(model, misfit)
-    inputs = [type_of(value) for value in model.graph.input]
-    comparison = compared(original, model, inputs, seed)
+    inputs = with_values(input_types(model), shapes.values)
+    comparison = compared(original, model, inputs, shapes.seed)
     return OnnxModel(model, module, original=original, rewriting={"steps": list(steps), **asdict(comparison)})
 
 

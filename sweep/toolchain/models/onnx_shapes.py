@@ -13,10 +13,16 @@ from sweep.errors import ImportFailed, in_one_line
 __all__ = ["fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
 
 
-def fix_shapes(model: Any, inputs: Mapping[str, Sequence[int]], batch: int | None) -> None:
+def fix_shapes(
+    model: Any,
+    inputs: Mapping[str, Sequence[int]],
+    batch: int | None,
+    batch_dims: Mapping[str, Sequence[int]] | None = None,
+) -> None:
     """Give every input of the network its fixed shape, in place.
 
-    inputs: shapes by input name, over the network's own. batch: the first dimension of every input; None leaves them.
+    inputs: shapes by input name, over the network's own. batch: the first dimension of every input, or those that
+    batch_dims names; None leaves them, but for a first one that is open, which becomes 1.
     Raises ImportFailed for an unknown name, a wrong rank, a dimension that still has no value, a batch the network
     cannot take.
     """
@@ -27,14 +33,12 @@ def fix_shapes(model: Any, inputs: Mapping[str, Sequence[int]], batch: int | Non
                 f"no input is called {name!r}; the network's inputs: {', '.join(map(_shown, known.values()))}"
             )
         _set_shape(known[name], shape)
-    old_batches = {_sizes(value)[0] for value in known.values() if _sizes(value)}
     if batch is not None:
+        _set_batch(model, batch, known, dict.fromkeys(known, (0,)) if batch_dims is None else batch_dims)
+    else:
         for value in known.values():
-            if not _sizes(value):
-                raise ImportFailed(f"batch {batch}: input {_shown(value)} has no dimension to put it in")
-            value.type.tensor_type.shape.dim[0].dim_value = batch
-        if old_batches - {batch, None, 0}:
-            _rewrite_reshapes(model, {size for size in old_batches if isinstance(size, int) and size > 0}, batch)
+            if (_sizes(value) or [1])[0] in (None, 0):
+                value.type.tensor_type.shape.dim[0].dim_value = 1
     for value in known.values():
         for index, size in enumerate(_sizes(value)):
             if size is None or size <= 0:
@@ -46,6 +50,21 @@ def fix_shapes(model: Any, inputs: Mapping[str, Sequence[int]], batch: int | Non
     for output in model.graph.output:
         output.type.tensor_type.ClearField("shape")
     del model.graph.value_info[:]
+
+
+def _set_batch(model: Any, batch: int, known: Mapping[str, Any], dims: Mapping[str, Sequence[int]]) -> None:
+    old_batches: set[int | None] = set()
+    for name, indices in dims.items():
+        if name not in known:
+            raise ImportFailed(f"batch {batch}: no input is called {name!r}; there are {', '.join(known)}")
+        value = known[name]
+        for index in indices:
+            if index >= len(_sizes(value)):
+                raise ImportFailed(f"batch {batch}: input {_shown(value)} has no dimension to put it in")
+            old_batches.add(_sizes(value)[index])
+            value.type.tensor_type.shape.dim[index].dim_value = batch
+    if old_batches - {batch, None, 0} and all(tuple(at) == (0,) for at in dims.values()):
+        _rewrite_reshapes(model, {size for size in old_batches if isinstance(size, int) and size > 0}, batch)
 
 
 def misfit(batch: int | None, has_inputs: bool) -> str | None:

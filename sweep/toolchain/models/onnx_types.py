@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sweep.toolchain.models.loader import TensorType
+from sweep.toolchain.models.onnx_input_kinds import input_kinds
 from sweep.toolchain.models.onnx_shapes import shape_of
 
-__all__ = ["output_types", "type_of"]
+__all__ = ["input_types", "output_types", "type_of"]
 
 _KEEPS_VALUES = frozenset(
     "Concat Expand Flatten Gather Identity MaxPool Pad Reshape Slice Split Squeeze Tile Transpose Unsqueeze".split()
@@ -20,6 +22,12 @@ def type_of(value: Any, *, is_quantised: bool = False) -> TensorType:
 
     dtype = str(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
     return TensorType(value.name, shape_of(value), dtype, is_quantised)
+
+
+def input_types(model: Any) -> list[TensorType]:
+    """Of the inputs, with what they may hold as far as the network tells. `model`: its shapes are inferred."""
+    held = input_kinds(model)
+    return [replace(type_of(value), values=held.get(value.name)) for value in model.graph.input]
 
 
 def output_types(model: Any) -> list[TensorType]:

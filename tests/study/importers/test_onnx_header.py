@@ -21,7 +21,11 @@ def by_onnx(path: Path) -> list[ModelInput]:
     graph = onnx.load(str(path), load_external_data=False).graph
     weights = {tensor.name for tensor in graph.initializer}
     return [
-        ModelInput(value.name, tuple(dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim))
+        ModelInput(
+            value.name,
+            tuple(dim.dim_value or dim.dim_param or "?" for dim in value.type.tensor_type.shape.dim),
+            "float32",
+        )
         for value in graph.input
         if value.name not in weights
     ]
@@ -35,7 +39,10 @@ def test_the_networks_of_the_onnx_package(path: Path) -> None:
 
 def test_open_dimensions_scalars_and_what_is_no_tensor(tmp_path: Path) -> None:
     shapes = {"image": ["batch", 3, "height", None], "ids": [1, 0], "negative": [-1, 2], "scalar": [], "any": None}
-    declared = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    kinds = {"ids": TensorProto.INT64}
+    declared = [
+        helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), shape) for name, shape in shapes.items()
+    ]
     listed = helper.make_tensor_sequence_value_info("listed", TensorProto.FLOAT, None)
     weight = numpy_helper.from_array(numpy_helper.to_array(TensorProto(data_type=1, dims=[0])), "weight")
     old = helper.make_tensor_value_info("weight", TensorProto.FLOAT, [0])
@@ -47,11 +54,11 @@ def test_open_dimensions_scalars_and_what_is_no_tensor(tmp_path: Path) -> None:
     path.write_bytes(helper.make_model(graph).SerializeToString())
 
     assert onnx_inputs(path) == [
-        ModelInput("image", ("batch", 3, "height", "?")),
-        ModelInput("ids", (1, "?")),
-        ModelInput("negative", ("?", 2)),
-        ModelInput("scalar", ()),
-        ModelInput("any", None),
+        ModelInput("image", ("batch", 3, "height", "?"), "float32"),
+        ModelInput("ids", (1, "?"), "int64"),
+        ModelInput("negative", ("?", 2), "float32"),
+        ModelInput("scalar", (), "float32"),
+        ModelInput("any", None, "float32"),
         ModelInput("listed", None),
     ]
 
@@ -87,4 +94,4 @@ def test_a_file_that_is_cut_anywhere(share: float, tmp_path: Path) -> None:
 
 def test_the_importer_offers_it(tmp_path: Path) -> None:
     assert isinstance(importer_named("onnx"), HeaderReader)
-    assert ONNX.inputs_of(write_tiny(tmp_path / "tiny.onnx")) == [ModelInput("x", (1, 3, 8, 8))]
+    assert ONNX.inputs_of(write_tiny(tmp_path / "tiny.onnx")) == [ModelInput("x", (1, 3, 8, 8), "float32")]
