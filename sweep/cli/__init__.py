@@ -32,9 +32,8 @@ from sweep.cli import (
     submit,
     sweep_commands,
 )
-from sweep.cli.argument_secrets import hide_secrets_of_arguments
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
-from sweep.cli.speaking import say, show_log_lines_plainly
+from sweep.cli.speaking import hide_secrets_of_arguments, say, show_log_lines_plainly
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 from sweep.files.sweep_dir import is_text
 from sweep.installation import __version__
