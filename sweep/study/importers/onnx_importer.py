@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweep.files.confined import OutsideFolder, below
 from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
 from sweep.study.importers.onnx_external_data import external_locations
 from sweep.study.importers.onnx_header import onnx_inputs
@@ -74,13 +75,18 @@ def _companions(path: Path, written: WrittenModel) -> Iterable[Path]:
 
 
 def _check_weights(path: Path, location: str, size: int, written: WrittenModel) -> None:
-    if "\0" in location or not (path.parent / location).resolve().is_relative_to(path.parent.resolve()):
-        raise written.refused("has weights outside its own folder", "weights beside the model or below", location)
-    weights = path.parent / location
+    try:
+        weights = below(path.parent, location)
+    except OutsideFolder:
+        allowed = "weights beside the model or below"
+        raise written.refused("has weights outside its own folder", allowed, location) from None
     if not weights.is_file():
         allowed = f"the file that was exported with it ({weights})"
         raise written.refused("has weights in a file that is not there", allowed, location)
-    if (there := weights.stat().st_size) < size:
+    about = weights.stat()
+    if about.st_nlink > 1:  # which the onnx package does not read
+        raise written.refused("has weights in a file with a second name (a hard link)", "a copy of it", location)
+    if (there := about.st_size) < size:
         problem = f"has weights in a file that ends too soon, after byte {there:,}"
         raise written.refused(problem, f"the whole file ({size:,} bytes or more)", location)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,15 @@ def test_weights_outside_the_folder_are_refused_in_a_line(
     ) as it:
         read("in/net.onnx")
     assert "\n" not in str(it.value)
+
+
+def test_a_file_with_a_second_name_is_refused_too(tmp_path: Path, read: Callable[[str], Model]) -> None:
+    """It may be anybody's file, and the onnx package refuses it when the import runs."""
+    write(tmp_path / "in" / "net.onnx", [external("a", "w.bin")])
+    (tmp_path / "secret.bin").write_bytes(b"x" * 64)
+    os.link(tmp_path / "secret.bin", tmp_path / "in" / "w.bin")
+    with pytest.raises(StudyError, match=r"a second name \(a hard link\) \(got .w\.bin.\); allowed: a copy"):
+        read("in/net.onnx")
 
 
 def test_a_link_that_leads_outside_is_refused_too(tmp_path: Path, read: Callable[[str], Model]) -> None:
