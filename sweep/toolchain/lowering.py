@@ -32,7 +32,7 @@ _SUSPECTS = (f"{_PASSES}.layout:ChannelsLast",)
 """What makes forms of operators that TVM has no program for: where lowering fails, it is tried without."""
 
 _LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": (f"{_PASSES}.layout:AllChannelsLast",)}
-_PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": (f"{_GUARDED}.precision:MixedPrecision",)}
+_PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": (f"{_GUARDED}.precision:ToMixedPrecision",)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def test_a_candidate_costs_less_than_100_ms(session: DeviceSession, matmul: Cand
     [
         (CRASH, MeasureFailed, "died of SIG"),
         ("*(volatile int *)0 = 0;", MeasureFailed, "died of SIGSEGV"),
+        ("extern int raise(int); raise(8);", MeasureFailed, "died of SIGFPE: an integer was divided by zero"),
         ("extern int raise(int); raise(9);", WorkerKilled, "its worker was killed with SIGKILL"),
         ("extern void _exit(int); _exit(3);", MeasureFailed, "ended its process with status 3"),
         (RAISE, MeasureFailed, "one at 127.0.0.1:"),

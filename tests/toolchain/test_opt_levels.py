@@ -17,9 +17,6 @@ from tests.toolchain.conftest import TARGET, Run, build, lower
 
 pytestmark = pytest.mark.tvm
 
-TVM_IS_WRONG = ("tiled_four_ways",)
-"""docs/tvm-defects.md has each."""
-
 
 def check(pool: CompilePool, name: str, levels: tuple[int, ...], folder: Path, precision: str = "float32") -> None:
     path = folder / f"{name}.onnx"
@@ -53,7 +50,7 @@ def test_what_a_pass_refused_is_right_with_all_passes(
     check(forge, name, levels, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["relu6", "tiled"])
+@pytest.mark.parametrize("name", ["relu6", "hard_sigmoid", "tiled"])
 def test_what_is_imported_as_a_program_stays_in_its_type_at_float16(
     forge: CompilePool, tmp_path: Path, name: str
 ) -> None:
@@ -61,9 +58,13 @@ def test_what_is_imported_as_a_program_stays_in_its_type_at_float16(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name not in TVM_IS_WRONG])
+@pytest.mark.parametrize("name", list(NETWORKS))
 def test_every_network_is_right_at_every_level(forge: CompilePool, tmp_path: Path, name: str) -> None:
     check(forge, name, (0, 1, 2, 3, 4), tmp_path)
+
+
+def test_tiles_of_several_axes_are_right(forge: CompilePool, tmp_path: Path) -> None:
+    check(forge, "tiled_four_ways", (0, 3), tmp_path)
 
 
 @pytest.mark.slow

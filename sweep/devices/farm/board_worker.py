@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 HANG_UP_GRACE_S = 1.0
 """A worker ends by itself when its client says goodbye; one still busy after this long is computing for nobody."""
 POLLRDHUP = 0x2000
+_CAUSES = {signal.SIGFPE: ": an integer was divided by zero"}
+"""What a signal can only mean."""
 
 
 def serve_session(connection: socket.socket, timeout_s: float | None) -> None:
@@ -63,7 +65,8 @@ def _watch(worker: BaseProcess, connection: socket.socket, timeout_s: float | No
             if (outside := killed_by(code)) is not None:
                 return f"{WORKER_CRASHED}: {WORKER_KILLED} with {outside}: from outside, or for want of memory"
             if code < 0:
-                return f"{WORKER_CRASHED}: the code died of {signal.Signals(-code).name}"
+                number = signal.Signals(-code)
+                return f"{WORKER_CRASHED}: the code died of {number.name}{_CAUSES.get(number, '')}"
             return f"{WORKER_CRASHED}: the code ended its process with status {code}" if code else None
         if ready:
             poll.unregister(connection)
