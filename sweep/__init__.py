@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sweep.installation import __version__
 
 if TYPE_CHECKING:
+    from sweep.analysis.comparing.comparison import CellComparison
+    from sweep.analysis.statistics import Verdict
     from sweep.api.commands.best import BestCell, best
     from sweep.api.commands.compare import compare, compare_more
     from sweep.api.commands.exec import execute
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         open_table,
         outcome_of,
         plan,
+        save_study,
         standing,
     )
     from sweep.api.commands.report import print_report, runtime_ratios, write_report
@@ -45,21 +48,31 @@ if TYPE_CHECKING:
     from sweep.api.session.artifact_paths import cell_files, sweeps_below
     from sweep.api.session.claim import default_sweep_dir
     from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
+    from sweep.doctor import diagnose
     from sweep.running.options import RunOptions
+    from sweep.study.cluster.cluster import Cluster
+    from sweep.study.gate import cluster_json_schema, study_json_schema
+    from sweep.study.spec import Study
 
 __all__ = [
     "BestCell",
+    "CellComparison",
+    "Cluster",
     "FirstFiles",
     "LogSource",
     "RunOptions",
     "SingleModelStudy",
+    "Study",
     "SweepRun",
+    "Verdict",
     "__version__",
     "best",
     "cell_files",
+    "cluster_json_schema",
     "compare",
     "compare_more",
     "default_sweep_dir",
+    "diagnose",
     "evaluate_predictor",
     "execute",
     "explain",
@@ -85,7 +98,9 @@ __all__ = [
     "print_report",
     "run",
     "runtime_ratios",
+    "save_study",
     "standing",
+    "study_json_schema",
     "submit",
     "sweeps_below",
     "ui_server",
@@ -98,3 +113,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module("sweep.api").public(name)
     raise AttributeError(f"module 'sweep' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -23,6 +23,13 @@
     mirror, ui      mirror, ui_server
     farm            farm_up, farm_status, farm_down
     predictor       fit_predictor_to_sweeps, fit_predictor_to_tables, evaluate_predictor, predict_network
+    schema          study_json_schema, cluster_json_schema
+    doctor          diagnose
+
+A study may be a mapping as well, and be saved:
+
+    study = sweep.load_study({"study": "mine", "models": ["net.onnx"], "opt_levels": [0, 3]})
+    sweep.save_study(study, "study.yaml")
 
 Errors are of the tree in `sweep.errors`. Each name is loaded on first use: some take numpy, pyarrow or Ray.
 
@@ -54,6 +61,7 @@ _HOMES = {
         "open_table",
         "outcome_of",
         "plan",
+        "save_study",
         "standing",
     ),
     "sweep.api.commands.report": ("print_report", "runtime_ratios", "write_report"),
@@ -69,7 +77,13 @@ _HOMES = {
     ),
     "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),
     "sweep.api.session.claim": ("default_sweep_dir",),
+    "sweep.analysis.comparing.comparison": ("CellComparison",),
+    "sweep.analysis.statistics": ("Verdict",),
     "sweep.running.options": ("RunOptions",),
+    "sweep.study.cluster.cluster": ("Cluster",),
+    "sweep.study.gate": ("cluster_json_schema", "study_json_schema"),
+    "sweep.study.spec": ("Study",),
+    "sweep.doctor": ("diagnose",),
 }
 """Module of each name."""
 

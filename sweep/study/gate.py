@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from sweep.study.targets.written_target import read_target
 from sweep.study.tuners.tuner_entry import read_tuner
 from sweep.suggestions import hint, listed
 
-__all__ = ["cluster_json_schema", "load_cluster", "load_study", "local_cluster", "study_json_schema"]
+__all__ = ["cluster_json_schema", "load_cluster", "load_study", "local_cluster", "study_json_schema", "study_of"]
+
+_NO_FILE = "<study>"
+"""Stands in errors where the name of a study file would."""
 
 
 @tells_lines
@@ -36,7 +39,19 @@ def load_study(path: Path) -> Study:
     when the grid meets a cluster, in `sweep.study.grid`.
     """
     path = Path(path)
-    form = fill_in(study_form(), read_yaml(path, "study file"), path)
+    return _study(read_yaml(path, "study file"), path)
+
+
+def study_of(document: Mapping[str, Any], folder: Path) -> Study:
+    """A study as a mapping, with the keys of a study file; `folder`: where relative paths in it start.
+
+    Raises StudyError as `load_study` does, without a line.
+    """
+    return _study(dict(document), folder / _NO_FILE)
+
+
+def _study(document: dict[str, Any], path: Path) -> Study:
+    form = fill_in(study_form(), document, path)
     models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
     models = _with_batches(models, form, path)
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))

@@ -17,8 +17,12 @@ import typer.main
 import sweep
 from sweep.cli import app
 from sweep.errors import StudyError
+from tests.api.made_sweep import MadeCell, make_sweep
 
 ROOT = Path(__file__).parents[2]
+
+
+_NEVER_REFUSES = ("default_sweep_dir", "diagnose", "cluster_json_schema", "study_json_schema")
 
 
 @pytest.mark.parametrize("name", sorted(set(sweep.__all__) - {"__version__"}))
@@ -29,7 +33,7 @@ def test_everything_is_there_typed_and_says_what_it_does(name: str) -> None:
         told = inspect.signature(found)
         assert told.return_annotation is not inspect.Signature.empty
         assert all(one.annotation is not inspect.Parameter.empty for one in told.parameters.values())
-        assert "Raises" in str(inspect.getdoc(found)) or name == "default_sweep_dir"
+        assert "Raises" in str(inspect.getdoc(found)) or name in _NEVER_REFUSES
 
 
 def test_what_type_checkers_see_is_what_there_is() -> None:
@@ -55,14 +59,23 @@ def test_a_function_is_not_hidden_by_the_room_of_its_name() -> None:
 
 
 def test_every_command_has_its_functions() -> None:
-    """Of the schema and the doctor, the room is the function."""
+    """The table of the room names them; the command's own module calls no other way in."""
     rows = inspect.getdoc(sweep.api).partition("function\n")[2].partition("\n\n")[0].splitlines()
     table = {name: row[20:] for row in rows for name in row[:20].strip().split(", ")}
     commands = {name for name, command in typer.main.get_command(app).commands.items() if not command.hidden}
-    assert set(table) == commands - {"schema", "doctor"}
+    assert set(table) == commands
     named = set(re.findall(r"[A-Za-z]\w*", re.sub(r"\(.*?\)", "", " ".join(table.values())))) - {"of", "a", "then"}
     assert named <= set(sweep.__all__)
     assert {"compare_more", "measure_overlay", "farm_down", "write_study"} <= named
+
+
+def test_dir_and_completion_show_it() -> None:
+    assert set(sweep.__all__) <= set(dir(sweep))
+
+
+def test_the_verdict_of_a_comparison(tmp_path: Path) -> None:
+    folder = make_sweep(tmp_path / "made", [MadeCell("xgb", 1.0), MadeCell("none", 2.0)])
+    assert sweep.compare(folder, "xgb", "none").verdict is sweep.Verdict.FASTER
 
 
 def test_what_is_no_sweep_is_refused(tmp_path: Path) -> None:

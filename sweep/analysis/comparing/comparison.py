@@ -84,6 +84,11 @@ class CellComparison:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
 
     @property
+    def verdict(self) -> Verdict:
+        """FASTER, SLOWER, SAME or AMBIGUOUS: the first cell beside the second."""
+        return self.found.verdict
+
+    @property
     def ratio_bound(self) -> str | None:
         """What is known of the ratio: exact; at_most its upper end, at_least its lower one; None where nothing is."""
         bounds = (self.first.bound, self.second.bound)

@@ -16,7 +16,9 @@ from sweep.analysis.outcome import SweepOutcome
 from sweep.api.session.claim import check, default_sweep_dir
 from sweep.api.session.resumed import done_again, remembered
 from sweep.api.session.table_cache import readable_table, refresh
+from sweep.api.written_studies.study_document import as_document
 from sweep.errors import StudyError
+from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
@@ -45,17 +47,38 @@ __all__ = [
     "open_table",
     "outcome_of",
     "plan",
+    "save_study",
     "standing",
 ]
 
 
-def load_study(path: Path | str) -> Study:
-    """A study file, checked.
+def load_study(study: Path | str | Mapping[str, Any], folder: Path | str | None = None) -> Study:
+    """A study file, checked; or a mapping with the keys of one, whose relative paths start at `folder`, by default the
+    current one.
 
     Raises:
-        StudyError: one line with file, key, value and what is allowed.
+        StudyError: one line with file, line, key, value and what is allowed.
     """
-    return gate.load_study(Path(path))
+    if isinstance(study, Mapping):
+        return gate.study_of(study, Path.cwd() if folder is None else Path(folder).absolute())
+    return gate.load_study(Path(study))
+
+
+def save_study(study: Study, path: Path | str) -> Path:
+    """Write a study into a file, which `sweep run` takes: every option of it, and the paths of its models from there.
+
+    Raises:
+        StudyError: the file cannot be written.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, yaml.safe_dump(as_document(study, path.parent), sort_keys=False, allow_unicode=True))
+    except OSError as error:
+        raise StudyError(f"cannot be written: {error.strerror}", file=path) from error
+    return path
 
 
 def load_cluster(path: Path | str | None = None) -> Cluster:

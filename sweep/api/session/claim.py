@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sweep.api.written_studies.study_document import as_document
 from sweep.errors import LedgerUnwritable, StudyError
 from sweep.files.atomic import write_bytes, write_text
 from sweep.files.sweep_dir import SweepDir, is_text
@@ -101,7 +102,12 @@ def write_inputs(sweep_dir: Path, study: Study, plan: Plan, earlier: Earlier | N
     """
     files = SweepDir(sweep_dir)
     try:
-        if study.path.is_file() and study.path.resolve() != files.study.resolve():
+        if not study.path.is_file():  # it was made in Python
+            import yaml
+
+            text = yaml.safe_dump(as_document(study, sweep_dir), sort_keys=False, allow_unicode=True)
+            write_text(files.study, text)
+        elif study.path.resolve() != files.study.resolve():
             write_bytes(files.study, study.path.read_bytes())
         write_text(files.plan, json.dumps(saved(study, plan, earlier)), is_synced=True)
     except OSError as error:

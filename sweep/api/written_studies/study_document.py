@@ -1,0 +1,69 @@
+"""A study as the mapping that a study file holds: the way back from frozen data, for studies that are made in Python.
+
+What is said is complete where the study is: names, options and defaults stand in it, so that it means the same in a
+version with other defaults.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sweep.study.axes import listed_axes
+from sweep.study.importers.importer_registry import is_path
+from sweep.study.spec import Model, Rule, Study, Target, TunerSpec
+from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, SearchForm
+
+__all__ = ["as_document"]
+
+
+def as_document(study: Study, folder: Path) -> dict[str, Any]:
+    """What a study file in a folder says that is this study: reading it gives an equal one, but for its path."""
+    document: dict[str, Any] = {
+        "study": study.name,
+        "question": study.question,
+        "models": [_model(model, folder) for model in study.models],
+        "targets": [_target(target) for target in study.targets],
+        "tuners": [_tuner(tuner) for tuner in study.tuners],
+    }
+    for axis in listed_axes():
+        values = list(study.choices.get(axis.name, (axis.default,)))
+        place = document if axis.key else document.setdefault("axes", {})
+        place[axis.key or axis.name] = values
+    if study.devices is not None:
+        document["devices"] = list(study.devices)
+    document |= {key: list(map(_rule, rules)) for key, rules in _rules(study).items() if rules}
+    document["runtimes"] = list(study.runtimes)
+    if study.baseline is not None:
+        document["baseline"] = study.baseline
+    return document | {"measure": asdict(study.measure), "budget": asdict(study.budget), "seed": study.seed}
+
+
+def _model(model: Model, folder: Path) -> dict[str, Any]:
+    path = os.path.relpath(model.path, folder.resolve()) if is_path(model.source) else model.source
+    written: dict[str, Any] = {"path": path, "name": model.name, "importer": model.importer}
+    if model.inputs:
+        written["inputs"] = {name: list(shape) for name, shape in model.inputs.items()}
+    return written
+
+
+def _target(target: Target) -> dict[str, Any]:
+    return {"name": target.name, **target.attrs}
+
+
+def _tuner(tuner: TunerSpec) -> dict[str, Any]:
+    if tuner.name in CATALOGUE:
+        return {"name": tuner.name, "label": tuner.label, **tuner.options}
+    common = {name: value for name, value in tuner.options.items() if name in SearchForm.model_fields}
+    own = {name: value for name, value in tuner.options.items() if name not in common and name != SOURCE}
+    return {"name": tuner.name, "label": tuner.label, **common, "options": own}
+
+
+def _rules(study: Study) -> dict[str, tuple[Rule, ...]]:
+    return {"exclude": study.exclude, "include": study.include}
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {axis: list(values) for axis, values in rule.items()}
