@@ -96,8 +96,9 @@ def fit_rows(settings: Settings, rows: DesignMatrix, observed: Observations) -> 
         StudyError: fewer than 8 rows.
     """
     if len(observed) < LEAST_ROWS:
+        counted = "1 row" if len(observed) == 1 else f"{len(observed):,} rows"
         raise StudyError(
-            f"measurements: {len(observed)} rows of {settings.variable} can be used; at least {LEAST_ROWS} are needed"
+            f"measurements: {counted} of {settings.variable} can be used; at least {LEAST_ROWS} are needed"
         )
     return Predictor(
         settings, rows, observed, _fit(settings, rows, observed.value), _calibrate(settings, rows, observed)

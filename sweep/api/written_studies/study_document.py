@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sweep.study.axes import listed_axes
-from sweep.study.importers.importer_registry import is_path
+from sweep.study.importers.batch_dimension import AS_IS
+from sweep.study.importers.importer import HeaderReader
+from sweep.study.importers.importer_registry import importer_named, is_path
 from sweep.study.spec import Model, Rule, Study, Target, TunerSpec
 from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, SearchForm
 
@@ -29,6 +31,8 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
         "tuners": [_tuner(tuner) for tuner in study.tuners],
     }
     for axis in listed_axes():
+        if axis.name == "batch" and not _lists_batches(study):
+            continue
         values = list(study.choices.get(axis.name, (axis.default,)))
         place = document if axis.key else document.setdefault("axes", {})
         place[axis.key or axis.name] = values
@@ -44,9 +48,39 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
 def _model(model: Model, folder: Path) -> dict[str, Any]:
     path = os.path.relpath(model.path, folder.resolve()) if is_path(model.source) else model.source
     written: dict[str, Any] = {"path": path, "name": model.name, "importer": model.importer}
-    if model.inputs:
-        written["inputs"] = {name: list(shape) for name, shape in model.inputs.items()}
-    return written
+    inputs = {name: _input(model, name, folder) for name in sorted({*model.inputs, *model.given})}
+    written |= {"inputs": inputs} if inputs else {}
+    return written | ({} if (batch := _batch(model)) is None else {"batch": batch})
+
+
+def _input(model: Model, name: str, folder: Path) -> list[int] | dict[str, Any]:
+    shape = list(model.inputs[name]) if name in model.inputs else None
+    given = model.given.get(name)
+    if given is None:
+        return shape or []
+    if given.file is not None:  # an array has its shape
+        return {"npz": os.path.relpath(given.file, folder.resolve()), "array": given.values["array"]}
+    return {**given.values, **({} if shape is None else {"shape": shape})}
+
+
+def _batch(model: Model) -> str | dict[str, int] | None:
+    """As a person may write it: an open dimension that stands several times in an input by its name."""
+    if not model.batch.takes_axis:
+        return AS_IS
+    named = model.batch.named
+    if named is None:
+        return None
+    if all(len(at) == 1 for at in named.values()):
+        return {name: at[0] for name, at in named.items()}
+    importer = importer_named(model.importer)
+    declared = importer.inputs_of(model.path) if isinstance(importer, HeaderReader) else ()
+    one = next(one for one in declared if one.name in named)
+    return str((one.shape or ())[named[one.name][0]])
+
+
+def _lists_batches(study: Study) -> bool:
+    """Whether the study lists them: a model whose batch is fixed in its file has else what is there."""
+    return not any(model.batch.takes_axis and model.batch.batches is not None for model in study.models)
 
 
 def _target(target: Target) -> dict[str, Any]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from onnx import TensorProto, helper
 
 import sweep
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.study.gate import load_cluster, load_study
-from sweep.study.spec import Study
+from sweep.study.spec import Model, Study
 from tests.networks import write_tiny
 
 ROOT = Path(__file__).parents[3]
@@ -43,6 +45,45 @@ def test_a_tuner_of_ones_own_keeps_its_options(tmp_path: Path, monkeypatch: pyte
     study = sweep.load_study({"study": "s", "models": ["onnx-light:squeezenet"], "tuners": [tuner]})
     assert study.tuners[0].options["step"] == 2
     same(study, load_study(sweep.save_study(study, tmp_path / "s.yaml")))
+
+
+NET = helper.make_graph(
+    [helper.make_node("MatMul", ["a", "b"], ["y"])],
+    "g",
+    [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", "N", 4]) for name in "ab"],
+    [],
+)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"inputs": {"a": [2, 2, 4], "b": {"range": [0, 2], "shape": [2, 2, 4]}}, "batch": "as-is"},
+        {"inputs": {"b": {"npz": "b.npz", "array": "other"}}, "batch": "N"},
+        {"inputs": {"b": {"fill": "ones"}, "a": [3, 3, 4]}, "batch": {"a": 0, "b": 1}},
+        {"inputs": {"a": [1, 5, 4], "b": [1, 5, 4]}},
+        {"inputs": {"a": [5, 5, 4], "b": [5, 5, 4]}},
+    ],
+    ids=["as-is", "by name, an array", "by index, filled", "leading", "fixed"],
+)
+def test_what_is_said_of_a_models_inputs_is_kept(model: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(helper.make_model(NET).SerializeToString())
+    np.savez(tmp_path / "b.npz", other=np.ones((1, 1, 4), np.float32))
+    study = sweep.load_study({"study": "s", "models": [{"path": "net.onnx", **model}]}, tmp_path)
+    again = load_study(sweep.save_study(study, tmp_path / "deep" / "s.yaml"))
+    same(replace(study, models=_without_sources(study)), replace(again, models=_without_sources(again)))
+
+
+def _without_sources(study: Study) -> tuple[Model, ...]:
+    return tuple(
+        replace(
+            model,
+            given={
+                name: replace(one, source="", file=one.file and one.file.resolve()) for name, one in model.given.items()
+            },
+        )
+        for model in study.models
+    )
 
 
 def test_a_study_of_a_mapping_is_that_of_a_file_with_the_same_keys(tmp_path: Path) -> None:
