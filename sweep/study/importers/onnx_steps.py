@@ -14,7 +14,7 @@ from sweep.study.importers.onnx_outline import Outline, OutlineNode, outline_of
 __all__ = ["STEPS", "steps_of"]
 
 _SCALAR_VALUES = ("value_float", "value_int", "value_string")
-_NUMPY_BROADCASTS_SINCE, _RESIZE_SINCE = 7, 11
+_NUMPY_BROADCASTS_SINCE, _BOOLEAN_MASKS_SINCE, _RESIZE_SINCE = 7, 10, 11
 _LAST_AXIS = (1 << 64) - 1
 """-1, as the bytes of a file have it."""
 
@@ -55,6 +55,7 @@ _LACKING = {
     "CenterCropPad",
     "Col2Im",
     "CumProd",
+    "DFT",
     "HammingWindow",
     "HannWindow",
     "LinearAttention",
@@ -62,6 +63,7 @@ _LACKING = {
     "NegativeLogLikelihoodLoss",
     "ReverseSequence",
     "RotaryEmbedding",
+    "STFT",
     "SequenceMap",
     "SoftmaxCrossEntropyLoss",
     "SwiGLU",
@@ -91,6 +93,8 @@ def _is_other_resize(node: OutlineNode) -> bool:
 
 
 _OTHERWISE: dict[str, Callable[[OutlineNode], bool]] = {
+    "BitShift": lambda node: True,
+    "ConvTranspose": lambda node: "output_shape" in node.attributes or "auto_pad" in node.attributes,
     "BatchNormalization": lambda node: bool(node.attributes.get("training_mode")),
     "Dropout": lambda node: node.inputs > 2,
     "IsInf": lambda node: bool(node.attributes),
@@ -103,6 +107,16 @@ _OTHERWISE: dict[str, Callable[[OutlineNode], bool]] = {
     "Tile": lambda node: True,
 }
 """Operator -> whether TVM's importer does a node of it in another way than ONNX says."""
+
+
+def _is_otherwise(node: OutlineNode) -> bool:
+    return node.operator in _OTHERWISE and _OTHERWISE[node.operator](node)
+
+
+def _has_mask(outline: Outline) -> bool:
+    """Whether a dropout gives a mask, which is of booleans from opset 10 on."""
+    is_boolean = outline.opset >= _BOOLEAN_MASKS_SINCE
+    return is_boolean and any(node.operator == "Dropout" and node.outputs > 1 for node in outline.nodes)
 
 
 def _any(applies: Callable[[OutlineNode], bool]) -> Callable[[Outline], bool]:
@@ -129,7 +143,7 @@ STEPS: dict[str, Callable[[Outline], bool]] = {
     "recurrent": _has(_RECURRENT),
     "quantised": _has(_QUANTISED),
     "lacking operators": _has(_LACKING),
-    "other operators": _any(lambda node: node.operator in _OTHERWISE and _OTHERWISE[node.operator](node)),
+    "other operators": lambda outline: any(map(_is_otherwise, outline.nodes)) or _has_mask(outline),
 }
 """Name -> whether the step changes what is made of a network. In this order they stand in a plan."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.errors import ImportFailed, in_one_line
 
-__all__ = ["check_module", "check_operators", "check_shapes", "check_types", "read_onnx"]
+__all__ = ["check_operators", "check_shapes", "check_types", "read_onnx", "settle_outputs"]
 
 _LOWEST_IR_VERSION = 8
 """Before version 4 of the format every initialiser is an input too, and runtimes must not fold it."""
@@ -18,6 +18,8 @@ _BY_DATA = frozenset(
     "Slice Split OneHot".split()
 )
 """Operators whose output has a shape that a value of an input decides."""
+_EXCHANGED = "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
+"""Types of inputs and outputs, as ONNX names them, that files of arrays hold."""
 _NO_SHAPE = "Field 'shape'"
 """What the onnx package says of a value without a rank, which runtimes take."""
 
@@ -72,11 +74,19 @@ def check_operators(model: Any) -> None:
 
 
 def check_types(model: Any) -> None:
-    """Refuse inputs and outputs that are no tensors, and inputs of no shape. Raises ImportFailed."""
+    """Refuse inputs and outputs that are no tensors or of a type that numpy lacks, and inputs of no shape.
+
+    Raises ImportFailed.
+    """
+    from onnx import TensorProto
+
     for value in (*model.graph.input, *model.graph.output):
         if not value.type.HasField("tensor_type"):
             kind = (value.type.WhichOneof("value") or "unknown").removesuffix("_type")
             raise ImportFailed(f"{value.name} is of the kind {kind}: a compiled network takes and gives tensors alone")
+        element = value.type.tensor_type.elem_type
+        if element and (name := TensorProto.DataType.Name(element).lower()) not in _EXCHANGED:
+            raise ImportFailed(f"{value.name} is of type {name}: a network takes and gives {', '.join(_EXCHANGED)}")
     for value in model.graph.input:
         if not value.type.tensor_type.HasField("shape"):
             wanted = f"inputs: {{{value.name}: [...]}}"
@@ -94,14 +104,23 @@ def check_shapes(model: Any) -> None:
             raise ImportFailed(f"the shape of what {_label(node)} gives depends on data: it cannot be compiled")
 
 
-def check_module(module: Any, model: Any) -> None:
-    """Name the first operator without a fixed shape, where an output of TVM's module has none. Raises ImportFailed."""
+def settle_outputs(module: Any, model: Any) -> None:
+    """Give the outputs of the network the shapes that those of TVM's module have: the onnx package tells not all.
+
+    Raises ImportFailed, with the first operator without a fixed shape, where one has none.
+    """
     tvm = importlib.import_module("tvm")
     given = module["main"].ret_ty
-    for output in given.fields if isinstance(given, tvm.relax.TupleType) else [given]:
+    outputs = given.fields if isinstance(given, tvm.relax.TupleType) else [given]
+    for value, output in zip(model.graph.output, outputs, strict=True):
         shape = getattr(output, "shape", None)
         sizes = [] if shape is None else list(getattr(shape, "values", shape))
         if shape is not None and all(isinstance(size, tvm.tirx.IntImm) and size.value >= 0 for size in sizes):
+            stored = value.type.tensor_type.shape
+            stored.Clear()
+            stored.SetInParent()
+            for size in sizes:
+                stored.dim.add().dim_value = int(size)
             continue
         known = {value.name: value for value in (*model.graph.value_info, *model.graph.output)}
         open_ones = (n for n in model.graph.node if not all(_is_whole(known.get(name)) for name in n.output if name))

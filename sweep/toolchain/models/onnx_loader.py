@@ -19,7 +19,7 @@ from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_sizes, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import ImportedModel, Shapes, with_values
-from sweep.toolchain.models.onnx_checks import check_module, check_operators, check_shapes, check_types, read_onnx
+from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, check_types, read_onnx, settle_outputs
 from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
@@ -179,7 +179,7 @@ def _to_relax(model: Any, misfit: str | None) -> Any:
         at = printed.getvalue().partition(", with inputs")[0].removeprefix("Error converting operator ").strip()
         where = f"operator {at}: " if at else ""
         raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{in_one_line(error)}") from error
-    check_module(module, model)
+    settle_outputs(module, model)
     return module
 
 

@@ -154,6 +154,34 @@ def unsupported(path: Path) -> Path:
     return save(path, nodes, [tensor("x", [3], TensorProto.STRING)], [tensor("y", [3], TensorProto.STRING)])
 
 
+def of_type(kind: int) -> Any:
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    return lambda path: save(path, nodes, [tensor("x", [3], kind)], [tensor("y", [3], kind)])
+
+
+def lacking(path: Path) -> Path:
+    nodes = [helper.make_node("DeformConv", ["x", "w", "o"], ["y"], name="bent")]
+    weights = {"w": np.ones((1, 1, 1, 1), np.float32), "o": np.zeros((1, 2, 3, 3), np.float32)}
+    path = save(path, nodes, [tensor("x", [1, 1, 3, 3])], [tensor("y", [1, 1, 3, 3])], weights)
+    model = onnx.load(str(path))
+    model.opset_import[0].version = 19
+    onnx.save(model, str(path))
+    return path
+
+
+def by_data(path: Path) -> Path:
+    nodes = [helper.make_node("NonZero", ["x"], ["y"], name="where")]
+    return save(path, nodes, [tensor("x", [3])], [tensor("y", [1, "n"], INT64)])
+
+
+def without_rank(path: Path) -> Path:
+    path = relu(path, [3])
+    model = onnx.load(str(path))
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    onnx.save(model, str(path))
+    return path
+
+
 def fixed_inside(path: Path) -> Path:
     nodes = [helper.make_node("Reshape", ["x", "shape"], ["y"]), helper.make_node("Add", ["y", "one"], ["z"])]
     weights = {"shape": np.array([2, 3]), "one": np.ones((2, 3), np.float32)}
@@ -172,7 +200,11 @@ def broken(path: Path, data: bytes) -> Path:
         (lambda p: broken(p, b"this is no network"), {}, "not an ONNX file, or a damaged one"),
         (lambda p: broken(p, light_model("squeezenet").read_bytes()[:9000]), {}, "not an ONNX file, or a damaged one"),
         (lambda p: p.with_name("absent.onnx"), {}, "no such file"),
-        (unsupported, {}, "does not support: StringNormalizer (node tidy_up)"),
+        (unsupported, {}, "x is of type string: a network takes and gives float, float16, double"),
+        (of_type(TensorProto.BFLOAT16), {}, "x is of type bfloat16: a network takes and gives"),
+        (lacking, {}, "does not support: DeformConv (node bent)"),
+        (by_data, {}, "the shape of what NonZero (node where) gives depends on data"),
+        (without_rank, {}, "input 'x' has no shape; give it in the study: inputs: {x: [...]}"),
         (
             lambda p: relu(p, ["n", 3]),
             {},
@@ -205,8 +237,8 @@ def test_a_network_onnxruntime_refuses_has_no_reference(run: Run, tmp_path: Path
     graph = helper.make_graph(nodes, "small", [tensor("x", [2, 3])], [tensor("y", [2, 3])])
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.BFLOAT16
-    model.graph.output[0].type.tensor_type.elem_type = TensorProto.BFLOAT16
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
     onnx.save(model, str(tmp_path / "net.onnx"))
     result = load(run, tmp_path / "net.onnx", tmp_path / "import")
     assert result["reference"] is False

@@ -10,6 +10,7 @@ from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 from sweep.toolchain.models.rewriting.rules import (
     arithmetic,
+    blocks,
     control_flow,
     functions,
     onnx_normalisation,
@@ -18,6 +19,7 @@ from sweep.toolchain.models.rewriting.rules import (
     resizing,
     sequences,
     shapes,
+    spectra,
     tensors,
 )
 from sweep.toolchain.models.rewriting.rules.old_operators import modern
@@ -30,10 +32,12 @@ _MODULES = (
     sequences,
     recurrent,
     quantised,
+    blocks,
     functions,
     arithmetic,
     onnx_normalisation,
     resizing,
+    spectra,
     tensors,
 )
 

@@ -300,6 +300,23 @@ OPERATORS: dict[str, Callable[[], Any]] = {
     "CenterCropPad": lambda: with_stored("CenterCropPad", [5, 6], np.array([3, 8]), opset=18),
     "ReverseSequence": lambda: with_stored("ReverseSequence", [4, 3], np.array([1, 4, 2]), batch_axis=1, time_axis=0),
     "Col2Im": lambda: with_stored("Col2Im", [1, 5, 5], np.array([5, 5]), np.array([1, 5]), opset=18, pads=[0, 0, 0, 0]),
+    "DFT": lambda: with_stored("DFT", [2, 6, 2], np.array(8), axis=1, inverse=1),
+    "STFT": lambda: with_stored("STFT", [2, 16, 1], np.array(3), np.abs(weights(6)), np.array(6)),
+    "BitShift": lambda: network(
+        [node("BitShift", ["x", "by"], ["y"], direction="LEFT")],
+        {"x": ([3], UINT8)},
+        [("y", UINT8)],
+        {"by": np.array([1, 9, 7], np.uint8)},
+    ),
+    "CumProd": lambda: with_stored("CumProd", [3, 4], np.array(1), opset=26, exclusive=1, reverse=1),
+    "EyeLike": lambda: single("EyeLike", [3, 4], k=1),
+    "OneHot": lambda: network(
+        [node("OneHot", ["x", "depth", "values"], ["y"], axis=0)],
+        {"x": ([5], INT64)},
+        [("y", INT32)],
+        {"depth": np.array(6), "values": np.array([2, 7], np.int32)},
+    ),
+    "Selu": lambda: single("Selu", [3, 4], kind=TensorProto.DOUBLE),
     "SpaceToDepth": lambda: single("DepthToSpace", [1, 8, 2, 3], blocksize=2, mode="CRD"),
 }
 
@@ -314,6 +331,27 @@ def added(*shape: int) -> Any:
     stored = {"b": np.arange(3, dtype=np.float32)}
     made = node("Add", ["x", "b"], ["y"], broadcast=1, axis=1)
     return network([made], {"x": (shape, FLOAT)}, [("y", FLOAT)], stored, 6)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        with_stored("ConvTranspose", [1, 2, 4, 4], weights(2, 3, 3, 3), strides=[2, 2], output_shape=[10, 8]),
+        with_stored("ConvTranspose", [1, 2, 4, 4], weights(2, 3, 3, 3), strides=[2, 2], auto_pad="SAME_UPPER"),
+        with_stored("Resize", [1, 2, 5, 6], None, None, np.array([9, 4]), opset=19, axes=[2, 3], mode="linear"),
+        with_stored("Resize", [1, 2, 6, 6], None, np.array([1, 1, 0.5, 0.5], np.float32), opset=19, mode="linear",
+                    antialias=1),
+        with_stored("Resize", [1, 2, 4, 4], None, np.array([1, 1, 2, 2], np.float32), opset=19, mode="cubic",
+                    exclude_outside=1, cubic_coeff_a=-0.5),
+        with_stored("Resize", [1, 2, 4], None, np.array([1, 1, 1.7], np.float32), opset=19),
+        with_stored("Tile", [1, 3, 4, 5], np.array([1, 6, 4, 2])),
+        with_stored("Pow", [3, 4], np.array(2)),
+        network([node("IsInf", ["x"], ["y"], detect_negative=0)], {"x": ([4], FLOAT)}, [("y", BOOL)], opset=20),
+        network([node("Mod", ["x", "z"], ["y"], fmod=1)], {"x": ([4], FLOAT), "z": ([4], FLOAT)}, [("y", FLOAT)]),
+    ],
+)  # fmt: skip
+def test_forms_that_the_importer_does_otherwise(model: Any) -> None:
+    same(model)
 
 
 def test_old_broadcasting_keeps_its_axis() -> None:

@@ -62,6 +62,31 @@ def _cumulative_product(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [results[0] if len(results) == 1 else network.op("Concat", *results, axis=at)]
 
 
+def _shift(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """By as many bits as there are or more, or by fewer than none: zero, where a processor takes the lowest bits."""
+    kind, by = network.dtype(call.input(0)), call.input(1)
+    width = 8 * kind.itemsize
+    known = network.constant(by)
+    if known is not None and ((known >= 0) & (known < width)).all():
+        return None
+    usual = network.op("Less", by, np.array(width, kind))
+    if kind.kind == "i":
+        usual = network.op("And", usual, network.op("GreaterOrEqual", by, np.zeros((), kind)))
+    # As a product or a quotient: a shift would come here again
+    powers = 2 ** np.arange(width - (kind.kind == "i"), dtype=np.uint64)
+    table = powers.astype(kind)
+    place = network.op("Cast", network.op("Where", usual, by, np.zeros((), kind)), to=7)
+    last = np.array(len(powers) - 1)
+    power = network.op("Gather", table, network.op("Min", place, last), axis=0)
+    if call.get("direction") == "LEFT":
+        moved = network.op("Mul", call.input(0), power)
+    elif kind.kind == "u":
+        moved = network.op("Div", call.input(0), power)
+    else:
+        return None
+    return [network.op("Where", usual, moved, np.zeros((), kind))]
+
+
 def _one_hot(network: Rewriter, call: Call) -> Sequence[str] | None:
     """By a comparison with each class; the result has the type of the values."""
     depth, shape = network.constant(call.input(1)), network.shape(call.input(0))
@@ -69,11 +94,12 @@ def _one_hot(network: Rewriter, call: Call) -> Sequence[str] | None:
         return None
     count, kind = int(depth.reshape(-1)[0]), network.dtype(call.input(0))
     axis = call.get("axis", -1) % (len(shape) + 1)
-    indices = network.op("Cast", call.input(0), to=7) if kind.kind != "i" or kind.itemsize < 4 else call.input(0)
-    kind = network.dtype(indices)
-    negative = network.op("Less", indices, np.zeros((), kind))
-    indices = network.op("Where", negative, network.op("Add", indices, np.array(count, kind)), indices)
-    classes = np.arange(count, dtype=kind).reshape([count if index == axis else 1 for index in range(len(shape) + 1)])
+    indices = call.input(0)
+    if kind.kind != "u":
+        negative = network.op("Less", indices, np.zeros((), kind))
+        indices = network.op("Where", negative, network.op("Add", indices, np.array(count, kind)), indices)
+    indices = network.op("Cast", indices, to=7)
+    classes = np.arange(count).reshape([count if index == axis else 1 for index in range(len(shape) + 1)])
     hit = network.op("Equal", network.op("Unsqueeze", indices, np.array([axis])), classes)
     off, on = (network.op("Reshape", _item(network, call.input(2), at), np.zeros(0, np.int64)) for at in (0, 1))
     return [network.op("Where", hit, on, off)]
@@ -91,6 +117,18 @@ def _remainder(network: Rewriter, call: Call) -> Sequence[str] | None:
     size = network.op("Abs", network.op("Div", one, other))
     whole = network.op("Mul", network.op("Sign", network.op("Div", one, other)), network.op("Floor", size))
     return [network.op("Sub", one, network.op("Mul", whole, other))]
+
+
+def _exponential(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Elu and Selu of other floats than those of 32 bits, whose constants TVM's importer always has in these."""
+    data, kind = call.input(0), network.dtype(call.input(0))
+    if kind == np.float32:
+        return None
+    alpha, gamma = (1.67326319217681884765625, 1.05070102214813232421875) if call.operator == "Selu" else (1.0, 1.0)
+    one = np.ones((), kind)
+    bent = network.op("Mul", network.op("Sub", network.op("Exp", data), one), np.array(call.get("alpha", alpha), kind))
+    result = network.op("Where", network.op("Greater", data, np.zeros((), kind)), data, bent)
+    return [network.op("Mul", result, np.array(call.get("gamma", gamma), kind)) if call.operator == "Selu" else result]
 
 
 def _first_of_one(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -157,7 +195,10 @@ _LARGEST_DETERMINANT = 4
 
 RULES: dict[str, Rule] = {
     "Pow": _power,
+    "Elu": _exponential,
+    "Selu": _exponential,
     "IsInf": _is_infinite,
+    "BitShift": _shift,
     "CumProd": _cumulative_product,
     "OneHot": _one_hot,
     "Mod": _remainder,

@@ -20,6 +20,7 @@ LACKING = (
     "HammingWindow",
     "HannWindow",
     "LinearAttention",
+    "MeanVarianceNormalization",
     "NegativeLogLikelihoodLoss",
     "RotaryEmbedding",
     "SequenceMap",

@@ -7,7 +7,7 @@ of doubles to check one by.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +19,6 @@ __all__ = ["RULES", "dynamic_product"]
 
 _MICROSOFT = "com.microsoft"
 _FLOAT, _INT32 = 1, 6
-_ZERO = np.zeros((), np.float32)
 
 
 def _real(network: Rewriter, call: Call, first: int, axis: int | None = None) -> str:
@@ -203,36 +202,6 @@ def dynamic_product(network: Rewriter, data: str, weights: str, scale: str, zero
     return network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), network.op("Mul", data_scale, scale))
 
 
-def _by_blocks(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """MatMulNBits: weights of a few bits, packed along their inputs in blocks, each with a scale."""
-    packed, scales = network.constant(call.input(1)), network.constant(call.input(2))
-    zeros = network.constant(call.input(3)) if call.input(3) else None
-    if packed is None or scales is None or (call.input(3) and zeros is None) or call.input(4):
-        return None
-    bits, block = int(call.get("bits", 4)), int(call.get("block_size"))
-    columns, rows = int(call.get("N")), int(call.get("K"))
-    if bits not in (2, 4, 8):
-        return None
-    values = _unpacked(packed.reshape(columns, -1), bits)
-    blocks = -(-rows // block)
-    values = values[:, : blocks * block].reshape(columns, blocks, block).astype(np.float32)
-    offsets: Any = float(2 ** (bits - 1))
-    if zeros is not None:
-        if zeros.dtype == np.uint8:
-            zeros = _unpacked(zeros.reshape(columns, -1), bits)[:, :blocks]
-        offsets = zeros.reshape(columns, blocks, 1).astype(np.float32)
-    weights = (values - offsets) * scales.reshape(columns, blocks, 1).astype(np.float32)
-    weights = weights.reshape(columns, -1)[:, :rows].T
-    result = network.op("MatMul", call.input(0), np.ascontiguousarray(weights, network.dtype(call.input(0))))
-    return [network.op("Add", result, call.input(5)) if call.input(5) else result]
-
-
-def _unpacked(packed: Any, bits: int) -> Any:
-    """Integers of some bits, the lowest of each byte first."""
-    parts = [(packed >> shift) & (2**bits - 1) for shift in range(0, 8, bits)]
-    return np.stack(parts, axis=-1).reshape(packed.shape[0], -1)
-
-
 RULES: dict[str, Rule] = {
     "QLinearConv": _convolution,
     "QLinearMatMul": _product,
@@ -256,7 +225,6 @@ RULES: dict[str, Rule] = {
             "DequantizeLinear": _to_onnx("DequantizeLinear"),
             "MatMulIntegerToFloat": _product_to_float,
             "DynamicQuantizeMatMul": _dynamic_product,
-            "MatMulNBits": _by_blocks,
         }.items()
     },
 }

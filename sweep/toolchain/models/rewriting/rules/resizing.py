@@ -97,23 +97,29 @@ def _along(
 
 def _matrix(sizes: tuple[int, int, float], attributes: dict[str, Any]) -> Any:
     """[from, to]: what each input along an axis adds to each output."""
+    length, target, factor = sizes
+    is_by_size = factor == target / length
+    given = np.array([target]) if is_by_size else np.array([factor], np.float32)
+    rows = _rows(length, given, attributes)
+    # A size of 8.9999 is 9 in the arithmetic of 32 bits that decides it, and 8 in the evaluator's
+    return rows if rows.shape[1] == target else _rows(length, np.array([target]), attributes)
+
+
+def _rows(length: int, given: Any, attributes: dict[str, Any]) -> Any:
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
-    length, target, factor = sizes
-    node = helper.make_node("Resize", ["x", "", "scales"], ["y"], **attributes)
+    is_size = given.dtype == np.int64
+    name, kind = ("sizes", _INT64) if is_size else ("scales", 1)
+    node = helper.make_node("Resize", ["x", "", "", name] if is_size else ["x", "", name], ["y"], **attributes)
     graph = helper.make_graph(
         [node],
         "along",
-        [helper.make_tensor_value_info("x", 1, [length]), helper.make_tensor_value_info("scales", 1, [1])],
+        [helper.make_tensor_value_info("x", 1, [length]), helper.make_tensor_value_info(name, kind, [1])],
         [helper.make_tensor_value_info("y", 1, None)],
     )
     evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)]))
-    scale = np.array([factor], np.float32)
-    if int(np.floor(np.float32(length) * scale[0])) != target:
-        scale = np.array([np.nextafter(np.float32((target + 0.5) / length), np.float32(0))], np.float32)
-    rows = [evaluator.run(None, {"x": row, "scales": scale})[0] for row in np.eye(length, dtype=np.float32)]
-    return np.stack(rows)
+    return np.stack([evaluator.run(None, {"x": row, name: given})[0] for row in np.eye(length, dtype=np.float32)])
 
 
 RULES: dict[str, Rule] = {"Resize": _resize}

@@ -72,6 +72,17 @@ def _by_axes(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op(call.operator, call.input(0), axes.reshape(1))]
 
 
+def _eye(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """EyeLike, which takes the shape of its input alone."""
+    from onnx import helper
+
+    shape = network.shape(call.input(0))
+    if shape is None or len(shape) != 2:
+        return None
+    kind = helper.tensor_dtype_to_np_dtype(call.get("dtype") or network.element(call.input(0)))
+    return [network.keep(np.eye(*shape, k=call.get("k", 0), dtype=kind))]
+
+
 RULES = {
     **dict.fromkeys(
         ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"), _random
@@ -81,6 +92,7 @@ RULES = {
     "Identity": _as_it_is,
     "Dropout": _dropout,
     "Expand": _expand,
+    "EyeLike": _eye,
     "Squeeze": _by_axes,
     "Unsqueeze": _by_axes,
 }

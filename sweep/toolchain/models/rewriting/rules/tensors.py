@@ -142,6 +142,41 @@ def _pool_with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [best, where]
 
 
+def _without_empty(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Concat of what has something along the axis: TVM cannot store a constant without elements."""
+    shapes = [network.shape(name) for name in call.inputs]
+    if any(shape is None for shape in shapes):
+        return None
+    axis = call.get("axis")
+    full = [name for name, shape in zip(call.inputs, shapes, strict=True) if shape and shape[axis]]
+    if len(full) in (0, len(call.inputs)):
+        return None
+    return [full[0] if len(full) == 1 else network.op("Concat", *full, axis=axis)]
+
+
+def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """ConvTranspose to an output shape, or padded by itself: by explicit pads."""
+    shape, kernel = network.shape(call.input(0)), network.shape(call.input(1))
+    automatic, wanted = call.get("auto_pad", "NOTSET"), call.get("output_shape")
+    if (automatic == "NOTSET" and not wanted) or shape is None or kernel is None:
+        return None
+    dims = len(shape) - 2
+    strides, dilations = call.get("strides") or [1] * dims, call.get("dilations") or [1] * dims
+    extra = list(call.get("output_padding") or [0] * dims)
+    before, after = [0] * dims, [0] * dims
+    for axis in range(dims):
+        full = strides[axis] * (shape[2 + axis] - 1) + extra[axis] + (kernel[2 + axis] - 1) * dilations[axis] + 1
+        target = wanted[axis - dims] if wanted else shape[2 + axis] * strides[axis]
+        total = 0 if automatic == "VALID" and not wanted else full - target
+        extra[axis] += max(0, -total)
+        total = max(0, total)
+        before[axis] = total // 2 if automatic == "SAME_UPPER" else total - total // 2
+        after[axis] = total - before[axis]
+    kept = {name: v for name, v in call.attributes.items() if name not in ("auto_pad", "output_shape")}
+    attributes = {**kept, "pads": [*before, *after], "output_padding": extra}
+    return [network.op("ConvTranspose", *call.inputs, **attributes)]
+
+
 def _tile(network: Rewriter, call: Call) -> Sequence[str] | None:
     """As concatenations: TVM's own repeats wrongly where several axes are repeated."""
     repeats, shape = network.constant(call.input(1)), network.shape(call.input(0))
@@ -159,6 +194,8 @@ RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
     "Col2Im": _image_from_columns,
+    "Concat": _without_empty,
+    "ConvTranspose": _to_a_size,
     "MaxPool": _pool_with_places,
     "TensorScatter": _tensor_scatter,
     "Tile": _tile,
