@@ -206,9 +206,9 @@ def broken(path: Path, data: bytes) -> Path:
         (by_data, {}, "the shape of what NonZero (node where) gives depends on data"),
         (without_rank, {}, "input 'x' has no shape; give it in the study: inputs: {x: [...]}"),
         (
-            lambda p: relu(p, ["n", 3]),
+            lambda p: relu(p, [3, "n"]),
             {},
-            "input 'x' has no value for dimension 0 (n); give the shape in the study: inputs: {x:",
+            "input 'x' has no value for dimension 1 (n); give the shape in the study: inputs: {x:",
         ),
         (
             lambda p: relu(p, [1, 3]),
