@@ -10,7 +10,7 @@ from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 from sweep.toolchain.models.rewriting.rules import (
     arithmetic,
-    blocks,
+    block_scales,
     control_flow,
     functions,
     onnx_normalisation,
@@ -32,7 +32,7 @@ _MODULES = (
     sequences,
     recurrent,
     quantised,
-    blocks,
+    block_scales,
     functions,
     arithmetic,
     onnx_normalisation,
