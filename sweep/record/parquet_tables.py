@@ -19,6 +19,7 @@ from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.saved import SUMMARY_CRC_KEY, SUMMARY_KEY, read_saved, read_table, summary_crc
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
+from sweep.files.line_checksum import is_as_written
 from sweep.files.line_log import MOST_LINE_BYTES, lines_in
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import Fields, WrongContent, fields_of, parsed
@@ -145,6 +146,8 @@ def _lines(log: Path, fields: Fields) -> Iterator[dict[str, Any]]:
         return
     with log.open("rb") as file:
         for line in lines_in(file):
+            if not is_as_written(line):
+                continue
             try:
                 yield fields.of(parsed(line, most_bytes=MOST_LINE_BYTES))
             except WrongContent:  # the last line of a log whose writer was killed, or a damaged one: it is not recorded

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import cut_to_length
+from sweep.files.line_checksum import with_checksum
 from sweep.files.line_log import append_line, cut_torn_line
 from sweep.files.sweep_dir import records_folder
 from sweep.toolchain.native_log import NativeLog, NativeRecord
@@ -130,7 +131,7 @@ class OverlayRecords:
         self._tried.add((one.workload, one.trace_hash))
 
     def _append(self, name: str, line: Mapping[str, Any]) -> None:
-        append_line(self._folder / name, json.dumps(line))
+        append_line(self._folder / name, with_checksum(line))
 
     def _book(self, validation: Validation) -> None:
         traces = frozenset(str(one["trace_hash"]) for one in validation.contenders)

@@ -10,13 +10,13 @@ damaged one set aside, before MetaSchedule sees it (`native_database`).
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.files.line_checksum import with_checksum
 from sweep.files.line_log import LineLog, append_line, check_whole, cut_torn_line
 from sweep.toolchain.candidates.libraries import remove_left
 from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
@@ -125,7 +125,7 @@ class RecordStore:
                     check_whole(self.folder / name)
                 trial = replace(trial, record=self._records)
                 self._records += 1
-            self._log.append(json.dumps(asdict(trial)))
+            self._log.append(with_checksum(asdict(trial)))
         except OSError:
             self._is_broken = True
             raise
@@ -134,7 +134,7 @@ class RecordStore:
 
     def add_validation(self, validation: Validation) -> None:
         """Keep what the best candidates took when they were measured again. Raises OSError where the disk refuses."""
-        append_line(self.folder / VALIDATIONS, json.dumps(asdict(validation)))
+        append_line(self.folder / VALIDATIONS, with_checksum(asdict(validation)))
         self.of(validation.workload).validation = validation
 
     def close(self) -> None:

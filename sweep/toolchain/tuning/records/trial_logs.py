@@ -1,4 +1,7 @@
-"""Record types and readers of trials.jsonl (each trial) and validations.jsonl (the best, measured again). No TVM."""
+"""Record types and readers of trials.jsonl (each trial) and validations.jsonl (the best, measured again). No TVM.
+
+Each line ends with its checksum: a changed bit may give another time, and a time decides which schedule is best.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any, TypeVar
 
 from sweep.analysis.statistics import summarise
 from sweep.errors import was_lost
+from sweep.files.line_checksum import is_as_written
 from sweep.files.typed_json import WrongContent, parsed, read_as
 from sweep.toolchain.native_log import lines_of
 
@@ -119,6 +123,8 @@ def read_validations(folder: Path) -> Iterator[Validation]:
 
 def _read(path: Path, kind: type[T]) -> Iterator[T]:
     for line in lines_of(path):
+        if line is not None and not is_as_written(line):
+            continue
         try:
             one = read_as(kind, parsed(line or ""))
         except WrongContent:
