@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-__all__ = ["FURTHER_UIDS", "Caller", "PeerUnknown", "caller_of", "uid_of_peer"]
+__all__ = ["FURTHER_UIDS", "Caller", "PeerUnknown", "caller_between", "caller_of", "uid_of_peer"]
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,15 @@ class Caller(Enum):
 def caller_of(connection: socket.socket) -> Caller:
     """Whose process is at the other end. Where the kernel does not tell, all are this user's."""
     try:
-        uid = uid_of_peer(connection)
+        return caller_between(connection.getpeername(), connection.getsockname())
+    except OSError:
+        return Caller.GONE
+
+
+def caller_between(theirs: tuple[str, int], ours: tuple[str, int]) -> Caller:
+    """The same of a connection by the addresses of both ends."""
+    try:
+        uid = _owner(theirs, ours)
     except PeerUnknown as error:
         log.info("whose process a caller is cannot be told, so that all are served: %s", error)
         return Caller.OWN
@@ -87,11 +95,14 @@ def uid_of_peer(connection: socket.socket) -> int | None:
         PeerUnknown: the kernel does not tell.
         OSError: the connection has ended.
     """
-    ends = connection.getpeername(), connection.getsockname()
+    return _owner(connection.getpeername(), connection.getsockname())
+
+
+def _owner(theirs: tuple[str, int], ours: tuple[str, int]) -> int | None:
     try:
-        found = _asked(*ends)
+        found = _asked(theirs, ours)
     except OSError:
-        found = _in_table(*ends)
+        found = _in_table(theirs, ours)
     return None if found is None else found.owner
 
 

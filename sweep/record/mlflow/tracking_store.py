@@ -198,7 +198,7 @@ def ui_command(sweep_dir: Path, *, port: int = 5000) -> list[str]:
         "--workers": "1",
     }
     words = [word for option in options.items() for word in option]
-    return [*python_command("mlflow"), "server", *words, "--no-serve-artifacts"]
+    return [*python_command("sweep.record.mlflow.own_server"), "server", *words, "--no-serve-artifacts"]
 
 
 def experiment_of(sweep_dir: Path, study: str) -> str | None:

@@ -120,7 +120,7 @@ def test_both_ways_tell_the_same() -> None:
 
 
 def test_users_that_are_named_are_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweep.devices.farm.peer.uid_of_peer", lambda connection: 4242)
+    monkeypatch.setattr("sweep.devices.farm.peer._owner", lambda theirs, ours: 4242)
     with connected() as (taken, _):
         assert caller_of(taken) is Caller.OTHER
         monkeypatch.setenv(FURTHER_UIDS, "7, 4242")
