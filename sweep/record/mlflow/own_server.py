@@ -36,7 +36,7 @@ async def app(
 
 def _is_own(scope: Message) -> bool:
     theirs, ours = scope.get("client"), scope.get("server")
-    return bool(theirs and ours) and caller_between(tuple(theirs), tuple(ours)) is Caller.OWN
+    return theirs is not None and ours is not None and caller_between(tuple(theirs), tuple(ours)) is Caller.OWN
 
 
 def main() -> None:
