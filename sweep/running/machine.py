@@ -151,7 +151,7 @@ class Machine:
 
     def would_retry(self, stage_id: str, error_class: str) -> bool:
         """Whether a failure of this class, now, would be followed by another attempt in this run."""
-        failures = self._nodes[stage_id].failures + 1
+        failures = self._nodes[stage_id].failures[error_class] + 1
         return self._stopped is None and not isinstance(self._policy.decide(error_class, failures), GiveUp)
 
     # -- the one entrance ---------------------------------------------------------------------------------------------
@@ -204,8 +204,8 @@ class Machine:
         return node
 
     def _fail(self, node: StageNode, error_class: str, t: float) -> None:
-        node.failures += self._policy.counts(error_class)
-        decision = self._policy.decide(error_class, node.failures)
+        node.failures[error_class] += 1
+        decision = self._policy.decide(error_class, node.failures[error_class])
         if isinstance(decision, GiveUp):
             self._settle(node, StageState.FAILED, node.stage.id)
             if self._fail_fast:

@@ -43,7 +43,7 @@ _NOBODYS = frozenset({"EngineDown"})
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Decides by error class and by how often this run has tried.
+    """Decides by error class and by how often a stage has failed with it in this run.
 
     `attempts` maps an error class to the most attempts in one run, and what it names is tried again by the next run; a
     class that is not named gets one attempt for good.
@@ -55,16 +55,12 @@ class RetryPolicy:
     longest_delay_s: float = 30.0
 
     def decide(self, error_class: str, failures: int) -> Retry | GiveUp:
-        """What follows the `failures`-th failure of a stage in this run (counted from 1)."""
-        if not self.counts(error_class):
+        """What follows the `failures`-th failure of this class of a stage in this run (counted from 1)."""
+        if error_class in _NOBODYS:
             return Retry(self.first_delay_s)
         if failures >= self.attempts.get(error_class, 1):
             return GiveUp()
         return Retry(min(self.longest_delay_s, self.first_delay_s * 2.0 ** (failures - 1)))
-
-    def counts(self, error_class: str) -> bool:
-        """Whether a failure of this class is one of the attempts that a stage has."""
-        return error_class not in _NOBODYS
 
     def is_transient(self, error_class: str, error: str = "") -> bool:
         """Whether a later run of the same sweep should try a stage that ended in this class. `error`: what it said,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from sweep.planning.results.stage_result import StageResult
@@ -23,7 +24,8 @@ class StageNode:
     missing: int = 0
     """Inputs that are not done."""
     state: StageState = StageState.WAITING
-    failures: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    """In this run, by their class: who was lost with a board has as many tries with an engine as ever."""
     root_cause: str | None = None
     """Of a failed or skipped one: the stage whose failure is the reason, or why the run stopped."""
     dependents: list[str] = field(default_factory=list)

@@ -34,7 +34,7 @@ axes: {{batch: {batches}}}
 measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}}
 """
 CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}]}"
-MOST_IN_A_RUN = 8
+MOST_IN_A_RUN = 12
 STAGES_A_BATCH = 6
 EARLY = 0.2
 """Share of the first strikes of runs that come at any moment of the first seconds."""
@@ -74,7 +74,7 @@ class Strikes:
         """Strike so often, or until a time of the monotonic clock."""
         self._begin()
         while len(self.struck) < strikes and time.monotonic() < until:
-            most = min(strikes - len(self.struck), 1 if self.stop_s else self.chance.randint(1, MOST_IN_A_RUN))
+            most = min(strikes - len(self.struck), 1 if self.stop_s else self.chance.randint(4, MOST_IN_A_RUN))
             self._one_run(most)
 
     def told(self) -> str:

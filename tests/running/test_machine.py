@@ -253,6 +253,21 @@ class Whims:
         return [SkipCell(n, f"by {index}") for n in named]
 
 
+def test_failures_count_by_their_class() -> None:
+    """A board that is lost says nothing of the worker that is killed after it: each has the tries of its own."""
+    m = machine(
+        plan_of([stage("m", "measure", device="d0")], ["m"]), policy=RetryPolicy({"DeviceLost": 2, "Killed": 2})
+    )
+    assert started(m.handle(Tick(0.0))) == ["m"]
+    for t, error_class in ((100.0, "DeviceLost"), (300.0, "Killed"), (500.0, "EngineDown"), (700.0, "EngineDown")):
+        assert m.would_retry("m", error_class)
+        m.handle(AttemptFailed("m", error_class, t))
+        assert started(m.handle(Tick(t + 100.0))) == ["m"]
+    assert not m.would_retry("m", "Killed")
+    m.handle(AttemptFailed("m", "Killed", 900.0))
+    assert m.state("m") is StageState.FAILED
+
+
 class Play:
     """A run of a plan in which an engine ends attempts in any order, as it likes."""
 

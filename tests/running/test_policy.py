@@ -37,7 +37,6 @@ def test_delays_double_up_to_a_bound() -> None:
 def test_what_is_lost_with_the_engine_is_none_of_a_stages_attempts() -> None:
     """The engine counts how often it is brought up again, and gives up itself."""
     policy = RetryPolicy()
-    assert not policy.counts("EngineDown")
     assert policy.decide("EngineDown", 1000) == Retry(policy.first_delay_s)
 
 
