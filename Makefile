@@ -42,6 +42,10 @@ test-all: lint ## The same with the slow tests
 faults: $(READY) ## The fault campaign: ARGS="--times 20"
 	$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(READY) ## Files changed at random, two minutes of them: ARGS="--mutations 10000 --seconds 7200" for a night
+	$(BIN)/python -m tests.fuzz --seconds 120 $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter
 	$(call phase,ruff)

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.fuzz.campaign import Campaign
+from tests.fuzz.campaign import Campaign, Failure
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,14 +32,17 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser.parse_args(arguments)
     seed = random.SystemRandom().randrange(10**9) if asked.seed is None else asked.seed
     home = Path(tempfile.mkdtemp(prefix="sweep-fuzz-"))
-    with Campaign(home, seed, asked.jobs, asked.imports) as campaign:
+
+    def say(failure: Failure) -> None:
+        changed = ", ".join(failure.changed)
+        print(f"seed {failure.seed}: {failure.what}\n  files: {failure.folder} (changed: {changed})")
+        print(
+            f"  again: python -m tests.fuzz --seed {failure.seed} --mutations 1 --imports {asked.imports}", flush=True
+        )
+
+    with Campaign(home, seed, asked.jobs, asked.imports, say) as campaign:
         ended = campaign.run(asked.mutations, asked.seconds, most_failures=None if asked.keep_going else 10)
     print(ended.line)
-    for failure in ended.failures:
-        print(
-            f"\nseed {failure.seed}: {failure.what}\n  files: {failure.folder} (changed: {', '.join(failure.changed)})"
-        )
-        print(f"  again: python -m tests.fuzz --seed {failure.seed} --mutations 1 --imports {asked.imports}")
     if not ended.failures:
         shutil.rmtree(home)
     return 1 if ended.failures else 0

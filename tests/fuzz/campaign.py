@@ -15,7 +15,7 @@ import signal
 import time
 import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,9 @@ class Failure:
     changed: Sequence[str]
 
 
+Say = Callable[[Failure], None]
+
+
 @dataclass
 class Ended:
     """How a campaign ended."""
@@ -71,13 +74,14 @@ class Ended:
 class Campaign:
     """Cases of seeds that follow each other. A context manager: its children end with it."""
 
-    def __init__(self, home: Path, seed: int, jobs: int = 1, imports: float = 0.0) -> None:
-        """home: a new folder, which stays. imports: share of the cases of models that TVM imports."""
+    def __init__(self, home: Path, seed: int, jobs: int = 1, imports: float = 0.0, say: Say | None = None) -> None:
+        """home: a new folder, which stays. imports: share of cases that import a model. say: is told of failures."""
         self._home, self._next, self._imports, self._jobs = home, seed, imports, jobs
         self._ended = Ended(first_seed=seed)
         self._children: dict[int, _Child] = {}
         for name in _LOADED:
             importlib.import_module(name)
+        self._say = say or (lambda failure: None)
         self._base = self._in_a_child(home)
 
     def __enter__(self) -> Campaign:
@@ -112,8 +116,8 @@ class Campaign:
         ready, _, _ = select.select(list(self._children), [], [], 0.2)
         for reading in ready:
             child = self._children[reading]
-            if not child.read(self._ended, is_over):
-                self._lost(child, child.how_it_ended())
+            if not child.read(self._ended, self._fail, is_over):
+                self._lost(child, "" if child.is_told_to_end else child.how_it_ended())
         for child in list(self._children.values()):
             if child.case is not None and time.monotonic() - child.since > CASE_LIMIT_S:
                 child.kill()
@@ -125,11 +129,15 @@ class Campaign:
         if child.case is not None:
             self._ended.cases += 1
             folder = self._home / f"case-{child.case}"
-            self._ended.failures.append(Failure(child.case, how, str(folder), child.changed))
+            self._fail(Failure(child.case, how, str(folder), child.changed))
         left = [seed for seed in child.seeds if child.last is None or seed > child.last]
         if left and not child.is_told_to_end:
             again = _Child(self._home, self._base, range(left[0], left[-1] + 1), self._imports)
             self._children[again.reading] = again
+
+    def _fail(self, failure: Failure) -> None:
+        self._ended.failures.append(failure)
+        self._say(failure)
 
     def _in_a_child(self, home: Path) -> Path:
         """Make the base: the machine is another one there."""
@@ -171,7 +179,7 @@ class _Child:
             _live(home, base, seeds, imports, writing)
         os.close(writing)
 
-    def read(self, ended: Ended, is_over: bool) -> bool:
+    def read(self, ended: Ended, fail: Say, is_over: bool) -> bool:
         """Take what it says; False at its end."""
         chunk = os.read(self.reading, 1 << 16)
         *lines, self._rest = (self._rest + chunk).split(b"\n")
@@ -184,7 +192,7 @@ class _Child:
             ended.cases += 1
             ended.codes.update(message["codes"])
             if message["what"] is not None:
-                ended.failures.append(Failure(message["ended"], message["what"], message["folder"], self.changed))
+                fail(Failure(message["ended"], message["what"], message["folder"], self.changed))
             self.case = None
             if is_over:
                 self.is_told_to_end = True
@@ -195,7 +203,8 @@ class _Child:
         """End it and what it started."""
         if self._status is None:
             with suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)  # it may not lead a group yet
             self._status = os.waitpid(self.pid, 0)[1]
             os.close(self.reading)
 
