@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep import errors
-from sweep.errors import SweepError
+from sweep.errors import StudyError, SweepError
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.running.contract import Engine
@@ -89,10 +89,13 @@ class StageRunner:
     def perform(self, what: str, work: Sequence[Work], keep: Keep) -> Mapping[str, Failure]:
         """Perform what is missing, and have the result of each kept; of those that were done before at once.
 
-        Returns how those have failed that did, by stage. Raises KeyboardInterrupt where a person has ended it.
+        Returns how those have failed that did, by stage. Raises KeyboardInterrupt where a person has ended it, and
+        StudyError where it rests on a damaged file of the sweep.
         """
         plan = self._plan(work)
-        done = usable_results(plan, self._ledger, self._home, _OPTIONS).done
+        usable = usable_results(plan, self._ledger, self._home, _OPTIONS)
+        self._check(plan, usable.damaged)
+        done = usable.done
         missing = []
         for each in work:
             if each.stage.id in done:
@@ -118,6 +121,13 @@ class StageRunner:
         if ended.status == "interrupted":
             raise KeyboardInterrupt
         return keeper.failures
+
+    def _check(self, plan: Plan, damaged: Mapping[str, str]) -> None:
+        """What the sweep has made, its plan tells too little of to make it again here."""
+        reasons = (reason for stage_id, reason in damaged.items() if not plan.stages[stage_id].options)
+        if (reason := next(reasons, None)) is not None:
+            allowed = "`sweep run` of its study again, which makes it anew, then this"
+            raise StudyError(f"rests on a damaged file: {reason}", key="DIR", value=str(self._home), allowed=allowed)
 
     def _plan(self, work: Sequence[Work]) -> Plan:
         stages = {stage.id: stage for each in work for stage in (*each.inputs, each.stage)}

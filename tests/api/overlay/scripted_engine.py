@@ -69,7 +69,7 @@ class ScriptedEngine:
     def _build(self, stage: Stage) -> StageResult:
         folder = f"artifacts/{stage.kind}/{stage.id}"
         (self._sweep_dir / folder).mkdir(parents=True)
-        return BuildResult(dir=folder, untuned_tasks=1)
+        return BuildResult(dir=folder, files={}, untuned_tasks=1)
 
     def _network(self, stage: Stage) -> StageResult:
         blocks = {

@@ -52,6 +52,13 @@ def folder(old_sweep: Path) -> Path:  # noqa: F811
     """A sweep that was tuned on two devices, by tuners that found other schedules, before its overlay."""
     for records in old_sweep.glob("records/*/overlay@*"):
         shutil.rmtree(records)
+    for finished in read_ledger(old_sweep).done.values():
+        if finished.kind in ("import", "lower"):  # whose larger files are left out of this copy
+            home = old_sweep / finished.result.folder()
+            home.mkdir(parents=True, exist_ok=True)
+            for name in finished.result.needed_files:
+                if not (home / name).exists():
+                    (home / name).write_text("left out")
     return old_sweep
 
 
@@ -174,6 +181,17 @@ def test_what_the_ledger_has_is_recorded_without_an_engine(
         shutil.rmtree(records)
     (folder / "overlay" / "networks.jsonl").unlink()
     assert measured(folder, cluster, None, monkeypatch).as_dict() == found.as_dict()
+
+
+@pytest.mark.parametrize("kind", ["import", "lower"])
+def test_what_rests_on_a_damaged_file_is_not_measured(
+    kind: str, folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in folder.glob(f"artifacts/{kind}/*/module.json"):
+        file.write_text("")
+
+    with pytest.raises(StudyError, match=rf"DIR: rests on a damaged file: artifacts/{kind}/\w+/module.json is empty"):
+        measured(folder, cluster, ScriptedEngine(folder), monkeypatch)
 
 
 def test_the_replay_engine_answers_for_the_devices(
