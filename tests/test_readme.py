@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from onnx import TensorProto, helper
@@ -242,8 +243,22 @@ def test_example_files_pass_the_gate(text: str, tmp_path: Path) -> None:
     data = helper.make_tensor_value_info("data", TensorProto.FLOAT, ["N", 3, "height", "width"])
     graph = helper.make_graph([helper.make_node("Relu", ["data"], ["y"])], "net", [data], [])
     (tmp_path / "models" / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    _write_bert(tmp_path / "models")
     study = load_study(path)
-    assert {rule.get("opt_level") for rule in study.include} == {(4,)}
+    if study.name == "bert":
+        assert set(study.models[0].given) == {"input_ids", "token_type_ids", "attention_mask"}
+    else:
+        assert {rule.get("opt_level") for rule in study.include} == {(4,)}
+
+
+def _write_bert(folder: Path) -> None:
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["N", "length"])
+        for name in ("input_ids", "token_type_ids", "attention_mask")
+    ]
+    graph = helper.make_graph([helper.make_node("Sum", [one.name for one in inputs], ["y"])], "net", inputs, [])
+    (folder / "bert.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    np.savez(folder / "ids.npz", input_ids=np.zeros((1, 128), "int64"))
 
 
 @pytest.mark.mlflow
