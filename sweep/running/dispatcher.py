@@ -18,6 +18,7 @@ from sweep.planning.kinds import inputs_by_role, place_of
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
+from sweep.redaction import redacted
 from sweep.running.allowance import Allowance, Allowed
 from sweep.running.contract import Attempt, Done, Engine, Failed, Progress, Report
 from sweep.running.events import (
@@ -148,6 +149,8 @@ class Dispatcher:
         if limit_s is not None and place_of(stage) is not Place.TUNER and report.seconds >= limit_s:
             told = f"{stage.kind} took longer than the {limit_s:.0f} s left of budget.cell_minutes: {report.error}"
             report = replace(report, error_class=CellTimeout.__name__, error=told)
+        # What a library or a person's own code says may quote a URI with its login
+        report = replace(report, error=redacted(report.error), traceback=redacted(report.traceback))
         will_retry = self._machine.would_retry(stage.id, report.error_class)
         if not will_retry:
             self._allowance.ended(stage)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sweep.files.sweep_dir import SweepDir
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.stage_result import StageResult
@@ -129,6 +130,20 @@ def test_a_failed_stage_takes_its_cells_only_and_is_told_at_once(tmp_path: Path)
     state = read_ledger(tmp_path)
     assert set(state.failed) == {"b1"}
     assert {"m2", "m3", "m4"} <= set(state.done)
+
+
+def test_the_ledger_keeps_no_login_that_an_error_quotes(tmp_path: Path) -> None:
+    def answer(attempt: Attempt) -> Report:
+        said = "cannot reach s3://AKIA:hun/ter2@bucket/x?sig=hunter2 now"
+        return (
+            replace(failed(attempt), error=said, traceback=f"Traceback\n{said}")
+            if attempt.stage.id == "b1"
+            else done(attempt)
+        )
+
+    run(tmp_path, ChosenEngine(answer))
+    assert read_ledger(tmp_path).failed["b1"].error == "cannot reach s3://***@bucket/x?*** now"
+    assert "ter2" not in SweepDir(tmp_path).ledger.read_text()
 
 
 def test_what_an_earlier_version_lost_with_its_compile_server_is_tried_by_the_next_run(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from sweep.errors import StudyError, cut_to_length
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
+from sweep.redaction import redacted
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
 
@@ -85,7 +86,12 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None and not self._has_ended:
-            self.write("run_failed", "error", error_class=type(error).__name__, error=cut_to_length(str(error)) or None)
+            self.write(
+                "run_failed",
+                "error",
+                error_class=type(error).__name__,
+                error=cut_to_length(redacted(str(error))) or None,
+            )
         self._closing.close()
         self._file = None
 
@@ -177,7 +183,9 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.name != __name__:  # that is the journal itself, which cannot be written
-            self._journal.write("log", record.levelname.lower(), logger=record.name, message=record.getMessage())
+            self._journal.write(
+                "log", record.levelname.lower(), logger=record.name, message=redacted(record.getMessage())
+            )
 
 
 def _about(stage: Stage) -> dict[str, Any]:

@@ -100,12 +100,18 @@ def test_nobody_joins_without_the_token(ray: Shop) -> None:
     import ray as ray_module
 
     address = ray_module.get_runtime_context().gcs_address
-    look = "import sys; from ray._raylet import GcsClient; print(GcsClient(address=sys.argv[1]).cluster_id)"
+    look = """
+import encodings.ascii, encodings.idna, os, sys
+from ray._raylet import GcsClient
+if len(sys.argv) > 2:  # as another user, who cannot load it
+    os.setgroups([]), os.setgid(int(sys.argv[2])), os.setuid(int(sys.argv[2]))
+print(GcsClient(address=sys.argv[1]).cluster_id)
+"""
 
-    def join(**environment: str) -> subprocess.CompletedProcess[str]:
+    def join(*user: str, **environment: str) -> subprocess.CompletedProcess[str]:
         without = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH")}
         return subprocess.run(
-            [sys.executable, "-c", look, address], env={**without, **environment}, capture_output=True, text=True
+            [sys.executable, "-c", look, address, *user], env={**without, **environment}, capture_output=True, text=True
         )
 
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": os.environ["RAY_AUTH_TOKEN_PATH"]}
@@ -113,6 +119,9 @@ def test_nobody_joins_without_the_token(ray: Shop) -> None:
     for refused in (join(RAY_AUTH_MODE="disabled"), join(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="0" * 64)):
         assert refused.returncode != 0
         assert "InvalidAuthToken" in refused.stderr
+    if os.getuid() == 0:  # the token is in a file, and another user of the host cannot read that
+        assert join("65534", **token).returncode != 0
+        assert join("0", **token).returncode == 0
 
 
 def test_a_second_connection_is_refused_and_leaves_the_first_alone(ray: Shop) -> None:
