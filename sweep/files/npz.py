@@ -6,10 +6,14 @@ networks are, it refuses or drops. Its reader takes `x.npy` for `x` where there 
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from sweep.files.unpacked_size import check_unpacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,17 +25,7 @@ T = TypeVar("T")
 
 def array_headers(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     """Shape and number type of each array of a file, without its content. Raises as `load_arrays`."""
-    import numpy as np
-
-    def header(stream: Any) -> tuple[tuple[int, ...], str]:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)
-        if dtype.hasobject:
-            raise ValueError("objects")
-        return tuple(int(size) for size in shape), str(dtype)
-
-    return _each(path, header)
+    return {name: header for name, (header, _) in _each(path, _header).items()}
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -53,18 +47,41 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """
     import numpy as np
 
-    return _each(path, lambda stream: np.lib.format.read_array(stream, allow_pickle=False))
+    for name, ((shape, dtype), size) in _each(path, _header).items():
+        if math.prod(shape) * np.dtype(dtype).itemsize > size:  # else it would be made room for first
+            raise ValueError(f"{path} holds what is no plain array: {name} is shorter than its shape {shape}")
+    return {name: array for name, (array, _) in _each(path, _array).items()}
 
 
-def _each(path: Path, read: Callable[[Any], T]) -> dict[str, T]:
+def _array(stream: Any) -> NDArray[Any]:
+    import numpy as np
+
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _header(stream: Any) -> tuple[tuple[int, ...], str]:
+    import numpy as np
+
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream)
+    if dtype.hasobject:
+        raise ValueError("objects, which take pickle to read")
+    return tuple(int(size) for size in shape), str(dtype)
+
+
+def _each(path: Path, read: Callable[[Any], T]) -> dict[str, tuple[T, int]]:
+    """What `read` makes of each member, and how many bytes it has unpacked."""
     try:
         with zipfile.ZipFile(path) as archive:
+            check_unpacked(archive)
             found = {}
-            for member in archive.namelist():
+            for member in archive.infolist():
                 with archive.open(member) as stream:
-                    found[member.removesuffix(".npy")] = read(stream)
+                    found[member.filename.removesuffix(".npy")] = read(stream), member.file_size
             return found
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, MemoryError) as error:
         raise ValueError(f"{path} is no .npz file, or a damaged one: {error}") from error
     except ValueError as error:
         raise ValueError(f"{path} holds what is no plain array: {error}") from error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from typing import Any
 from sweep.api.bundles.manifest import FORMAT, VERSION, is_manifest
 from sweep.errors import StudyError
 from sweep.files.confined import OutsideFolder, below
+from sweep.files.typed_json import parsed
+from sweep.files.unpacked_size import check_unpacked
 
 __all__ = ["MANIFEST", "Bundle", "is_bundle", "opened", "read_zipped_manifest"]
 
@@ -34,6 +36,10 @@ def is_bundle(path: Path) -> bool:
     return path.is_file() if path.suffix == ".zip" else (path / MANIFEST).is_file()
 
 
+_UNREADABLE = (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""What zipfile raises of a file that is damaged, encrypted or packed in another way."""
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Bundle]:
     """A bundle to be read; of a zip file a copy that is gone afterwards.
@@ -47,8 +53,9 @@ def opened(path: Path) -> Iterator[Bundle]:
     with tempfile.TemporaryDirectory(prefix="bundle-") as scratch:
         try:
             with zipfile.ZipFile(path) as archive:
+                check_unpacked(archive)
                 archive.extractall(scratch)
-        except (OSError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise StudyError(f"cannot be read: {error}", key="WHAT", value=str(path), allowed="a bundle") from error
         (folder, *_) = [*(manifest.parent for manifest in Path(scratch).glob(f"*/{MANIFEST}")), Path(scratch)]
         yield _checked(folder, path)
@@ -59,8 +66,9 @@ def read_zipped_manifest(path: Path) -> dict[str, Any] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             name = next(name for name in archive.namelist() if name.count("/") == 1 and name.endswith(f"/{MANIFEST}"))
-            manifest = json.loads(archive.read(name))
-    except (OSError, ValueError, KeyError, StopIteration, zipfile.BadZipFile):
+            check_unpacked(archive)
+            manifest = parsed(archive.read(name))
+    except (*_UNREADABLE, KeyError, StopIteration):
         return None
     return manifest if is_manifest(manifest) else None
 
@@ -68,7 +76,7 @@ def read_zipped_manifest(path: Path) -> dict[str, Any] | None:
 def _checked(folder: Path, path: Path) -> Bundle:
     """`path`: as it was named."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parsed((folder / MANIFEST).read_bytes())
     except (OSError, ValueError) as error:
         problem = f"has no {MANIFEST} that can be read"
         raise StudyError(problem, key="WHAT", value=str(path), allowed="a bundle of `sweep export`") from error
