@@ -66,7 +66,8 @@ _CHANNELS_LAST = (
     f"{_PASSES}.constants:FoldCheapConstants",
     "DeadCodeElimination",
 )
-_LEGALISE_AND_FUSE = ("LegalizeOps", "AnnotateTIROpPattern", "FuseOps", "FuseTIR")
+_HALF_NORMS = f"{_GUARDED}.decomposition:DecomposeHalfNorms"
+_LEGALISE_AND_FUSE = (_HALF_NORMS, "LegalizeOps", "AnnotateTIROpPattern", "FuseOps", "FuseTIR")
 _LEGALISE_FOLD_AND_FUSE = (
     "LegalizeOps",
     "AnnotateTIROpPattern",
@@ -86,7 +87,7 @@ _PREPACK = (
 RECIPES: dict[int, Recipe] = {
     0: Recipe(
         "legalise",
-        ("LegalizeOps", "AnnotateTIROpPattern"),
+        (_HALF_NORMS, "LegalizeOps", "AnnotateTIROpPattern"),
         (),
         "one function an operator, nothing fused, nothing folded",
     ),

@@ -11,7 +11,7 @@ import onnx
 
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from tests.corpus import __doc__ as about
-from tests.corpus.networks import NETWORKS
+from tests.corpus.every import NETWORKS
 from tests.corpus.trial import Outcome, try_network
 
 

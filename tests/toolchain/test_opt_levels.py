@@ -11,7 +11,7 @@ import pytest
 
 from sweep.errors import BuildFailed, LowerFailed
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
-from tests.corpus.networks import FLOAT16, NETWORKS
+from tests.corpus.every import FLOAT16, NETWORKS
 from tests.corpus.trial import try_network
 from tests.toolchain.conftest import TARGET, Run, build, lower
 
@@ -42,6 +42,8 @@ def check(pool: CompilePool, name: str, levels: tuple[int, ...], folder: Path, p
         ("negative_indices", (2, 3)),
         ("constants_on_the_left", (4,)),
         ("batch_norm_by_its_batch", (2,)),
+        ("half_precision_cnn", (0,)),
+        ("root_mean_square_of_rows", (3,)),
     ],
 )
 def test_what_a_pass_refused_is_right_with_all_passes(

@@ -28,6 +28,8 @@ _LANES = 16
 _CONV2D, _CONV2D_TRANSPOSE = "relax.nn.conv2d", "relax.nn.conv2d_transpose"
 _OF_TRANSPOSED: Layouts = {_CONV2D_TRANSPOSE: ["NCHW", "IOHW"]}
 """TVM has a program for no other."""
+_BAD_RULES = ("relax.nn.rms_norm",)
+"""Operators whose rule gives a call without a program: theirs is for one axis, and turns the weights too."""
 _RULE = "FRelaxInferLayout"
 _ABOVE_THE_DEFAULT = 11
 """Level at which an operator's attribute takes the place of one that it had."""
@@ -61,16 +63,17 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
 
     convert = relax.transform.ConvertLayout({}, layouts)
     try:
-        return convert(module)
+        with _without_rules(_BAD_RULES):
+            return convert(module)
     except Exception as error:  # noqa: BLE001  (TVM raises what it likes)
         first = error
     if _CONV2D not in _operators(module):
         return module
     ready = ready_for_layout(module)
-    others = sorted(_operators(ready) - {_CONV2D, _CONV2D_TRANSPOSE})
+    others = sorted(_operators(ready) - {_CONV2D, _CONV2D_TRANSPOSE, *_BAD_RULES})
     for kept in ((), *((name,) for name in others), others):
         try:
-            with _without_rules(kept):
+            with _without_rules((*_BAD_RULES, *kept)):
                 return convert(ready)
         except Exception:  # noqa: BLE001  (another operator may be the one that it cannot take)
             continue

@@ -12,7 +12,10 @@ from tvm.ir.transform import module_pass
 
 from sweep.toolchain.passes.call import operator_of
 
-__all__ = ["DecomposeOpsForInference"]
+__all__ = ["DecomposeHalfNorms", "DecomposeOpsForInference"]
+
+_WHOLE = ("float32", "float64")
+"""Number types of batch norms whose program is right."""
 
 
 @module_pass(opt_level=0, name="DecomposeOpsForInference")
@@ -21,16 +24,36 @@ class DecomposeOpsForInference:
 
     def transform_module(self, module: Any, _context: Any) -> Any:
         """The module with its normalisations in simpler operators."""
-        kinds: set[bool] = set()
+        return _decomposed(module)
 
-        def visit(value: Any) -> None:
-            if operator_of(value) == "relax.nn.batch_norm":
-                kinds.add(bool(value.attrs.training))
 
-        for _, function in module.functions_items():
-            if isinstance(function, relax.Function):
-                relax.analysis.post_order_visit(function, visit)
-        if len(kinds) > 1:
+@module_pass(opt_level=0, name="DecomposeHalfNorms")
+class DecomposeHalfNorms:
+    """The pass, for levels that take nothing apart: TVM's program of a whole batch norm of float16 gives float32."""
+
+    def transform_module(self, module: Any, _context: Any) -> Any:
+        """The module as it is, unless it has such batch norms."""
+        if all(str(norm.args[0].ty.dtype) in _WHOLE for norm in _batch_norms(module)):
             return module
-        name = "DecomposeOpsForTraining" if True in kinds else "DecomposeOpsForInference"
-        return getattr(relax.transform, name)()(module)
+        return _decomposed(module)
+
+
+def _decomposed(module: Any) -> Any:
+    kinds = {bool(norm.attrs.training) for norm in _batch_norms(module)}
+    if len(kinds) > 1:
+        return module
+    name = "DecomposeOpsForTraining" if True in kinds else "DecomposeOpsForInference"
+    return getattr(relax.transform, name)()(module)
+
+
+def _batch_norms(module: Any) -> list[Any]:
+    found: list[Any] = []
+
+    def visit(value: Any) -> None:
+        if operator_of(value) == "relax.nn.batch_norm":
+            found.append(value)
+
+    for _, function in module.functions_items():
+        if isinstance(function, relax.Function):
+            relax.analysis.post_order_visit(function, visit)
+    return found
