@@ -104,7 +104,6 @@ _OTHERWISE: dict[str, Callable[[OutlineNode], bool]] = {
     "RMSNormalization": lambda node: node.attributes.get("axis", _LAST_AXIS) != _LAST_AXIS,
     "Resize": _is_other_resize,
     "SpaceToDepth": lambda node: node.attributes.get("mode", "DCR") != "DCR",
-    "Tile": lambda node: True,
 }
 """Operator -> whether TVM's importer does a node of it in another way than ONNX says."""
 

@@ -131,6 +131,48 @@ def test_an_output_without_a_name_shifts_no_other(run: Run, tmp_path: Path) -> N
     np.testing.assert_array_equal(reference["output_0"], inputs["x"][[2, 0, 2, 1]])
 
 
+def test_a_rewritten_network_is_compared_and_leaves_the_file_to_other_runtimes(run: Run, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    shapes = {"w": (1, 8, 3), "r": (1, 8, 2), "b": (1, 16)}
+    weights = {name: generator.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    layer = helper.make_node("LSTM", ["x", "w", "r", "b"], ["", "last"], hidden_size=2)
+    path = save(tmp_path / "net.onnx", [layer], [tensor("x", [4, 1, 3])], [tensor("last", [1, 1, 2])], weights)
+    result = load(run, path, tmp_path / "import")
+    assert result["operators"] == {"LSTM": 1}
+    found = result["rewriting"]
+    assert (found["steps"], found["inputs"], found["not_compared"]) == (["recurrent"], 3, None)
+    assert found["max_abs_diff"] < 1e-6
+    assert [node.op_type for node in onnx.load(str(tmp_path / "import" / "model.onnx")).graph.node] == ["LSTM"]
+    for level in (0, 4):
+        lower(run, tmp_path / "import", tmp_path / f"lower{level}", level)
+        build(run, tmp_path / f"lower{level}", tmp_path / f"build{level}")
+        found = run(":run_artifact", artifact_dir=str(tmp_path / f"build{level}"), import_dir=str(tmp_path / "import"))
+        assert found["difference"] < 1e-4
+
+
+def test_a_quantised_network_is_expected_to_give_what_its_real_numbers_say(run: Run, tmp_path: Path) -> None:
+    """ONNX Runtime fuses a quantised product into one of integers, which was 1.08 away from what the file says."""
+    generator = np.random.default_rng(0)
+    weights = {
+        "s": np.float32(0.05), "z": np.uint8(128), "ws": np.float32(0.02), "wz": np.int8(0), "t": np.float32(0.3),
+        "w": generator.integers(-128, 128, (64, 8)).astype(np.int8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["v"]),
+        helper.make_node("MatMul", ["d", "v"], ["p"]),
+        helper.make_node("QuantizeLinear", ["p", "t", "z"], ["o"]),
+        helper.make_node("DequantizeLinear", ["o", "t", "z"], ["y"]),
+    ]
+    path = save(tmp_path / "net.onnx", nodes, [tensor("x", [4, 64])], [tensor("y", [4, 8])], weights)
+    load(run, path, tmp_path / "import")
+    lower(run, tmp_path / "import", tmp_path / "lower", 0)
+    build(run, tmp_path / "lower", tmp_path / "build")
+    found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(tmp_path / "import"))
+    assert found["difference"] == 0
+
+
 def test_batch_gives_every_input_its_first_dimension(run: Run, tmp_path: Path) -> None:
     result = load(run, network(tmp_path / "net.onnx"), tmp_path / "import", batch=5)
     assert [value["shape"] for value in result["inputs"].values()] == [[5, 6], [5]]

@@ -24,7 +24,7 @@ from sweep.toolchain.models.rewriting.rules import (
 )
 from sweep.toolchain.models.rewriting.rules.old_operators import modern
 
-__all__ = ["rewritten"]
+__all__ = ["rewritten", "rules"]
 
 _MODULES = (
     shapes,
@@ -47,10 +47,11 @@ def rewritten(model: Any) -> Any:
 
     Raises ImportFailed.
     """
-    return Rewriter(_inlined(model), _rules(), modern).rewritten()
+    return Rewriter(_inlined(model), rules(), modern).rewritten()
 
 
-def _rules() -> Mapping[str, Sequence[Rule]]:
+def rules() -> Mapping[str, Sequence[Rule]]:
+    """Those of an operator in the order in which they are tried, by its name."""
     found: dict[str, list[Rule]] = {}
     for operator, rule in chain.from_iterable(module.RULES.items() for module in _MODULES):
         found.setdefault(operator, []).append(rule)

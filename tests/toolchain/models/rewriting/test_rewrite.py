@@ -344,7 +344,6 @@ def added(*shape: int) -> Any:
         with_stored("Resize", [1, 2, 4, 4], None, np.array([1, 1, 2, 2], np.float32), opset=19, mode="cubic",
                     exclude_outside=1, cubic_coeff_a=-0.5),
         with_stored("Resize", [1, 2, 4], None, np.array([1, 1, 1.7], np.float32), opset=19),
-        with_stored("Tile", [1, 3, 4, 5], np.array([1, 6, 4, 2])),
         with_stored("Pow", [3, 4], np.array(2)),
         network([node("IsInf", ["x"], ["y"], detect_negative=0)], {"x": ([4], FLOAT)}, [("y", BOOL)], opset=20),
         network([node("Mod", ["x", "z"], ["y"], fmod=1)], {"x": ([4], FLOAT), "z": ([4], FLOAT)}, [("y", FLOAT)]),

@@ -177,19 +177,6 @@ def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("ConvTranspose", *call.inputs, **attributes)]
 
 
-def _tile(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """As concatenations: TVM's own repeats wrongly where several axes are repeated."""
-    repeats, shape = network.constant(call.input(1)), network.shape(call.input(0))
-    if repeats is None or shape is None or sum(int(count) != 1 for count in repeats) < 2:
-        return None
-    value = call.input(0)
-    for axis, count in enumerate(int(count) for count in repeats):
-        if count != 1:
-            once = np.array([count if other == axis else 1 for other in range(len(shape))])
-            value = network.op("Tile", value, once)
-    return [value]
-
-
 RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
@@ -198,5 +185,4 @@ RULES: dict[str, Rule] = {
     "ConvTranspose": _to_a_size,
     "MaxPool": _pool_with_places,
     "TensorScatter": _tensor_scatter,
-    "Tile": _tile,
 }
