@@ -17,8 +17,9 @@ _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
     r"\U000e0000-\U000e007f]"
 )
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~&$]|^[-+=]")
-_NUMBERED = re.compile(r"^(\d{1,9})([.)])")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>#|~&$]")
+_LINE_START = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$)))?([-+.)](?=\s|$)|[-=](?=[-=\s]*$))")
+"""Of a list, numbered or not; of what makes a heading of the line before it."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The last four are the first ones' wide forms, which some table programs take for them."""
 _ADDRESS = re.compile(r"https?://[^\s\"'<>`]+", re.IGNORECASE)
@@ -29,10 +30,10 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def as_markdown(text: str) -> str:
-    """A line that Markdown shows as it is."""
+def as_markdown(text: str, *, is_cell: bool = False) -> str:
+    """A line that Markdown shows as it is. `is_cell`: of a table, where nothing begins a list."""
     line = _MARKDOWN.sub(lambda found: f"\\{found[0]}", visible(" ".join(text.split())))
-    return _NUMBERED.sub(r"\1\\\2", line)
+    return line if is_cell else _LINE_START.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line)
 
 
 def as_csv_cell(value: Any) -> Any:

@@ -73,7 +73,7 @@ def test_markdown_has_no_markup_left(text: str) -> None:
     assert "\n" not in line
     bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", line)  # what is escaped means nothing
     assert not re.search(r"[`*_\[\]<>|~&#$\\]", bare)
-    assert not re.match(r"[-+=]|\d{1,9}[.)]", line)
+    assert not re.match(r"[-+](\s|$)|[-=]+\s*$|\d{1,9}[.)](\s|$)", line)
 
 
 def test_markdown_shows_what_was_said() -> None:
@@ -81,6 +81,9 @@ def test_markdown_shows_what_was_said() -> None:
         "a\\|b \\<script\\>\\[x\\](javascript:1) \\`c\\` \\&lt; \\*\\*d\\*\\*"
     )
     assert as_markdown("12. item") == "12\\. item"
+    assert [as_markdown(text) for text in ("3.36", "-1.5", "-3 %")] == ["3.36", "-1.5", "-3 %"]
+    assert [as_markdown(text) for text in ("-", "---", "===", "12.")] == ["\\-", "\\---", "\\===", "12\\."]
+    assert as_markdown("-", is_cell=True) == "-"
     assert as_markdown("- item") == "\\- item"
     assert as_markdown("\n# no heading") == "\\# no heading"
 

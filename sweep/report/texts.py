@@ -83,7 +83,7 @@ def as_markdown(results: Results) -> str:
         parts += ["## Tasks without a valid trial", "\n".join(f"- {plain(line)}" for line in notes)]
     if pools := results.summary.tuning:
         table = pool_table(pools)
-        lines = ["| " + " | ".join(plain(text) for text in row) + " |" for row in table.rows]
+        lines = ["| " + " | ".join(plain(text, is_cell=True) for text in row) + " |" for row in table.rows]
         heading = "| " + " | ".join(title for title, _ in table.titles) + " |"
         rule = "| --- " + "| ---: " * (len(table.titles) - 1) + "|"
         parts += [*map(plain, sentences(pools)), *_folded("Tuning, by pool", "\n".join([heading, rule, *lines]))]
@@ -100,7 +100,9 @@ def _tables(cells: Sequence[Row]) -> list[str]:
     if are_many(cells):
         titles, lines = choice_lines(cells)
         rule = ["---", "---", *["---:"] * (len(titles) - 2)]
-        choices = "\n".join(f"| {' | '.join(map(plain, line))} |" for line in (titles, rule, *lines))
+        choices = "\n".join(
+            f"| {' | '.join(plain(text, is_cell=True) for text in line)} |" for line in (titles, rule, *lines)
+        )
         best = [f"Of {plural(len(cells), 'cell')}; means are geometric.", "## Best of each place"]
         return [f"## {CHOICES}", choices, *best, _table(*best_of_each(cells))]
     parts, each = [], rows_each(cells)
@@ -115,7 +117,7 @@ def _tables(cells: Sequence[Row]) -> list[str]:
 def _table(columns: Sequence[TableColumn], rows: Sequence[Row]) -> str:
     heading = " | ".join(column.title for column in columns)
     rule = " | ".join("---:" if column.value else "---" for column in columns)
-    lines = [" | ".join(plain(column.text(row)) for column in columns) for row in rows]
+    lines = [" | ".join(plain(column.text(row), is_cell=True) for column in columns) for row in rows]
     return "\n".join(f"| {line} |" for line in (heading, rule, *lines))
 
 

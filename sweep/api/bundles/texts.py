@@ -6,7 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sweep.plain_text import as_markdown, visible
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 __all__ = ["SHIPPED", "header", "page"]
 
@@ -75,8 +80,20 @@ def page(manifest: Mapping[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
 
     template = (_FOLDER / "README.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(template).render(**manifest)
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_shown)
+    return environment.from_string(template).render(**manifest, plain=_plain)
+
+
+def _shown(value: Any) -> Any:
+    """What the page says in the words of others: text, and no markup."""
+    return as_markdown(value) if type(value) is str else value
+
+
+def _plain(version: str) -> Markup:
+    """For a line that people run as it stands."""
+    from markupsafe import Markup
+
+    return Markup(re.sub(r"[^\w.+!-]", "", version))
 
 
 def _list(declaration: str, lines: Iterable[str]) -> list[str]:
@@ -84,11 +101,11 @@ def _list(declaration: str, lines: Iterable[str]) -> list[str]:
 
 
 def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(visible(value), ensure_ascii=False)
 
 
 def _numbers(values: Iterable[int]) -> str:
-    return ", ".join(map(str, values))
+    return ", ".join(str(int(value)) for value in values)
 
 
 def _type(dtype: str) -> str:

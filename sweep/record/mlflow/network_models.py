@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sweep.plain_text import as_markdown
 from sweep.record.mlflow.scratch import scratch
 
 __all__ = ["ModelStore", "log_models", "name_of"]
@@ -173,7 +174,7 @@ def _register(store: ModelStore, name: str, model: Any, manifest: Mapping[str, A
         run_id=run_id,
         model_id=model.model_id,
         tags={**_tags(manifest), _CONTENT: content},
-        description=f"{manifest['chosen']['cell']}: {manifest['latency']['text']}",
+        description=as_markdown(f"{manifest['chosen']['cell']}: {manifest['latency']['text']}"),
         await_creation_for=0,
     )
 

@@ -1,0 +1,52 @@
+"""What a sweep's folder says is text in the files of its bundle: no markup, no command, no code."""
+
+from __future__ import annotations
+
+import re
+
+from sweep.api.bundles.texts import header, page
+from tests.report.hostile import ALL
+
+CODE = 'x"; } int main() { system("canary"); } //\\\n#include "canary"\n'
+
+
+def entry(name: str) -> dict[str, object]:
+    return {"name": name, "shape": [1, 3], "dtype": "float32", "file": f"data/{name}.bin"}
+
+
+def manifest(text: str) -> dict[str, object]:
+    return {
+        "model": {"name": text, "source": text},
+        "library": "lib.so",
+        "entry": text,
+        "inputs": [entry(text), entry("second")],
+        "outputs": [entry(text)],
+        "tolerance": 0.1,
+        "threads": 1,
+        "target": {"mcpu": text},
+        "axes": {"batch": 1, "precision": text},
+        "cpu": {"architecture": text, "features": {text: text}},
+        "versions": {"apache-tvm": f"0.27.0; rm -rf $(x) {text}", "apache-tvm-ffi": "0.1.14.post0"},
+        "latency": {"text": text, "disturbed": text},
+        "chosen": {"how": text},
+        "files": {},
+        "output_check": {"is_compared": True, "reason": None},
+    }
+
+
+def test_the_page_has_no_markup_of_theirs() -> None:
+    text = page(manifest(ALL))
+    assert "\x1b" not in text
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", text)
+    assert "<" not in bare
+    assert "](" not in bare
+    (install,) = [line for line in text.splitlines() if line.startswith("pip install")]
+    assert re.fullmatch(r"pip install apache-tvm==[\w.+!-]+ apache-tvm-ffi==0\.1\.14\.post0 numpy", install)
+    assert "Network().run(array_0, array_1)" in text
+
+
+def test_the_header_has_no_code_of_theirs() -> None:
+    lines = header(manifest(CODE), [entry("out")]).splitlines()
+    strings = re.compile(r'"(?:[^"\\]|\\.)*"')
+    assert "canary" not in "\n".join(strings.sub('""', line) for line in lines)
+    assert all(strings.sub("", line).count('"') == 0 for line in lines if not line.startswith("#include <"))
