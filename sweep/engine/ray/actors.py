@@ -11,12 +11,14 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ray
 
 from sweep import errors
+from sweep.devices.processes import die_with_parent
 from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.ray.builders import Builders, settle
 from sweep.engine.site import Site
@@ -57,6 +59,14 @@ def _take_cores(cores: tuple[int, ...]) -> None:
         os.sched_setaffinity(0, usable)
 
 
+def _end_with_raylet() -> None:
+    """An actor would outlive a killed driver by up to a minute, and write into records that the next run has open."""
+    raylet = os.getppid()
+    with suppress(OSError):
+        if Path(f"/proc/{raylet}/comm").read_text(encoding="ascii").strip() == "raylet":
+            die_with_parent(raylet)
+
+
 def _worker_name(role: str) -> str:
     return f"{role}@{ray.get_runtime_context().get_node_id()[:8]}:{os.getpid()}"
 
@@ -71,6 +81,7 @@ class BuilderActor:
     def __init__(self, slots: int, site: Site) -> None:
         from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
+        _end_with_raylet()
         site = _seen_from_here(site)
         _take_cores(site.compile_cores)
         self._compile_pool = CompilePool(
@@ -108,6 +119,7 @@ class DeviceActor:
     """
 
     def __init__(self, key: str, site: Site, builders: Mapping[str, int]) -> None:
+        _end_with_raylet()
         self._builders = Builders(builders)
         self._worker = DeviceWorker(site.devices[key], site, self._builders.candidate)
         self._name = _worker_name(f"device {key}")
@@ -141,6 +153,7 @@ class TunerActor:
     """
 
     def __init__(self, site: Site, call: TuneCall, builders: Mapping[str, int], build_slots: int) -> None:
+        _end_with_raylet()
         _take_cores(_seen_from_here(site).compile_cores)
         self._site, self._for, self._build_slots = site, call, build_slots
         self._worker: TunerWorker | None = None
