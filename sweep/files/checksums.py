@@ -10,6 +10,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def damage(folder: Path, sums: Checksums, *, is_read: bool) -> str | None:
     """What a folder lacks of what it was, in words; None where it is as it was.
 
     is_read: the content of each file is read. Without, only that of files whose time is another, as in a copy, and what
-    is gone is not missed: people delete what they do not need any more.
+    is gone is not missed: people delete what they do not need any more. A file whose content is another gets the time
+    of now, by which each later look finds it.
     """
     for name, about in sums.items():
         reason = _damage(folder, name, about, is_read=is_read)
@@ -67,6 +69,8 @@ def _damage(folder: Path, name: str, about: Sequence[Any], *, is_read: bool) -> 
         if now.st_size != size_bytes:
             return f"has {now.st_size} bytes in place of {size_bytes}"
         if (is_read or now.st_mtime_ns != mtime_ns) and _sha256(path, now) != sha256:
+            with suppress(OSError):  # for the next quick look to find it too: a disk has changed it in silence
+                os.utime(path)
             return "is not what was written: another SHA-256"
     except OutsideFolder as error:
         return str(error)

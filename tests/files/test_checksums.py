@@ -73,6 +73,7 @@ def test_what_a_disk_changes_in_silence_is_found_by_reading(folder: Path) -> Non
 
     assert damage(folder, sums, is_read=False) is None
     assert "another SHA-256" in str(damage(folder, sums, is_read=True))
+    assert "another SHA-256" in str(damage(folder, sums, is_read=False)), "it is known from then on"
 
 
 @pytest.mark.parametrize("about", [[], [1], [400, 0, None], "abc", [400.5, 0, "0"], ["400", 0, "0"]])
