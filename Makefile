@@ -65,6 +65,11 @@ format: $(READY) ## Mend what ruff can mend
 bench: $(READY) ## Benchmarks of sweep itself
 	$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: wheels
+wheels: $(READY) ## dist/: the wheel, and the one that reads sweeps without TVM and Ray
+	@$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --quiet --wheel-dir dist
+	@$(BIN)/python tools/read_wheel.py dist/tvm_sweep-*.whl
+
 .PHONY: constraints
 constraints: ## Resolve pyproject.toml anew and write constraints.txt
 	./tools/lock

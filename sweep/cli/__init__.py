@@ -117,6 +117,9 @@ _REFUSALS = {
 }
 """Of the system, for a person to mend; any other is a bug."""
 
+_LEFT_OUT = frozenset("tvm tvm_ffi ray mlflow onnx onnxruntime xgboost sklearn tornado psutil cloudpickle".split())
+"""Modules of the packages that the distribution which reads sweeps does without (`tools/read_wheel.py`)."""
+
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
@@ -148,6 +151,14 @@ def main(argv: list[str] | None = None) -> int:
         # `sweep plan ... | head` has read enough; Python writes the rest when it ends, and would complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _LEFT_OUT:
+            raise
+        _complain(
+            f"needs the package {error.name}, which is not installed here: this part reads sweeps; "
+            "allowed: status, where, report, compare; all else with `pip install tvm-sweep`"
+        )
+        return EXIT_BAD_INPUT
     except OSError as error:
         if error.errno not in _REFUSALS or error.filename is None:
             raise

@@ -176,7 +176,8 @@ def _notes(plan: Plan, trials: TrialCount, is_measured: bool) -> Iterable[str]:
         pooled = _counted(trials.pooled, "trial")
         yield f"tuning: up to {pooled}, {trials.naive:,} in a loop over the cells; {_basis(trials)}"
         if trials.to_do < trials.pooled:
-            yield f"tuning: up to {_counted(trials.to_do, 'trial')} of them still to do"
+            left = f"up to {_counted(trials.to_do, 'trial')} of them" if trials.to_do else "none of them is"
+            yield f"tuning: {left} still to do"
 
 
 def _basis(trials: TrialCount) -> str:

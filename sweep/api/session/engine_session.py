@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +28,10 @@ class EngineSession:
     """A context that gives the engine of a cluster file."""
 
     def __init__(self, cluster: Cluster, sweep_dir: Path) -> None:
-        """Raises StudyError where a tracker or a Ray that is others' does not answer."""
+        """Raises StudyError where a tracker or a Ray that is others' does not answer; ModuleNotFoundError: no TVM."""
+        # Else servers try to start, for a minute
+        if not cluster.is_pretended and importlib.util.find_spec("tvm") is None:
+            raise ModuleNotFoundError("No module named 'tvm'", name="tvm")
         check_reachable(cluster)
         self._cluster, self._sweep_dir = cluster, sweep_dir
         self._closing = ExitStack()
