@@ -30,6 +30,18 @@ def be_killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def crash_at(places: list[str], crashes: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """Crash at each of the places in turn."""
+    from sweep.toolchain.crash_notes import note
+
+    told = crashes or []
+    if len(told) == len(places):
+        return {"crashes": told}
+    note(places[len(told)])
+    crash()
+    raise AssertionError("it has crashed")
+
+
 def leave() -> None:
     os._exit(3)
 
