@@ -9,6 +9,7 @@ one wrong byte in a line is put right.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -205,13 +206,21 @@ def read_ledger(sweep_dir: Path) -> LedgerState:
 
 
 def is_held(sweep_dir: Path) -> bool:
-    """Whether a driver has the sweep directory now."""
-    lock = filelock.FileLock(SweepDir(sweep_dir).lock, timeout=0)
+    """Whether a driver has the sweep directory now. Who looks shares the lock with whoever else looks at the moment.
+
+    Raises OSError where the lock cannot be opened.
+    """
     try:
-        with lock:
-            return False
-    except filelock.Timeout:
+        lock = os.open(SweepDir(sweep_dir).lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def _read(path: Path, state: LedgerState) -> LineReader:

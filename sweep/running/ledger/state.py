@@ -8,6 +8,7 @@ from typing import Any
 
 from sweep.errors import LedgerError, cut_to_length
 from sweep.files.confined import OutsideFolder
+from sweep.files.sweep_dir import LEDGER
 from sweep.files.typed_json import WrongContent
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.stage_result import StageResult
@@ -40,7 +41,7 @@ class FinishedStage:
             result = kind_of(line["kind"], f"stage {line['stage']}").result.from_json(line["result"])
         except (WrongContent, OutsideFolder) as error:
             raise LedgerError(
-                f"event {line['seq']} of the ledger: the result of {line['kind']} stage {line['stage']}: {error}; "
+                f"event {line['seq']} of {LEDGER}: the result of {line['kind']} stage {line['stage']}: {error}; "
                 "restore the ledger from a copy, or begin anew with `sweep run STUDY --fresh`"
             ) from None
         return cls(
@@ -159,5 +160,5 @@ class LedgerState:
 
     def _take_pair(self, line: Mapping[str, Any]) -> None:
         if len(self.pairs) >= _MOST_PAIRS:
-            raise LedgerError(f"the ledger has more than {_MOST_PAIRS:,} pairs of blocks; restore it from a copy")
+            raise LedgerError(f"{LEDGER} has more than {_MOST_PAIRS:,} pairs of blocks; restore it from a copy")
         self.pairs.append({"cells": line["cells"], "blocks": line["blocks"]})
