@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sweep.errors import ImportFailed, in_one_line
+from sweep.errors import ImportFailed, SweepError, in_one_line
 from sweep.files.npz import save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE
 from sweep.registry import attribute_at
@@ -44,7 +44,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         read_values(options.get("values") or {}, hints.get("input_files") or {}),
     )
     loader = _loader(str(hints.get("loader") or importer_named(UNNAMED).loader))
-    model = loader.specialise(loader.load(Path(hints["path"]), options), shapes)
+    model = _read(loader, Path(hints["path"]), options, shapes)
     feeds = make_inputs(with_values(model.inputs, shapes.values), seed)
     save_arrays(folder / "inputs.npz", feeds)
     weights = WeightsFile()
@@ -66,6 +66,17 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         **({} if model.rewriting is None else {"rewriting": dict(model.rewriting)}),
         "import_s": time.perf_counter() - start,
     }
+
+
+def _read(loader: ModelLoader, path: Path, options: Mapping[str, Any], shapes: Shapes) -> ImportedModel:
+    """A file is foreign: what a library meets in one that is damaged is no bug of this program."""
+    try:
+        return loader.specialise(loader.load(path, options), shapes)
+    except (SweepError, MemoryError):
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {in_one_line(error)}"
+        raise ImportFailed(f"{path.name} is damaged, or has what its importer does not foresee: {told}") from error
 
 
 def _loader(import_path: str) -> ModelLoader:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.toolchain.models.onnx_sizes import check_tensors
 
 __all__ = ["check_operators", "check_shapes", "check_types", "read_onnx", "settle_outputs"]
 
@@ -44,6 +45,7 @@ def read_onnx(path: Path) -> Any:
     except Exception as error:
         if _NO_SHAPE not in str(error):
             raise ImportFailed(f"{path}: the network is invalid: {in_one_line(error)}") from error
+    check_tensors(model)
     return model
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sweep.errors import ImportFailed
 
-__all__ = ["check_sizes", "outputs_bytes"]
+__all__ = ["check_sizes", "check_tensors", "outputs_bytes"]
 
 _SHAPES_BYTES = 1 << 12
 """Of an input whose values may say how large an output is: a shape, a number of repeats."""
@@ -46,6 +46,33 @@ def check_sizes(model: Any, most_bytes: int) -> None:
                 f"the tensor {value.name[:80]!r} has {shape} values: more than the {most_bytes / 1e9:.1f} GB of memory "
                 "that a job may take on this host"
             )
+
+
+def check_tensors(model: Any) -> None:
+    """Raises ImportFailed for a stored tensor of an unknown type, or with more or fewer bytes than its shape has.
+
+    Weights in other files are the onnx package's to judge, which has read them by now.
+    """
+    from onnx import TensorProto, helper
+
+    for tensor in model.graph.initializer:
+        name, values = tensor.name[:80], math.prod(tensor.dims)
+        try:
+            dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        except (KeyError, ValueError, TypeError):
+            raise ImportFailed(
+                f"the tensor {name!r} has a number type that ONNX does not know: {tensor.data_type}"
+            ) from None
+        if any(size < 0 for size in tensor.dims):
+            raise ImportFailed(f"the tensor {name!r} has a shape with a negative size: {list(tensor.dims)}")
+        is_packed = dtype.itemsize == 1 and dtype.name not in ("int8", "uint8", "bool")  # some have several in a byte
+        if tensor.HasField("raw_data") and tensor.data_location != TensorProto.EXTERNAL and not is_packed:
+            stored = len(tensor.raw_data) // max(1, dtype.itemsize)
+            if stored != values or len(tensor.raw_data) % max(1, dtype.itemsize):
+                shape = " x ".join(map(str, tensor.dims)) or "a scalar"
+                raise ImportFailed(
+                    f"the tensor {name!r} has {len(tensor.raw_data):,} bytes of {dtype.name}; {shape} has others"
+                )
 
 
 def _values(value: Any) -> int | None:

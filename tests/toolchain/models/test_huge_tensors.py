@@ -17,7 +17,7 @@ from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from sweep.toolchain.host_memory import job_memory_bytes
 from sweep.toolchain.models.onnx_simplify import fold_constants
-from sweep.toolchain.models.onnx_sizes import outputs_bytes
+from sweep.toolchain.models.onnx_sizes import check_tensors, outputs_bytes
 
 LARGE = np.array([30_000, 20_000], "int64")
 ONES = np.ones((1, 1, 2, 2), "float32")
@@ -87,6 +87,28 @@ def test_an_import_that_needs_more_ends_with_the_reason(tmp_path: Path) -> None:
         with pytest.raises(ImportFailed, match=r"'made' has 150000 x 100000 values: more than the [23]\.[0-9] GB"):
             pool.submit(job, arguments, timeout_s=120).result(180)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4 << 20, "kB"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensor: tensor.dims.append(3), "the tensor 'shape' has 16 bytes of int64; 2 x 3 has others"),
+        (lambda tensor: tensor.ClearField("dims"), "the tensor 'shape' has 16 bytes of int64; a scalar has others"),
+        (lambda tensor: tensor.dims.__setitem__(0, -2), "the tensor 'shape' has a shape with a negative size"),
+        (
+            lambda tensor: setattr(tensor, "data_type", 99),
+            "the tensor 'shape' has a number type that ONNX does not know",
+        ),
+        (lambda tensor: setattr(tensor, "data_type", 1), "the tensor 'shape' has 16 bytes of float32; 2 has others"),
+    ],
+)
+def test_a_tensor_of_other_bytes_than_its_shape_is_refused_by_name(change: Any, said: str) -> None:
+    model = model_of("ConstantOfShape", {"shape": np.array([3, 2], "int64")})
+    check_tensors(model)
+    change(model.graph.initializer[0])
+    with pytest.raises(ImportFailed) as caught:
+        check_tensors(model)
+    assert said in str(caught.value)
 
 
 def test_a_job_has_a_share_of_the_memory() -> None:
