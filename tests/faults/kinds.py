@@ -72,6 +72,11 @@ class Scene:
             return [child for pid in heads for child in _children(pid)]
         return [pid for pid in heads if _is_of(pid, kind.mark)]
 
+    def has_no_actor(self) -> bool:
+        """Whether none is left of those that write records and use boards."""
+        self.look()
+        return not any(self.of(kind) for kind in KINDS if kind.name.endswith(" actor"))
+
     def is_ours(self, pid: int) -> bool:
         """Whether this pid is a process of this run: another may have got it meanwhile."""
         with suppress(OSError):

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.devices.parts import until
 from tests.end_to_end.place import LIMIT_S, Place
 from tests.faults.invariant import Witness
 from tests.faults.kinds import DRIVER, KINDS, Kind, Scene
@@ -39,6 +40,7 @@ STAGES_A_BATCH = 6
 EARLY = 0.2
 """Share of the first strikes of runs that come at any moment of the first seconds."""
 EARLY_S = 8.0
+ACTORS_S = 10.0
 FIND_S = 40.0
 """In which a process of the wanted kind should come up; else another kind's turn comes."""
 
@@ -107,7 +109,7 @@ class Strikes:
                 if strike.kind == DRIVER and self.stop_s is None:
                     break
             _, err = running.communicate(timeout=LIMIT_S)
-            self._judge(running, strikes, err)
+            self._judge(running, scene, strikes, err)
         except (AssertionError, subprocess.TimeoutExpired) as problem:
             running.kill()
             self.faults.append(f"{self._place.folder}: {[one.kind for one in strikes]}: {problem}"[:2000])
@@ -119,10 +121,11 @@ class Strikes:
                 f"{'went on' if strike.went_on else 'needs another run'} ({time.monotonic() - begun:.0f} s)"
             )
 
-    def _judge(self, running: subprocess.Popen[str], strikes: list[Strike], err: str) -> None:
+    def _judge(self, running: subprocess.Popen[str], scene: Scene, strikes: list[Strike], err: str) -> None:
         code, was_killed = running.returncode, running.returncode == -signal.SIGKILL
         if was_killed:
             self._witness.pids.append(running.pid)
+            until(scene.has_no_actor, "the end of its actors, which would write what the next run writes", ACTORS_S)
             self._witness.look()
             self._witness.assert_nothing_runs()
         else:
