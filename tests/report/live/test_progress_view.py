@@ -326,3 +326,18 @@ def test_trials_per_second_looks_back_half_a_minute() -> None:
     assert state.trials_per_s(60.0) == 0.0
     state.progress({"label": "unknown", "trials": 60}, 61.0)
     assert state.trials_per_s(61.0) == 0.0
+
+
+@pytest.mark.parametrize(("done", "is_told"), [(3, False), (1, True)])
+def test_no_time_left_is_not_told_as_0_0_s(done: int, is_told: bool, clock: Clock) -> None:
+    """The last cell is under way, and nothing of it is left but its end."""
+    view, _ = plain(clock)
+    view.plan_ready(4, {"measure": 3})
+    for number in range(done):
+        view.attempt_started(f"measure {number}", "measure")
+        clock.now += 2
+        view.stage_done(f"measure {number}", "measure", 2.0)
+        view.cell_finished(f"cell {number}", "done", 1e-3, None)
+    told = view.summary(clock.now)
+    assert (" left" in told) is is_told
+    assert "0.0 s" not in told
