@@ -69,7 +69,18 @@ _LACKING = {
     "SwiGLU",
     "Swish",
     "TensorScatter",
-    "com.microsoft.QuickGelu",
+    *(
+        f"com.microsoft.{name}"
+        for name in (
+            "FusedConv",
+            "FusedGemm",
+            "FusedMatMul",
+            "QuickGelu",
+            "SkipSimplifiedLayerNormalization",
+            "TransposeMatMul",
+            "Trilu",
+        )
+    ),
 }
 
 

@@ -127,9 +127,10 @@ def settle_outputs(module: Any, model: Any) -> None:
         known = {value.name: value for value in (*model.graph.value_info, *model.graph.output)}
         open_ones = (n for n in model.graph.node if not all(_is_whole(known.get(name)) for name in n.output if name))
         node = next(open_ones, None)
-        where = "an operator" if node is None else _label(node)
-        shown = "is not fixed" if node is not None or not sizes else f"is {[int(size) for size in sizes]}"
-        raise ImportFailed(f"the shape of what {where} gives {shown}: it cannot be compiled")
+        if node is not None:
+            raise ImportFailed(f"the shape of what {_label(node)} gives is not fixed: it cannot be compiled")
+        shown = f"is {[str(size) for size in sizes]}" if sizes else "is not fixed"
+        raise ImportFailed(f"the shape of output {value.name} {shown}: it cannot be compiled")
 
 
 def _label(node: Any) -> str:

@@ -344,6 +344,8 @@ def added(*shape: int) -> Any:
         with_stored("Resize", [1, 2, 4, 4], None, np.array([1, 1, 2, 2], np.float32), opset=19, mode="cubic",
                     exclude_outside=1, cubic_coeff_a=-0.5),
         with_stored("Resize", [1, 2, 4], None, np.array([1, 1, 1.7], np.float32), opset=19),
+        with_stored("Resize", [1, 2, 5, 6], None, None, np.array([8, 8]), opset=19, axes=[2, 3], mode="linear",
+                    keep_aspect_ratio_policy="not_larger"),
         with_stored("Pow", [3, 4], np.array(2)),
         network([node("IsInf", ["x"], ["y"], detect_negative=0)], {"x": ([4], FLOAT)}, [("y", BOOL)], opset=20),
         network([node("Mod", ["x", "z"], ["y"], fmod=1)], {"x": ([4], FLOAT), "z": ([4], FLOAT)}, [("y", FLOAT)]),
@@ -351,6 +353,18 @@ def added(*shape: int) -> Any:
 )  # fmt: skip
 def test_forms_that_the_importer_does_otherwise(model: Any) -> None:
     same(model)
+
+
+def test_what_onnxruntime_fused_is_what_it_was_fused_of() -> None:
+    more = {"domain": "com.microsoft"}
+    gone("FusedMatMul", with_stored("FusedMatMul", [2, 4, 3], weights(2, 5, 4), transA=1, transB=1, alpha=0.5, **more))
+    gone("FusedConv", with_stored("FusedConv", [1, 2, 5, 5], weights(3, 2, 3, 3), weights(3), activation="LeakyRelu",
+                                  activation_params=[0.2], **more))  # fmt: skip
+    gone("FusedGemm", with_stored("FusedGemm", [4, 3], weights(3, 5), weights(5), activation="Relu", **more))
+    made = node("SkipSimplifiedLayerNormalization", ["x", "s", "g"], ["y", "", "", "sum"], epsilon=1e-5, **more)
+    stored = {"s": weights(2, 3, 8), "g": weights(8)}
+    model = network([made], {"x": ([2, 3, 8], FLOAT)}, [("y", FLOAT), ("sum", FLOAT)], stored)
+    gone("SkipSimplifiedLayerNormalization", model)
 
 
 def test_old_broadcasting_keeps_its_axis() -> None:

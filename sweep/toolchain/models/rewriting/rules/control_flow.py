@@ -35,7 +35,8 @@ def _chosen(network: Rewriter, call: Call, one: str, other: str) -> str:
     """One of two values, by the condition of a call."""
     shape = network.shape(one)
     if one in network.sequences or shape is None or shape != network.shape(other):
-        shapes = f"{shape} and {network.shape(other)}"
+        known = [network.shape(value) for value in (one, other)]
+        shapes = " and ".join("one that is not known" if sizes is None else str(list(sizes)) for sizes in known)
         raise ImportFailed(f"{call.label}: its branches give different shapes ({shapes}): the output's depends on data")
     condition = network.op("Reshape", call.input(0), np.zeros(0, np.int64))
     if network.element(one) == _BOOL:

@@ -98,14 +98,18 @@ def _along(
 def _matrix(sizes: tuple[int, int, float], attributes: dict[str, Any]) -> Any:
     """[from, to]: what each input along an axis adds to each output."""
     length, target, factor = sizes
-    is_by_size = factor == target / length
-    given = np.array([target]) if is_by_size else np.array([factor], np.float32)
-    rows = _rows(length, given, attributes)
-    # A size of 8.9999 is 9 in the arithmetic of 32 bits that decides it, and 8 in the evaluator's
-    return rows if rows.shape[1] == target else _rows(length, np.array([target]), attributes)
+    basis = np.eye(length, dtype=np.float32)
+    if factor == target / length:
+        return _rows(basis, np.array([target]), attributes)
+    given = np.array([factor], np.float32)
+    rows = _rows(basis, given, attributes)
+    if rows.shape[1] < target:  # 8.9999 is 9 in 32 bits, and a kept aspect rounds: the edge goes on behind the end
+        rows = _rows(np.concatenate([basis, basis[:, -1:], basis[:, -1:]], axis=1), given, attributes)
+    return rows[:, :target]
 
 
-def _rows(length: int, given: Any, attributes: dict[str, Any]) -> Any:
+def _rows(basis: Any, given: Any, attributes: dict[str, Any]) -> Any:
+    """Each of the rows, resized."""
     from onnx import helper
     from onnx.reference import ReferenceEvaluator
 
@@ -115,11 +119,11 @@ def _rows(length: int, given: Any, attributes: dict[str, Any]) -> Any:
     graph = helper.make_graph(
         [node],
         "along",
-        [helper.make_tensor_value_info("x", 1, [length]), helper.make_tensor_value_info(name, kind, [1])],
+        [helper.make_tensor_value_info("x", 1, [basis.shape[1]]), helper.make_tensor_value_info(name, kind, [1])],
         [helper.make_tensor_value_info("y", 1, None)],
     )
     evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)]))
-    return np.stack([evaluator.run(None, {"x": row, name: given})[0] for row in np.eye(length, dtype=np.float32)])
+    return np.stack([evaluator.run(None, {"x": row, name: given})[0] for row in basis])
 
 
 RULES: dict[str, Rule] = {"Resize": _resize}
