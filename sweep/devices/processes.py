@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ProcessId", "boot_id", "die_with_parent", "end_groups", "identify", "is_alive"]
+__all__ = ["ProcessId", "boot_id", "die_with_parent", "end_groups", "identify", "is_alive", "runs"]
 
 PR_SET_PDEATHSIG = 1
 POLL_INTERVAL_S = 0.02
@@ -45,6 +45,16 @@ def identify(pid: int) -> ProcessId | None:
 def is_alive(process: ProcessId) -> bool:
     """Whether this very process still runs, not another one with its pid."""
     return identify(process.pid) == process
+
+
+def runs(process: ProcessId, module: str) -> bool:
+    """Whether it is a living Python that was started with a module of this name, or of one below it."""
+    try:
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    wanted = module.encode()
+    return any(word == wanted or word.startswith(wanted + b".") for word in words) and is_alive(process)
 
 
 def die_with_parent(parent_pid: int) -> None:

@@ -12,7 +12,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from sweep.devices.farm.farm_state import STATE_FILE, read_state
 from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
 from sweep.devices.farm.farm_survey import survey
-from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
+from sweep.devices.processes import ProcessId, end_groups, identify, is_alive, runs
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost
 from sweep.installation import PACKAGE_DIR, child_environment, python_command
@@ -117,7 +117,7 @@ class Farm:
         state = self._state()
         if state is not None:
             # The supervisor first: it ends the rest itself, and would start a dead server again.
-            end_groups([ProcessId(**state["warden"])], DOWN_GRACE_S)
+            _end_farms([ProcessId(**state["warden"])])
             self._end_rest(state)
         if self._supervisor is not None:
             end_groups([found for found in [identify(self._supervisor.pid)] if found is not None], DOWN_GRACE_S)
@@ -160,7 +160,7 @@ class Farm:
             supervisor, owner = ProcessId(**state["warden"]), ProcessId(**state["owner"])
             if is_alive(supervisor) and is_alive(owner):
                 raise DeviceError(f"a farm is up already in {self.state_dir}, owned by process {owner.pid}")
-            end_groups([supervisor], DOWN_GRACE_S)
+            _end_farms([supervisor])
             self._end_rest(state)
         self._remove_state()
 
@@ -229,12 +229,17 @@ class Farm:
     def _end_rest(self, state: dict[str, Any]) -> None:
         """Ends what a killed supervisor left behind; the kernel has most of it already."""
         left = [ProcessId(**process["process"]) for process in state["processes"] if process["process"] is not None]
-        end_groups(left, DOWN_GRACE_S)
+        _end_farms(left)
 
     def _remove_state(self) -> None:
         shutil.rmtree(self.state_dir / "tmp", ignore_errors=True)
         with suppress(IsADirectoryError):
             (self.state_dir / STATE_FILE).unlink(missing_ok=True)
+
+
+def _end_farms(processes: Iterable[ProcessId]) -> None:
+    """End those that are a farm's: who has written the state of a folder that came along may have named any process."""
+    end_groups([process for process in processes if runs(process, "sweep.devices.farm")], DOWN_GRACE_S)
 
 
 def _absent(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:

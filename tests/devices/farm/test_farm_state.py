@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from sweep.devices.farm.farm import Farm
 from sweep.devices.farm.farm_registry import announced, farms_announced
 from sweep.devices.farm.farm_state import read_state, supervisor_in
+from sweep.devices.processes import identify
 from sweep.study.gate import local_cluster
 
 PROCESS = {"pid": 1, "start_ticks": 2, "boot_id": "x"}
@@ -47,6 +50,22 @@ def test_a_damaged_one_is_no_farm(tmp_path: Path, content: bytes, caplog: pytest
     assert f"{path}: is damaged" in caplog.text
     farm.down()
     assert not path.exists()
+
+
+def test_a_process_that_is_no_farms_is_not_ended_whatever_a_folder_says(tmp_path: Path) -> None:
+    """Boot and start of a process are for all users of a host to read, and a folder may have come from one of them."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as bystander:
+        found = identify(bystander.pid)
+        assert found is not None
+        (process,) = WHOLE["processes"]
+        state = {**WHOLE, "warden": asdict(found), "processes": [{**process, "process": asdict(found)}]}
+        (tmp_path / "farm.json").write_text(json.dumps(state))
+
+        Farm(local_cluster(), tmp_path).down()
+
+        assert bystander.poll() is None
+        bystander.kill()
+    assert not (tmp_path / "farm.json").exists()
 
 
 @pytest.mark.parametrize("content", DAMAGED)
