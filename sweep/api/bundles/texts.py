@@ -81,12 +81,20 @@ def page(manifest: Mapping[str, Any]) -> str:
 
     template = (_FOLDER / "README.md.jinja").read_text(encoding="utf-8")
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, finalize=_shown)
-    return environment.from_string(template).render(**manifest, plain=_plain)
+    return environment.from_string(template).render(**manifest, plain=_plain, code=_code)
 
 
 def _shown(value: Any) -> Any:
     """What the page says in the words of others: text, and no markup."""
     return as_markdown(value) if type(value) is str else value
+
+
+def _code(text: str) -> Markup:
+    """A span of code, in which nothing is markup but its own end, and the end of a table's cell."""
+    from markupsafe import Markup
+
+    shown = visible(" ".join(text.split())).replace("`", "'").replace("|", "\\|")
+    return Markup(f"`{shown}`")
 
 
 def _plain(version: str) -> Markup:

@@ -37,7 +37,9 @@ def manifest(text: str) -> dict[str, object]:
 def test_the_page_has_no_markup_of_theirs() -> None:
     text = page(manifest(ALL))
     assert "\x1b" not in text
-    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", text)
+    bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", re.sub(r"`[^`\n]*`", "", text.partition("## In Python")[0]))
+    assert "`" not in bare
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| input")}) == 1
     assert "<" not in bare
     assert "](" not in bare
     (install,) = [line for line in text.splitlines() if line.startswith("pip install")]
