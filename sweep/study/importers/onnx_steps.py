@@ -19,6 +19,14 @@ _LAST_AXIS = (1 << 64) - 1
 """-1, as the bytes of a file have it."""
 
 _CONTROL_FLOW = {"If", "Loop", "Scan"}
+_SEQUENCES = {
+    "ConcatFromSequence",
+    "SequenceAt",
+    "SequenceErase",
+    "SequenceInsert",
+    "SequenceLength",
+    "SplitToSequence",
+}
 _RECURRENT = {"RNN", "GRU", "LSTM", "com.microsoft.DynamicQuantizeLSTM"}
 _QUANTISED = {
     "ConvInteger",
@@ -150,6 +158,7 @@ STEPS: dict[str, Callable[[Outline], bool]] = {
     "old operators": _is_old,
     "shapes": _has({"Shape", "Size"}),
     "control flow": _has(_CONTROL_FLOW),
+    "sequences": _has(_SEQUENCES),
     "recurrent": _has(_RECURRENT),
     "quantised": _has(_QUANTISED),
     "lacking operators": _has(_LACKING),

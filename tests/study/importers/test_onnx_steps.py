@@ -39,6 +39,18 @@ CASES: dict[str, tuple[list[Any], list[str]]] = {
     "constant scalar": ([constant(value=stored(1.0)), ADD], ["scalars"]),
     "constant scalar, short form": ([constant(value_int=3), ADD], ["scalars"]),
     "constant of one dimension": ([constant(value=stored([1.0])), ADD], []),
+    "recurrent": ([helper.make_node("LSTM", ["x", "w", "r"], ["y"])], ["recurrent"]),
+    "sequence": ([helper.make_node("SequenceAt", ["x", "c"], ["y"])], ["sequences"]),
+    "quantised": ([helper.make_node("QGemm", ["x"], ["y"], domain="com.microsoft")], ["quantised"]),
+    "inside a branch": (
+        [helper.make_node("If", ["x"], ["y"], then_branch=INNER, else_branch=INNER)],
+        ["scalars", "control flow"],
+    ),
+    "usual resize": ([helper.make_node("Resize", ["x"], ["y"], mode="linear")], []),
+    "other resize": ([helper.make_node("Resize", ["x"], ["y"], mode="cubic")], ["other operators"]),
+    "layer norm": ([helper.make_node("LayerNormalization", ["x", "c"], ["y"])], []),
+    "layer norm and its mean": ([helper.make_node("LayerNormalization", ["x", "c"], ["y", "m"])], ["other operators"]),
+    "shape": ([helper.make_node("Shape", ["x"], ["y"])], ["shapes"]),
     "list": ([constant(value_floats=[1.0]), ADD], []),
 }
 
@@ -48,6 +60,18 @@ def test_steps_of_a_file(tmp_path: Path, nodes: list[Any], steps: list[str]) -> 
     assert steps_of(write(tmp_path / "net.onnx", nodes)) == steps
     options = read_model("net.onnx", tmp_path / "s.yaml", "models[0]").options
     assert options == {"weights": "as-is", **({"rewriting": steps} if steps else {})}
+
+
+def test_functions_and_old_operators_are_told(tmp_path: Path) -> None:
+    own = helper.make_function("other", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [])
+    called = helper.make_node("F", ["x"], ["y"], domain="other")
+    assert steps_of(write(tmp_path / "net.onnx", [called], functions=[own])) == ["functions"]
+    assert steps_of(write(tmp_path / "net.onnx", [RELU], opset=6)) == ["old operators"]
+    upsample = helper.make_node("Upsample", ["x", "c"], ["y"])
+    assert steps_of(write(tmp_path / "net.onnx", [upsample], opset=9)) == ["old operators"]
+    masked = helper.make_node("Dropout", ["x"], ["y", "mask"])
+    assert steps_of(write(tmp_path / "net.onnx", [masked], opset=9)) == []
+    assert steps_of(write(tmp_path / "net.onnx", [masked], opset=10)) == ["other operators"]
 
 
 def test_an_outline_says_what_the_onnx_package_says(tmp_path: Path) -> None:

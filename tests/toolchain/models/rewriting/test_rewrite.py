@@ -244,6 +244,14 @@ def test_sequences_inside_are_their_elements() -> None:
     assert not any("Sequence" in operator for operator in operators(made))
 
 
+def test_a_place_in_a_sequence_that_data_tell_is_refused_by_name() -> None:
+    """TVM's importer takes the first element then, whatever the place is."""
+    nodes = [node("SequenceConstruct", ["x", "z"], ["s"]), node("SequenceAt", ["s", "p"], ["y"], name="pick")]
+    inputs = {"x": ([3], FLOAT), "z": ([3], FLOAT), "p": ([], INT64)}
+    with pytest.raises(ImportFailed, match=r"SequenceAt \(node pick\): where in the sequence depends on data"):
+        rewritten(network(nodes, inputs, [("y", FLOAT)]))
+
+
 def test_a_sequence_as_output_is_refused_by_name() -> None:
     with pytest.raises(ImportFailed, match="output y is a sequence"):
         rewritten(network([node("SequenceConstruct", ["x"], ["y"])], {"x": ([3], FLOAT)}, [("y", FLOAT)]))

@@ -10,6 +10,7 @@ def test_each_operator_that_a_step_names_has_a_rule() -> None:
     named = {
         *onnx_steps._CONTROL_FLOW,
         *onnx_steps._RECURRENT,
+        *onnx_steps._SEQUENCES,
         *onnx_steps._QUANTISED,
         *onnx_steps._LACKING,
         *onnx_steps._OTHERWISE,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweep.errors import ImportFailed
+
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter
@@ -24,48 +26,51 @@ def _construct(network: Rewriter, call: Call) -> Sequence[str] | None:
     return _made(network, call.inputs)
 
 
-def _place(network: Rewriter, name: str, count: int, default: int) -> int | None:
-    """Where in a sequence; None where data decide."""
-    if not name:
+def _elements(network: Rewriter, call: Call) -> tuple[str, ...]:
+    """Of the sequence that a call takes first. Raises ImportFailed where they are not known."""
+    elements = network.sequences.get(call.input(0))
+    if elements is None:
+        raise ImportFailed(f"{call.label}: the sequence that it takes depends on data")
+    return elements
+
+
+def _place(network: Rewriter, call: Call, index: int, count: int, default: int) -> int:
+    """Where in a sequence. Raises ImportFailed where data decide."""
+    if not call.input(index):
         return default
-    given = network.constant(name)
+    given = network.constant(call.input(index))
     if given is None:
-        return None
+        raise ImportFailed(f"{call.label}: where in the sequence depends on data")
     at = int(given.reshape(-1)[0])
     return at + count if at < 0 else at
 
 
 def _insert(network: Rewriter, call: Call) -> Sequence[str] | None:
-    elements = network.sequences.get(call.input(0))
-    if elements is None:
-        return None
-    at = _place(network, call.input(2), len(elements), len(elements))
-    return None if at is None else _made(network, [*elements[:at], call.input(1), *elements[at:]])
+    elements = _elements(network, call)
+    at = _place(network, call, 2, len(elements), len(elements))
+    return _made(network, [*elements[:at], call.input(1), *elements[at:]])
 
 
 def _erase(network: Rewriter, call: Call) -> Sequence[str] | None:
-    elements = network.sequences.get(call.input(0))
-    if elements is None:
-        return None
-    at = _place(network, call.input(1), len(elements), len(elements) - 1)
-    return None if at is None else _made(network, [*elements[:at], *elements[at + 1 :]])
+    elements = _elements(network, call)
+    at = _place(network, call, 1, len(elements), len(elements) - 1)
+    return _made(network, [*elements[:at], *elements[at + 1 :]])
 
 
 def _at(network: Rewriter, call: Call) -> Sequence[str] | None:
-    elements = network.sequences.get(call.input(0))
-    at = None if elements is None else _place(network, call.input(1), len(elements), 0)
-    return None if at is None or elements is None or not 0 <= at < len(elements) else [elements[at]]
+    elements = _elements(network, call)
+    at = _place(network, call, 1, len(elements), 0)
+    if not 0 <= at < len(elements):
+        raise ImportFailed(f"{call.label}: takes element {at} of {len(elements)}")
+    return [elements[at]]
 
 
 def _length(network: Rewriter, call: Call) -> Sequence[str] | None:
-    elements = network.sequences.get(call.input(0))
-    return None if elements is None else [network.keep(np.array(len(elements), np.int64))]
+    return [network.keep(np.array(len(_elements(network, call)), np.int64))]
 
 
 def _concatenated(network: Rewriter, call: Call) -> Sequence[str] | None:
-    elements = network.sequences.get(call.input(0))
-    if not elements:
-        return None
+    elements = _elements(network, call)
     axis = call.get("axis", 0)
     if call.get("new_axis", 0):
         rank = network.rank(elements[0])
@@ -87,7 +92,7 @@ def _split(network: Rewriter, call: Call) -> Sequence[str] | None:
     else:
         given = network.constant(call.input(1))
         if given is None:
-            return None
+            raise ImportFailed(f"{call.label}: how it is split depends on data")
         if given.ndim == 0:
             step = int(given)
             parts = [min(step, size - begin) for begin in range(0, size, step)]
