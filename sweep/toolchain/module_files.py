@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sweep.errors import ToolchainError
+from sweep.files.confined import OutsideFolder, relative
 from sweep.toolchain.tvm_loader import load_tvm
 from sweep.toolchain.weights_file import SMALLEST_BYTES, WeightsFile, digest_of, link_or_copy, read_array
 
@@ -79,7 +81,7 @@ def write_module(module: Any, folder: Path, weights: WeightsFile | None = None, 
 
 
 def read_module(folder: Path) -> Any:
-    """The module of a folder, its constants in their places."""
+    """The module of a folder, its constants in their places. Raises ToolchainError for constants that lie elsewhere."""
     module = load_tvm(()).ir.load_json((folder / MODULE).read_text(encoding="utf-8"))
     constants = _constants(folder)
     if not constants:
@@ -97,4 +99,12 @@ def _constants(folder: Path | None) -> list[_Constant]:
     path = None if folder is None else folder / _CONSTANTS
     if path is None or not path.exists():
         return []
-    return [_Constant(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    constants = [_Constant(**entry) for entry in json.loads(path.read_text(encoding="utf-8"))]
+    for constant in constants:
+        try:
+            is_beside = len(relative(constant.file).parts) == 1
+        except OutsideFolder:
+            is_beside = False
+        if not is_beside:  # it is read here, and linked under the same name into the folder of what is made from it
+            raise ToolchainError(f"{path}: the file {constant.file!r} of a constant is not beside it")
+    return constants

@@ -12,6 +12,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from sweep.errors import ToolchainError
+from sweep.toolchain.module_files import _constants
 from tests.toolchain.conftest import Run, build, lower
 
 pytestmark = pytest.mark.tvm
@@ -94,3 +96,12 @@ def test_what_an_older_version_has_imported_lowers_to_the_same(
     assert found["parameters"] == 1
     assert found["constants"] >= 2
     assert len(json.loads((tmp_path / "new-lower" / "constants.json").read_text())) >= 2
+
+
+@pytest.mark.parametrize("file", ["../weights.bin", "/etc/passwd", "a/weights.bin", "", "..", None])
+def test_constants_that_a_folder_has_elsewhere_are_neither_read_nor_linked(file: str | None, tmp_path: Path) -> None:
+    constant = {"file": file, "offset_bytes": 0, "shape": [1], "dtype": "float32", "sha256": "0" * 64}
+    (tmp_path / "constants.json").write_text(json.dumps([constant]))
+
+    with pytest.raises(ToolchainError, match=r"constants\.json: the file .* of a constant is not beside it"):
+        _constants(tmp_path)
