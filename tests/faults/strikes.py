@@ -35,7 +35,7 @@ axes: {{batch: {batches}}}
 measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}}
 """
 CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}]}"
-MOST_IN_A_RUN = 12
+MOST_IN_A_RUN = 8
 STAGES_A_BATCH = 6
 EARLY = 0.2
 """Share of the first strikes of runs that come at any moment of the first seconds."""
@@ -76,7 +76,7 @@ class Strikes:
         """Strike so often, or until a time of the monotonic clock."""
         self._begin()
         while len(self.struck) < strikes and time.monotonic() < until:
-            most = min(strikes - len(self.struck), 1 if self.stop_s else self.chance.randint(4, MOST_IN_A_RUN))
+            most = min(strikes - len(self.struck), 1 if self.stop_s else self.chance.randint(3, MOST_IN_A_RUN))
             self._one_run(most)
 
     def told(self) -> str:
@@ -108,7 +108,7 @@ class Strikes:
                 self._witness.look()
                 if strike.kind == DRIVER and self.stop_s is None:
                     break
-            _, err = running.communicate(timeout=LIMIT_S)
+            err = self._end_of(running)
             self._judge(running, scene, strikes, err)
         except (AssertionError, subprocess.TimeoutExpired) as problem:
             running.kill()
@@ -120,6 +120,19 @@ class Strikes:
                 f"{len(self.struck):3} {strike.kind:18} after {strike.after:3} stages: "
                 f"{'went on' if strike.went_on else 'needs another run'} ({time.monotonic() - begun:.0f} s)"
             )
+
+    def _end_of(self, running: subprocess.Popen[str]) -> str:
+        """What it said, when it has ended; it may take as long as it gets on."""
+        ledger, seen, deadline = self._place.out / "ledger.jsonl", -1, time.monotonic() + LIMIT_S
+        while True:
+            try:
+                return running.communicate(timeout=5.0)[1]
+            except subprocess.TimeoutExpired:
+                size = ledger.stat().st_size if ledger.exists() else 0
+                if size != seen:
+                    seen, deadline = size, time.monotonic() + LIMIT_S
+                if time.monotonic() > deadline:
+                    raise
 
     def _judge(self, running: subprocess.Popen[str], scene: Scene, strikes: list[Strike], err: str) -> None:
         code, was_killed = running.returncode, running.returncode == -signal.SIGKILL
