@@ -97,6 +97,19 @@ def min_mean_and_sum() -> Proto:
 
 
 @network
+def least_and_greatest_scalars() -> Proto:
+    """The ranges of dynamic quantisation."""
+    nodes = [
+        node("ReduceMin", ["x"], ["n"], keepdims=0),
+        node("ReduceMax", ["x"], ["m"], keepdims=0),
+        node("Min", ["n", "zero"], ["least"]),
+        node("Max", ["m", "zero"], ["greatest"]),
+        node("Sub", ["greatest", "least"], ["y"]),
+    ]
+    return graph(nodes, {"x": [2, 3]}, ["y"], {"zero": np.float32(0)})
+
+
+@network
 def max_of_integers() -> Proto:
     return graph([node("Max", ["x", "z", "x"], ["y"])], {"x": ([2, 3], _L), "z": ([3], _L)}, ["y"])
 

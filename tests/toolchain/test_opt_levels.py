@@ -33,6 +33,7 @@ def check(pool: CompilePool, name: str, levels: tuple[int, ...], folder: Path, p
         ("max_feature_map", (3,)),
         ("min_mean_and_sum", (3,)),
         ("max_of_integers", (4,)),
+        ("least_and_greatest_scalars", (3,)),
         ("squeeze_from_the_end", (3,)),
         ("autoencoder", (3,)),
         ("scatter_elements", (3,)),

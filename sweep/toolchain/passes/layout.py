@@ -28,8 +28,11 @@ _LANES = 16
 _CONV2D, _CONV2D_TRANSPOSE = "relax.nn.conv2d", "relax.nn.conv2d_transpose"
 _OF_TRANSPOSED: Layouts = {_CONV2D_TRANSPOSE: ["NCHW", "IOHW"]}
 """TVM has a program for no other."""
-_BAD_RULES = ("relax.nn.rms_norm",)
-"""Operators whose rule gives a call without a program: theirs is for one axis, and turns the weights too."""
+_STACK = "relax.stack"
+_BAD_RULES = ("relax.nn.rms_norm", _STACK)
+"""Operators whose rule does no good. That of an RMS norm turns the weights too, and gives a call without a program;
+that of a stack has no name for the new axis, and divides by the rank of scalars, which ends the process.
+"""
 _RULE = "FRelaxInferLayout"
 _ABOVE_THE_DEFAULT = 11
 """Level at which an operator's attribute takes the place of one that it had."""
@@ -62,12 +65,17 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
         return _OF_TRANSPOSED if operator_of(call) == _CONV2D_TRANSPOSE else of_convolutions(call)
 
     convert = relax.transform.ConvertLayout({}, layouts)
+    names = _operators(module)
+    if _CONV2D not in names and _STACK in names:
+        return module
+    first: Exception | None = None
     try:
-        with _without_rules(_BAD_RULES):
-            return convert(module)
+        if _STACK not in names:
+            with _without_rules(_BAD_RULES):
+                return convert(module)
     except Exception as error:  # noqa: BLE001  (TVM raises what it likes)
         first = error
-    if _CONV2D not in _operators(module):
+    if _CONV2D not in names:
         return module
     ready = ready_for_layout(module)
     others = sorted(_operators(ready) - {_CONV2D, _CONV2D_TRANSPOSE, *_BAD_RULES})
@@ -75,8 +83,9 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
         try:
             with _without_rules((*_BAD_RULES, *kept)):
                 return convert(ready)
-        except Exception:  # noqa: BLE001  (another operator may be the one that it cannot take)
-            continue
+        except Exception as error:  # noqa: BLE001  (another operator may be the one that it cannot take)
+            first = first or error
+    assert first is not None
     raise first
 
 
