@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,8 @@ class DeviceSession:
         Raises OutputMismatch, MeasureTimeout, MeasureFailed, DeviceLost.
         """
         artifact, sampling = load_artifact(artifact_dir, import_dir), Sampling.of(measure)
+        if measure.get("outputs_file"):
+            artifact = replace(artifact, outputs_file=Path(measure["outputs_file"]))
         self._boards.let_rest()
         with self._cores(), self._boards.session(sampling.timeout_s) as remote:
             place = self._place(self.device.threads, remote.board)

@@ -7,8 +7,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnxruntime import InferenceSession
 
+from sweep.files.npz import load_arrays
 from tests.end_to_end.conftest import STUDY, Finished
 from tests.end_to_end.place import CLUSTER_TWO, Ended, Place
 
@@ -72,3 +75,24 @@ def test_bad_input(place: Place, what: str, key: str, says: str) -> None:
     assert ended.code == 2
     assert says in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_it_runs_on_inputs_of_ones_own(place: Place) -> None:
+    (library, *_) = paths(place, "library", "here", "none", "O3")
+    before = (place.out / "exec.jsonl").read_text() if (place.out / "exec.jsonl").exists() else ""
+    what = [str(Path(library).parent), "--key", "here", "--cluster", "cluster.yaml"]
+    ended = place.call("exec", *what, "--fill", "ones", "--output", "own.npz", "--json")
+    assert ended.code == 0, ended.err
+    told = json.loads(ended.out)
+    assert (told["output_check"], told["outputs"]) == ("not compared", "own.npz")
+    [output] = load_arrays(place.folder / "own.npz").values()
+    [tensor] = InferenceSession(place.folder / "tiny.onnx").get_inputs()
+    feeds = {tensor.name: np.ones([size if isinstance(size, int) else 1 for size in tensor.shape], "float32")}
+    [expected] = InferenceSession(place.folder / "tiny.onnx").run(None, feeds)
+    np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
+    assert [each["index"] for each in told["top"]] == list(np.argsort(-expected.ravel(), kind="stable")[:5])
+    after = (place.out / "exec.jsonl").read_text() if (place.out / "exec.jsonl").exists() else ""
+    assert after == before, "nothing is kept of it"
+    refused = place.call("exec", *what, "--input", "study.yaml")
+    assert refused.code == 2
+    assert "--input: is no .npz file" in refused.err

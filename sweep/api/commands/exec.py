@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,15 @@ from sweep.analysis.rows.unchecked import output_check_of
 from sweep.analysis.statistics import summarise
 from sweep.api.bundles.laid_out import laid_out
 from sweep.api.bundles.reading import is_bundle
+from sweep.api.inference.own_inputs import OwnInputs
+from sweep.api.inference.top_classes import RankedClass, read_labels, top_classes
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.maker import loads
-from sweep.files.sweep_dir import SweepDir
+from sweep.files.npz import load_arrays, save_arrays
+from sweep.files.sweep_dir import OUTPUTS_FILE, SweepDir
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult, LowerResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
@@ -49,6 +54,10 @@ class Executed:
     """The cell that it was made for."""
     result: Measurement
     artifact: Path
+    classes: tuple[RankedClass, ...] = ()
+    """The first ones of the first output, of inputs of a person's own."""
+    outputs: Path | None = None
+    """Where the outputs of these were written."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -65,6 +74,8 @@ class Executed:
             "output_max_abs_diff": self.result.output_max_abs_diff,
             "conditions": self.result.conditions,
             "tainted": list(self.result.disturbances),
+            "top": [asdict(each) for each in self.classes],
+            "outputs": None if self.outputs is None else str(self.outputs),
         }
 
     def as_text(self) -> str:
@@ -76,6 +87,8 @@ class Executed:
             f"output: {'nothing to compare it with' if difference is None else f'differs by at most {difference:.2g}'}",
             f"peak memory: {as_bytes(self.result.peak_memory_bytes)}",
             f"library: {self.artifact}",
+            *(f"outputs: {path}" for path in (self.outputs,) if path is not None),
+            *(f"{place}. {each.as_text()}" for place, each in enumerate(self.classes, 1)),
         ]
         return "\n".join([*lines, *(f"disturbed: {reason}" for reason in self.result.disturbances)])
 
@@ -86,6 +99,9 @@ def execute(
     cluster: Cluster,
     *,
     measure: Measure | None = None,
+    own: OwnInputs | None = None,
+    output: Path | str | None = None,
+    labels: Path | str | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Executed:
     """Measure an artifact, or compile a log for the device and measure that; kept in `exec.jsonl` of its sweep.
@@ -94,15 +110,27 @@ def execute(
     kept. The output is compared with the expected one of the sweep's own import, or of the bundle. `say` is told what
     is loaded, and who made it.
 
+    own: inputs to run it on instead of the import's; the outputs are then compared with nothing, and nothing is kept.
+    output: an .npz file for the outputs. labels: a file with the name of each class, a line each, for the first five.
+
     Raises:
         StudyError: there is no such thing or device, or the code cannot run on it.
         SweepError: compiling or measuring failed.
     """
+    texts = [] if labels is None else read_labels(Path(labels))
     device = device_of(cluster, key, "--key")
     alone = replace(cluster, devices=(device,), engine="inline")
     if is_bundle(Path(what)):
         say(f"loads the library of the bundle {what}; SHA-256 as in its manifest")
-        return _execute_bundle(Path(what), device, alone, measure or Measure())
+        with laid_out(Path(what)) as bundle:
+            check_fit(bundle.manifest["target"], device, "--key")
+            options = measure_options(TVM, bundle.manifest["axes"]["precision"], device, (measure or Measure()).options)
+            options |= {"threshold": bundle.manifest["tolerance"]}  # what it was checked with is what holds for it
+            task = _Task(bundle.sweep_dir, bundle.imported, bundle.built, options)
+            library = Path(what) if Path(what).suffix == ".zip" else Path(what) / bundle.manifest["library"]
+            inputs = {entry["name"]: entry for entry in bundle.manifest["inputs"]}
+            about = (str(what), key, bundle.manifest["chosen"]["cell"], library)
+            return _run(task, inputs, about, alone, device, own, output, texts)
     made = _find(Path(what))
     _check_files(made, Path(what))
     say(_loads(made))
@@ -111,8 +139,12 @@ def execute(
     with EngineSession(alone, made.sweep_dir) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
         options = measure_options(TVM, made.cell.precision, device, (measure or Measure()).options)
-        measured = _measure(engine, options, made.imported, built, device)
-    done = Executed(str(what), key, made.cell.name, measured, made.sweep_dir / built.folder() / "lib.so")
+    task = _Task(made.sweep_dir, made.imported, built, options)
+    inputs = dict(made.imported.inputs) if isinstance(made.imported, ImportResult) else {}
+    about = (str(what), key, made.cell.name, made.sweep_dir / built.folder() / "lib.so")
+    done = _run(task, inputs, about, alone, device, own, output, texts)
+    if own is not None:
+        return done
     append_line(SweepDir(made.sweep_dir).executions, json.dumps({"t": time.time(), **done.as_dict()}))
     return done
 
@@ -171,15 +203,54 @@ def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -
     return perform_stage(engine, "build", BuildResult, options, inputs, device)
 
 
-def _execute_bundle(path: Path, device: Device, alone: Cluster, measure: Measure) -> Executed:
-    with laid_out(path) as bundle:
-        check_fit(bundle.manifest["target"], device, "--key")
-        options = measure_options(TVM, bundle.manifest["axes"]["precision"], device, measure.options)
-        options |= {"threshold": bundle.manifest["tolerance"]}  # what the bundle was checked with is what holds for it
-        with EngineSession(alone, bundle.sweep_dir) as engine:
-            measured = _measure(engine, options, bundle.imported, bundle.built, device)
-    library = path if path.suffix == ".zip" else path / bundle.manifest["library"]
-    return Executed(str(path), device.key, bundle.manifest["chosen"]["cell"], measured, library)
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A library to be measured, in the folder that has it and its import."""
+
+    sweep_dir: Path
+    imported: StageResult
+    built: BuildResult
+    options: Mapping[str, Any]
+
+
+def _run(
+    task: _Task,
+    inputs: Mapping[str, Mapping[str, Any]],
+    about: tuple[str, str, str, Path],
+    alone: Cluster,
+    device: Device,
+    own: OwnInputs | None,
+    output: Path | str | None,
+    labels: Sequence[str],
+) -> Executed:
+    """Measure it, on inputs of a person's own where there are some. about: the first four of what is executed."""
+    what, key, cell, library = about
+    with tempfile.TemporaryDirectory(prefix="sweep-exec-") as scratch:
+        kept = Path(scratch) / "outputs.npz"
+        options = {**task.options, "measure": {**task.options["measure"], "outputs_file": str(kept)}}
+        if own is not None:
+            task = _with_inputs(task, own.arrays(inputs), Path(scratch))
+        with EngineSession(alone, task.sweep_dir) as engine:
+            measured = _measure(engine, options, task.imported, task.built, device)
+        if output is not None:
+            shutil.copyfile(kept, output)
+        outputs = list(load_arrays(kept).values())
+    classes = top_classes(outputs[0], labels) if outputs and (own is not None or labels) else []
+    return Executed(what, key, cell, measured, library, tuple(classes), None if output is None else Path(output))
+
+
+def _with_inputs(task: _Task, arrays: Mapping[str, Any], scratch: Path) -> _Task:
+    """The same laid out in a folder of its own, with these inputs, and with nothing that is expected of it."""
+    imported, built = replace(task.imported, files=None), replace(task.built, files=None)
+    if isinstance(imported, ImportResult):
+        imported = replace(imported, reference=False)
+    shutil.copytree(task.sweep_dir / built.folder(), scratch / built.folder())
+    (scratch / imported.folder()).mkdir(parents=True)
+    save_arrays(scratch / imported.folder() / "inputs.npz", arrays)
+    names = task.sweep_dir / imported.folder() / OUTPUTS_FILE
+    if names.is_file():
+        shutil.copyfile(names, scratch / imported.folder() / OUTPUTS_FILE)
+    return _Task(scratch, imported, built, task.options)
 
 
 def _measure(

@@ -59,7 +59,7 @@ def _input(model: Model, name: str, folder: Path) -> list[int] | dict[str, Any]:
     if given is None:
         return shape or []
     if given.file is not None:  # an array has its shape
-        return {"npz": os.path.relpath(given.file, folder.resolve()), "array": given.values["array"]}
+        return {"npz": os.path.relpath(given.file, folder.resolve()), "array": given.values.get("array", name)}
     return {**given.values, **({} if shape is None else {"shape": shape})}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from sweep.devices.measuring.output_check import OutputFacts, check_outputs
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
 from sweep.devices.measuring.timing import Sampling
 from sweep.errors import MeasureFailed
-from sweep.files.npz import load_arrays
+from sweep.files.npz import load_arrays, save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Artifact:
     expected: list[NDArray[Any]] | None
     facts: OutputFacts = field(default_factory=OutputFacts)
     """Of the outputs, for their comparison."""
+    outputs_file: Path | None = None
+    """Where the outputs are to be kept, by their names."""
 
 
 def load_artifact(artifact_dir: Path, import_dir: Path) -> Artifact:
@@ -97,6 +99,8 @@ def measure_on(
     machine.invoke_stateful(ENTRY)
     outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
     peak_bytes = memory.peak()
+    if artifact.outputs_file is not None:
+        save_arrays(artifact.outputs_file, dict(_named(outputs, artifact.facts.names)))
     check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold, artifact.facts)
 
     flushed = flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
@@ -121,6 +125,11 @@ def measure_on(
         "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,
         "runtime_version": str(tvm.__version__),
     }
+
+
+def _named(outputs: Sequence[NDArray[Any]], names: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:
+    for index, output in enumerate(outputs):
+        yield (names[index] if index < len(names) and names[index] else f"output_{index}"), output
 
 
 class _Memory:

@@ -60,15 +60,16 @@ NET = helper.make_graph(
     [
         {"inputs": {"a": [2, 2, 4], "b": {"range": [0, 2], "shape": [2, 2, 4]}}, "batch": "as-is"},
         {"inputs": {"b": {"npz": "b.npz", "array": "other"}}, "batch": "N"},
+        {"inputs": {"b": {"npz": "b.npz"}}, "batch": "N"},
         {"inputs": {"b": {"fill": "ones"}, "a": [3, 3, 4]}, "batch": {"a": 0, "b": 1}},
         {"inputs": {"a": [1, 5, 4], "b": [1, 5, 4]}},
         {"inputs": {"a": [5, 5, 4], "b": [5, 5, 4]}},
     ],
-    ids=["as-is", "by name, an array", "by index, filled", "leading", "fixed"],
+    ids=["as-is", "by name, an array", "an array of its name", "by index, filled", "leading", "fixed"],
 )
 def test_what_is_said_of_a_models_inputs_is_kept(model: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(helper.make_model(NET).SerializeToString())
-    np.savez(tmp_path / "b.npz", other=np.ones((1, 1, 4), np.float32))
+    np.savez(tmp_path / "b.npz", other=np.ones((1, 1, 4), np.float32), b=np.ones((1, 1, 4), np.float32))
     study = sweep.load_study({"study": "s", "models": [{"path": "net.onnx", **model}]}, tmp_path)
     again = load_study(sweep.save_study(study, tmp_path / "deep" / "s.yaml"))
     same(replace(study, models=_without_sources(study)), replace(again, models=_without_sources(again)))
