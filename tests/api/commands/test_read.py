@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from sweep.api.commands.read import standing
@@ -13,7 +12,10 @@ from sweep.study.spec import Cell
 
 
 def write_plan(sweep_dir: Path, plan: Plan) -> None:
-    cells = [{**asdict(one.cell), "stages": list(one.stages)} for one in plan.cells]
+    cells = [
+        {"id": one.cell.id, "name": one.cell.name, **one.cell.to_json(), "stages": list(one.stages)}
+        for one in plan.cells
+    ]
     stages = {key: {"kind": one.kind, "label": one.label, "inputs": []} for key, one in plan.stages.items()}
     told = {"study": plan.study_name, "question": "", "models": {}, "cells": cells, "stages": stages}
     (sweep_dir / "plan.json").write_text(json.dumps({**told, "naive_stages": {}}))

@@ -55,7 +55,8 @@ def swept(folder: Path, target: Mapping[str, Any]) -> tuple[Choice, LedgerState]
     lowered = folder / "artifacts" / "lower" / "l"
     lowered.mkdir(parents=True)
     (lowered / "lowering.json").write_text(json.dumps({"options": {"target": dict(target)}}))
-    (folder / "plan.json").write_text(json.dumps({"cells": [{"id": "cell", "stages": ["i", "l"]}]}))
+    cells = [{"id": "cell", "name": "cell", "stages": ["i", "l"]}]
+    (folder / "plan.json").write_text(json.dumps({"study": "s", "cells": cells, "stages": {}}))
     result = {"dir": "artifacts/lower/l", "target_json": json.dumps(dict(target)), "tasks": [{"workload": "x"}]}
     state = LedgerState()
     state.done["i"] = FinishedStage("import", ImportResult(dir="artifacts/import/i"), 1.0, 1, 0.0)

@@ -29,6 +29,7 @@ def swept(tmp_path: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
     cells = [{"name": "tuned", "stages": list("iltbm")}, {"name": "rival", "stages": ["i", "r"]}]
+    cells = [{"id": f"id-{number}", **cell} for number, cell in enumerate(cells)]
     (folder / "plan.json").write_text(json.dumps({"study": "s", "cells": cells, "stages": {}}))
     with Ledger(folder) as ledger:
         ledger.append("run_started", conditions={})
