@@ -282,4 +282,4 @@ def test_no_place_is_one_line(uri: str) -> None:
 
 
 def test_names_and_keys_of_a_uri_are_not_shown() -> None:
-    assert Store("s3://key:secret@bucket/x?region=us-east-1").name == "s3://bucket/x"
+    assert Store("s3://key:secret@bucket/x?region=us-east-1").name == "s3://***@bucket/x"
