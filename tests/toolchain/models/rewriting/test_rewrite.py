@@ -447,6 +447,13 @@ def test_a_network_that_differs_is_refused() -> None:
             compared(one, network([other], {"x": ([4], FLOAT)}, [("y", TensorProto.FLOAT)]), types, 0)
 
 
+def test_a_pool_undone_to_a_size_of_its_own_is_refused_by_name() -> None:
+    made = node("MaxUnpool", ["x", "i", "size"], ["y"], kernel_shape=[2, 2], strides=[2, 2])
+    stored = {"i": np.array([[[[5, 7], [13, 15]]]]), "size": np.array([1, 1, 5, 5])}
+    with pytest.raises(ImportFailed, match=r"MaxUnpool \(node y\): an output shape of its own"):
+        rewritten(network([made], {"x": ([1, 1, 2, 2], FLOAT)}, [("y", FLOAT)], stored))
+
+
 def test_a_random_operator_is_refused_by_name() -> None:
     made = [node("RandomNormal", [], ["r"], shape=[3], name="noise"), node("Add", ["x", "r"], ["y"])]
     with pytest.raises(ImportFailed, match=r"RandomNormal \(node noise\): gives other values at each call"):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sweep.errors import ImportFailed
+
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
@@ -177,12 +179,19 @@ def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("ConvTranspose", *call.inputs, **attributes)]
 
 
+def _unpool(network: Rewriter, call: Call) -> Sequence[str] | None:
+    if call.input(2):
+        raise ImportFailed(f"{call.label}: an output shape of its own is not supported")
+    return None
+
+
 RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
     "Col2Im": _image_from_columns,
     "Concat": _without_empty,
     "ConvTranspose": _to_a_size,
+    "MaxUnpool": _unpool,
     "MaxPool": _pool_with_places,
     "TensorScatter": _tensor_scatter,
 }
