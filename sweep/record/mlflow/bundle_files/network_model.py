@@ -13,8 +13,8 @@ from pathlib import Path
 import mlflow
 from mlflow.pyfunc import PythonModel
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # that predict has no type hints: a tensor signature says more
+# Recorded, and so not shown: that predict has no type hints, where a tensor signature says more
+with warnings.catch_warnings(record=True):
 
     class NetworkModel(PythonModel):
         """A compiled network. Raises run.py's CannotRunError, in a line, where this machine cannot execute it."""
