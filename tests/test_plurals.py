@@ -22,6 +22,7 @@ _CHECKED = {
     "sweep/analysis/overlay/layer_table.py": "only where there are several targets",
     "sweep/analysis/rows/saved.py": "of a table that says it is larger than any",
     "sweep/predict/fitted_predictor.py": "only where there are several",
+    "sweep/files/unpacked_size.py": "only where there are several",
     "sweep/study/grid.py": "of more than a million",
     "sweep/study/reading/yaml_file.py": "of more than 4,300",
     "sweep/analysis/overlay/layer_times.py": "a shape that is wrong, for who calls it",

@@ -18,4 +18,5 @@ def check_unpacked(archive: zipfile.ZipFile) -> None:
     packed = sum(member.compress_size for member in members)
     unpacked = sum(member.file_size for member in members)
     if len(members) > _MOST_MEMBERS or unpacked > _FREE_BYTES + _MOST_TIMES * packed:
-        raise ValueError(f"it has {len(members):,} files that become {unpacked:,} bytes, of {packed:,} packed ones")
+        counted = "1 file" if len(members) == 1 else f"{len(members):,} files"
+        raise ValueError(f"it has {counted} of {unpacked:,} bytes in all, of {packed:,} packed ones")

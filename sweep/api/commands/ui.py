@@ -27,7 +27,7 @@ class UiServer:
     """Addresses of the sweep's cells, of its charts and of the cells that failed."""
 
 
-def ui_server(sweep_dir: Path, *, port: int = 5000) -> UiServer:
+def ui_server(sweep_dir: Path | str, *, port: int = 5000) -> UiServer:
     """The server of a sweep's own store on a port of loopback; nothing is started. A store that was moved or copied
     with its folder is pointed to the artifacts that lie there now.
 
@@ -39,6 +39,7 @@ def ui_server(sweep_dir: Path, *, port: int = 5000) -> UiServer:
     from sweep.record.mlflow.tracking_store import bring_home, embedded_store, experiment_of, ui_command, ui_environment
     from sweep.record.mlflow.ui_view import FAILED, view_path
 
+    sweep_dir = Path(sweep_dir)
     SweepDir(sweep_dir).require_as("DIR")
     experiment = experiment_of(sweep_dir, str(read_plan(sweep_dir)["study"]))
     if experiment is None:
