@@ -23,6 +23,7 @@ from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, ch
 from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
+from sweep.toolchain.models.rewriting.rules.resizing import is_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,7 +136,21 @@ def _plain(original: Any, misfit: str | None) -> OnnxModel:
     model.CopyFrom(original)
     model = _simplified(model, misfit)
     check_shapes(model)
+    _check_resizes(model)
     return OnnxModel(model, _to_relax(model, misfit), original=original)
+
+
+def _check_resizes(model: Any) -> None:
+    """Refuse resizes by scales that give no whole sizes, which TVM's importer does by the rounded ones."""
+    from onnx import numpy_helper
+
+    typed = {value.name: value for value in (*model.graph.value_info, *model.graph.input)}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Resize" and len(node.input) == 3 and node.input[2] in weights and node.input[0] in typed:
+            shape, scales = onnx_shapes.shape_of(typed[node.input[0]]), numpy_helper.to_array(weights[node.input[2]])
+            if len(shape) == len(scales) and None not in shape and not is_whole([s or 0 for s in shape], scales):
+                raise ImportFailed(f"Resize (node {node.name or node.output[0]}): its scales give no whole sizes")
 
 
 def _rewritten(original: Any, shapes: Shapes, misfit: str | None, steps: Sequence[str]) -> OnnxModel:

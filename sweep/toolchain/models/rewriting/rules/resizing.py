@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "is_whole"]
 
 _INT64 = 7
 
@@ -25,7 +25,7 @@ def _resize(network: Rewriter, call: Call) -> Sequence[str] | None:
     sizes = network.constant(call.input(3)) if call.input(3) else None
     if shape is None or (scales is None or not scales.size) == (sizes is None):
         return None
-    if _is_known(call, len(shape), scales, sizes):
+    if _is_known(call, shape, scales, sizes):
         return None
     mode, transformation = call.get("mode", "nearest"), call.get("coordinate_transformation_mode", "half_pixel")
     if transformation == "tf_crop_and_resize":
@@ -40,8 +40,9 @@ def _resize(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [value]
 
 
-def _is_known(call: Call, rank: int, scales: Any, sizes: Any) -> bool:
-    """Whether TVM's importer does it as ONNX says."""
+def _is_known(call: Call, shape: Sequence[int], scales: Any, sizes: Any) -> bool:
+    """Whether TVM's importer does it as ONNX says: it takes the quotient of two sizes for a scale."""
+    rank = len(shape)
     if call.get("axes") or call.get("antialias", 0) or call.get("exclude_outside", 0) or rank not in (3, 4, 5):
         return False
     if call.get("keep_aspect_ratio_policy", "stretch") != "stretch":
@@ -49,12 +50,20 @@ def _is_known(call: Call, rank: int, scales: Any, sizes: Any) -> bool:
     given = scales if sizes is None else sizes
     if given is not None and len(given) != rank:
         return False
+    if sizes is None and not is_whole(shape, scales):
+        return False
     mode, nearest = call.get("mode", "nearest"), call.get("nearest_mode", "round_prefer_floor")
     transformation = call.get("coordinate_transformation_mode", "half_pixel")
     if mode == "nearest":
         return bool(transformation == "asymmetric" and nearest == "floor")
     known = ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel")
     return bool(mode == "linear" and transformation in known)
+
+
+def is_whole(shape: Sequence[int], scales: Any) -> bool:
+    """Whether scales give whole sizes."""
+    products = np.array(shape) * np.asarray(scales, np.float64)
+    return bool(np.allclose(products, np.round(products), rtol=0, atol=1e-4))
 
 
 def _attributes(call: Call) -> dict[str, Any]:
