@@ -63,12 +63,27 @@ def readable_table(sweep_dir: Path, name: str) -> pyarrow.Table:
     from sweep.analysis.rows.saved import read_table
 
     try:
-        return read_table(sweep_dir, name)
+        return _with_all_columns(read_table(sweep_dir, name), sweep_dir, name)
     except RecordError:
         if not SweepDir(sweep_dir).is_sweep:
             raise
     _derive_where_old(sweep_dir, is_thorough=True)
-    return read_table(sweep_dir, name)
+    return _with_all_columns(read_table(sweep_dir, name), sweep_dir, name)
+
+
+def _with_all_columns(table: pyarrow.Table, sweep_dir: Path, name: str) -> pyarrow.Table:
+    """With nulls for the columns of a later version, where a table of an earlier one is all that can be had."""
+    import pyarrow
+
+    from sweep.record.schemas import schema_of
+
+    for field in schema_of(name):
+        if field.name not in table.schema.names:
+            table = table.append_column(field, pyarrow.nulls(len(table), field.type))
+        elif table.schema.field(field.name).type != field.type:
+            path, there = SweepDir(sweep_dir).table(name), table.schema.field(field.name).type
+            raise RecordError(f"{path}: its column {field.name} is {there}, not {field.type}")
+    return table
 
 
 def tell_why(sweep_dir: Path, why: str | None) -> None:

@@ -145,3 +145,13 @@ def test_random_bytes_change_no_value(name: str, copy: Path, finished: Path) -> 
             assert sweep.open_table(copy / "out", name).to_pylist() == rows
         except SweepError as error:
             raise AssertionError("it could be made again") from error
+
+
+def test_a_table_of_an_earlier_version_that_is_all_there_is_gets_the_columns_of_now(copy: Path) -> None:
+    path = copy / "out" / "tuning_records.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["origin"]), path)
+    (copy / "out" / "plan.json").write_text("{")
+    assert sweep.open_table(copy / "out", "records").column("origin").null_count == 0
+    with_text_for(path, "trial")
+    with pytest.raises(RecordError, match="its column trial is "):
+        sweep.open_table(copy / "out", "records")
