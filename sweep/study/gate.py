@@ -7,14 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from sweep.errors import StudyError
 from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.model_file import read_model
+from sweep.study.reading.form import VersionedForm
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
@@ -100,17 +99,19 @@ def load_cluster(path: Path) -> Cluster:
 
 def study_json_schema() -> dict[str, Any]:
     """The JSON schema of a study file, for editors."""
-    return _json_schema(study_form(), "A sweep study")
+    return _json_schema(study_form(), "study")
 
 
 def cluster_json_schema() -> dict[str, Any]:
     """The JSON schema of a cluster file, for editors."""
-    return _json_schema(ClusterForm, "A sweep cluster")
+    return _json_schema(ClusterForm, "cluster")
 
 
-def _json_schema(form: type[BaseModel], title: str) -> dict[str, Any]:
+def _json_schema(form: type[VersionedForm], what: str) -> dict[str, Any]:
     schema = form.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+    schema["properties"]["version"]["maximum"] = form.newest
+    dialect, its_id = "https://json-schema.org/draft/2020-12/schema", f"urn:tvm-sweep:{what}:{form.newest}"
+    return {"$schema": dialect, "$id": its_id, **schema, "title": f"A sweep {what}"}
 
 
 def _rule(form: RuleForm) -> Rule:

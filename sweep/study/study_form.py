@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.model_form import ModelForm
-from sweep.study.reading.form import Form, Name, OneOrMany, Slug, refuse
+from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
 from sweep.study.tuners.tuner_forms import TunerEntry
 
 __all__ = ["BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm", "study_form"]
@@ -148,7 +148,7 @@ def _empty_is_empty(value: Any) -> Any:
     return {} if value is None else value  # `axes:` with every line under it commented out
 
 
-class StudyForm(Form):
+class StudyForm(VersionedForm):
     """A study: a grid of benchmarks, and the question that it answers.
 
     Not to be filled in itself: what depends on the axes that there are is in the form that `study_form` gives.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from sweep.study.reading.form import Form, Name, Slug
+from sweep.study.reading.form import Form, Name, Slug, VersionedForm
 from sweep.study.study_form import TargetForm
 
 __all__ = [
@@ -132,7 +132,7 @@ class ReplayForm(Form):
     speed: float = Field(0.0, ge=0, le=1e9, description="Recorded seconds a second; 0: as fast as it goes.")
 
 
-class ClusterForm(Form):
+class ClusterForm(VersionedForm):
     """A cluster: devices, and what carries out the work."""
 
     name: Slug = Field(description="Its name: small letters, digits and dashes.", examples=["local"])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from sweep.suggestions import hint, listed
 
-__all__ = ["OWN", "PATTERNS", "Form", "Name", "OneOrMany", "Slug", "refuse"]
+__all__ = ["OWN", "PATTERNS", "Form", "Name", "OneOrMany", "Slug", "VersionedForm", "refuse"]
 
 
 def refuse(problem: str, *, allowed: str = "", key: str = "", value: object = None) -> PydanticCustomError:
@@ -50,6 +50,25 @@ class Form(BaseModel):
     def about_unknown(cls, key: str) -> str:
         """What to say of a key that is not known."""
         return hint(key, cls.allowed_keys())
+
+
+class VersionedForm(Form):
+    """A whole file: it may say of which version of its form it is."""
+
+    newest: ClassVar[int] = 1
+    """Raised where a reader of the former one would misread a file, not for more keys."""
+
+    version: int = Field(1, ge=1, description="Of the form of this file; absent: 1.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_newer(cls, value: Any) -> Any:
+        """Told before any key is: a newer version's own keys would look like slips."""
+        version = value.get("version") if isinstance(value, dict) else None
+        if isinstance(version, int) and not isinstance(version, bool) and version > cls.newest:
+            allowed = f"up to {cls.newest}; update this package"
+            raise refuse("is of a newer version of sweep", key="version", value=version, allowed=allowed)
+        return value
 
 
 T = TypeVar("T")
