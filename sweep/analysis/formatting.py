@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ __all__ = [
     "as_latency",
     "as_ms",
     "as_percent",
+    "as_tags",
     "as_times",
     "plural",
     "rounded_down",
@@ -108,3 +110,8 @@ def _rounded(value: float, rounding: str) -> float:
 def _zeros(value: float) -> int:
     """Zeros right after the point of a value below 1."""
     return -int(f"{value:e}".split("e")[1]) - 1
+
+
+def as_tags(tags: Mapping[str, str]) -> str:
+    """`team=vision, ticket=CV-12`."""
+    return ", ".join(f"{name}={text}" for name, text in sorted(tags.items()))

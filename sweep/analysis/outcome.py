@@ -45,6 +45,9 @@ class CellOutcome:
     kept: str | None = None
     """Why other stages would give its answer today, where an earlier version's is kept."""
 
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """A person's own, also those of its study."""
+
     def result(self, of: type[R]) -> R | None:
         """The cell's result of a type; None where there is none yet."""
         return next((result for result in self.stages.values() if type(result) is of), None)
@@ -52,7 +55,10 @@ class CellOutcome:
     def to_json(self) -> dict[str, Any]:
         """As JSON has it, for what is kept of a cell elsewhere."""
         stages = {name: result.to_json() for name, result in self.stages.items()}
-        return asdict(replace(self, stages={})) | {"cell": self.cell.to_json(), "stages": stages}
+        told = asdict(replace(self, stages={})) | {"cell": self.cell.to_json(), "stages": stages}
+        if not self.tags:  # so that what was kept of an untagged cell is the same as ever
+            del told["tags"]
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +86,5 @@ class SweepOutcome:
     """Blocks that were measured after the run, to compare two cells: `cells`, their ids, and `blocks`, one of each."""
     worked_s: float | None = None
     """Of all runs together, without the pauses between them."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """A person's own, of the study."""

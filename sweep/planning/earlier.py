@@ -84,7 +84,8 @@ def with_kept(plan: Plan, earlier: Earlier, done: Container[str], versions: Mapp
             continue
         kept = earlier.cells[planned.cell.id]
         why = [f"{kind}: {reason}" for kind, now, was in changed for reason in _why(now, was, versions)]
-        cells.append(replace(kept, kept="; ".join(dict.fromkeys(why)) or "what the study says is another"))
+        reason = "; ".join(dict.fromkeys(why)) or "what the study says is another"
+        cells.append(replace(kept, kept=reason, tags=planned.tags))
         stages.update({stage_id: earlier.stages[stage_id] for stage_id in kept.stages})
     needed = {stage_id for planned in cells for stage_id in planned.stages}
     all_stages = {**stages, **plan.stages}

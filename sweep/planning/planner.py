@@ -6,6 +6,7 @@ import gc
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sweep.errors import StudyError
 from sweep.planning.kinds import STAGE_KINDS
@@ -39,7 +40,10 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
     planned: list[PlannedCell | None] = [None] * len(chosen)
     naive: Counter[str] = Counter()
     for index in by_information(study, chosen):
-        planned[index] = cell = shared.of(chosen[index])
+        cell = shared.of(chosen[index])
+        if study.tags.rules and (tags := study.tags.own(cell.cell)):
+            cell = replace(cell, tags=tags)
+        planned[index] = cell
         naive.update(shared.by_id[stage].kind for stage in cell.stages)
     shared.complete()
     return Plan(
@@ -49,6 +53,7 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
         naive={kind: naive[kind] for kind in STAGE_KINDS.names() if naive[kind]},
         left_out=grid.left_out(),
         baseline=study.baseline,
+        tags=study.tags.study,
     )
 
 

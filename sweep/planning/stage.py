@@ -45,6 +45,9 @@ class PlannedCell:
     kept: str = ""
     """Why other stages would give its answer today, where an earlier one is kept (`sweep.planning.earlier`)."""
 
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """A person's own, beside those of the study."""
+
     def __post_init__(self) -> None:
         if not self.goals:
             object.__setattr__(self, "goals", self.stages[-1:])
@@ -64,6 +67,9 @@ class Plan:
     """Targets and runtimes that do not fit a device, and why."""
     baseline: str | None = None
     """The runtime that cells are compared with; None: there is none."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """A person's own, of all cells."""
 
     def needed_by(self, planned: PlannedCell, goal: str) -> Collection[str]:
         """Ids of a goal of a cell and of all that it rests on."""

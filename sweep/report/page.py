@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
-from sweep.analysis.formatting import as_bytes, as_duration, plural
+from sweep.analysis.formatting import as_bytes, as_duration, as_tags, plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -66,6 +66,7 @@ def render_page(results: Results) -> str:
         summary=summary,
         answer=answer(results).splitlines(),
         counts=_counts(results),
+        tags=as_tags(summary.tags),
         started=datetime.fromtimestamp(summary.started_t, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         took=as_duration(summary.took_s),
         cards=cards(best),

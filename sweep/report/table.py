@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import marks
-from sweep.analysis.formatting import as_duration, as_percent, plural
+from sweep.analysis.formatting import as_duration, as_percent, as_tags, plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
@@ -49,6 +49,8 @@ def _rendered(results: Results, console: Console) -> Group:
     if results.summary.question:
         parts.append(Text(results.summary.question, style="italic"))
     parts.append(Text(answer(results), style="bold"))
+    if results.summary.tags:
+        parts.append(Text(f"Tags: {as_tags(results.summary.tags)}", style="dim"))
     failures = failure_lines(results.cells)
     if failures:
         parts += ["", Text("Failed, skipped or tainted", style="bold red")]

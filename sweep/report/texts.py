@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
-from sweep.analysis.formatting import plural
+from sweep.analysis.formatting import as_tags, plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -71,6 +71,7 @@ def as_markdown(results: Results) -> str:
     """
     summary = results.summary
     parts = [f"# {plain(summary.question or summary.study)}", *map(plain, answer(results).splitlines())]
+    parts += [f"Tags: {plain(as_tags(summary.tags))}."] if summary.tags else []
     parts += _tables(results.cells)
     lines = failure_lines(results.cells)
     if lines:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.redaction import redacted
 from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
@@ -20,6 +21,7 @@ from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.runtime_choice import read_runtimes
 from sweep.study.spec import Budget, Measure, Model, Rule, Study, Target
 from sweep.study.study_form import MeasureForm, RuleForm, StudyForm, study_form
+from sweep.study.tags import Tags
 from sweep.study.targets.written_target import read_target
 from sweep.study.tuners.tuner_entry import read_tuner
 from sweep.suggestions import hint, listed
@@ -78,6 +80,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         runtimes=runtimes,
         baseline=baseline,
         path=path,
+        tags=_tags(form),
     )
     _check_rules(study)
     return study
@@ -112,6 +115,16 @@ def _json_schema(form: type[VersionedForm], what: str) -> dict[str, Any]:
     schema["properties"]["version"]["maximum"] = form.newest
     dialect, its_id = "https://json-schema.org/draft/2020-12/schema", f"urn:tvm-sweep:{what}:{form.newest}"
     return {"$schema": dialect, "$id": its_id, **schema, "title": f"A sweep {what}"}
+
+
+def _tags(form: StudyForm) -> Tags:
+    """A text may be a URI with a login, and tags go everywhere."""
+    rules = tuple((_rule(entry.cells), _shown(entry.tags)) for entry in form.cell_tags)
+    return Tags(_shown(form.tags), rules)
+
+
+def _shown(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: redacted(text) for name, text in tags.items()}
 
 
 def _rule(form: RuleForm) -> Rule:
@@ -184,7 +197,12 @@ def _check_rules(study: Study) -> None:
     known = study.axes
     # A rule that adds cells may go beyond the axes, but not name what is defined nowhere
     defined = {axis: values for axis, values in known.items() if axis not in study.choices}
-    for key, rules, values in (("exclude", study.exclude, known), ("include", study.include, defined)):
+    tagged = tuple(rule for rule, _ in study.tags.rules)
+    for key, rules, values in (
+        ("exclude{}", study.exclude, known),
+        ("include{}", study.include, defined),
+        ("cell_tags{}.cells", tagged, defined),
+    ):
         for index, rule in enumerate(rules):
             for axis in axis_names():
                 for value in rule.get(axis, ()) if axis in values else ():
@@ -193,7 +211,7 @@ def _check_rules(study: Study) -> None:
                         raise StudyError(
                             f"is not a value of this axis{near}",
                             file=study.path,
-                            key=f"{key}[{index}].{axis}",
+                            key=f"{key.format(f'[{index}]')}.{axis}",
                             value=value,
                             allowed=listed(values[axis]),
                         )

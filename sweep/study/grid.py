@@ -114,6 +114,8 @@ class Grid:
         for key, rules in (("exclude", self._study.exclude), ("include", self._study.include)):
             for index, rule in enumerate(rules):
                 self._check_rule(rule, f"{key}[{index}]", adds=key == "include")
+        for index, (rule, _) in enumerate(self._study.tags.rules):
+            self._check_rule(rule, f"cell_tags[{index}].cells", adds=True)
         size = sum(self._size(self._axes, key) for key in self._axes["device"])
         if size > MAX_CELLS:
             longest = max(listed_axes(), key=lambda axis: len(self._axes[axis.name]))

@@ -13,20 +13,9 @@ from sweep.study.axes import FIRST, axes_under, axis_names, axis_of, further_axe
 from sweep.study.identity import identifying
 from sweep.study.importers.batch_dimension import BatchDimension
 from sweep.study.importers.given_inputs import GivenInput
+from sweep.study.tags import Tags
 
-__all__ = [
-    "NATIVE",
-    "TVM",
-    "Budget",
-    "Cell",
-    "Measure",
-    "Model",
-    "Rule",
-    "Study",
-    "Target",
-    "TunerSpec",
-    "is_compiled",
-]
+__all__ = ["NATIVE", "TVM", "Budget", "Cell", "Measure", "Model", "Rule", "Study", "Target", "TunerSpec", "is_compiled"]
 
 TVM = "tvm"
 """The runtime of what is compiled here; every other one runs the network as it was imported."""
@@ -191,6 +180,7 @@ class Study:
     baseline: str | None
     """The one of them that the others are compared with; None: nothing is."""
     path: Path
+    tags: Tags = field(default_factory=Tags)
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

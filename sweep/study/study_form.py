@@ -11,6 +11,7 @@ from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.model_form import ModelForm
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
+from sweep.study.tags import TagTexts
 from sweep.study.tuners.tuner_forms import TunerEntry
 
 __all__ = ["BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm", "study_form"]
@@ -206,6 +207,8 @@ class StudyForm(VersionedForm):
         BudgetForm(), description="What a run may cost."
     )
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")
+    tags: TagTexts = Field({}, description="Of the study and all its cells: in MLflow, tables and report.")
+    cell_tags: list[Any] = Field([])
 
     @classmethod
     def about_unknown(cls, key: str) -> str:
@@ -219,6 +222,9 @@ class StudyForm(VersionedForm):
         return values
 
 
+_TAGGED = [{"cells": {"tuner": "xgb"}, "tags": {"candidate": "release"}}]
+
+
 def study_form() -> type[StudyForm]:
     """The form of a study file, with the axes and the values that there are now."""
     return _study_form(AXES.version, tuple(axis.choices for axis in all_axes()))
@@ -230,7 +236,15 @@ def _study_form(version: int, choices: tuple[Any, ...]) -> type[StudyForm]:
     lists: dict[str, Any] = {axis.name: _list_of(axis) for axis in axes_under()}
     values: dict[str, Any] = {axis.name: (_choice_of(axis), None) for axis in all_axes()}
     axes: Any = create_model("AxesForm", __base__=Form, __doc__="Further axes.", **lists)
-    rules: Any = list[create_model("RuleForm", __base__=RuleForm, __doc__=RuleForm.__doc__, **values)]  # type: ignore[misc]
+    rule: Any = create_model("RuleForm", __base__=RuleForm, __doc__=RuleForm.__doc__, **values)
+    rules: Any = list[rule]
+    tagged: Any = create_model(
+        "CellTagsForm",
+        __base__=Form,
+        __doc__="Tags of some cells.",
+        cells=(rule, Field(description="Which.")),
+        tags=(TagTexts, Field(description="What they get beside those of the study.")),
+    )
     example = [[{"tuner": "xgb", "opt_level": 0}]]
     all_values = "Cells to add, also excluded ones; an axis that is not named has all its values."
     fields: dict[str, Any] = {
@@ -238,6 +252,7 @@ def _study_form(version: int, choices: tuple[Any, ...]) -> type[StudyForm]:
         "axes": (Annotated[axes, BeforeValidator(_empty_is_empty)], Field(axes(), description="Further axes.")),
         "exclude": (rules, Field([], description="Cells to leave out.", examples=example)),
         "include": (rules, Field([], description=all_values)),
+        "cell_tags": (list[tagged], Field([], description="Tags of some cells.", examples=[_TAGGED])),
     }
     doc = "A study: a grid of benchmarks, and the question that it answers."
     return create_model("StudyForm", __base__=StudyForm, __doc__=doc, **fields)

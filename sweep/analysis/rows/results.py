@@ -48,6 +48,9 @@ class SweepSummary:
     worked_s: float | None = None
     """Of all runs together, without the pauses between them. None in tables of earlier versions."""
 
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """A person's own, of the study."""
+
     @property
     def took_s(self) -> float:
         """How long the sweep took, as well as it is known."""
@@ -99,6 +102,7 @@ def derive(
             conditions=_shown(outcome.conditions),
             tuning=pools(outcome.cells),
             mlflow_url=_address(tracking_uri or ""),
+            tags=dict(outcome.tags),
         ),
         cells=cells,
         measurements=[

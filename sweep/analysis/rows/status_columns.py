@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+from sweep.analysis.formatting import as_tags
 from sweep.analysis.rows.column import Column, Detail
 
 __all__ = ["STATUS_COLUMNS"]
@@ -40,5 +43,12 @@ STATUS_COLUMNS = (
         "attempts of all stages of the cell",
         "attempts",
         lambda facts: facts.outcome.attempts,
+    ),
+    Column(
+        "tags",
+        "text",
+        "of its study and of its own, as JSON; null where there is none",
+        value=lambda facts: json.dumps(dict(sorted(facts.outcome.tags.items()))) if facts.outcome.tags else None,
+        detail=Detail("tags", lambda tags: as_tags(json.loads(tags)), rank=16),
     ),
 )

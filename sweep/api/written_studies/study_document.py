@@ -39,6 +39,7 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     if study.devices is not None:
         document["devices"] = list(study.devices)
     document |= {key: list(map(_rule, rules)) for key, rules in _rules(study).items() if rules}
+    document |= _tags(study)
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:
         document["baseline"] = study.baseline
@@ -97,6 +98,12 @@ def _tuner(tuner: TunerSpec) -> dict[str, Any]:
 
 def _rules(study: Study) -> dict[str, tuple[Rule, ...]]:
     return {"exclude": study.exclude, "include": study.include}
+
+
+def _tags(study: Study) -> dict[str, Any]:
+    rules = [{"cells": _rule(rule), "tags": dict(tags)} for rule, tags in study.tags.rules]
+    whole = {"tags": dict(study.tags.study)} if study.tags.study else {}
+    return whole | ({"cell_tags": rules} if rules else {})
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class LedgerMirror:
         return done, 0.0
 
     def _identity(self) -> SweepIdentity:
-        tags = dict(self.state.conditions.get("versions", {}))
+        tags = {**self._plan.tags, **self.state.conditions.get("versions", {})}
         if self._plan.baseline is not None:
             tags["sweep.baseline"] = self._plan.baseline
         return SweepIdentity(self._id, self._name, self._sweep_dir, self.state.first_t or 0.0, tags)

@@ -77,6 +77,7 @@ def params(outcome: CellOutcome) -> dict[str, str]:
 def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
     """Who the run is, and why it ended as it did."""
     tags = {
+        **outcome.tags,
         "sweep.cell_id": outcome.cell.id,
         "sweep.cell": outcome.cell.name,
         "sweep.status": outcome.status,

@@ -49,6 +49,8 @@ def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str,
         "naive_stages": plan.naive,
         "left_out": [asdict(entry) for entry in plan.left_out],
     }
+    if plan.tags:
+        content["tags"] = dict(plan.tags)
     now = {planned.cell.id: planned.stages for planned in plan.cells}
     others = [] if earlier is None else [one for key, one in earlier.cells.items() if now.get(key) != one.stages]
     if earlier is not None and others:
@@ -69,8 +71,9 @@ class _Forms:
     def cell(self, planned: PlannedCell) -> dict[str, Any]:
         cell = planned.cell
         kept = {"kept": planned.kept} if planned.kept else {}
+        tags = {"tags": dict(planned.tags)} if planned.tags else {}
         own = {"id": cell.id, "name": cell.name, **cell.to_json(), "stages": list(planned.stages)}
-        return own | _goals(planned) | kept
+        return own | _goals(planned) | kept | tags
 
     def stage(self, stage: Stage) -> dict[str, Any]:
         form = {"kind": stage.kind, "label": stage.label, "inputs": list(stage.inputs)}
@@ -163,6 +166,7 @@ class _SavedCell:
     goals: tuple[str, ...] = ()
     kept: str = ""
     more: Mapping[str, str | int] | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 _FORM = fields_of(
@@ -176,6 +180,7 @@ _FORM = fields_of(
     left_out=list[Any] | None,
     versions=list[Mapping[str, str | int]] | None,
     earlier=Mapping[str, Any] | None,
+    tags=Mapping[str, str] | None,
 )
 _EARLIER = fields_of(cells=list[Any], stages=Mapping[str, _SavedStage])
 
@@ -190,7 +195,7 @@ def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
     usual = default_baseline([planned.cell.runtime for planned in cells])
     baseline = form.get("baseline") if "baseline" in saved_plan else usual
     left_out = [_left_out(entry) for entry in form.get("left_out", ())]
-    plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline)
+    plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline, form.get("tags") or {})
     earlier = Earlier({planned.cell.id: planned for planned in had}, former)
     return SavedSweep(form["study"], form["question"], form["models"], plan, earlier)
 
@@ -216,7 +221,7 @@ def _cell(entry: Any, where: str, stages: Container[str]) -> PlannedCell:
         raise WrongContent(f"`{where}.stages` is empty")
     _check_known(read.stages, stages, f"{where}.stages")
     _check_known(read.goals, read.stages, f"{where}.goals")
-    return PlannedCell(Cell.from_json(entry), read.stages, read.goals, read.kept)
+    return PlannedCell(Cell.from_json(entry), read.stages, read.goals, read.kept, read.tags)
 
 
 def _check_known(names: Sequence[str], known: Container[str], where: str) -> None:

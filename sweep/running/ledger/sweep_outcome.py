@@ -49,6 +49,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         stage_seconds={name: finished.seconds for name, finished in done.items()},
         attempts=sum(state.attempts_of(stage) for stage in planned.stages),
         kept=planned.kept or None,
+        tags={**plan.tags, **planned.tags} if planned.tags else plan.tags,
     )
 
 
@@ -90,6 +91,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         baseline=plan.baseline,
         pairs=tuple(state.pairs),
         worked_s=state.worked_s,
+        tags=plan.tags,
     )
 
 
