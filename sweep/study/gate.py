@@ -14,6 +14,7 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.model_file import read_model
+from sweep.study.notify import read_notify
 from sweep.study.reading.form import VersionedForm
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.reading.validation_errors import fill_in
@@ -81,6 +82,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         baseline=baseline,
         path=path,
         tags=_tags(form),
+        notify=read_notify(form.notify),
     )
     _check_rules(study)
     return study

@@ -13,6 +13,7 @@ from sweep.study.axes import FIRST, axes_under, axis_names, axis_of, further_axe
 from sweep.study.identity import identifying
 from sweep.study.importers.batch_dimension import BatchDimension
 from sweep.study.importers.given_inputs import GivenInput
+from sweep.study.notify import Notify
 from sweep.study.tags import Tags
 
 __all__ = ["NATIVE", "TVM", "Budget", "Cell", "Measure", "Model", "Rule", "Study", "Target", "TunerSpec", "is_compiled"]
@@ -181,6 +182,8 @@ class Study:
     """The one of them that the others are compared with; None: nothing is."""
     path: Path
     tags: Tags = field(default_factory=Tags)
+    notify: Notify | None = None
+    """Who is told how a run ended."""
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

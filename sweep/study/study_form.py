@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.model_form import ModelForm
+from sweep.study.notify import NotifyForm
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
 from sweep.study.tags import TagTexts
 from sweep.study.tuners.tuner_forms import TunerEntry
@@ -209,6 +210,7 @@ class StudyForm(VersionedForm):
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")
     tags: TagTexts = Field({}, description="Of the study and all its cells: in MLflow, tables and report.")
     cell_tags: list[Any] = Field([])
+    notify: NotifyForm | None = Field(None, description="Who is told how a run ended.")
 
     @classmethod
     def about_unknown(cls, key: str) -> str:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sweep.api.session.claim import claim, default_sweep_dir, write_inputs
+from sweep.api.notifying.run_ending import RunEnding
+from sweep.api.session.claim import claim, conditions_of, default_sweep_dir, write_inputs
 from sweep.api.session.engine_session import EngineSession, watchers_of
 from sweep.api.session.progress_observer import ProgressObserver
 from sweep.api.session.publication import is_published, publish
@@ -27,7 +24,6 @@ from sweep.files.maker import tell_if_foreign
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
-from sweep.redaction import redacted_arguments
 from sweep.running.driver import Observer, drive
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
@@ -35,7 +31,6 @@ from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.reading.line_numbers import tells_lines
-from sweep.study.runtimes import runtime_of
 from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
 
@@ -48,9 +43,6 @@ __all__ = ["RunRequest", "SweepRun", "Watcher", "run"]
 
 Watcher = Callable[[Plan, Ledger], Observer]
 """Makes an observer for a run of these cells."""
-
-_PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
-"""Whose versions a run notes, beside those of the study's runtimes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +164,13 @@ def run(
 
 def _perform(request: RunRequest) -> SweepRun:
     """Claim the folder and take each step in turn; each is given how the run stands and says how it stands then."""
-    claim(request.sweep_dir, request.study, fresh=request.fresh)
-    with ExitStack() as closing:
+    with RunEnding(request.study, request.cluster, request.sweep_dir) as told, ExitStack() as closing:
+        claim(request.sweep_dir, request.study, fresh=request.fresh)
         claimed = _claimed(request, closing)
         ended = SweepRun("done", 0, request.sweep_dir, len(request.whole.cells))
         for step in _STEPS:
             ended = step(claimed, ended)
+        told.ended(ended.status, executed=ended.executed, stopped=ended.stopped)
         return ended
 
 
@@ -213,7 +206,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
             request.sweep_dir,
             observers=observers,
             options=_less(request.options, time.monotonic() - request.begun_s),
-            conditions=_conditions(request.study),
+            conditions=conditions_of(request.study),
         )
     return replace(
         ended, status=result.status, executed=result.executed, stopped=result.stopped, cut_short=result.cut_short
@@ -280,21 +273,3 @@ def _status_of(plan: Plan, ledger: Ledger) -> str:
     done, not_admitted = ledger.state.done, ledger.state.not_admitted
     missing = (cell for cell in plan.cells if not all(goal in done for goal in cell.goals))
     return "failed" if any(cell.cell.id not in not_admitted for cell in missing) else "done"
-
-
-def _conditions(study: Study) -> Mapping[str, Any]:
-    versions = {}
-    packages = [*_PACKAGES, *(name for runtime in study.runtimes for name in runtime_of(runtime).distributions)]
-    for name in dict.fromkeys(packages):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
-        "host": platform.node(),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cores": len(os.sched_getaffinity(0)),
-        "command": " ".join(redacted_arguments(sys.argv)),
-        "versions": versions,
-    }

@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
+import sys
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,16 @@ from sweep.files.sweep_dir import SweepDir, is_text
 from sweep.files.typed_json import WrongContent, as_type, parsed
 from sweep.planning.earlier import Earlier
 from sweep.planning.stage import Plan
+from sweep.redaction import redacted_arguments
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import saved
+from sweep.study.runtimes import runtime_of
 from sweep.study.spec import Study
 
-__all__ = ["check", "claim", "default_sweep_dir", "write_inputs"]
+__all__ = ["check", "claim", "conditions_of", "default_sweep_dir", "write_inputs"]
+
+_PACKAGES = ("apache-tvm", "apache-tvm-ffi", "ray", "mlflow", "onnx", "onnxruntime", "xgboost-cpu", "numpy")
+"""Whose versions a run notes, beside those of the study's runtimes."""
 
 _ALLOWED = "a new, an empty or a sweep's folder"
 
@@ -119,3 +127,22 @@ def _free_name(folder: Path) -> Path:
     while (aside := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
     return aside
+
+
+def conditions_of(study: Study) -> Mapping[str, Any]:
+    """Host, command and versions, which the ledger notes of each run."""
+    versions = {}
+    packages = [*_PACKAGES, *(name for runtime in study.runtimes for name in runtime_of(runtime).distributions)]
+    for name in dict.fromkeys(packages):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)),
+        "command": " ".join(redacted_arguments(sys.argv)),
+        "versions": versions,
+    }

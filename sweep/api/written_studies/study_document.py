@@ -15,6 +15,7 @@ from sweep.study.axes import listed_axes
 from sweep.study.importers.batch_dimension import AS_IS
 from sweep.study.importers.importer import HeaderReader
 from sweep.study.importers.importer_registry import importer_named, is_path
+from sweep.study.notify import Notify
 from sweep.study.spec import Model, Rule, Study, Target, TunerSpec
 from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, SearchForm
 
@@ -39,7 +40,7 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     if study.devices is not None:
         document["devices"] = list(study.devices)
     document |= {key: list(map(_rule, rules)) for key, rules in _rules(study).items() if rules}
-    document |= _tags(study)
+    document |= _tags(study) | _notify(study.notify)
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:
         document["baseline"] = study.baseline
@@ -104,6 +105,13 @@ def _tags(study: Study) -> dict[str, Any]:
     rules = [{"cells": _rule(rule), "tags": dict(tags)} for rule, tags in study.tags.rules]
     whole = {"tags": dict(study.tags.study)} if study.tags.study else {}
     return whole | ({"cell_tags": rules} if rules else {})
+
+
+def _notify(notify: Notify | None) -> dict[str, Any]:
+    if notify is None:
+        return {}
+    command = {"command": list(notify.command)} if notify.command else {}
+    return {"notify": command | ({} if notify.webhook is None else {"webhook": notify.webhook})}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.study.notify import Notify
+
 __all__ = ["DEFAULT_FILE", "PRETENDED", "Cluster", "Device", "RayOptions", "Replay", "Server", "Simulate", "Tracker"]
 
 DEFAULT_FILE = Path("clusters/local.yaml")
@@ -130,6 +132,9 @@ class Cluster:
     """Whether a run writes to MLflow; `sweep mirror` does so at any time."""
     register: str | None = None
     """The registered model of which the best cell becomes a version; None: it is logged alone."""
+
+    notify: Notify | None = None
+    """Who is told how a run ended, beside whom the study names."""
 
     @property
     def is_pretended(self) -> bool:

@@ -15,6 +15,7 @@ from sweep.study.cluster.programs import read_program, read_server
 from sweep.study.cluster.ray_address import read_ray_address
 from sweep.study.cluster.store_uri import read_store_uri
 from sweep.study.cluster.target_fit import fit
+from sweep.study.notify import read_notify
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import NATIVE, Target
@@ -69,6 +70,7 @@ def _checked(form: ClusterForm, path: Path) -> Cluster:
         replay=_replay(form, path),
         is_mirrored=form.mlflow.enabled,
         register=form.mlflow.registered,
+        notify=read_notify(form.notify),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from sweep.study.notify import NotifyForm
 from sweep.study.reading.form import Form, Name, Slug, VersionedForm
 from sweep.study.study_form import TargetForm
 
@@ -143,3 +144,4 @@ class ClusterForm(VersionedForm):
     mlflow: MlflowForm = Field(MlflowForm(), description="Where results are mirrored.")
     simulate: SimulateForm | None = Field(None, description="What the simulated engine pretends.")
     replay: ReplayForm | None = Field(None, description="What the replay engine answers from.")
+    notify: NotifyForm | None = Field(None, description="Who is told how a run ended.")
