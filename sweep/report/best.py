@@ -25,6 +25,8 @@ class Card:
     device: str
     where: str
     ms: str
+    interval: str
+    """`95 % interval 15.9 to 16.3`; empty where the median has none."""
     how: str
     facts: Sequence[tuple[str, str]]
     """Each with its mood: good, bad or empty."""
@@ -77,9 +79,17 @@ def _card(best: Best) -> Card:
         device=best.device,
         where=f"{best.model} on {best.device}{_work(best)}",
         ms=as_ms(best.known_ms) if is_exact else f"≤ {as_ms(rounded_up(best.known_ms))}",
+        interval=_interval(best),
         how=configuration(row),
         facts=facts,
     )
+
+
+def _interval(best: Best) -> str:
+    low, high = best.row["latency_ms_ci_low"], best.row["latency_ms_ci_high"]
+    if not best.reading.is_exact or low is None or high is None:
+        return ""
+    return f"95 % interval {as_ms(low)} to {as_ms(high)}"
 
 
 def _work(best: Best) -> str:

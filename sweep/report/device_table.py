@@ -10,9 +10,10 @@ from typing import Any
 from sweep.analysis.formatting import as_percent, significant
 from sweep.report.tuning_section import Table
 
-__all__ = ["device_table"]
+__all__ = ["device_table", "natives"]
 
 Row = Mapping[str, Any]
+_NATIVE = "native"
 _TITLES = (
     ("device", "its key"),
     ("host", "machine that it belongs to"),
@@ -37,6 +38,45 @@ def device_table(rows: Sequence[Row]) -> Table:
     lines = [_line(device, measured) for device, measured in by_device.items()]
     kept = [index for index in range(len(_TITLES)) if any(line[index] for line in lines)]
     return Table([_TITLES[index] for index in kept], [[line[index] or "-" for index in kept] for line in lines])
+
+
+def natives(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """What the target `native` stands for on each device, where that is known: CPU as LLVM names it and as it names
+    itself, and its features. `rows`: of cells.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for row in rows:
+        full = _parsed(row.get("target_json")) if row["target"] == _NATIVE else {}
+        if full:
+            words = _full_target(full, _parsed(row["conditions_json"]).get("cpu_model"))
+            found.setdefault(row["device"], {})[words] = None
+    return [(device, " or ".join(texts)) for device, texts in found.items()]
+
+
+def _parsed(text: str | None) -> Mapping[str, Any]:
+    """Empty for what is no JSON object."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _full_target(full: Mapping[str, Any], cpu_model: object) -> str:
+    """`llvm for the CPU znver3 (AMD EPYC 7B13) with all features of it but avx2`."""
+    parts = [str(full.get("kind") or "code")]
+    parts += [f"for the CPU {full['mcpu']}"] if full.get("mcpu") else ["for a CPU of any kind"]
+    parts += [f"({cpu_model})"] if cpu_model else []
+    given = full.get("mattr") or []
+    features = (
+        given.split(",") if isinstance(given, str) else [str(one) for one in (given if isinstance(given, list) else [])]
+    )
+    without = [one.removeprefix("-") for one in features if one.startswith("-")]
+    added = [one.removeprefix("+") for one in features if not one.startswith("-")]
+    parts += ["with all its features"] if full.get("mcpu") else []
+    parts += [f"but {', '.join(without)}, which the host does not show"] if without else []
+    parts += [f"and {', '.join(added)}"] if added else []
+    return " ".join(parts)
 
 
 def _line(device: str, measured: Sequence[tuple[Row, Mapping[str, Any]]]) -> list[str]:

@@ -6,8 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
@@ -19,35 +18,34 @@ from sweep.plain_text import visible, web_address
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.report.best import best_table, cards
 from sweep.report.content_policy import content_policy
-from sweep.report.device_table import device_table
+from sweep.report.device_table import device_table, natives
 from sweep.report.figures import Figure, figures
-from sweep.report.figures.figure import labelled
+from sweep.report.figures.drawing import drawing_scripts, packed_library, page_script, pictures_json
+from sweep.report.next_steps import DIR, next_steps
 from sweep.report.ranking import ranking
 from sweep.report.table_columns import ranked
 from sweep.report.task_table import task_tables, untuned_notes
 from sweep.report.tuning_section import failure_table, pool_table, sentences
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 __all__ = ["OWN_UI", "conditions", "failures", "render_page"]
 
 Row = Mapping[str, Any]
 _FIGURES_SHOWN = 40
 """In a section."""
-OWN_UI = "http://127.0.0.1:5000"
+OWN_UI_PORT = 5000
+OWN_UI = f"http://127.0.0.1:{OWN_UI_PORT}"
 """Where `sweep ui DIR` serves when it is told nothing else."""
 _VERSIONS = "versions."
 
 
-def render_page(results: Results) -> str:
-    """The page as text, a few MB of it the plotting library. Rows link to their MLflow runs, where they have one."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
+def render_page(results: Results, sweep_dir: str = DIR) -> str:
+    """The page as text, two MB of it the plotting library. Rows link to their MLflow runs, where they have one.
 
-    scripts = {name: _script(name) for name in ("table.js", "figures.js")}
-    plotly = Markup(get_plotlyjs())
+    sweep_dir: as commands name it.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    table_script = page_script("table.js")
     environment = Environment(
         loader=PackageLoader("sweep.report"),
         autoescape=True,
@@ -60,7 +58,7 @@ def render_page(results: Results) -> str:
     shown = _not_too_many(drawn)
     rows = ranked(results.cells)
     best = best_cells(results.cells)
-    summary = results.summary
+    summary, server = results.summary, web_address(results.summary.mlflow_url)
     about = list(conditions(summary.conditions))
     return environment.get_template("page.html.jinja").render(
         summary=summary,
@@ -71,12 +69,17 @@ def render_page(results: Results) -> str:
         took=as_duration(summary.took_s),
         cards=cards(best),
         best=best_table(best),
+        next_steps=next_steps(best, sweep_dir),
+        has_more_steps=len(best) > len(next_steps(best, sweep_dir)),
+        sweep_dir=sweep_dir,
+        has_server=bool(server),
+        ui_port=OWN_UI_PORT,
         # MLflow's own short address of a run, which leads to its experiment
-        ranking=ranking(rows, f"{web_address(summary.mlflow_url) or OWN_UI}/#/runs/"),
+        ranking=ranking(rows, f"{server or OWN_UI}/#/runs/"),
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
         undrawn=Counter(figure.section for figure in drawn) - Counter(figure.section for figure in shown),
-        figures=_script_json([labelled({"data": figure.data, "layout": figure.layout}) for figure in shown]),
+        figures=pictures_json(shown),
         failures=failures(rows),
         unchecked=unchecked_lines(rows, len(rows)),
         passes_left_out=left_out_lines(rows, len(rows)),
@@ -85,24 +88,19 @@ def render_page(results: Results) -> str:
         stage_states=list(dict.fromkeys(state for counts in summary.stage_counts.values() for state in counts)),
         stage_seconds={kind: as_duration(seconds) for kind, seconds in summary.stage_seconds.items()},
         devices=device_table(results.cells),
+        natives=natives(results.cells),
         conditions=[(name, text) for name, text in about if not name.startswith(_VERSIONS)],
         versions=[(name.removeprefix(_VERSIONS), text) for name, text in about if name.startswith(_VERSIONS)],
-        plotly=plotly if shown else "",
-        table_script=scripts["table.js"],
-        figures_script=scripts["figures.js"],
-        content_policy=content_policy([*scripts.values(), plotly]),
+        plotly=packed_library() if shown else "",
+        table_script=table_script,
+        figures_script=page_script("figures.js"),
+        content_policy=content_policy([table_script, *drawing_scripts()]),
     )
 
 
 def _shown(value: object) -> object:
     """What a template writes: of what is not markup, what cannot be seen is written out."""
     return visible(value) if type(value) is str else value
-
-
-def _script(name: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup((resources.files("sweep.report") / "templates" / name).read_text(encoding="utf-8"))
 
 
 def _is_simulated(row: Row) -> bool:
@@ -186,8 +184,3 @@ def _not_too_many(drawn: Sequence[Figure]) -> list[Figure]:
         if seen[figure.section] <= _FIGURES_SHOWN:
             kept.append(figure)
     return kept
-
-
-def _script_json(value: object) -> str:
-    """JSON that can stand inside a script element, whatever the names in it."""
-    return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")

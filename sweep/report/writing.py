@@ -39,7 +39,8 @@ def write_report(results: Results, sweep_dir: Path, formats: Sequence[str] = tup
     written = []
     for name in (known for known in _WRITTEN if known in formats):
         file, render = _WRITTEN[name]
-        written.append(_write(SweepDir(sweep_dir).report / file, render(results)))
+        text = render_page(results, str(sweep_dir)) if name == "html" else render(results)
+        written.append(_write(SweepDir(sweep_dir).report / file, text))
     return written
 
 

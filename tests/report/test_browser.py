@@ -31,7 +31,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="no Chromium with its driver on this machine"),
 ]
 
-READY = "return document.readyState === 'complete' && Boolean(document.getElementById('shown')?.value)"
+READY = """return document.readyState === 'complete' && Boolean(document.getElementById('shown')?.value)
+  && Boolean(window.Plotly || !document.getElementById('plotly-packed'))"""
 
 FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-dev-shm-usage"""
@@ -163,11 +164,56 @@ def test_the_log_switch_redraws(opened: Any) -> None:
     opened.execute_script("document.querySelector('button.log').scrollIntoView()")
     opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
     switch = "document.querySelector('button.log')"
-    kind = f"return document.getElementById('figure-' + {switch}.dataset.figure).layout.xaxis.type"
-    assert opened.execute_script(kind) != "log"
+    axis = f"document.getElementById('figure-' + {switch}.dataset.figure).layout.xaxis"
+    kind, ends = f"return [{axis}.type, {switch}.getAttribute('aria-pressed')]", f"return {axis}.range"
+    assert opened.execute_script(kind) == ["log", "true"]  # latencies that differ by 21
+    written = opened.execute_script(ends)
     opened.execute_script(f"{switch}.click()")
-    assert opened.execute_script(kind) == "log"
+    assert opened.execute_script(kind) == ["linear", "false"]
+    assert opened.execute_script(ends)[0] == 0
+    opened.execute_script(f"{switch}.click()")
+    assert opened.execute_script(kind) == ["log", "true"]
+    assert opened.execute_script(ends) == pytest.approx(written)
     assert opened.get_log("browser") == []
+
+
+def test_run_links_lead_to_the_port_that_the_ui_said(browser: Any, tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path)
+    path = tmp_path / "index.html"
+    path.write_text(render_page(derive(outcome, {outcome.cells[0].cell.id: "run-1"})), encoding="utf-8")
+    address = "return document.querySelector('a[data-own-ui]').href"
+    for query, port in (("", 5000), ("?ui=5123", 5123), ("?ui=1@evil", 5000), ("?ui=99999", 5000)):
+        opened = shown(browser, f"{path.as_uri()}{query}")
+        assert opened.execute_script(address) == f"http://127.0.0.1:{port}/#/runs/run-1"
+    opened.execute_script(
+        """const field = document.getElementById('ui-port');
+        field.value = '6001'; field.dispatchEvent(new Event('input'));"""
+    )
+    assert opened.execute_script(address) == "http://127.0.0.1:6001/#/runs/run-1"
+    assert opened.get_log("browser") == []
+
+
+def test_the_page_counts_as_loaded_when_pictures_can_be_drawn(browser: Any, page: str) -> None:
+    """So that `chromium --print-to-pdf`, which prints at that moment, has them."""
+    noted = {"source": "addEventListener('load', () => { window.hadLibrary = Boolean(window.Plotly); })"}
+    known = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", noted)
+    try:
+        assert shown(browser, page).execute_script("return window.hadLibrary") is True
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", known)
+
+
+def test_a_browser_that_cannot_unpack_the_library_says_so(browser: Any, page: str) -> None:
+    hidden = {"source": "delete window.DecompressionStream"}
+    known = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", hidden)
+    try:
+        browser.get("about:blank")
+        browser.get(page)
+        told = "return document.querySelector('.plot').textContent"
+        until(lambda: "Not drawn" in browser.execute_script(told), "pictures to say why there is none", 20)
+        assert len(shown_rows(browser)) == 28
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", known)
 
 
 def test_nothing_runs_off_the_side_of_a_phone(opened: Any) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.rows.results import Results, derive
+from sweep.planning.results.measurement import Measurement
 from sweep.report.figures import Figure, figures
 from sweep.report.figures.scale import in_unit, ticks_between
-from tests.record.fixtures import sweep_outcome, tainted
+from tests.record.fixtures import measured, sweep_outcome, tainted
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,31 @@ def test_a_logarithmic_axis_has_ticks_within_its_range(low: float, high: float) 
 
 def test_a_logarithmic_axis_over_one_value_has_ticks_too() -> None:
     assert ticks_between([3.0, 3.0]) == [3.0]
+
+
+@pytest.mark.parametrize("factor", [1.0, 100.0])
+def test_bars_that_differ_by_more_than_ten_have_a_logarithmic_axis(tmp_path: Path, factor: float) -> None:
+    outcome = sweep_outcome(tmp_path, devices=("local-1",), troubles=False)
+    slow = [
+        replace(cell, stages={**cell.stages, "measure": slowed(measured(cell), factor)})
+        if cell.cell.tuner in ("none", "random")
+        else cell
+        for cell in outcome.cells
+        if cell.cell.runtime == "tvm"
+    ]
+    found = [one for one in figures(derive(replace(outcome, cells=slow))) if one.section in ("Latency", "Speed-up")]
+    assert {one.section for one in found} == {"Latency", "Speed-up"}
+    for figure in found:
+        axis = figure.layout["xaxis"]
+        assert (axis.get("type") == "log") == (factor > 1)
+        low, high = (10**end for end in axis["range"]) if factor > 1 else axis["range"]
+        drawn = [value for trace in figure.data if trace["type"] == "bar" for value in trace["x"]]
+        assert low < min(drawn) <= max(drawn) < high
+        assert factor == 1 or figure.has_log_switch
+
+
+def slowed(measurement: Measurement, factor: float) -> Measurement:
+    return replace(measurement, run_secs=tuple(value * factor for value in measurement.run_secs))
 
 
 @pytest.mark.parametrize(("seconds", "unit"), [(0.5, "seconds"), (600.0, "minutes"), (90_000.0, "hours")])

@@ -107,7 +107,7 @@ def strings(value: object, key: str = "") -> list[str]:
 )
 def test_a_run_is_linked_on_the_web_alone(results: Results, url: str) -> None:
     page = render_page(replace(results, summary=replace(results.summary, mlflow_url=url)))
-    links = set(re.findall(r'<a href="([^"]*)">run</a>', page))
+    links = set(re.findall(r'<a href="([^"]*)"[^>]*>run</a>', page))
     assert links == {f"{OWN_UI}/#/runs/run-1"}
     assert url not in page
 

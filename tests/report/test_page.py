@@ -1,17 +1,30 @@
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import html
 import inspect
 import json
 import re
+import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import typer
+from plotly.offline import get_plotlyjs
 
+from sweep.analysis.answering.standing import best_cells
+from sweep.analysis.formatting import as_ms
 from sweep.analysis.rows.results import Results, derive
+from sweep.cli import app
 from sweep.cli.sweep_commands import ui_command
+from sweep.report.best import cards
+from sweep.report.device_table import natives
 from sweep.report.figures import figures
+from sweep.report.next_steps import cell_argument, next_steps
 from sweep.report.page import OWN_UI, conditions, failures, render_page
 from tests.record.fixtures import measured, sweep_outcome
 
@@ -49,7 +62,7 @@ class Outline(HTMLParser):
 
 def without_library(page: str) -> str:
     """The page as it is but for Plotly itself."""
-    return re.sub(r"<script>/\*\*.*?</script>", "", page, count=1, flags=re.DOTALL)
+    return re.sub(r'<script type="application/gzip".*?</script>', "", page, count=1, flags=re.DOTALL)
 
 
 def test_the_page_is_well_formed_and_fetches_nothing(page: str) -> None:
@@ -58,7 +71,78 @@ def test_the_page_is_well_formed_and_fetches_nothing(page: str) -> None:
     assert outline.open == []
     assert len(outline.ids) == len(set(outline.ids))
     assert outline.fetched == ["data:,"]
-    assert 1_000_000 < len(page) < 6_000_000
+    assert 1_000_000 < len(page) < 2_500_000
+
+
+def test_the_library_is_packed_and_unpacks_to_what_the_policy_lets_run(page: str) -> None:
+    (packed,) = re.findall(r'<script type="application/gzip" id="plotly-packed">(.*?)</script>', page)
+    script = gzip.decompress(base64.b64decode(packed))
+    assert script.decode() == get_plotlyjs()
+    assert base64.b64encode(hashlib.sha256(script).digest()).decode() in page.partition("</head>")[0]
+    assert get_plotlyjs()[:200] not in page
+
+
+def test_the_cards_have_the_interval(results: Results, page: str) -> None:
+    best = next(row for row in results.cells if row["cell_name"] == "squeezenet native xgb O3 local-1")
+    (told,) = {one.interval for one in cards(best_cells(results.cells)) if one.where == "squeezenet on local-1"}
+    assert told == f"95 % interval {as_ms(best['latency_ms_ci_low'])} to {as_ms(best['latency_ms_ci_high'])}"
+    assert without_library(page).count('<p class="interval">95 % interval ') == 4
+
+
+def test_it_says_what_to_do_next(results: Results) -> None:
+    text = html.unescape(without_library(render_page(results, "sweeps/my sweep")))
+    steps = next_steps(best_cells(results.cells), "sweeps/my sweep")
+    assert [step.where for step in steps][:2] == ["squeezenet on local-1", "squeezenet on local-2"]
+    by_what = {what: shlex.split(command) for what, command in steps[0].commands}
+    row = next(row for row in results.cells if row["cell_name"] == by_what["ship it"][3])
+    assert (row["tuner"], row["device"], row["opt_level"]) == ("xgb", "local-1", 3)
+    assert by_what["ship it"][:3] == ["sweep", "export", "sweeps/my sweep"]
+    assert by_what["compare it"][:4] == ["sweep", "compare", "sweeps/my sweep", row["cell_name"]]
+    assert "--measure-more" not in by_what["compare it"]
+    assert by_what["measure it again"][2] == f"sweeps/my sweep/{row['library'].rpartition('/')[0]}"
+    assert by_what["close what is open"] == ["sweep", "run", "...", "--retry-failed"]
+    assert steps[0].library == f"sweeps/my sweep/{row['library']}"
+    for step in steps:
+        for _, command in step.commands:
+            assert command in text
+
+
+def test_its_commands_are_those_of_the_command_line(results: Results, tmp_path: Path) -> None:
+    known = typer.main.get_command(app)
+    assert isinstance(known, typer.core.TyperGroup)
+    given = [command for step in next_steps(best_cells(results.cells), str(tmp_path)) for _, command in step.commands]
+    typed = [shlex.split(command) for command in given if "..." not in command]
+    assert {words[1] for words in typed} == {"export", "compare", "exec"}
+    for _, name, *words in typed:
+        with known.commands[name].make_context(name, words):
+            pass
+
+
+def test_names_in_commands_stay_one_word(results: Results) -> None:
+    evil = "a'; rm -rf ~; $(x) `y`"
+    rows = [{**row, "cell_name": f"{evil} {row['cell_id']}"} for row in results.cells]
+    for step in next_steps(best_cells(rows), "-x"):
+        for words in (shlex.split(command) for _, command in step.commands if "..." not in command):
+            assert words[2].startswith("./-x")
+            assert [word for word in words[3:5] if not word.startswith("--")] or words[1] == "exec"
+    for name in ("-rf", "a\x1b]0;b"):
+        assert cell_argument({"cell_name": name, "cell_id": "0123"}) == "0123"
+
+
+def test_native_is_explained_for_each_device(page: str) -> None:
+    text = re.sub(r"<[^>]+>", "", without_library(page))
+    said = "llvm for the CPU znver3 (AMD EPYC 7B13) with all its features"
+    for device in ("local-1", "local-2"):
+        assert f"native on {device}: {said}" in text
+
+
+def test_features_that_a_host_hides_are_named() -> None:
+    full = '{"kind": "llvm", "mcpu": "znver3", "mattr": ["-avx2", "-sha"]}'
+    row = {"target": "native", "device": "a", "target_json": full, "conditions_json": None}
+    told = "llvm for the CPU znver3 with all its features but avx2, sha, which the host does not show"
+    assert natives(
+        [row, {**row, "target": "llvm"}, {**row, "device": "b", "target_json": None}, {**row, "target_json": "{"}]
+    ) == [("a", told)]
 
 
 def test_question_answer_ranking_and_failures_are_there(page: str) -> None:

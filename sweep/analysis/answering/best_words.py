@@ -19,6 +19,7 @@ from sweep.study.axes import axes_under, unusual, value_in
 
 __all__ = [
     "AGAIN",
+    "RETRY_FAILED",
     "RETRY_TAINTED",
     "TELL_APART",
     "comparisons",

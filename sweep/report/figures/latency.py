@@ -22,6 +22,7 @@ from sweep.report.figures.figure import (
     plain_layout,
     values_beside,
 )
+from sweep.report.figures.scale import bars_axis
 from sweep.report.table_columns import tuner_name
 
 __all__ = ["distributions", "latency_bars"]
@@ -58,8 +59,8 @@ def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) ->
         baseline = [row["latency_ms_median"] for row in others if Reading.of(row).is_exact][:1]
         line = f"; the dashed line is {baseline_title(rows)}" if baseline else ""
         layout = plain_layout(len(shown), x="median latency (ms)", left=True)
-        layout["xaxis"] |= {"rangemode": "tozero", "range": [0, max(medians) * 1.15], "autorange": False}
         ends = [max(row["latency_ms_ci_high"] or 0.0, ms) for row, ms in zip(shown, medians, strict=True)]
+        layout["xaxis"] |= {"rangemode": "tozero", **bars_axis(medians, [*baseline, *ends])}
         numbers = values_beside(ends, labels, [known_text(row) for row in shown])
         hatched = "; what is hatched was disturbed, and takes at most what ≤ says" if disturbed else ""
         yield Figure(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,11 +15,17 @@ from sweep.analysis.overlay.metric import Judgement
 from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.plain_text import visible
 from sweep.report.content_policy import content_policy
-from sweep.report.figures.figure import COLOURS, HEAT, Figure, labelled, plain_layout
+from sweep.report.figures.drawing import drawing_scripts, packed_library, page_script, pictures_json
+from sweep.report.figures.figure import COLOURS, HEAT, Figure, plain_layout
 
 __all__ = ["layer_figures", "network_figures", "overlay_page", "overview"]
 
 _SECTION = "One configuration for all devices"
+_METRIC = "M: regrets, summed"
+_METRIC_MEANS = (
+    "M is the sum over all devices, weighted where they have weights, of how much longer a configuration takes than "
+    "the device's best, as a share of that: 0 is the best on each of them."
+)
 _POINTS_SHOWN = 2000
 """A line: more are not told apart on any screen, and make a page of many layers too heavy."""
 _LAYERS_SHOWN = 60
@@ -63,6 +68,7 @@ def overview(layers: Sequence[Judgement]) -> Iterator[Figure]:
     layout["yaxis"] |= {"type": "category", "showgrid": False}
     undecided = sum(layer.chosen is None for layer in layers)
     about = "How much longer the chosen configuration takes than the device's best, the longest layer on top."
+    about += f" {_METRIC_MEANS}"
     about += f" The first {len(shown)} of {len(layers)}." if len(shown) < len(layers) else ""
     about += f" For {plural(undecided, 'layer')} no configuration has a time on every device." if undecided else ""
     yield Figure(_SECTION, "All layers", about, 110 + 28 * len(shown), [heat], layout)
@@ -99,26 +105,20 @@ def network_figures(networks: Sequence[NetworkOnDevice]) -> Iterator[Figure]:
 
 def overlay_page(figures: Sequence[Figure], title: str) -> str:
     """The pictures as one page that opens from a file and fetches nothing."""
-    from plotly.io import to_html
-
-    pictures = [
-        to_html(
-            labelled({"data": list(figure.data), "layout": {**figure.layout, "height": figure.height}}),
-            include_plotlyjs=index == 0,
-            full_html=False,
-            config={"displayModeBar": False, "responsive": True},
-        )
+    bodies = (
+        f"<figure><figcaption><h2>{_text(figure.title)}</h2>\n<p>{_text(figure.about)}</p></figcaption>\n"
+        f'<div class="plot" id="figure-{index}" role="img" aria-label="{_text(figure.title)}" '
+        f'style="height:{figure.height}px"></div></figure>'
         for index, figure in enumerate(figures)
-    ]
-    said = (f"<h2>{_text(figure.title)}</h2>\n<p>{_text(figure.about)}</p>\n" for figure in figures)
+    )
     return _PAGE.format(
         title=_text(title),
-        policy=html.escape(content_policy(script for picture in pictures for script in _SCRIPT.findall(picture))),
-        body="\n".join(words + picture for words, picture in zip(said, pictures, strict=True)),
+        policy=html.escape(content_policy(drawing_scripts())),
+        body="\n".join(bodies),
+        figures=pictures_json(figures),
+        plotly=packed_library(),
+        script=page_script("figures.js"),
     )
-
-
-_SCRIPT = re.compile(r"<script[^>]*>(.*?)</script>", re.DOTALL)
 
 
 def _text(text: str) -> str:
@@ -133,11 +133,15 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>{title}</title>
-<style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem }}</style>
+<style>body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem }}
+figure {{ margin: 0 }}</style>
 </head>
 <body>
 <h1>{title}</h1>
 {body}
+<script type="application/json" id="figure-data">{figures}</script>
+<script type="application/gzip" id="plotly-packed">{plotly}</script>
+<script>{script}</script>
 </body>
 </html>
 """
@@ -166,7 +170,7 @@ def _by_metric(layer: Judgement) -> Figure:
     metric = {
         "type": "scatter",
         "mode": "lines",
-        "name": "M",
+        "name": _METRIC,
         "x": shown.tolist(),
         "y": layer.metric[rank[shown]].tolist(),
         "yaxis": "y2",
@@ -178,7 +182,7 @@ def _by_metric(layer: Judgement) -> Figure:
     # Ticks of its own: those of the logarithmic axis are uneven numbers of M
     layout["yaxis2"] |= {"showgrid": False, "zeroline": False, "tickmode": "auto"}
     out = len(times.configurations) - layer.candidates
-    about = "The further left, the better for all devices; M is dashed, on the right."
+    about = f"The further left, the better for all devices; M is dashed, on the right. {_METRIC_MEANS}"
     about += f" Without a time on every device, and so without M: {plural(out, 'configuration')}." if out else ""
     return Figure(_SECTION, f"{times.layer}: by M", about, 420, [*_lines(layer, rank, shown), metric], layout)
 

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-__all__ = ["in_unit", "ticks_between"]
+__all__ = ["bars_axis", "in_unit", "ticks_between"]
 
 _ENOUGH = 3
+_SPREAD = 10
 _STEPS = ((1, 10), (1, 3, 10), (1, 2, 5, 10), (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9, 10))
 """Within a power of ten, the finer the later."""
+
+
+def bars_axis(values: Sequence[float], ends: Sequence[float] = ()) -> Mapping[str, Any]:
+    """Scale and range of an axis along which bars lie: logarithmic where they differ by more than 10, since the short
+    ones could not be told apart. `ends`: of what reaches beyond the bars.
+    """
+    every = [*values, *ends]
+    if max(values) > _SPREAD * min(values) and min(every) > 0:
+        low, high = math.log10(min(every) / 1.6), math.log10(max(every) * 1.6)
+        return {"type": "log", "dtick": "D2", "range": [low, high], "autorange": False}  # 1, 2 and 5
+    return {"range": [0, max(values) * 1.15], "autorange": False}
 
 
 def ticks_between(values: Sequence[float]) -> list[float]:

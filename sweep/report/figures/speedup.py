@@ -10,6 +10,7 @@ from sweep.analysis.rows.bounds import AT_MOST, EXACT, BoundedRatio
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import fastest_of_each, group_key, is_compiled_row, leader_of, runtime_title
 from sweep.report.figures.figure import BASELINE_COLOUR, Figure, Row, plain_layout
+from sweep.report.figures.scale import bars_axis
 from sweep.report.table_columns import tuner_name, varies
 from sweep.study.axes import axes_under, value_in
 
@@ -123,7 +124,7 @@ def _figure(
         "shapes": [_untuned_line()],
     }
     layout["margin"] = {**layout["margin"], "t": 36}
-    layout["xaxis"] |= {"range": [0, max(values) * 1.15], "autorange": False}
+    layout["xaxis"] |= bars_axis(values, [1.0])
     return Figure(
         "Speed-up",
         name,

@@ -11,35 +11,67 @@
     place(element, figure.data, figure.layout);
   };
   const drawAll = () => document.querySelectorAll("figure:not([hidden]) .plot:not(.js-plotly-plot)").forEach(draw);
-  if ("IntersectionObserver" in window) {
-    const observer = new IntersectionObserver((entries) => {
-      for (const entry of entries) {
-        if (entry.isIntersecting) { observer.unobserve(entry.target); draw(entry.target); }
-      }
-    }, { rootMargin: "600px" });
-    all().forEach((element) => observer.observe(element));
-  } else { drawAll(); }
-
   const plots = () => document.querySelectorAll("figure:not([hidden]) .plot.js-plotly-plot");
-  window.addEventListener("beforeprint", () => {
-    drawAll();
-    for (const plot of plots()) {
-      place(plot, plot.data, { ...plot.layout, autosize: false, width: PAPER, height: plot.clientHeight });
-    }
-  });
-  window.addEventListener("afterprint", () => {
-    for (const plot of plots()) {
-      const { width, height, ...layout } = plot.layout;
-      place(plot, plot.data, { ...layout, autosize: true });
-    }
-  });
 
-  document.querySelectorAll("button.log").forEach((button) => button.addEventListener("click", () => {
-    const log = button.getAttribute("aria-pressed") !== "true";
-    button.setAttribute("aria-pressed", String(log));
-    const { data, layout } = figures[Number(button.dataset.figure)];
-    const x = data.flatMap((one) => one.x).filter((value) => value > 0);
-    const range = log ? [Math.log10(Math.min(...x) / 1.6), Math.log10(Math.max(...x) * 1.6)] : layout.xaxis.range;
-    Plotly.relayout(`figure-${button.dataset.figure}`, { xaxis: { ...layout.xaxis, type: log ? "log" : "linear", range } });
-  }));
+  const start = () => {
+    if ("IntersectionObserver" in window) {
+      const observer = new IntersectionObserver((entries) => {
+        for (const entry of entries) {
+          if (entry.isIntersecting) { observer.unobserve(entry.target); draw(entry.target); }
+        }
+      }, { rootMargin: "600px" });
+      all().forEach((element) => observer.observe(element));
+    } else { drawAll(); }
+
+    window.addEventListener("beforeprint", () => {
+      drawAll();
+      for (const plot of plots()) {
+        place(plot, plot.data, { ...plot.layout, autosize: false, width: PAPER, height: plot.clientHeight });
+      }
+    });
+    window.addEventListener("afterprint", () => {
+      for (const plot of plots()) {
+        const { width, height, ...layout } = plot.layout;
+        place(plot, plot.data, { ...layout, autosize: true });
+      }
+    });
+
+    document.querySelectorAll("button.log").forEach((button) => button.addEventListener("click", () => {
+      const log = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(log));
+      const { data, layout } = figures[Number(button.dataset.figure)];
+      const x = data.flatMap((one) => one.x).filter((value) => value > 0);
+      const asWritten = log === (layout.xaxis.type === "log");
+      const other = log ? [Math.log10(Math.min(...x) / 1.6), Math.log10(Math.max(...x) * 1.6)] : [0, Math.max(...x) * 1.15];
+      const range = asWritten ? layout.xaxis.range : other;
+      Plotly.relayout(`figure-${button.dataset.figure}`, { xaxis: { ...layout.xaxis, type: log ? "log" : "linear", dtick: log ? "D2" : null, range } });
+    }));
+  };
+
+  // The library is packed, and the content security policy has its hash: nothing else that is unpacked here would run.
+  const unpacked = async () => {
+    const packed = atob(document.getElementById("plotly-packed").textContent.trim());
+    const bytes = Uint8Array.from(packed, (character) => character.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  };
+  const tell = (error) => all().forEach((element) => {
+    element.textContent = `Not drawn: this browser cannot unpack the plotting library (${error}); one of 2023 or later can.`;
+    element.style.height = "auto";
+  });
+  // The page counts as loaded when pictures can be drawn, for what prints it at that moment: `--print-to-pdf` of a
+  // browser waits for no promise, but for images, and one is always under way until then.
+  let isThere = false;
+  const hold = () => {
+    const pixel = new Image();
+    pixel.onload = pixel.onerror = () => { if (!isThere) hold(); };
+    pixel.src = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==";
+  };
+  hold();
+  unpacked().then((text) => {
+    const script = document.createElement("script");
+    script.textContent = text;
+    document.head.append(script);
+    start();
+  }).catch(tell).finally(() => { isThere = true; });
 })();

@@ -7,6 +7,19 @@
   const form = document.getElementById("filters");
   const pictured = document.querySelectorAll("figure, .card, table.best tbody tr");
 
+  // Where `sweep ui DIR` serves: its own address of this page says the port, else the field beside the table does
+  const field = document.getElementById("ui-port");
+  const pointTo = (port) => {
+    if (!/^[1-9][0-9]{0,4}$/.test(port) || Number(port) > 65535) return;
+    for (const link of document.querySelectorAll("a[data-own-ui]")) link.port = port;
+  };
+  if (field) {
+    const told = new URLSearchParams(location.search).get("ui");
+    if (told && /^[1-9][0-9]{0,4}$/.test(told)) field.value = told;
+    field.addEventListener("input", () => pointTo(field.value));
+    pointTo(field.value);
+  }
+
   const count = (number) => number.toLocaleString("en");
   const filter = () => {
     const { text, ...wanted } = Object.fromEntries(new FormData(form));

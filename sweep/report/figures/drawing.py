@@ -1,0 +1,54 @@
+"""What a page needs to draw its pictures with no network: the plotting library, packed, and the pictures as JSON.
+
+Plotly's Python package has the whole library alone, of 4.8 MB. Packed it takes 2.0 MB of a page: gzip in base64, which
+browsers unpack themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from sweep.report.figures.figure import Figure, labelled
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+__all__ = ["drawing_scripts", "library", "packed_library", "page_script", "pictures_json"]
+
+
+@cache
+def library() -> str:
+    """The text of the script that the page unpacks and runs."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
+
+
+@cache
+def packed_library() -> str:
+    """The library as base64 of gzip; the same in each page of a version."""
+    return base64.b64encode(gzip.compress(library().encode(), mtime=0)).decode()
+
+
+def page_script(name: str) -> Markup:
+    """A script of ours, as it stands in the page."""
+    from markupsafe import Markup
+
+    return Markup((resources.files("sweep.report") / "templates" / name).read_text(encoding="utf-8"))
+
+
+def drawing_scripts() -> list[str]:
+    """All scripts that run for the pictures' sake: a page's content security policy names them."""
+    return [page_script("figures.js"), library()]
+
+
+def pictures_json(figures: Sequence[Figure]) -> str:
+    """JSON that can stand inside a script element, whatever the names in it."""
+    value = [labelled({"data": figure.data, "layout": figure.layout}) for figure in figures]
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
