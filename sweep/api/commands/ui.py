@@ -24,7 +24,8 @@ class UiServer:
     """To be added to the process's own."""
     address: str
     views: Mapping[str, str]
-    """Addresses of the sweep's cells, of its charts and of the cells that failed."""
+    """Addresses of the sweep's cells, of its charts and of the cells that failed; and of its page, where there is one,
+    whose links then lead to this server."""
 
 
 def ui_server(sweep_dir: Path | str, *, port: int = 5000) -> UiServer:
@@ -54,4 +55,7 @@ def ui_server(sweep_dir: Path | str, *, port: int = 5000) -> UiServer:
         "charts": f"{address}{view_path(experiment, charts=True)}",
         "failed": f"{address}{view_path(experiment, FAILED)}",
     }
+    page = SweepDir(sweep_dir).report / "index.html"
+    if page.is_file():
+        views["report"] = f"{page.resolve().as_uri()}?ui={port}"
     return UiServer(ui_command(sweep_dir, port=port), ui_environment(), address, views)

@@ -82,7 +82,11 @@ def test_the_ui_of_a_copy_shows_the_artifacts_of_the_copy(tmp_path: Path) -> Non
         shutil.copyfile(GOLDEN / name, tmp_path / name)
     store = store_with(tmp_path, former, f"{former}/run/artifacts")
 
-    ui_server(tmp_path, port=45678)
+    page = tmp_path / "report" / "index.html"
+    page.parent.mkdir()
+    page.write_text("")
+    server = ui_server(tmp_path, port=45678)
+    assert server.views["report"] == f"{page.as_uri()}?ui=45678"
 
     root = embedded_store(tmp_path)[1]
     assert _locations(store) == [root, f"{root}/run/artifacts"]
