@@ -17,7 +17,7 @@ import psutil
 
 from sweep.api.session.engine_session import EngineSession
 from sweep.planning.planner import make_plan
-from sweep.running.contract import Engine
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster, load_study
 from tests.engine.shop import Shop, ends
 
@@ -38,7 +38,7 @@ def main(study: Path, cluster_file: Path, out: Path, times: int) -> dict[str, An
                 "ends": [type(end).__name__ for end in ends(shop.perform(shop.attempt(stage)))],
                 "affinity": sorted(os.sched_getaffinity(0)),
                 "processes": _processes(),
-                "cpus": _cpus(engine),
+                "cpus": _cpus(cluster),
             }
         engine.close()
         engine.close()
@@ -79,8 +79,8 @@ def _listening(process: psutil.Process) -> list[str]:
     return sorted(c.laddr.ip for c in process.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN)
 
 
-def _cpus(engine: Engine) -> float | None:
-    if type(engine).__name__ != "RayEngine":
+def _cpus(cluster: Cluster) -> float | None:
+    if cluster.engine != "ray":
         return None
     import ray
 

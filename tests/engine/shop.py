@@ -33,6 +33,7 @@ class Shop:
     plan: Plan
     sweep_dir: Path
     results: dict[str, StageResult] = field(default_factory=dict)
+    """By stage, each of its last attempt that ended well: a build that is made again leaves other bytes."""
 
     def stages(self, kind: str) -> list[Stage]:
         """The plan's stages of a kind."""
@@ -54,6 +55,7 @@ class Shop:
             assert time.monotonic() < deadline, f"no end of {attempts}; so far {reports}"
             reports.extend(self.engine.poll(0.5))
         reports.extend(self.engine.poll(0.1))
+        self.results.update({report.stage_id: report.result for report in reports if isinstance(report, Done)})
         return reports
 
     def finish(self, stage: Stage) -> StageResult:
@@ -61,7 +63,6 @@ class Shop:
         if stage.id not in self.results:
             (end,) = ends(self.perform(self.attempt(stage)))
             assert isinstance(end, Done), end
-            self.results[stage.id] = end.result
         return self.results[stage.id]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.errors import MeasureFailed, WorkerKilled
 from tests.devices.parts import LAST_CORE
+from tests.seams.toy_runtime import TOY
 
 pytestmark = [pytest.mark.integration]
 
@@ -51,11 +54,21 @@ def test_a_process_that_is_killed_says_nothing_of_the_network(network: tuple[Pat
         measured(f"{TOYS}:KILLED", network)
 
 
-def test_one_that_the_child_cannot_find_fails_the_cell_alone(
+def test_one_is_found_wherever_its_owner_finds_it(
     network: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Found where the study was read, by a folder that is not on PYTHONPATH."""
-    (tmp_path / "only_here.py").write_text(f"from {TOYS} import TOY\n")
+    """In a folder that is not on PYTHONPATH."""
+    (tmp_path / "only_on_path.py").write_text(f"from {TOYS} import TOY\n")
     monkeypatch.syspath_prepend(tmp_path)
+    assert len(measured("only_on_path:TOY", network)["run_secs"]) == 3
+
+
+def test_one_that_the_child_cannot_find_fails_the_cell_alone(
+    network: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found where the study was read, by that process alone."""
+    only_here = ModuleType("only_here")
+    only_here.__dict__["TOY"] = TOY
+    monkeypatch.setitem(sys.modules, "only_here", only_here)
     with pytest.raises(MeasureFailed, match="only_here"):
         measured("only_here:TOY", network)
