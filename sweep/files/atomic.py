@@ -18,6 +18,8 @@ __all__ = ["PARTIAL", "remove_half_made", "replacing", "replacing_folder", "writ
 
 PARTIAL = ".partial"
 """Ends the name of a file in the making, which begins with a dot."""
+_GONE = ".gone"
+"""Ends the name of a folder that was taken from its writer."""
 
 
 @contextmanager
@@ -54,12 +56,14 @@ def write_text(path: Path, content: str, *, is_synced: bool = False) -> None:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """A new folder to write in, for one writer at a time: it takes the place of `path` if the block ends well, and is
-    gone if it does not. Raises OSError.
+    """A new folder to write in: it takes the place of `path` if the block ends well, and is gone if it does not.
+
+    For one writer at a time: who begins takes it from all that began before, such as a worker that was given up for
+    lost and lives. That one then ends in an OSError and replaces nothing, however late it ends. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in path.parent.glob(f".{path.name}-*"):
-        shutil.rmtree(abandoned, ignore_errors=True)  # what a killed writer has left
+    for earlier in path.parent.glob(f".{path.name}-*"):
+        _take_away(earlier)
     folder = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
         yield folder
@@ -75,7 +79,17 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 def remove_half_made(parent: Path) -> None:
     """Remove what killed writers have left of folders in `parent`, while nobody writes one there."""
     for abandoned in parent.glob(".*-*"):
-        shutil.rmtree(abandoned, ignore_errors=True)
+        _take_away(abandoned)
+
+
+def _take_away(folder: Path) -> None:
+    """Remove a folder that somebody may write in at this moment: its name is gone at once, and cannot be renamed."""
+    if not folder.is_dir():
+        return
+    gone = folder if folder.name.endswith(_GONE) else folder.with_name(folder.name + _GONE)
+    with suppress(OSError):
+        folder.replace(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _mine(path: Path) -> str:

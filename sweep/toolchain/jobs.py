@@ -57,9 +57,9 @@ def lower_model(
     start = time.perf_counter()
     target = resolve_target(options["target"])
     tvm = load_tvm(())
-    result = lower(read_module(Path(import_dir)), options, target, crashes_of(crashes))
-    lowered = result.module
-    with replacing_folder(Path(out_dir)) as folder:
+    with replacing_folder(Path(out_dir)) as folder:  # first of all: an earlier attempt that lives replaces nothing more
+        result = lower(read_module(Path(import_dir)), options, target, crashes_of(crashes))
+        lowered = result.module
         write_module(lowered, folder, made_from=Path(import_dir))
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,33 @@ def test_a_folder_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
     assert names(target) == ["new"]
     assert names(target.parent) == ["0123"]
     assert target.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("is_disturbed", [False, True])
+def test_a_writer_whom_another_has_overtaken_replaces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_disturbed: bool
+) -> None:
+    """A worker that was given up for lost and lives, as on a node that the others have lost sight of.
+
+    is_disturbed: what it writes meanwhile keeps its folder from being removed, in part or, as here, whole.
+    """
+    target = tmp_path / "0123"
+    writing = replacing_folder(target)
+    late = writing.__enter__()
+    (late / "lib.so").write_text("late")
+    with monkeypatch.context() as patch:
+        if is_disturbed:
+            patch.setattr(shutil, "rmtree", lambda folder, **options: None)
+        with replacing_folder(target) as folder:
+            (folder / "lib.so").write_text("second")
+
+    assert not late.exists()
+    with pytest.raises(FileNotFoundError):
+        writing.__exit__(None, None, None)
+    assert (target / "lib.so").read_text() == "second"
+    with replacing_folder(tmp_path / "0123"):
+        pass
+    assert names(tmp_path) == ["0123"]
 
 
 def test_a_folder_that_a_killed_writer_left_is_removed(tmp_path: Path) -> None:
