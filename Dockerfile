@@ -1,7 +1,7 @@
 # The image that clusters/kuberay-rayjob.yaml names, for all nodes of a cluster: a Ray of the version that was tested, TVM,
 # compilers for x86-64 and AArch64. For x86-64, as constraints.txt is. From the repository:
 #
-#   docker build --tag registry.example.com/tvm-sweep:0.1.0 .
+#   docker build -t registry.example.com/tvm-sweep:0.1.0 .
 #   docker push registry.example.com/tvm-sweep:0.1.0
 #   docker run --rm registry.example.com/tvm-sweep:0.1.0 sweep doctor
 #

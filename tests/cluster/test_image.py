@@ -87,7 +87,7 @@ def test_it_is_the_image_of_the_manifest_by_the_documented_command() -> None:
     images = {one["image"] for group in groups for one in group["template"]["spec"]["containers"]}
     (image,) = images
     for page in ("Dockerfile", "docs/clusters.md"):
-        assert f"docker build --tag {image} ." in (ROOT / page).read_text(encoding="utf-8"), page
+        assert f"docker build -t {image} ." in (ROOT / page).read_text(encoding="utf-8"), page
     user = re.search(r"--uid (\d+)", DOCKERFILE)
     assert user is not None
     assert {group["template"]["spec"]["securityContext"]["fsGroup"] for group in groups} == {int(user[1])}
