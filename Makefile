@@ -70,6 +70,10 @@ wheels: $(READY) ## dist/: the wheel, and the one that reads sweeps without TVM 
 	@$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --quiet --wheel-dir dist
 	@$(BIN)/python tools/read_wheel.py dist/tvm_sweep-*.whl
 
+.PHONY: site
+site: $(READY) ## build/site: the documentation, with a page for each command and the Python reference
+	@$(BIN)/python tools/docs_site.py
+
 .PHONY: constraints
 constraints: ## Resolve pyproject.toml anew and write constraints.txt
 	./tools/lock
@@ -93,6 +97,6 @@ $(READY): pyproject.toml constraints.txt
 	if [ -z "$$python" ]; then echo 'error: Python 3.11 or newer is needed, and none was found on PATH' >&2; exit 1; fi; \
 	test -x $(BIN)/python || "$$python" -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,cluster,postgresql,bench]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs,cluster,postgresql,bench]'
 	@touch $@
 	$(call phase,ready)
