@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ _ULPS = 10
 """Units in the last place that a float may be off where its type has no more digits than the tolerance asks for."""
 _STEPS = 1
 """That a quantised output may be off: a value between two steps is rounded either way."""
+
+_SMALL, _LARGE = 1e-100, 1e100
+"""Between these a largest value may be squared, and squares be added, with no overflow of a double to infinity and no
+underflow to 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +116,17 @@ def _compared(
     actual, wanted = actual[finite], wanted[finite]
     if actual.size == 0:
         return OutputCheck(0.0, 0.0), None
-    max_abs_diff = float(np.abs(actual - wanted).max())
+    with np.errstate(over="ignore"):  # of two doubles of opposite signs, at the ends of what a double holds: infinite
+        difference = actual - wanted
+    max_abs_diff = float(np.abs(difference).max())
     check = OutputCheck(max_abs_diff, _cosine_distance(actual, wanted))
     if threshold is None:
         return check, None
     tolerance = max(threshold, _ULPS * max(_epsilon(output), _epsilon(expected)))
     bound = tolerance * (float(np.abs(wanted).max()) + _FLOOR)
-    length, apart = float(np.linalg.norm(wanted)), float(np.linalg.norm(actual - wanted))
-    if max_abs_diff <= bound and apart <= tolerance * (length + _FLOOR * math.sqrt(actual.size)):
+    scale = max(1.0, _scale(wanted), _scale(difference))
+    length, apart = (float(np.linalg.norm(values / scale)) for values in (wanted, difference))
+    if max_abs_diff <= bound and apart <= tolerance * (length + _FLOOR * math.sqrt(actual.size) / scale):
         return check, None
     relative = apart / length if length else math.inf
     return check, (
@@ -163,7 +171,21 @@ def _epsilon(tensor: NDArray[Any]) -> float:
 def _cosine_distance(one: NDArray[Any], other: NDArray[Any]) -> float:
     import numpy as np
 
+    one, other = (values / _scale(values) for values in (one, other))
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     if lengths == 0.0:
         return 0.0 if not one.any() and not other.any() else 1.0
     return max(0.0, 1.0 - float(np.dot(one, other)) / lengths)
+
+
+def _scale(values: NDArray[Any]) -> float:
+    """What to divide by, for squares and their sum to be numbers that a double holds.
+
+    It is 1 for ordinary values: their figures are what they have been, to the last bit.
+    """
+    import numpy as np
+
+    most = min(float(np.abs(values).max()), sys.float_info.max) if values.size else 0.0
+    if most == 0.0 or _SMALL < most < _LARGE:
+        return 1.0
+    return math.ldexp(1.0, math.frexp(most)[1] - 1)

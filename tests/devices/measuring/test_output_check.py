@@ -180,6 +180,22 @@ def test_what_has_no_distance_fails_also_where_the_output_may_differ(output: Any
         check_outputs([output], [array(1, 2)], None)
 
 
+@pytest.mark.parametrize("scale", [5e-324, 1e-200, 1e-160, 1.34078079e154, 1e200, 1.7e308])
+def test_values_whose_squares_no_double_holds_are_compared_as_others_are(scale: float) -> None:
+    values = np.array([1.0, 0.5, -1.0]) * scale
+    same = check_outputs([values], [values.copy()], THRESHOLD)
+    assert (same.max_abs_diff, same.cosine_distance) == (0, pytest.approx(0, abs=1e-15))
+    turned = check_outputs([np.array([scale, 0.0])], [np.array([0.0, scale])], None)
+    assert (turned.max_abs_diff, turned.cosine_distance) == (scale, 1.0)
+    assert check_outputs([-values], [values], None).cosine_distance == pytest.approx(2.0)
+    if scale > 1:
+        few = values + np.array([0.0, 0.9e-3, 0.0]) * scale
+        for output, is_right in ((values * (1 - 5e-4), True), (few, True), (values * 0.9, False), (-values, False)):
+            assert agrees(output, values) == is_right
+            assert difference([output], [values], THRESHOLD)[1] == is_right
+        assert not agrees(values, np.ones(3))
+
+
 @given(
     arrays.arrays(
         st.sampled_from(["float16", "float32", "float64", "int8", "uint8", "int32", "uint64", "int64", "bool"]),

@@ -152,15 +152,19 @@ def _apart(output, wanted, tolerance, steps):
         return float("inf"), False
     is_finite = numpy.isfinite(expected)
     given, expected = given[is_finite], expected[is_finite]
-    apart = float(numpy.abs(given - expected).max(initial=0.0))
+    with numpy.errstate(over="ignore"):
+        difference = given - expected
+    apart = float(numpy.abs(difference).max(initial=0.0))
     if tolerance is None:
         return apart, True
     if is_integer:
         return apart, apart <= steps
-    share = max(tolerance, half)
-    length, floor = numpy.linalg.norm(expected), 1e-3 * len(expected) ** 0.5
-    is_near = numpy.linalg.norm(given - expected) <= share * (length + floor)
-    return apart, bool(is_near and apart <= share * (numpy.abs(expected).max(initial=0.0) + 1e-3))
+    share, most = max(tolerance, half), float(numpy.abs(expected).max(initial=0.0))
+    if not apart <= share * (most + 1e-3):
+        return apart, False
+    scale = most if most > 1e100 else 1.0  # the squares of larger ones are beyond what a double holds
+    length, floor = numpy.linalg.norm(expected / scale), 1e-3 * len(expected) ** 0.5 / scale
+    return apart, bool(numpy.linalg.norm(difference / scale) <= share * (length + floor))
 
 
 def main(arguments=None):
