@@ -67,10 +67,10 @@ _CHANNELS_LAST = (
     "DeadCodeElimination",
 )
 _HALF_NORMS = f"{_GUARDED}.decomposition:DecomposeHalfNorms"
-_LEGALISE_AND_FUSE = (_HALF_NORMS, "LegalizeOps", "AnnotateTIROpPattern", "FuseOps", "FuseTIR")
+_LEGALISE = ("LegalizeOps", f"{_PASSES}.tile_axes:SplitTiles", "AnnotateTIROpPattern")
+_LEGALISE_AND_FUSE = (_HALF_NORMS, *_LEGALISE, "FuseOps", "FuseTIR")
 _LEGALISE_FOLD_AND_FUSE = (
-    "LegalizeOps",
-    "AnnotateTIROpPattern",
+    *_LEGALISE,
     "FoldConstant",
     "FuseOps",
     "FuseTIR",
@@ -87,7 +87,7 @@ _PREPACK = (
 RECIPES: dict[int, Recipe] = {
     0: Recipe(
         "legalise",
-        (_HALF_NORMS, "LegalizeOps", "AnnotateTIROpPattern"),
+        (_HALF_NORMS, *_LEGALISE),
         (),
         "one function an operator, nothing fused, nothing folded",
     ),
