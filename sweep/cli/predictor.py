@@ -13,6 +13,7 @@ from sweep.analysis.formatting import plural
 from sweep.cli.arguments import EXIT_DONE, JsonOption, shape_of
 from sweep.cli.speaking import say
 from sweep.errors import StudyError
+from sweep.study.runtimes import USUAL_BASELINE
 
 if TYPE_CHECKING:
     from sweep.predict.predictor_evaluation import Evaluation
@@ -50,7 +51,7 @@ def fit_command(
         str, typer.Option(help="physical+residual, physical, xgboost or extra-trees.")
     ] = "physical+residual",
     column: ColumnOption = None,
-    runtime: Annotated[str, typer.Option(help="Of the sweeps' cells.")] = "onnxruntime",
+    runtime: Annotated[str, typer.Option(help="Of the sweeps' cells.")] = USUAL_BASELINE,
     device: Annotated[str | None, typer.Option(help="Of the sweeps' cells.", show_default="the only one")] = None,
     coverage: Annotated[float, typer.Option(help="Share of values that the intervals are to hold.")] = 0.9,
     as_json: JsonOption = False,

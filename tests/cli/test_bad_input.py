@@ -32,7 +32,7 @@ STUDY_FILES = {
     "a model of another kind": (STUDY.replace("tiny.onnx", "tiny.pb"), ["models[0]", "is not a model file", ".onnx"]),
     "a model twice": (STUDY.replace("tiny.onnx", "tiny.onnx, ./tiny.onnx"), ["models[1]", "the same as models[0]"]),
     "a shape that batch overrides": (
-        STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {x: [2, 3, 8, 8]}}"),
+        STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {x: [2, 3, 8, 8]}}") + "axes: {batch: [1]}\n",
         ["models[0].inputs.x", "axes.batch", "[2]"],
     ),
     "an input that the network does not have": (

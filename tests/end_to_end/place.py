@@ -71,6 +71,11 @@ class Place:
         return self.folder / "out"
 
     @property
+    def site(self) -> Path:
+        """On the import path of all that is started here: where a test installs packages."""
+        return self.folder / "site"
+
+    @property
     def command(self) -> list[str]:
         return ["run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
 
@@ -87,7 +92,7 @@ class Place:
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         environment = os.environ | {
             MARK: self.mark,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.site)]),
             "TMPDIR": str(self.folder / "tmp"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
             "HOME": str(self.folder / "home"),

@@ -126,7 +126,7 @@ def test_cells_at_its_default_keep_the_id_that_they_had_before_there_was_such_an
         training = Cell.of({**NET.axes, "mode": "training"})
         assert (training.more, training.id != before) == ((("mode", "training"),), True)
         assert training.name == "net native none O3 training a"
-        assert run_name(training) == "none O3 net training a native"
+        assert run_name(training) == "untuned O3 net training a native"
         assert (training.value("mode"), NET.value("mode")) == ("training", "inference")
         assert training.axes == {**NET.axes, "mode": "training"}
 
@@ -287,14 +287,14 @@ def test_mlflow_has_it_among_the_params(tmp_path: Path) -> None:
 
 
 def test_an_installed_package_brings_it_by_an_entry_point(tmp_path: Path) -> None:
-    install_toys(tmp_path, "sweep.axes", {"mode": "tests.seams.toy_axes:MODE"})
+    install_toys(tmp_path / "site", "sweep.axes", {"mode": "tests.seams.toy_axes:MODE"})
     (tmp_path / "study.yaml").write_text(STUDY)
     (tmp_path / "cluster.yaml").write_text(CLUSTER)
     command = [sys.executable, "-m", "sweep", "run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
     ended = subprocess.run(
         [*command, "--only", "mode=training"],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path / 'site'}"},
         capture_output=True,
         text=True,
         check=False,

@@ -157,7 +157,7 @@ def test_a_job_carries_its_files_and_one_model_can_be_tuned_alone(tmp_path: Path
 @pytest.mark.timeout(900)
 def test_its_models_are_measured(tmp_path: Path) -> None:
     place = Place(tmp_path / "place", STUDY, CLUSTER_ALONE.format(engine="inline"))
-    install_toys(place.folder, "sweep.importers", {"perceptron": "tests.seams.toy_importer:PERCEPTRON"})
+    install_toys(place.site, "sweep.importers", {"perceptron": "tests.seams.toy_importer:PERCEPTRON"})
     write_perceptron(place.folder / "net.mlp")
     place.write("net.graph", TEXT)
     place.write("bad.mlp", "no perceptron")

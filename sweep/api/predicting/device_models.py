@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
+from sweep.study.runtimes import USUAL_BASELINE
 
 if TYPE_CHECKING:
     from sweep.predict.fitted_predictor import Predictor
@@ -99,7 +100,7 @@ def fit_predictor_to_tables(
 
 
 def fit_predictor_to_sweeps(
-    sweep_dirs: Sequence[Path], out: Path, *, variable: str = "latency", runtime: str = "onnxruntime",
+    sweep_dirs: Sequence[Path], out: Path, *, variable: str = "latency", runtime: str = USUAL_BASELINE,
     device: str | None = None, kind: str = "physical+residual", coverage: float = 0.9, seed: int = 0,
 ) -> FittedPredictor:  # fmt: skip
     """Fits a predictor to the cells of sweeps that one runtime executed on one device, and writes it to a file.

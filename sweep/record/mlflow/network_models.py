@@ -19,6 +19,7 @@ from typing import Any
 
 from sweep.plain_text import as_markdown
 from sweep.record.mlflow.scratch import scratch
+from sweep.study.spec import TVM
 
 __all__ = ["ModelStore", "log_models", "name_of"]
 
@@ -91,7 +92,7 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
     tags = {**_tags(manifest), _SWEEP: store.sweep_id, _CONTENT: content, _BEST: "true"}
     params = {axis: str(value) for axis, value in manifest["axes"].items()}
     model = store.client.create_logged_model(
-        store.experiment_id, name_of(manifest), source_run_id=run_id, tags=tags, params=params, model_type="tvm"
+        store.experiment_id, name_of(manifest), source_run_id=run_id, tags=tags, params=params, model_type=TVM
     )
     with scratch() as folder, _quiet():
         _save(folder / "model", bundle, manifest, model.model_id, run_id)

@@ -47,7 +47,7 @@ class LoadedOnnx:
     proto: Any
     has_random_weights: bool
     """Whether seeded random weights take the place of constant ones."""
-    steps: Sequence[str]
+    steps: Sequence[str] = ()
     """Of rewriting, that apply to it."""
 
 
