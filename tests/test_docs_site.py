@@ -102,3 +102,26 @@ def test_a_link_that_leads_nowhere_stops_it(maker: ModuleType, tmp_path: Path, m
         maker.build(pages, tmp_path / "site")
     (pages / "two.md").write_text("# Two\n\n[there](README.md#one)\n")
     maker.build(pages, tmp_path / "site")
+
+
+def test_the_commands_of_the_how_tos_exist(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    from sweep.cli import main
+    from tests.networks import write_tiny
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "howto").glob("*.md")}
+    lines = {name: re.findall(r"^ +(sweep .+)$", text, re.MULTILINE) for name, text in pages.items()}
+    assert {name: len(found) > 1 for name, found in lines.items()} == dict.fromkeys(pages, True)
+    for line in (line for found in lines.values() for line in found):
+        known = {option for part in commands[line.split()[1]].params for option in part.opts}
+        assert set(re.findall(r" (--[a-z-]+)", line)) <= known, line
+
+    monkeypatch.chdir(tmp_path)
+    write_tiny(tmp_path / "net.onnx")
+    for line in lines["tune-my-network"]:
+        if line.split()[1] in ("init", "plan"):
+            assert main(line.split()[1:]) == 0, (line, capfd.readouterr().err)
