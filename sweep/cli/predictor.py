@@ -154,9 +154,9 @@ def _fit_text(told: dict[str, Any]) -> str:
     source = f"{told['rows']} values of {plural(len(told['networks']), 'network')}"
     lines = [f"{told['out']}: {told['variable']} by {told['kind']}, from {source}"]
     if told["failed"]:
-        lines.append(f"  {told['failed']} measurements had failed and were left out")
+        lines.append(f"  left out: {plural(told['failed'], 'measurement')} that failed")
     if told["left_out"]:
-        lines.append(f"  {told['left_out']} measurements have no layers and were left out")
+        lines.append(f"  {_without_layers(told['left_out'])}")
     return "\n".join(lines)
 
 
@@ -173,5 +173,9 @@ def _evaluation_text(found: Evaluation, left_out: int) -> str:
     if found.mean_over_networks is not None:
         lines.append(f"mean of the networks' mean absolute relative errors: {found.mean_over_networks:.1%}")
     if left_out:
-        lines.append(f"{left_out} measurements have no layers and were left out")
+        lines.append(_without_layers(left_out))
     return "\n".join(lines)
+
+
+def _without_layers(count: int) -> str:
+    return f"left out: {plural(count, 'measurement')} of networks without layers"

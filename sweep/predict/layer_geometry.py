@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +49,11 @@ class LayerGeometry:
 
     def __len__(self) -> int:
         return len(self.in_channels)
+
+    def is_same_as(self, other: LayerGeometry) -> bool:
+        """Whether another has the same layers: arrays have no `==` that says so."""
+        names = (each.name for each in fields(self))
+        return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in names)
 
     @property
     def weights(self) -> np.ndarray:

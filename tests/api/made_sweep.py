@@ -31,7 +31,7 @@ class MadeCell:
     model: str = "net"
     device: str = "here"
     runtime: str = "tvm"
-    batch: int = 1
+    batch: int | None = 1
     is_tainted: bool = False
     unchecked: str | None = None
     """Why its import has no expected output."""

@@ -91,10 +91,10 @@ def fit_predictor_to_tables(
     from sweep.predict.saved_predictor import save_predictor
 
     settings = _settings(variable, mode, kind, coverage, seed)
+    _require_folder(out)
     predictor, left_out = fit_predictor(
         settings, read_layers(layers), read_observations(measurements, settings.variable, column)
     )
-    _require_folder(out)
     save_predictor(predictor, out)
     return FittedPredictor(predictor, out, left_out)
 
@@ -105,7 +105,8 @@ def fit_predictor_to_sweeps(
 ) -> FittedPredictor:  # fmt: skip
     """Fits a predictor to the cells of sweeps that one runtime executed on one device, and writes it to a file.
 
-    Of several cells of a network at a batch the fastest counts. Disturbed and failed cells are left out.
+    Of several cells of a network at a batch the least value counts. Left out are disturbed and failed cells, and those
+    whose outputs nothing was compared with.
 
     Raises:
         StudyError: too few cells, or cells of several devices and none is named.
@@ -116,11 +117,11 @@ def fit_predictor_to_sweeps(
     from sweep.predict.saved_predictor import save_predictor
 
     settings = _settings(variable, "inference", kind, coverage, seed)
+    _require_folder(out)
     for folder in sweep_dirs:
         SweepDir(folder).require_as("DIR")
     layers, observed = rows_of_sweeps(sweep_dirs, settings.variable, runtime, device)
     predictor, left_out = fit_predictor(settings, layers, observed)
-    _require_folder(out)
     save_predictor(predictor, out)
     return FittedPredictor(predictor, out, left_out)
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.api.session.artifact_paths import cell_files
 from sweep.api.session.table_cache import readable_table, refresh
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import network_file
 from sweep.predict.layer_geometry import LayerGeometry, Variant
 from sweep.predict.network_layers import layers_of_onnx
 from sweep.predict.observations import Observations, Variable
@@ -29,6 +31,9 @@ def rows_of_sweeps(
 ) -> tuple[Geometries, Observations]:
     """Gives layers and measured values of all undisturbed cells of one runtime on one device.
 
+    Of several cells of a network at a batch the least value counts. Left out are cells whose outputs nothing was
+    compared with, that have no batch of their own, or whose network is no ONNX file.
+
     Raises:
         StudyError: no such cell, or cells of several devices and `device` is None.
     """
@@ -46,17 +51,21 @@ def rows_of_sweeps(
     layers: Geometries = {}
     for folder, rows in _by_folder(cells):
         networks = {cell.name: cell.files.get("network") for cell in cell_files(folder)}
+        names: dict[str, str] = {}
         for row in rows:
-            value = row.get(COLUMN[variable])
-            if row["status"] != "done" or value is None or (device is not None and row["device_key"] != device):
+            value, network = row.get(COLUMN[variable]), networks.get(row["cell_name"])
+            is_meant = row["status"] == "done" and not is_unchecked(row) and device in (None, row["device_key"])
+            # A batch that is not told stands somewhere in the network, and layers are counted a sample
+            if not is_meant or value is None or row["batch"] is None:
                 continue
-            network = networks.get(row["cell"])
-            if network is None or not network.is_file():
+            if network is None or network.name != network_file("onnx"):
                 continue
-            name, batch = str(row["model"]), float(row["batch"])
-            layers.setdefault((name, 0.0), layers_of_onnx(network))
+            model = str(row["model"])
+            if model not in names:
+                names[model] = _add(layers, model, layers_of_onnx(network), folder)
+            key = names[model], float(row["batch"])
             measured = float(value) / (MIB if variable is Variable.MEMORY else 1)
-            best[name, batch] = min(measured, best.get((name, batch), measured))
+            best[key] = min(measured, best.get(key, measured))
     if not best:
         raise StudyError(f"DIR: no undisturbed cell of {runtime} has a {COLUMN[variable]} and a network")
     keys = sorted(best)
@@ -66,6 +75,16 @@ def rows_of_sweeps(
         np.array([batch for _, batch in keys]),
         np.array([best[key] for key in keys]),
     )
+
+
+def _add(layers: Geometries, model: str, geometry: LayerGeometry, folder: Path) -> str:
+    """Keeps a network's layers, and gives the name that it goes by: sweeps may have other networks of one name."""
+    known = layers.setdefault((model, 0.0), geometry)
+    if geometry.is_same_as(known):
+        return model
+    name = f"{model} of {folder}"
+    layers[name, 0.0] = geometry
+    return name
 
 
 def _by_folder(cells: list[tuple[Path, dict[str, Any]]]) -> Iterator[tuple[Path, list[dict[str, Any]]]]:

@@ -1,0 +1,69 @@
+"""Predictors that are fitted to the cells of sweeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from sweep.api.predicting.device_models import fit_predictor_to_sweeps
+from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps
+from sweep.errors import StudyError
+from sweep.predict.observations import Variable
+from tests.api.made_sweep import MadeCell, make_sweep
+
+BATCHES = (1, 2, 4, 8, 16)
+
+
+def sweep_of(folder: Path, cells: list[MadeCell], channels: int = 8) -> Path:
+    make_sweep(folder, cells)
+    for home in (folder / "artifacts" / "import").iterdir():
+        onnx.save(network(channels), home / "model.onnx")
+    return folder
+
+
+def network(channels: int) -> onnx.ModelProto:
+    data, out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, count, 16, 16])
+        for name, count in (("x", 3), ("y", channels))
+    )
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [channels, 3, 3, 3], [0.0] * channels * 27)
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+    return helper.make_model(helper.make_graph([node], "g", [data], [out], [weights]))
+
+
+def test_a_predictor_is_fitted_to_sweeps(tmp_path: Path) -> None:
+    cells = [MadeCell(model=model, batch=batch, ms=float(batch)) for model in ("a", "b") for batch in BATCHES]
+    done = fit_predictor_to_sweeps([sweep_of(tmp_path / "s", cells)], tmp_path / "p.json", runtime="tvm")
+    assert done.as_dict()["networks"] == ["a", "b"]
+    assert done.as_dict()["rows"] == len(cells)
+    assert (tmp_path / "p.json").is_file()
+
+
+def test_the_least_of_those_that_can_be_relied_on_counts(tmp_path: Path) -> None:
+    cells = [
+        MadeCell(batch=2, ms=4.0, spread=0.0),
+        MadeCell(tuner="xgb", batch=2, ms=3.0, spread=0.0),
+        MadeCell(tuner="random", batch=2, ms=2.0, is_tainted=True),
+        MadeCell(tuner="replay", batch=2, ms=1.0, unchecked="onnxruntime refuses it"),
+        MadeCell(batch=None, ms=9.0),
+    ]
+    layers, observed = rows_of_sweeps([sweep_of(tmp_path / "s", cells)], Variable.LATENCY, "tvm", None)
+    assert observed.ids == ["net@0%x2"]
+    assert observed.value.tolist() == pytest.approx([3.0])
+    assert layers["net", 0.0].out_channels.tolist() == [8.0]
+
+
+def test_other_networks_of_one_name_stay_apart(tmp_path: Path) -> None:
+    folders = [sweep_of(tmp_path / name, [MadeCell()], channels) for name, channels in (("s", 8), ("t", 8), ("u", 16))]
+    layers, observed = rows_of_sweeps(folders, Variable.LATENCY, "tvm", None)
+    assert observed.networks == ["net", f"net of {tmp_path / 'u'}"]
+    assert [one.out_channels.tolist() for one in layers.values()] == [[8.0], [16.0]]
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    folder = sweep_of(tmp_path / "s", [MadeCell()])
+    with pytest.raises(StudyError, match=r"--out: .*nowhere is not a folder"):
+        fit_predictor_to_sweeps([folder], tmp_path / "nowhere" / "p.json", runtime="tvm")
