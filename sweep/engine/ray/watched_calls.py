@@ -36,7 +36,7 @@ def watched(call: Callable[[], T], why_gone: Callable[[], str | None]) -> T:
         try:
             return answer.result(_LOOK_EVERY_S)
         except NotYet:
-            if answer.done():  # the call itself has timed out
-                raise
+            if answer.done():  # as this wait ended; or the call itself has timed out
+                return answer.result()
             if (why := why_gone()) is not None:
                 raise EngineDown(why) from None
