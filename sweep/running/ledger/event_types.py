@@ -64,4 +64,4 @@ def checked(event: Mapping[str, Any]) -> None:
 
 def is_newer(event: Mapping[str, Any]) -> bool:
     """Whether it begins what a newer version has written, and this one might misread."""
-    return event["event"] in ("run_started", "overlay_started") and event.get("version", 1) > LEDGER_VERSION
+    return event["event"] in ("run_started", "overlay_started") and (event.get("version") or 0) > LEDGER_VERSION

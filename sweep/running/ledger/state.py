@@ -124,7 +124,7 @@ class LedgerState:
                 self.only = line.get("only")
                 self.started.clear()
                 self.not_admitted.clear()
-                self.conditions = dict(line.get("conditions", {}))
+                self.conditions = dict(line.get("conditions") or {})
             case "overlay_started":  # which is no run of the study
                 self.started.clear()
             case "run_ended":

@@ -145,6 +145,13 @@ def test_events_and_keys_of_a_newer_version_are_left_alone(tmp_path: Path) -> No
     assert (read_ledger(tmp_path).seq, read_ledger(tmp_path).runs) == (2, 1)
 
 
+def test_null_is_taken_for_a_key_that_is_missing(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("version", "conditions", "only"))
+    ledger_of(tmp_path, [event(1, "run_started", **nothing), event(2, "run_ended", status="done", reason=None)])
+    state = read_ledger(tmp_path)
+    assert (state.runs, state.conditions, state.last_status) == (1, {}, "done")
+
+
 def test_an_error_is_kept_with_both_of_its_ends(tmp_path: Path) -> None:
     text = "first " + "x" * 5_000_000 + " last"
     short = cut_to_length(text)
