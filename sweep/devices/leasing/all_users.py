@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 
 from sweep.core_sharing import is_frozen
 from sweep.errors import DeviceLost
@@ -46,7 +46,7 @@ def name_of_core(core: int) -> str:
 
 
 def _name_of(core: int, deadline: float, timeout_s: float) -> socket.socket:
-    own = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    own, questions = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), _Questions(core)
     try:
         while True:
             try:
@@ -56,7 +56,7 @@ def _name_of(core: int, deadline: float, timeout_s: float) -> socket.socket:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     return own  # a kernel without such names: there is nothing to go by
-            holder = _holder(core)
+            holder = questions.holder()
             if holder is not None and _has_lost_it(*holder):
                 return own
             if time.monotonic() >= deadline:
@@ -65,6 +65,8 @@ def _name_of(core: int, deadline: float, timeout_s: float) -> socket.socket:
     except BaseException:
         own.close()
         raise
+    finally:
+        questions.close()
 
 
 def _has_lost_it(pid: int, uid: int) -> bool:
@@ -74,15 +76,46 @@ def _has_lost_it(pid: int, uid: int) -> bool:
     return pid == os.getpid() or (uid == os.getuid() and is_frozen(pid))
 
 
-def _holder(core: int) -> tuple[int, int] | None:
-    """Process and user that have the name; None where it is free by now, or does not say."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking, suppress(OSError):
-        asking.setblocking(False)
-        asking.connect(name_of_core(core))
-        told = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+class _Questions:
+    """Asks who has a core's name, each holder once: nobody takes the questions, and its queue has room for 129 of all
+    who wait.
+    """
+
+    def __init__(self, core: int) -> None:
+        self._name = name_of_core(core)
+        self._asked: socket.socket | None = None
+
+    def holder(self) -> tuple[int, int] | None:
+        """Process and user that have the name; None where it is free by now, or does not say."""
+        if self._asked is not None and _has_ended(self._asked):
+            self.close()
+        if self._asked is None:
+            asking = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            asking.setblocking(False)
+            if asking.connect_ex(self._name):
+                asking.close()
+                return None
+            self._asked = asking
+        told = self._asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         pid, uid, _ = _CREDENTIALS.unpack(told)
         return pid, uid
-    return None
+
+    def close(self) -> None:
+        """Ask no more."""
+        if self._asked is not None:
+            self._asked.close()
+            self._asked = None
+
+
+def _has_ended(asked: socket.socket) -> bool:
+    """Whether who was asked has closed the name: it never says a word."""
+    try:
+        asked.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def _told(holder: tuple[int, int] | None) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from sweep.devices.leasing import all_users
 from sweep.devices.leasing.all_users import name_of_core
 from sweep.devices.leasing.cores import core_lock
 from sweep.errors import DeviceLost
@@ -103,6 +104,18 @@ def test_who_never_lets_go_is_named(tmp_path: Path) -> None:
             raise AssertionError("it was not alone")
     with core_lock(tmp_path, [CORE], 5.0):  # who was killed holds nothing
         pass
+
+
+def test_a_long_wait_still_tells_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A holder takes no questions, and the kernel keeps 129: after 0.7 s there was no answer to any more."""
+    monkeypatch.setattr(all_users, "_POLL_S", 0.0)
+    with another_process(hold_for_ever, CORE) as (pid, _):
+        until_taken(CORE)
+        with pytest.raises(DeviceLost, match=f"process {pid} of user "), core_lock(tmp_path, [CORE], 0.5):
+            raise AssertionError("it was not alone")
+        os.kill(pid, signal.SIGSTOP)
+        with core_lock(tmp_path, [CORE], 5.0):  # nor has the wait before taken all room for questions
+            pass
 
 
 def test_two_lock_folders_of_one_user_do_the_same(tmp_path: Path) -> None:
