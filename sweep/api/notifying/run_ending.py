@@ -74,7 +74,10 @@ class RunEnding:
         about = {"version": _VERSION, "study": self._study.name, "question": redacted(self._study.question)}
         folder = redacted(str(self._sweep_dir))
         return (
-            about | self._told | _standing(self._sweep_dir) | {"tags": dict(self._study.tags.study), "folder": folder}
+            about
+            | self._told
+            | _standing(self._sweep_dir, self._study.name)
+            | {"tags": dict(self._study.tags.study), "folder": folder}
         )
 
 
@@ -102,12 +105,15 @@ def _is_obeyed(file: Path) -> bool:
     return reason is None
 
 
-def _standing(sweep_dir: Path) -> dict[str, Any]:
-    """Cells by status, and the best of each place; nothing where the folder cannot tell."""
+def _standing(sweep_dir: Path, study: str) -> dict[str, Any]:
+    """Cells by status, and the best of each place; nothing where the folder cannot tell, or is another study's, which
+    is what a run was refused for.
+    """
     try:
-        cells = current_results(sweep_dir).cells
+        results = current_results(sweep_dir)
     except (SweepError, OSError):
         return {"counts": {}, "best": []}
+    cells = results.cells if results.summary.study == study else []
     best = [
         {
             "model": one.model,

@@ -73,6 +73,16 @@ def test_a_run_that_dies_tells_of_what_and_hides_what_is_secret(
     assert "password" not in (tmp_path / "told").read_text()
 
 
+def test_a_run_that_is_refused_tells_nothing_of_another_studys_cells(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text(STUDY.replace("told", "other"))
+    run(tmp_path, "other.yaml")
+    with pytest.raises(StudyError, match="other"):
+        run(tmp_path)
+    message = told(tmp_path)
+    assert (message["study"], message["status"]) == ("told", "error")
+    assert (message["counts"], message["best"]) == ({}, [])
+
+
 def test_trouble_is_a_warning_without_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
