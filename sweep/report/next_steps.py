@@ -11,6 +11,7 @@ from typing import Any
 from sweep.analysis.answering.best_words import AGAIN, RETRY_FAILED, RETRY_TAINTED, configuration, work
 from sweep.analysis.answering.standing import Best
 from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.plain_text import visible
 
 __all__ = ["DIR", "NextSteps", "next_steps"]
@@ -74,8 +75,9 @@ def cell_argument(row: Row) -> str:
 
 
 def _to_compare(best: Best) -> Row | None:
-    """The least median of all others there."""
-    others = [row for row in best.group if row is not best.row and row["latency_ms_median"] is not None]
+    """The least median of all others there that a claim can be made of."""
+    claimed = (row for row in best.group if row is not best.row and not is_unchecked(row))
+    others = [row for row in claimed if row["latency_ms_median"] is not None]
     return min(others, key=lambda row: float(row["latency_ms_median"]), default=None)
 
 

@@ -107,6 +107,16 @@ def test_it_says_what_to_do_next(results: Results) -> None:
             assert command in text
 
 
+def test_what_nothing_was_compared_with_is_not_to_be_compared(results: Results) -> None:
+    (best, *_) = best_cells(results.cells)
+    unchecked = [
+        row if row is best.row else {**row, "output_check": "not compared", "latency_bound": None} for row in best.group
+    ]
+    for rows, is_told in ((best.group, True), (unchecked, False)):
+        (steps,) = next_steps(best_cells(rows))
+        assert ("compare it" in dict(steps.commands)) is is_told
+
+
 def test_its_commands_are_those_of_the_command_line(results: Results, tmp_path: Path) -> None:
     known = typer.main.get_command(app)
     assert isinstance(known, typer.core.TyperGroup)
