@@ -67,9 +67,11 @@ def log_models(store: ModelStore, bundles: Sequence[Path], register: str | None 
 
 
 def name_of(manifest: Mapping[str, Any]) -> str:
-    """A model's name: network and device, with the characters that MLflow takes, and the batch where it is not 1."""
+    """A model's name: network and device, with the characters that MLflow takes, and the batch where it is
+    not 1 or its file's own.
+    """
     axes = manifest["axes"]
-    batch = "" if axes["batch"] == 1 else f"-batch{axes['batch']}"
+    batch = "" if axes["batch"] in (1, None) else f"-batch{axes['batch']}"
     return re.sub(r"[^A-Za-z0-9_+=-]+", "-", f"{axes['model']}-{axes['device']}{batch}")
 
 

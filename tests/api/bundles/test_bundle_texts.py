@@ -47,6 +47,20 @@ def test_the_page_has_no_markup_of_theirs() -> None:
     assert "Network().run(array_0, array_1)" in text
 
 
+def test_the_page_says_that_outputs_were_compared_with_nothing() -> None:
+    said = "**Its outputs were compared with nothing**: onnxruntime refuses it."
+    check = {"is_compared": False, "reason": "onnxruntime refuses it"}
+    assert said in page({**manifest("net"), "output_check": check})
+    assert "compared with nothing" not in page(manifest("net"))
+
+
+def test_the_page_names_no_batch_of_a_network_that_keeps_its_own() -> None:
+    assert "\nbatch 8, float32," in page({**manifest("net"), "axes": {"batch": 8, "precision": "float32"}})
+    text = page({**manifest("net"), "axes": {"batch": None, "precision": "float32"}})
+    assert "\nfloat32, 1 thread." in text
+    assert "None" not in text
+
+
 def test_the_header_has_no_code_of_theirs() -> None:
     lines = header(manifest(CODE), [entry("out")]).splitlines()
     strings = re.compile(r'"(?:[^"\\]|\\.)*"')
