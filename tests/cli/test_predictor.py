@@ -72,7 +72,7 @@ def test_a_network_is_predicted_at_several_batches(fitted: Path) -> None:
         (["fit", "LAYERS", "--kind", "forest"], "--kind: 'forest'; allowed: physical"),
         (["fit", "LAYERS", "--coverage", "1.5"], "--coverage: 1.5; allowed"),
         (["fit", "LAYERS", "--column", "watts"], "column 'watts' is missing"),
-        (["fit", "LAYERS", "--out", "/"], "--out: /: is a folder"),
+        (["fit", "LAYERS", "--out", "/"], "--out: is a folder (got '/')"),
         (["evaluate", "P", "LAYERS", "--how", "guess"], "--how: 'guess'; allowed: as-it-is"),
         (["evaluate", "nowhere.json", "LAYERS"], "nowhere.json: does not exist"),
         (["predict", "P", "nowhere.onnx"], "nowhere.onnx: does not exist"),

@@ -25,6 +25,7 @@ from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.maker import loads
 from sweep.files.npz import load_arrays, save_arrays
+from sweep.files.output_place import require_place
 from sweep.files.sweep_dir import OUTPUTS_FILE, SweepDir
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult, LowerResult
 from sweep.planning.results.measurement import Measurement
@@ -118,6 +119,8 @@ def execute(
         SweepError: compiling or measuring failed.
     """
     texts = [] if labels is None else read_labels(Path(labels))
+    if output is not None:
+        require_place(Path(output), "--output")
     device = device_of(cluster, key, "--key")
     alone = replace(cluster, devices=(device,), engine="inline")
     if is_bundle(Path(what)):

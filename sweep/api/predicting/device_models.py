@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import StudyError
+from sweep.files.output_place import require_place
 from sweep.files.sweep_dir import SweepDir
 from sweep.study.runtimes import USUAL_BASELINE
 
@@ -91,7 +92,7 @@ def fit_predictor_to_tables(
     from sweep.predict.saved_predictor import save_predictor
 
     settings = _settings(variable, mode, kind, coverage, seed)
-    _require_folder(out)
+    require_place(out, "--out")
     predictor, left_out = fit_predictor(
         settings, read_layers(layers), read_observations(measurements, settings.variable, column)
     )
@@ -117,7 +118,7 @@ def fit_predictor_to_sweeps(
     from sweep.predict.saved_predictor import save_predictor
 
     settings = _settings(variable, "inference", kind, coverage, seed)
-    _require_folder(out)
+    require_place(out, "--out")
     for folder in sweep_dirs:
         SweepDir(folder).require_as("DIR")
     layers, observed = rows_of_sweeps(sweep_dirs, settings.variable, runtime, device)
@@ -205,9 +206,3 @@ def _settings(variable: str, mode: str, kind: str, coverage: float, seed: int) -
     if not 0.5 <= coverage < 1:
         raise StudyError(f"--coverage: {coverage:g}; allowed: at least 0.5 and below 1")
     return Settings(Variable(variable), mode, ModelKind(kind), coverage, seed)
-
-
-def _require_folder(out: Path) -> None:
-    if out.is_dir() or not out.parent.is_dir():
-        problem = "is a folder" if out.is_dir() else f"{out.parent} is not a folder"
-        raise StudyError(f"--out: {out}: {problem}; allowed: a file in a folder that is there")

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.api.commands.exec import execute
 from sweep.api.inference.own_inputs import OwnInputs
 from sweep.api.inference.top_classes import read_labels, top_classes
 from sweep.errors import StudyError
+from sweep.study.gate import local_cluster
 
 WANTED: dict[str, Any] = {
     "ids": {"shape": [1, 4], "dtype": "int64"},
@@ -96,3 +98,10 @@ def test_the_first_classes_with_their_labels(tmp_path: Path) -> None:
         top_classes(np.zeros((2, 3)), labels)
     with pytest.raises(StudyError, match="cannot be read"):
         read_labels(tmp_path / "gone.txt")
+
+
+def test_outputs_that_have_no_place_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="--output: is in a folder that is not there"):
+        execute(tmp_path, "here", local_cluster(), output=tmp_path / "nowhere" / "out.npz")
+    with pytest.raises(StudyError, match="--output: is a folder"):
+        execute(tmp_path, "here", local_cluster(), output=tmp_path)
