@@ -16,6 +16,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, as_tags, plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
+from sweep.analysis.rows.reason_lines import LINES_SHOWN, reason_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -29,7 +30,6 @@ __all__ = ["failure_lines", "render_results", "time_line"]
 
 Row = Mapping[str, Any]
 _STATUS_STYLE = {"failed": "red", "skipped": "yellow", "pending": "dim", "tainted": "magenta"}
-_FAILURES_SHOWN = 12
 _FEWEST_COLUMNS = 3
 
 
@@ -141,22 +141,15 @@ def _table(title: Text, columns: Sequence[TableColumn], rows: Sequence[Row]) -> 
     return table
 
 
-def failure_lines(rows: Sequence[Row], shown: int = _FAILURES_SHOWN) -> list[str]:
+def failure_lines(rows: Sequence[Row], shown: int = LINES_SHOWN) -> list[str]:
     """A line a failed, skipped or tainted cell with its reason; cells of one reason share a line."""
-    reasons: Counter[str] = Counter()
-    names: dict[str, str] = {}
-    for row in rows:
-        if row["status"] in ("failed", "skipped", "tainted"):
-            cause = f" in {row['failed_stage']} ({row['error_class']})" if row["error_class"] else ""
-            reason = " ".join(f"{row['status']}{cause}: {row['error'] or 'no reason recorded'}".split())
-            reasons[reason] += 1
-            names.setdefault(reason, row["cell_name"])
-    lines = [
-        f"{names[reason]}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
-        for reason, count in reasons.most_common(shown)
-    ]
-    more = len(reasons) - len(lines)
-    return lines + ([f"... and {plural(more, 'other reason')}; see the report"] if more else [])
+    failed = (row for row in rows if row["status"] in ("failed", "skipped", "tainted"))
+    return reason_lines(((row["cell_name"], _reason(row)) for row in failed), shown)
+
+
+def _reason(row: Row) -> str:
+    cause = f" in {row['failed_stage']} ({row['error_class']})" if row["error_class"] else ""
+    return " ".join(f"{row['status']}{cause}: {row['error'] or 'no reason recorded'}".split())
 
 
 def time_line(results: Results) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.formatting import plural
+from sweep.analysis.rows.reason_lines import LINES_SHOWN, reason_lines
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.measurement import Measurement
 
@@ -29,7 +30,6 @@ Row = Mapping[str, Any]
 COMPARED, NOT_COMPARED = "compared", "not compared"
 """Values of `output_check`."""
 _NO_EXPECTED = "the import has no expected output"
-_LINES_SHOWN = 12
 
 
 def output_check_of(measured: Measurement | None) -> str | None:
@@ -63,20 +63,9 @@ def left_out(rows: Iterable[Row]) -> str:
     return f"{plural(reasons.total(), 'cell')} whose outputs nothing was compared with ({reason}{more})"
 
 
-def unchecked_lines(rows: Sequence[Row], shown: int = _LINES_SHOWN) -> list[str]:
+def unchecked_lines(rows: Sequence[Row], shown: int = LINES_SHOWN) -> list[str]:
     """A line for each reason, with the first cell that it holds for."""
-    reasons: Counter[str] = Counter()
-    names: dict[str, str] = {}
-    for row in filter(is_unchecked, rows):
-        reason = _reason(row)
-        reasons[reason] += 1
-        names.setdefault(reason, row["cell_name"])
-    lines = [
-        f"{names[reason]}{f' and {count - 1} more' if count > 1 else ''}: {reason}"
-        for reason, count in reasons.most_common(shown)
-    ]
-    more = len(reasons) - len(lines)
-    return lines + ([f"... and {plural(more, 'other reason')}; see the report"] if more else [])
+    return reason_lines(((row["cell_name"], _reason(row)) for row in filter(is_unchecked, rows)), shown)
 
 
 def _reason(row: Row) -> str:
