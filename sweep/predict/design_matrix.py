@@ -12,7 +12,7 @@ from sweep.predict.layer_geometry import LayerGeometry, Variant
 from sweep.predict.observations import Observations, Variable
 from sweep.predict.physical_terms import coordinates, physical_terms, terms_of
 
-__all__ = ["DesignMatrix", "describe", "with_geometry"]
+__all__ = ["DesignMatrix", "describe", "described"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,22 @@ def describe(rows: list[tuple[LayerGeometry, float]], variable: Variable, mode: 
     )
 
 
-def with_geometry(observed: Observations, layers: dict[Variant, LayerGeometry]) -> tuple[Observations, int]:
-    """Keeps the observations of networks whose layers are known, and counts the others.
+def described(
+    observed: Observations, layers: dict[Variant, LayerGeometry], variable: Variable, mode: str
+) -> tuple[DesignMatrix, Observations, int]:
+    """Computes the numbers of the observations of networks whose layers are known, and counts the others.
 
     Raises:
         StudyError: no observation has a network of the table of layers.
     """
-    known = np.array([(n, level) in layers for n, level in zip(observed.network, observed.level_percent, strict=True)])
+    variants = list(zip(observed.network.tolist(), observed.level_percent.tolist(), strict=True))
+    known = np.array([variant in layers for variant in variants])
     if not known.any():
         networks = ", ".join(sorted({network for network, _ in layers}))
         raise StudyError(
             f"measurements: no network and level_percent is in the table of layers, which has {networks}; "
             f"measured are {', '.join(observed.networks)}"
         )
-    return observed.where(known), int((~known).sum())
+    pairs = zip(variants, observed.batch.tolist(), strict=True)
+    rows = [(layers[variant], batch) for variant, batch in pairs if variant in layers]
+    return describe(rows, variable, mode), observed.where(known), int((~known).sum())

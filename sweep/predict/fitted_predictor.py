@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweep.errors import StudyError
-from sweep.predict.design_matrix import DesignMatrix, describe, with_geometry
+from sweep.predict.design_matrix import DesignMatrix, describe, described
 from sweep.predict.interval import Calibration, HeldOut, calibrate, shrinkage
 from sweep.predict.layer_geometry import LayerGeometry, Variant
 from sweep.predict.model_kinds import Fitted, ModelKind, fit_model
@@ -83,9 +83,7 @@ def fit_predictor(
     Raises:
         StudyError: too few measurements, or none whose layers are known.
     """
-    observed, without = with_geometry(observed, layers)
-    keys = zip(observed.network.tolist(), observed.level_percent.tolist(), observed.batch.tolist(), strict=True)
-    rows = describe([(layers[(n, level)], batch) for n, level, batch in keys], settings.variable, settings.mode)
+    rows, observed, without = described(observed, layers, settings.variable, settings.mode)
     return fit_rows(settings, rows, observed), without
 
 

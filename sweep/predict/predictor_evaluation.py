@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sweep.errors import StudyError
-from sweep.predict.design_matrix import DesignMatrix, describe, with_geometry
+from sweep.predict.design_matrix import DesignMatrix, described
 from sweep.predict.fitted_predictor import Predictions, Predictor, Settings, fit_rows
 from sweep.predict.layer_geometry import LayerGeometry, Variant
 from sweep.predict.observations import Observations
@@ -67,10 +67,8 @@ def evaluate(
     predictor: Predictor, layers: dict[Variant, LayerGeometry], observed: Observations
 ) -> tuple[Evaluation, int]:
     """Evaluates a predictor on measurements; also gives how many have no layers and were left out."""
-    observed, without = with_geometry(observed, layers)
-    keys = zip(observed.network.tolist(), observed.level_percent.tolist(), observed.batch.tolist(), strict=True)
-    predictions = predictor.predict([(layers[(network, level)], batch) for network, level, batch in keys])
-    return _summarise([(observed, predictions)]), without
+    rows, observed, without = described(observed, layers, predictor.settings.variable, predictor.settings.mode)
+    return _summarise([(observed, predictor.predict_rows(rows))]), without
 
 
 def evaluate_held_out(
@@ -87,9 +85,7 @@ def evaluate_held_out(
     Raises:
         StudyError: nothing is left to fit on or to predict.
     """
-    observed, without = with_geometry(observed, layers)
-    keys = zip(observed.network.tolist(), observed.level_percent.tolist(), observed.batch.tolist(), strict=True)
-    rows = describe([(layers[(n, level)], batch) for n, level, batch in keys], settings.variable, settings.mode)
+    rows, observed, without = described(observed, layers, settings.variable, settings.mode)
     parts = [_one_network(settings, rows, observed, network, held) for network in observed.networks]
     return _summarise(parts), without
 
