@@ -94,7 +94,7 @@ def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Bui
             note(one.at)
             with recipes.target, tvm.transform.PassContext(opt_level=3):
                 return buildable, tvm.relax.build(buildable.module, recipes.target)
-        except MemoryError:
+        except (MemoryError, OSError):
             raise  # says nothing of the network
         except Exception as error:  # noqa: BLE001  (whatever TVM raises is a refusal)
             first = first or (LeftOut.because(one.at, error), error)

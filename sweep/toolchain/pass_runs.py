@@ -74,7 +74,7 @@ def run_passes(passes: Sequence[str], module: Any, run: PassRun) -> tuple[Any, l
                     raise LowerFailed(reason)
                 note(at)
                 module = _make(name)(module)
-            except MemoryError:
+            except (MemoryError, OSError):
                 raise  # says nothing of the network
             except Exception as error:
                 if name in run.needed:

@@ -408,6 +408,11 @@ def Refusing() -> Any:
     raise ValueError("it is too\n  odd")
 
 
+def OnAFullDisk() -> Any:
+    """A pass that finds no room, as the note of what is done next may."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def Crashing() -> Any:
     """A pass that ends its process."""
     crash()
@@ -430,6 +435,8 @@ def build_below(level: int, how: str, **arguments: Any) -> dict[str, Any]:
             return build(*given, **more)
         if how == "crash":
             crash()
+        if how == "no room":
+            OnAFullDisk()
         raise RuntimeError("cannot emit this")
 
     artifacts.note, tvm.relax.build = noted, refusing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import onnx
 import pytest
 
-from sweep.errors import BuildFailed, LowerFailed
+from sweep.errors import BuildFailed, LowerFailed, ToolchainError
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from tests.corpus.every import FLOAT16, NETWORKS
 from tests.corpus.trial import try_network
@@ -101,6 +102,20 @@ def test_a_pass_that_refuses_a_network_or_crashes_is_left_out(
     result = run(":lower_with", pass_name=pass_name, level=2, options=options, **places)
     assert result["passes_left_out"] == [f"{pass_name} ({reason})"]
     assert result["tasks"] == lower(run, small, tmp_path / "plain", 2)["tasks"]
+
+
+def test_a_full_disk_is_no_refusal_of_the_network(run: Run, small: Path, tmp_path: Path) -> None:
+    """What is left out stays so: the cell would not be what its level says, for a moment without room."""
+    options = {"opt_level": 2, "layout": "NCHW", "precision": "float32", "target": TARGET}
+    places = {"import_dir": str(small), "out_dir": str(tmp_path / "refused")}
+    with pytest.raises(ToolchainError, match="No space left") as caught:
+        run(":lower_with", pass_name="OnAFullDisk", level=2, options=options, **places)
+    assert caught.value.disk_errno == errno.ENOSPC
+    lower(run, small, tmp_path / "lower", 1)
+    places = {"lower_dir": str(tmp_path / "lower"), "out_dir": str(tmp_path / "build")}
+    with pytest.raises(ToolchainError, match="No space left") as caught:
+        run(":build_below", level=1, how="no room", options={"target": TARGET}, **places)
+    assert caught.value.disk_errno == errno.ENOSPC
 
 
 def test_a_precision_is_never_left_out(run: Run, small: Path, tmp_path: Path) -> None:
