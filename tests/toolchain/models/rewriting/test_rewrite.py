@@ -447,6 +447,21 @@ def test_a_network_that_differs_is_refused() -> None:
             compared(one, network([other], {"x": ([4], FLOAT)}, [("y", TensorProto.FLOAT)]), types, 0)
 
 
+def test_small_outputs_are_compared_at_their_own_scale() -> None:
+    """Probabilities of a thousand classes are some thousandths each: a hundredth more of one is far below 1e-3."""
+    types = [TensorType("x", [1, 1000], "float32")]
+
+    def probabilities(*more: Any) -> Any:
+        nodes = [node("Softmax", ["x"], ["p"]), *more]
+        stored = {"more": np.float32(1.01)}
+        return network(nodes, {"x": ([1, 1000], FLOAT)}, [(nodes[-1].output[0], FLOAT)], stored)
+
+    with pytest.raises(ImportFailed, match="differs by up to"):
+        compared(probabilities(), probabilities(node("Mul", ["p", "more"], ["q"])), types, 0)
+    equal = compared(probabilities(), probabilities(node("Identity", ["p"], ["q"])), types, 0)
+    assert (equal.inputs, equal.max_abs_diff) == (3, 0)
+
+
 def test_a_pool_undone_to_a_size_of_its_own_is_refused_by_name() -> None:
     made = node("MaxUnpool", ["x", "i", "size"], ["y"], kernel_shape=[2, 2], strides=[2, 2])
     stored = {"i": np.array([[[[5, 7], [13, 15]]]]), "size": np.array([1, 1, 5, 5])}
