@@ -147,7 +147,10 @@ class Rewriter(KnownValues):
         if any(array is None for array in arrays.values()):
             return False
         node = self._node(call)
-        results = evaluated(node, arrays, self._opsets, self._inferred(node))
+        types = self._inferred(node)
+        if sum(map(self._infer.count, types.values())) > _FOLDED_LIMIT_BYTES:  # at a byte a value: before it is made
+            return False
+        results = evaluated(node, arrays, self._opsets, types)
         if results is None or sum(array.nbytes for array in results.values()) > _FOLDED_LIMIT_BYTES:
             return False
         for name, array in results.items():

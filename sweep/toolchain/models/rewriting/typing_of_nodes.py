@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,3 +44,8 @@ class OutputTypes:
             return None
         dims = known.tensor_type.shape.dim
         return tuple(dim.dim_value for dim in dims) if all(dim.HasField("dim_value") for dim in dims) else None
+
+    @classmethod
+    def count(cls, known: Any) -> int:
+        """How many values a tensor of a type has; 0 where that is not told."""
+        return math.prod(cls.shape(known) or (0,))

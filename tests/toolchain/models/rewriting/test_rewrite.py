@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sweep.errors import ImportFailed
 from sweep.toolchain.models.loader import TensorType
+from sweep.toolchain.models.rewriting import rewriter
 from sweep.toolchain.models.rewriting.against_original import compared
 from sweep.toolchain.models.rewriting.rewrite import rewritten
 
@@ -231,6 +232,21 @@ def test_what_is_computed_from_shapes_is_folded() -> None:
     made = same(model)
     assert operators(made) == {"Div", "Add", "Reshape"}
     assert numpy_helper.to_array(next(t for t in made.graph.initializer if t.name == "shape")).tolist() == [2, 4, 3]
+
+
+def test_a_large_constant_is_not_made_to_be_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes can ask for terabytes, of which none is kept."""
+    monkeypatch.setattr(rewriter, "evaluated", lambda node, *_: pytest.fail(f"{node.op_type} is evaluated"))
+    nodes = [node("Expand", ["one", "shape"], ["large"]), node("ReduceMax", ["large"], ["top"], keepdims=0),
+             node("Add", ["x", "top"], ["y"])]  # fmt: skip
+    stored = {"one": np.ones(1, np.float32), "shape": np.array([10**6, 10**6])}
+    made = rewritten(network(nodes, {"x": ([3], FLOAT)}, [("y", FLOAT)], stored))
+    assert [n.op_type for n in made.graph.node] == ["Expand", "ReduceMax", "Add"]
+
+
+def test_a_half_spectrum_without_imaginary_parts_is_left_to_who_knows_it() -> None:
+    made = rewritten(with_stored("DFT", [2, 5, 1], None, opset=17, axis=1, inverse=1, onesided=1))
+    assert "DFT" in operators(made)
 
 
 def test_sequences_inside_are_their_elements() -> None:

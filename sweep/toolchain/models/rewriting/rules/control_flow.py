@@ -80,10 +80,10 @@ def _loop(network: Rewriter, call: Call) -> Sequence[str]:
 def _scan(network: Rewriter, call: Call) -> Sequence[str] | None:
     if network.source_opset < 9:
         return _batched_scan(network, call)
-    return _scanned(network, call, list(call.inputs), 0)
+    return _scanned(network, call, call.inputs)
 
 
-def _scanned(network: Rewriter, call: Call, inputs: Sequence[str], first_axis: int) -> list[str]:
+def _scanned(network: Rewriter, call: Call, inputs: Sequence[str]) -> list[str]:
     body, count = call.get("body"), int(call.get("num_scan_inputs"))
     carried, scanned = list(inputs[:-count]), list(inputs[-count:])
     ranks = [network.rank(value) or 0 for value in scanned]
@@ -123,7 +123,7 @@ def _batched_scan(network: Rewriter, call: Call) -> list[str] | None:
     results = []
     for element in range(shape[0]):
         rows = [network.op("Gather", value, np.array(element), axis=0) for value in call.inputs[1:]]
-        results.append(_scanned(network, call, rows, 0))
+        results.append(_scanned(network, call, rows))
     return [_stacked(network, call, list(values), 0) for values in zip(*results, strict=True)]
 
 

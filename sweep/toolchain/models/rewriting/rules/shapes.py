@@ -47,8 +47,7 @@ def _dropout(network: Rewriter, call: Call) -> Sequence[str] | None:
         return [call.input(0)]
     if shape is None:
         return None
-    kind = bool if network.opset >= 10 else network.dtype(call.input(0))
-    return [call.input(0), network.keep(np.ones(shape, kind))]
+    return [call.input(0), network.keep(np.ones(shape, bool))]
 
 
 def _expand(network: Rewriter, call: Call) -> Sequence[str] | None:

@@ -55,11 +55,11 @@ def _complex(network: Rewriter, value: str, shape: Sequence[int], axis: int, mat
     return network.op("Concat", *(network.op("Unsqueeze", part, at) for part in (real, imaginary)), axis=last)
 
 
-def _to_real(network: Rewriter, value: str, shape: Sequence[int], axis: int, taken: int) -> list[str]:
+def _to_real(network: Rewriter, value: str, shape: Sequence[int], axis: int, taken: int) -> list[str] | None:
     """The inverse of a half spectrum: all but the ends count twice."""
     kind, last, count = network.dtype(value), len(shape) - 1, taken // 2 + 1
     if shape[-1] != 2:
-        return []
+        return None
     weights = np.full(count, 2.0)
     weights[0] = 1.0
     if taken % 2 == 0:
