@@ -16,7 +16,7 @@ from typing import Any
 from sweep.errors import LowerFailed
 from sweep.toolchain.crash_notes import Crash
 from sweep.toolchain.pass_runs import LeftOut, PassRun, run_passes
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import calls_of, operator_of
 
 __all__ = ["RECIPES", "Lowered", "Recipe", "finish", "lower"]
 
@@ -200,17 +200,7 @@ def finish(module: Any, opt_level: int, target: Any, crashes: Sequence[Crash] = 
 
 def _check_is_lowered(module: Any) -> None:
     """Raise LowerFailed for an operator that nothing has made a function of: a build says so minutes later."""
-    from tvm import relax
-
-    names: set[str] = set()
-
-    def visit(value: Any) -> None:
-        if operator_of(value).startswith("relax.nn."):
-            names.add(operator_of(value))
-
-    for _, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            relax.analysis.post_order_visit(function, visit)
+    names = {name for call in calls_of(module) if (name := operator_of(call)).startswith("relax.nn.")}
     if names:
         raise LowerFailed(f"TVM has no program for {', '.join(sorted(names))} in its form here")
 

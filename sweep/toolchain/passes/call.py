@@ -1,4 +1,4 @@
-"""Finds the operator that a value calls, and makes constants that keep their number type."""
+"""Finds what a module calls and what its variables are bound to, and makes constants that keep their number type."""
 
 from __future__ import annotations
 
@@ -7,12 +7,36 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_constant", "operator_of"]
+__all__ = ["as_constant", "bound_values", "calls_in", "calls_of", "operator_of"]
 
 
 def operator_of(value: Any) -> str:
     """Name of the operator that an expression calls, such as `relax.nn.conv2d`; empty for anything else."""
     return str(getattr(getattr(value, "op", None), "name", ""))
+
+
+def calls_in(function: Any) -> list[Any]:
+    """The calls of operators in a Relax function, operands first."""
+    found: list[Any] = []
+
+    def visit(value: Any) -> None:
+        if operator_of(value):
+            found.append(value)
+
+    importlib.import_module("tvm.relax").analysis.post_order_visit(function, visit)
+    return found
+
+
+def calls_of(module: Any) -> list[Any]:
+    """Those of all Relax functions of a module."""
+    relax = importlib.import_module("tvm.relax")
+    functions = (function for _, function in module.functions_items() if isinstance(function, relax.Function))
+    return [call for function in functions for call in calls_in(function)]
+
+
+def bound_values(function: Any) -> dict[Any, Any]:
+    """What each variable of a Relax function is bound to."""
+    return dict(importlib.import_module("tvm.relax").analysis.get_var2val(function).items())
 
 
 def as_constant(array: Any) -> Any:

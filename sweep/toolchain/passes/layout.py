@@ -17,7 +17,7 @@ from typing import Any
 from tvm import ir, relax
 from tvm.ir.transform import module_pass
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import calls_of, operator_of
 from sweep.toolchain.passes.guarded.layout_ready import ready_for_layout
 
 __all__ = ["AllChannelsLast", "ChannelsLast"]
@@ -91,17 +91,8 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
 
 def _operators(module: Any) -> set[str]:
     """Names of the operators that a module calls and that have a rule of layouts."""
-    found: set[str] = set()
-
-    def visit(value: Any) -> None:
-        name = operator_of(value)
-        if name.startswith("relax.") and name not in found and ir.Op.get(name).get_attr(_RULE) is not None:
-            found.add(name)
-
-    for _, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            relax.analysis.post_order_visit(function, visit)
-    return found
+    names = {name for call in calls_of(module) if (name := operator_of(call)).startswith("relax.")}
+    return {name for name in names if ir.Op.get(name).get_attr(_RULE) is not None}
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import bound_values, operator_of
 
 __all__ = ["FuseLocalResponse"]
 
@@ -42,7 +42,7 @@ class FuseLocalResponse:
         """The module with each chain replaced by one function."""
         for name, function in module.functions_items():
             if isinstance(function, relax.Function):
-                fuser = _Fuser(module)
+                fuser = _Fuser(module, bound_values(function))
                 fuser.builder_.update_func(name, relax.analysis.remove_all_unused(fuser.visit_expr(function)))
                 module = fuser.builder_.get()
         return module
@@ -50,13 +50,9 @@ class FuseLocalResponse:
 
 @mutator
 class _Fuser(PyExprMutator):
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, values: Mapping[Any, Any]) -> None:
         super().__init__(module)
-        self._values: dict[Any, Any] = {}
-
-    def visit_var_binding_(self, binding: Any) -> None:
-        self._values[binding.var] = binding.value
-        super().visit_var_binding_(binding)
+        self._values = values
 
     def visit_call_(self, call: Any) -> Any:
         response = _response(call, self._values) if operator_of(call) == "relax.divide" else None

@@ -7,14 +7,14 @@ them together again, and so one transposition of the parts says the same; where 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tvm import relax, tirx
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import bound_values, operator_of
 from sweep.toolchain.passes.view import View
 
 __all__ = ["SimplifyViews"]
@@ -30,19 +30,16 @@ class SimplifyViews:
         """The module with each chain replaced by a reshape, a transposition and a reshape, or fewer."""
         for name, function in module.functions_items():
             if isinstance(function, relax.Function):
-                module[name] = relax.analysis.remove_all_unused(_Simplifier(module).visit_expr(function))
+                changed = _Simplifier(module, bound_values(function)).visit_expr(function)
+                module[name] = relax.analysis.remove_all_unused(changed)
         return module
 
 
 @mutator
 class _Simplifier(PyExprMutator):
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, values: Mapping[Any, Any]) -> None:
         super().__init__(module)
-        self._values: dict[Any, Any] = {}
-
-    def visit_var_binding_(self, binding: Any) -> None:
-        self._values[binding.var] = binding.value
-        super().visit_var_binding_(binding)
+        self._values = values
 
     def visit_call_(self, call: Any) -> Any:
         chain = [call]

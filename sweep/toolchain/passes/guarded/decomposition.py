@@ -10,7 +10,7 @@ from typing import Any
 from tvm import relax
 from tvm.ir.transform import module_pass
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import calls_of, operator_of
 
 __all__ = ["DecomposeHalfNorms", "DecomposeOpsForInference"]
 
@@ -47,13 +47,4 @@ def _decomposed(module: Any) -> Any:
 
 
 def _batch_norms(module: Any) -> list[Any]:
-    found: list[Any] = []
-
-    def visit(value: Any) -> None:
-        if operator_of(value) == "relax.nn.batch_norm":
-            found.append(value)
-
-    for _, function in module.functions_items():
-        if isinstance(function, relax.Function):
-            relax.analysis.post_order_visit(function, visit)
-    return found
+    return [call for call in calls_of(module) if operator_of(call) == "relax.nn.batch_norm"]

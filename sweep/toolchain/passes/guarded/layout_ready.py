@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import bound_values, operator_of
 
 __all__ = ["ready_for_layout"]
 
@@ -32,19 +32,16 @@ def ready_for_layout(module: Any) -> Any:
     ready = module.clone()
     for name, function in module.functions_items():
         if isinstance(function, relax.Function):
-            ready[name] = relax.analysis.remove_all_unused(_Rewriter(module).visit_expr(function))
+            changed = _Rewriter(module, bound_values(function)).visit_expr(function)
+            ready[name] = relax.analysis.remove_all_unused(changed)
     return ready
 
 
 @mutator
 class _Rewriter(PyExprMutator):
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, values: Mapping[Any, Any]) -> None:
         super().__init__(module)
-        self._values: dict[Any, Any] = {}
-
-    def visit_var_binding_(self, binding: Any) -> None:
-        self._values[binding.var] = binding.value
-        super().visit_var_binding_(binding)
+        self._values = values
 
     def visit_tuple_getitem_(self, op: Any) -> Any:
         dropout: Any = self._values.get(op.tuple_value)

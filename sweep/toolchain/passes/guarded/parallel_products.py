@@ -9,7 +9,7 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import calls_in, operator_of
 
 __all__ = ["CombineParallelMatmul"]
 
@@ -30,14 +30,11 @@ class CombineParallelMatmul:
 
 
 def _has_constant_left(function: Any) -> bool:
-    found = []
+    return any(map(_is_constant_product, calls_in(function)))
 
-    def visit(value: Any) -> None:
-        if operator_of(value) == "relax.matmul" and isinstance(value.args[0], GenericConst):
-            found.append(value)
 
-    relax.analysis.post_order_visit(function, visit)
-    return bool(found)
+def _is_constant_product(call: Any) -> bool:
+    return operator_of(call) == "relax.matmul" and isinstance(call.args[0], GenericConst)
 
 
 @mutator
@@ -45,7 +42,7 @@ class _Namer(PyExprMutator):
     """Gives a constant that is multiplied from the left a name."""
 
     def visit_call_(self, call: Any) -> Any:
-        if operator_of(call) != "relax.matmul" or not isinstance(call.args[0], GenericConst):
+        if not _is_constant_product(call):
             return super().visit_call_(call)
         left = self.builder_.emit(call.args[0])
         return relax.Call(call.op, [left, *map(self.visit_expr, call.args[1:])], call.attrs)

@@ -16,7 +16,7 @@ from tvm.ir import GlobalVar
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import operator_of
+from sweep.toolchain.passes.call import calls_of, operator_of
 
 __all__ = ["ToMixedPrecision"]
 
@@ -31,24 +31,13 @@ class ToMixedPrecision:
         try:
             return convert(module)
         except Exception:
-            if not any(_has_numbers(f) for _, f in module.functions_items() if isinstance(f, relax.Function)):
+            if not any(map(_takes_numbers, calls_of(module))):
                 raise
         hidden = _Hider(module)
         for name, function in module.functions_items():
             if isinstance(function, relax.Function):
                 hidden.builder_.update_func(name, hidden.visit_expr(function))
         return relax.transform.InlinePrivateFunctions()(convert(hidden.builder_.get()))
-
-
-def _has_numbers(function: Any) -> bool:
-    found = []
-
-    def visit(value: Any) -> None:
-        if _takes_numbers(value):
-            found.append(value)
-
-    relax.analysis.post_order_visit(function, visit)
-    return bool(found)
 
 
 def _takes_numbers(value: Any) -> bool:
