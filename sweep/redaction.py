@@ -14,11 +14,17 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 __all__ = ["HIDDEN", "has_secret", "redacted", "redacted_about", "redacted_arguments", "redacted_uri", "without_login"]
 
 HIDDEN = "***"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*?(?=[\"')\]}>,;:.]*(?:\s|$))")
-"""Up to a space: a quote may be part of a password. What closes a sentence behind it is no part of it."""
-_NAMED = re.compile(r"(\w*(?:secret|passw|token|credential|signature|access_?key)\w*=)[^\s?&#;]+", re.IGNORECASE)
-"""A variable of the environment, or an option, that says by its name what it is."""
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,60}://")
+"""Of a length that no scheme has: without an end, a long word would be looked through from each of its letters on."""
+_IN_TEXT = re.compile(rf"{_SCHEME.pattern}\S*")
+"""Up to a space: a quote may be part of a password."""
+_CLOSING = "\"')]}>,;:."
+"""What closes a sentence behind a URI is no part of it."""
+_NAMED = re.compile(
+    r"(?<!\w)(?=\w++=[^\s?&#;])(\w*?(?:secret|passw|token|credential|signature|access_?key)\w*=)[^\s?&#;]+",
+    re.IGNORECASE,
+)
+"""A variable of the environment, or an option, that says by its name what it is. Each word is looked at once."""
 _QUERY = re.compile(r"([?#&;])")
 _HARMLESS = frozenset(
     "allow_bucket_creation allow_bucket_deletion charset connect_timeout endpoint_override mode region scheme sslmode "
@@ -45,7 +51,7 @@ def redacted_uri(uri: str) -> str:
 
 def redacted(text: str) -> str:
     """A text with each URI in it as `redacted_uri` shows it. For a URI that is known, `redacted_about` sees more."""
-    return _IN_TEXT.sub(lambda found: redacted_uri(found[0]), text) if "://" in text else text
+    return _IN_TEXT.sub(_redacted_match, text) if "://" in text else text
 
 
 def redacted_about(text: str, uri: str) -> str:
@@ -75,6 +81,11 @@ def without_login(uri: str) -> str:
     """Scheme, host and path alone: an address to go to, with neither login nor query."""
     scheme, separator, rest = uri.partition("://")
     return f"{scheme}{separator}{_QUERY.split(_split(scheme, rest)[1])[0]}" if separator else uri
+
+
+def _redacted_match(found: re.Match[str]) -> str:
+    uri = found[0].rstrip(_CLOSING)
+    return redacted_uri(uri) + found[0][len(uri) :]
 
 
 def _split(scheme: str, rest: str) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -115,6 +116,15 @@ def test_what_is_not_secret_stays(plain: str) -> None:
     assert redacted_uri(plain) == plain
     assert redacted(f"see {plain}.") == f"see {plain}."
     assert not has_secret(plain)
+
+
+@pytest.mark.parametrize("text", ["a" * 100_000, "a://" + ":" * 100_000 + "x", "secret" * 20_000 + "= ", "x@" * 50_000])
+def test_a_long_text_costs_its_length(text: str) -> None:
+    """An error may hold a dump of some library's: a run stood still over one of 1 MB."""
+    begun = time.process_time()
+    redacted(f"{text} https://u:p@h")
+    redacted_arguments([text])
+    assert time.process_time() - begun < 1.0, "it took minutes"
 
 
 def test_what_is_shown_says_where() -> None:
