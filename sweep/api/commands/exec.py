@@ -139,7 +139,7 @@ def execute(
     say(_loads(made))
     if isinstance(made.of, BuildResult):
         check_fit(json.loads(made.of.target_json or "{}"), device, "--key")
-    with EngineSession(alone, made.sweep_dir) as engine:
+    with EngineSession(alone, made.sweep_dir, is_holder=False) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
         options = measure_options(TVM, made.cell.precision, device, (measure or Measure()).options)
     task = _Task(made.sweep_dir, made.imported, built, options)
@@ -233,7 +233,7 @@ def _run(
         options = {**task.options, "measure": {**task.options["measure"], "outputs_file": str(kept)}}
         if own is not None:
             task = _with_inputs(task, own.arrays(inputs), Path(scratch))
-        with EngineSession(alone, task.sweep_dir) as engine:
+        with EngineSession(alone, task.sweep_dir, is_holder=False) as engine:
             measured = _measure(engine, options, task.imported, task.built, device)
         if output is not None:
             shutil.copyfile(kept, output)

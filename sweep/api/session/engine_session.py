@@ -27,20 +27,24 @@ __all__ = ["EngineSession", "watchers_of"]
 class EngineSession:
     """A context that gives the engine of a cluster file."""
 
-    def __init__(self, cluster: Cluster, sweep_dir: Path) -> None:
-        """Raises StudyError where a tracker or a Ray that is others' does not answer; ModuleNotFoundError: no TVM."""
+    def __init__(self, cluster: Cluster, sweep_dir: Path, *, is_holder: bool = True) -> None:
+        """`is_holder`: whether the caller has the ledger open: what is half made in the folder is then nobody's.
+
+        Raises StudyError where a tracker or a Ray that is others' does not answer; ModuleNotFoundError: no TVM.
+        """
         # Else servers try to start, for a minute
         if not cluster.is_pretended and importlib.util.find_spec("tvm") is None:
             raise ModuleNotFoundError("No module named 'tvm'", name="tvm")
         check_reachable(cluster)
-        self._cluster, self._sweep_dir = cluster, sweep_dir
+        self._cluster, self._sweep_dir, self._is_holder = cluster, sweep_dir, is_holder
         self._closing = ExitStack()
 
     def __enter__(self) -> Engine:
-        folder = SweepDir(self._sweep_dir)
-        folder.remove_half_made()  # by a run that was killed
         with ExitStack() as closing:
-            closing.callback(folder.remove_half_made)
+            if self._is_holder:
+                folder = SweepDir(self._sweep_dir)
+                folder.remove_half_made()  # by a run that was killed
+                closing.callback(folder.remove_half_made)
             engine = self._open(closing)
             self._closing = closing.pop_all()
             return engine
