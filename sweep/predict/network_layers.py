@@ -8,6 +8,7 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.predict.layer_geometry import CONVOLUTION, DENSE, LayerGeometry, stack_layers
+from sweep.suggestions import hint, listed
 
 __all__ = ["layers_of_onnx"]
 
@@ -22,14 +23,17 @@ def layers_of_onnx(path: Path, inputs: Mapping[str, Shape] | None = None) -> Lay
         inputs: shapes of inputs by name, for open dimensions; others are taken for 1.
 
     Raises:
-        StudyError: not an ONNX file, or no layer's shape can be told.
+        StudyError: not an ONNX file, no layer's shape can be told, or a shape is given to no input.
     """
     import onnx
 
     try:
         model = onnx.load(path, load_external_data=False)
+        _check_inputs(model.graph, inputs or {})
         _close_dimensions(model, inputs or {})
         model = onnx.shape_inference.infer_shapes(model, data_prop=True)
+    except StudyError:
+        raise
     except FileNotFoundError as error:
         raise StudyError(f"{path}: does not exist") from error
     except Exception as error:
@@ -41,6 +45,19 @@ def layers_of_onnx(path: Path, inputs: Mapping[str, Shape] | None = None) -> Lay
     if not rows:
         raise StudyError(f"{path}: has no convolution or matrix product whose shape can be told; a predictor needs one")
     return stack_layers(rows)
+
+
+def _check_inputs(graph: Any, inputs: Mapping[str, Shape]) -> None:
+    """A slip in a name would leave dimensions at 1, and predict another network."""
+    known = {one.name: one.type.tensor_type for one in graph.input}
+    for name, shape in inputs.items():
+        if name not in known:
+            problem = f"is no input of the network{hint(name, known)}"
+            raise StudyError(problem, key="--input", value=name, allowed=listed(known))
+        rank = len(known[name].shape.dim)
+        if known[name].HasField("shape") and rank != len(shape):
+            problem = f"has the wrong number of dimensions: the network's input has {rank}"
+            raise StudyError(problem, key="--input", value=f"{name}={','.join(map(str, shape))}")
 
 
 def _close_dimensions(model: Any, inputs: Mapping[str, Shape]) -> None:

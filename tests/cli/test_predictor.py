@@ -14,6 +14,7 @@ from sweep.errors import StudyError
 from tests.predict.devices import write_tables
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
+NET = str(LIGHT / "light_shufflenet.onnx")
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,8 @@ def test_a_network_is_predicted_at_several_batches(fitted: Path) -> None:
         (["evaluate", "nowhere.json", "LAYERS"], "nowhere.json: does not exist"),
         (["predict", "P", "nowhere.onnx"], "nowhere.onnx: does not exist"),
         (["predict", "P", "nowhere.onnx", "--batch", "0"], "--batch: '0'; allowed"),
+        (["predict", "P", NET, "--input", "y=1,3,8,8"], "--input: is no input of the network (got 'y'); allowed: "),
+        (["predict", "P", NET, "--input", "gpu_0/data_0=1,3,8"], "--input: has the wrong number of dimensions"),
         (["predict", "P", "nowhere.onnx", "--input", "x=a"], "--input: 'x=a'; allowed"),
     ],
 )
