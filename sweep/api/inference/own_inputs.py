@@ -105,6 +105,7 @@ def _of_picture(
         raise StudyError("is a picture", key=_OPTION, value=str(path), allowed=allowed)
     [name] = takers
     shape, dtype = list(wanted[name]["shape"]), np.dtype(wanted[name]["dtype"])
+    _check_recipe(name, dtype, is_scaled=recipe is not None)
     is_channels_first = shape[1] == 3
     height, width = shape[2:] if is_channels_first else shape[1:3]
     pixels = _pixels(path, height, width)
@@ -113,6 +114,18 @@ def _of_picture(
         pixels = (pixels / 255.0 - mean) / deviation
     array = pixels.transpose(2, 0, 1) if is_channels_first else pixels
     return {name: np.ascontiguousarray(array[None]).astype(dtype)}
+
+
+def _check_recipe(name: str, dtype: Any, *, is_scaled: bool) -> None:
+    """Fractions below 0 and above 1, or bytes above 127, would become other numbers in an input that has none."""
+    import numpy as np
+
+    if is_scaled and dtype.kind in "iub":
+        fits = "bytes" if np.can_cast("uint8", dtype) else "an .npz file"
+        raise StudyError(f"gives fractions, and the input {name} takes {dtype}", key="--preprocess", allowed=fits)
+    if not np.can_cast("uint8", dtype):
+        problem = f"gives 0 to 255, and the input {name} takes {dtype}"
+        raise StudyError(problem, key="--preprocess", value="bytes", allowed="an .npz file")
 
 
 def _pixels(path: Path, height: int, width: int) -> NDArray[Any]:

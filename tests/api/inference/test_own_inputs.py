@@ -75,6 +75,28 @@ def test_a_picture_is_fitted_and_scaled_as_the_recipe_says(tmp_path: Path, chann
     assert first("imagenet") == pytest.approx([(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, -0.406 / 0.225])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "recipe", "said"),
+    [
+        ("uint8", "imagenet", "--preprocess: gives fractions, and the input x takes uint8; allowed: bytes"),
+        ("int64", "unit", "--preprocess: gives fractions, and the input x takes int64; allowed: bytes"),
+        ("int8", "unit", "--preprocess: gives fractions, and the input x takes int8; allowed: an .npz file"),
+        ("int8", "bytes", "--preprocess: gives 0 to 255, and the input x takes int8 (got 'bytes'); allowed: an .npz"),
+    ],
+)
+def test_a_recipe_whose_numbers_the_input_cannot_hold_is_refused(
+    tmp_path: Path, dtype: str, recipe: str, said: str
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.full((6, 8, 3), 200, "uint8")).save(tmp_path / "p.png")
+    wanted: dict[str, Any] = {"x": {"shape": [1, 6, 8, 3], "dtype": dtype}}
+    with pytest.raises(StudyError) as refused:
+        OwnInputs(tmp_path / "p.png", None, recipe).arrays(wanted)
+    assert said in str(refused.value)
+    wanted["x"]["dtype"] = "uint8"
+    assert (OwnInputs(tmp_path / "p.png", None, "bytes").arrays(wanted)["x"] == 200).all()
+
+
 def test_a_picture_for_no_picture_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     (tmp_path / "p.png").write_bytes(b"\x89PNG no more")
