@@ -4,7 +4,6 @@ and why; and a plan that goes on with it. Pure: of plans, and of the ids of stag
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -59,16 +58,16 @@ def redone(plan: Plan, earlier: Earlier, done: Container[str], versions: Mapping
     versions: of packages, as the earlier run noted them: they tell what a version used that wrote down none.
     """
     again: dict[str, set[str]] = {}
-    cells: Counter[str] = Counter()
+    cells: dict[str, set[str]] = {}
     reasons: dict[str, dict[str, None]] = {}
     for planned in plan.cells:
         for kind, now, was in _changed(planned, plan, earlier, done):
             if was.id not in again.setdefault(kind, set()):
                 again[kind].add(was.id)
                 reasons.setdefault(kind, {}).update(dict.fromkeys(_why(now, was, versions)))
-            cells[kind] += 1
+            cells.setdefault(kind, set()).add(planned.cell.id)
     return [
-        Redone(kind, len(again[kind]), cells[kind], tuple(reasons[kind]) or ("what the study says of it",))
+        Redone(kind, len(again[kind]), len(cells[kind]), tuple(reasons[kind]) or ("what the study says of it",))
         for kind in STAGE_KINDS.names()
         if kind in again
     ]
