@@ -134,8 +134,11 @@ def _tell(place: _Place, message: bytes) -> None:
         if trouble is not None:
             _LOG.warning("the command of `notify` in %s %s", place.file, redacted(trouble))
     if place.notify.webhook is not None:
-        address = Template(place.notify.webhook).safe_substitute(os.environ).strip()
-        trouble = "names a variable that is not set" if "$" in address else why_no_webhook(address)
-        trouble = trouble or post(address, message)
+        trouble, address = None, ""
+        try:
+            address = Template(place.notify.webhook).substitute(os.environ).strip()
+        except (KeyError, ValueError):  # of ValueError: a $ before no name
+            trouble = "names a variable that is not set"
+        trouble = trouble or why_no_webhook(address) or post(address, message)
         if trouble is not None:  # without the address: it may be a secret as a whole
             _LOG.warning("the webhook of `notify` in %s %s", place.file, trouble)

@@ -99,6 +99,15 @@ def test_trouble_is_a_warning_without_the_address(
     assert "names a variable that is not set" in caplog.text
 
 
+def test_a_dollar_in_the_address_itself_is_no_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "study.yaml").write_text(STUDY + "notify: {webhook: '${LAB_HOOK}'}\n")
+    monkeypatch.setenv("LAB_HOOK", "https://chat.example.com/flow?$api=1")
+    posted: list[str] = []
+    monkeypatch.setattr(run_ending, "post", lambda address, _: posted.append(address))
+    run(tmp_path)
+    assert posted == ["https://chat.example.com/flow?$api=1"]
+
+
 def test_reading_tells_nobody_and_the_study_in_a_sweep_directory_is_not_obeyed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
