@@ -441,6 +441,62 @@ def test_quantised_operators_become_real_ones_between_a_dequantisation_and_a_qua
     gone("QLinearConcat", quantised("QLinearConcat", [*Y, *X, *X], domain="com.microsoft", axis=1))
 
 
+def test_operators_that_quantise_as_they_run_become_products() -> None:
+    more = {"domain": "com.microsoft"}
+    weight = {"w": RANDOM.integers(0, 255, (6, 5)).astype(np.uint8), "ws": np.float32(0.02), "wz": np.uint8(130),
+              "b": weights(5)}  # fmt: skip
+    made = node("DynamicQuantizeMatMul", ["x", "w", "ws", "wz", "b"], ["y"], **more)
+    gone("DynamicQuantizeMatMul", network([made], {"x": ([4, 6], FLOAT)}, [("y", FLOAT)], weight))
+    made = node("MatMulIntegerToFloat", ["x", "w", "xs", "ws", "xz", "wz", "b"], ["y"], **more)
+    stored = {**weight, "xs": np.float32(0.1), "xz": np.uint8(3)}
+    gone("MatMulIntegerToFloat", network([made], {"x": ([4, 6], UINT8)}, [("y", FLOAT)], stored))
+    stored = {"w": RANDOM.integers(0, 255, (5, 2, 8)).astype(np.uint8), "s": np.abs(weights(10))}
+    made = node("MatMulNBits", ["x", "w", "s"], ["y"], K=32, N=5, bits=4, block_size=16, **more)
+    gone("MatMulNBits", network([made], {"x": ([3, 32], FLOAT)}, [("y", FLOAT)], stored))
+
+
+def test_quantised_products_and_choices() -> None:
+    more = {"domain": "com.microsoft"}
+    stored = {"xs": np.float32(0.05), "xz": np.uint8(120), "w": RANDOM.integers(-90, 90, (5, 6)).astype(np.int8),
+              "ws": np.abs(weights(5)) + 0.1, "wz": np.zeros(5, np.int8), "b": np.arange(5, dtype=np.int32) * 9,
+              "ys": np.float32(0.9), "yz": np.uint8(99), "c": np.array([True, False] * 3),
+              "o": RANDOM.integers(0, 255, (4, 6)).astype(np.uint8)}  # fmt: skip
+    real = ["x", "xs", "xz", "w", "ws", "wz", "b"]
+    gemm = node("QGemm", real, ["y"], transB=1, alpha=0.5, **more)
+    gone("QGemm", network([gemm], {"x": ([4, 6], UINT8)}, [("y", FLOAT)], stored))
+    gemm = node("QGemm", [*real, "ys", "yz"], ["y"], transB=1, **more)
+    gone("QGemm", network([gemm], {"x": ([4, 6], UINT8)}, [("y", UINT8)], stored))
+    chosen = node("QLinearWhere", ["c", "x", "xs", "xz", "o", "ys", "yz", "ys", "yz"], ["y"], **more)
+    gone("QLinearWhere", network([chosen], {"x": ([4, 6], UINT8)}, [("y", UINT8)], stored))
+    gone("QuickGelu", single("QuickGelu", [3, 4], alpha=1.2, **more))
+
+
+def test_a_step_of_small_quantised_outputs_is_no_difference() -> None:
+    """Of probabilities of 40 classes the largest is some steps: one step is more than a fiftieth of it."""
+    stored = {"xs": np.float32(0.05), "xz": np.uint8(120), "ys": np.float32(1 / 256), "yz": np.uint8(0)}
+    nodes = [
+        node("QLinearSoftmax", ["x", "xs", "xz", "ys", "yz"], ["r"], domain="com.microsoft", axis=1, opset=17),
+        node("DequantizeLinear", ["r", "ys", "yz"], ["y"]),
+    ]
+    original = network(nodes, {"x": ([4, 40], UINT8)}, [("y", FLOAT)], stored)
+    gone("QLinearSoftmax", original)
+    more = [*nodes, node("Add", ["y", "ys"], ["z"])]
+    beside = network(more, {"x": ([4, 40], UINT8)}, [("z", FLOAT)], stored)
+    assert compared(original, beside, [TensorType("x", [4, 40], "uint8")], 0).max_abs_diff == 1 / 256
+
+
+def test_a_quantised_mean_keeps_or_drops_its_axes_in_each_opset() -> None:
+    """ONNX Runtime has none on a CPU to compare with: the values are those of the mean itself."""
+    for opset in (17, 18):
+        for keepdims, shape in ((1, (1, 1, 6, 1)), (0, (1, 6))):
+            model = quantised("QLinearReduceMean", [*X, *Y], domain="com.microsoft", axes=[1, 3], keepdims=keepdims)
+            model.opset_import[0].version = opset
+            x = RANDOM.standard_normal((1, 3, 6, 6)).astype(np.float32)
+            found, _ = numpy_run(rewritten(model), x)
+            assert found.shape == shape
+            np.testing.assert_allclose(found.ravel(), x.mean(axis=(1, 3)).ravel(), atol=0.213 / 2 + 0.047)
+
+
 def test_an_integer_convolution_is_exact() -> None:
     stored = {"w": RANDOM.integers(0, 255, (4, 64, 3, 3)).astype(np.uint8), "xz": np.uint8(3), "wz": np.uint8(7)}
     made = node("ConvInteger", ["x", "w", "xz", "wz"], ["y"])
