@@ -88,11 +88,20 @@ class Rewriter(KnownValues):
         self.apply(Call(operator, names, made, {k: v for k, v in attributes.items() if v is not None}))
         return [self.resolved(name) for name in made]
 
-    def reduced(self, operator: str, value: str, axes: Sequence[int]) -> str:
-        """A reduction that keeps its dimensions; axes became an input in opset 18."""
+    def reduced(self, operator: str, value: str, axes: Sequence[int], keepdims: int = 1) -> str:
+        """A reduction; axes became an input in opset 18."""
         if self.opset >= 18:
-            return self.op(operator, value, np.array(axes, np.int64), keepdims=1)
-        return self.op(operator, value, axes=list(axes), keepdims=1)
+            return self.op(operator, value, np.array(axes, np.int64), keepdims=keepdims)
+        return self.op(operator, value, axes=list(axes), keepdims=keepdims)
+
+    def along(self, value: str, axis: int, matrix: Array) -> str:
+        """The product with a matrix along one axis."""
+        rank = self.rank(value) or 1
+        if axis == rank - 1:
+            return self.op("MatMul", value, matrix)
+        order = [other for other in range(rank) if other != axis] + [axis]
+        product = self.op("MatMul", self.op("Transpose", value, perm=order), matrix)
+        return self.op("Transpose", product, perm=[int(at) for at in np.argsort(order)])
 
     def inline(
         self,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "of_onnx"]
 
 _PLAIN = ("Relu", "Sigmoid", "Tanh")
 
@@ -79,7 +79,7 @@ def _skip_simplified(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op(simplified, total, call.input(2), epsilon=call.get("epsilon", 1e-12)), "", "", total]
 
 
-def _of_onnx(network: Rewriter, call: Call) -> Sequence[str] | None:
+def of_onnx(network: Rewriter, call: Call) -> Sequence[str] | None:
     """An operator that ONNX has by now under the same name."""
     return [network.op(call.operator.rpartition(".")[2], *call.inputs, **call.attributes)]
 
@@ -90,5 +90,5 @@ RULES: dict[str, Rule] = {
     "com.microsoft.FusedMatMul": _product,
     "com.microsoft.TransposeMatMul": _product,
     "com.microsoft.SkipSimplifiedLayerNormalization": _skip_simplified,
-    "com.microsoft.Trilu": _of_onnx,
+    "com.microsoft.Trilu": of_onnx,
 }

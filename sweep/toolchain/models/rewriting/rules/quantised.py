@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweep.toolchain.models.rewriting.rules.fused import of_onnx
+
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
@@ -107,20 +109,11 @@ def _pool(network: Rewriter, call: Call, data: str) -> str:
     return network.op("Transpose", result, perm=[0, *range(2, rank), 1]) if last else result
 
 
-def _softmax(network: Rewriter, call: Call) -> Sequence[str]:
-    """QLinearSoftmax: x, its scale and zero point, those of its output."""
-    result = network.op("Softmax", _real(network, call, 0), axis=call.get("axis", -1))
-    return _quantised(network, result, call.input(3), call.input(4))
-
-
 def _reduce_mean(network: Rewriter, call: Call, data: str) -> str:
     axes = call.get("axes")
     rank = network.rank(data) or 1
     over = [axis % rank for axis in axes] if axes else list(range(rank))
-    keeps = call.get("keepdims", 1)
-    if network.opset >= 18:
-        return network.op("ReduceMean", data, np.array(over), keepdims=keeps)
-    return network.op("ReduceMean", data, axes=over, keepdims=keeps)
+    return network.reduced("ReduceMean", data, over, call.get("keepdims", 1))
 
 
 def _concatenated(network: Rewriter, call: Call) -> Sequence[str]:
@@ -133,11 +126,6 @@ def _where(network: Rewriter, call: Call) -> Sequence[str]:
     """QLinearWhere: the condition comes first."""
     chosen = network.op("Where", call.input(0), _real(network, call, 1), _real(network, call, 4))
     return _quantised(network, chosen, call.input(7), call.input(8))
-
-
-def _to_onnx(operator: str) -> Rule:
-    """An operator of com.microsoft that ONNX has under the same name."""
-    return lambda network, call: [network.op(operator, *call.inputs, **call.attributes)]
 
 
 # -- integers in, integers out ----------------------------------------------------------------------------------------
@@ -189,9 +177,7 @@ def _product_to_float(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 def _dynamic_product(network: Rewriter, call: Call) -> Sequence[str] | None:
     """DynamicQuantizeMatMul: A, B, B's scale and zero point, a bias."""
-    data, scale, zero = network.ops("DynamicQuantizeLinear", 3, call.input(0))
-    sums = _exact_product(network, data, call.input(1), zero, call.input(3))
-    result = network.op("Mul", network.op("Cast", sums[0], to=_FLOAT), network.op("Mul", scale, call.input(2)))
+    result = dynamic_product(network, *(call.input(index) for index in range(4)))
     return [network.op("Add", result, call.input(4)) if call.input(4) else result]
 
 
@@ -220,9 +206,9 @@ RULES: dict[str, Rule] = {
             "QLinearLeakyRelu": _single(lambda n, c, data: n.op("LeakyRelu", data, alpha=c.get("alpha", 0.01))),
             "QLinearSigmoid": _single(lambda n, c, data: n.op("Sigmoid", data)),
             "QLinearReduceMean": _single(_reduce_mean),
-            "QLinearSoftmax": _softmax,
-            "QuantizeLinear": _to_onnx("QuantizeLinear"),
-            "DequantizeLinear": _to_onnx("DequantizeLinear"),
+            "QLinearSoftmax": _single(lambda n, c, data: n.op("Softmax", data, axis=c.get("axis", -1))),
+            "QuantizeLinear": of_onnx,
+            "DequantizeLinear": of_onnx,
             "MatMulIntegerToFloat": _product_to_float,
             "DynamicQuantizeMatMul": _dynamic_product,
         }.items()

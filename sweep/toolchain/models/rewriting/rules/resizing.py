@@ -94,13 +94,9 @@ def _along(
     matrix = _matrix(sizes, attributes)
     if mode == "nearest":
         return network.op("Gather", value, matrix.argmax(axis=0).astype(np.int64), axis=axis)
-    rank, element = network.rank(value) or 1, network.element(value)
-    kind = network.dtype(value)
+    element, kind = network.element(value), network.dtype(value)
     floats = value if kind.kind == "f" else network.op("Cast", value, to=1)
-    order = [other for other in range(rank) if other != axis] + [axis]
-    turned = network.op("Transpose", floats, perm=order) if axis != rank - 1 else floats
-    product = network.op("MatMul", turned, matrix.astype(network.dtype(floats)))
-    result = product if axis == rank - 1 else network.op("Transpose", product, perm=list(np.argsort(order)))
+    result = network.along(floats, axis, matrix.astype(network.dtype(floats)))
     return result if kind.kind == "f" else network.op("Cast", network.op("Round", result), to=element)
 
 

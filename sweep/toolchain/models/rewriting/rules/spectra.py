@@ -46,11 +46,11 @@ def _complex(network: Rewriter, value: str, shape: Sequence[int], axis: int, mat
     kind, last = network.dtype(value), len(shape) - 1
     parts = [network.op("Gather", value, np.array(index), axis=last) for index in range(shape[-1])]
     cosines, sines = matrix.real.astype(kind), matrix.imag.astype(kind)
-    real = _along(network, parts[0], axis, cosines)
-    imaginary = _along(network, parts[0], axis, sines)
+    real = network.along(parts[0], axis, cosines)
+    imaginary = network.along(parts[0], axis, sines)
     if len(parts) > 1:
-        real = network.op("Sub", real, _along(network, parts[1], axis, sines))
-        imaginary = network.op("Add", imaginary, _along(network, parts[1], axis, cosines))
+        real = network.op("Sub", real, network.along(parts[1], axis, sines))
+        imaginary = network.op("Add", imaginary, network.along(parts[1], axis, cosines))
     at = np.array([last])
     return network.op("Concat", *(network.op("Unsqueeze", part, at) for part in (real, imaginary)), axis=last)
 
@@ -69,19 +69,10 @@ def _to_real(network: Rewriter, value: str, shape: Sequence[int], axis: int, tak
     real, imaginary = (network.op("Gather", value, np.array(index), axis=last) for index in (0, 1))
     product = network.op(
         "Sub",
-        _along(network, real, axis, matrix.real.astype(kind)),
-        _along(network, imaginary, axis, matrix.imag.astype(kind)),
+        network.along(real, axis, matrix.real.astype(kind)),
+        network.along(imaginary, axis, matrix.imag.astype(kind)),
     )
     return [network.op("Unsqueeze", product, np.array([last]))]
-
-
-def _along(network: Rewriter, value: str, axis: int, matrix: Any) -> str:
-    rank = network.rank(value) or 1
-    if axis == rank - 1:
-        return network.op("MatMul", value, matrix)
-    order = [other for other in range(rank) if other != axis] + [axis]
-    product = network.op("MatMul", network.op("Transpose", value, perm=order), matrix)
-    return network.op("Transpose", product, perm=[int(at) for at in np.argsort(order)])
 
 
 def _short_time(network: Rewriter, call: Call) -> Sequence[str] | None:
