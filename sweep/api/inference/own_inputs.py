@@ -141,7 +141,8 @@ def _pixels(path: Path, height: int, width: int) -> NDArray[Any]:
         ) from error
     try:
         with Image.open(path) as image:
-            fitted = ImageOps.fit(image.convert("RGB"), (width, height), Image.Resampling.BILINEAR)
+            upright = ImageOps.exif_transpose(image)  # cameras store a picture as the sensor lay
+            fitted = ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.BILINEAR)
             return np.asarray(fitted, "float64")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
         problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is no picture, or a damaged one'}"

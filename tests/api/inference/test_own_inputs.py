@@ -97,6 +97,18 @@ def test_a_recipe_whose_numbers_the_input_cannot_hold_is_refused(
     assert (OwnInputs(tmp_path / "p.png", None, "bytes").arrays(wanted)["x"] == 200).all()
 
 
+def test_a_picture_of_a_camera_that_was_turned_is_upright(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.zeros((8, 8, 3), "uint8")
+    pixels[:4] = 255
+    turned = image.fromarray(pixels).rotate(180)
+    about = turned.getexif()
+    about[0x0112] = 3  # orientation: upside down
+    turned.save(tmp_path / "p.png", exif=about)
+    wanted: dict[str, Any] = {"x": {"shape": [1, 8, 8, 3], "dtype": "uint8"}}
+    assert (OwnInputs(tmp_path / "p.png", None, "bytes").arrays(wanted)["x"][0] == pixels).all()
+
+
 def test_a_picture_for_no_picture_and_a_damaged_one_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
     (tmp_path / "p.png").write_bytes(b"\x89PNG no more")
