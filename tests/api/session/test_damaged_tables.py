@@ -20,28 +20,19 @@ from sweep.api.session.table_cache import current_results
 from sweep.cli import main
 from sweep.errors import RecordError, SweepError
 from sweep.files.sweep_dir import TABLES
+from tests.api.session.simulated_sweep import begun, run_again
 
 STUDY = "study: small\nmodels: [onnx-light:squeezenet]\ndevices: [sim-0]\nopt_levels: [0, 3]\ntuners: [{name: none}]\n"
-CLUSTER = "name: here\nengine: simulated\nsimulate: {devices: 1, failure_rate: 0, speed: 0}\nmlflow: {enabled: false}\n"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("damaged")
-    (folder / "study.yaml").write_text(STUDY)
-    (folder / "cluster.yaml").write_text(CLUSTER)
-    run_again(folder)
-    return folder
+    return begun(tmp_path_factory.mktemp("damaged"), STUDY)
 
 
 @pytest.fixture
 def copy(finished: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished, tmp_path / "it")
-
-
-def run_again(folder: Path) -> sweep.SweepRun:
-    study, cluster = sweep.load_study(folder / "study.yaml"), sweep.load_cluster(folder / "cluster.yaml")
-    return sweep.run(study, cluster, out=folder / "out")
 
 
 def flip(path: Path, place: float) -> None:

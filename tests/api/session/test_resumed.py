@@ -15,31 +15,22 @@ from sweep.cli import main
 from sweep.planning import versions
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.running.ledger.ledger import read_ledger
+from tests.api.session.simulated_sweep import begun, run_again
 
 STUDY = (
     "study: small\nmodels: [onnx-light:squeezenet]\ndevices: [sim-0]\nopt_levels: [0, 3]\n"
     "tuners: [{name: none}, {name: random, trials_per_task: 4}]\nruntimes: [tvm, onnxruntime]\n"
 )
-CLUSTER = "name: here\nengine: simulated\nsimulate: {devices: 1, failure_rate: 0, speed: 0}\nmlflow: {enabled: false}\n"
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("older")
-    (folder / "study.yaml").write_text(STUDY)
-    (folder / "cluster.yaml").write_text(CLUSTER)
-    run_again(folder)
-    return folder
+    return begun(tmp_path_factory.mktemp("older"), STUDY)
 
 
 @pytest.fixture
 def older(finished: Path, tmp_path: Path) -> Path:
     return shutil.copytree(finished, tmp_path / "it")
-
-
-def run_again(folder: Path, **options: bool) -> sweep.SweepRun:
-    study, cluster = sweep.load_study(folder / "study.yaml"), sweep.load_cluster(folder / "cluster.yaml")
-    return sweep.run(study, cluster, out=folder / "out", options=sweep.RunOptions(**options))
 
 
 @pytest.fixture
