@@ -25,7 +25,7 @@ from typing import Any
 import filelock
 
 from sweep.errors import LedgerError, LedgerUnwritable
-from sweep.files.line_log import lines_in
+from sweep.files.line_log import MOST_LINE_BYTES, lines_in
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.finished_stages import FinishedStages
 from sweep.running.ledger.lines import LineReader, encode_line
@@ -81,11 +81,18 @@ class Ledger:
 
         Raises:
             LedgerUnwritable: the disk refused (full, gone, read-only); nothing of the line is left behind.
+            LedgerError: the line is longer than any that is read: it would be taken for a damaged one.
         """
         with self.together():
             seq = self.state.seq + len(self._waiting) + 1
             line = {"seq": seq, "t": time.time() if t is None else t, "event": event, **fields}
-            self._waiting.append((line, encode_line(line)))
+            data = encode_line(line)
+            if len(data) > MOST_LINE_BYTES:
+                raise LedgerError(
+                    f"{self._path}: {event} of {fields.get('kind', 'no')} stage {fields.get('stage', '-')} takes "
+                    f"{len(data):,} bytes; allowed: up to {MOST_LINE_BYTES:,}, so it is not written"
+                )
+            self._waiting.append((line, data))
 
     @contextmanager
     def together(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ import pytest
 
 from sweep.cli import main
 from sweep.errors import STORED_CHARACTERS, LedgerError, cut_to_length
+from sweep.files.line_log import MOST_LINE_BYTES
 from sweep.running.ledger.ledger import Ledger, read_ledger
 from sweep.running.ledger.lines import decode_line, encode_line
 
@@ -163,6 +164,18 @@ def test_an_error_is_kept_with_both_of_its_ends(tmp_path: Path) -> None:
     fields = {"stage": "a", "kind": "build", "attempt": 1, "error_class": "BuildFailed", "error": text, "retry": False}
     ledger_of(tmp_path, [event(1, "run_started"), event(2, "attempt_failed", **fields)])
     assert read_ledger(tmp_path).failed["a"].error == short, "of a ledger that others wrote"
+
+
+def test_what_would_not_be_read_is_not_written(tmp_path: Path) -> None:
+    """It was, and was damage to each reader from then on: 64 MiB of it, and the ledger could not be opened."""
+    with Ledger(tmp_path) as ledger:
+        ledger.append("run_started")
+        fields = {**DONE, "result": {"curve": "x" * MOST_LINE_BYTES}}
+        with pytest.raises(LedgerError, match=r"stage_done of measure stage a takes 33,554,\d+ bytes; allowed: up to"):
+            ledger.append("stage_done", **fields)
+        ledger.append("run_ended", status="interrupted")
+    state = read_ledger(tmp_path)
+    assert (state.seq, state.last_status, dict(state.done)) == (2, "interrupted", {})
 
 
 def test_text_that_is_no_unicode_is_written_as_it_is_shown(tmp_path: Path) -> None:
