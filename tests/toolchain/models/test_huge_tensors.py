@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from sweep.errors import ImportFailed
+from sweep.toolchain import host_memory
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 from sweep.toolchain.host_memory import job_memory_bytes
@@ -111,6 +112,11 @@ def test_a_tensor_of_other_bytes_than_its_shape_is_refused_by_name(change: Any, 
     assert said in str(caught.value)
 
 
-def test_a_job_has_a_share_of_the_memory() -> None:
+def test_a_job_has_a_share_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this host's, or of what its container has where that is less; a small one has a least."""
+    none, limit = tmp_path / "none", tmp_path / "memory.max"
     whole = int(Path("/proc/meminfo").read_text().split()[1]) << 10
-    assert 4 << 30 <= job_memory_bytes() <= max(4 << 30, whole)
+    monkeypatch.setattr(host_memory, "_LIMITS", (none, limit))
+    for said, of in (("max\n", whole), (f"{whole // 2}\n", whole // 2), (f"{1 << 20}\n", 1 << 20)):
+        limit.write_text(said)
+        assert job_memory_bytes() == pytest.approx(max(4 << 30, of * 3 // 4), abs=1 << 13)

@@ -128,6 +128,26 @@ def test_recurrent_activations_and_forms() -> None:
     gone("LSTM", recurrent("LSTM", input_forget=1))
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_an_lstm_of_integer_weights(kind: type[np.integer[Any]]) -> None:
+    """Both ways, with states, and a scale and zero point for each column."""
+    units, size, steps, batch = 3, 5, 4, 2
+    zero = 100 if kind is np.uint8 else 0
+    columns = (2, 4 * units)
+    stored = {
+        **{name: RANDOM.integers(zero - 90, zero + 90, (2, rows, 4 * units)).astype(kind)
+           for name, rows in (("w", size), ("r", units))},
+        **{name: np.abs(weights(*columns)) * 0.01 + 0.005 for name in ("ws", "rs")},
+        **{name: np.full(columns, zero, kind) for name in ("wz", "rz")},
+        "b": weights(2, 8 * units), "h": weights(2, batch, units), "c": weights(2, batch, units),
+    }  # fmt: skip
+    names = ["x", "w", "r", "b", "", "h", "c", "", "ws", "wz", "rs", "rz"]
+    made = node("DynamicQuantizeLSTM", names, ["y", "last", "cells"], hidden_size=units, direction="bidirectional",
+                domain="com.microsoft")  # fmt: skip
+    outputs = [("y", FLOAT), ("last", FLOAT), ("cells", FLOAT)]
+    gone("DynamicQuantizeLSTM", network([made], {"x": ([steps, batch, size], FLOAT)}, outputs, stored))
+
+
 # -- control flow ------------------------------------------------------------------------------------------------------
 
 
