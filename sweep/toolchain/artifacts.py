@@ -89,8 +89,9 @@ def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Bui
         if one.at in crashed:
             first = first or (LeftOut(one.at, f"the compiler {crashed[one.at]}"), None)
             continue
+        module = recipes.read(one)
         try:
-            buildable = recipes.make(one, best, first and first[0], scratch)
+            buildable = recipes.make(one, module, best, first and first[0], scratch)
             note(one.at)
             with recipes.target, tvm.transform.PassContext(opt_level=3):
                 return buildable, tvm.relax.build(buildable.module, recipes.target)

@@ -69,30 +69,33 @@ class BuildRecipes:
             for level in range(self.level - 1, -1, -1):
                 yield BuildTry(level, with_last_passes=True)
 
-    def make(self, one: BuildTry, best: BestRecords, why: LeftOut | None, scratch: Path) -> Buildable:
+    def read(self, one: BuildTry) -> Any:
+        """The module that a try begins with. Raises what `read_module` does, which says nothing of the network."""
+        folder = self._lower_dir if one.level == self.level else self._imported
+        assert folder is not None
+        return read_module(folder)
+
+    def make(self, one: BuildTry, module: Any, best: BestRecords, why: LeftOut | None, scratch: Path) -> Buildable:
         """The module of a try, with the best tuning records.
 
-        why: the first refusal, where this is not the first try. scratch: a folder for what is not kept. Raises
-        LowerFailed.
+        module: of `read`. why: the first refusal, where this is not the first try. scratch: a folder for what is not
+        kept. Raises LowerFailed.
         """
         left_out: list[LeftOut] = []
-        tasks = self._lowering["tasks"]
-        if one.level == self.level:
-            lowered = read_module(self._lower_dir)
-        else:
-            assert self._imported is not None
-            again = lower(read_module(self._imported), self.options, self.target, self.crashes, below=one.level + 1)
+        tasks, lowered = self._lowering["tasks"], module
+        if one.level != self.level:
+            again = lower(module, self.options, self.target, self.crashes, below=one.level + 1)
             if again.level != one.level:
                 raise LowerFailed(f"level {one.level} refuses the network")
             lowered, left_out = again.module, list(again.left_out)
             tasks = extract_tasks(lowered, self.target, scratch / f"tasks-{one.level}")
         if why is not None:
             left_out[:0] = self._given_up(one, why)
-        module = best.apply(lowered, self.target)
+        tuned = best.apply(lowered, self.target)
         if one.with_last_passes:
-            module, refused = finish(module, one.level, self.target, self.crashes)
+            tuned, refused = finish(tuned, one.level, self.target, self.crashes)
             left_out.extend(refused)
-        return Buildable(module, lowered, tasks, tuple(left_out))
+        return Buildable(tuned, lowered, tasks, tuple(left_out))
 
     def _given_up(self, one: BuildTry, why: LeftOut) -> list[LeftOut]:
         if one.level < self.level:

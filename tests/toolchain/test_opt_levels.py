@@ -12,6 +12,7 @@ import pytest
 
 from sweep.errors import BuildFailed, LowerFailed, ToolchainError
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
+from sweep.toolchain.module_files import MODULE
 from tests.corpus.every import FLOAT16, NETWORKS
 from tests.corpus.trial import try_network
 from tests.toolchain.conftest import TARGET, Run, build, lower
@@ -140,6 +141,15 @@ def test_a_network_that_cannot_be_built_is_built_by_the_next_recipe_that_can(
     assert metadata["passes_left_out"] == result["passes_left_out"]
     one = build(run, root / "lower" / "0", root / "build" / "1")
     assert "passes_left_out" not in one
+
+
+def test_a_lowering_that_cannot_be_read_is_no_refusal_of_the_network(run: Run, small: Path, tmp_path: Path) -> None:
+    """Its import is whole: the network would be built by a lower level for a damaged file."""
+    root = tmp_path / "artifacts"
+    lower(run, small, root / "lower" / "0", 1)
+    (root / "lower" / "0" / MODULE).write_text("{}")
+    with pytest.raises(ToolchainError):
+        build(run, root / "lower" / "0", root / "build" / "0")
 
 
 def test_what_no_recipe_builds_fails_by_its_first_reason(run: Run, small: Path, tmp_path: Path) -> None:
