@@ -44,6 +44,7 @@ __all__ = [
     "cut_to_length",
     "disk_refusal",
     "disk_refusal_in",
+    "end_of_process",
     "in_one_line",
     "killed_by",
     "last_line",
@@ -245,6 +246,11 @@ _LOST_ONCE = re.compile(
 def killed_by(code: int) -> str | None:
     """Of an exit code as `subprocess` gives it: the signal that came from outside, by its name."""
     return next((number.name for number in _FROM_OUTSIDE if code == -number), None)
+
+
+def end_of_process(code: int) -> str:
+    """An exit code as `subprocess` gives it, in words."""
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def was_lost(error_class: str | None, error: str | None) -> bool:

@@ -24,7 +24,7 @@ from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
 from sweep.devices.farm.farm_survey import survey
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive, runs
 from sweep.devices.rpc.tracker_client import TrackerClient
-from sweep.errors import DeviceError, DeviceLost
+from sweep.errors import DeviceError, DeviceLost, end_of_process
 from sweep.installation import PACKAGE_DIR, child_environment, python_command
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Farm:
         code = None if self._supervisor is None else self._supervisor.poll()
         if code is None:
             return None
-        return f"the farm's supervisor ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
+        return f"the farm's supervisor ended ({end_of_process(code)})"
 
     def restore(self) -> None:
         """Bring it up again after its supervisor ended, on the ports that it had. Raises as `up`."""

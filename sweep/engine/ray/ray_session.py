@@ -21,7 +21,7 @@ from typing import Any
 import filelock
 
 from sweep.engine.ray.strays import end_strays
-from sweep.errors import EngineError, StudyError, in_one_line
+from sweep.errors import EngineError, StudyError, end_of_process, in_one_line
 from sweep.files.private_folder import our_folders, private_folder
 from sweep.installation import import_path
 
@@ -143,7 +143,7 @@ class RaySession:
         """What has become of an embedded Ray that is none any more; None while it is well, and for a cluster's."""
         for name, process in self._vital:
             if (code := process.poll()) is not None:
-                return f"Ray's {name} ended ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
+                return f"Ray's {name} ended ({end_of_process(code)})"
         return None
 
     def restart(self) -> None:

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from sweep import errors
-from sweep.errors import CompilerLost, SweepError, ToolchainError
+from sweep.errors import CompilerLost, SweepError, ToolchainError, end_of_process
 from sweep.installation import child_environment, python_command
 
 __all__ = ["Result", "WorkerConnection"]
@@ -116,8 +116,7 @@ class WorkerConnection:
         if not owed:
             return
         try:
-            code = self.process.wait(timeout=2)
-            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            how = end_of_process(self.process.wait(timeout=2))
         except subprocess.TimeoutExpired:
             how = "its connection closed"
         for future in owed.values():
