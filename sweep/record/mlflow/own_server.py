@@ -2,15 +2,19 @@
 
 MLflow asks nobody for a name, and its pages can do more than show: register a model that somebody loads later, set up
 what runs beside it. On loopback every user of the host could. So each request's other end is looked up.
+
+MLflow's command starts the server as a child, which would outlive it where the command is killed and keep the port.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sweep.devices.farm.peer import Caller, caller_between
+from sweep.devices.processes import die_with_parent
 
 __all__ = ["app", "main"]
 
@@ -29,6 +33,8 @@ async def app(
         await send({"type": "http.response.start", "status": 403, "headers": headers})
         await send({"type": "http.response.body", "body": _REFUSED})
     else:
+        if scope["type"] == "lifespan":  # once, before anything is served
+            die_with_parent(os.getppid())
         from mlflow.server.fastapi_app import app as served
 
         await served(scope, receive, send)

@@ -42,7 +42,7 @@ def asked_by(uid: int, url: str) -> int:
 
 
 @pytest.fixture
-def address(empty_store: Path, tmp_path: Path) -> Iterator[str]:
+def server(empty_store: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     shutil.copy(empty_store, tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -54,10 +54,15 @@ def address(empty_store: Path, tmp_path: Path) -> Iterator[str]:
     try:
         until(lambda: server.poll() is not None or answers(port), "the server answers", 120.0)
         assert server.poll() is None, log.read_text()
-        yield f"http://127.0.0.1:{port}"
+        yield server, port
     finally:
         os.killpg(server.pid, 9)
         server.wait()
+
+
+@pytest.fixture
+def address(server: tuple[subprocess.Popen[bytes], int]) -> str:
+    return f"http://127.0.0.1:{server[1]}"
 
 
 def answers(port: int) -> bool:
@@ -91,3 +96,10 @@ def test_what_is_not_this_users_does_not_reach_mlflow(
         sent.clear()
         asyncio.run(app(given, None, send))
         assert [message["type"] for message in sent] == told
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_keeps_no_port(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    command, port = server
+    command.kill()
+    until(lambda: not answers(port), "the port is free", 10.0)
