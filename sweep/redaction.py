@@ -8,7 +8,7 @@ known to be harmless is shown. This shows too little of a path that has an `@`, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 __all__ = ["HIDDEN", "has_secret", "redacted", "redacted_about", "redacted_arguments", "redacted_uri", "without_login"]
@@ -35,6 +35,9 @@ _PLAIN_VALUE = re.compile(r"[\w.:/\[\]-]*")
 """A value with a percent sign may be an address with a login in it."""
 _TELLING_CHARS = 4
 """A part of a secret is looked for in other programs' words from this length on; shorter ones are parts of words."""
+_MARK = re.compile(r"[/@:?#&;=]")
+_MOST_MARKS = 32
+"""In a secret; its parts are as many as the square of it."""
 
 
 def redacted_uri(uri: str) -> str:
@@ -113,9 +116,20 @@ def _secrets_of(uri: str) -> set[str]:
     whole = {login, password or name, *values}
     if len(name) >= _TELLING_CHARS:
         whole.add(name)
-    parts = {part for text in whole for part in re.split(r"[/@:?#&;=]", text) if len(part) >= _TELLING_CHARS}
+    parts = {part for text in whole for part in _parts_of(text) if len(part) >= _TELLING_CHARS}
     spelled = {spell(text) for text in whole | parts for spell in (unquote, unquote_plus, _quoted, quote_plus, _repr)}
     return {text for text in whole | parts | spelled if text}
+
+
+def _parts_of(text: str) -> Iterator[str]:
+    """What lies between any two marks of a URI: a parser that goes by some of them alone takes it for a port, or a
+    host. Of a text of many marks only what has none in it.
+    """
+    ends = [-1, *(found.start() for found in _MARK.finditer(text)), len(text)]
+    furthest = len(ends) if len(ends) <= _MOST_MARKS else 1
+    for place, before in enumerate(ends[:-1]):
+        for after in ends[place + 1 : place + 1 + furthest]:
+            yield text[before + 1 : after]
 
 
 def _quoted(text: str) -> str:

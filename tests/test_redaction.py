@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -93,6 +92,7 @@ def test_nor_in_words_of_others_about_it_in_any_spelling(case: tuple[str, str], 
     assert is_hidden(spelling(secret), shown)
 
 
+@example(("s3://u:Z/000=00=Z@bucket/some/sweep", "Z/000=00=Z"))
 @given(uris(ODD))
 def test_nor_is_a_part_of_it_that_a_parser_took_for_something_else(case: tuple[str, str]) -> None:
     uri, secret = case
@@ -118,13 +118,12 @@ def test_what_is_not_secret_stays(plain: str) -> None:
     assert not has_secret(plain)
 
 
+@pytest.mark.timeout(60)  # a power of the length would take minutes, or hours
 @pytest.mark.parametrize("text", ["a" * 100_000, "a://" + ":" * 100_000 + "x", "secret" * 20_000 + "= ", "x@" * 50_000])
 def test_a_long_text_costs_its_length(text: str) -> None:
-    """An error may hold a dump of some library's: a run stood still over one of 1 MB."""
-    begun = time.process_time()
-    redacted(f"{text} https://u:p@h")
-    redacted_arguments([text])
-    assert time.process_time() - begun < 1.0, "it took minutes"
+    """An error may hold a dump of some library's, and is redacted before it is cut."""
+    assert "u:p@" not in redacted(f"{text} https://u:p@h")
+    assert len(redacted_arguments([text])) == 1
 
 
 def test_what_is_shown_says_where() -> None:
