@@ -96,3 +96,8 @@ def test_it_runs_on_inputs_of_ones_own(place: Place) -> None:
     refused = place.call("exec", *what, "--input", "study.yaml")
     assert refused.code == 2
     assert "--input: is no .npz file" in refused.err
+    place.write("one.txt", "cat\n")
+    refused = place.call("exec", *what, "--labels", "one.txt", "--output", "late.npz")
+    assert refused.code == 2
+    assert "--labels: has another number of labels (got 1)" in refused.err
+    assert not (place.folder / "late.npz").exists(), "it was measured first"

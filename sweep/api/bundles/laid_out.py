@@ -39,7 +39,7 @@ def laid_out(path: Path) -> Iterator[LaidOut]:
         built = BuildResult(
             dir=stage_folder("build", _ID), lib=manifest["library"], target_json=json.dumps(manifest["target"])
         )
-        imported = ImportResult(dir=stage_folder("import", _ID))
+        imported = ImportResult(dir=stage_folder("import", _ID), outputs=tuple(manifest["outputs"]))
         for result in (built, imported):
             (sweep_dir / result.folder()).mkdir(parents=True)
         computed_in = manifest.get("computed_in") or manifest["axes"]["precision"]

@@ -18,7 +18,7 @@ from sweep.analysis.statistics import summarise
 from sweep.api.bundles.laid_out import laid_out
 from sweep.api.bundles.reading import is_bundle
 from sweep.api.inference.own_inputs import OwnInputs
-from sweep.api.inference.top_classes import RankedClass, read_labels, top_classes
+from sweep.api.inference.top_classes import RankedClass, read_labels, require_a_label_each, top_classes
 from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.single_stage import check_fit, device_of, perform_stage
 from sweep.errors import StudyError
@@ -228,6 +228,9 @@ def _run(
 ) -> Executed:
     """Measure it, on inputs of a person's own where there are some. about: the first four of what is executed."""
     what, key, cell, library = about
+    outputs = task.imported.outputs if isinstance(task.imported, ImportResult) else ()
+    if labels and outputs and {"shape", "dtype"} <= outputs[0].keys():
+        require_a_label_each(labels, outputs[0]["shape"], outputs[0]["dtype"])
     with tempfile.TemporaryDirectory(prefix="sweep-exec-") as scratch:
         kept = Path(scratch) / "outputs.npz"
         options = {**task.options, "measure": {**task.options["measure"], "outputs_file": str(kept)}}
@@ -237,8 +240,8 @@ def _run(
             measured = _measure(engine, options, task.imported, task.built, device)
         if output is not None:
             shutil.copyfile(kept, output)
-        outputs = list(load_arrays(kept).values())
-    classes = top_classes(outputs[0], labels) if outputs and (own is not None or labels) else []
+        given = list(load_arrays(kept).values())
+    classes = top_classes(given[0], labels) if given and (own is not None or labels) else []
     return Executed(what, key, cell, measured, library, tuple(classes), None if output is None else Path(output))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from sweep.errors import StudyError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RankedClass", "read_labels", "top_classes"]
+__all__ = ["RankedClass", "read_labels", "require_a_label_each", "top_classes"]
 
 _MOST_BYTES = 16 * 2**20
 _FEWEST_CLASSES = 2
@@ -45,6 +46,16 @@ def read_labels(path: Path) -> list[str]:
         raise StudyError("is no text", key="--labels", value=str(path), allowed="UTF-8, a label a line") from None
 
 
+def require_a_label_each(labels: Sequence[str], shape: Sequence[int], dtype: str) -> None:
+    """Hold labels against an output. Raises StudyError where it ranks no classes, or another number of them."""
+    if not _ranks_classes(shape, dtype):
+        problem = f"is given to an output that ranks no classes: {dtype} {list(shape)}"
+        raise StudyError(problem, key="--labels", value=len(labels), allowed="an output of one number for each class")
+    if len(labels) != (classes := max(shape)):
+        allowed = f"{classes}, one for each class of the output"
+        raise StudyError("has another number of labels", key="--labels", value=len(labels), allowed=allowed)
+
+
 def top_classes(output: NDArray[Any], labels: Sequence[str] = (), most: int = 5) -> list[RankedClass]:
     """The first classes of an output of one sample; empty where it does not rank classes: a number alone, or a picture.
 
@@ -53,16 +64,16 @@ def top_classes(output: NDArray[Any], labels: Sequence[str] = (), most: int = 5)
     import numpy as np
 
     values = np.asarray(output)
-    if values.dtype.kind not in "fiu" or values.size < _FEWEST_CLASSES or values.size != max(values.shape):
-        if labels:
-            problem = f"is given to an output that ranks no classes: {values.dtype} {list(values.shape)}"
-            raise StudyError(
-                problem, key="--labels", value=len(labels), allowed="an output of one number for each class"
-            )
+    if labels:
+        require_a_label_each(labels, values.shape, values.dtype.name)
+    if not _ranks_classes(values.shape, values.dtype.name):
         return []
-    if labels and len(labels) != values.size:
-        allowed = f"{values.size}, one for each class of the output"
-        raise StudyError("has another number of labels", key="--labels", value=len(labels), allowed=allowed)
     flat = values.ravel().astype("float64")
     first = np.argsort(-flat, kind="stable")[:most]
     return [RankedClass(int(index), labels[index] if labels else "", float(flat[index])) for index in first]
+
+
+def _ranks_classes(shape: Sequence[int], dtype: str) -> bool:
+    """Whether an output has one number for each class, of one sample."""
+    is_number = dtype.lstrip("b").startswith(("float", "int", "uint"))
+    return is_number and bool(shape) and math.prod(shape) == max(shape) >= _FEWEST_CLASSES
