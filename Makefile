@@ -9,6 +9,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_FOR_TESTS := $(VENV)/.ready-for-tests
 
 STUDY ?= experiments/quickstart.yaml
 CLUSTER ?= clusters/local.yaml
@@ -29,12 +30,12 @@ doctor: $(READY) ## Look at this machine: versions, compiler, cores, ports, disk
 	$(BIN)/sweep doctor
 
 .PHONY: test
-test: lint ## Lint, types, layers, then every test but the slow ones
+test: lint $(READY_FOR_TESTS) ## Lint, types, layers, then every test but the slow ones
 	$(call phase,pytest)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 .PHONY: test-all
-test-all: lint ## The same with the slow tests
+test-all: lint $(READY_FOR_TESTS) ## The same with the slow tests
 	$(call phase,pytest with the slow tests)
 	@$(BIN)/python -m pytest -n 2 -m '' $(ARGS)
 
@@ -100,3 +101,9 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs,cluster,postgresql,bench]'
 	@touch $@
 	$(call phase,ready)
+
+# The other runtimes and frameworks that tests try: a gigabyte that a first study does not wait for.
+$(READY_FOR_TESTS): $(READY)
+	$(call phase,torch and Keras and LiteRT and OpenVINO and Optuna)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[torch,keras,tflite,openvino,optuna]'
+	@touch $@
