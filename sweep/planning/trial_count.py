@@ -62,9 +62,14 @@ def count_trials(plan: Plan, done: Container[str] = (), lowered: Mapping[str, Ta
     )
 
 
-def trials_together(tasks: Iterable[LoweredTask], per_task: int, tuned: Tasks = ()) -> int:
-    """Of tasks that are tuned as one pool, without those that are tuned already."""
-    workloads, led = {task.workload for task in tuned}, {task.relatives for task in tuned}
+def trials_together(
+    tasks: Iterable[LoweredTask], per_task: int, tuned: Tasks = (), *, led: int = RELATIVE_TRIALS
+) -> int:
+    """Of tasks that are tuned as one pool, without those that are tuned already.
+
+    led: trials at most of one whose relative has all that a task may have.
+    """
+    workloads, searched = {task.workload for task in tuned}, {task.relatives for task in tuned}
     trials = 0
     for task in tasks:
         if task.workload in workloads:
@@ -73,8 +78,8 @@ def trials_together(tasks: Iterable[LoweredTask], per_task: int, tuned: Tasks = 
         if task.trivial:
             trials += 1
         else:
-            trials += min(per_task, RELATIVE_TRIALS) if task.relatives in led else per_task
-            led.add(task.relatives)
+            trials += min(per_task, led) if task.relatives in searched else per_task
+            searched.add(task.relatives)
     return trials
 
 
@@ -88,7 +93,8 @@ def _of_pool(stages: Sequence[Stage], lowered: Mapping[str, Tasks], tuned: Tasks
         found = [_tasks(stage, lowered) for stage in stages]
         unknown = sum(trials_alone(None, int(per_task)) for tasks in found if tasks is None)
         known = (task for tasks in found for task in tasks or ())
-        limits.append(unknown + trials_together(known, int(per_task), tuned))
+        led = int(per_task) if limits else RELATIVE_TRIALS  # as `TuningBudget.led_limit_of`
+        limits.append(unknown + trials_together(known, int(per_task), tuned, led=led))
     return min(limits)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.formatting import as_duration, as_percent, plural, significant
-from sweep.analysis.rows.tuning_rows import NEAR
+from sweep.analysis.rows.tuning_rows import FEW_TRIALS, NEAR
 from sweep.report.live.pool_progress import PARTS
 
 __all__ = ["Table", "failure_table", "pool_name", "pool_table", "sentences", "share_words"]
@@ -57,6 +57,10 @@ def pool_table(pools: Sequence[Row]) -> Table:
         (
             f"trials until within {as_percent(NEAR)}",
             f"until the estimate was within {as_percent(NEAR)} of its last value: median over the models",
+        ),
+        (
+            f"time in tasks of under {FEW_TRIALS} trials",
+            "share of a model's tuned time, of the model with the most: more trials should save some of it",
         ),
         ("warm trials", "trials of schedules that another sweep had found"),
     )
@@ -142,6 +146,7 @@ def _pool_cells(pool: Row) -> list[str]:
         _busy(pool["busy"]),
         share_words(pool["gap_median"]),
         _typical(pool["near_best"]) if pool["near_best"] else "-",
+        share_words(pool["few_trials_share"]),
         str(pool["warm_started"]),
     ]
 

@@ -60,6 +60,9 @@ def test_relatives_are_counted_with_the_few_trials_that_they_have() -> None:
     assert (count.pooled, count.naive) == (10 + RELATIVE_TRIALS + 10, 10 + 30)
     tuned = {stage.id for stage in plan.stages.values() if stage.kind == "tune" and first in stage.inputs}
     assert count_trials(plan, tuned, lowered).to_do == RELATIVE_TRIALS + 10
+    timed = planned({"trials_per_task": 10, "hours": 1})
+    by_stage = dict(zip(lower_stages(timed), lowered.values(), strict=True))
+    assert count_trials(timed, lowered=by_stage).pooled == 30  # each is searched by itself: its leader may never end
     few = planned({"trials_per_task": 1})
     assert count_trials(few, lowered=dict(zip(lower_stages(few), lowered.values(), strict=True))).pooled == 3
 

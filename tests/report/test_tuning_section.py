@@ -56,6 +56,7 @@ def pool(**changes: Any) -> dict[str, Any]:
         "busy": {"search": 0.76, "build": 0.58, "device": 0.45},
         "gap_median": 0.031,
         "near_best": [300],
+        "few_trials_share": 0.53,
         "known_tasks": 0,
         "near_here": 0,
         "near_elsewhere": 0,

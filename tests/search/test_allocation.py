@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.search.allocation import TaskProgress, next_round, next_task, weights
+from sweep.search.allocation import FEW_TRIALS, Roof, TaskProgress, next_round, next_task, weigh
 
 ROUND, FIRST = 16, 8
 Curve = Callable[[int], float | None]
@@ -139,14 +139,18 @@ def test_a_share_of_a_small_model_is_worth_as_much_as_one_of_a_large_one() -> No
     small, large, both = (
         TaskProgress(name, 1.0, 0.0, 100, FIRST, 8, best) for name, best in zip("slb", (1, 50, 9), strict=True)
     )
-    found = weights([{"s": 1.0, "b": 1.0}, {"l": 1.0, "b": 2.0}], {one.workload: one for one in (small, large, both)})
-    assert found == pytest.approx({"s": 1 / 10, "l": 1 / 68, "b": 1 / 10 + 2 / 68})
+    weigh([{"s": 1.0, "b": 1.0}, {"l": 1.0, "b": 2.0}], {one.workload: one for one in (small, large, both)})
+    assert [one.weight for one in (small, large, both)] == pytest.approx([1 / 10, 1 / 68, 1 / 10 + 2 / 68])
+    assert [one.share for one in (small, large, both)] == pytest.approx([1 / 10, 50 / 68, 9 / 10])
 
 
 def test_a_task_without_a_time_counts_by_its_operations() -> None:
     one = task("one", flops=1e10)
-    assert weights([{"one": 3.0}], {"one": one}) == pytest.approx({"one": 1.0})
-    assert weights([{"none": 2.0}], {"none": task("none", flops=0.0)}) == {"none": 2.0}
+    weigh([{"one": 3.0}], {"one": one})
+    assert one.weight == pytest.approx(1.0)
+    none = task("none", flops=0.0)
+    weigh([{"none": 2.0}], {"none": none})
+    assert (none.weight, none.share) == (2.0, 0.0)
 
 
 def test_where_time_is_the_budget_cheap_trials_come_first() -> None:
@@ -154,6 +158,92 @@ def test_where_time_is_the_budget_cheap_trials_come_first() -> None:
     slow.cost_s, quick.cost_s = 1.0, 0.1
     list(spend([slow, quick], {"slow": falling(1.0), "quick": falling(1.0)}, 128))
     assert quick.trials > slow.trials
+
+
+# -- where the time is ------------------------------------------------------------------------------------------------
+
+
+def searched(
+    network: dict[str, tuple[float, float, float]], leader_of: dict[str, str], seconds: float
+) -> dict[str, TaskProgress]:
+    """Tune a network for so many seconds. network: time of a first schedule, share of it that is left in the end, and
+    seconds of a trial, of each task.
+    """
+    tasks = {name: task(name, flops=start * 1e11 * left) for name, (start, left, _) in network.items()}
+    for name, leader in leader_of.items():
+        tasks[name].follow(tasks[leader], 10**6)
+    spent = 0.0
+    while spent < seconds:
+        weigh([dict.fromkeys(network, 1.0)], tasks)
+        for name, (_, _, cost) in network.items():
+            tasks[name].cost_s = cost
+        chosen = next_round(tasks.values(), ROUND, 10**9)
+        if chosen is None:
+            break
+        one, count = chosen
+        start, left, cost = network[one.workload]
+        for _ in range(count):
+            one.add(falling(start, left)(one.trials))
+            spent += cost
+    weigh([dict.fromkeys(network, 1.0)], tasks)
+    return tasks
+
+
+def neglected_for(tasks: dict[str, TaskProgress]) -> list[str]:
+    """Tasks of 2 % or more of the time with fewer than 16 trials and far from the roof, while one below 0.5 % has more
+    than them.
+    """
+    roof = Roof.over(tasks.values())
+    most = max((one.trials for one in tasks.values() if one.share < 0.005), default=0)
+    return [
+        name
+        for name, one in tasks.items()
+        if one.share >= 0.02 and one.trials < min(16, most) and (one.efficiency(roof) or 0.0) < 0.9
+    ]
+
+
+def test_trials_go_where_the_time_is_though_they_are_slow() -> None:
+    """As in a VGG: the largest task had 5 trials, at 60 GFLOP/s, and a matrix product of 0.1 % of the time had 56."""
+    network = {
+        "conv of a third": (0.33, 0.3, 3.0), "conv of a fifth": (0.18, 0.3, 2.0), "conv": (0.12, 0.4, 1.5),
+        **{f"product {number}": (0.001, 0.2, 0.02) for number in range(6)},
+    }  # fmt: skip
+    tasks = searched(network, {}, 260.0)
+    assert neglected_for(tasks) == []
+    assert all(tasks[name].trials >= FEW_TRIALS for name in list(network)[:3])
+
+
+def test_a_slow_relative_is_searched_itself_where_time_is_the_budget() -> None:
+    """As in a ShuffleNet: half of the time was in relatives with one trial each, their leaders never being over."""
+    network = {"leader": (0.02, 0.3, 0.1), **{f"led {number}": (0.3, 0.1, 0.4) for number in range(3)}}
+    tasks = searched(network, dict.fromkeys(list(network)[1:], "leader"), 60.0)
+    roof = Roof.over(tasks.values())
+    assert all(one.trials >= FEW_TRIALS or (one.efficiency(roof) or 0.0) >= 0.9 for one in tasks.values())
+    assert sum(one.trials for one in tasks.values()) > 100
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdefghijkl"),
+        st.tuples(st.floats(1e-4, 1.0), st.floats(0.05, 1.0), st.floats(0.02, 3.0)),
+        min_size=2,
+    ),
+    st.floats(1.0, 300.0),
+)
+def test_no_task_that_takes_the_time_is_left_for_those_that_take_none(
+    network: dict[str, tuple[float, float, float]], seconds: float
+) -> None:
+    assert neglected_for(searched(network, {}, seconds)) == []
+
+
+def test_a_task_at_the_roof_of_the_memory_needs_no_more_trials() -> None:
+    compute = TaskProgress("compute", 1.0, 1e9, 100, FIRST, 8, 0.01, traffic=1e6, share=0.5)
+    memory = TaskProgress("memory", 1.0, 1e7, 100, FIRST, 8, 0.01, traffic=1e8, share=0.5)
+    roof = Roof.over([compute, memory])
+    assert (compute.efficiency(roof), memory.efficiency(roof)) == (1.0, 1.0)
+    assert not memory.is_neglected(roof)
+    assert memory.is_neglected(Roof(1e11, 1e11))
+    assert TaskProgress("unknown", 1.0, 0.0, 100, FIRST, 8, 0.01).efficiency(roof) is None
 
 
 # -- relatives --------------------------------------------------------------------------------------------------------

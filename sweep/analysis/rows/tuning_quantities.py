@@ -68,6 +68,13 @@ TUNING_COLUMNS = (
     _tuning("tuning_measure_s", "of the trials above, time of measuring", "s", "tuning/measure_s", "float64"),
     _tuning("tuning_validate_s", "time of measuring the best candidates again", "s", "tuning/validate_s", "float64"),
     _tuning(
+        "few_trials_share",
+        "share of the tuned time in tasks that had fewer than 16 trials, of those with a choice",
+        "",
+        "tuning/few_trials_share",
+        "float64",
+    ),
+    _tuning(
         "validation_gap_median",
         "median over its tasks of the share by which the winner's first time was too low (winner's curse)",
         "",

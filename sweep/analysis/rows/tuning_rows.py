@@ -17,8 +17,10 @@ from sweep.planning.results.compiling import BuildResult, LowerResult
 from sweep.planning.results.tuning_result import TunedTask, TuneResult
 
 __all__ = [
+    "FEW_TRIALS",
     "NEAR",
     "curve_rows",
+    "few_trials_share",
     "pools",
     "task_rows",
     "trials_to_near",
@@ -29,6 +31,8 @@ __all__ = [
 
 NEAR = 0.02
 """An estimate is near its last value within this share of it."""
+FEW_TRIALS = 16
+"""A search of fewer trials than this has seen little of its space."""
 _SPENT = ("search_s", "build_s", "measure_s", "validate_s")
 
 Row = dict[str, Any]
@@ -51,11 +55,20 @@ def tuning_columns(outcome: CellOutcome) -> Row:
         "tuning_trials_to_near_best": trials_to_near_best(tune),
         "tuning_s": tune.tuning_s,
         **{f"tuning_{name}": getattr(tune, name) for name in _SPENT},
+        "few_trials_share": few_trials_share(tune),
         "validation_gap_median": _median(task.gap for task in tune.tasks),
         "records_dir": tune.files_dir,
         "tuned_tasks": build.tuned_tasks,
         "untuned_tasks": build.untuned_tasks,
     } | none
+
+
+def few_trials_share(tune: TuneResult) -> float | None:
+    """Share of a network's tuned time in tasks that have a choice and had fewer than FEW_TRIALS; None without times."""
+    times = [(task, task.weight * task.best_s) for task in tune.tasks if task.best_s is not None]
+    total_s = sum(seconds for _, seconds in times)
+    few_s = sum(seconds for task, seconds in times if task.trials < FEW_TRIALS and not task.trivial)
+    return few_s / total_s if total_s else None
 
 
 def tuning_curve(tune: TuneResult) -> list[tuple[int, float, float]]:
@@ -174,6 +187,9 @@ def _pool(members: Sequence[CellOutcome]) -> Row:
         "seconds_per_trial": wall_s / trials if 2 * trials >= in_all and trials and wall_s else None,
         "busy": dict(longest.utilisation or {}),
         "gap_median": _median(task.gap for task in tasks.values()),
+        "few_trials_share": max(
+            (share for tune in tunes if (share := few_trials_share(tune)) is not None), default=None
+        ),
         "near_best": [n for n in map(trials_to_near_best, tunes) if n is not None],
         "known_tasks": len(known),
         "near_here": sum(here for here, _ in known),

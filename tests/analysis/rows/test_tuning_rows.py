@@ -8,6 +8,7 @@ import pytest
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.rows.results import derive
 from sweep.analysis.rows.tuning_rows import (
+    few_trials_share,
     pools,
     task_rows,
     trials_to_near,
@@ -43,6 +44,17 @@ def test_a_curve_goes_on_to_where_tuning_ended(
     curve: list[list[float]], trials: int, seconds: float, expected: list[tuple[int, float, float]]
 ) -> None:
     assert tuning_curve(TuneResult(curve=curve, trials=trials, tuning_s=seconds)) == expected
+
+
+def test_the_time_in_tasks_that_were_hardly_searched_is_weighted_by_their_calls() -> None:
+    searched, hardly, alone, failed = (
+        TunedTask("a", trials=40, best_s=2e-3),
+        TunedTask("b", weight=3, trials=1, best_s=2e-3),
+        TunedTask("c", trivial=True, trials=1, best_s=2e-3),
+        TunedTask("d", trials=9),
+    )
+    assert few_trials_share(TuneResult(tasks=(searched, hardly, alone, failed))) == pytest.approx(0.6)
+    assert few_trials_share(TuneResult(tasks=(failed,))) is None
 
 
 @pytest.mark.parametrize(

@@ -46,8 +46,14 @@ class TuningBudget:
         return _NO_LIMIT if self._per_task is None else int(self._per_task)
 
     def led_limit_of(self, task: TuningTask) -> int:
-        """The cap of a task whose family leader is tuned with the full number."""
-        return self.limit_of(task) if self._per_task is None else min(self.limit_of(task), RELATIVE_TRIALS)
+        """The cap of a task whose family leader is tuned with the full number.
+
+        Few where a limit for each task is all that there is. Where time or a total ends the search, the leader may
+        never be done, and a task of its own kind of slowness is to have what it is worth.
+        """
+        if self._per_task is None or self._total is not None or self.is_timed:
+            return self.limit_of(task)
+        return min(self.limit_of(task), RELATIVE_TRIALS)
 
     def first_round_of(self, task: TuningTask) -> int:
         """Trials with which a task begins."""

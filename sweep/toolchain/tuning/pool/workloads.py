@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sweep.search.allocation import TaskProgress, weights
+from sweep.search.allocation import TaskProgress, weigh
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.pool.accounts import Accounts
 from sweep.toolchain.tuning.pool.budget import TuningBudget
@@ -30,11 +30,13 @@ class Workloads:
     def join(self, task: TuningTask, budget: TuningBudget) -> None:
         """Take a new workload in. Raises TuneFailed: its module cannot be read."""
         history = self._store.of(task.workload)
+        # The costly ones come first, so their operations are to be known before the first round is given away
+        flops, traffic = self._factory.work_of(task)
         progress = TaskProgress(
             task.workload,
             task.weight,
-            # The costly ones come first, so their operations are to be known before the first round is given away
-            flops=self._factory.flops_of(task),
+            flops=flops,
+            traffic=traffic,
             cap=budget.limit_of(task),
             first=budget.first_round_of(task),
             trials=history.trials,
@@ -58,9 +60,9 @@ class Workloads:
     def weigh(self, jobs: Sequence[TuneJob], budget: TuningBudget) -> None:
         """What a second of each is worth by now to these members, and what a trial of it costs."""
         calls = [{task.workload: float(task.weight) for task in job.tasks} for job in jobs]
-        for workload, weight in weights(calls, self.progress).items():
-            self.progress[workload].weight = weight
-            if budget.is_timed:
+        weigh(calls, self.progress)
+        if budget.is_timed:
+            for workload in {workload for counts in calls for workload in counts}:
                 self.progress[workload].cost_s = self._accounts.cost_s(workload)
 
     def ask(self, progress: TaskProgress, count: int, job: TuneJob) -> tuple[WorkloadSearch, list[Candidate]]:

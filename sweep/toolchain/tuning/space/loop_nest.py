@@ -4,6 +4,7 @@ tensors that they access, the operations of a call, and the CPU.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tvm.s_tir.schedule import Trace
     from tvm.target import Target
 
-__all__ = ["are_fused", "axis_of", "flops_of", "machine_of", "nest_of"]
+__all__ = ["are_fused", "axis_of", "flops_of", "machine_of", "nest_of", "traffic_of"]
 
 _TILING = "meta_schedule.tiling_structure"
 _REDUCES = 2  # tirx.IterVar.CommReduce
@@ -37,6 +38,14 @@ def flops_of(module: IRModule) -> float:
     import tvm_ffi
 
     return float(tvm_ffi.get_global_func("s_tir.analysis.EstimateTIRFlops")(module))
+
+
+def traffic_of(module: IRModule) -> float:
+    """Bytes of the tensors that one call reads and writes, each once."""
+    import tvm_ffi
+
+    buffers = [parameter.ty for parameter in module["main"].params if hasattr(parameter.ty, "shape")]
+    return float(sum(math.prod(map(int, one.shape)) * tvm_ffi.dtype(str(one.dtype)).bits / 8 for one in buffers))
 
 
 def nest_of(module: IRModule, traces: Sequence[Trace]) -> tuple[LoopNest | None, str | None]:

@@ -10,7 +10,7 @@ from sweep.errors import TuneFailed, last_line
 from sweep.search.strategy import SearchStrategy
 from sweep.toolchain.tuning.job import TuningTask
 from sweep.toolchain.tuning.records.record_store import RecordStore
-from sweep.toolchain.tuning.space.loop_nest import flops_of
+from sweep.toolchain.tuning.space.loop_nest import flops_of, traffic_of
 from sweep.toolchain.tuning.space.warm_start import WarmStart
 from sweep.toolchain.tuning.space.workload_search import WorkloadSearch
 
@@ -51,14 +51,15 @@ class SearchFactory:
             self._warm_start.apply(search)
         return search
 
-    def flops_of(self, task: TuningTask) -> float:
-        """Floating-point operations of one call.
+    def work_of(self, task: TuningTask) -> tuple[float, float]:
+        """Floating-point operations of one call, and bytes of its tensors.
 
         Raises:
             TuneFailed: the task cannot be read.
         """
         try:
-            return flops_of(_module_of(task))
+            module = _module_of(task)
+            return flops_of(module), traffic_of(module)
         except (OSError, RuntimeError, ValueError, TypeError) as error:
             raise _not_possible(task, error) from error
 

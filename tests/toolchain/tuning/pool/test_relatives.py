@@ -68,8 +68,11 @@ def test_one_that_was_tuned_before_leads(family: list[TuningTask], tmp_path: Pat
     assert result["trials"] == 2
 
 
-def test_without_a_limit_both_are_searched(family: list[TuningTask], tmp_path: Path) -> None:
-    options: dict[str, Any] = {"trials_per_task": None, "trials_total": 40}
+@pytest.mark.parametrize("per_task", [None, 30])
+def test_where_a_total_ends_the_search_both_are_searched(
+    family: list[TuningTask], tmp_path: Path, per_task: int | None
+) -> None:
+    options: dict[str, Any] = {"trials_per_task": per_task, "trials_total": 40}
     tuner_at(tmp_path).tune(job_of(family, **options), ChosenLaboratory(steady), lambda info: None)
     trials = list(read_trials(tmp_path))
     count = Counter(trial.workload for trial in trials)
