@@ -14,6 +14,7 @@ from sweep.installation import __version__
 
 if TYPE_CHECKING:
     from sweep.analysis.comparing.comparison import CellComparison
+    from sweep.analysis.comparing.shared_cells import SharedCell, SweepComparison
     from sweep.analysis.statistics import Verdict
     from sweep.api.commands.best import BestCell, best
     from sweep.api.commands.compare import compare, compare_more
@@ -61,8 +62,10 @@ __all__ = [
     "FirstFiles",
     "LogSource",
     "RunOptions",
+    "SharedCell",
     "SingleModelStudy",
     "Study",
+    "SweepComparison",
     "SweepRun",
     "Verdict",
     "__version__",

@@ -78,6 +78,7 @@ _HOMES = {
     "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),
     "sweep.api.session.claim": ("default_sweep_dir",),
     "sweep.analysis.comparing.comparison": ("CellComparison",),
+    "sweep.analysis.comparing.shared_cells": ("SharedCell", "SweepComparison"),
     "sweep.analysis.statistics": ("Verdict",),
     "sweep.running.options": ("RunOptions",),
     "sweep.study.cluster.cluster": ("Cluster",),

@@ -1,7 +1,8 @@
 """The command line: parses, calls, prints, returns an exit code. Nothing is decided here.
 
 Imports of anything slow happen inside the commands, so that `sweep --help` and `sweep plan` answer at once.
-Exit codes: 0 done, 1 some cells failed, 2 bad input, 130 interrupted with everything kept.
+Exit codes: 0 done, 1 some cells failed or a rule is broken, 2 bad input, 3 a comparison cannot tell, 130 interrupted
+with everything kept.
 """
 
 from __future__ import annotations

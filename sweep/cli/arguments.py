@@ -22,6 +22,7 @@ __all__ = [
     "EXIT_DONE",
     "EXIT_FAILED",
     "EXIT_INTERRUPTED",
+    "EXIT_UNTOLD",
     "ClusterArgument",
     "ClusterOption",
     "JsonOption",
@@ -36,14 +37,15 @@ __all__ = [
     "load_cluster",
     "shape_of",
     "shown",
+    "sweep_dir_of",
 ]
 
-EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_DONE, EXIT_FAILED, EXIT_BAD_INPUT, EXIT_UNTOLD, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
 StudyArgument = Annotated[Path, typer.Argument(metavar="STUDY", help="Study file (YAML).", show_default=False)]
 
 
-def _read_place(text: str) -> Path:
+def sweep_dir_of(text: str) -> Path:
     """A sweep directory; of a URI a copy of what is there now."""
     from sweep.api.session.stored_sweep import fetched, is_uri
 
@@ -58,7 +60,7 @@ def _run_place(text: str) -> Path | str:
 
 SweepDirArgument = Annotated[
     Path,
-    typer.Argument(metavar="DIR", help="Sweep directory, or the URI of one.", show_default=False, parser=_read_place),
+    typer.Argument(metavar="DIR", help="Sweep directory, or the URI of one.", show_default=False, parser=sweep_dir_of),
 ]
 OutOption = Annotated[
     Any,

@@ -5,7 +5,7 @@ Rows are those of results.parquet and measurements.parquet. Knows no files.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
 from sweep.analysis.comparing.pairs import FIRST_LOOK, PairedComparison, compare_pairs
 from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, rounded_down, significant
 from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST, EXACT, UPPER
-from sweep.analysis.statistics import SAME_WITHIN, Comparison, Ratio, Verdict, judge, ratio, summarise
+from sweep.analysis.statistics import SAME_WITHIN, VERDICT_LEVEL, Comparison, Ratio, Verdict, judge, ratio, summarise
 from sweep.errors import StudyError
 
 __all__ = ["CellComparison", "compare_cells", "find_cell"]
@@ -179,10 +179,18 @@ def find_cell(rows: Iterable[Row], wanted: str) -> Row:
 
 
 def compare_cells(
-    first: MeasuredCell, second: MeasuredCell, across_hosts: bool = False, more: PairedBlocks | None = None
+    first: MeasuredCell,
+    second: MeasuredCell,
+    across_hosts: bool = False,
+    more: PairedBlocks | None = None,
+    *,
+    level: float = VERDICT_LEVEL,
+    is_enough: Callable[[Comparison], bool] | None = None,
 ) -> CellComparison:
     """Is the first faster than the second? By what was measured `more`, once that is enough for a first look; else by
     the sweep's own repeats, unless something disturbed those.
+
+    level: how sure the interval of the ratio is. is_enough: as of `compare_pairs`.
 
     Raises StudyError when they were measured on different hosts, unless told `across_hosts`: the difference would be
     the machines' as much as the cells'.
@@ -196,10 +204,10 @@ def compare_cells(
         )
     more = more or PairedBlocks()
     is_checked = first.unchecked is None and second.unchecked is None
-    paired = compare_pairs(more.pairs) if is_checked else None
+    paired = compare_pairs(more.pairs, level, is_enough) if is_checked else None
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
-    found = ratio(first.run_secs, second.run_secs)
+    found = ratio(first.run_secs, second.run_secs, level=level)
     if not first.took_turns_with(second):
         found = _with_drift(found, first, second)
     return CellComparison(first, second, judge(_as_far_as_known(found, first.bound, second.bound)), more, None)

@@ -9,7 +9,7 @@ one goes on, and whenever one stops. (Alpha spent over looks: Lan and DeMets, Bi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,8 +46,12 @@ class PairedComparison:
         return self.found.verdict is not Verdict.AMBIGUOUS
 
 
-def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison | None:
+def compare_pairs(
+    pairs: Sequence[Pair], level: float = VERDICT_LEVEL, is_enough: Callable[[Comparison], bool] | None = None
+) -> PairedComparison | None:
     """Is the first of each pair faster than the second? None before the first look.
+
+    level: how sure all looks together are. is_enough: whether to look no further, by default once there is a verdict.
 
     Student's interval of the mean logarithm of the ratios of medians: what hits both blocks of a pair is not in it.
     Raises ValueError for a value that is no latency.
@@ -55,14 +59,14 @@ def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison | None:
     logs = _log_ratios(pairs)
     latest = None
     for look, count in enumerate(_looks(), start=1):
-        if latest is not None and latest.is_decided:
+        if latest is not None and (latest.is_decided if is_enough is None else is_enough(latest.found)):
             break
         if count > len(logs):
             return latest and PairedComparison(latest.found, latest.used, latest.looks, count)
-        level = 1 - (1 - VERDICT_LEVEL) / (look * (look + 1))
+        look_level = 1 - (1 - level) / (look * (look + 1))
         taken = logs[:count]
         value = math.exp(float(taken.mean()))
-        reach = math.exp(student_t(level, count - 1) * float(taken.std(ddof=1)) / math.sqrt(count))
+        reach = math.exp(student_t(look_level, count - 1) * float(taken.std(ddof=1)) / math.sqrt(count))
         latest = PairedComparison(judge(Ratio(value, value / reach, value * reach)), count, look, count)
     return latest
 

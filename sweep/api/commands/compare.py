@@ -1,19 +1,21 @@
-"""Compares two cells of a finished sweep by its tables, or by further measurements where the tables do not tell."""
+"""Compares two cells of a sweep, or two sweeps: by their tables, or by further measurements where these do not tell."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from sweep.analysis.comparing.comparison import CellComparison, compare_cells, find_cell
 from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
+from sweep.api.comparing.sweep_dirs import compare_sweep_dirs
 from sweep.api.session.table_cache import refresh
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.ledger.ledger import read_ledger
 
 if TYPE_CHECKING:
+    from sweep.analysis.comparing.shared_cells import SweepComparison
     from sweep.study.cluster.cluster import Cluster
 
 __all__ = ["MINUTES", "compare", "compare_more"]
@@ -22,8 +24,33 @@ MINUTES = 10.0
 """To measure more, by default."""
 
 
-def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: bool = False) -> CellComparison:
-    """Is the cell `first` of a sweep faster than `second`?
+@overload
+def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: bool = False) -> CellComparison: ...
+
+
+@overload
+def compare(
+    sweep_dir: Path | str,
+    first: Path | str,
+    second: None = None,
+    *,
+    across_hosts: bool = False,
+    fail_on: str | None = None,
+    only: str | None = None,
+) -> SweepComparison: ...
+
+
+def compare(
+    sweep_dir: Path | str,
+    first: Path | str,
+    second: str | None = None,
+    *,
+    across_hosts: bool = False,
+    fail_on: str | None = None,
+    only: str | None = None,
+) -> CellComparison | SweepComparison:
+    """Is the cell `first` of a sweep faster than `second`? Or, of two sweeps, what of the second (`first`) is faster or
+    slower than in the one before it: `compare("sweeps/main", "sweeps/change", fail_on="slower > 5%").verdict`.
 
     A cell is meant by its name, by its id or the beginning of it, or by words of its name that no other has all of.
 
@@ -31,9 +58,11 @@ def compare(sweep_dir: Path | str, first: str, second: str, *, across_hosts: boo
         RecordError: the sweep has no tables.
         StudyError: a cell is not there or has no measurement, both are one, or they were measured on different hosts.
     """
+    if second is None:
+        return compare_sweep_dirs(sweep_dir, first, across_hosts=across_hosts, fail_on=fail_on, only=only)
     folder = Path(sweep_dir)
     refresh(folder)
-    first_cell, second_cell = _measured(folder, first), _measured(folder, second)
+    first_cell, second_cell = _measured(folder, str(first)), _measured(folder, second)
     if first_cell.cell_id == second_cell.cell_id:
         raise StudyError("is the first one again", key="CELL", value=second, allowed="two cells")
     pairs = read_ledger(folder).pairs if SweepDir(folder).is_sweep else []

@@ -1,0 +1,1 @@
+"""Comparing whole sweeps: where each side comes from, and how both are measured in turns now."""
