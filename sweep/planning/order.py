@@ -20,7 +20,7 @@ from sweep.study.spec import NATIVE, Cell, Study
 
 __all__ = ["by_information"]
 
-_TUNERS = ("xgb", "mlp", "ga", "droplet", "random", "gridsearch")
+_TUNERS = ("xgb", "mlp", "ga", "droplet", "optuna", "random", "gridsearch")
 """What has learnt most from a trial comes first; a person's own tuner before all of them, since it is asked about."""
 _LEVELS = (3, 4, 2, 1, 0)
 """Level 4 changes last digits, so 3 is what most would ship."""

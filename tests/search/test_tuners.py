@@ -23,9 +23,12 @@ from sweep.study.tuners.tuner_forms import CATALOGUE
 from tests.search.surfaces import Cost, distorted, tuned
 
 SMALL: dict[str, Any] = {"population": 48, "generations": 2}  # enough to be right, and quick
-NEEDS_TORCH = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
-ALL = [pytest.param(name, marks=NEEDS_TORCH) if name == "mlp" else name for name in SHIPPED]
-HERE = [name for name in SHIPPED if name != "mlp" or importlib.util.find_spec("torch")]
+NEEDED = {"mlp": "torch", "optuna": "optuna"}
+HERE = [name for name in SHIPPED if importlib.util.find_spec(NEEDED.get(name, "numpy"))]
+ALL = [
+    pytest.param(name, marks=pytest.mark.skipif(name not in HERE, reason=f"needs {NEEDED.get(name)}"))
+    for name in SHIPPED
+]
 CONV = conv_space()
 
 

@@ -30,21 +30,29 @@ def avx2_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TVM_TRACKER_PORT", raising=False)
 
 
+OPTIONAL = ("torch", "optuna")
+
+
 @pytest.fixture
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine without torch, wherever the tests run."""
-    _pretend(monkeypatch, None)
+    """A machine without torch and Optuna, wherever the tests run."""
+    _pretend(monkeypatch, is_there=False)
 
 
 @pytest.fixture
 def torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with torch, as far as the gate looks."""
-    _pretend(monkeypatch, ModuleSpec("torch", None))
+    """A machine with torch and Optuna, as far as the gate looks."""
+    _pretend(monkeypatch, is_there=True)
 
 
-def _pretend(monkeypatch: pytest.MonkeyPatch, torch: ModuleSpec | None) -> None:
+def _pretend(monkeypatch: pytest.MonkeyPatch, *, is_there: bool) -> None:
     real = importlib.util.find_spec
-    found = lambda name, package=None: torch if name == "torch" else real(name, package)  # noqa: E731
+
+    def found(name: str, package: str | None = None) -> ModuleSpec | None:
+        if name in OPTIONAL:
+            return ModuleSpec(name, None) if is_there else None
+        return real(name, package)
+
     monkeypatch.setattr("importlib.util.find_spec", found)
 
 

@@ -15,7 +15,7 @@ from tests.study.written_lines import line_at
 
 BASE = "study: s\nmodels: [onnx-light:squeezenet]\n"
 TUNER_OPTIONS = "label, trials_per_task, trials_total, hours"
-TUNERS = "none, random, gridsearch, ga, droplet, xgb, mlp or module:attribute"
+TUNERS = "none, random, gridsearch, ga, droplet, xgb, mlp, optuna or module:attribute"
 ONE_MODEL = "study: s\nmodels: [{path: onnx-light:squeezenet, inputs: %s}]\n"
 
 # what is written; the key named; a part of the problem; a part of what is allowed
@@ -139,6 +139,8 @@ CASES: list[tuple[str, str, str, str]] = [
     ),
     (BASE + "tuners: [mlp]", "tuners[0]", "needs torch, which is not installed (got 'mlp')", "another tuner"),
     (BASE + "tuners: [{name: mlp}]", "tuners[0]", "needs torch, which is not installed", "pip install torch"),
+    (BASE + "tuners: [optuna]", "tuners[0]", "needs optuna, which is not installed", "pip install 'tvm-sweep[optuna]'"),
+    (BASE + "tuners: [{name: optuna, sampler: tp}]", "tuners[0].sampler", "(got 'tp')", "tpe, nsgaii, qmc, random"),
     (
         BASE + "tuners: [{name: none, trials_per_task: 3}]",
         "tuners[0].trials_per_task",

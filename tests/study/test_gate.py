@@ -74,7 +74,7 @@ def test_tuner_options_are_complete_and_labels_are_names_by_default(study_of: Ca
 
 def test_every_tuner_of_the_catalogue_can_be_written_either_way(study_of: Callable[[str], Study], torch: None) -> None:
     names = list(CATALOGUE)
-    assert names == ["none", "random", "gridsearch", "ga", "droplet", "xgb", "mlp"]
+    assert names == ["none", "random", "gridsearch", "ga", "droplet", "xgb", "mlp", "optuna"]
     mappings = ", ".join(f"{{name: {name}, label: other-{name}}}" for name in names)
     study = study_of(BASE + f"tuners: [{', '.join(names)}, {mappings}]")
     assert [tuner.name for tuner in study.tuners] == [*names, *names]

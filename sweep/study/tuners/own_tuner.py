@@ -41,6 +41,7 @@ SHIPPED = {
     "random": "sweep.search.random_search:RandomStrategy",
     "gridsearch": "sweep.search.grid_search:GridStrategy",
     "droplet": "sweep.search.droplet:DropletStrategy",
+    "optuna": "sweep.search.optuna_search:OptunaStrategy",
 }
 """Name -> where it stands; `sweep.study.tuners.tuner_forms` has their options."""
 

@@ -21,13 +21,17 @@ __all__ = ["read_tuner"]
 _Refusal = Callable[..., StudyError]
 """An error that knows file, key and value, and takes the problem and what is allowed."""
 
+_NEEDED = {"mlp": ("torch", "pip install torch"), "optuna": ("optuna", "pip install 'tvm-sweep[optuna]'")}
+"""Tuner -> the package without which it cannot work, and the command that brings it."""
+
 
 def read_tuner(written: str | TunerForm, seed: int, file: Path, key: str) -> TunerSpec:
     """The tuner that a person means, every option filled in. Raises StudyError when there is none."""
     form: Any = CATALOGUE.get(written, OwnTuner)(name=written) if isinstance(written, str) else written  # type: ignore[call-arg]
     refused = partial(StudyError, file=file, key=key, value=form.name)
-    if form.name == "mlp" and importlib.util.find_spec("torch") is None:
-        raise refused("needs torch, which is not installed", allowed="pip install torch, or another tuner")
+    package, command = _NEEDED.get(form.name, ("sweep", ""))
+    if importlib.util.find_spec(package) is None:
+        raise refused(f"needs {package}, which is not installed", allowed=f"{command}, or another tuner")
     options = form.model_dump(exclude={"name", "label", "options"})
     label = form.label or form.name
     if isinstance(form, OwnTuner):

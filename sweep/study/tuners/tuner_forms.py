@@ -124,6 +124,17 @@ class MlpOptions(GuidedForm):
     name: Literal["mlp"]
 
 
+class OptunaOptions(SearchForm):
+    """A sampler of the optimiser Optuna, which the extra `optuna` brings."""
+
+    name: Literal["optuna"]
+    sampler: Literal["tpe", "nsgaii", "qmc", "random"] = Field(
+        "tpe",
+        description="tpe: tree-structured Parzen estimators; nsgaii: its genetic algorithm, a round its population; "
+        "qmc: Sobol's sequence; random.",
+    )
+
+
 CATALOGUE: dict[str, type[TunerForm]] = {
     "none": NoTuner,
     "random": RandomOptions,
@@ -132,6 +143,7 @@ CATALOGUE: dict[str, type[TunerForm]] = {
     "droplet": DropletOptions,
     "xgb": XgbOptions,
     "mlp": MlpOptions,
+    "optuna": OptunaOptions,
 }
 
 
@@ -214,7 +226,7 @@ def _which(value: object) -> str | None:
 
 
 TunerEntry = Annotated[
-    Annotated[Literal["none", "random", "gridsearch", "ga", "droplet", "xgb", "mlp"], Tag("text")]
+    Annotated[Literal["none", "random", "gridsearch", "ga", "droplet", "xgb", "mlp", "optuna"], Tag("text")]
     | Annotated[OwnName, Tag("own text")]
     | Annotated[NoTuner, Tag("none")]
     | Annotated[RandomOptions, Tag("random")]
@@ -223,6 +235,7 @@ TunerEntry = Annotated[
     | Annotated[DropletOptions, Tag("droplet")]
     | Annotated[XgbOptions, Tag("xgb")]
     | Annotated[MlpOptions, Tag("mlp")]
+    | Annotated[OptunaOptions, Tag("optuna")]
     | Annotated[OwnTuner, Tag("own")],
     Discriminator(_which),
 ]

@@ -106,7 +106,7 @@ def test_an_installed_package_gives_it_a_name(
     assert (tuner.label, tuner.name, tuner.options["step"]) == ("annealing", "annealing", 2)
     assert tuner.options[tuner_forms.SOURCE] is not None
     assert one(study_of(BASE + "tuners: [annealing]")).name == "annealing"
-    with pytest.raises(StudyError, match=r"did you mean 'annealing'\?.*mlp or annealing or module:attribute"):
+    with pytest.raises(StudyError, match=r"did you mean 'annealing'\?.*optuna or annealing or module:attribute"):
         study_of(BASE + "tuners: [anealing]")
 
 
