@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ class CellOutcome:
     def result(self, of: type[R]) -> R | None:
         """The cell's result of a type; None where there is none yet."""
         return next((result for result in self.stages.values() if type(result) is of), None)
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The cell's value on each axis; of the precision the number type that its runtime chose, once it is known."""
+        measured = self.result(Measurement)
+        chosen = None if measured is None else measured.computed_in
+        return self.cell.axes | ({} if chosen is None else {"precision": chosen})
 
     def to_json(self) -> dict[str, Any]:
         """As JSON has it, for what is kept of a cell elsewhere."""

@@ -103,7 +103,7 @@ class Grid:
             return None
         if cell not in self._refusals:
             model, device = self._models[cell.model], self._by_key[cell.device]
-            self._refusals[cell] = runtime_of(cell.runtime).refuses(model, device, cell)
+            self._refusals[cell] = runtime_of(cell.runtime).refusal(model, device, cell)
         return self._refusals[cell]
 
     # -- checks -------------------------------------------------------------------------------------------------------
@@ -261,6 +261,8 @@ def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names:
 def _of_other_runtime(runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]) -> Iterator[Cell]:
     """The cells of a runtime that runs the network as it was imported."""
     absent = {axis.name: axis.absent for axis in all_axes() if not axis.in_other_runtimes}
+    if own := runtime_of(runtime).precision:
+        absent["precision"] = own
     return _cells({**absent, "model": model, "device": device, "runtime": runtime}, axes, _loops_elsewhere())
 
 

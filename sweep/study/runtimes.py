@@ -7,6 +7,7 @@ opened, in a process of its own on the device's cores.
 
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,9 +52,13 @@ class SessionRequest:
     cores: tuple[int, ...]
     """Cores that the process is pinned to."""
 
-    def network(self, format_name: str) -> Path:
-        """The network in a format, such as `onnx`; a runtime refuses a model whose `formats` lack it."""
-        return self.import_dir / network_file(format_name)
+    def network(self, *formats: str) -> Path:
+        """The network in the first of these formats, such as `onnx`, that its import has left.
+
+        A runtime refuses a model whose `formats` have none of them.
+        """
+        files = [self.import_dir / network_file(name) for name in formats]
+        return next((file for file in files if file.exists()), files[0])
 
 
 class Session(Protocol):
@@ -122,6 +127,15 @@ class Runtime:
     """For the head of a column: `ORT`; the title where it is empty."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Set for its process, over what is set for every runtime's."""
+    formats: tuple[str, ...] = ()
+    """The forms of a network that it opens, the one that it would rather have first; empty: its `refuses` judges."""
+    extra: str = ""
+    """The extra of this package that brings its library, for whoever has not installed it."""
+    precision: str = ""
+    """The precision of its cells where it chooses the number type itself: `own`. Its session's conditions then say
+    which one it was, as `computed_in`. Empty: it computes in the network's."""
+    tolerance: float | None = None
+    """Largest difference from the expected output, in place of that of the precision."""
     is_compiled: bool = False
     """Whether it runs what is compiled here, so that a cell of it has a target, a tuner and an opt level: TVM alone."""
 
@@ -130,6 +144,32 @@ class Runtime:
         """For the head of a column."""
         return self.short or self.title
 
+    def refusal(self, model: Model, device: Device, cell: Cell) -> str | None:
+        """Why it has no such cell: it opens no form that the model's import leaves, or what its `refuses` says."""
+        if self.formats and not set(self.formats) & set(model.formats):
+            return f"it opens {' or '.join(self.formats)}; {_left_by(model)}"
+        return self.refuses(model, device, cell)
+
+    def missing(self) -> str | None:
+        """What of it is not installed here, with the mend, as a sentence; None where nothing is."""
+        absent = [name for name in self.distributions if not _is_installed(name)]
+        if not absent:
+            return None
+        wanted = f"'tvm-sweep[{self.extra}]'" if self.extra else " ".join(absent)
+        return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed; pip install {wanted}"
+
+
+def _left_by(model: Model) -> str:
+    return f"the importer {model.importer} leaves {' and '.join(model.formats) or 'none'}"
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
 
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
@@ -137,6 +177,8 @@ RUNTIMES: Registry[Runtime] = Registry(
     {
         TVM: "sweep.devices.runtimes.tvm:TVM_RUNTIME",
         USUAL_BASELINE: "sweep.devices.runtimes.onnxruntime:ONNX_RUNTIME",
+        "openvino": "sweep.devices.runtimes.openvino:OPENVINO",
+        "openvino-default": "sweep.devices.runtimes.openvino:OPENVINO_DEFAULT",
     },
 )
 """Each runtime is described in its own file, which nothing but this table names."""

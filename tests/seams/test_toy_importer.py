@@ -81,7 +81,7 @@ def test_a_runtime_that_cannot_read_its_models_has_no_row_for_them(tmp_path: Pat
     rivals = {planned.cell.model for planned in plan.cells if planned.cell.runtime == "onnxruntime"}
     assert rivals == {"squeezenet"}
     assert {entry.reason for entry in plan.left_out if entry.what.startswith("onnxruntime")} == {
-        "the importer perceptron leaves no network in ONNX"
+        "it opens onnx; the importer perceptron leaves none"
     }
 
 

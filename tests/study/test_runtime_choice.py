@@ -56,7 +56,7 @@ def test_runtimes_and_baseline(text: str, runtimes: tuple[str, ...], baseline: s
         ("runtimes: [tvm, 'no.such:THING']", "runtimes[1]", ["no.such:THING", "PYTHONPATH"]),
         ("runtimes: [tvm, tvm]", "runtimes[1]", ["each runtime once"]),
         ("reference: [toy, toy]", "reference[1]", ["each runtime once"]),
-        ("reference: [tvm]", "reference[0]", ["onnxruntime, toy"]),
+        ("reference: [tvm]", "reference[0]", ["onnxruntime, openvino, ", "toy"]),
         ("runtimes: []", "runtimes", ["runtimes"]),
         ("runtimes: [tvm, toy]\nbaseline: onnxruntime", "baseline", ["none of the study's runtimes", "tvm, toy"]),
         ("baseline: onnxruntme", "baseline", ["did you mean 'onnxruntime'", "tvm, onnxruntime"]),

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,6 +50,30 @@ def test_found_by_place_and_by_registration() -> None:
         assert runtime_of("toy") is TOY
     with pytest.raises(StudyError, match="'toy'"):
         runtime_of("toy")
+
+
+def test_what_opens_no_form_that_an_import_leaves_refuses_the_model() -> None:
+    here, opens = make_device("here"), Runtime("x", "X", (), formats=("onnx", "tflite"))
+    onnx, other = (SimpleNamespace(importer="own", formats=formats) for formats in (("onnx",), ("pt2", "own")))
+    assert opens.refusal(onnx, here, None) is None  # type: ignore[arg-type]
+    assert opens.refusal(other, here, None) == "it opens onnx or tflite; the importer own leaves pt2 and own"  # type: ignore[arg-type]
+
+
+def test_a_cell_of_a_runtime_that_chooses_its_precision_says_so(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "study: s\nmodels: [onnx-light:squeezenet]\ndevices: [sim-0]\nruntimes: [openvino, openvino-default]\n"
+    )
+    plan = sweep.plan(sweep.load_study(tmp_path / "s.yaml"), sweep.load_cluster("clusters/simulated.yaml"))
+    assert {planned.cell.runtime: planned.cell.precision for planned in plan.cells} == {
+        "openvino": "float32",
+        "openvino-default": "own",
+    }
+    thresholds = {
+        stage.options["runtime"]: stage.options["threshold"]
+        for stage in plan.stages.values()
+        if stage.kind == "measure"
+    }
+    assert thresholds == {"openvino": 1e-3, "openvino-default": 5e-2}
 
 
 def test_found_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

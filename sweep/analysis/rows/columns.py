@@ -269,4 +269,4 @@ def metric_columns() -> tuple[Column, ...]:
 def result_row(facts: CellFacts) -> dict[str, Any]:
     """A row of results.parquet, by column, but for what takes other cells to know, which is None."""
     identity = {column.name: column.of(facts) for column in IDENTITY}
-    return identity | dict(facts.outcome.cell.axes) | {column.name: column.of(facts) for column in COLUMNS.all()}
+    return identity | facts.outcome.axes | {column.name: column.of(facts) for column in COLUMNS.all()}

@@ -56,6 +56,8 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     end_t = time.monotonic() + sampling.timeout_s
     inputs = load_arrays(import_dir / "inputs.npz")
     idle_bytes = conditions.reset_peak()
+    if (missing := runtime.missing()) is not None:
+        raise MeasureFailed(f"{runtime.title}: {missing}")
     with _blamed_on(runtime):
         session = runtime.open(SessionRequest(import_dir, place.threads, place.cores))
     with closing(session):

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sweep.study.runtimes import Runtime, Session, SessionRequest, only_on_this_host
+from sweep.study.runtimes import Runtime, Session, SessionRequest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from sweep.study.cluster.cluster import Device
-    from sweep.study.spec import Cell, Model
 
 __all__ = ["ONNX_RUNTIME"]
 
@@ -42,20 +39,13 @@ class _OnnxRuntimeSession(Session):
         return {"runtime_threads": self._session.get_session_options().intra_op_num_threads}
 
 
-def _refuses(model: Model, device: Device, cell: Cell) -> str | None:
-    """It needs the network in ONNX, which not every importer leaves."""
-    if "onnx" in model.formats:
-        return only_on_this_host(model, device, cell)
-    return f"the importer {model.importer} leaves no network in ONNX"
-
-
 ONNX_RUNTIME = Runtime(
     name="onnxruntime",
     title="ONNX Runtime",
     short="ORT",
     distributions=("onnxruntime",),
     open=_OnnxRuntimeSession,
-    refuses=_refuses,
+    formats=("onnx",),
     # Else, from 1.29 on, it calls home and leaves a file in the temporary folder
     environment={"ORT_DISABLE_TELEMETRY": "1"},
 )

@@ -94,6 +94,11 @@ class Measurement(StageResult):
         return [str(each) for each in self.tainted]
 
     @property
+    def computed_in(self) -> str | None:
+        """The number type that its runtime chose to compute in, by numpy's name; None where it tells none."""
+        return self.conditions.get("computed_in")
+
+    @property
     def median_s(self) -> float | None:
         """The median of its repeats; None without any."""
         from statistics import median  # takes 10 ms to load, which planning need not wait for

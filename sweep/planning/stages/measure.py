@@ -41,8 +41,13 @@ def measure_options(runtime: str, precision: str, device: Device, measure: Mappi
         "device_target": dict(device.target),
         "threads": device.threads,
         "measure": measure,
-        "threshold": tolerance_of(precision),
+        "threshold": _tolerance(runtime, precision),
     }
+
+
+def _tolerance(runtime: str, precision: str) -> float | None:
+    own = runtime_of(runtime).tolerance
+    return tolerance_of(precision) if own is None else own
 
 
 def _options(study: Drafting, cell: Cell) -> Encoded:

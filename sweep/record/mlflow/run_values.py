@@ -71,7 +71,7 @@ def span(outcome: CellOutcome, now: float) -> tuple[int, int]:
 
 def params(outcome: CellOutcome) -> dict[str, str]:
     """The axes, as text; `-` where one does not apply, since a missing value drops the run from a parallel plot."""
-    return {axis: "-" if value is None else str(value) for axis, value in outcome.cell.axes.items()}
+    return {axis: "-" if value is None else str(value) for axis, value in outcome.axes.items()}
 
 
 def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
