@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sweep.api.commands.run import SweepRun, run
     from sweep.api.commands.submit import submit
     from sweep.api.commands.ui import ui_server
+    from sweep.api.inspecting.inspected_model import Inspection, inspect
     from sweep.api.predicting.device_models import (
         evaluate_predictor,
         fit_predictor_to_sweeps,
@@ -60,6 +61,7 @@ __all__ = [
     "CellComparison",
     "Cluster",
     "FirstFiles",
+    "Inspection",
     "LogSource",
     "RunOptions",
     "SharedCell",
@@ -87,6 +89,7 @@ __all__ = [
     "fit_predictor_to_tables",
     "import_logs",
     "init",
+    "inspect",
     "load_cluster",
     "load_study",
     "measure_overlay",

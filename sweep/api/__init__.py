@@ -9,6 +9,7 @@
 
     command         function
     init            init
+    inspect         inspect
     plan            plan, explain
     run             run
     tune            write_study of a SingleModelStudy, then run
@@ -51,6 +52,7 @@ _HOMES = {
     "sweep.api.commands.farm": ("farm_down", "farm_status", "farm_up"),
     "sweep.api.commands.import_logs": ("LogSource", "import_logs"),
     "sweep.api.commands.init": ("FirstFiles", "init"),
+    "sweep.api.inspecting.inspected_model": ("Inspection", "inspect"),
     "sweep.api.commands.mirror": ("mirror",),
     "sweep.api.commands.overlay": ("measure_overlay", "overlay", "overlay_question"),
     "sweep.api.commands.read": (

@@ -34,6 +34,7 @@ from sweep.cli import (
     sweep_commands,
 )
 from sweep.cli.arguments import EXIT_BAD_INPUT, EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED
+from sweep.cli.models import inspect
 from sweep.cli.speaking import hide_secrets_of_arguments, say, show_log_lines_plainly
 from sweep.errors import LedgerError, LedgerUnwritable, StudyError, SweepError
 from sweep.files.sweep_dir import is_text
@@ -76,6 +77,7 @@ farm_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("init")(init.init_command)
+app.command("inspect")(inspect.inspect_command)
 app.command("plan")(study_commands.plan_command)
 app.command("run")(study_commands.run_command)
 app.command("submit")(submit.submit_command)

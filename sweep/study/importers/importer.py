@@ -18,6 +18,7 @@ from sweep.suggestions import hint, listed
 
 __all__ = [
     "FileImporter",
+    "GraphReader",
     "HeaderReader",
     "ModelFiles",
     "ModelImporter",
@@ -89,6 +90,17 @@ class HeaderReader(Protocol):
 
 
 @runtime_checkable
+class GraphReader(Protocol):
+    """An importer whose models can be inspected."""
+
+    @property
+    def graph_reader(self) -> str:
+        """`module:attribute` of the function that reads a file as a graph: `sweep.inspection.network_graph` says what
+        that is. It takes the path and shapes of inputs by name. Empty: there is none.
+        """
+
+
+@runtime_checkable
 class ModelImporter(Protocol):
     """One format, or one source, of models."""
 
@@ -138,6 +150,7 @@ class FileImporter:
     distributions: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
+    graph_reader: str = ""
 
     def identify(self, written: WrittenModel) -> ModelFiles:
         """The file and its hash."""

@@ -56,6 +56,7 @@ ONNX = OnnxImporter(
     distributions=("onnx",),
     formats=("onnx",),
     loader="sweep.toolchain.models.onnx_loader:OnnxLoader",
+    graph_reader="sweep.inspection.readers.onnx_graph:read_onnx_graph",
 )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter
 
-__all__ = ["modern"]
+__all__ = ["UPGRADED", "modern"]
 
 _Upgrade = Callable[["Rewriter", "Call"], "Call | Sequence[str]"]
 
@@ -205,3 +205,6 @@ _UPGRADES: tuple[tuple[int, Mapping[str, _Upgrade]], ...] = (
     ),
 )
 """Opset since when -> operators that have had another form before."""
+
+UPGRADED = frozenset(operator for _, upgrades in _UPGRADES for operator in upgrades)
+"""Operators whose older forms are written anew."""

@@ -1,0 +1,63 @@
+"""The operators of each format, made from the code: TVM's tables of converters, our rules, the runtimes' kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from sweep.inspection.converter_maps import converted_by_tvm, quantised_by_tvm
+from sweep.inspection.operator_support import OperatorTable
+from sweep.study.importers.importer import ModelImporter
+from sweep.study.importers.importer_registry import IMPORTERS
+
+__all__ = ["operator_table", "operator_tables"]
+
+
+def operator_tables() -> list[OperatorTable]:
+    """Of every importer whose operators are known."""
+    return [table for importer in IMPORTERS if (table := operator_table(importer)) is not None]
+
+
+def operator_table(importer: ModelImporter) -> OperatorTable | None:
+    """None where nothing is known of its format's operators, as of an importer that a package adds."""
+    from sweep.toolchain.models.own_operators import own_operators
+
+    converted = converted_by_tvm(importer.name)
+    if converted is None:
+        return None
+    known = _KNOWN.get(importer.name, lambda: sorted(converted))()
+    own = own_operators(importer.name)
+    return OperatorTable(importer.name, importer.title, tuple(known), converted, own, _runtimes(importer.name))
+
+
+def _onnx_operators() -> list[str]:
+    """Those of ONNX itself in all its versions, then those of ONNX Runtime's domain that our rules know."""
+    import onnx
+
+    from sweep.toolchain.models.own_operators import own_operators
+
+    own = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if schema.domain in ("", "ai.onnx")}
+    others = {name for name in own_operators("onnx") if "." in name}
+    return [*sorted(own), *sorted(others)]
+
+
+def _tflite_operators() -> list[str]:
+    from tflite import BuiltinOperator
+
+    names = (name for name in vars(BuiltinOperator.BuiltinOperator) if name.isupper() and not name.startswith("_"))
+    return sorted(name for name in names if name != "PLACEHOLDER_FOR_GREATER_OP_CODES")
+
+
+_KNOWN: Mapping[str, Callable[[], list[str]]] = {"onnx": _onnx_operators, "tflite": _tflite_operators}
+"""Format -> all its operators; those that TVM has a converter for where it has no end of them, as PyTorch."""
+
+
+def _runtimes(format_name: str) -> Mapping[str, frozenset[str]]:
+    if format_name == "onnx":
+        with suppress(ImportError):
+            from sweep.devices.runtimes.onnxruntime_kernels import onnxruntime_operators
+
+            return {"onnxruntime": onnxruntime_operators()}
+    if format_name == "tflite":
+        return {"quantised": quantised_by_tvm()}
+    return {}

@@ -1,0 +1,1 @@
+"""Readers of networks, one a format."""

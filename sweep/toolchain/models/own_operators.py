@@ -1,0 +1,23 @@
+"""The operators that this package's importers take beside those of TVM's, by format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+__all__ = ["own_operators"]
+
+
+def own_operators(format_name: str) -> frozenset[str]:
+    """What is rewritten, or converted by a converter of our own, before or while TVM imports it."""
+    told = _OWN.get(format_name)
+    return told() if told else frozenset()
+
+
+def _onnx() -> frozenset[str]:
+    from sweep.toolchain.models.rewriting.rewrite import rules
+    from sweep.toolchain.models.rewriting.rules.old_operators import UPGRADED
+
+    return frozenset(rules()) | UPGRADED
+
+
+_OWN: Mapping[str, Callable[[], frozenset[str]]] = {"onnx": _onnx}
