@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NOT_COMPARED", "compare"]
+__all__ = ["NOT_COMPARED", "compare", "own_check", "run_artifact"]
 
 NOT_COMPARED = "not compared"
 """There was nothing to compare with at import."""
@@ -15,29 +15,35 @@ NOT_COMPARED = "not compared"
 
 def compare(artifact_dir: str, import_dir: str, original: str, threshold: float) -> dict[str, Any]:
     """{check: what the product's own check says, differs: how the outputs differ from those of the original file}."""
-    from sweep.devices.measuring.output_check import check_outputs
     from sweep.devices.runtimes.artifact import load_artifact
-    from sweep.errors import OutputMismatch
 
     artifact = load_artifact(Path(artifact_dir), Path(import_dir))
-    outputs = _run(artifact)
-    check = NOT_COMPARED
-    if artifact.expected is not None:
-        try:
-            check_outputs(outputs, artifact.expected, threshold)
-            check = "agrees"
-        except OutputMismatch as error:
-            check = str(error)
+    outputs = run_artifact(artifact, artifact.inputs)
     wanted = _outputs_of(original, artifact.inputs)
-    return {"check": check, "differs": _difference(outputs, wanted, threshold)}
+    return {"check": own_check(artifact, outputs, threshold), "differs": _difference(outputs, wanted, threshold)}
 
 
-def _run(artifact: Any) -> list[Any]:
+def own_check(artifact: Any, outputs: list[Any], threshold: float) -> str:
+    """What the product's own check says of the outputs for the inputs of the import."""
+    from sweep.devices.measuring.output_check import check_outputs
+    from sweep.errors import OutputMismatch
+
+    if artifact.expected is None:
+        return NOT_COMPARED
+    try:
+        check_outputs(outputs, artifact.expected, threshold, artifact.facts)
+    except OutputMismatch as error:
+        return str(error)
+    return "agrees"
+
+
+def run_artifact(artifact: Any, inputs: list[Any]) -> list[Any]:
+    """The outputs of compiled code in this process."""
     import tvm
     from tvm import runtime
 
     machine = runtime.vm.VirtualMachine(runtime.load_module(str(artifact.lib)), tvm.cpu())
-    machine.set_input("main", *(runtime.tensor(np.asarray(value)) for value in artifact.inputs))
+    machine.set_input("main", *(runtime.tensor(np.asarray(value)) for value in inputs))
     machine.invoke_stateful("main")
     outputs = machine.get_outputs("main")
     return [each.numpy() for each in (outputs if isinstance(outputs, tuple | list) or _many(outputs) else [outputs])]

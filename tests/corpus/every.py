@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.corpus import layouts
+from tests.corpus import edges, layouts
 from tests.corpus.networks import FLOAT16, NETWORKS
 
 __all__ = ["FLOAT16", "NETWORKS"]
 
-assert layouts.between  # its networks are registered as it is imported
+assert layouts.between  # their networks are registered as they are imported
+assert edges.trees

@@ -41,8 +41,12 @@ def try_network(
     precision: str = "float32",
     inputs: Mapping[str, Sequence[int]] | None = None,
     batch: int | None = None,
+    against: tuple[CompileJob, Mapping[str, Any]] | None = None,
 ) -> Outcome:
-    """Import a file once, and compile and run it at each level. folder: for what is made."""
+    """Import a file once, and compile and run it at each level.
+
+    folder: for what is made. against: the job that compares instead, with its arguments but those of the artifact.
+    """
 
     def run(job: CompileJob, **arguments: Any) -> dict[str, Any]:
         return pool.submit(job, arguments, _LIMIT_S).result()
@@ -62,9 +66,8 @@ def try_network(
             lowered = run(_job("lower"), options=axes, import_dir=str(imported), out_dir=lower_dir)
             built = run(_job("build"), options={"target": TARGET}, lower_dir=lower_dir, out_dir=build_dir)
             threshold = 1e-2 if precision == "float16" else 1e-3
-            found = run(
-                _COMPARE, artifact_dir=build_dir, import_dir=str(imported), original=str(path), threshold=threshold
-            )
+            compare, more = against or (_COMPARE, {"original": str(path), "threshold": threshold})
+            found = run(compare, artifact_dir=build_dir, import_dir=str(imported), **more)
         except SweepError as error:
             wrong[level] = f"{type(error).__name__}: {error}"
             continue

@@ -46,6 +46,9 @@ def check(pool: CompilePool, name: str, levels: tuple[int, ...], folder: Path, p
         ("constants_on_the_left", (4,)),
         ("batch_norm_by_its_batch", (2,)),
         ("half_precision_cnn", (0,)),
+        ("not_numbers", (0,)),
+        ("nothing", (0,)),
+        ("decision_trees", (0,)),
         ("root_mean_square_of_rows", (3,)),
     ],
 )

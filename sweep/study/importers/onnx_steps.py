@@ -137,6 +137,12 @@ def _has_mask(outline: Outline) -> bool:
     return is_boolean and any(node.operator == "Dropout" and node.outputs > 1 for node in outline.nodes)
 
 
+def _masks(outline: Outline) -> bool:
+    """Whether rows may be masked by infinities as a whole, of which TVM takes the largest finite number."""
+    operators = {node.operator for node in outline.nodes}
+    return "Attention" in operators or ("Where" in operators and not operators.isdisjoint({"ReduceMax", "ReduceMin"}))
+
+
 def _any(applies: Callable[[OutlineNode], bool]) -> Callable[[Outline], bool]:
     return lambda outline: any(map(applies, outline.nodes))
 
@@ -163,6 +169,7 @@ STEPS: dict[str, Callable[[Outline], bool]] = {
     "quantised": _has(_QUANTISED),
     "lacking operators": _has(_LACKING),
     "other operators": lambda outline: any(map(_is_otherwise, outline.nodes)) or _has_mask(outline),
+    "masked rows": _masks,
 }
 """Name -> whether the step changes what is made of a network. In this order they stand in a plan."""
 

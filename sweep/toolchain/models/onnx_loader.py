@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,9 @@ from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, ch
 from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
+from sweep.toolchain.models.rewriting.rules.not_numbers import concerned
 from sweep.toolchain.models.rewriting.rules.resizing import is_whole
+from sweep.toolchain.models.rewriting.values_met import Met, has_other_than_numbers, met_in
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,7 +64,23 @@ class OnnxLoader:
         return LoadedOnnx(proto, options.get("weights") == "random", steps_of(path))
 
     def specialise(self, loaded: LoadedOnnx, shapes: Shapes) -> OnnxModel:
-        """The network for these shapes, simplified for inference. Raises ImportFailed."""
+        """The network for these shapes, simplified for inference. Raises ImportFailed.
+
+        A size of 0 in a file means an open one more often than not: it is taken as it stands where nothing else fits.
+        """
+        empty = {} if shapes.batch is not None else onnx_shapes.declared_empty(loaded.proto, shapes.inputs)
+        kept = onnx_shapes.copied(loaded.proto) if empty else None
+        try:
+            return self._specialised(loaded, shapes)
+        except ImportFailed:
+            if kept is None:
+                raise
+            with contextlib.suppress(ImportFailed):
+                sizes = {**shapes.inputs, **empty}
+                return self._specialised(replace(loaded, proto=kept), replace(shapes, inputs=sizes))
+            raise
+
+    def _specialised(self, loaded: LoadedOnnx, shapes: Shapes) -> OnnxModel:
         proto = loaded.proto
         own_sizes = [onnx_shapes.shape_of(value) for value in onnx_shapes.real_inputs(proto)]
         onnx_shapes.fix_shapes(proto, shapes.inputs, shapes.batch, shapes.batch_dims)
@@ -73,7 +93,7 @@ class OnnxLoader:
         onnx_simplify.drop_weight_inputs(proto)
         if not loaded.steps:
             with contextlib.suppress(ImportFailed):  # what is said of the rewritten network is nearer to the cause
-                return _plain(proto, misfit)
+                return _plain(proto, shapes, misfit)
         return _rewritten(proto, shapes, misfit, loaded.steps)
 
 
@@ -88,9 +108,11 @@ class OnnxModel(ImportedModel):
         original: Any = None,
         own_weights: Sequence[str] = (),
         rewriting: Mapping[str, Any] | None = None,
+        remake: Callable[[Met], _Made] | None = None,
     ) -> None:
         """module: TVM's. original: what other runtimes run, where it is another. own_weights: those that another shape
-        would change. rewriting: for the result of the import.
+        would change. rewriting: for the result of the import. remake: writes the network anew, so that it keeps values
+        that are NaN or infinite.
         """
         self._proto, self._own_weights, self._module = proto if original is None else original, own_weights, module
         self.inputs = input_types(proto)
@@ -98,7 +120,7 @@ class OnnxModel(ImportedModel):
         shown = proto if rewriting is None else self._proto
         self.operators = dict(Counter(node.op_type for node in shown.graph.node).most_common())
         self.params_bytes = sum(_tensor_bytes(tensor) for tensor in shown.graph.initializer)
-        self.rewriting = rewriting
+        self.rewriting, self._remake = rewriting, remake
 
     def write(self, folder: Path, weights: WeightsFile) -> Sequence[str]:
         """The network as ONNX Runtime gets it. The weights of a large one are external data in the file of weights."""
@@ -114,7 +136,13 @@ class OnnxModel(ImportedModel):
 
     def expected_outputs(self, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         """ONNX Runtime's, of the network of the file; the onnx package's where it cannot run it."""
-        return original_outputs(self._proto, feeds, folder / _FILE)
+        outputs = original_outputs(self._proto, feeds, folder / _FILE)
+        if self._remake is not None and has_other_than_numbers(outputs):
+            met = met_in(self._proto, feeds)
+            if concerned(self._proto, met):
+                made = self._remake(met)
+                self._module, self.rewriting = made.module, made.rewriting
+        return outputs
 
     def relax(self) -> Any:
         """As TVM's own importer of ONNX has it."""
@@ -129,40 +157,64 @@ def _with_random_weights(proto: Any, seed: int, misfit: str | None) -> OnnxModel
     return OnnxModel(model, _to_relax(model, misfit), own_weights=scaled)
 
 
-def _plain(original: Any, misfit: str | None) -> OnnxModel:
+def _plain(original: Any, shapes: Shapes, misfit: str | None) -> OnnxModel:
     """A network that TVM's importer takes as it is."""
     check_operators(original)
-    model = type(original)()
-    model.CopyFrom(original)
-    model = _simplified(model, misfit)
+    model = _simplified(onnx_shapes.copied(original), misfit)
     check_shapes(model)
-    _check_resizes(model)
-    return OnnxModel(model, _to_relax(model, misfit), original=original)
+    _check_numbers(model)
+    module = _to_relax(model, misfit)
+    return OnnxModel(model, module, original=original, remake=partial(_made_anew, original, shapes, misfit, ()))
 
 
-def _check_resizes(model: Any) -> None:
-    """Refuse resizes by scales that give no whole sizes, which TVM's importer does by the rounded ones."""
+def _check_numbers(model: Any) -> None:
+    """Refuse constants that TVM does otherwise or not at all: scales of a resize that give no whole sizes, which its
+    importer rounds, and a zero that floats are divided by.
+    """
     from onnx import numpy_helper
 
     typed = {value.name: value for value in (*model.graph.value_info, *model.graph.input)}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
+        where = f"{node.op_type} (node {node.name or node.output[0]})"
         if node.op_type == "Resize" and len(node.input) == 3 and node.input[2] in weights and node.input[0] in typed:
             shape, scales = onnx_shapes.shape_of(typed[node.input[0]]), numpy_helper.to_array(weights[node.input[2]])
             if len(shape) == len(scales) and None not in shape and not is_whole([s or 0 for s in shape], scales):
-                raise ImportFailed(f"Resize (node {node.name or node.output[0]}): its scales give no whole sizes")
+                raise ImportFailed(f"{where}: its scales give no whole sizes")
+        if node.op_type == "Div" and node.input[1] in weights:
+            divisor = weights[node.input[1]]
+            if math.prod(divisor.dims) == 1 and not numpy_helper.to_array(divisor).any():
+                raise ImportFailed(f"{where}: divides by zero")
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A network written anew."""
+
+    proto: Any
+    module: Any
+    rewriting: Mapping[str, Any]
 
 
 def _rewritten(original: Any, shapes: Shapes, misfit: str | None, steps: Sequence[str]) -> OnnxModel:
     """A network whose operators are replaced until TVM's importer takes it, compared with the file's."""
-    model = rewritten(original)
+    made = _made_anew(original, shapes, misfit, steps)
+    remake = partial(_made_anew, original, shapes, misfit, steps)
+    return OnnxModel(made.proto, made.module, original=original, rewriting=made.rewriting, remake=remake)
+
+
+def _made_anew(
+    original: Any, shapes: Shapes, misfit: str | None, steps: Sequence[str], met: Met | None = None
+) -> _Made:
+    model = rewritten(original, met)
     check_operators(model)
     model = _inferred(model, misfit)
     check_shapes(model)
     module = _to_relax(model, misfit)
     inputs = with_values(input_types(model), shapes.values)
     comparison = compared(original, model, inputs, shapes.seed)
-    return OnnxModel(model, module, original=original, rewriting={"steps": list(steps), **asdict(comparison)})
+    named = [*steps, *(["other than numbers"] if met else [])]
+    return _Made(model, module, {"steps": named, **asdict(comparison)})
 
 
 def _simplified(model: Any, misfit: str | None) -> Any:
@@ -189,13 +241,19 @@ def _to_relax(model: Any, misfit: str | None) -> Any:
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
             warnings.simplefilter("ignore")
-            module = frontend.from_onnx(model, keep_params_in_input=False)
+            module = frontend.from_onnx(model, shape_dict=_empty_inputs(model), keep_params_in_input=False)
     except Exception as error:
         at = printed.getvalue().partition(", with inputs")[0].removeprefix("Error converting operator ").strip()
         where = f"operator {at}: " if at else ""
         raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{in_one_line(error)}") from error
     settle_outputs(module, model)
     return module
+
+
+def _empty_inputs(model: Any) -> dict[str, list[int]] | None:
+    """Shapes of all inputs where one has no elements: TVM's importer takes a size of 0 for an open one."""
+    shapes = {value.name: [size or 0 for size in onnx_shapes.shape_of(value)] for value in model.graph.input}
+    return shapes if any(0 in shape for shape in shapes.values()) else None
 
 
 def _opset(model: Any) -> int:

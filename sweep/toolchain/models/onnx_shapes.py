@@ -10,7 +10,7 @@ import numpy as np
 from sweep.analysis.formatting import plural
 from sweep.errors import ImportFailed, in_one_line
 
-__all__ = ["fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
+__all__ = ["copied", "declared_empty", "fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
 
 
 def fix_shapes(
@@ -37,11 +37,11 @@ def fix_shapes(
         _set_batch(model, batch, known, dict.fromkeys(known, (0,)) if batch_dims is None else batch_dims)
     else:
         for value in known.values():
-            if (_sizes(value) or [1])[0] in (None, 0):
+            if value.name not in inputs and (_sizes(value) or [1])[0] in (None, 0):
                 value.type.tensor_type.shape.dim[0].dim_value = 1
     for value in known.values():
         for index, size in enumerate(_sizes(value)):
-            if size is None or size <= 0:
+            if size is None or (size <= 0 and value.name not in inputs):
                 symbol = value.type.tensor_type.shape.dim[index].dim_param or "?"
                 raise ImportFailed(
                     f"input {value.name!r} has no value for dimension {index} ({symbol}); give the shape in the study: "
@@ -89,6 +89,19 @@ def real_inputs(model: Any) -> list[Any]:
     """The inputs a caller feeds: old files list their weights among them."""
     weights = {tensor.name for tensor in model.graph.initializer}
     return [value for value in model.graph.input if value.name not in weights]
+
+
+def declared_empty(model: Any, given: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:
+    """Shapes of the inputs that a file declares with a size of 0, but for those that a person gives."""
+    shapes = {value.name: _sizes(value) for value in real_inputs(model) if value.name not in given}
+    return {name: [size or 0 for size in sizes] for name, sizes in shapes.items() if 0 in sizes and None not in sizes}
+
+
+def copied(model: Any) -> Any:
+    """A network of its own."""
+    copy = type(model)()
+    copy.CopyFrom(model)
+    return copy
 
 
 def shape_of(value: Any) -> list[int | None]:

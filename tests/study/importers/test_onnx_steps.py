@@ -51,6 +51,14 @@ CASES: dict[str, tuple[list[Any], list[str]]] = {
     "layer norm": ([helper.make_node("LayerNormalization", ["x", "c"], ["y"])], []),
     "layer norm and its mean": ([helper.make_node("LayerNormalization", ["x", "c"], ["y", "m"])], ["other operators"]),
     "shape": ([helper.make_node("Shape", ["x"], ["y"])], ["shapes"]),
+    "masked rows": (
+        [
+            helper.make_node("Where", ["c", "x", "x"], ["m"]),
+            helper.make_node("ReduceMax", ["m"], ["y"]),
+        ],
+        ["masked rows"],
+    ),
+    "maximum of a row": ([helper.make_node("ReduceMax", ["x"], ["y"])], []),
     "list": ([constant(value_floats=[1.0]), ADD], []),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ _SHOWN_TO_INFERENCE = 4096
 class KnownValues:
     """Values by their names; a name may stand for another value."""
 
-    def __init__(self, infer: OutputTypes) -> None:
-        self._infer = infer
+    def __init__(self, infer: OutputTypes, *, watches: bool = False) -> None:
+        """watches: whether to look for infinities among the constants."""
+        self._infer, self._watches = infer, watches
+        self.has_infinities = False
         self._types: dict[str, Any] = {}
         self._constants: dict[str, Array | Any] = {}
         self._alias: dict[str, str] = {}
@@ -96,4 +99,7 @@ class KnownValues:
             element, shape = helper.np_dtype_to_tensor_dtype(stored.dtype), stored.shape
         else:
             element, shape = stored.data_type, tuple(stored.dims)
+        if self._watches and not self.has_infinities and math.prod(shape) <= _SHOWN_TO_INFERENCE:
+            array = self.constant(name)
+            self.has_infinities = array is not None and array.dtype.kind == "f" and bool(np.isinf(array).any())
         self._types[name] = helper.make_tensor_type_proto(element, shape)

@@ -14,6 +14,7 @@ from sweep.toolchain.models.rewriting.rules import (
     control_flow,
     functions,
     fused,
+    not_numbers,
     onnx_normalisation,
     quantised,
     recurrent,
@@ -23,11 +24,14 @@ from sweep.toolchain.models.rewriting.rules import (
     spectra,
     tensors,
 )
+from sweep.toolchain.models.rewriting.rules.learning import classic_learning
 from sweep.toolchain.models.rewriting.rules.old_operators import modern
+from sweep.toolchain.models.rewriting.values_met import Met
 
 __all__ = ["rewritten", "rules"]
 
 _MODULES = (
+    not_numbers,
     shapes,
     control_flow,
     sequences,
@@ -36,6 +40,7 @@ _MODULES = (
     block_scales,
     functions,
     fused,
+    classic_learning,
     arithmetic,
     onnx_normalisation,
     resizing,
@@ -44,12 +49,12 @@ _MODULES = (
 )
 
 
-def rewritten(model: Any) -> Any:
+def rewritten(model: Any, met: Met | None = None) -> Any:
     """A network whose inputs have fixed shapes, with operators that TVM's importer knows alone where that can be.
 
-    Raises ImportFailed.
+    met: values to keep that are NaN or infinite. Raises ImportFailed.
     """
-    return Rewriter(_inlined(model), rules(), modern).rewritten()
+    return Rewriter(_inlined(model), rules(), modern, met).rewritten()
 
 
 def rules() -> Mapping[str, Sequence[Rule]]:

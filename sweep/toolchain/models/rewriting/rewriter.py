@@ -18,6 +18,7 @@ from sweep.toolchain.models.rewriting.evaluation import evaluated
 from sweep.toolchain.models.rewriting.known_values import Array, KnownValues
 from sweep.toolchain.models.rewriting.onnx_call import Call, call_of
 from sweep.toolchain.models.rewriting.typing_of_nodes import OutputTypes
+from sweep.toolchain.models.rewriting.values_met import Met
 
 __all__ = ["OLDEST_OPSET", "Rewriter", "Rule", "Upgrade"]
 
@@ -32,6 +33,9 @@ Upgrade = Callable[["Rewriter", Call], Call | Sequence[str]]
 OLDEST_OPSET = 13
 """That is written: axes are inputs from there on, and broadcasting is numpy's."""
 
+MASKING = ("Attention", "Where")
+"""Operators that may put infinities, which are constants of the network, in the place of what is masked."""
+
 _ONNX = ("", "ai.onnx")
 _MOST_NODES = 60_000
 _FOLDED_LIMIT_BYTES = 256_000_000
@@ -40,8 +44,10 @@ _FOLDED_LIMIT_BYTES = 256_000_000
 class Rewriter(KnownValues):
     """A network that is being written anew."""
 
-    def __init__(self, model: Any, rules: Mapping[str, Sequence[Rule]], upgrade: Upgrade) -> None:
-        """model: its inputs have fixed shapes. rules: by operator."""
+    def __init__(
+        self, model: Any, rules: Mapping[str, Sequence[Rule]], upgrade: Upgrade, met: Met | None = None
+    ) -> None:
+        """model: its inputs have fixed shapes. rules: by operator. met: values to keep that are NaN or infinite."""
         from onnx import helper
 
         self._model, self._rules, self._upgrade = model, rules, upgrade
@@ -50,7 +56,12 @@ class Rewriter(KnownValues):
         self._opsets = [helper.make_opsetid("", self.opset)]
         self._opsets += [o for o in model.opset_import if o.domain not in _ONNX]
         self._ir_version = max(int(model.ir_version), 8)
-        super().__init__(OutputTypes(self._opsets, self._ir_version))
+        operators = {node.op_type for node in model.graph.node}
+        super().__init__(OutputTypes(self._opsets, self._ir_version), watches=not operators.isdisjoint(MASKING))
+        self.not_numbers = set(met.not_numbers if met else ())
+        self.infinite = set(met.infinite if met else ())
+        self.with_a_number: set[str] = set()
+        """Values that are no infinities alone along what is reduced."""
         self._nodes: list[Any] = []
         self._made: set[str] = set()
         self.sequences: dict[str, tuple[str, ...]] = {}
@@ -148,6 +159,8 @@ class Rewriter(KnownValues):
         for name, value in zip(call.outputs, made, strict=False):
             if name and value and name != value:
                 self._alias[name] = self.resolved(value)
+                if name in self.not_numbers:
+                    self.not_numbers.add(self.resolved(value))
                 if value in self.sequences:
                     self.sequences[name] = self.sequences[value]
 

@@ -39,11 +39,33 @@ def _is_infinite(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("And", network.op("IsInf", value), sign)]
 
 
+def _cumulative_sum(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Of an axis that is told at run time: that one of the sums along each."""
+    shape = network.shape(call.input(0))
+    if network.constant(call.input(1)) is not None or not shape:
+        return None
+    return [_chosen(network, call, len(shape))]
+
+
+def _chosen(network: Rewriter, call: Call, rank: int) -> str:
+    """What a call gives for the axis that its second input has."""
+    axis = network.op("Reshape", call.input(1), np.zeros(0, np.int64))
+    kind = network.dtype(axis)
+    result = ""
+    for at in range(rank):
+        along = network.op(call.operator, call.input(0), np.array(at), **call.attributes)
+        wanted = [network.op("Equal", axis, np.array(number, kind)) for number in (at, at - rank)]
+        result = network.op("Where", network.op("Or", *wanted), along, result) if result else along
+    return result
+
+
 def _cumulative_product(network: Rewriter, call: Call) -> Sequence[str] | None:
     """Of each slice along the axis with those before it."""
     axis, shape = network.constant(call.input(1)), network.shape(call.input(0))
-    if axis is None or shape is None:
+    if not shape:
         return None
+    if axis is None:
+        return [_chosen(network, call, len(shape))]
     at = int(axis.reshape(-1)[0]) % len(shape)
     order = list(range(shape[at]))
     if call.get("reverse", 0):
@@ -73,7 +95,7 @@ def _shift(network: Rewriter, call: Call) -> Sequence[str] | None:
     if kind.kind == "i":
         usual = network.op("And", usual, network.op("GreaterOrEqual", by, np.zeros((), kind)))
     # As a product or a quotient: a shift would come here again
-    powers = 2 ** np.arange(width - (kind.kind == "i"), dtype=np.uint64)
+    powers = 2 ** np.arange(width, dtype=np.uint64)  # of a signed type the last one is its least number
     table = powers.astype(kind)
     place = network.op("Cast", network.op("Where", usual, by, np.zeros((), kind)), to=7)
     last = np.array(len(powers) - 1)
@@ -199,6 +221,7 @@ RULES: dict[str, Rule] = {
     "Selu": _exponential,
     "IsInf": _is_infinite,
     "BitShift": _shift,
+    "CumSum": _cumulative_sum,
     "CumProd": _cumulative_product,
     "OneHot": _one_hot,
     "Mod": _remainder,

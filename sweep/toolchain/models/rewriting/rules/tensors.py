@@ -179,6 +179,34 @@ def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("ConvTranspose", *call.inputs, **attributes)]
 
 
+def _reshaped_to_nothing(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Reshape of no elements to a shape with a size of 0, which TVM takes for the size that was there: nothing is
+    gathered along these axes.
+    """
+    shape, target = network.shape(call.input(0)), network.constant(call.input(1))
+    if not call.get("allowzero", 0) or target is None or shape is None or 0 not in shape or 0 not in target:
+        return None
+    at = shape.index(0)
+    integers = network.op("Cast", call.input(0), to=7)
+    others = np.array([axis for axis in range(len(shape)) if axis != at], np.int64)
+    none = network.op("ReduceSum", integers, others, keepdims=0) if others.size else integers
+    value = network.keep(np.zeros([size or 1 for size in target], network.dtype(call.input(0))))
+    for axis in np.flatnonzero(target == 0):
+        value = network.op("Gather", value, none, axis=int(axis))
+    return [value]
+
+
+def _compressed(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Compress by a constant: a selection of these places."""
+    condition = network.constant(call.input(1))
+    if condition is None:
+        return None
+    data, axis = call.input(0), call.get("axis")
+    if axis is None:
+        data = network.op("Reshape", data, np.array([-1]))
+    return [network.op("Gather", data, np.flatnonzero(condition), axis=axis or 0)]
+
+
 def _unpool(network: Rewriter, call: Call) -> Sequence[str] | None:
     if call.input(2):
         raise ImportFailed(f"{call.label}: an output shape of its own is not supported")
@@ -189,6 +217,8 @@ RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
     "Col2Im": _image_from_columns,
+    "Reshape": _reshaped_to_nothing,
+    "Compress": _compressed,
     "Concat": _without_empty,
     "ConvTranspose": _to_a_size,
     "MaxUnpool": _unpool,

@@ -1,0 +1,1 @@
+"""Networks of ai.onnx.ml: trees, linear models, scalers and encoders."""
