@@ -21,13 +21,14 @@ from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.line_checksum import is_as_written
 from sweep.files.line_log import MOST_LINE_BYTES, lines_in
+from sweep.files.schema_ids import SCHEMA_KEY, TABLE_VERSION, VERSION_KEY, schema_id
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import Fields, WrongContent, fields_of, parsed
 from sweep.record.schemas import (
     TUNING_RECORDS,
     schema_of,
 )
-from sweep.record.table_source import SOURCE_KEY, TABLE_VERSION, VERSION_KEY
+from sweep.record.table_source import SOURCE_KEY
 
 __all__ = [
     "read_measurements",
@@ -54,7 +55,7 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
         "tasks": _table(results.tasks, schema_of("tasks")),
         "records": _table(list(_trial_rows(sweep_dir)), schema_of("records")),
     }
-    return [_write(_with_source(table, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]
+    return [_write(_identified(table, name, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]
 
 
 def record_rows(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -89,10 +90,9 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _with_source(table: pa.Table, source: str) -> pa.Table:
-    return table.replace_schema_metadata(
-        {**(table.schema.metadata or {}), SOURCE_KEY: source.encode(), VERSION_KEY: TABLE_VERSION}
-    )
+def _identified(table: pa.Table, name: str, source: str) -> pa.Table:
+    about = {SCHEMA_KEY: schema_id(name, TABLE_VERSION), VERSION_KEY: str(TABLE_VERSION), SOURCE_KEY: source}
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), **about})
 
 
 def _write(table: pa.Table, path: Path) -> Path:

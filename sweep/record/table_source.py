@@ -14,16 +14,15 @@ import pyarrow.parquet as pq
 
 from sweep.analysis.rows.saved import read_summary, read_table
 from sweep.errors import RecordError, in_one_line
+from sweep.files.schema_ids import TABLE_VERSION, table_version
 from sweep.files.sweep_dir import TABLES, SweepDir
 from sweep.record.schemas import schema_of
 from sweep.study.axes import further_axes
 
-__all__ = ["MISSING", "OLDER", "SOURCE_KEY", "TABLE_VERSION", "VERSION_KEY", "is_current", "source_of", "why_outdated"]
+__all__ = ["MISSING", "OLDER", "SOURCE_KEY", "is_current", "source_of", "why_outdated"]
 
 SOURCE_KEY = b"sweep.source"
 """Where the metadata of each table keeps it."""
-VERSION_KEY, TABLE_VERSION = b"sweep.version", b"1"
-"""Of the tables, where it is told: another one's are made again, whatever they hold."""
 MISSING, OLDER = "there is none", "it is of an earlier state"
 """Reasons that are no news: a run writes tables at its end."""
 _TAIL_BYTES = 4096
@@ -63,6 +62,8 @@ def why_outdated(sweep_dir: Path, *, is_thorough: bool = False) -> str | None:
         path = SweepDir(sweep_dir).table(name)
         try:
             schema = pq.read_schema(path)
+            if (version := table_version(schema.metadata)) != str(TABLE_VERSION):
+                return f"{path.name} is of another version ({version})"
             if is_thorough:
                 found = read_table(sweep_dir, name)
                 if name == "results":
@@ -71,9 +72,6 @@ def why_outdated(sweep_dir: Path, *, is_thorough: bool = False) -> str | None:
             return MISSING
         except (OSError, ValueError, pa.ArrowException, RecordError) as error:
             return f"{path.name} is damaged ({in_one_line(error)[:160]})"
-        version = (schema.metadata or {}).get(VERSION_KEY, b"1")
-        if version != TABLE_VERSION:
-            return f"{path.name} is of another version ({version[:20].decode(errors='replace')})"
         if (schema.metadata or {}).get(SOURCE_KEY) != now:
             return OLDER
         if (wrong := _wrong_column(schema, schema_of(name))) is not None:  # columns that reports show

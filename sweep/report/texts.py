@@ -15,6 +15,7 @@ from sweep.analysis.formatting import as_tags, plural
 from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
+from sweep.files.schema_ids import schema_id
 from sweep.plain_text import as_csv_cell
 from sweep.plain_text import as_markdown as plain
 from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
@@ -43,6 +44,7 @@ def as_csv(results: Results) -> str:
 def as_json(results: Results) -> str:
     """Question, answer, summary and cells."""
     told = {
+        "$id": schema_id("report", 1),
         "study": results.summary.study,
         "question": results.summary.question,
         "answer": answer(results),

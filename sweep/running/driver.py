@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import EngineDown, in_one_line
+from sweep.files.schema_ids import schema_id
 from sweep.planning.stage import Plan
 from sweep.running.allowance import Allowance, grace_s
 from sweep.running.contract import Engine, needs_of
@@ -91,7 +92,12 @@ def drive(
     told = Observers(observers)
     only = {} if options.only is None else {"only": options.only}
     ledger.append(
-        f"{options.name}_started", t=clock(), version=LEDGER_VERSION, conditions=dict(conditions or {}), **only
+        f"{options.name}_started",
+        t=clock(),
+        version=LEDGER_VERSION,
+        schema=schema_id("ledger", LEDGER_VERSION),
+        conditions=dict(conditions or {}),
+        **only,
     )
     carrier = Dispatcher(plan, engine, ledger, told, machine=machine, allowance=allowance, clock=clock)
     status = "interrupted"

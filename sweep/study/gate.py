@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.files.schema_ids import schema_id
 from sweep.redaction import redacted
 from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.cluster.cluster import Cluster
@@ -115,7 +116,7 @@ def cluster_json_schema() -> dict[str, Any]:
 def _json_schema(form: type[VersionedForm], what: str) -> dict[str, Any]:
     schema = form.model_json_schema(by_alias=True)
     schema["properties"]["version"]["maximum"] = form.newest
-    dialect, its_id = "https://json-schema.org/draft/2020-12/schema", f"urn:tvm-sweep:{what}:{form.newest}"
+    dialect, its_id = "https://json-schema.org/draft/2020-12/schema", schema_id(what, form.newest)
     return {"$schema": dialect, "$id": its_id, **schema, "title": f"A sweep {what}"}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.rows.results import Results, SweepSummary
 from sweep.errors import RecordError
+from sweep.files.schema_ids import TABLE_VERSION, table_version
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import WrongContent
 from sweep.study.runtimes import default_baseline
@@ -68,7 +69,7 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
     """One of TABLES, its pages held against their checksums where it has any.
 
     Raises:
-        RecordError: it is missing, cannot be read, or says that it is larger than any sweep's.
+        RecordError: it is missing, cannot be read, is of a newer version, or says that it is larger than any sweep's.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -78,6 +79,9 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
         raise RecordError(f"{path}: no such table; `sweep run` writes it")
     try:
         about = pq.read_metadata(path)
+        version = table_version(about.metadata)
+        if version.isdecimal() and int(version) > TABLE_VERSION:
+            raise RecordError(f"{path}: is of a newer version of sweep ({version}); allowed: up to {TABLE_VERSION}")
         size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
         if about.num_rows > _MOST_ROWS or size > _MOST_BYTES or size < 0:
             raise RecordError(f"{path}: says that it has {about.num_rows:,} rows and {size:,} bytes")

@@ -7,6 +7,7 @@ __all__ = ["CLUSTER", "STUDY"]
 STUDY = """\
 # Written by `sweep init`, to be changed. `sweep plan` shows what a run would do, `sweep schema` every key there is.
 # Only `study` and `models` must be there.
+version: 1
 study: {slug}
 question: What do the opt level and tuning buy for {slug} on this machine, and how far is the best from ONNX Runtime?
 models:
@@ -27,6 +28,7 @@ measure: {{repeat: 10, min_repeat_ms: 50}}
 CLUSTER = """\
 # Written by `sweep init`, to be changed: where the work is done. Commands take clusters/local.yaml where none is named.
 # This machine: {cpu}; cores that may be used: {cores}.
+version: 1
 name: local
 engine: ray                            # or inline: one attempt at a time in one process, to debug
 tracker: {{host: 127.0.0.1, port: 0, managed: true}}   # port 0: a free one

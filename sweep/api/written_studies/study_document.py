@@ -17,6 +17,7 @@ from sweep.study.importers.importer import HeaderReader
 from sweep.study.importers.importer_registry import importer_named, is_path
 from sweep.study.notify import Notify
 from sweep.study.spec import Model, Rule, Study, Target, TunerSpec
+from sweep.study.study_form import StudyForm
 from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, SearchForm
 
 __all__ = ["as_document"]
@@ -25,6 +26,7 @@ __all__ = ["as_document"]
 def as_document(study: Study, folder: Path) -> dict[str, Any]:
     """What a study file in a folder says that is this study: reading it gives an equal one, but for its path."""
     document: dict[str, Any] = {
+        "version": StudyForm.newest,
         "study": study.name,
         "question": study.question,
         "models": [_model(model, folder) for model in study.models],

@@ -29,7 +29,7 @@ class _PairBlock:
 
 
 _EVERY = fields_of(seq=int, t=float, event=str)
-_STARTED = fields_of(version=int | None, conditions=Mapping[str, Any] | None, only=str | None)
+_STARTED = fields_of(version=int | None, schema=str | None, conditions=Mapping[str, Any] | None, only=str | None)
 _ENDED = fields_of(status=str, reason=str | None)
 _BY_NAME = {
     "run_started": _STARTED,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import LedgerError
+from sweep.files.schema_ids import schema_id
 from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import WrongContent, as_type, fields_of, parsed, read_as
 from sweep.planning.earlier import Earlier
@@ -39,6 +40,7 @@ def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str,
     """The content of plan.json. earlier: cells that have an answer, by other stages than the plan's maybe."""
     form = _Forms()
     content = {
+        "$id": schema_id("plan", PLAN_VERSION),
         "version": PLAN_VERSION,
         "study": study.name,
         "question": study.question,
