@@ -63,7 +63,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
     _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
     _refuse_equal_targets(targets, path)
     _refuse_duplicates("tuners", [tuner.label for tuner in tuners], path, "a `label:` of its own for each")
-    runtimes, baseline = read_runtimes(form, path)
+    runtimes, baseline = read_runtimes(form, path, models)
     _refuse_duplicates("runtimes", form.runtimes, path, "each runtime once")
     _refuse_duplicates("reference", form.reference or (), path, "each runtime once")
     study = Study(

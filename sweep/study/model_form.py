@@ -71,7 +71,8 @@ class ModelForm(Form):
 
     path: str = Field(
         min_length=1,
-        description="An ONNX file, relative to the study file, or onnx-light:NAME for one that the onnx package ships.",
+        description="An ONNX or TFLite file, relative to the study file, or onnx-light:NAME for one that the onnx "
+        "package ships.",
         examples=["onnx-light:squeezenet", "models/net.onnx"],
     )
     name: Name | None = Field(None, description="Its value on the model axis, by default the file's name.")

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import StudyError
+from sweep.study.importers.importer_registry import importer_named
 from sweep.study.reading.named_code import tell
-from sweep.study.runtimes import RUNTIMES, default_baseline, runtime_of
-from sweep.study.spec import TVM, is_compiled
+from sweep.study.runtimes import RUNTIMES, USUAL_BASELINE, default_baseline, runtime_of
+from sweep.study.spec import TVM, Model, is_compiled
 from sweep.study.study_form import StudyForm
 from sweep.suggestions import hint, listed
 
 __all__ = ["read_runtimes"]
 
 
-def read_runtimes(form: StudyForm, file: Path) -> tuple[tuple[str, ...], str | None]:
-    """The runtimes of a study and its baseline. `reference` is the word of earlier versions for all but TVM.
+def read_runtimes(form: StudyForm, file: Path, models: Sequence[Model] = ()) -> tuple[tuple[str, ...], str | None]:
+    """The runtimes of a study and its baseline: where it names none TVM, and what runs the files of its models as they
+    are. `reference` is the word of earlier versions for all but TVM.
 
     Raises StudyError, one line: `runtimes` beside `reference`, a runtime that there is not, a baseline that is none of
     them.
     """
     key = "runtimes"
     names = tuple(form.runtimes)
+    if models and "runtimes" not in form.model_fields_set:
+        names = (TVM, *dict.fromkeys(_own_runtime(model) for model in models))
     if form.reference is not None:
         if "runtimes" in form.model_fields_set:
             allowed = f"one of the two: runtimes: [{', '.join([TVM, *form.reference])}]"
@@ -38,6 +43,11 @@ def read_runtimes(form: StudyForm, file: Path) -> tuple[tuple[str, ...], str | N
         problem = f"is none of the study's runtimes{hint(form.baseline, runtimes)}"
         raise StudyError(problem, file=file, key="baseline", value=form.baseline, allowed=listed(runtimes))
     return runtimes, form.baseline
+
+
+def _own_runtime(model: Model) -> str:
+    """What runs a model's file as it is: its importer says it as `own_runtime`, or it is ONNX Runtime."""
+    return str(getattr(importer_named(model.importer), "own_runtime", USUAL_BASELINE))
 
 
 def _check(name: str, file: Path, key: str, *, is_reference: bool) -> None:

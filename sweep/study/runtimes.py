@@ -179,6 +179,7 @@ RUNTIMES: Registry[Runtime] = Registry(
         USUAL_BASELINE: "sweep.devices.runtimes.onnxruntime:ONNX_RUNTIME",
         "openvino": "sweep.devices.runtimes.openvino:OPENVINO",
         "openvino-default": "sweep.devices.runtimes.openvino:OPENVINO_DEFAULT",
+        "litert": "sweep.devices.runtimes.litert:LITERT",
     },
 )
 """Each runtime is described in its own file, which nothing but this table names."""

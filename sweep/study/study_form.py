@@ -189,7 +189,7 @@ class StudyForm(VersionedForm):
         ["tvm", "onnxruntime"],
         min_length=1,
         description="What runs the networks: tvm, for what is compiled here, and others to compare it with; each a "
-        "name or module:attribute.",
+        "name or module:attribute. By default tvm, and what runs the models' own files: onnxruntime, litert.",
         examples=[["tvm", "onnxruntime"], ["tvm"]],
     )
     baseline: str | None = Field(

@@ -16,7 +16,12 @@ UNNAMED = "onnx"
 """The importer that the options of an import stage do not name: at first there was no other."""
 
 IMPORTERS: Registry[ModelImporter] = Registry(
-    "importer", "sweep.importers", {UNNAMED: "sweep.study.importers.onnx_importer:ONNX"}
+    "importer",
+    "sweep.importers",
+    {
+        UNNAMED: "sweep.study.importers.onnx_importer:ONNX",
+        "tflite": "sweep.study.importers.tflite.tflite_importer:TFLITE",
+    },
 )
 
 

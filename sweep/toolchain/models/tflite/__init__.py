@@ -1,0 +1,1 @@
+"""TFLite files: read, made a Relax module, and answered by LiteRT in a process of its own."""

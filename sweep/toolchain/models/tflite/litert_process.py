@@ -1,0 +1,56 @@
+"""LiteRT on one network, `python -m sweep.toolchain.models.tflite.litert_process`: orders on stdin, the shapes of its
+tensors on stdout, its outputs in a file.
+
+A process of its own: kernels of LiteRT end theirs where they find something amiss.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Carry out the orders: {model, shapes, inputs, outputs, delegated}, the last three or `inputs` null."""
+    orders = json.load(sys.stdin)
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the library prints
+    try:
+        result: dict[str, Any] = {"shapes": run(orders)}
+    except (RuntimeError, ValueError) as error:
+        result = {"error": " ".join(str(error).split())}
+    json.dump(result, answer)
+    answer.close()
+
+
+def run(orders: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The shape of each tensor of the network by its index; writes the outputs where inputs are given."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    from sweep.files.npz import load_arrays, save_arrays
+
+    resolver = OpResolverType.BUILTIN if orders["delegated"] else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(orders["model"], num_threads=1, experimental_op_resolver_type=resolver)
+    inputs = interpreter.get_input_details()
+    for about, shape in zip(inputs, orders["shapes"], strict=True):
+        if list(about["shape"]) != shape:
+            interpreter.resize_tensor_input(about["index"], shape)
+    interpreter.allocate_tensors()
+    if orders["inputs"] is not None:
+        arrays = load_arrays(Path(orders["inputs"]))
+        for about, array in zip(inputs, arrays.values(), strict=True):
+            interpreter.set_tensor(about["index"], array)
+        interpreter.invoke()
+        outputs = [interpreter.get_tensor(about["index"]) for about in interpreter.get_output_details()]
+        save_arrays(Path(orders["outputs"]), {f"output_{index}": value for index, value in enumerate(outputs)})
+    return {str(about["index"]): [int(size) for size in about["shape"]] for about in interpreter.get_tensor_details()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""From a TFLite file to a Relax module, with LiteRT's answer."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tflite
+
+from sweep.errors import ImportFailed, SweepError, in_one_line
+from sweep.files.sweep_dir import network_file
+from sweep.study.importers.tflite.tflite_outline import TfliteOutline, read_outline
+from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType
+from sweep.toolchain.models.tflite.litert_answer import litert_outputs, litert_shapes
+from sweep.toolchain.models.tflite.tflite_tensors import input_types, output_types
+from sweep.toolchain.models.tflite.tflite_view import ModelView
+from sweep.toolchain.weights_file import WeightsFile, link_or_copy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TfliteLoader", "TfliteModel", "operator_names"]
+
+_FILE = network_file("tflite")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTflite:
+    """A file, whose outline shows that it is whole."""
+
+    path: Path
+    content: bytes
+    outline: TfliteOutline
+
+
+class TfliteLoader:
+    """Reads TFLite files."""
+
+    def load(self, path: Path, options: Mapping[str, Any]) -> LoadedTflite:
+        """The file, held against the schema. Raises ImportFailed."""
+        try:
+            outline = read_outline(path)
+        except ValueError as error:
+            raise ImportFailed(f"{path.name} is no TFLite file, or a damaged one: it {error}") from error
+        return LoadedTflite(path, path.read_bytes(), outline)
+
+    def specialise(self, loaded: LoadedTflite, shapes: Shapes) -> TfliteModel:
+        """The network for these shapes. Raises ImportFailed."""
+        graph = loaded.outline.graphs[0]
+        names = [each.unique_names() for each in loaded.outline.graphs]
+        own = {names[0][index]: graph.tensors[index].shape for index in graph.inputs}
+        wanted = {name: _wanted(name, shape, shapes) for name, shape in own.items()}
+        changed: dict[int, list[int]] = {}
+        if wanted != own:
+            changed = litert_shapes(loaded.path, list(wanted.values()))
+            changed = {index: shape for index, shape in changed.items() if index < len(graph.tensors)}
+        return TfliteModel(loaded, ModelView.of(loaded.content, names, changed), changed)
+
+
+class TfliteModel(ImportedModel):
+    """A network of a TFLite file whose shapes are fixed."""
+
+    def __init__(self, loaded: LoadedTflite, view: ModelView, shapes: Mapping[int, Sequence[int]]) -> None:
+        self._loaded, self._module = loaded, _to_relax(view)
+        graph = loaded.outline.graphs[0]
+        self.inputs: Sequence[TensorType] = input_types(graph, shapes)
+        self.outputs: Sequence[TensorType] = _with_shapes(output_types(graph, shapes), self._module)
+        self.operators = operator_names(loaded.outline)
+        self.params_bytes = len(loaded.content)
+
+    def relax(self) -> Any:
+        return self._module
+
+    def write(self, folder: Path, weights: WeightsFile) -> Sequence[str]:
+        """The file itself, once for all imports of it."""
+        own = WeightsFile()
+        own.put(self._loaded.content)
+        link_or_copy(folder / own.write(folder), folder / _FILE)
+        return ("tflite",)
+
+    def expected_outputs(self, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        """LiteRT's."""
+        return litert_outputs(folder / _FILE, feeds)
+
+
+def operator_names(outline: TfliteOutline) -> dict[str, int]:
+    """How often each operator of the network occurs; of a custom one `CUSTOM:NAME`."""
+    names = {number: name for name, number in vars(tflite.BuiltinOperator).items() if isinstance(number, int)}
+    counted = Counter(
+        f"CUSTOM:{each.custom}" if each.custom else names.get(each.code, str(each.code))
+        for each in outline.graphs[0].operators
+    )
+    return dict(counted.most_common())
+
+
+def _wanted(name: str, shape: Sequence[int], shapes: Shapes) -> tuple[int, ...]:
+    if name in shapes.inputs:
+        shape = shapes.inputs[name]
+    sizes = list(shape)
+    if shapes.batch is not None and sizes:
+        for index in (0,) if shapes.batch_dims is None else shapes.batch_dims.get(name, ()):
+            sizes[index] = shapes.batch
+    return tuple(size if size > 0 else 1 for size in sizes)
+
+
+def _to_relax(view: ModelView) -> Any:
+    frontend = importlib.import_module("tvm.relax.frontend.tflite")
+    converter = importlib.import_module("sweep.toolchain.models.tflite.tflite_converter").TfliteConverter
+    try:
+        module = frontend.from_tflite(view, op_converter=converter)
+    except SweepError:
+        raise
+    except Exception as error:
+        raise ImportFailed(f"TVM cannot import the network: {in_one_line(error)}") from error
+    module["main"] = module["main"].without_attr("params")  # constants in it already, and here a second time
+    return module
+
+
+def _with_shapes(outputs: Sequence[TensorType], module: Any) -> list[TensorType]:
+    """With those that the module has: a file may leave them open."""
+    made = module["main"].ret_ty
+    fields = list(made.fields) if len(outputs) > 1 or hasattr(made, "fields") else [made]
+    shaped = []
+    for tensor, field in zip(outputs, fields, strict=True):
+        if getattr(field, "shape", None) is None or not hasattr(field.shape, "values"):
+            raise ImportFailed(f"the shape of the output {tensor.name!r} depends on the values of the inputs")
+        shaped.append(replace(tensor, shape=[int(size) for size in field.shape.values], dtype=str(field.dtype)))
+    return shaped
