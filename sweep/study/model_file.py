@@ -17,7 +17,7 @@ from sweep.study.importers.header_check import check_inputs, declared_inputs
 from sweep.study.importers.importer import ModelImporter, ModelInput, WrittenModel, path_of
 from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
 from sweep.study.model_form import InputForm, ModelForm
-from sweep.study.reading.named_code import tell
+from sweep.study.reading.named_code import tell, tell_model
 from sweep.study.spec import Model
 from sweep.suggestions import hint, listed
 
@@ -30,9 +30,14 @@ def read_model(written: str | ModelForm, file: Path, key: str) -> Model:
     Raises StudyError when there is none, and where it contradicts what the header of its file declares.
     """
     model, declared = find_model(written, file, key)
+    importer = importer_named(model.importer)
+    if getattr(importer, "runs_code", False):
+        tell_model(model.source, model.path, file)
     form = ModelForm(path=written) if isinstance(written, str) else written
     at = WrittenModel(model.source, file, key)
     batch = batch_dimension(form.batch, declared, model.inputs, replace(at, key=f"{key}.batch"), model.name)
+    if declared is None and form.batch is None and getattr(importer, "gives_batch", False):
+        batch = replace(batch, takes_default=False)
     model = replace(model, batch=batch)
     if declared is not None:
         check_inputs(declared, model.inputs, batch, at)
@@ -51,7 +56,7 @@ def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, S
         tell(form.importer, file)
     importer = _importer(model) if form.importer is None else importer_named(form.importer, file, f"{key}.importer")
     files = importer.identify(model)
-    declared = declared_inputs(importer, files.path, model)
+    declared = declared_inputs(importer, files.path, model) if files.inputs is None else files.inputs
     name = form.name or re.sub(r"[^A-Za-z0-9._+=-]+", "-", stem_of(form.path, importer)).strip("-._+=")
     if not name:
         raise StudyError("has no letter to make a name of", file=file, key=key, value=form.path, allowed="a `name:`")

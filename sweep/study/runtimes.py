@@ -136,6 +136,10 @@ class Runtime:
     which one it was, as `computed_in`. Empty: it computes in the network's."""
     tolerance: float | None = None
     """Largest difference from the expected output, in place of that of the precision."""
+    opening_s: float = 0.0
+    """How much longer than some seconds it may take to open a network, in which it may compile. No part of the
+    measurement, nor of its limit.
+    """
     is_compiled: bool = False
     """Whether it runs what is compiled here, so that a cell of it has a target, a tuner and an opt level: TVM alone."""
 
@@ -180,6 +184,8 @@ RUNTIMES: Registry[Runtime] = Registry(
         "openvino": "sweep.devices.runtimes.openvino:OPENVINO",
         "openvino-default": "sweep.devices.runtimes.openvino:OPENVINO_DEFAULT",
         "litert": "sweep.devices.runtimes.litert:LITERT",
+        "torch": "sweep.devices.runtimes.torch_program:TORCH",
+        "torch-compile": "sweep.devices.runtimes.torch_program:TORCH_COMPILE",
     },
 )
 """Each runtime is described in its own file, which nothing but this table names."""

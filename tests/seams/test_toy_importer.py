@@ -86,20 +86,20 @@ def test_a_runtime_that_cannot_read_its_models_has_no_row_for_them(tmp_path: Pat
 
 
 def test_without_the_package_the_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"models\[0\]: is not a model file .*; allowed: \.onnx or onnx-light:NAME$"):
+    with pytest.raises(StudyError, match=r"models\[0\]: is not a model file .*; allowed: \.onnx, onnx-light:NAME, "):
         written(tmp_path)
 
 
 @pytest.mark.usefixtures("perceptron")
 def test_what_it_claims_is_listed_where_nothing_claims_a_path(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"allowed: \.onnx, onnx-light:NAME or \.mlp$"):
+    with pytest.raises(StudyError, match=r"allowed: \.onnx, onnx-light:NAME, .* or \.mlp$"):
         written(tmp_path, "study: s\nmodels: [net.pb]\n")
 
 
 @pytest.mark.parametrize(
     ("importer", "problem"),
     [
-        ("percepton", r"models\[0\]\.importer: is no importer, did you mean 'perceptron'\?.*allowed: onnx, perceptron"),
+        ("percepton", r"models\[0\]\.importer: .* did you mean 'perceptron'\?.*allowed: onnx, .*perceptron"),
         ("no_such_module:X", r"models\[0\]\.importer: cannot be imported: ModuleNotFoundError"),
         ("tests.seams.toy_importer:GONE", r"models\[0\]\.importer: cannot be imported: AttributeError"),
         ("tests.seams.toy_importer:TextLoader", r"models\[0\]\.importer: is no importer but type"),

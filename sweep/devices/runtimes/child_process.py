@@ -20,7 +20,9 @@ from sweep.study.runtimes import runtime_of
 __all__ = ["measure_in_child"]
 
 START_S = 10.0
-"""Interpreter, imports and the session's graph optimisation, on top of the measurement's own limit."""
+"""Interpreter, imports and the session's graph optimisation, on top of the measurement's own limit. A runtime that
+takes longer says so (`Runtime.opening_s`).
+"""
 
 
 def measure_in_child(
@@ -42,7 +44,7 @@ def measure_in_child(
         "threshold": threshold,
         "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
     }
-    limit_s = float(measure["timeout_s"]) + START_S
+    limit_s = float(measure["timeout_s"]) + START_S + about.opening_s
     try:
         done = subprocess.run(
             python_command("sweep.devices.runtimes.child"),

@@ -79,7 +79,6 @@ _NUMBER_TYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 OPENVINO = Runtime(
     name="openvino",
     title="OpenVINO",
-    short="OV",
     distributions=("openvino",),
     open=partial(_OpenVinoSession, precision="f32"),
     formats=_FORMATS,
@@ -89,7 +88,7 @@ OPENVINO = Runtime(
 OPENVINO_DEFAULT = Runtime(
     name="openvino-default",
     title="OpenVINO, own precision",
-    short="OV own",
+    short="OpenVINO own",
     distributions=("openvino",),
     open=partial(_OpenVinoSession, precision=None),
     formats=_FORMATS,

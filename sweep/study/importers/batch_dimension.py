@@ -78,7 +78,19 @@ def batch_dimension(
     if not declared:  # a network of no inputs is the same at any batch
         return BatchDimension()
     sizes = {one.name: one.shape for one in declared} | {name: tuple(shape) for name, shape in shapes.items()}
+    fixed = {one.shape[0] for one in declared if one.is_fixed and one.shape and isinstance(one.shape[0], int)}
+    if fixed:
+        return _fixed(sizes, fixed, model)
     return _unnamed(sizes, model)
+
+
+def _fixed(sizes: _Sizes, fixed: set[int], model: str) -> BatchDimension:
+    """Of a network that takes no other sizes than those of its file."""
+    shown = listed(shown_input(name, shape) for name, shape in sizes.items())
+    refusal = f"is no batch of {model}, which was made for {shown} alone"
+    only = next(iter(fixed)) if len(fixed) == 1 and all(shape for shape in sizes.values()) else None
+    mend = "the batch that it has, or as-is; or a network that is exported with an open batch"
+    return BatchDimension(takes_default=only == 1, only=only, refusal=refusal, mend=mend)
 
 
 def _unnamed(sizes: _Sizes, model: str) -> BatchDimension:

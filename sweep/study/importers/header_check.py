@@ -42,6 +42,12 @@ def check_inputs(
         if own is not None and len(own) != len(shape):
             problem = f"has the wrong number of dimensions: the network's input has {len(own)}"
             raise at.refused(problem, _shown(known[name]), list(shape))
+        if (
+            own is not None
+            and known[name].is_fixed
+            and any(isinstance(size, int) and size != there for size, there in zip(own, shape, strict=True))
+        ):
+            raise at.refused("is another shape than the network was made for", _shown(known[name]), list(shape))
     for one in declared:
         if one.name not in shapes:
             _check_closed(one, shapes, batch, written)

@@ -17,6 +17,7 @@ from sweep.errors import StudyError
 from sweep.suggestions import hint, listed
 
 __all__ = [
+    "Claimer",
     "FileImporter",
     "GraphReader",
     "HeaderReader",
@@ -61,6 +62,8 @@ class ModelFiles:
     """Whether a package brings the files, so that a run elsewhere has them too."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else decides the result, as JSON has it: options of the import stage beside those that all models have."""
+    inputs: Sequence[ModelInput] | None = None
+    """Its inputs, where they are known without a header; None: `HeaderReader` may tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,16 @@ class ModelInput:
     """A text where the file leaves a dimension open: the name that stands for it, or `?`. None: it tells no rank."""
     dtype: str | None = None
     """Its number type by numpy's name; None where that is not known."""
+    is_fixed: bool = False
+    """Whether the sizes that the file gives are the only ones that the network takes."""
+
+
+@runtime_checkable
+class Claimer(Protocol):
+    """An importer that also claims models by what they are written like. It is asked after prefixes and suffixes."""
+
+    def claims(self, source: str) -> bool:
+        """Whether a model as written is its own, and no path."""
 
 
 @runtime_checkable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sweep.errors import StudyError
 from sweep.registry import Registry, attribute_at
-from sweep.study.importers.importer import ModelImporter
+from sweep.study.importers.importer import Claimer, ModelImporter
 
 __all__ = ["IMPORTERS", "UNNAMED", "claimant", "importer_named", "is_path", "sources", "stem_of"]
 
@@ -21,6 +21,10 @@ IMPORTERS: Registry[ModelImporter] = Registry(
     {
         UNNAMED: "sweep.study.importers.onnx_importer:ONNX",
         "tflite": "sweep.study.importers.tflite.tflite_importer:TFLITE",
+        "torch": "sweep.study.importers.pytorch.torch_importers:PROGRAM",
+        "torchvision": "sweep.study.importers.pytorch.torch_importers:TORCHVISION",
+        "timm": "sweep.study.importers.pytorch.torch_importers:TIMM",
+        "torch-function": "sweep.study.importers.pytorch.torch_importers:FUNCTION",
     },
 )
 
@@ -46,11 +50,13 @@ def importer_named(name: str, file: Path | None = None, key: str | None = None) 
 
 
 def claimant(source: str) -> ModelImporter | None:
-    """The first importer that a model as written belongs to, by prefix or suffix; None where nobody claims it.
+    """The first importer that a model as written belongs to, by prefix or suffix, or else by what it is written like;
+    None where nobody claims it.
 
     Raises StudyError where nobody does and an installed one is broken: it may be the one that would.
     """
     broken: StudyError | None = None
+    likely: ModelImporter | None = None
     for name in IMPORTERS.names():  # one after the other: what is not needed is not imported
         try:
             importer = IMPORTERS.get(name)
@@ -59,9 +65,11 @@ def claimant(source: str) -> ModelImporter | None:
             continue
         if _prefix(importer, source) or _ends(importer, source):
             return importer
-    if broken is not None:
+        if likely is None and _claims(importer, source):
+            likely = importer
+    if likely is None and broken is not None:
         raise broken
-    return None
+    return likely
 
 
 def sources() -> Iterator[str]:
@@ -74,7 +82,7 @@ def sources() -> Iterator[str]:
 def is_path(source: str) -> bool:
     """Whether a model as written is a path, and not a name after a prefix."""
     importer = claimant(source)
-    return importer is None or not _prefix(importer, source)
+    return importer is None or not (_prefix(importer, source) or _claims(importer, source))
 
 
 def stem_of(source: str, importer: ModelImporter | None) -> str:
@@ -85,6 +93,10 @@ def stem_of(source: str, importer: ModelImporter | None) -> str:
 
 def _prefix(importer: ModelImporter, source: str) -> str:
     return next((prefix for prefix in importer.prefixes if source.startswith(prefix)), "")
+
+
+def _claims(importer: ModelImporter, source: str) -> bool:
+    return isinstance(importer, Claimer) and importer.claims(source)
 
 
 def _ends(importer: ModelImporter, source: str) -> bool:

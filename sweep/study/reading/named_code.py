@@ -7,7 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
-__all__ = ["tell"]
+__all__ = ["tell", "tell_model"]
 
 _told: set[tuple[str, str]] = set()
 
@@ -22,6 +22,14 @@ def tell(import_path: str, file: Path | None) -> None:
         return
     _told.add((str(file), import_path))
     logging.getLogger(__name__).warning("%s loads %s from %s", file or "the study", import_path, _place_of(module, top))
+
+
+def tell_model(source: str, path: Path, file: Path | None) -> None:
+    """Warn, once in a process, that a model's import runs code that is in its file, or that the file is of."""
+    if (str(file), source) in _told:
+        return
+    _told.add((str(file), source))
+    logging.getLogger(__name__).warning("%s loads %s, which may run code, from %s", file or "the study", source, path)
 
 
 def _place_of(module: str, top: str) -> str:
