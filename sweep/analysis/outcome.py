@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from sweep.analysis.final_place import FinalPlace
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 
@@ -48,6 +49,8 @@ class CellOutcome:
 
     tags: Mapping[str, str] = field(default_factory=dict)
     """A person's own, also those of its study."""
+    final: FinalPlace | None = None
+    """How it stood in the final; None where it took part in none."""
 
     def result(self, of: type[R]) -> R | None:
         """The cell's result of a type; None where there is none yet."""
@@ -64,8 +67,9 @@ class CellOutcome:
         """As JSON has it, for what is kept of a cell elsewhere."""
         stages = {name: result.to_json() for name, result in self.stages.items()}
         told = asdict(replace(self, stages={})) | {"cell": self.cell.to_json(), "stages": stages}
-        if not self.tags:  # so that what was kept of an untagged cell is the same as ever
-            del told["tags"]
+        for name in ("tags", "final"):  # so that what was kept of a cell without is the same as ever
+            if not told[name]:
+                del told[name]
         return told
 
 

@@ -19,6 +19,7 @@ from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.devices.runtimes.artifact import load_artifact, measure_on
 from sweep.devices.runtimes.child_process import measure_in_child
+from sweep.devices.runtimes.duel_on import DuelContender, duel_on
 from sweep.errors import DeviceLost, MeasureFailed
 from sweep.study.runtimes import title_of
 
@@ -171,6 +172,24 @@ class DeviceSession:
             place = self._place(threads, THIS_HOST)
             result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel)
         return self._noted(result, THIS_HOST)
+
+    def duel(
+        self,
+        contenders: Sequence[DuelContender],
+        seconds: float,
+        timeout_s: float,
+        kernel: SentinelKernel | None = None,
+    ) -> dict[str, Any]:
+        """A final: contenders take turns under one lease of board and cores, at most `seconds` long.
+
+        timeout_s: for all of it, loading included. Raises MeasureFailed where fewer than two can be loaded,
+        MeasureTimeout, DeviceLost.
+        """
+        self._boards.let_rest()
+        with self._cores(), self._boards.session(timeout_s) as remote:
+            place = self._place(self.device.threads, remote.board)
+            cores = place.cores or tuple(self.device.cores)
+            return duel_on(remote, contenders, cores, seconds, timeout_s, kernel)
 
     def _place(self, threads: int, board: str) -> MeasuringPlace:
         cores = self.device.cores if self.device.managed else ()

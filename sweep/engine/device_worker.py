@@ -26,6 +26,7 @@ from sweep.toolchain.compile_job import BUILD_SENTINEL_KERNEL
 if TYPE_CHECKING:
     from sweep.devices.device_session import DeviceSession
     from sweep.devices.measuring.sentinel_kernel import SentinelKernel
+    from sweep.devices.runtimes.duel_on import DuelContender
 
 __all__ = ["DeviceWorker", "boards_at_once", "cells_at_once"]
 
@@ -130,6 +131,12 @@ class DeviceWorker:
         if kernel is None:
             result["conditions"]["no_reference_kernel"] = self._no_kernel
         return result
+
+    def duel(self, contenders: Sequence[DuelContender], seconds: float, timeout_s: float) -> dict[str, Any]:
+        """Perform a final: contenders take turns within one visit to the device."""
+        kernel = self._sentinel_kernel()
+        with self._queue() as queue:
+            return queue.submit("visit", lambda: self._open().duel(contenders, seconds, timeout_s, kernel)).result()
 
     def close(self) -> None:
         """Give the device back."""

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from sweep.errors import PlanError
 from sweep.planning.draft import TVM_PACKAGES
 from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
+from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import PlannedCell, Stage
 from sweep.planning.stage_kind import Place, StageKind
-from sweep.planning.stages import build, import_, lower, measure, overlay, tune
+from sweep.planning.stages import build, final, import_, lower, measure, overlay, tune
 from sweep.registry import Registry
 
 __all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_cell", "place_of"]
@@ -126,6 +127,18 @@ _SHIPPED = (
         error_class="MeasureFailed",
         distributions=TVM_PACKAGES,
         cost_s=8.0,
+    ),
+    StageKind(
+        name=final.FINAL,
+        inputs=final.ROLES,
+        place=Place.DEVICE,
+        result=FinalResult,
+        draft=None,
+        job="sweep.engine.final_job:take_turns",
+        error_class="MeasureFailed",
+        distributions=TVM_PACKAGES,
+        cost_s=4.0,
+        fixed_s=final.limit_s,
     ),
 )
 

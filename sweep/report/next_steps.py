@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.analysis.answering.best_words import AGAIN, RETRY_FAILED, RETRY_TAINTED, configuration, work
 from sweep.analysis.answering.standing import Best
-from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.duels import is_below
 from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.plain_text import visible
 
@@ -56,8 +56,7 @@ def _commands(best: Best, library: str, sweep_dir: str) -> Iterator[tuple[str, s
     if library:
         yield "ship it", _typed("sweep", "export", sweep_dir, cell, "--out", "bundle.zip")
     if (other := _to_compare(best)) is not None:
-        known, others = best.reading, Reading.of(other)
-        more = [] if known.is_below(others) or others.is_below(known) else ["--measure-more"]
+        more = [] if is_below(best.row, other) or is_below(other, best.row) else ["--measure-more"]
         yield "compare it", _typed("sweep", "compare", sweep_dir, cell, cell_argument(other), *more)
     if library:
         yield "measure it again", _typed("sweep", "exec", f"{sweep_dir}/{PurePosixPath(library).parent}")

@@ -14,6 +14,7 @@ from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
+from sweep.study.final_options import read_final
 from sweep.study.model_file import read_model
 from sweep.study.notify import read_notify
 from sweep.study.reading.form import VersionedForm
@@ -84,6 +85,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         path=path,
         tags=_tags(form),
         notify=read_notify(form.notify),
+        final=read_final(form.final, "final" in form.model_fields_set),
     )
     _check_rules(study)
     return study

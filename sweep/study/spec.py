@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.study.axes import FIRST, axes_under, axis_names, axis_of, further_axes, listed_axes, unusual, value_in
+from sweep.study.final_options import Final
 from sweep.study.identity import identifying
 from sweep.study.importers.batch_dimension import BatchDimension
 from sweep.study.importers.given_inputs import GivenInput
@@ -184,6 +185,8 @@ class Study:
     tags: Tags = field(default_factory=Tags)
     notify: Notify | None = None
     """Who is told how a run ended."""
+    final: Final | None = field(default_factory=Final)
+    """How the best cells are compared in the end; None: they are not."""
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

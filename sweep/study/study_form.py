@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
+from sweep.study.final_options import FinalForm
 from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
@@ -206,6 +207,9 @@ class StudyForm(VersionedForm):
     )
     budget: Annotated[BudgetForm, BeforeValidator(_empty_is_empty)] = Field(
         BudgetForm(), description="What a run may cost."
+    )
+    final: FinalForm | None = Field(
+        FinalForm(), description="The best cells compared in turns once all are measured; null: no such comparison."
     )
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")
     tags: TagTexts = Field({}, description="Of the study and all its cells: in MLflow, tables and report.")

@@ -26,6 +26,7 @@ pytestmark = [
 
 STUDY = """
 study: spread
+final: null
 models: [{model}]
 tuners: [none, {{name: random, trials_per_task: {trials}, number: 1, repeat: 1, min_repeat_ms: 0}}]
 opt_levels: [0, 1, 3]

@@ -31,6 +31,7 @@ pytestmark = [
 
 STUDY = """
 study: bad-boards
+final: null
 models: [tiny.onnx]
 opt_levels: [1]
 measure: {repeat: 10, max_repeat: 10, rounds: 1, min_repeat_ms: 1000, timeout_s: 40}

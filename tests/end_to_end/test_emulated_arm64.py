@@ -42,6 +42,7 @@ MACHINES = {62: "x86-64", 183: "aarch64", 243: "riscv64"}
 
 BOTH = """
 study: two-architectures
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0, runner_timeout_s: 120}]
 measure: {repeat: 3, min_repeat_ms: 1}
@@ -49,6 +50,7 @@ measure: {repeat: 3, min_repeat_ms: 1}
 
 MORE_THAN_IT_CAN = """
 study: more-than-it-can
+final: null
 models: [tiny.onnx]
 axes: {precision: [float16, float32]}
 devices: [emulated-arm64]

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)
 
 MODELS = """
 study: some-fail
+final: null
 models: [unsupported.onnx, invalid.onnx, tiny.onnx]
 opt_levels: [1]
 measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}

@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray, pytest.
 
 STUDY = """
 study: bad-luck
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 6, number: 1, repeat: 1, min_repeat_ms: 50}]
 opt_levels: [1, 3]

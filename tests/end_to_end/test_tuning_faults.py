@@ -29,6 +29,7 @@ pytestmark = [
 TRIALS = 8
 STUDY = f"""
 study: bad-boards
+final: null
 models: [tiny.onnx]
 tuners: [{{name: random, trials_per_task: {TRIALS}, number: 1, repeat: 3, min_repeat_ms: 200}}]
 opt_levels: [1]

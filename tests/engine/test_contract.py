@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from sweep.analysis.final_place import places_of
 from sweep.planning.kinds import kind_of
+from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
+from sweep.planning.stage_id import stage_of
+from sweep.planning.stages import final
 from sweep.running.contract import Attempt, Done, Failed, Progress
 from tests.engine.shop import Shop, changed, ends
 from tests.networks import write_corrupt
@@ -61,6 +65,35 @@ def test_the_sentinel_kernel_is_built_once_and_timed_around_each_measurement(sho
     assert len({one.conditions.get("no_reference_kernel") for one in measured}) == 1
     (kernel,) = (shop.sweep_dir / "artifacts" / "kernel").iterdir()
     assert kernel.name == "here.so"
+
+
+def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
+    untuned = [stage for stage in shop.stages("measure") if " none" in stage.label][:2]
+    (rival,) = (stage for stage in shop.stages("measure") if stage.options["runtime"] == "onnxruntime")
+    inputs, contenders = {}, []
+    for number, stage in enumerate((*untuned, rival), start=1):
+        needs = {shop.plan.stages[need].kind: need for need in stage.inputs}
+        roles = {"import": "import 1"} | ({"build": f"build {number}"} if "build" in needs else {})
+        inputs |= {role: needs[kind] for kind, role in roles.items()}
+        about = {"cell": stage.id, "measured": "m", "is_compiled": "build" in needs}
+        contenders.append({**about, "roles": roles, "options": dict(stage.options)})
+    ordered = {role: inputs[role] for role in final.ROLES if role in inputs}
+    stage = stage_of(kind_of("final"), final.draft("here", 0.5, contenders, ordered, "tiny"))
+    results = {role: shop.finish(shop.plan.stages[need]) for role, need in ordered.items()}
+
+    (end,) = ends(shop.perform(Attempt(stage, 1, results)))
+
+    assert isinstance(end, Done), end
+    assert isinstance(end.result, FinalResult)
+    assert [one.failure for one in end.result.contenders] == [None] * 3
+    assert end.result.rounds >= 1
+    assert all(len(one.run_secs) == 2 * end.result.rounds for one in end.result.timed)
+    assert end.result.looks >= (end.result.rounds > 1)
+    places = places_of(stage.id, end.result)
+    assert not places or min(places[one["cell"]].ratio for one in contenders[:2]) == 1.0
+    if shop.name != "simulated":
+        assert all(one.conditions["runtime_threads"] == 1 for one in end.result.timed)
+        assert len(end.result.reference_s) == end.result.rounds
 
 
 @pytest.mark.parametrize("name", ["inline", "ray"])

@@ -17,6 +17,7 @@ from tests.faults.waiting import wait_until
 
 STUDY = """
 study: unlucky
+final: null
 models: [tiny.onnx]
 tuners: [none, random]
 opt_levels: [1, 3]

@@ -28,6 +28,7 @@ __all__ = ["Strike", "Strikes"]
 
 STUDY = """
 study: struck
+final: null
 models: [tiny.onnx]
 tuners: [none, {{name: random, trials_per_task: 4, number: 1, repeat: 1, min_repeat_ms: 20}}]
 opt_levels: [1]

@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 ROOM_KIB = 64 * 1024
 REAL_STUDY = """
 study: no-room
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 4, number: 1, repeat: 1, min_repeat_ms: 0}]
 opt_levels: [1, 3]

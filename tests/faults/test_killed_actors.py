@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray, pytest.
 
 STUDY = """
 study: lost-workers
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 8, number: 1, repeat: 1, min_repeat_ms: 30}]
 opt_levels: [1, 3]

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.mlflow, pytest.mark.timeout(9
 
 STUDY = """
 study: killed
+final: null
 models: [tiny.onnx]
 tuners: [none, random]
 opt_levels: [0, 1, 2, 3]
@@ -32,6 +33,7 @@ simulate: {{devices: 2, slots: 4, failure_rate: 0.02, speed: {speed},
 """
 REAL_STUDY = """
 study: killed
+final: null
 models: [tiny.onnx]
 tuners: [none, {{name: random, trials_per_task: 6, number: 1, repeat: 1, min_repeat_ms: 20}}]
 opt_levels: [1, 3]

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray, pytest.
 
 STUDY = """
 study: lost-node
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 6, number: 1, repeat: 1, min_repeat_ms: 20}]
 opt_levels: [0, 1, 3]

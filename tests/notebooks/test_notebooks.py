@@ -21,6 +21,7 @@ from tests.old_logs import autotvm, write_log
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 STUDY = """
 study: small
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 8}, {name: xgb, trials_per_task: 8}]
 opt_levels: [3]

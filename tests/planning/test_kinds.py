@@ -58,7 +58,7 @@ def test_every_row_names_what_there_is() -> None:
             assert callable(attribute_at(kind.job))
         before.append(kind.name)
     assert [kind.name for kind in STAGE_KINDS if kind.is_goal] == ["measure"]
-    assert kinds_after(Place.TUNER) == {"build", "measure"}
+    assert kinds_after(Place.TUNER) == {"build", "measure", "final"}
 
 
 def _draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:

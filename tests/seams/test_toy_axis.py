@@ -47,6 +47,7 @@ NET = Cell("net", "native", "none", 3, "NCHW", "float32", 1, "a", "tvm")
 CLUSTER = "{name: c, engine: simulated, simulate: {devices: 1, speed: 0, failure_rate: 0}, mlflow: {enabled: false}}"
 STUDY = """
 study: modes
+final: null
 models: [onnx-light:squeezenet]
 tuners: [none, {name: random, trials_per_task: 2}]
 axes: {mode: [inference, training]}

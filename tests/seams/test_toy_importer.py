@@ -24,6 +24,7 @@ from tests.seams.toy_importer import PERCEPTRON, write_perceptron
 
 STUDY = """
 study: toy-importers
+final: null
 models: [net.mlp, {path: net.graph, name: net-2, importer: "tests.seams.toy_importer:TEXT"}]
 opt_levels: [0, 3]
 axes: {batch: [1, 4]}

@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)
 
 STUDY = """
 study: toy-precisions
+final: null
 models: [tiny.onnx]
 axes: {precision: [strict16, loose16]}
 runtimes: [tvm]

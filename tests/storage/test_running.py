@@ -99,6 +99,7 @@ def test_a_killed_run_goes_on_elsewhere(tmp_path: Path) -> None:
 def test_artifacts_and_records_go_along_through_a_real_object_store(s3_place: str, tmp_path: Path) -> None:
     study = """
 study: kept
+final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}]
 opt_levels: [3]

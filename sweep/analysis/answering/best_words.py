@@ -13,6 +13,7 @@ from typing import Any
 from sweep.analysis.answering.standing import Best, Standing
 from sweep.analysis.formatting import as_ms, as_times, plural, rounded_down, rounded_up
 from sweep.analysis.rows.bounds import AT_LEAST, Reading
+from sweep.analysis.rows.duels import took_part
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 from sweep.study.axes import axes_under, unusual, value_in
@@ -73,9 +74,7 @@ def describe_best(best: Best) -> str:
         [f"{configuration(best.row)} {_claim(best, standing)}", *(words for words, _ in comparisons(best))]
     )
     if shipped is not None:
-        is_exact = Reading.of(shipped.row).is_exact
-        how = f"{_is_fastest(shipped)} at" if is_exact else "takes, disturbed as it was,"
-        told = f"ship {runtime_title(shipped.row)} here: it {how} {known_ms(shipped.row)}; of what is compiled, {told}"
+        told = f"ship {runtime_title(shipped.row)} here: it {_ships(shipped)}; of what is compiled, {told}"
     opened = open_words(best.still_open)
     return f"{best.model}{at} on {best.device}: {told}" + (f"; open: {opened}" if opened else "")
 
@@ -96,7 +95,14 @@ def comparisons(best: Best) -> list[tuple[str, str]]:
 
 
 def times_words(ratio: RuntimeRatio, other: str) -> str:
-    """`2.11x faster than untuned`, `at least 21.3x faster than untuned`, `not to be told apart from ONNX Runtime`."""
+    """`2.11x faster than untuned`, `at least 21.3x faster than untuned`, `not to be told apart from ONNX Runtime`; with
+    `in turns` behind what a final has told.
+    """
+    told = _times_words(ratio, other)
+    return told if ratio.duel is None else f"{told} in turns"
+
+
+def _times_words(ratio: RuntimeRatio, other: str) -> str:
     if ratio.is_tied:
         return f"not to be told apart from {other}"
     known = ratio.bounded
@@ -141,14 +147,27 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join([f"{plural(count, 'cell')} {status}", *(f"{many} {other}" for other, many in others)])
 
 
+def _ships(shipped: Standing) -> str:
+    """What is claimed of another runtime that is faster."""
+    if Reading.of(shipped.row).is_exact or took_part(shipped.row):
+        return _fastest_at(shipped)
+    return f"takes, disturbed as it was, {known_ms(shipped.row)}"
+
+
+def _fastest_at(standing: Standing) -> str:
+    """`is fastest at 3.36 ms`; of a disturbed one that a final has named, `is fastest and takes at most 17.9 ms`."""
+    how = "at" if Reading.of(standing.row).is_exact else "and takes, disturbed as it was,"
+    return f"{_is_fastest(standing)} {how} {known_ms(standing.row)}"
+
+
 def _mood(ratio: RuntimeRatio) -> str:
     return "good" if ratio.is_ahead else "bad" if ratio.is_behind else ""
 
 
 def _claim(best: Best, standing: Standing) -> str:
     """What is claimed of the cell itself. `standing`: among those that the sentence is about."""
-    if best.reading.is_exact:
-        return f"{_is_fastest(standing)} at {known_ms(best.row)}"
+    if best.reading.is_exact or best.is_by_final:
+        return _fastest_at(standing)
     told = f"takes {known_ms(best.row)}, disturbed as it was"
     beaten = best.undisturbed
     if beaten is None:

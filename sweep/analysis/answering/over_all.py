@@ -81,7 +81,7 @@ def _over_rival(against: Sequence[RuntimeRatio], places: int) -> str:
     stands += f", open in {opened}" if opened else ""
     if not exact:
         return f"against {title}, the best cells are {stands}"
-    where = "" if len(exact) == places else f"in the {len(exact)} of {places} where nothing disturbed either, "
+    where = "" if len(exact) == places else f"in the {len(exact)} of {places} where that is known, "
     return f"{where}the best cells take {_span([one.ratio for one in exact])} the time of {title} ({stands})"
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.duels import duel_of, is_below, leader_of, may_be_below, took_part
 from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     RuntimeRatio,
     group_key,
     has_compiled,
     is_compiled_row,
-    leader_of,
     measured,
 )
 from sweep.analysis.rows.unchecked import is_unchecked
@@ -34,27 +34,28 @@ class Standing:
 
     row: Row
     ties: tuple[Row, ...]
-    """Undisturbed cells that may be as fast: their interval reaches below the upper end of this one's."""
+    """Cells that may be as fast: a final did not tell them apart, or the interval of an undisturbed one reaches below
+    the upper end of this one's."""
     open: tuple[Row, ...]
-    """Cells that nothing measured undisturbed: each may yet be faster. Not those whose outputs nothing was compared
-    with, which no further measurement can let lead."""
+    """Cells that no final compared with it, and that nothing measured undisturbed: each may yet be faster. Not those
+    whose outputs nothing was compared with, which no further measurement can let lead."""
 
     @classmethod
     def of(cls, row: Row, rows: Iterable[Row]) -> Self:
         """How `rows`, which may hold `row` itself, stand to it."""
         others = [other for other in rows if other is not row and not is_unchecked(other)]
-        high_ms = Reading.of(row).high_ms
-        exact = [other for other in others if Reading.of(other).is_exact]
+        known = [other for other in others if Reading.of(other).is_exact or duel_of(other, row) is not None]
         return cls(
             row,
-            tuple(other for other in exact if Reading.of(other).low_ms <= high_ms),
-            tuple(other for other in others if not Reading.of(other).is_exact),
+            tuple(other for other in known if may_be_below(other, row)),
+            tuple(other for other in others if not any(other is one for one in known)),
         )
 
     @property
     def is_certain(self) -> bool:
         """Whether it is the fastest, beyond doubt."""
-        return Reading.of(self.row).is_exact and not self.ties and not self.open
+        is_known = Reading.of(self.row).is_exact or took_part(self.row)
+        return is_known and not self.ties and not self.open
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Best:
     batch: int | None
     device: str
     row: Row
-    """Undisturbed, or faster than the fastest undisturbed one beyond doubt."""
+    """The fastest of the final; without one undisturbed, or faster than the fastest undisturbed one beyond doubt."""
     group: tuple[Row, ...]
     """All cells there, whichever runtime's."""
     competitors: tuple[Row, ...]
@@ -81,6 +82,11 @@ class Best:
     def reading(self) -> Reading:
         """Of the row."""
         return Reading.of(self.row)
+
+    @property
+    def is_by_final(self) -> bool:
+        """Whether a final has named it."""
+        return took_part(self.row)
 
     @property
     def own(self) -> Standing:
@@ -95,11 +101,12 @@ class Best:
     @property
     def still_open(self) -> tuple[Row, ...]:
         """All that may yet turn out to be faster than what is known now; itself where it was disturbed."""
-        return self.overall.open if self.reading.is_exact else (self.row, *self.overall.open)
+        is_known = self.reading.is_exact or self.is_by_final
+        return self.overall.open if is_known else (self.row, *self.overall.open)
 
     @property
     def ties(self) -> int:
-        """Other undisturbed cells of its runtime that cannot be told apart from it."""
+        """Other cells of its runtime that cannot be told apart from it."""
         return sum(row["runtime"] == self.row["runtime"] for row in self.own.ties)
 
     @property
@@ -109,7 +116,11 @@ class Best:
 
     @property
     def undisturbed(self) -> Standing | None:
-        """Of a disturbed row: the fastest undisturbed competitor, which it beats. None where there is none."""
+        """Of a disturbed row that no final has named: the fastest undisturbed competitor, which it beats. None where
+        there is none.
+        """
+        if self.is_by_final:
+            return None
         fastest = min(measured(self.competitors), key=lambda row: float(row["latency_ms_median"]), default=None)
         return None if fastest is None or fastest is self.row else Standing.of(fastest, self.competitors)
 
@@ -126,8 +137,8 @@ class Best:
     def to_ship(self) -> Standing | None:
         """The cell of another runtime that is faster than the row, beyond doubt; None where there is none."""
         own = {id(row) for row in self.competitors}
-        faster = [row for row in self.group if id(row) not in own and Reading.of(row).is_below(self.reading)]
-        fastest = min(faster, key=lambda row: Reading.of(row).high_ms, default=None)
+        faster = [row for row in self.group if id(row) not in own and is_below(row, self.row)]
+        fastest = leader_of(faster)
         return None if fastest is None else Standing.of(fastest, self.group)
 
     @property
@@ -170,7 +181,7 @@ def marks(rows: Sequence[Row]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for best in best_cells(rows):
-        if best.reading.is_exact:
+        if best.reading.is_exact or best.is_by_final:
             found[best.row["cell_id"]] = "best so far" if best.own.open else "best"
         elif best.undisturbed is not None:
             found |= dict.fromkeys((row["cell_id"] for row in (best.row, *best.also_faster)), "faster")

@@ -16,13 +16,9 @@ import numpy as np
 
 from sweep.analysis.repeats import blocks_of, log_medians, student_t
 from sweep.analysis.statistics import VERDICT_LEVEL, Comparison, Ratio, RunSecs, Verdict, judge
+from sweep.analysis.turns import FIRST_LOOK, GROWTH
 
 __all__ = ["FIRST_LOOK", "PairedComparison", "compare_pairs"]
-
-FIRST_LOOK = 5
-"""Pairs before the first look: a deviation of fewer is known too badly."""
-GROWTH = 1.5
-"""From one look to the next."""
 
 Pair = tuple[Sequence[float], Sequence[float]]
 """Seconds of a block of the first and of one of the second, taken right after each other."""

@@ -14,7 +14,7 @@ from typing import Any
 from sweep.analysis.formatting import as_bytes, as_duration
 from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.left_out_passes import left_out_passes
-from sweep.analysis.rows.status_columns import STATUS_COLUMNS
+from sweep.analysis.rows.status_columns import FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
 from sweep.registry import Registry
 
@@ -251,7 +251,10 @@ _WORK = (
 COLUMNS: Registry[Column] = Registry(
     "result column",
     "sweep.columns",
-    {column.name: column for column in (*STATUS_COLUMNS, *_LATENCIES, *_COMPARED, *_SIZES, *TUNING_COLUMNS, *_WORK)},
+    {
+        column.name: column
+        for column in (*STATUS_COLUMNS, *_LATENCIES, *_COMPARED, *FINAL_COLUMNS, *_SIZES, *TUNING_COLUMNS, *_WORK)
+    },
 )
 """Columns that come after the axes, in this order."""
 

@@ -14,8 +14,11 @@ from typing import Any
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import result_row
+from sweep.analysis.rows.duels import FINAL, overtaken, took_part
 from sweep.analysis.rows.measurements import measurement_rows, pair_rows
 from sweep.analysis.rows.ratios import Ratios
+from sweep.analysis.rows.runtime_rows import GroupKey, group_key
+from sweep.analysis.rows.status_columns import FINAL_COLUMNS
 from sweep.analysis.rows.tuning_rows import curve_rows, pools, task_rows
 from sweep.files.typed_json import parsed, read_as
 from sweep.redaction import redacted, without_login
@@ -89,6 +92,7 @@ def derive(
     facts = [_facts(outcome, cell, run_ids) for cell in outcome.cells]
     cells = [result_row(each) for each in facts]
     _set_ratios(cells, facts, outcome.baseline)
+    _drop_overtaken_finals(cells)
     return Results(
         summary=SweepSummary(
             study=outcome.study,
@@ -127,6 +131,19 @@ def _shown(conditions: Mapping[str, Any]) -> dict[str, Any]:
 def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]) -> CellFacts:
     run_id = run_ids.get(outcome.cell.id)
     return CellFacts.of(outcome, study=sweep.study, baseline=sweep.baseline, mlflow_run_id=run_id)
+
+
+def _drop_overtaken_finals(rows: Sequence[Row]) -> None:
+    """A final that something outside of it has overtaken says nothing of its cells any more; the ledger keeps it."""
+    groups: dict[GroupKey, list[Row]] = {}
+    for row in rows:
+        if row["latency_ms_median"] is not None:
+            groups.setdefault(group_key(row), []).append(row)
+    for group in groups.values():
+        dropped = overtaken(group) if any(map(took_part, group)) else set()
+        for row in group:
+            if row[FINAL] in dropped:
+                row.update({column.name: None for column in FINAL_COLUMNS})
 
 
 def _set_ratios(rows: Sequence[Row], facts: Sequence[CellFacts], baseline: str | None) -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.rows.bounds import EXACT, BoundedRatio, Reading, bound_of_row, leading
+from sweep.analysis.rows.bounds import EXACT, BoundedRatio, Reading, bound_of_row
+from sweep.analysis.rows.duels import duel_of, is_below
+from sweep.analysis.statistics import Ratio
 from sweep.study.axes import compared_within, value_in
 from sweep.study.runtimes import title_of
 from sweep.study.spec import is_compiled
@@ -24,7 +26,6 @@ __all__ = [
     "has_compiled",
     "is_baseline",
     "is_compiled_row",
-    "leader_of",
     "measured",
     "ratios",
     "runtime_title",
@@ -44,18 +45,28 @@ class RuntimeRatio:
 
     @property
     def ratio(self) -> float:
-        """Median over median: above 1 is slower than what it is held against."""
+        """Median over median, or as the final has it: above 1 is slower than what it is held against."""
+        if (duel := self.duel) is not None:
+            return duel.value
         return float(self.of["latency_ms_median"] / self.against["latency_ms_median"])
+
+    @property
+    def duel(self) -> Ratio | None:
+        """The ratio of the final in which both took turns; None where there is none."""
+        return duel_of(self.of, self.against)
 
     @property
     def bounded(self) -> BoundedRatio | None:
         """The same as far as it is known; None where something disturbed both."""
+        if (duel := self.duel) is not None:
+            return BoundedRatio(duel.value, EXACT)
         return Reading.of(self.of).over(Reading.of(self.against))
 
     @property
     def is_exact(self) -> bool:
-        """Whether nothing disturbed either."""
-        return Reading.of(self.of).is_exact and Reading.of(self.against).is_exact
+        """Whether it is known: nothing disturbed either, or both were compared in turns."""
+        are_exact = Reading.of(self.of).is_exact and Reading.of(self.against).is_exact
+        return are_exact or self.duel is not None
 
     @property
     def is_tied(self) -> bool:
@@ -65,12 +76,12 @@ class RuntimeRatio:
     @property
     def is_ahead(self) -> bool:
         """Whether it is faster, beyond doubt."""
-        return Reading.of(self.of).is_below(Reading.of(self.against))
+        return is_below(self.of, self.against)
 
     @property
     def is_behind(self) -> bool:
         """Whether it is slower, beyond doubt."""
-        return Reading.of(self.against).is_below(Reading.of(self.of))
+        return is_below(self.against, self.of)
 
     @property
     def is_open(self) -> bool:
@@ -138,12 +149,6 @@ def group_key(row: Row) -> GroupKey:
 def measured(rows: Iterable[Row]) -> Iterator[Row]:
     """Those with a latency that nothing disturbed."""
     return (row for row in rows if bound_of_row(row) == EXACT)
-
-
-def leader_of(rows: Sequence[Row]) -> Row | None:
-    """The row to name: the fastest that nothing disturbed, unless a disturbed one is faster beyond doubt."""
-    index = leading([Reading.of(row) for row in rows])
-    return None if index is None else rows[index]
 
 
 def fastest_of_each(rows: Iterable[Row]) -> dict[GroupKey, dict[str, Row]]:

@@ -1,13 +1,16 @@
-"""Result columns of how far a cell came: rows of the table in `sweep.analysis.rows.columns`."""
+"""Result columns of how far a cell came, and how it stood in a final: rows of the table in
+`sweep.analysis.rows.columns`.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sweep.analysis.formatting import as_tags
-from sweep.analysis.rows.column import Column, Detail
+from sweep.analysis.rows.column import CellFacts, Column, ColumnType, Detail
 
-__all__ = ["STATUS_COLUMNS"]
+__all__ = ["FINAL_COLUMNS", "STATUS_COLUMNS"]
 
 
 STATUS_COLUMNS = (
@@ -51,4 +54,30 @@ STATUS_COLUMNS = (
         value=lambda facts: json.dumps(dict(sorted(facts.outcome.tags.items()))) if facts.outcome.tags else None,
         detail=Detail("tags", lambda tags: as_tags(json.loads(tags)), rank=16),
     ),
+)
+
+
+def _final(name: str, type_: ColumnType, part: str, meaning: str, unit: str = "", by: float = 1.0) -> Column:
+    def value(facts: CellFacts) -> Any:
+        place = facts.outcome.final
+        found = None if place is None else getattr(place, part)
+        return found * by if isinstance(found, float) else found
+
+    return Column(name, type_, meaning, unit, value)
+
+
+FINAL_COLUMNS = (
+    _final("final", "text", "final", "id of the final in which it took turns with the best of its model and device"),
+    _final(
+        "final_ratio_to_best",
+        "float64",
+        "ratio",
+        "its time in the final over that of the fastest compiled one, by rounds; 1 for that one",
+        "x",
+    ),
+    _final("final_ratio_to_best_ci_low", "float64", "ci_low", "lower end of the ratio's 99 % interval", "x"),
+    _final("final_ratio_to_best_ci_high", "float64", "ci_high", "upper end of the ratio's 99 % interval", "x"),
+    _final("final_ms_median", "float64", "median_s", "median of its slots in the final, disturbed or not", "ms", 1e3),
+    _final("final_rounds", "int32", "rounds", "rounds of the final, two slots of each cell in each", "rounds"),
+    _final("final_s", "float64", "took_s", "time of the final, of all of its cells together", "s"),
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweep.analysis.comparing.comparison import find_cell
 from sweep.analysis.formatting import as_ms, as_times
-from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.duels import may_be_below
 from sweep.analysis.rows.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
 from sweep.analysis.rows.unchecked import is_unchecked, left_out
 from sweep.analysis.statistics import Verdict
@@ -218,7 +218,7 @@ def _may_be_faster(row: Row, other: Row) -> bool:
     """
     if is_unchecked(other):
         return False
-    return other["status"] != "failed" and Reading.of(other).low_ms <= Reading.of(row).high_ms
+    return other["status"] != "failed" and may_be_below(other, row)
 
 
 def _check_decided(folder: Path, row: Row, other: Row) -> None:
@@ -276,9 +276,7 @@ def _compared(folder: Path, rows: Sequence[Row], row: Row) -> Iterator[Compared]
             continue
         median_ms = other["latency_ms_median"]
         is_unclaimed = is_unchecked(row) or is_unchecked(other)
-        is_near = (
-            median_ms is not None and _may_be_faster(row, other) and Reading.of(row).low_ms <= Reading.of(other).high_ms
-        )
+        is_near = median_ms is not None and _may_be_faster(row, other) and may_be_below(row, other)
         yield Compared(
             other["cell_name"],
             other["cell_id"],

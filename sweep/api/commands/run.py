@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweep.api.finals.holding import Finals, final_of
 from sweep.api.notifying.run_ending import RunEnding
 from sweep.api.session.claim import claim, conditions_of, default_sweep_dir, write_inputs
 from sweep.api.session.engine_session import EngineSession, watchers_of
@@ -24,7 +25,7 @@ from sweep.files.maker import tell_if_foreign
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
-from sweep.running.driver import Observer, drive
+from sweep.running.driver import Observer, RunResult, drive
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
@@ -101,6 +102,8 @@ class _ClaimedRun:
     ledger: Ledger
     mirror: MirrorProcess | None
     """None where the sweep is not mirrored. Not started: it takes the cores that it finds."""
+    finals: Finals
+    """In which the best cells are compared in the end."""
     has_work: bool
     """Whether any cell lacks an answer that this run could give."""
 
@@ -185,7 +188,10 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
         order = order_for(sweep_dir, study.name, cluster.mlflow_uri, cluster.register)
         say = None if request.view is None else request.view.tell
         mirror = closing.enter_context(MirrorProcess(order, say=say))
-    return _ClaimedRun(request, ledger, mirror, _is_missing_something(request.plan, ledger, sweep_dir, request.options))
+    final = final_of(study, cluster, ledger.state)
+    has_work = _is_missing_something(request.plan, ledger, sweep_dir, request.options)
+    finals = Finals(final, request.whole, request.plan, ledger, sweep_dir)
+    return _ClaimedRun(request, ledger, mirror, finals, has_work or bool(finals.missing(request.options)))
 
 
 def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
@@ -206,11 +212,21 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
             request.sweep_dir,
             observers=observers,
             options=_less(request.options, time.monotonic() - request.begun_s),
-            conditions=conditions_of(request.study),
+            conditions={**conditions_of(request.study), **claimed.finals.conditions},
         )
-    return replace(
+        held = None
+        if result.status in ("done", "failed"):
+            held = claimed.finals.hold(engine, _less(request.options, time.monotonic() - request.begun_s), request.view)
+    ended = replace(
         ended, status=result.status, executed=result.executed, stopped=result.stopped, cut_short=result.cut_short
     )
+    return ended if held is None else _with_finals(ended, held)
+
+
+def _with_finals(ended: SweepRun, held: RunResult) -> SweepRun:
+    """A final that fails takes nothing from the cells, which keep what was measured first."""
+    status = held.status if held.status == "interrupted" else ended.status
+    return replace(ended, status=status, executed=ended.executed + held.executed)
 
 
 def _judge(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:

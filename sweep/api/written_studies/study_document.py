@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.study.axes import listed_axes
+from sweep.study.final_options import Final
 from sweep.study.importers.batch_dimension import AS_IS
 from sweep.study.importers.importer import HeaderReader
 from sweep.study.importers.importer_registry import importer_named, is_path
@@ -46,6 +47,7 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:
         document["baseline"] = study.baseline
+    document |= _final(study.final)
     return document | {"measure": asdict(study.measure), "budget": asdict(study.budget), "seed": study.seed}
 
 
@@ -114,6 +116,12 @@ def _notify(notify: Notify | None) -> dict[str, Any]:
         return {}
     command = {"command": list(notify.command)} if notify.command else {}
     return {"notify": command | ({} if notify.webhook is None else {"webhook": notify.webhook})}
+
+
+def _final(final: Final | None) -> dict[str, Any]:
+    if final is None:
+        return {"final": None}
+    return {"final": {"seconds": final.seconds, "best": final.best}} if final.is_asked or final != Final() else {}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.devices.measuring.blocks import MeasuringPlace, TimingTarget, measure_blocks
 from sweep.devices.measuring.cache_flush import flush_bytes
+from sweep.devices.measuring.duel import Contestant
 from sweep.devices.measuring.output_check import OutputFacts, check_outputs
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
-from sweep.devices.measuring.timing import Sampling
+from sweep.devices.measuring.timing import Clock, Sampling
 from sweep.errors import MeasureFailed
 from sweep.files.npz import load_arrays, save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
 
     from sweep.devices.rpc.remote import Remote
 
-__all__ = ["Artifact", "load_artifact", "load_expected_output", "load_output_facts", "measure_on"]
+__all__ = [
+    "Artifact",
+    "contestant_on",
+    "load_artifact",
+    "load_expected_output",
+    "load_output_facts",
+    "measure_on",
+    "observe_on",
+]
 
 ENTRY = "main"
 
@@ -103,17 +112,9 @@ def measure_on(
         save_arrays(artifact.outputs_file, dict(_named(outputs, artifact.facts.names)))
     check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold, artifact.facts)
 
-    flushed = flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
-
-    def clock(number: int, repeat: int) -> list[float]:
-        # Not the machine's own: it does not hand on how much to flush.
-        evaluator = machine.module.time_evaluator(
-            "invoke_stateful", remote.device, number=number, repeat=repeat, cache_flush_bytes=flushed
-        )
-        return [float(value) for value in evaluator(ENTRY).results]
-
+    flushed = _flush_bytes(remote, sampling)
     target = TimingTarget(
-        clock=clock,
+        clock=_clock_of(remote, machine, flushed),
         time_kernel=remote_timer(remote, kernel),
         observe=lambda: _observe(remote),
         extra={"runtime_threads": _threads(remote), "cache_flush_bytes": flushed},
@@ -125,6 +126,43 @@ def measure_on(
         "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,
         "runtime_version": str(tvm.__version__),
     }
+
+
+def contestant_on(
+    remote: Remote, artifact: Artifact, sampling: Sampling, threshold: float | None, may_lead: bool
+) -> Contestant:
+    """A model that is loaded on the board, for a final; others may be loaded beside it.
+
+    Raises OutputMismatch, and what the remote calls raise.
+    """
+    machine = _load(remote, artifact)
+    machine.invoke_stateful(ENTRY)
+    outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
+    if artifact.expected is not None:
+        check_outputs(outputs, artifact.expected, threshold, artifact.facts)
+    flushed = _flush_bytes(remote, sampling)
+    return Contestant(_clock_of(remote, machine, flushed), may_lead, bool(flushed))
+
+
+def observe_on(remote: Remote) -> Mapping[str, Any]:
+    """The conditions of a board, seen from it; nothing where a stock TVM server runs it."""
+    seen = _observe(remote)
+    return {**seen, "runtime_threads": _threads(remote)} if seen else {}
+
+
+def _flush_bytes(remote: Remote, sampling: Sampling) -> int:
+    return flush_bytes(_observe(remote).get("cache_bytes")) if sampling.cache_flush else 0
+
+
+def _clock_of(remote: Remote, machine: Any, flushed: int) -> Clock:
+    def clock(number: int, repeat: int) -> list[float]:
+        # Not the machine's own: it does not hand on how much to flush.
+        evaluator = machine.module.time_evaluator(
+            "invoke_stateful", remote.device, number=number, repeat=repeat, cache_flush_bytes=flushed
+        )
+        return [float(value) for value in evaluator(ENTRY).results]
+
+    return clock
 
 
 def _named(outputs: Sequence[NDArray[Any]], names: Sequence[str]) -> Iterator[tuple[str, NDArray[Any]]]:

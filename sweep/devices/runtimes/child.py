@@ -27,6 +27,8 @@ from sweep.errors import MeasureFailed, StudyError, SweepError, in_one_line
 from sweep.files.npz import load_arrays
 from sweep.study.runtimes import Runtime, Session, SessionRequest, runtime_of
 
+__all__ = ["blamed_on", "clock_of", "measure", "named_runtime", "timed_calls"]
+
 
 def main() -> None:
     """Carry out the orders; an error of the tree is an answer too."""
@@ -49,7 +51,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     """The result of a measure stage for the runtime that the orders name. Raises OutputMismatch, MeasureFailed."""
     import numpy as np
 
-    runtime, import_dir = _runtime(orders["runtime"]), Path(orders["import_dir"])
+    runtime, import_dir = named_runtime(orders["runtime"]), Path(orders["import_dir"])
     sampling = Sampling.of(orders["measure"])
     place = MeasuringPlace(**orders["place"] | {"cores": tuple(orders["place"]["cores"])})
     kernel = orders["kernel"] and SentinelKernel(Path(orders["kernel"]["lib"]), orders["kernel"]["args"])
@@ -57,11 +59,11 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
     idle_bytes = conditions.reset_peak()
     if (missing := runtime.missing()) is not None:
         raise MeasureFailed(f"{runtime.title}: {missing}")
-    with _blamed_on(runtime):
+    with blamed_on(runtime):
         session = runtime.open(SessionRequest(import_dir, place.threads, place.cores))
     with closing(session):
         end_t = time.monotonic() + sampling.timeout_s  # from here on: what opens it may compile for minutes
-        with _blamed_on(runtime):
+        with blamed_on(runtime):
             conditions.reset_peak()
             outputs = [np.asarray(output) for output in session.run(inputs)]
             memory_bytes = session.memory_bytes() or _grown_by(idle_bytes, conditions.peak_bytes())
@@ -70,7 +72,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
         check = None if expected is None else check_outputs(outputs, expected, orders["threshold"], facts)
         flushed = flush_bytes(conditions.observe()["cache_bytes"]) if sampling.cache_flush else 0
         target = TimingTarget(
-            clock=_clock_of(session, runtime, inputs, flusher(flushed)),
+            clock=clock_of(session, runtime, inputs, flusher(flushed)),
             time_kernel=local_timer(kernel),
             observe=conditions.observe,
             extra={"runtime_threads": None, **session.conditions(), "cache_flush_bytes": flushed},
@@ -101,17 +103,19 @@ def timed_calls(call: Callable[[], object], flush: Callable[[], None]) -> Clock:
     return clock
 
 
-def _clock_of(session: Session, runtime: Runtime, inputs: Mapping[str, Any], flush: Callable[[], None]) -> Clock:
+def clock_of(session: Session, runtime: Runtime, inputs: Mapping[str, Any], flush: Callable[[], None]) -> Clock:
+    """The session's own clock, or calls that are timed from outside; what it raises is blamed on the runtime."""
     clock = session.clock(inputs, flush) or timed_calls(lambda: session.run(inputs), flush)
 
     def blamed(number: int, repeat: int) -> list[float]:
-        with _blamed_on(runtime):
+        with blamed_on(runtime):
             return clock(number, repeat)
 
     return blamed
 
 
-def _runtime(name: str) -> Runtime:
+def named_runtime(name: str) -> Runtime:
+    """The runtime of a name. Raises MeasureFailed where this process does not find it."""
     try:
         return runtime_of(name)
     except StudyError as error:  # found where the study was read, and not by this interpreter
@@ -119,7 +123,7 @@ def _runtime(name: str) -> Runtime:
 
 
 @contextmanager
-def _blamed_on(runtime: Runtime) -> Iterator[None]:
+def blamed_on(runtime: Runtime) -> Iterator[None]:
     """Exceptions of a runtime, whose classes have nothing in common, as MeasureFailed with the runtime's title."""
     try:
         yield

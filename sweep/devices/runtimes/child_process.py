@@ -15,9 +15,9 @@ from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout, WorkerKilled, killed_by
 from sweep.installation import child_environment, python_command
-from sweep.study.runtimes import runtime_of
+from sweep.study.runtimes import Runtime, runtime_of
 
-__all__ = ["measure_in_child"]
+__all__ = ["START_S", "environment_of", "measure_in_child"]
 
 START_S = 10.0
 """Interpreter, imports and the session's graph optimisation, on top of the measurement's own limit. A runtime that
@@ -52,7 +52,7 @@ def measure_in_child(
             capture_output=True,
             text=True,
             timeout=limit_s,
-            env=child_environment(**_settings(place.threads), **about.environment),
+            env=environment_of(about, place.threads),
             start_new_session=True,
             check=False,
         )
@@ -71,11 +71,12 @@ def measure_in_child(
     return result
 
 
-def _settings(threads: int) -> dict[str, str]:
-    """The environment of every runtime's process."""
-    return {
+def environment_of(runtime: Runtime, threads: int) -> dict[str, str]:
+    """The environment of a runtime's process."""
+    usual = {
         "TVM_NUM_THREADS": str(threads),  # the sentinel kernel's
         "TVM_BIND_THREADS": "0",
         "OMP_NUM_THREADS": "1",  # numpy's, idle beside the runtime's own
         "OPENBLAS_NUM_THREADS": "1",
     }
+    return child_environment(**{**usual, **runtime.environment})

@@ -7,8 +7,9 @@ from typing import Any
 
 from sweep.analysis.formatting import as_times, rounded_down
 from sweep.analysis.rows.bounds import AT_MOST, EXACT, BoundedRatio
+from sweep.analysis.rows.duels import leader_of
 from sweep.analysis.rows.results import NO_TUNER
-from sweep.analysis.rows.runtime_rows import fastest_of_each, group_key, is_compiled_row, leader_of, runtime_title
+from sweep.analysis.rows.runtime_rows import fastest_of_each, group_key, is_compiled_row, runtime_title
 from sweep.report.figures.figure import BASELINE_COLOUR, Figure, Row, plain_layout
 from sweep.report.figures.scale import bars_axis
 from sweep.report.table_columns import tuner_name, varies

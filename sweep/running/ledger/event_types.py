@@ -34,6 +34,8 @@ _ENDED = fields_of(status=str, reason=str | None)
 _BY_NAME = {
     "run_started": _STARTED,
     "overlay_started": _STARTED,
+    "final_started": _STARTED,
+    "final_ended": _ENDED,
     "run_ended": _ENDED,
     "overlay_ended": _ENDED,
     "attempt_started": fields_of(stage=str, kind=str | None, attempt=int),
@@ -64,4 +66,7 @@ def checked(event: Mapping[str, Any]) -> None:
 
 def is_newer(event: Mapping[str, Any]) -> bool:
     """Whether it begins what a newer version has written, and this one might misread."""
-    return event["event"] in ("run_started", "overlay_started") and (event.get("version") or 0) > LEDGER_VERSION
+    return (
+        event["event"] in ("run_started", "overlay_started", "final_started")
+        and (event.get("version") or 0) > LEDGER_VERSION
+    )

@@ -11,6 +11,7 @@ from sweep.files.confined import OutsideFolder
 from sweep.files.sweep_dir import LEDGER
 from sweep.files.typed_json import WrongContent
 from sweep.planning.kinds import kind_of
+from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.stage_result import StageResult
 
 __all__ = ["FailedStage", "FinishedStage", "LedgerState"]
@@ -69,7 +70,7 @@ class FailedStage:
     """For a cell that had no more time: the limit that it had."""
 
 
-_AFTER_A_PAUSE = ("run_started", "overlay_started", "pair_measured")
+_AFTER_A_PAUSE = ("run_started", "overlay_started", "final_started", "pair_measured")
 """Events before which nobody was at work on the study."""
 
 
@@ -100,6 +101,10 @@ class LedgerState:
     """The selection of cells that the last run was for; None: all."""
     seq: int = 0
     conditions: dict[str, Any] = field(default_factory=dict)
+    finals: list[str] = field(default_factory=list)
+    """Ids of stages that are finals, in the order in which they ended."""
+    has_finals: bool = False
+    """Whether a run has told that its sweep ends with finals: those of earlier versions had none."""
     not_admitted: dict[str, str] = field(default_factory=dict)
     """Why cells, by their id, were not worth their work in the last run; another run may do them."""
     pairs: list[Mapping[str, Any]] = field(default_factory=list)
@@ -125,7 +130,8 @@ class LedgerState:
                 self.started.clear()
                 self.not_admitted.clear()
                 self.conditions = dict(line.get("conditions") or {})
-            case "overlay_started":  # which is no run of the study
+                self.has_finals = self.has_finals or "final" in self.conditions
+            case "overlay_started" | "final_started":  # which is no run of the study
                 self.started.clear()
             case "run_ended":
                 self.last_status = line["status"]
@@ -138,7 +144,7 @@ class LedgerState:
                 self.started.discard(stage)
                 self.failed.pop(stage, None)
                 self.attempts.pop(stage, None)
-                self.done[stage] = FinishedStage.of(line, offset)
+                self._take_result(stage, FinishedStage.of(line, offset))
             case "attempt_dropped":
                 self.started.discard(line["stage"])
             case "attempt_failed":
@@ -157,6 +163,11 @@ class LedgerState:
                 self.not_admitted[line["cell"]] = line["reason"]
             case "pair_measured":
                 self._take_pair(line)
+
+    def _take_result(self, stage: str, finished: FinishedStage) -> None:
+        self.done[stage] = finished
+        if isinstance(finished.result, FinalResult):
+            self.finals.append(stage)
 
     def _take_pair(self, line: Mapping[str, Any]) -> None:
         if len(self.pairs) >= _MOST_PAIRS:

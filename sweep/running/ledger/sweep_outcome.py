@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from sweep.analysis.final_place import FinalPlace
 from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.kinds import names_in_cell
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.running.events import StageState
 from sweep.running.goals import state_of_cell
+from sweep.running.ledger.final_places import final_places
 from sweep.running.ledger.state import LedgerState
 from sweep.study.selection import parse_selection
 
@@ -77,10 +80,11 @@ def _why_skipped(planned: PlannedCell, state: LedgerState) -> str | None:
 
 def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path) -> SweepOutcome:
     """The whole sweep as the ledger has it. `question`: the study's."""
+    places = final_places(plan, state)
     return SweepOutcome(
         study=plan.study_name,
         question=question,
-        cells=[cell_outcome(plan, planned, state) for planned in plan.cells],
+        cells=[_placed(cell_outcome(plan, planned, state), places) for planned in plan.cells],
         started_t=state.first_t or 0.0,
         ended_t=max(state.first_t or 0.0, state.last_t or 0.0),  # a clock may have been set back
         interrupted=state.last_status == "interrupted",
@@ -93,6 +97,11 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         worked_s=state.worked_s,
         tags=plan.tags,
     )
+
+
+def _placed(outcome: CellOutcome, places: Mapping[str, FinalPlace]) -> CellOutcome:
+    place = places.get(outcome.cell.id) if places else None
+    return outcome if place is None else replace(outcome, final=place)
 
 
 def _was_asked_for(planned: PlannedCell, state: LedgerState) -> bool:

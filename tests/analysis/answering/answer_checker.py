@@ -76,6 +76,31 @@ def _most(row: Row) -> float:
     return row["latency_ms_ci_high"] if _kind(row) else math.inf
 
 
+def _duel(row: Row, other: Row) -> tuple[float, float, float] | None:
+    """The ratio of two that took turns in one final, and its ends."""
+    if row is other or not row.get("final") or row.get("final") != other.get("final"):
+        return None
+    names = ("final_ratio_to_best", "final_ratio_to_best_ci_low", "final_ratio_to_best_ci_high")
+    (value, low, high), (by, by_low, by_high) = ([one[name] for name in names] for one in (row, other))
+    return value / by, low / by_high, high / by_low
+
+
+def _faster(row: Row, other: Row) -> bool:
+    """Beyond doubt."""
+    duel = _duel(row, other)
+    return _most(row) < _least(other) if duel is None else duel[2] < 1
+
+
+def _may_be_as_fast(row: Row, other: Row) -> bool:
+    duel = _duel(row, other)
+    return _least(row) <= _most(other) if duel is None else duel[0] <= 1 or duel[1] <= 1
+
+
+def _told(row: Row, other: Row) -> bool:
+    """Whether it is known how a row stands to another."""
+    return _kind(row) == "exact" or _duel(row, other) is not None
+
+
 def _competitors(place: Sequence[Row], compiles: bool) -> list[Row]:
     return [row for row in place if row["runtime"] == "tvm" or not compiles]
 
@@ -85,6 +110,9 @@ def _known(rows: Sequence[Row]) -> list[Row]:
 
 
 def _leader(rows: Sequence[Row]) -> Row | None:
+    placed = sorted((row for row in rows if row.get("final")), key=lambda row: row["final_ratio_to_best"])
+    if placed and not any(_most(row) < _least(placed[0]) for row in rows if not row.get("final")):
+        return placed[0]
     exact = sorted((row for row in rows if _kind(row) == "exact"), key=lambda row: row["latency_ms_median"])
     upper = sorted((row for row in rows if _kind(row) == "upper"), key=_most)
     if upper and (not exact or _most(upper[0]) < _least(exact[0])):
@@ -101,8 +129,8 @@ def _configuration(row: Row) -> str:
 def _shipped(place: Sequence[Row], competitors: Sequence[Row]) -> Row | None:
     leader = _leader(competitors)
     assert leader is not None
-    faster = [row for row in place if row not in competitors and _most(row) < _least(leader)]
-    return min(faster, key=_most) if faster else None
+    faster = [row for row in place if row not in competitors and _faster(row, leader)]
+    return _leader(faster)
 
 
 def _close(text: str, value: float) -> bool:
@@ -143,15 +171,16 @@ class _Place:
         assert leader is not None
         scope = self.rows
         if found := self.take(
-            rf"ship ([\w ]+) here: it (?:{_FASTEST} at|takes, disturbed as it was,) (at most )?{_NUMBER} ms; "
+            rf"ship ([\w ]+) here: it (?:{_FASTEST} (?:at|and takes, disturbed as it was,)|takes, disturbed as it was,)"
+            rf" (at most )?{_NUMBER} ms; "
         ):
             assert shipped is not None
             assert found[1] == _configuration(shipped)
-            assert bool(found[2]) != bool(found[3])
+            assert bool(found[2]) != bool(found[3]) or shipped.get("final")
             if found[2]:
                 self.is_fastest(found[2], shipped, self.rows)
             self.is_known(found[3], found[4], shipped)
-            assert _most(shipped) < _least(leader)
+            assert _faster(shipped, leader)
             assert self.take("^of what is compiled, ")
             scope = self.own
         else:
@@ -160,12 +189,16 @@ class _Place:
         if found := self.take(rf"^{name} {_FASTEST} at {_NUMBER} ms"):
             self.is_fastest(found[1], leader, scope)
             self.is_known(None, found[2], leader)
+        elif found := self.take(rf"^{name} {_FASTEST} and takes, disturbed as it was, (at most ){_NUMBER} ms"):
+            assert leader.get("final")
+            self.is_fastest(found[1], leader, scope)
+            self.is_known(found[2], found[3], leader)
         else:
             self.disturbed(leader, name)
         if found := self.take(rf", (\d+) other cells? cannot be told apart from it{_COMMAND}"):
-            ties = [r for r in self.own if r is not leader and _kind(r) == "exact" and _least(r) <= _most(leader)]
+            ties = [r for r in self.own if r is not leader and _told(r, leader) and _may_be_as_fast(r, leader)]
             assert int(found[1]) == sum(row["runtime"] == leader["runtime"] for row in ties) > 0
-        opened = [row for row in self.rows if _kind(row) != "exact"]
+        opened = _opened(self.rows, leader)
         found = self.take(r"; open: (.*)$")
         assert bool(found) == bool(opened), (text, opened)
         if found:
@@ -177,6 +210,7 @@ class _Place:
     def disturbed(self, leader: Row, name: str) -> None:
         """The claim on a leader of which only the upper end is known."""
         assert _kind(leader) == "upper"
+        assert not leader.get("final")
         found = self.take(rf"^{name} takes (at most ){_NUMBER} ms, disturbed as it was")
         assert found, self.left
         self.is_known(found[1], found[2], leader)
@@ -206,6 +240,16 @@ class _Place:
             assert row is not None
             return row
 
+        for pattern, holds in _in_turns(names, leader).items():
+            while found := self.take(pattern):
+                name, number = sorted((text for text in found.groups() if text), key=lambda text: text not in others)
+                duel = _duel(leader, other(name))
+                assert duel is not None
+                assert holds(float(number), *duel), (found[0], leader, others)
+        while found := self.take(rf", (not to be told apart from|as fast as) ({names}) in turns"):
+            duel = _duel(leader, other(found[2]))
+            assert duel is not None
+            assert duel[1] <= 1 <= duel[2] if found[1].startswith("not") else _close("1.0", duel[0])
         low, high = _least(leader), _most(leader)
         more, less = 1 + _SLIGHTLY, 1 - _SLIGHTLY
         checks: dict[str, Callable[[float, Row], bool]] = {
@@ -221,6 +265,7 @@ class _Place:
         for pattern, holds in checks.items():
             while found := self.take(pattern):
                 name, number = sorted(found.groups(), key=lambda text: text not in others)
+                assert _duel(leader, other(name)) is None
                 assert holds(float(number.replace(",", "")), other(name)), (found[0], leader, others)
         while found := self.take(rf", not to be told apart from ({names})"):
             row = other(found[1])
@@ -238,14 +283,14 @@ class _Place:
         assert claim, words
         others = [other for other in scope if other is not row]
         if claim[2]:
-            assert any(_kind(other) != "exact" for other in others)
-            others = [other for other in others if _kind(other) == "exact"]
+            assert any(not _told(other, row) for other in others)
+            others = [other for other in others if _told(other, row)]
         if claim[1]:
-            assert any(_least(other) <= _most(row) for other in others)
-            assert not any(_most(other) < _least(row) for other in others)
-            assert all(_kind(other) == "exact" for other in others)
+            assert any(_may_be_as_fast(other, row) for other in others)
+            assert not any(_faster(other, row) for other in others)
+            assert all(_told(other, row) for other in others)
         else:
-            assert all(_most(row) < _least(other) for other in others), (words, row, others)
+            assert all(_faster(row, other) for other in others), (words, row, others)
 
     def is_known(self, at_most: str | None, number: str, row: Row) -> None:
         if at_most:
@@ -263,8 +308,30 @@ class _Place:
         return found
 
 
+def _opened(rows: Sequence[Row], leader: Row) -> list[Row]:
+    """Those that may yet be faster; the leader itself where no final has named it and something disturbed it."""
+    others = [row for row in rows if row is not leader and not _told(row, leader)]
+    return others if _kind(leader) == "exact" or leader.get("final") else [leader, *others]
+
+
+def _in_turns(names: str, leader: Row) -> dict[str, Callable[[float, float, float, float], bool]]:
+    return {
+        rf", {_NUMBER}x faster than ({names}) in turns": lambda x, r, _, high: high < 1 and _close(str(x), 1 / r),
+        rf", still {_NUMBER}x slower than ({names}) in turns": lambda x, r, low, _: low > 1 and _close(str(x), r),
+    }
+
+
 def _ratio(value: float, above: Row, below: Row) -> bool:
     return _close(str(value), above["latency_ms_median"] / below["latency_ms_median"])
+
+
+def _known_ratio(row: Row, other: Row) -> float | None:
+    """None where it is not known."""
+    duel = _duel(row, other)
+    if duel is not None:
+        return duel[0]
+    both = _kind(row) == _kind(other) == "exact"
+    return row["latency_ms_median"] / other["latency_ms_median"] if both else None
 
 
 # -- many places --------------------------------------------------------------------------------------------------
@@ -292,7 +359,7 @@ class _OverAll:
                 assert title in rivals, sentence
 
     def open(self, text: str) -> None:
-        opened = [[row for row in place if _kind(row) != "exact"] for place, _ in self.own]
+        opened = [_opened(place, row) for (place, _), row in zip(self.own, self.leaders, strict=True)]
         assert bool(text) == any(opened)
         if text:
             found = re.match(r"(\d+) of (\d+): (.*)\.$", text)
@@ -318,7 +385,7 @@ class _OverAll:
             assert not any(row["tuner"] in ("random", "xgb") for row in self.leaders)
             if text == "no tuner beats untuned":
                 for (_, own), row in zip(self.own, self.leaders, strict=True):
-                    assert all(_most(row) < _least(other) for other in own if other["tuner"] in ("random", "xgb"))
+                    assert all(_faster(row, other) for other in own if other["tuner"] in ("random", "xgb"))
             return ""
         return self.rival(text)
 
@@ -331,7 +398,8 @@ class _OverAll:
         for index in chosen:
             row, (place, own) = self.leaders[index], self.own[index]
             others = [other for other in (own if shipped else place) if other is not row]
-            certain += _kind(row) == "exact" and all(_most(row) < _least(other) for other in others)
+            is_known = _kind(row) == "exact" or bool(row.get("final"))
+            certain += is_known and all(_faster(row, other) for other in others)
         assert certain == (int(found[6]) if found[6] is not None else len(chosen))
         assert (found[3] == "is fastest") == (certain == len(chosen))
 
@@ -342,8 +410,8 @@ class _OverAll:
             place = next(place for place, _ in self.own if any(other is row for other in place))
             for other in place:
                 is_untuned = other["tuner"] == "none" and other["opt_level"] == row["opt_level"]
-                if is_untuned and _kind(row) == _kind(other) == "exact":
-                    factors.append(other["latency_ms_median"] / row["latency_ms_median"])
+                if is_untuned and (ratio := _known_ratio(other, row)) is not None:
+                    factors.append(ratio)
         if found[1]:
             assert (int(found[1]), int(found[2])) == (len(factors), len(tuned))
         else:
@@ -352,20 +420,20 @@ class _OverAll:
 
     def rival(self, text: str) -> str:
         stands = r"slower than it in (\d+) of (\d+)(?:, not to be told apart in (\d+))?(?:, open in (\d+))?"
-        where = r"(?:in the (\d+) of (\d+) where nothing disturbed either, )?"
+        where = r"(?:in the (\d+) of (\d+) where that is known, )?"
         found = re.fullmatch(rf"{where}the best cells take (.*) the time of ([\w ]+) \({stands}\)", text)
         bare = re.fullmatch(rf"against ([\w ]+), the best cells are {stands}", text)
         assert found or bare, text
         title = found[4] if found else bare[1] if bare else ""
         pairs = self.pairs(next(runtime for runtime, name in TITLES.items() if name == title))
-        exact = [(row, other) for row, other in pairs if _kind(row) == _kind(other) == "exact"]
-        slower = sum(_most(other) < _least(row) for row, other in pairs)
-        faster = sum(_most(row) < _least(other) for row, other in pairs)
-        ties = sum(_most(o) >= _least(r) and _most(r) >= _least(o) for r, o in exact)
+        exact = [(row, other) for row, other in pairs if _known_ratio(row, other) is not None]
+        slower = sum(_faster(other, row) for row, other in pairs)
+        faster = sum(_faster(row, other) for row, other in pairs)
+        ties = sum(not _faster(o, r) and not _faster(r, o) for r, o in exact)
         told = [int(text or 0) for text in (found.groups()[4:] if found else bare.groups()[1:] if bare else ())]
         assert told == [slower, len(pairs), ties, len(pairs) - slower - faster - ties]
         if found:
-            self.span(found[3], [r["latency_ms_median"] / o["latency_ms_median"] for r, o in exact])
+            self.span(found[3], [ratio for r, o in exact if (ratio := _known_ratio(r, o)) is not None])
             assert [int(text) for text in found.groups()[:2] if text] in (
                 [[]] if len(exact) == len(self.leaders) else [[len(exact), len(self.leaders)]]
             )

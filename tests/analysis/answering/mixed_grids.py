@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
-TITLES = {"onnxruntime": "ONNX Runtime", "openvino": "openvino"}
+TITLES = {"onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
 SLOWING = (
     "the sentinel kernel was 33 % slower than its best on this device; in 2 of 3 blocks",
     "the sentinel kernel went from 7.9 to 9.9 ms",
@@ -65,7 +65,23 @@ def row_of(
         "records_dir": None if tuner in ("none", "-") else "records/x",
         "tuned_tasks": 2,
         "untuned_tasks": 0,
+        "final": None,
     }
+
+
+def hold_final(rows: list[Row], ratios: list[tuple[float, float]], compiles: bool) -> None:
+    """Have rows of a place take part in a final. ratios: of each to the leader, and the factor of its interval."""
+    may_lead = [row["runtime"] == "tvm" or not compiles for row in rows]
+    leader = min((index for index, may in enumerate(may_lead) if may), key=lambda index: ratios[index][0])
+    for index, (row, (value, spread)) in enumerate(zip(rows, ratios, strict=True)):
+        ratio = value / ratios[leader][0]
+        low, high = (1.0, 1.0) if index == leader else (ratio / spread, ratio * spread)
+        row |= {
+            "final": f"{row['model']} {row['device']}",
+            "final_ratio_to_best": 1.0 if index == leader else ratio,
+            "final_ratio_to_best_ci_low": low,
+            "final_ratio_to_best_ci_high": high,
+        }
 
 
 @st.composite
@@ -78,9 +94,11 @@ def mixed_grids(draw: st.DrawFn) -> list[Row]:
     shown = draw(st.lists(st.sampled_from(choices), min_size=1, unique=True))
     is_quiet = draw(st.booleans())
     statuses = ["done"] * 4 if is_quiet else ["done", "done", "tainted", "tainted", "failed", "pending", "skipped"]
+    compiles = any(runtime == "tvm" for _, _, runtime in shown)
     rows = []
     for model in models:
         for device in devices:
+            place = []
             for tuner, level, runtime in shown:
                 status = draw(st.sampled_from(statuses))
                 ms = error = None
@@ -92,5 +110,29 @@ def mixed_grids(draw: st.DrawFn) -> list[Row]:
                     kinds = draw(st.lists(st.sampled_from(SLOWING), min_size=1, max_size=2, unique=True))
                     kinds += draw(st.lists(st.sampled_from(MISLEADING), max_size=1)) if draw(st.booleans()) else []
                     error = "; ".join(kinds)
-                rows.append(row_of(model, device, tuner, level, runtime=runtime, ms=ms, status=status, error=error))
+                place.append(row_of(model, device, tuner, level, runtime=runtime, ms=ms, status=status, error=error))
+            known = [row for row in place if row["latency_ms_median"] and not _is_misleading(row)]
+            if any(row["runtime"] == "tvm" or not compiles for row in known) and draw(st.booleans()):
+                some = draw(st.lists(st.sampled_from(range(len(known))), min_size=min(2, len(known)), unique=True))
+                chosen = [known[index] for index in sorted(some)]
+                if len(chosen) > 1 and any(row["runtime"] == "tvm" or not compiles for row in chosen):
+                    ratios = [(draw(st.floats(0.5, 2.0)), draw(st.sampled_from((1.0, 1.01, 1.3)))) for _ in chosen]
+                    hold_final(chosen, ratios, compiles)
+                    _take_back_overtaken(place)
+            rows += place
     return rows
+
+
+def _take_back_overtaken(place: list[Row]) -> None:
+    """As rows are derived: no cell outside is faster, beyond doubt, than one that may be the fastest of the final."""
+    fastest = [row for row in place if row["final"] and row["final_ratio_to_best_ci_low"] <= 1]
+    outside = [row for row in place if not row["final"] and row["latency_ms_median"] and not _is_misleading(row)]
+    for row in fastest:
+        least = row["latency_ms_ci_low"] if row["status"] == "done" else 0.0
+        if any(other["latency_ms_ci_high"] < least for other in outside):
+            for one in place:
+                one["final"] = None
+
+
+def _is_misleading(row: Row) -> bool:
+    return any(words in (row["error"] or "") for words in MISLEADING)

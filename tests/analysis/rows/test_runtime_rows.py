@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,20 +16,10 @@ from sweep.analysis.rows.bounds import EXACT, Reading
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.results import Results, derive
 from sweep.analysis.rows.runtime_rows import baseline_title, fastest_of_each, ratios
-from sweep.study.runtimes import RUNTIMES, Runtime
 from tests.record.fixtures import sweep_outcome, with_runtime
 
 QUICK, SLOW = 0.1, 0.5
 """Shares of the untuned time; the best compiled cells take 0.135 and 0.21, ONNX Runtime 0.064."""
-
-
-@pytest.fixture(autouse=True)
-def runtimes() -> Iterator[None]:
-    with (
-        RUNTIMES.registered("openvino", Runtime("openvino", "OpenVINO", (), short="OV")),
-        RUNTIMES.registered("litert", Runtime("litert", "LiteRT", ())),
-    ):
-        yield
 
 
 def three(folder: Path, **options: Any) -> SweepOutcome:

@@ -1,0 +1,125 @@
+"""Holds the finals that a run lacks, on its engine, and tells how they go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweep.api.finals.planned_finals import missing_finals, plan_of
+from sweep.planning.results.final_result import FinalResult
+from sweep.planning.results.stage_result import StageResult
+from sweep.planning.stage import Plan, PlannedCell, Stage
+from sweep.running.contract import Engine
+from sweep.running.driver import RunResult, drive
+from sweep.running.ledger.ledger import Ledger, LedgerState
+from sweep.running.options import RunOptions
+from sweep.running.policy import RetryPolicy
+from sweep.running.resuming import settled_failures, usable_results
+from sweep.study.cluster.cluster import Cluster
+from sweep.study.final_options import Final
+from sweep.study.spec import Study
+
+if TYPE_CHECKING:
+    from sweep.report.live.progress_view import ProgressView
+
+__all__ = ["Finals", "final_of"]
+
+
+def final_of(study: Study, cluster: Cluster, state: LedgerState) -> Final | None:
+    """How a sweep ends; None: with no finals.
+
+    By default a folder that was begun without has none, nor one whose times are made up; a study that asks for finals
+    has them everywhere.
+    """
+    if study.final is None or study.final.is_asked:
+        return study.final
+    is_older = state.runs > 0 and not state.has_finals
+    return None if is_older or cluster.is_pretended else study.final
+
+
+@dataclass(frozen=True, slots=True)
+class Finals:
+    """The finals of one run."""
+
+    final: Final | None
+    whole: Plan
+    """Of the study."""
+    plan: Plan
+    """Of the run: a cell of it takes part in each final."""
+    ledger: Ledger
+    sweep_dir: Path
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """What the ledger notes of a run that ends with finals."""
+        return {} if self.final is None else {"final": {"seconds": self.final.seconds, "best": self.final.best}}
+
+    def missing(self, options: RunOptions) -> list[tuple[PlannedCell, Stage]]:
+        """Those that can be held now, each with a cell of it; not those that failed for good."""
+        if self.final is None:
+            return []
+        usable = usable_results(self.whole, self.ledger, self.sweep_dir, options).done
+        failed = set(settled_failures(self.ledger, RetryPolicy(), options))
+        finals = missing_finals(self.final, self.whole, self.plan, self.ledger.state, usable)
+        return [(cell, stage) for cell, stage in finals if stage.id not in failed]
+
+    def hold(self, engine: Engine, options: RunOptions, view: ProgressView | None) -> RunResult | None:
+        """Have the best cells take turns; None where there is nothing to compare, or no time. options: what is left."""
+        finals = self.missing(options)
+        if not finals or options.max_seconds == 0:
+            return None
+        names = {planned.cell.id: planned.cell.name for planned in self.whole.cells}
+        return drive(
+            plan_of(self.whole, finals),
+            engine,
+            self.ledger,
+            self.sweep_dir,
+            observers=[] if view is None else [_FinalObserver(view, names)],
+            options=RunOptions(options.max_seconds, retry_failed=options.retry_failed, name="final"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _FinalObserver:
+    """Passes on to the progress view how finals go."""
+
+    view: ProgressView
+    names: Mapping[str, str]
+    """Of cells, by their id."""
+
+    def attempt_started(self, stage: Stage, attempt: int) -> None:
+        self.view.attempt_started(stage.label, stage.kind)
+
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
+        self.view.stage_done(stage.label, stage.kind, seconds)
+        if isinstance(result, FinalResult):
+            for line in self._lines(stage, result):
+                self.view.tell(line)
+
+    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
+        self.view.attempt_failed(stage.label, stage.kind, error_class, error, will_retry)
+        if not will_retry:
+            self.view.tell(f"no {stage.label}: {error_class}: {error}; its cells keep what was measured first")
+
+    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
+        pass
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        pass
+
+    def tick(self, now: float) -> None:
+        self.view.tick(now)
+
+    def _lines(self, stage: Stage, result: FinalResult) -> list[str]:
+        from sweep.analysis.final_place import places_of
+        from sweep.analysis.formatting import as_duration, as_times, plural
+
+        places = places_of(stage.id, result)
+        lines = [f"{stage.label}: {plural(result.rounds, 'round')} in {as_duration(result.took_s)}"]
+        for cell, place in sorted(places.items(), key=lambda item: item[1].ratio):
+            within = f" [{as_times(place.ci_low)}, {as_times(place.ci_high)}]" if place.ci_low < place.ci_high else ""
+            lines.append(f"        {self.names.get(cell, cell)}  {as_times(place.ratio)}{within}")
+        missing = (one for one in result.contenders if one.failure is not None)
+        return lines + [f"        without {self.names.get(one.cell, one.cell)}: {one.failure}" for one in missing]

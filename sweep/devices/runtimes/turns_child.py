@@ -1,0 +1,73 @@
+"""A runtime's process in a final, `python -m sweep.devices.runtimes.turns_child`: it times its network on demand.
+
+The first line on stdin is the orders, the first line of the answer says that the network is loaded and its outputs
+hold; from then on each line asks for the seconds of a slot or for the conditions, and the end of stdin is the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TextIO
+
+from sweep.devices.measuring import conditions
+from sweep.devices.measuring.cache_flush import flush_bytes, flusher
+from sweep.devices.measuring.output_check import check_outputs
+from sweep.devices.processes import die_with_parent
+from sweep.devices.runtimes.artifact import load_expected_output, load_output_facts
+from sweep.devices.runtimes.child import blamed_on, clock_of, named_runtime
+from sweep.errors import MeasureFailed, SweepError
+from sweep.files.npz import load_arrays
+from sweep.study.runtimes import SessionRequest
+
+
+def main() -> None:
+    """Carry out the orders; an error of the tree is an answer too."""
+    orders = json.loads(sys.stdin.readline())
+    die_with_parent(orders["parent_pid"])
+    os.sched_setaffinity(0, orders["cores"])  # before the runtime starts its threads: they inherit it
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print
+    try:
+        _serve(orders, answers)
+    except SweepError as error:
+        _say(answers, {"error_class": type(error).__name__, "error": str(error)})
+
+
+def _serve(orders: Mapping[str, Any], answers: TextIO) -> None:
+    import numpy as np
+
+    runtime, import_dir = named_runtime(orders["runtime"]), Path(orders["import_dir"])
+    inputs = load_arrays(import_dir / "inputs.npz")
+    if (missing := runtime.missing()) is not None:
+        raise MeasureFailed(f"{runtime.title}: {missing}")
+    with blamed_on(runtime):
+        session = runtime.open(SessionRequest(import_dir, orders["threads"], tuple(orders["cores"])))
+    with closing(session):
+        with blamed_on(runtime):
+            outputs = [np.asarray(output) for output in session.run(inputs)]
+        expected = load_expected_output(import_dir)
+        if expected is not None:
+            check_outputs(outputs, expected, orders["threshold"], load_output_facts(import_dir))
+        flushed = flush_bytes(conditions.observe()["cache_bytes"]) if orders["cache_flush"] else 0
+        clock = clock_of(session, runtime, inputs, flusher(flushed))
+        _say(answers, {"is_flushed": bool(flushed)})
+        for line in sys.stdin:
+            asked = json.loads(line)
+            if "number" in asked:
+                _say(answers, {"run_secs": clock(asked["number"], asked["repeat"])})
+            else:
+                _say(answers, {"runtime_threads": None, **conditions.observe(), **session.conditions()})
+
+
+def _say(answers: TextIO, what: Mapping[str, Any]) -> None:
+    answers.write(json.dumps(what) + "\n")
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""What a final results in: the times of networks that took turns, and at which look it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from sweep.files.typed_json import PositiveFloat
+from sweep.planning.fingerprint import fingerprint
+from sweep.planning.results.json_record import JsonRecord, many, seldom
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.stage_result import StageResult
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from sweep.planning.stage import Stage
+
+__all__ = ["Contender", "FinalResult", "digest_of"]
+
+_ROUNDS_FAKED = 5
+
+
+def digest_of(stage_id: str, measured: Measurement) -> str:
+    """What tells a measurement from a later one of the same stage."""
+    return fingerprint({"stage": stage_id, "run_secs": list(measured.run_secs)})[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender(JsonRecord):
+    """A cell that took part."""
+
+    cell: str = ""
+    """Its id."""
+    measured: str = ""
+    """Of the measurement that chose it (`digest_of`): of a later one the final says nothing."""
+    is_compiled: bool = False
+    """Whether it may lead: others are held against the fastest of these."""
+    run_secs: Sequence[PositiveFloat] = ()
+    """Two slots a round, forth and back, each a mean over `number` calls."""
+    number: int | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """Of its process, before the first round and after the last."""
+    failure: str | None = seldom()
+    """Why it took no part after all, or what its times are not worth anything for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalResult(StageResult):
+    """Cells of a model that took turns on a device, under one lease of it."""
+
+    contenders: tuple[Contender, ...] = many(Contender)
+    looks: int = 0
+    """How often it was asked whether they are told apart; the last time with all rounds."""
+    reference_s: Sequence[float] = ()
+    """Median time of the sentinel kernel in each round."""
+    took_s: float = 0.0
+    """Of the rounds; what it takes to load the networks comes before."""
+    is_decided: bool = False
+    """Whether all are told apart from the leader, or are as fast; else the time was over."""
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
+        contenders = []
+        for one in stage.options.get("contenders", ()):
+            median_s = 10 ** draw.uniform(-3, -1)
+            run_secs = tuple([median_s * draw.lognormvariate(0, 0.01) for _ in range(2 * _ROUNDS_FAKED)])
+            contenders.append(Contender(one["cell"], one["measured"], one["is_compiled"], run_secs, 1))
+        took_s = seconds * draw.uniform(0.5, 1.0)
+        return cls(contenders=tuple(contenders), looks=1, took_s=took_s, conditions={"simulated": True})
+
+    def replayed_from(self, source: str) -> Self:
+        return replace(self, conditions={**self.conditions, "replayed_from": source})
+
+    @property
+    def timed(self) -> tuple[Contender, ...]:
+        """Those that took turns."""
+        return tuple(one for one in self.contenders if one.failure is None and one.run_secs)
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there were."""
+        return min((len(one.run_secs) // 2 for one in self.timed), default=0)
+
+    @property
+    def key_figures(self) -> Mapping[str, Any]:
+        return {"contenders": len(self.contenders), "rounds": self.rounds, "decided": self.is_decided}

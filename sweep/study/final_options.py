@@ -1,0 +1,37 @@
+"""The final of a study: how long, and among how many, the best cells are compared in turns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from sweep.study.reading.form import Form
+
+__all__ = ["Final", "FinalForm", "read_final"]
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The best cells of each model and device take turns with each other and with the fastest of other runtimes."""
+
+    seconds: float = 20.0
+    """For each cell that is held against the leader, at most."""
+    best: int = 3
+    """Compiled cells that take part, at most."""
+    is_asked: bool = False
+    """Whether the study says so, and not the default: then also where a sweep was begun without."""
+
+
+class FinalForm(Form):
+    """The last comparison, of the best cells in turns."""
+
+    seconds: float = Field(
+        20.0, gt=0, le=3_600, description="For each pair of the leader and another cell, unless they are told apart."
+    )
+    best: int = Field(3, ge=1, le=8, description="Compiled cells of each model and device that take part, at most.")
+
+
+def read_final(form: FinalForm | None, is_asked: bool) -> Final | None:
+    """What a study file says; None where it wants none. is_asked: whether it says anything."""
+    return None if form is None else Final(form.seconds, form.best, is_asked)

@@ -1,0 +1,62 @@
+"""Who takes part in a final."""
+
+from __future__ import annotations
+
+import math
+
+from sweep.analysis.comparing.finalists import Candidate, finalists
+from sweep.analysis.rows.bounds import EXACT, UPPER, Reading
+from sweep.study.spec import Cell
+
+
+def candidate(
+    tuner: str, ms: float, *, runtime: str = "tvm", model: str = "net", bound: str | None = EXACT, spread: float = 0.01
+) -> Candidate:
+    level = 3 if runtime == "tvm" else None
+    cell = Cell(model, "native", tuner, level, "NCHW", "float32", 1, "here", runtime)
+    if bound is None:
+        return Candidate(cell, Reading(math.inf, 0.0, math.inf, None))
+    return Candidate(cell, Reading(ms, ms * (1 - spread) if bound == EXACT else 0.0, ms * (1 + spread), bound))
+
+
+def chosen(*candidates: Candidate, best: int = 3, baseline: str = "onnxruntime", most: int = 16) -> list[list[str]]:
+    compiles = any(one.cell.is_compiled for one in candidates)
+    found = finalists(candidates, best, baseline, compiles=compiles, most=most)
+    return [[one.cell.tuner if one.cell.is_compiled else one.cell.runtime for one in group] for group in found]
+
+
+def test_the_best_compiled_cells_and_the_baseline_take_part_whatever_it_takes() -> None:
+    rival = candidate("-", 9.0, runtime="onnxruntime")
+
+    assert chosen(
+        candidate("a", 1.2), candidate("b", 1.0), candidate("c", 1.1), candidate("d", 1.05), candidate("e", 7.0), rival
+    ) == [["b", "d", "c", "onnxruntime"]]
+
+
+def test_a_cell_that_is_slower_by_far_beyond_doubt_takes_no_part_but_a_disturbed_one_does() -> None:
+    assert chosen(candidate("a", 1.0), candidate("b", 1.4), candidate("c", 2.0)) == [["a", "b"]]
+    assert chosen(candidate("a", 1.0), candidate("c", 2.0, bound=UPPER)) == [["a", "c"]]
+
+
+def test_what_nobody_knows_takes_no_part_and_one_alone_has_no_final() -> None:
+    assert chosen(candidate("a", 1.0), candidate("b", 1.0, bound=None)) == []
+    assert chosen(candidate("-", 1.0, runtime="onnxruntime"), candidate("a", 1.0, bound=None)) == []
+
+
+def test_other_runtimes_take_part_where_they_come_near() -> None:
+    near, far = candidate("-", 1.2, runtime="openvino"), candidate("-", 5.0, runtime="litert")
+    baseline = candidate("-", 3.0, runtime="onnxruntime")
+
+    assert chosen(candidate("a", 1.0), far, near, baseline) == [["a", "onnxruntime", "openvino"]]
+
+
+def test_where_nothing_is_compiled_the_runtimes_compete() -> None:
+    rivals = [candidate("-", ms, runtime=name) for name, ms in (("onnxruntime", 2.0), ("openvino", 1.5))]
+
+    assert chosen(*rivals) == [["onnxruntime", "openvino"]]
+
+
+def test_each_model_has_its_own_and_no_more_than_there_is_room_for() -> None:
+    cells = [candidate(tuner, 1.0, model=model) for model in ("one", "other") for tuner in "abc"]
+
+    assert chosen(*cells, most=2) == [["a", "b"], ["a", "b"]]

@@ -1,0 +1,121 @@
+"""Ratios of networks that take turns, on simulated machines with other work on them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from sweep.analysis.statistics import Ratio, Verdict, judge
+from sweep.analysis.turns import Look, huber, look_at, next_look
+
+SLOT_S, BETWEEN_S, LIMIT_S = 0.02, 0.003, 20.0
+
+
+class Machine:
+    """Runs work at a rate that changes after 0.1 to 3 s, at random."""
+
+    def __init__(self, seed: int, slow_rate: float) -> None:
+        self.draw, self.slow_rate = np.random.default_rng(seed), slow_rate
+        self.now_s, self.ends_s, self.is_slow = 0.0, 0.0, False
+
+    def slot(self, seconds: float) -> float:
+        work, begun_s = seconds * math.exp(self.draw.normal(0, 0.01)), self.now_s
+        while work > 0:
+            if self.now_s >= self.ends_s:
+                self.ends_s, self.is_slow = self.now_s + self.draw.uniform(0.1, 3.0), not self.is_slow
+            rate = self.slow_rate if self.is_slow else 1.0
+            part = min(work / rate, self.ends_s - self.now_s)
+            self.now_s, work = self.now_s + part, work - part * rate
+            if work < 1e-12:
+                break
+        taken_s, self.now_s = self.now_s - begun_s, self.now_s + BETWEEN_S
+        return taken_s
+
+
+def duel(machine: Machine, ratio: float) -> Ratio:
+    seconds: list[list[float]] = [[], []]
+    rounds, look, due = 0, 0, next_look(0)
+    while True:
+        for index in (0, 1, 1, 0):
+            seconds[index].append(machine.slot(SLOT_S * (1, ratio)[index]))
+        rounds += 1
+        is_over = machine.now_s > LIMIT_S
+        if rounds == due or is_over:
+            look, due = look + 1, next_look(rounds)
+            found = look_at(seconds, [True, False], look)
+            if found.is_decided or is_over:
+                return found.ratios[1]
+
+
+@pytest.mark.parametrize("slow_rate", [1.0, 1 / 1.3, 0.5], ids=["quiet", "two clocks", "bursts"])
+def test_equal_networks_are_hardly_ever_told_apart_and_ten_percent_are_found(slow_rate: float) -> None:
+    equal = [duel(Machine(seed, slow_rate), 1.0) for seed in range(30)]
+    slower = [duel(Machine(seed, slow_rate), 1.1) for seed in range(30)]
+
+    assert sum(judge(ratio).verdict in (Verdict.FASTER, Verdict.SLOWER) for ratio in equal) <= 2
+    assert Counter(judge(ratio).verdict for ratio in slower)[Verdict.SLOWER] >= 27
+    for true, ratios in ((1.0, equal), (1.1, slower)):
+        holding = [
+            r for r in ratios if r.ci_low is not None and r.ci_high is not None and r.ci_low <= true <= r.ci_high
+        ]
+        assert len(holding) >= 28
+
+
+def test_the_fastest_that_may_lead_leads() -> None:
+    times = [[2.0] * 10, [1.0] * 10, [0.5] * 10]
+
+    assert look_at(times, [True, True, False], 1).leader == 1
+    assert [ratio.value for ratio in look_at(times, [True, True, False], 1).ratios] == pytest.approx([2.0, 1.0, 0.5])
+    assert look_at(times, [False, False, False], 1).leader == 2
+
+
+def test_drift_within_a_round_cancels() -> None:
+    slots = np.exp(np.linspace(0, 1, 40)).reshape(10, 4)
+
+    (_, ratio) = look_at([slots[:, [0, 3]].ravel(), slots[:, [1, 2]].ravel()], [True, False], 1).ratios
+
+    assert ratio.value == pytest.approx(1.0)
+
+
+def test_what_outliers_there_are_is_forgiven() -> None:
+    values = np.random.default_rng(0).normal(0.1, 0.01, 200)
+    values[::10] += 5.0
+
+    centre, reach = huber(values, 0.99)
+
+    assert abs(centre - 0.1) < 0.005
+    assert reach < 0.005
+    assert abs(values.mean() - 0.1) > 0.4
+
+
+def test_values_that_follow_each_other_alike_count_less() -> None:
+    draw = np.random.default_rng(0)
+    alone = draw.normal(0, 1, 400)
+    alike = np.repeat(draw.normal(0, 1, 20), 20)
+
+    assert huber(alike, 0.95)[1] > 2 * huber(alone, 0.95)[1]
+
+
+def test_of_one_round_there_is_no_interval_and_nothing_is_decided() -> None:
+    found = look_at([[1.0, 1.0], [9.0, 9.0]], [True, False], 1)
+
+    assert (found.ratios[1].ci_low, found.ratios[1].ci_high) == (None, None)
+    assert not found.is_decided
+
+
+def test_the_same_is_decided_as_well_as_the_different() -> None:
+    one = Ratio(1.0, 1.0, 1.0)
+
+    assert Look(0, (one, Ratio(1.0, 0.99, 1.01), Ratio(2.0, 1.98, 2.02))).is_decided
+    assert not Look(0, (one, Ratio(1.03, 0.99, 1.07))).is_decided
+    assert not Look(0, (one, Ratio(2.0, 1.5, 2.5))).is_decided, "told apart, but not by how much"
+
+
+def test_looks_are_at_fixed_numbers_of_rounds() -> None:
+    looks = [next_look(0)]
+    for _ in range(5):
+        looks.append(next_look(looks[-1]))
+    assert looks == [5, 8, 12, 18, 27, 41]

@@ -1,0 +1,118 @@
+"""Finals of runs on pretended devices: when they are held, held again, and not held."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import sweep
+from sweep.analysis.rows.results import derive
+from sweep.api.finals.holding import final_of
+from sweep.api.session.reporting import current_outcome
+from sweep.running.ledger.ledger import Ledger, LedgerState, read_ledger
+from sweep.study.final_options import Final
+from tests.api.session.simulated_sweep import begun, run_again
+
+STUDY = """study: small
+models: [onnx-light:squeezenet]
+devices: [sim-0]
+opt_levels: [0, 2, 3]
+final: {seconds: 5, best: 2}
+"""
+
+
+def events(folder: Path) -> list[Mapping[str, Any]]:
+    return [json.loads(line) for line in (folder / "out" / "ledger.jsonl").read_text().splitlines()]
+
+
+def finals(folder: Path) -> list[Mapping[str, Any]]:
+    return [event for event in events(folder) if event["event"] == "stage_done" and event["kind"] == "final"]
+
+
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return begun(tmp_path_factory.mktemp("held"), STUDY)
+
+
+def test_a_final_is_held_once_and_again_after_a_new_measurement(tmp_path: Path) -> None:
+    folder = begun(tmp_path, STUDY)
+    (first,) = finals(folder)
+    assert run_again(folder).executed == 0
+
+    (cell,) = {one["cell"] for one in first["result"]["contenders"][:1]}
+    stages = {c["id"]: c["stages"] for c in json.loads((folder / "out" / "plan.json").read_text())["cells"]}[cell]
+    done = next(e for e in events(folder) if e["event"] == "stage_done" and e["stage"] == stages[-1])
+    with Ledger(folder / "out") as ledger:  # as a retry leaves it
+        result = {**done["result"], "run_secs": [value * 1.001 for value in done["result"]["run_secs"]]}
+        ledger.append("stage_done", stage=stages[-1], kind="measure", attempt=2, result=result, seconds=1.0, worker="w")
+
+    assert run_again(folder).executed == 1
+    assert [one["stage"] for one in finals(folder)].count(first["stage"]) == 1
+    assert len(finals(folder)) == 2
+    outcome = current_outcome(folder / "out")
+    assert {place.final for one in outcome.cells if (place := one.final) is not None} == {finals(folder)[1]["stage"]}
+
+
+def test_its_places_are_in_the_rows_and_the_answer_rests_on_them(held: Path) -> None:
+    rows = derive(current_outcome(held / "out")).cells
+    placed = [row for row in rows if row["final"]]
+
+    (final,) = finals(held)
+    assert {row["final"] for row in placed} == {final["stage"]}
+    compiled = [row for row in placed if row["runtime"] == "tvm"]
+    assert min(row["final_ratio_to_best"] for row in compiled) == 1.0
+    assert all(row["final_rounds"] == 5 for row in placed)
+
+
+def test_one_that_was_interrupted_is_held_by_the_next_run(tmp_path: Path) -> None:
+    folder = begun(tmp_path, STUDY)
+    lines = (folder / "out" / "ledger.jsonl").read_text().splitlines(keepends=True)
+    kept = next(n for n, line in enumerate(lines) if '"stage_done"' in line and '"kind":"final"' in line)
+    (folder / "out" / "ledger.jsonl").write_text("".join(lines[:kept]))
+
+    assert run_again(folder).executed == 1
+    assert len(finals(folder)) == 1
+
+
+@pytest.mark.parametrize("said", ["final: null\n", ""])
+def test_without_being_asked_for_pretended_devices_hold_none(tmp_path: Path, said: str) -> None:
+    folder = begun(tmp_path, STUDY.replace("final: {seconds: 5, best: 2}\n", said))
+
+    assert finals(folder) == []
+    assert "final" not in events(folder)[0]["conditions"]
+
+
+def test_a_sweep_that_was_begun_without_has_none_unless_its_study_asks() -> None:
+    study = sweep.load_study({"study": "s", "models": ["onnx-light:squeezenet"]})
+    asking = sweep.load_study({"study": "s", "models": ["onnx-light:squeezenet"], "final": {"best": 2}})
+    without = sweep.load_study({"study": "s", "models": ["onnx-light:squeezenet"], "final": None})
+    cluster = sweep.load_cluster(Path(__file__).parents[3] / "clusters" / "local.yaml")
+    new, older, later = LedgerState(), LedgerState(runs=1), LedgerState(runs=1, has_finals=True)
+
+    assert [final_of(study, cluster, state) for state in (new, older, later)] == [Final(), None, Final()]
+    assert final_of(asking, cluster, older) == Final(20.0, 2, is_asked=True)
+    assert final_of(without, cluster, new) is None
+
+
+def test_a_ledger_with_a_final_is_read_as_before(held: Path) -> None:
+    state = read_ledger(held / "out")
+
+    assert (state.runs, state.last_status, len(state.finals), state.has_finals) == (1, "done", 1, True)
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"seconds": 0}, "final.seconds"),
+        ({"best": 0}, "final.best"),
+        ({"rounds": 3}, "final.rounds"),
+        (7, "final"),
+    ],
+)
+def test_a_slip_is_one_line(said: Any, wrong: str) -> None:
+    with pytest.raises(sweep.errors.StudyError, match=wrong.replace(".", r"\.")):
+        sweep.load_study({"study": "s", "models": ["onnx-light:squeezenet"], "final": said})
