@@ -47,6 +47,10 @@ faults: $(READY) ## The fault campaign: ARGS="--times 20"
 fuzz: $(READY) ## Files changed at random, two minutes of them: ARGS="--mutations 10000 --seconds 7200" for a night
 	$(BIN)/python -m tests.fuzz --seconds 120 $(ARGS)
 
+.PHONY: coverage
+coverage: $(READY_FOR_TESTS) ## Real networks of the index's packages against their own runtimes, and docs/coverage.md
+	$(BIN)/python -m tests.packaged $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## ruff, mypy, import-linter
 	$(call phase,ruff)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from sweep.api.session.claim import default_sweep_dir
     from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
     from sweep.doctor import diagnose
+    from sweep.inspection.dumping.network_dump import load_dump
     from sweep.running.options import RunOptions
     from sweep.study.cluster.cluster import Cluster
     from sweep.study.gate import cluster_json_schema, study_json_schema
@@ -91,6 +92,7 @@ __all__ = [
     "init",
     "inspect",
     "load_cluster",
+    "load_dump",
     "load_study",
     "measure_overlay",
     "mirror",

@@ -9,7 +9,7 @@
 
     command         function
     init            init
-    inspect         inspect
+    inspect         inspect; load_dump of what --out wrote
     plan            plan, explain
     run             run
     tune            write_study of a SingleModelStudy, then run
@@ -53,6 +53,7 @@ _HOMES = {
     "sweep.api.commands.import_logs": ("LogSource", "import_logs"),
     "sweep.api.commands.init": ("FirstFiles", "init"),
     "sweep.api.inspecting.inspected_model": ("Inspection", "inspect"),
+    "sweep.inspection.dumping.network_dump": ("load_dump",),
     "sweep.api.commands.mirror": ("mirror",),
     "sweep.api.commands.overlay": ("measure_overlay", "overlay", "overlay_question"),
     "sweep.api.commands.read": (

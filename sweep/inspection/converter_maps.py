@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-__all__ = ["TABLES", "converted_by_tvm", "quantised_by_tvm"]
+__all__ = ["TABLES", "converted_by_tvm"]
 
 TABLES: Mapping[str, tuple[str, str]] = {
     "onnx": ("onnx/onnx_frontend.py", "_get_convert_map"),
@@ -22,7 +22,6 @@ TABLES: Mapping[str, tuple[str, str]] = {
 """Format -> file below `tvm/relax/frontend`, and the function that has the table."""
 _BESIDE: Mapping[str, frozenset[str]] = {"onnx": frozenset({"Constant", "If"})}
 """What an importer does without a converter."""
-_QUANTISED = "_SUPPORTED_QUANTIZED_OPS"
 
 
 @cache
@@ -40,17 +39,6 @@ def converted_by_tvm(format_name: str) -> frozenset[str] | None:
     ]
     longest = max(tables, key=len, default=[])
     return frozenset(longest) | _BESIDE.get(format_name, frozenset()) if longest else None
-
-
-@cache
-def quantised_by_tvm() -> frozenset[str]:
-    """The operators of TFLite that may be quantised; none where TVM is not installed."""
-    text = _text("tflite")
-    for found in ast.walk(ast.parse(text or "")):
-        if isinstance(found, ast.Assign) and _QUANTISED in {getattr(at, "id", "") for at in found.targets}:
-            texts = [one.value for one in ast.walk(found.value) if isinstance(one, ast.Constant)]
-            return frozenset(str(text) for text in texts)
-    return frozenset()
 
 
 def _text(format_name: str) -> str | None:

@@ -41,6 +41,15 @@ class Inspection:
         table = self.table
         return [each for each in self.graph.operators if table.support(each) == REWRITTEN] if table else []
 
+    def dump(self, folder: Path | str) -> list[Path]:
+        """Writes graph.json, parameters.npz, graph.svg and graph.png into a folder; returns them.
+
+        Raises StudyError: the folder has other files, or cannot be written.
+        """
+        from sweep.inspection.dumping.network_dump import write_dump
+
+        return write_dump(self.path, self.model, self.graph, self.complexity, Path(folder))
+
     def to_json(self) -> dict[str, Any]:
         """All of it."""
         graph, cost = self.graph, self.complexity

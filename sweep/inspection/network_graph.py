@@ -54,6 +54,7 @@ class Constant:
 
     tensor: Tensor
     read: Callable[[], NDArray[Any]]
+    """Its numbers in its shape; of one that is stored as sparse those that are stored."""
     zero: Callable[[], NDArray[Any]] | None = None
     """What stands for zero in a quantised one, in a shape that broadcasts against it; None: 0."""
 

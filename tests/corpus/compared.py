@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NOT_COMPARED", "compare", "own_check", "run_artifact"]
+__all__ = ["NOT_COMPARED", "compare", "outputs_of", "own_check", "run_artifact"]
 
 NOT_COMPARED = "not compared"
 """There was nothing to compare with at import."""
@@ -19,7 +19,7 @@ def compare(artifact_dir: str, import_dir: str, original: str, threshold: float)
 
     artifact = load_artifact(Path(artifact_dir), Path(import_dir))
     outputs = run_artifact(artifact, artifact.inputs)
-    wanted = _outputs_of(original, artifact.inputs)
+    wanted = outputs_of(original, artifact.inputs)
     return {"check": own_check(artifact, outputs, threshold), "differs": _difference(outputs, wanted, threshold)}
 
 
@@ -53,7 +53,7 @@ def _many(outputs: Any) -> bool:
     return not hasattr(outputs, "numpy")
 
 
-def _outputs_of(original: str, inputs: list[Any]) -> list[Any]:
+def outputs_of(original: str, inputs: list[Any]) -> list[Any]:
     import onnx
     import onnxruntime
     from onnx.reference import ReferenceEvaluator

@@ -30,7 +30,7 @@ def network(
         [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()],
     )
     domains = [helper.make_opsetid(domain, version) for domain, version in _OPSETS.items()]
-    return helper.make_model(graph, opset_imports=domains, producer_name="tests")
+    return helper.make_model(graph, opset_imports=domains, producer_name="tests", ir_version=10)
 
 
 def graph_of(*args: Any, **kwargs: Any) -> NetworkGraph:

@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.analysis.formatting import as_bytes, as_duration
 from sweep.analysis.rows.column import CellFacts, Column, Detail
+from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLUMNS
 from sweep.analysis.rows.left_out_passes import left_out_passes
 from sweep.analysis.rows.status_columns import FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
@@ -253,7 +254,11 @@ COLUMNS: Registry[Column] = Registry(
     "sweep.columns",
     {
         column.name: column
-        for column in (*STATUS_COLUMNS, *_LATENCIES, *_COMPARED, *FINAL_COLUMNS, *_SIZES, *TUNING_COLUMNS, *_WORK)
+        for columns in (
+            *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS),
+            *(_SIZES, COMPLEXITY_COLUMNS, TUNING_COLUMNS, _WORK),
+        )
+        for column in columns
     },
 )
 """Columns that come after the axes, in this order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from sweep.inspection.converter_maps import converted_by_tvm, quantised_by_tvm
+from sweep.inspection.converter_maps import converted_by_tvm
 from sweep.inspection.operator_support import OperatorTable
 from sweep.study.importers.importer import ModelImporter
 from sweep.study.importers.importer_registry import IMPORTERS
@@ -20,14 +20,15 @@ def operator_tables() -> list[OperatorTable]:
 
 def operator_table(importer: ModelImporter) -> OperatorTable | None:
     """None where nothing is known of its format's operators, as of an importer that a package adds."""
-    from sweep.toolchain.models.own_operators import own_operators
+    from sweep.toolchain.models.own_operators import own_operators, refused_operators
 
-    converted = converted_by_tvm(importer.name)
-    if converted is None:
+    name = importer.name
+    by_tvm = converted_by_tvm(name)
+    if by_tvm is None:
         return None
-    known = _KNOWN.get(importer.name, lambda: sorted(converted))()
-    own = own_operators(importer.name)
-    return OperatorTable(importer.name, importer.title, tuple(known), converted, own, _runtimes(importer.name))
+    known = _KNOWN[name]() if name in _KNOWN else sorted(by_tvm)
+    taken = by_tvm - refused_operators(name)
+    return OperatorTable(name, importer.title, tuple(known), taken, own_operators(name), _runtimes(name))
 
 
 def _onnx_operators() -> list[str]:
@@ -42,10 +43,9 @@ def _onnx_operators() -> list[str]:
 
 
 def _tflite_operators() -> list[str]:
-    from tflite import BuiltinOperator
+    from sweep.inspection.readers.tflite_graph import builtin_operators
 
-    names = (name for name in vars(BuiltinOperator.BuiltinOperator) if name.isupper() and not name.startswith("_"))
-    return sorted(name for name in names if name != "PLACEHOLDER_FOR_GREATER_OP_CODES")
+    return sorted(builtin_operators().values())
 
 
 _KNOWN: Mapping[str, Callable[[], list[str]]] = {"onnx": _onnx_operators, "tflite": _tflite_operators}
@@ -58,6 +58,4 @@ def _runtimes(format_name: str) -> Mapping[str, frozenset[str]]:
             from sweep.devices.runtimes.onnxruntime_kernels import onnxruntime_operators
 
             return {"onnxruntime": onnxruntime_operators()}
-    if format_name == "tflite":
-        return {"quantised": quantised_by_tvm()}
     return {}

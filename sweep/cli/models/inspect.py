@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sweep.cli.arguments import EXIT_DONE, JsonOption, shape_of
+from sweep.cli.arguments import EXIT_DONE, JsonOption, shape_of, shown
 from sweep.cli.speaking import say
 from sweep.errors import StudyError
 
@@ -22,6 +23,15 @@ def inspect_command(
     inputs: Annotated[
         list[str] | None,
         typer.Option("--input", "--inputs", help="Shape of an input: NAME=1,3,224,224", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "--dump",
+            metavar="DIR",
+            help="Also write its graph (JSON, SVG, PNG) and parameters there.",
+        ),
     ] = None,
     layers: Annotated[bool, typer.Option("--layers", help="Show every layer, not those with the most MACs.")] = False,
     coverage: Annotated[
@@ -41,6 +51,9 @@ def inspect_command(
     from sweep.api.inspecting.inspection_text import inspection_text
 
     found = inspect(str(model), dict(shape_of("--input", text) for text in inputs or []))
+    if out is not None:
+        for path in found.dump(out):
+            say(f"written: {shown(path)}", err=True)
     say(json.dumps(found.to_json(), indent=2) if as_json else inspection_text(found, all_layers=layers))
     return EXIT_DONE
 

@@ -87,7 +87,7 @@ def zeros_in(graph: NetworkGraph, name: str) -> int:
     constant = graph.constants[name]
     array = constant.read()
     if constant.zero is None:
-        return int(array.size - np.count_nonzero(array))
+        return int((constant.tensor.elements or 0) - np.count_nonzero(array))
     return int(np.count_nonzero(array == constant.zero()))
 
 

@@ -1,1 +1,1 @@
-"""The picture of a network's graph."""
+"""The picture of a network's graph: boxes, where they lie, and how they are drawn as SVG and PNG."""

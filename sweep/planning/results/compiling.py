@@ -45,6 +45,8 @@ class ImportResult(StageResult):
     `inputs` it was compared with the file's, the greatest difference of an output `max_abs_diff`, and why it was
     `not_compared`.
     """
+    complexity: Mapping[str, Any] | None = seldom()
+    """What it costs, as `sweep inspect` counts it; None of earlier versions, and where its file is read as no graph."""
     import_s: float | None = None
 
     @classmethod

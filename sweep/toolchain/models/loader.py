@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from sweep.errors import ImportFailed
+from sweep.inspection.network_graph import NetworkGraph
 from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.weights_file import WeightsFile
 
@@ -75,6 +76,10 @@ class ImportedModel(ABC):
     """How the network of the file became this one and what a comparison of both came to, as JSON has it; None where it
     is imported as it is.
     """
+
+    def graph(self) -> NetworkGraph | None:
+        """The network as a graph, for counts of its work; None: that of its file is read, where it can be."""
+        return None
 
     @abstractmethod
     def relax(self) -> Any:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from sweep.errors import ImportFailed, SweepError, in_one_line
 from sweep.files.npz import save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE
+from sweep.inspection.counting.complexity import complexity_of
+from sweep.inspection.graph_reading import read_graph
 from sweep.registry import attribute_at
 from sweep.study.importers.importer_registry import UNNAMED, importer_named
 from sweep.toolchain.models.expected_output import make_inputs
@@ -64,8 +66,21 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         "reference": reference_error is None,
         "reference_error": reference_error,
         **({} if model.rewriting is None else {"rewriting": dict(model.rewriting)}),
+        **_complexity(model, Path(hints["path"]), options),
         "import_s": time.perf_counter() - start,
     }
+
+
+def _complexity(model: ImportedModel, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the network costs; nothing where its file cannot be read as a graph, which is no reason to stop."""
+    try:
+        graph = model.graph()
+        if graph is None:
+            importer = importer_named(str(options.get("importer") or UNNAMED))
+            graph = read_graph(importer, path, options.get("inputs") or {})
+        return {"complexity": complexity_of(graph).totals()}
+    except Exception:  # noqa: BLE001  (a file is foreign, and its import is whole without)
+        return {}
 
 
 def _read(loader: ModelLoader, path: Path, options: Mapping[str, Any], shapes: Shapes) -> ImportedModel:

@@ -32,6 +32,7 @@ from sweep.toolchain.models.rewriting.values_met import Met, has_other_than_numb
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sweep.inspection.network_graph import NetworkGraph
     from sweep.toolchain.weights_file import WeightsFile
 
 __all__ = ["OnnxLoader", "OnnxModel"]
@@ -143,6 +144,14 @@ class OnnxModel(ImportedModel):
                 made = self._remake(met)
                 self._module, self.rewriting = made.module, made.rewriting
         return outputs
+
+    def graph(self) -> NetworkGraph:
+        """That of the file, with the weights that it has here."""
+        from sweep.inspection.readers.onnx_graph import graph_of_onnx, inferred
+
+        copy = type(self._proto)()
+        copy.CopyFrom(self._proto)
+        return graph_of_onnx(inferred(copy))
 
     def relax(self) -> Any:
         """As TVM's own importer of ONNX has it."""

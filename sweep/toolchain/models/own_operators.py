@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-__all__ = ["own_operators"]
+__all__ = ["KEEPS_STATE", "own_operators", "refused_operators"]
+
+KEEPS_STATE = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
+"""Operators of TFLite that keep something from call to call, which a compiled network does not."""
 
 
 def own_operators(format_name: str) -> frozenset[str]:
@@ -21,3 +24,8 @@ def _onnx() -> frozenset[str]:
 
 
 _OWN: Mapping[str, Callable[[], frozenset[str]]] = {"onnx": _onnx}
+
+
+def refused_operators(format_name: str) -> frozenset[str]:
+    """What TVM has a converter for and an importer of this package refuses all the same."""
+    return KEEPS_STATE if format_name == "tflite" else frozenset()

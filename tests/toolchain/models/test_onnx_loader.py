@@ -186,6 +186,7 @@ def test_onnxruntime_fuses_no_quantised_operators_where_it_gives_the_expected_ou
 def test_batch_gives_every_input_its_first_dimension(run: Run, tmp_path: Path) -> None:
     result = load(run, network(tmp_path / "net.onnx"), tmp_path / "import", batch=5)
     assert [value["shape"] for value in result["inputs"].values()] == [[5, 6], [5]]
+    assert (result["complexity"]["macs_dense"], result["complexity"]["nnz"]) == (5 * 6 * 3, 18)
 
 
 def test_batch_on_a_network_that_holds_its_batch_in_reshapes(run: Run, tmp_path: Path) -> None:

@@ -31,4 +31,5 @@ TFLITE = TfliteImporter(
     distributions=("tflite",),
     formats=("tflite",),
     loader="sweep.toolchain.models.tflite.tflite_loader:TfliteLoader",
+    graph_reader="sweep.inspection.readers.tflite_graph:read_tflite_graph",
 )

@@ -15,6 +15,7 @@ from tvm import relax
 from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
 
 from sweep.errors import ImportFailed, SweepError, in_one_line
+from sweep.toolchain.models.own_operators import KEEPS_STATE
 from sweep.toolchain.models.tflite.densify import dense
 from sweep.toolchain.models.tflite.float_views import FloatBuffer, FloatTensor, dequantised
 from sweep.toolchain.models.tflite.tflite_operators import TfliteOperators
@@ -22,7 +23,6 @@ from sweep.toolchain.models.tflite.tflite_view import stored_values
 
 __all__ = ["TfliteConverter", "refusal"]
 
-_STATE = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
 _MOVES = frozenset(
     "DEPTH_TO_SPACE EXPAND_DIMS GATHER GATHER_ND PACK PAD PADV2 MIRROR_PAD REVERSE_V2 SLICE SPACE_TO_DEPTH SPLIT "
     "SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK BROADCAST_TO RESIZE_NEAREST_NEIGHBOR".split()
@@ -166,8 +166,8 @@ class TfliteConverter(TfliteOperators):
 def refusal(names: set[str], known: dict[str, Callable[..., Any]]) -> str | None:
     """Why a network with operators of these names is not imported, all of them named; None where it is."""
     custom = sorted(name.removeprefix("CUSTOM:") for name in names if name.startswith("CUSTOM:"))
-    state = sorted(names & _STATE)
-    other = sorted(name for name in names - _STATE if name not in known and not name.startswith("CUSTOM:"))
+    state = sorted(names & KEEPS_STATE)
+    other = sorted(name for name in names - KEEPS_STATE if name not in known and not name.startswith("CUSTOM:"))
     reasons = [
         f"{what} ({', '.join(found)})"
         for what, found in (

@@ -1,0 +1,79 @@
+"""TFLite networks as graphs: what is stored sparse, in half precision or quantised counts as the network multiplies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sweep
+from sweep.errors import StudyError
+from tests.tflite_networks import Network, Quantised
+
+
+def _written(path: Path, network: Network, inputs: list[int], outputs: list[int]) -> sweep.Inspection:
+    path.write_bytes(network.written(inputs, outputs))
+    return sweep.inspect(path)
+
+
+@pytest.mark.parametrize(
+    ("operator", "weight", "output", "macs"),
+    [
+        ("CONV_2D", (4, 3, 3, 2), (1, 6, 6, 4), 36 * 72),
+        ("DEPTHWISE_CONV_2D", (1, 3, 3, 4), (1, 6, 6, 4), 36 * 36),
+        ("FULLY_CONNECTED", (5, 8), (3, 5), 3 * 40),
+        ("BATCH_MATMUL", (1, 2, 4, 5), (1, 2, 3, 5), 2 * 3 * 4 * 5),
+    ],
+)
+def test_each_layer_has_its_products(tmp_path: Path, operator: str, weight, output, macs: int) -> None:
+    network, values = Network(), np.ones(weight, "float32")
+    values.ravel()[: values.size // 2] = 0
+    shape = {"FULLY_CONNECTED": (3, 8), "BATCH_MATMUL": (1, 2, 3, 4)}.get(operator, (1, 6, 6, 2))
+    source, held = network.tensor("data", shape), network.constant(values, "float32")
+    result = network.tensor("result", output)
+    network.operator(operator, [source, held], [result])
+    found = _written(tmp_path / "net.tflite", network, [source], [result])
+    cost = found.complexity
+    assert (cost.macs_dense, cost.macs_sparse) == (macs, macs // 2)
+    assert (cost.parameters, cost.sparsity) == (values.size, 0.5)
+    assert found.lacking == {"tflite": []}
+    assert found.graph.operators == {operator: 1}
+
+
+def test_a_transposed_convolution_uses_each_weight_at_each_place_of_its_input(tmp_path: Path) -> None:
+    network = Network()
+    shape, held = network.constant([1, 8, 8, 3]), network.constant(np.ones((3, 2, 2, 4)), "float32")
+    source, result = network.tensor("data", (1, 4, 4, 4)), network.tensor("result", (1, 8, 8, 3))
+    network.operator("TRANSPOSE_CONV", [shape, held, source], [result])
+    assert _written(tmp_path / "net.tflite", network, [source], [result]).complexity.macs_dense == 16 * 48
+
+
+def test_zero_of_quantised_weights_is_their_zero_point(tmp_path: Path) -> None:
+    network = Network()
+    held = network.constant(np.array([[3, 0], [3, 3]]), "int8", Quantised(0.1, 3))
+    source, result = network.tensor("data", (1, 2), "int8", Quantised(0.1)), network.tensor("y", (1, 2), "int8")
+    network.operator("FULLY_CONNECTED", [source, held], [result])
+    cost = _written(tmp_path / "net.tflite", network, [source], [result]).complexity
+    assert (cost.nnz, cost.macs_dense, cost.macs_sparse) == (1, 4, 1)
+
+
+def test_weights_in_half_precision_are_the_layers(tmp_path: Path) -> None:
+    network = Network()
+    half = network.constant(np.array([[1, 0], [0, 0]]), "float16")
+    source, result, whole = (network.tensor(name, (1, 2)) for name in ("data", "y", "weights"))
+    network.tensors[whole][0] = np.asarray((2, 2), np.int32)
+    network.operator("DEQUANTIZE", [half], [whole])
+    network.operator("FULLY_CONNECTED", [source, whole], [result])
+    cost = _written(tmp_path / "net.tflite", network, [source], [result]).complexity
+    assert (cost.parameters, cost.nnz, cost.macs_dense, cost.macs_sparse) == (4, 1, 4, 1)
+
+
+def test_what_the_importer_refuses_is_lacking(tmp_path: Path) -> None:
+    network = Network()
+    source, result = network.tensor("data", (1, 2)), network.tensor("y", (1, 2))
+    network.operator("MakersOwn", [source], [result])
+    found = _written(tmp_path / "net.tflite", network, [source], [result])
+    assert found.lacking == {"tflite": ["CUSTOM:MakersOwn"]}
+    with pytest.raises(StudyError, match="another shape than the file's"):
+        sweep.inspect(tmp_path / "net.tflite", {"data": (2, 2)})

@@ -1,0 +1,60 @@
+"""Runs in a compile worker's child: the outputs of compiled code, and those of the file in its own runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.corpus.compared import outputs_of, own_check, run_artifact
+
+__all__ = ["compare"]
+
+
+def compare(artifact_dir: str, import_dir: str, original: str, threshold: float) -> dict[str, Any]:
+    """{check: what the product's own check says, differs: how outputs differ from the file's, difference: how far}.
+
+    The difference is the greatest over the outputs, each as a share of its largest value.
+    """
+    from sweep.devices.runtimes.artifact import load_artifact
+
+    artifact = load_artifact(Path(artifact_dir), Path(import_dir))
+    outputs = run_artifact(artifact, artifact.inputs)
+    own_runtime = _litert if original.endswith(".tflite") else outputs_of
+    wanted = [np.asarray(each) for each in own_runtime(original, artifact.inputs)]
+    return {"check": own_check(artifact, outputs, threshold), **_difference(outputs, wanted, threshold)}
+
+
+def _litert(original: str, inputs: list[Any]) -> list[Any]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(original, num_threads=1)
+    details = interpreter.get_input_details()
+    for detail, value in zip(details, inputs, strict=True):
+        interpreter.resize_tensor_input(detail["index"], value.shape)
+    interpreter.allocate_tensors()
+    for detail, value in zip(details, inputs, strict=True):
+        interpreter.set_tensor(detail["index"], value)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def _difference(outputs: list[Any], wanted: list[Any], threshold: float) -> dict[str, Any]:
+    if len(outputs) != len(wanted):
+        return {"differs": f"{len(outputs)} outputs for {len(wanted)}"}
+    greatest = 0.0
+    for index, (found, right) in enumerate(zip(outputs, wanted, strict=True)):
+        if (found.shape, found.dtype) != (right.shape, right.dtype):
+            return {"differs": f"output {index} is {found.dtype} {found.shape} for {right.dtype} {right.shape}"}
+        with np.errstate(invalid="ignore"):
+            apart = np.abs(found.astype("float64") - right.astype("float64"))
+        same = (found == right) | ((found != found) & (right != right))
+        apart[same] = 0
+        scale = max(1.0, float(np.abs(right[np.isfinite(right)]).max(initial=0))) if right.dtype.kind == "f" else 1.0
+        limit = threshold if right.dtype.kind == "f" else 1.0  # a step of a quantised output is rounding
+        share = float(apart.max(initial=0)) / scale
+        greatest = max(greatest, share if np.isfinite(share) else np.inf)
+        if not share <= limit:
+            return {"differs": f"output {index} differs by {share:.3g} of its largest value", "difference": share}
+    return {"differs": None, "difference": greatest}
