@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sweep.analysis.final_place import FinalPlace
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class CellOutcome:
     """A person's own, also those of its study."""
     final: FinalPlace | None = None
     """How it stood in the final; None where it took part in none."""
+    predicted: PredictedLatency | None = None
+    """Of a cell that the last run skipped by it, or measured to see whether it might have."""
 
     def result(self, of: type[R]) -> R | None:
         """The cell's result of a type; None where there is none yet."""
@@ -67,7 +70,7 @@ class CellOutcome:
         """As JSON has it, for what is kept of a cell elsewhere."""
         stages = {name: result.to_json() for name, result in self.stages.items()}
         told = asdict(replace(self, stages={})) | {"cell": self.cell.to_json(), "stages": stages}
-        for name in ("tags", "final"):  # so that what was kept of a cell without is the same as ever
+        for name in ("tags", "final", "predicted"):  # so that what was kept of a cell without is the same as ever
             if not told[name]:
                 del told[name]
         return told

@@ -91,6 +91,12 @@ def run_command(
             help="Begin with the records of a sweep or MetaSchedule database; repeatable.",
         ),
     ] = None,
+    predictor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="self|DIR", help="Skip cells that cannot be the best, by what this run, or a sweep, has measured."
+        ),
+    ] = None,
     address: Annotated[
         str | None,
         typer.Option(help="Ray cluster to use: auto or HOST:PORT; default: the cluster file's."),
@@ -107,12 +113,21 @@ def run_command(
     loaded_study, loaded_cluster = load_both(study, cluster)
     if address is not None:
         loaded_cluster = _on_cluster(loaded_cluster, address)
+    if predictor is not None:
+        loaded_study = _with_predictor(loaded_study, predictor)
     budget = loaded_study.budget if max_hours is None else replace(loaded_study.budget, hours=max_hours)
     options = RunOptions.within(
         budget, fail_fast=fail_fast, retry_failed=retry_failed, retry_tainted=retry_tainted, only=only, keep=keep
     )
     how = _How(out, fresh, options, warm_start or (), log_json, as_json)
     return _run(loaded_study, loaded_cluster, how)
+
+
+def _with_predictor(study: Study, predictor: str) -> Study:
+    from sweep.study.planner_options import SELF, PlannerOptions
+
+    path = predictor if predictor == SELF else str(Path(predictor).absolute())
+    return replace(study, planner=replace(study.planner or PlannerOptions(), predictor=path))
 
 
 def _on_cluster(cluster: Cluster, address: str) -> Cluster:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from sweep.planning.results.stage_result import StageResult
-from sweep.running.events import SkipCell, StageState
+from sweep.running.events import AuditCell, PreferCells, SkipCell, StageState
 from sweep.running.stage_node import StageNode
 from sweep.study.spec import Cell
 
-__all__ = ["Admission", "SettledCell", "settled_cell"]
+__all__ = ["Admission", "SettledCell", "Verdict", "settled_cell"]
+
+Verdict = SkipCell | AuditCell | PreferCells
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,9 @@ class SettledCell:
 class Admission(Protocol):
     """A policy; none at all admits every cell."""
 
-    def settled(self, index: int, cell: SettledCell) -> Sequence[SkipCell]:
-        """A cell, by its index in the plan, is settled: name cells, by theirs, that are not worth their work any more.
+    def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
+        """A cell, by its index in the plan, is settled: name cells, by theirs, that are not worth their work any more,
+        and those that are to come first.
 
         Cells that earlier runs have settled come first, when the run begins; a cell that is named here is told of too,
         and naming a settled cell does nothing.

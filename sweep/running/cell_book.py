@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from sweep.planning.stage import Plan, PlannedCell
 
@@ -24,6 +25,14 @@ class CellBook:
     def planned(self, cell: int) -> PlannedCell:
         """The cell with its stages."""
         return self._planned[cell]
+
+    def ranks(self, cells: Sequence[int]) -> dict[str, int]:
+        """The stages of these cells, each with the place of the first cell that takes it."""
+        ranks: dict[str, int] = {}
+        for rank, cell in enumerate(cells):
+            for stage_id in self._planned[cell].stages:
+                ranks.setdefault(stage_id, rank)
+        return ranks
 
     def is_settled(self, cell: int) -> bool:
         """Whether it is."""

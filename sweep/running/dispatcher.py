@@ -23,6 +23,7 @@ from sweep.running.allowance import Allowance, Allowed
 from sweep.running.contract import Attempt, Done, Engine, Failed, Progress, Report
 from sweep.running.events import (
     AttemptFailed,
+    AuditCell,
     CellSettled,
     Drop,
     Event,
@@ -187,10 +188,12 @@ class Dispatcher:
                         refused = self._start(self._plan.stages[stage_id])
                         if refused is not None:
                             events.append(refused)
-                    case SkipCell(cell, reason):
+                    case SkipCell(cell, reason, predicted):
                         self._not_admitted.add(cell)
-                        cell_id = self._plan.cells[cell].cell.id
-                        self._ledger.append("cell_skipped", t=self._clock(), cell=cell_id, reason=reason)
+                        more = {} if predicted is None else {"predicted": predicted.to_json()}
+                        self._note_of_cell("cell_skipped", cell, reason=reason, **more)
+                    case AuditCell(cell, predicted):
+                        self._note_of_cell("cell_audited", cell, predicted=predicted.to_json())
                     case CellSettled(cell, state):
                         self._note(cell, state)
                         self._later.append(partial(self._observers.cell_settled, cell, is_earlier and one is event))
@@ -236,6 +239,9 @@ class Dispatcher:
 
     def _append(self, event: str, stage: Stage, **fields: Any) -> None:
         self._ledger.append(event, t=self._clock(), stage=stage.id, kind=stage.kind, **fields)
+
+    def _note_of_cell(self, event: str, cell: int, **fields: Any) -> None:
+        self._ledger.append(event, t=self._clock(), cell=self._plan.cells[cell].cell.id, **fields)
 
     def _tell(self) -> None:
         later, self._later = self._later, []

@@ -10,16 +10,21 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sweep.planning.results.predicted_latency import PredictedLatency
     from sweep.planning.results.stage_result import StageResult
 
 __all__ = [
     "FINAL",
     "AttemptFailed",
+    "AuditCell",
     "CellSettled",
     "Drop",
     "Event",
     "Finish",
     "Instruction",
+    "PreferCells",
     "Skip",
     "SkipCell",
     "StageDone",
@@ -121,6 +126,23 @@ class SkipCell:
 
     cell: int
     reason: str
+    predicted: PredictedLatency | None = None
+    """Where a prediction is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditCell:
+    """This cell was to be skipped by a prediction, and is measured all the same, to see whether that was right."""
+
+    cell: int
+    predicted: PredictedLatency
+
+
+@dataclass(frozen=True, slots=True)
+class PreferCells:
+    """From now on what these cells need comes first, in this order. Told to the machine; nobody else is."""
+
+    cells: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +150,4 @@ class Finish:
     """Nothing is running and nothing can be started."""
 
 
-Instruction = Start | Skip | CellSettled | SkipCell | Finish
+Instruction = Start | Skip | CellSettled | SkipCell | AuditCell | Finish

@@ -1,6 +1,6 @@
 """The state machine of stages: events in, instructions out.
 
-It knows no clock (time arrives in the event), no I/O, no engine and no TVM. Each stage is in exactly one state:
+It knows no clock (time is in the event), no I/O, no engine. Each stage is in exactly one state:
 
     waiting -> ready -> running -> done
                  ^         |-> delayed (failed, to be tried again at a time) -> ready
@@ -12,7 +12,6 @@ A cell is settled when all its goals are (`sweep.running.goals`), or when the ad
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Mapping
 
@@ -20,6 +19,7 @@ from sweep.errors import PlanError
 from sweep.planning.stage import Plan, Stage
 from sweep.running.admission import Admission, settled_cell
 from sweep.running.cell_book import CellBook
+from sweep.running.delayed_stages import DelayedStages
 from sweep.running.events import (
     FINAL,
     AttemptFailed,
@@ -28,6 +28,7 @@ from sweep.running.events import (
     Event,
     Finish,
     Instruction,
+    PreferCells,
     Skip,
     SkipCell,
     StageDone,
@@ -38,6 +39,7 @@ from sweep.running.events import (
 )
 from sweep.running.goals import state_of_cell
 from sweep.running.policy import GiveUp, RetryPolicy
+from sweep.running.ready_queues import ReadyQueues
 from sweep.running.slots import Need, Slots
 from sweep.running.stage_node import StageNode
 
@@ -72,9 +74,9 @@ class Machine:
         self._finished = False
         self._open = 0
         self._running: set[str] = set()
-        self._ready: dict[tuple[Need, ...], list[tuple[int, str]]] = {}
-        self._delayed: list[tuple[float, int, str]] = []
         self._nodes: dict[str, StageNode] = {}
+        self._ready = ReadyQueues(self._nodes)
+        self._delayed = DelayedStages(self._nodes)
         self._pending: list[Instruction] = []
         self._cells = CellBook(plan)
         self._admission = admission
@@ -140,9 +142,7 @@ class Machine:
     @property
     def next_due_t(self) -> float | None:
         """When the next delayed stage may be tried again."""
-        while self._delayed and self._nodes[self._delayed[0][2]].state is not StageState.DELAYED:
-            heapq.heappop(self._delayed)  # skipped while it waited
-        return self._delayed[0][0] if self._delayed else None
+        return self._delayed.next_due_t
 
     @property
     def stopped(self) -> str | None:
@@ -179,10 +179,8 @@ class Machine:
                 node = self._leave_running(stage_id, event, f"dropped ({reason})")
                 self._settle(node, StageState.SKIPPED, reason)
         self._ask_admission()
-        while self._delayed and self._delayed[0][0] <= event.t and self._stopped is None:
-            node = self._nodes[heapq.heappop(self._delayed)[2]]
-            if node.state is StageState.DELAYED:
-                self._make_ready(node)
+        for node in self._delayed.due(event.t):
+            self._make_ready(node)
         self._start_ready(event.t)
         if not self._running and self._open == 0 and not self._finished:
             self._finished = True
@@ -213,8 +211,7 @@ class Machine:
         elif self._stopped is not None:
             self._settle(node, StageState.SKIPPED, self._stopped)
         else:
-            node.state = StageState.DELAYED
-            heapq.heappush(self._delayed, (t + decision.delay_s, node.order, node.stage.id))
+            self._delayed.add(node, t + decision.delay_s)
 
     def _settle(self, node: StageNode, state: StageState, because: str | None) -> None:
         """Bring a stage into a final state, and with it all that cannot run any more. Iterative: chains may be long."""
@@ -256,8 +253,13 @@ class Machine:
             cell, state = self._unheard.popleft()
             planned = self._cells.planned(cell)
             goals = [self._nodes[goal] for goal in planned.goals]
-            for skip in self._admission.settled(cell, settled_cell(planned.cell, state, goals, self._nodes)):
-                self._skip_cell(skip)
+            for verdict in self._admission.settled(cell, settled_cell(planned.cell, state, goals, self._nodes)):
+                if isinstance(verdict, SkipCell):
+                    self._skip_cell(verdict)
+                elif isinstance(verdict, PreferCells):
+                    self._ready.prefer(self._cells.ranks(verdict.cells))
+                else:
+                    self._pending.append(verdict)
             for goal in goals:
                 if all(map(self._cells.is_settled, goal.cells)):
                     goal.result = None
@@ -283,16 +285,13 @@ class Machine:
 
     def _make_ready(self, node: StageNode) -> None:
         node.state = StageState.READY
-        heapq.heappush(self._ready.setdefault(node.needs, []), (node.order, node.stage.id))
+        self._ready.add(node)
 
     def _start_ready(self, t: float) -> None:
-        """Start the first ready stage, in plan order, of each kind of need that has its slots free."""
-        for needs in sorted(self._ready, key=lambda key: self._ready[key][:1]):
-            queue = self._ready[needs]
-            while queue and self._stopped is None and self._slots.has_room(needs):
-                node = self._nodes[heapq.heappop(queue)[1]]
-                if node.state is not StageState.READY:
-                    continue
+        """Start the first ready stage, in order, of each kind of need that has its slots free."""
+        for needs in self._ready.kinds():
+            ready = self._ready.of(needs)
+            while self._stopped is None and self._slots.has_room(needs) and (node := next(ready, None)) is not None:
                 node.state = StageState.RUNNING
                 node.note(t, "started")
                 self._running.add(node.stage.id)

@@ -18,8 +18,8 @@ class StageNode:
     """A node of the graph of stages."""
 
     stage: Stage
-    order: int
-    """Its place in the plan: the first of those that could start does."""
+    place: int
+    """In the plan."""
     needs: tuple[Need, ...]
     missing: int = 0
     """Inputs that are not done."""
@@ -35,8 +35,13 @@ class StageNode:
     """Of its last failure in this run."""
     result: StageResult | None = None
     """Of a goal, until its cells are settled; kept for the admission alone."""
+    order: int = field(init=False)
+    """Of those that could start the one with the least does: its place, or less where its cells are preferred."""
     happened: tuple[tuple[float, str], ...] = ()
     """When what happened to it in this run; of attempts alone, so that a stage that never ran has nothing."""
+
+    def __post_init__(self) -> None:
+        self.order = self.place
 
     def note(self, t: float, what: str) -> None:
         """Something happened."""

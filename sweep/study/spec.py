@@ -15,6 +15,7 @@ from sweep.study.identity import identifying
 from sweep.study.importers.batch_dimension import BatchDimension
 from sweep.study.importers.given_inputs import GivenInput
 from sweep.study.notify import Notify
+from sweep.study.planner_options import PlannerOptions
 from sweep.study.tags import Tags
 
 __all__ = ["NATIVE", "TVM", "Budget", "Cell", "Measure", "Model", "Rule", "Study", "Target", "TunerSpec", "is_compiled"]
@@ -187,6 +188,8 @@ class Study:
     """Who is told how a run ended."""
     final: Final | None = field(default_factory=Final)
     """How the best cells are compared in the end; None: they are not."""
+    planner: PlannerOptions | None = None
+    """How far a run may spare cells by prediction; None: every cell is measured."""
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from sweep.study.axis import Axis
 from sweep.study.final_options import FinalForm
 from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
+from sweep.study.planner_options import PlannerForm
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
 from sweep.study.tags import TagTexts
 from sweep.study.tuners.tuner_forms import TunerEntry
@@ -215,6 +216,11 @@ class StudyForm(VersionedForm):
     tags: TagTexts = Field({}, description="Of the study and all its cells: in MLflow, tables and report.")
     cell_tags: list[Any] = Field([])
     notify: NotifyForm | None = Field(None, description="Who is told how a run ended.")
+    planner: PlannerForm | None = Field(
+        None,
+        description="Learns while the study runs, and skips cells that cannot be the best.",
+        examples=[{"predictor": "self", "prune": 0.5, "audit": 0.1}],
+    )
 
     @classmethod
     def about_unknown(cls, key: str) -> str:

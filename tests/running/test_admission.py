@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.stage import Plan
-from sweep.running.admission import SettledCell
+from sweep.running.admission import SettledCell, Verdict
 from sweep.running.contract import needs_of
 from sweep.running.events import (
     AttemptFailed,
+    AuditCell,
     CellSettled,
     Instruction,
+    PreferCells,
     Skip,
     SkipCell,
     StageDone,
@@ -28,6 +31,7 @@ from tests.running.plans import diamond, plan_of, stage
 from tests.running.test_driver import ChosenEngine, done, failed, run
 
 REASON = "a smaller batch has failed"
+AUDITED = PredictedLatency(2e-3, 3e-3, 1e-3, is_audited=True)
 
 
 class Afterwards:
@@ -204,3 +208,36 @@ def test_a_cell_that_was_measured_stays_measured_though_it_is_skipped_meanwhile(
     state = read_ledger(tmp_path)
     assert set(state.done) == {"m", "n"}
     assert cell_outcome(plan, plan.cells[1], state).status == "done"
+
+
+def test_cells_that_are_preferred_come_first_and_the_rest_as_planned() -> None:
+    """On one device: the cells are m1 to m4, and once the first has settled the last comes before the others."""
+    plan = plan_of([stage(f"m{n}", "measure", device="d0") for n in range(1, 5)], ["m1", "m2", "m3", "m4"])
+
+    class Last:
+        def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
+            return [PreferCells([3]), AuditCell(3, AUDITED)] if index == 0 else []
+
+    m = Machine(plan, needs=needs_of, capacity={}, admission=Last())
+    assert started(m.handle(Tick(0.0))) == ["m1"]
+    instructions = m.handle(StageDone("m1", 1.0))
+    assert AuditCell(3, AUDITED) in instructions
+    assert started(instructions) == ["m4"]
+    assert started(m.handle(StageDone("m4", 2.0))) == ["m2"]
+    assert started(m.handle(StageDone("m2", 3.0))) == ["m3"]
+
+
+def test_the_ledger_keeps_what_was_predicted_and_an_earlier_reader_passes_it_over(tmp_path: Path) -> None:
+    plan = plan_of([stage(f"m{n}", "measure", device="d0") for n in range(1, 4)], ["m1", "m2", "m3"])
+    spared = PredictedLatency(2e-3, 3e-3, 1e-3)
+
+    class First:
+        def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
+            return [SkipCell(1, REASON, spared), AuditCell(2, AUDITED)] if index == 0 else []
+
+    run(tmp_path, ChosenEngine(done), plan, admission=First())
+    state = read_ledger(tmp_path)
+    outcomes = [cell_outcome(plan, planned, state) for planned in plan.cells]
+    assert [outcome.status for outcome in outcomes] == ["done", "skipped", "done"]
+    assert [outcome.predicted for outcome in outcomes] == [None, spared, AUDITED]
+    assert outcomes[1].error == REASON

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sweep.errors import PlanError
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
-from sweep.running.admission import SettledCell
+from sweep.running.admission import SettledCell, Verdict
 from sweep.running.contract import needs_of
 from sweep.running.events import (
     AttemptFailed,
@@ -21,6 +21,7 @@ from sweep.running.events import (
     Event,
     Finish,
     Instruction,
+    PreferCells,
     Skip,
     SkipCell,
     StageDone,
@@ -241,7 +242,7 @@ class Whims:
         self.told: list[int] = []
         self.skipped: dict[int, str] = {}
 
-    def settled(self, index: int, cell: SettledCell) -> Sequence[SkipCell]:
+    def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
         assert cell.cell == self._plan.cells[index].cell
         assert cell.state in FINAL
         assert (
@@ -250,7 +251,10 @@ class Whims:
         self.told.append(index)
         named = [n for n in range(len(self._plan.cells)) if self._random.random() < 0.2]
         self.skipped.update({n: f"by {index}" for n in named if n not in self.told and n not in self.skipped})
-        return [SkipCell(n, f"by {index}") for n in named]
+        count = len(self._plan.cells)
+        first = PreferCells(self._random.sample(range(count), self._random.randrange(count + 1)))
+        preferred = [first] if self._random.random() < 0.5 else []
+        return [*(SkipCell(n, f"by {index}") for n in named), *preferred]
 
 
 def test_failures_count_by_their_class() -> None:

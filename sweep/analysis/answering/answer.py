@@ -12,7 +12,9 @@ from typing import Any
 from sweep.analysis.answering.best_words import RETRY_TAINTED, counted, describe_best
 from sweep.analysis.answering.over_all import describe_all
 from sweep.analysis.answering.standing import Best, best_cells
+from sweep.analysis.formatting import plural
 from sweep.analysis.rows.bounds import Reading
+from sweep.analysis.rows.predicted import audit_of, is_predicted_out
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import group_key, has_compiled, is_compiled_row
 from sweep.analysis.rows.unchecked import NOT_COMPARED, is_unchecked, left_out
@@ -32,14 +34,29 @@ def answer(results: Results) -> str:
     if not best:
         return "\n".join([_nothing_measured(rows), *without])
     told = [f"{describe_best(one)}." for one in best] if len(best) <= _SPELLED_OUT else [describe_all(best, rows)]
-    return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows), *without])
+    return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows), *_not_measured(rows), *without])
 
 
 def _so_far(rows: Sequence[Row]) -> str:
     """What an answer is without, where cells may still come."""
-    counts = Counter(row["status"] for row in rows)
+    counts = Counter(row["status"] for row in rows if not is_predicted_out(row))
     to_come = {status: counts[status] for status in ("pending", "skipped") if counts[status]}
     return f"So far ({counted(to_come)}): " if to_come else ""
+
+
+def _not_measured(rows: Sequence[Row]) -> list[str]:
+    """What the planner spared, and how right it was."""
+    spared = sum(map(is_predicted_out, rows))
+    if not spared:
+        return []
+    were, each = ("was", "it is") if spared == 1 else ("were", "each is")
+    told = f"{spared} of {plural(len(rows), 'cell')} {were} not measured: {each} predicted to be slower than the best"
+    told += " of its model and device, with 99 %."
+    audit = audit_of(rows)
+    if audit.measured:
+        told += f" Of {plural(audit.measured, 'such cell')} measured all the same, {audit.too_slow or 'none'} "
+        told += f"{'were' if audit.too_slow > 1 else 'was'} faster than predicted."
+    return [told]
 
 
 def _unknown_groups(best: Sequence[Best], rows: Sequence[Row]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.duels import duel_of, is_below, leader_of, may_be_below, took_part
+from sweep.analysis.rows.predicted import is_predicted_slower
 from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     RuntimeRatio,
@@ -38,7 +39,8 @@ class Standing:
     the upper end of this one's."""
     open: tuple[Row, ...]
     """Cells that no final compared with it, and that nothing measured undisturbed: each may yet be faster. Not those
-    whose outputs nothing was compared with, which no further measurement can let lead."""
+    whose outputs nothing was compared with, which no further measurement can let lead, nor those that were skipped
+    because they are predicted slower."""
 
     @classmethod
     def of(cls, row: Row, rows: Iterable[Row]) -> Self:
@@ -48,7 +50,11 @@ class Standing:
         return cls(
             row,
             tuple(other for other in known if may_be_below(other, row)),
-            tuple(other for other in others if not any(other is one for one in known)),
+            tuple(
+                other
+                for other in others
+                if not any(other is one for one in known) and not is_predicted_slower(other, Reading.of(row).high_ms)
+            ),
         )
 
     @property

@@ -13,6 +13,11 @@ from sweep.analysis.rows.column import CellFacts, Column, ColumnType, Detail
 __all__ = ["FINAL_COLUMNS", "STATUS_COLUMNS"]
 
 
+def _predicted_ms(facts: CellFacts, end: str) -> float | None:
+    predicted = facts.outcome.predicted
+    return None if predicted is None else getattr(predicted, end) * 1e3
+
+
 STATUS_COLUMNS = (
     Column(
         "status",
@@ -39,6 +44,27 @@ STATUS_COLUMNS = (
         "what is another version since it was measured, of a cell that `sweep run --keep` left as it was",
         value=lambda facts: facts.outcome.kept,
         detail=Detail("kept", rank=15),
+    ),
+    Column(
+        "predicted_latency_ms",
+        "float64",
+        "what the measured cells said that it takes, of a cell that was skipped by it or measured to audit it",
+        "ms",
+        value=lambda facts: _predicted_ms(facts, "typical_s"),
+    ),
+    Column(
+        "predicted_low_ms",
+        "float64",
+        "the predicted latency is below this with 1 %",
+        "ms",
+        value=lambda facts: _predicted_ms(facts, "low_s"),
+    ),
+    Column(
+        "predicted_high_ms",
+        "float64",
+        "the predicted latency is above this with 1 %",
+        "ms",
+        value=lambda facts: _predicted_ms(facts, "high_s"),
     ),
     Column(
         "attempts",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sweep.api.finals.holding import Finals, final_of
 from sweep.api.notifying.run_ending import RunEnding
+from sweep.api.predicting.planner_admission import learnt_from, planner_admission
 from sweep.api.session.claim import claim, conditions_of, default_sweep_dir, write_inputs
 from sweep.api.session.engine_session import EngineSession, watchers_of
 from sweep.api.session.progress_observer import ProgressObserver
@@ -144,6 +145,7 @@ def run(
             out = closing.enter_context(stored(str(out), fresh=fresh))
         begun_s = time.monotonic()
         sweep_dir = Path(out or default_sweep_dir(study)).absolute()
+        learnt_from(study)  # a wrong one is told before anything is begun
         whole = make_plan(study, cluster)
         if warm_start:
             whole = with_warm_start(whole, warm_start, sweep_dir)
@@ -189,7 +191,7 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
         say = None if request.view is None else request.view.tell
         mirror = closing.enter_context(MirrorProcess(order, say=say))
     final = final_of(study, cluster, ledger.state)
-    has_work = _is_missing_something(request.plan, ledger, sweep_dir, request.options)
+    has_work = _is_missing_something(request, ledger)
     finals = Finals(final, request.whole, request.plan, ledger, sweep_dir)
     return _ClaimedRun(request, ledger, mirror, finals, has_work or bool(finals.missing(request.options)))
 
@@ -211,7 +213,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
             ledger,
             request.sweep_dir,
             observers=observers,
-            options=_less(request.options, time.monotonic() - request.begun_s),
+            options=_admitting(_less(request.options, time.monotonic() - request.begun_s), request, ledger),
             conditions={**conditions_of(request.study), **claimed.finals.conditions},
         )
         held = None
@@ -266,6 +268,13 @@ def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
     return [*shown, *(watch(plan, ledger) for watch in watchers)]
 
 
+def _admitting(options: RunOptions, request: RunRequest, ledger: Ledger) -> RunOptions:
+    """With a planner that spares cells, where the study has one."""
+    if request.study.planner is None or options.admission is not None:
+        return options
+    return replace(options, admission=planner_admission(request.study, request.plan, ledger))
+
+
 def _less(options: RunOptions, spent_s: float) -> RunOptions:
     """A run's time begins with its command, and not when farm and engine are up."""
     if options.max_seconds is None:
@@ -273,13 +282,20 @@ def _less(options: RunOptions, spent_s: float) -> RunOptions:
     return replace(options, max_seconds=max(0.0, options.max_seconds - spent_s))
 
 
-def _is_missing_something(plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
-    """Whether any cell lacks an answer that another run could give, or files are not as they were."""
-    usable = usable_results(plan, ledger, sweep_dir, options)
+def _is_missing_something(request: RunRequest, ledger: Ledger) -> bool:
+    """Whether any cell lacks an answer that another run could give, or files are not as they were.
+
+    A cell that the planner has skipped would be skipped again.
+    """
+    plan, options = request.plan, request.options
+    usable = usable_results(plan, ledger, request.sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
+    state = ledger.state
+    spared = set() if request.study.planner is None else state.predicted.keys() & state.not_admitted.keys()
     return bool(usable.damaged) or any(
         goal not in usable.done and not failed.intersection(plan.needed_by(cell, goal))
         for cell in plan.cells
+        if cell.cell.id not in spared
         for goal in cell.goals
     )
 

@@ -44,6 +44,8 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
         document["devices"] = list(study.devices)
     document |= {key: list(map(_rule, rules)) for key, rules in _rules(study).items() if rules}
     document |= _tags(study) | _notify(study.notify)
+    if study.planner is not None:
+        document["planner"] = asdict(study.planner)
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:
         document["baseline"] = study.baseline

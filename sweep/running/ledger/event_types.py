@@ -46,7 +46,8 @@ _BY_NAME = {
     "stage_done": fields_of(
         stage=str, kind=str, attempt=int, seconds=float, result=Mapping[str, Any], cut_short=bool | None
     ),
-    "cell_skipped": fields_of(cell=str, reason=str),
+    "cell_skipped": fields_of(cell=str, reason=str, predicted=Mapping[str, Any] | None),
+    "cell_audited": fields_of(cell=str, predicted=Mapping[str, Any]),
     "pair_measured": fields_of(cells=tuple[str, str], blocks=tuple[_PairBlock, _PairBlock]),
 }
 

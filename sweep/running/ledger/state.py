@@ -12,6 +12,7 @@ from sweep.files.sweep_dir import LEDGER
 from sweep.files.typed_json import WrongContent
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.final_result import FinalResult
+from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
 
 __all__ = ["FailedStage", "FinishedStage", "LedgerState"]
@@ -107,6 +108,8 @@ class LedgerState:
     """Whether a run has told that its sweep ends with finals: those of earlier versions had none."""
     not_admitted: dict[str, str] = field(default_factory=dict)
     """Why cells, by their id, were not worth their work in the last run; another run may do them."""
+    predicted: dict[str, PredictedLatency] = field(default_factory=dict)
+    """Latencies of cells, by their id, that the last run skipped by them, or measured to see whether it might have."""
     pairs: list[Mapping[str, Any]] = field(default_factory=list)
     """Blocks of two cells that `sweep.api.commands.measure_more` measured in turns after the run."""
 
@@ -129,6 +132,7 @@ class LedgerState:
                 self.only = line.get("only")
                 self.started.clear()
                 self.not_admitted.clear()
+                self.predicted.clear()
                 self.conditions = dict(line.get("conditions") or {})
                 self.has_finals = self.has_finals or "final" in self.conditions
             case "overlay_started" | "final_started":  # which is no run of the study
@@ -159,8 +163,8 @@ class LedgerState:
                         t,
                         line.get("limit_s"),
                     )
-            case "cell_skipped":
-                self.not_admitted[line["cell"]] = line["reason"]
+            case "cell_skipped" | "cell_audited":
+                self._take_verdict(line)
             case "pair_measured":
                 self._take_pair(line)
 
@@ -168,6 +172,12 @@ class LedgerState:
         self.done[stage] = finished
         if isinstance(finished.result, FinalResult):
             self.finals.append(stage)
+
+    def _take_verdict(self, line: Mapping[str, Any]) -> None:
+        if line["event"] == "cell_skipped":
+            self.not_admitted[line["cell"]] = line["reason"]
+        if (predicted := line.get("predicted")) is not None:
+            self.predicted[line["cell"]] = PredictedLatency.from_json(predicted)
 
     def _take_pair(self, line: Mapping[str, Any]) -> None:
         if len(self.pairs) >= _MOST_PAIRS:

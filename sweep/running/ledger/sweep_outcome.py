@@ -52,6 +52,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         stage_seconds={name: finished.seconds for name, finished in done.items()},
         attempts=sum(state.attempts_of(stage) for stage in planned.stages),
         kept=planned.kept or None,
+        predicted=state.predicted.get(planned.cell.id),
         tags={**plan.tags, **planned.tags} if planned.tags else plan.tags,
     )
 

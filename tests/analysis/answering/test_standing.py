@@ -118,3 +118,27 @@ def test_a_row_from_before_there_was_the_column_is_read_by_its_sentences() -> No
     assert Reading.of(row).bound == "upper"
     assert Reading.of(row | {"error": "2 foreign threads wanted the cores; who knows"}).bound is None
     assert Reading.of(row | {"latency_bound": None}).bound is None
+
+
+def spared(tuner: str, level: int, low_ms: float) -> Row:
+    row = row_of(*PLACE, tuner, level, status="skipped", error=f"predicted to take {low_ms} to {2 * low_ms} ms")
+    return row | {"predicted_low_ms": low_ms, "predicted_high_ms": 2 * low_ms, "predicted_latency_ms": 1.4 * low_ms}
+
+
+def test_a_cell_that_was_spared_because_it_is_predicted_slower_leaves_nothing_open_and_is_told_of() -> None:
+    audited = clean("none", 2, 190.0) | {"predicted_low_ms": 200.0, "predicted_high_ms": 400.0}
+    rows = [clean("xgb", 3, 20.0), audited, spared("none", 0, 150.0), spared("none", 1, 140.0)]
+    assert said(*rows) == (
+        "squeezenet on local-avx2: xgb at O3 on native is fastest at 20.0 ms.\n"
+        "2 of 4 cells were not measured: each is predicted to be slower than the best of its model and device, with "
+        "99 %. Of 1 such cell measured all the same, 1 was faster than predicted."
+    )
+    rows[1]["predicted_low_ms"] = 150.0
+    assert said(*rows).endswith("Of 1 such cell measured all the same, none was faster than predicted.")
+    assert marks(rows)[rows[0]["cell_id"]] == "best"
+
+
+def test_a_spared_cell_that_may_be_faster_after_all_is_open() -> None:
+    """The best that it was compared with was disturbed, or measured again and is slower."""
+    rows = [clean("xgb", 3, 20.0), spared("none", 0, 15.0)]
+    assert "1 skipped cell may be faster" in said(*rows)

@@ -1,0 +1,67 @@
+"""Makes the admission of a run that learns which cells need not be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweep.api.session.table_cache import readable_table, refresh
+from sweep.errors import StudyError
+from sweep.planning.stage import Plan
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.pruning.predictive_admission import PredictiveAdmission
+from sweep.study.axes import axis_names
+from sweep.study.planner_options import SELF
+from sweep.study.spec import Study
+
+if TYPE_CHECKING:
+    from sweep.predict.cells.cell_model import Point
+
+__all__ = ["known_cells", "learnt_from", "planner_admission"]
+
+
+def planner_admission(study: Study, plan: Plan, ledger: Ledger) -> PredictiveAdmission | None:
+    """The admission that a study's planner asks for; None where it has none.
+
+    Raises StudyError: what it is to learn from is no sweep directory.
+    """
+    if study.planner is None:
+        return None
+    done = ledger.state.done
+    goals = {goal for planned in plan.cells for goal in planned.goals}
+    earlier = {goal: done[goal].result for goal in goals if goal in done}
+    known = [] if (folder := learnt_from(study)) is None else known_cells(folder)
+    return PredictiveAdmission(plan, study.planner, earlier=earlier, known=known, seed=study.seed)
+
+
+def learnt_from(study: Study) -> Path | None:
+    """The sweep directory that a study's planner begins with; None where it learns from its own run alone.
+
+    Raises StudyError: it is none.
+    """
+    if study.planner is None or study.planner.predictor == SELF:
+        return None
+    folder = study.path.parent / study.planner.predictor
+    if not (folder / "plan.json").is_file():
+        allowed = "self, or a sweep directory"
+        raise StudyError("is no sweep directory", key="planner.predictor", value=str(folder), allowed=allowed)
+    return folder
+
+
+def known_cells(folder: Path) -> list[tuple[Point, float]]:
+    """The measured cells of a sweep directory, undisturbed, with their seconds."""
+    refresh(folder)
+    return list(_measured(folder))
+
+
+def _measured(folder: Path) -> Iterator[tuple[Point, float]]:
+    for row in readable_table(folder, "results").to_pylist():
+        if row["status"] == "done" and row["latency_ms_median"] is not None:
+            yield (
+                {axis: str(row.get(_COLUMNS.get(axis, axis))) for axis in axis_names()},
+                row["latency_ms_median"] / 1e3,
+            )
+
+
+_COLUMNS = {"device": "device_key"}

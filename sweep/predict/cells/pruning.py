@@ -1,0 +1,165 @@
+"""Which cells of a grid need not be measured, because the measured ones say that they cannot be the best. Pure.
+
+A cell is skipped when the lower end of its predicted latency lies above the best that was measured of its group, with
+99 % confidence. Of those that would be skipped a sample is measured all the same, the audit: it tells how often the
+prediction would have been wrong, and by how much.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sweep.predict.cells.cell_model import FEWEST, CellModel, Point
+
+__all__ = ["Candidate", "Outlook", "Prediction", "Pruner", "PruningRules"]
+
+_NORMAL_99 = 2.326348  # one-sided
+_CELLS_A_VALUE = 1.0
+"""Measured cells for each value of each axis, before the model is believed."""
+_LEAST_SKILL = 0.5
+"""Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds."""
+_GROWTH = 1.08  # measured cells since the last fit, from which on a new one is worth its time
+
+
+@dataclass(frozen=True, slots=True)
+class PruningRules:
+    """How far pruning may go."""
+
+    prune: float = 0.5
+    """Share of the cells that may be skipped at most, in [0, 1)."""
+    audit: float = 0.1
+    """Share of the cells to be skipped that are measured all the same, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A cell of the grid, by what pruning knows of it."""
+
+    id: str
+    """Decides whether it is in the audit, so that each run draws the same."""
+    point: Point
+    group: Hashable
+    """Cells that compete: of one network at one batch on one device."""
+    may_be_skipped: bool = True
+    """One that may not is learnt from, and does not compete with the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Of a cell that cannot be the best of its group."""
+
+    index: int
+    low_s: float
+    high_s: float
+    """Ends of an interval that holds the latency with 98 %: it is below the lower end with 1 %."""
+    best_s: float
+    """The upper end of the fastest measured cell of its group, which it does not reach."""
+    is_audited: bool
+    """Whether it is measured all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the measured cells say of the others."""
+
+    promising: Sequence[int]
+    """Cells that are not measured, the likeliest to be better than the best of their group first."""
+    hopeless: Sequence[Prediction]
+    """Cells that have come to be without hope, each named once; the surest first."""
+
+
+class Pruner:
+    """Learns from the cells as they are measured, and names those that need not be."""
+
+    def __init__(
+        self, candidates: Sequence[Candidate], rules: PruningRules, known: Iterable[tuple[Point, float]] = ()
+    ) -> None:
+        """known: cells of other sweeps with their seconds, to begin with; they have the same axes."""
+        self._candidates = candidates
+        self._rules = rules
+        self._known = list(known)
+        self._seconds: dict[int, float] = {}
+        self._best_s: dict[Hashable, float] = {}
+        self._open = set(range(len(candidates)))
+        self._skipped = 0
+        self._audited: set[int] = set()
+        self._fitted_on = 0
+        values = {(axis, value) for candidate in candidates for axis, value in candidate.point.items()}
+        self._fewest = max(FEWEST, round(_CELLS_A_VALUE * len(values)))
+
+    def observe(self, index: int, seconds: float | None, high_s: float | None = None) -> None:
+        """A cell is settled.
+
+        Args:
+            index: the candidate.
+            seconds: its median; None where it was not measured, or disturbed.
+            high_s: the upper end of its interval.
+        """
+        self._open.discard(index)
+        if seconds is None or not seconds > 0:
+            return
+        self._seconds[index] = seconds
+        if not self._candidates[index].may_be_skipped:
+            return
+        group = self._candidates[index].group
+        self._best_s[group] = min(self._best_s.get(group, math.inf), high_s or seconds)
+
+    def look(self) -> Outlook | None:
+        """What the measured cells say of the others; None where they say no more than before."""
+        model = self._refit()
+        if model is None or model.skill < _LEAST_SKILL:
+            return None
+        asked = [
+            index
+            for index in sorted(self._open - self._audited)
+            if self._candidates[index].may_be_skipped and self._candidates[index].group in self._best_s
+        ]
+        if not asked:
+            return None
+        expected, deviation = model.predict([self._candidates[index].point for index in asked])
+        best = np.log([self._best_s[self._candidates[index].group] for index in asked])
+        low, high = expected - _NORMAL_99 * deviation, expected + _NORMAL_99 * deviation
+        promising = np.argsort(low - best, kind="stable")
+        hopeless = []
+        for place in promising[::-1]:
+            if low[place] <= best[place]:
+                break
+            low_s, high_s, best_s = (math.exp(value[place]) for value in (low, high, best))
+            index = asked[place]
+            hopeless.append(Prediction(index, low_s, high_s, best_s, is_audited=self._is_in_audit(index)))
+        return Outlook([asked[place] for place in promising], self._judged(hopeless))
+
+    def _judged(self, hopeless: Sequence[Prediction]) -> list[Prediction]:
+        """As many as may be skipped, the surest first, with those of the audit among them."""
+        room = int(self._rules.prune * len(self._candidates)) - self._skipped
+        judged = []
+        for prediction in hopeless:
+            if room <= 0:
+                break
+            if prediction.is_audited:
+                self._audited.add(prediction.index)
+            else:
+                room -= 1
+                self._skipped += 1
+                self._open.discard(prediction.index)
+            judged.append(prediction)
+        return judged
+
+    def _refit(self) -> CellModel | None:
+        """A model of all that is measured; None where too little is new since the last one."""
+        measured = len(self._seconds) + len(self._known)
+        if measured < max(self._fewest, _GROWTH * self._fitted_on):
+            return None
+        points = [point for point, _ in self._known] + [self._candidates[index].point for index in self._seconds]
+        seconds = [value for _, value in self._known] + list(self._seconds.values())
+        self._fitted_on = measured
+        return CellModel.fit(points, seconds)
+
+    def _is_in_audit(self, index: int) -> bool:
+        draw = int.from_bytes(hashlib.sha256(self._candidates[index].id.encode()).digest()[:4], "big") / 2**32
+        return draw < self._rules.audit

@@ -1,0 +1,120 @@
+"""A run that learns, on a real plan: an engine gives each cell the latency that a rule has for it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from sweep.planning.planner import make_plan
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.stage import Plan
+from sweep.running.contract import Attempt, Done, Report
+from sweep.running.ledger.ledger import read_ledger
+from sweep.running.ledger.sweep_outcome import sweep_outcome
+from sweep.running.pruning.predictive_admission import PredictiveAdmission
+from sweep.study.cluster.cluster_file import read_cluster
+from sweep.study.gate import load_study
+from sweep.study.planner_options import PlannerOptions
+from sweep.study.spec import Cell
+from tests.running.test_driver import ChosenEngine, done, run
+
+STUDY = """
+study: grid
+question: which is best?
+models: [onnx-light:squeezenet, onnx-light:shufflenet, onnx-light:resnet50]
+targets: [native, {kind: llvm, mcpu: x86-64-v3, name: avx2}]
+tuners: [none, {name: random, trials_per_task: 8}, {name: xgb, trials_per_task: 8}]
+opt_levels: [0, 1, 2, 3]
+planner: {predictor: self, prune: 0.7, audit: 0.1}
+"""
+CLUSTER = "name: c\nengine: simulated\nsimulate: {devices: 1}\nmlflow: {enabled: false}\n"
+TUNERS = {"none": 3.0, "random": 0.3, "xgb": 0.0}
+MODELS = {"squeezenet": -6.0, "shufflenet": -5.0, "resnet50": -3.0}
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    folder = tmp_path_factory.mktemp("grid")
+    (folder / "study.yaml").write_text(STUDY)
+    (folder / "cluster.yaml").write_text(CLUSTER)
+    return make_plan(load_study(folder / "study.yaml"), read_cluster(folder / "cluster.yaml"))
+
+
+def seconds_of(cell: Cell) -> float:
+    log_s = MODELS[cell.model]
+    if cell.is_compiled:
+        log_s += TUNERS[cell.tuner] + 0.1 * (3 - cell.opt_level) + (0.4 if cell.target == "avx2" else 0.0)
+    return math.exp(log_s)
+
+
+class Rule(ChosenEngine):
+    """Measures what `seconds_of` says, a percent up and down; fails nothing."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(self._answer)
+        self._cells = {goal: planned.cell for planned in plan.cells for goal in planned.goals}
+
+    def _answer(self, attempt: Attempt) -> Report:
+        if attempt.stage.id not in self._cells:
+            return done(attempt)
+        seconds = seconds_of(self._cells[attempt.stage.id])
+        values = tuple(seconds * (1 + 0.002 * number) for number in range(-5, 6))
+        return Done(attempt.stage.id, attempt.number, Measurement(run_secs=values, number=1), 1.0, "w")
+
+    @property
+    def measured(self) -> list[Cell]:
+        return [self._cells[stage] for stage, _ in self.started if stage in self._cells]
+
+
+def admission(plan: Plan, folder: Path) -> PredictiveAdmission:
+    state = read_ledger(folder) if (folder / "ledger.jsonl").is_file() else None
+    earlier = {} if state is None else {stage: finished.result for stage, finished in state.done.items()}
+    return PredictiveAdmission(plan, PlannerOptions(prune=0.7, audit=0.1), earlier=earlier)
+
+
+def test_many_cells_are_spared_and_the_best_of_each_network_is_found(plan: Plan, tmp_path: Path) -> None:
+    engine = Rule(plan)
+    status, _ = run(tmp_path, engine, plan, admission=admission(plan, tmp_path))
+    assert status == "done"
+    cells = sweep_outcome(plan, "", read_ledger(tmp_path), tmp_path).cells
+    spared = [cell for cell in cells if cell.status == "skipped"]
+    assert len(spared) + len(engine.measured) == len(plan.cells)
+    assert len(spared) >= 0.4 * len(plan.cells)
+    best = {min((c.cell for c in cells if c.cell.model == m and c.cell.is_compiled), key=seconds_of).id for m in MODELS}
+    assert best <= {cell.id for cell in engine.measured}
+    assert all(cell.cell.is_compiled for cell in spared)
+    for cell in spared:
+        assert cell.predicted is not None
+        assert cell.predicted.best_s < cell.predicted.low_s < cell.predicted.high_s
+        assert cell.error is not None
+        assert cell.error.startswith("predicted to take ")
+    audited = [cell for cell in cells if cell.predicted is not None and cell.status == "done"]
+    assert audited
+    assert all(cell.predicted and cell.predicted.is_audited for cell in audited)
+
+
+def test_of_untuned_and_tuned_cells_it_sees_some_before_all_of_either(plan: Plan, tmp_path: Path) -> None:
+    engine = Rule(plan)
+    run(tmp_path, engine, plan, admission=admission(plan, tmp_path))
+    first = engine.measured[: len(plan.cells) // 4]
+    assert {cell.tuner for cell in first} >= {"none", "random", "xgb"}
+
+
+def test_a_run_that_was_cut_goes_on_with_what_it_knows(plan: Plan, tmp_path: Path) -> None:
+    class Cut(Rule):
+        def _answer(self, attempt: Attempt) -> Report:
+            if len(self.measured) > len(plan.cells) // 4:
+                raise KeyboardInterrupt
+            return super()._answer(attempt)
+
+    assert run(tmp_path, Cut(plan), plan, admission=admission(plan, tmp_path))[0] == "interrupted"
+    rest = Rule(plan)
+    assert run(tmp_path, rest, plan, admission=admission(plan, tmp_path))[0] == "done"
+    cells = sweep_outcome(plan, "", read_ledger(tmp_path), tmp_path).cells
+    assert {cell.status for cell in cells} == {"done", "skipped"}
+    assert sum(cell.status == "skipped" for cell in cells) >= 0.4 * len(cells)
+    again = Rule(plan)
+    run(tmp_path, again, plan, admission=admission(plan, tmp_path))
+    assert again.measured == [], "the next run skips them again"
