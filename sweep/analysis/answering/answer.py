@@ -11,10 +11,10 @@ from typing import Any
 
 from sweep.analysis.answering.best_words import RETRY_TAINTED, counted, describe_best
 from sweep.analysis.answering.over_all import describe_all
+from sweep.analysis.answering.predicted import audit_of, is_predicted_out
 from sweep.analysis.answering.standing import Best, best_cells
 from sweep.analysis.formatting import plural
 from sweep.analysis.rows.bounds import Reading
-from sweep.analysis.rows.predicted import audit_of, is_predicted_out
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import group_key, has_compiled, is_compiled_row
 from sweep.analysis.rows.unchecked import NOT_COMPARED, is_unchecked, left_out

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from sweep.analysis.answering.predicted import is_predicted_slower
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.duels import duel_of, is_below, leader_of, may_be_below, took_part
-from sweep.analysis.rows.predicted import is_predicted_slower
 from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     RuntimeRatio,

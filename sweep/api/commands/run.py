@@ -28,9 +28,9 @@ from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
 from sweep.running.driver import Observer, RunResult, drive
 from sweep.running.ledger.ledger import Ledger
+from sweep.running.missing_work import is_missing_something
 from sweep.running.options import RunOptions
-from sweep.running.policy import RetryPolicy
-from sweep.running.resuming import settled_failures, usable_results
+from sweep.running.resuming import usable_results
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.selection import parse_selection
@@ -191,7 +191,7 @@ def _claimed(request: RunRequest, closing: ExitStack) -> _ClaimedRun:
         say = None if request.view is None else request.view.tell
         mirror = closing.enter_context(MirrorProcess(order, say=say))
     final = final_of(study, cluster, ledger.state)
-    has_work = _is_missing_something(request, ledger)
+    has_work = is_missing_something(request.study, request.plan, ledger, sweep_dir, request.options)
     finals = Finals(final, request.whole, request.plan, ledger, sweep_dir)
     return _ClaimedRun(request, ledger, mirror, finals, has_work or bool(finals.missing(request.options)))
 
@@ -280,24 +280,6 @@ def _less(options: RunOptions, spent_s: float) -> RunOptions:
     if options.max_seconds is None:
         return options
     return replace(options, max_seconds=max(0.0, options.max_seconds - spent_s))
-
-
-def _is_missing_something(request: RunRequest, ledger: Ledger) -> bool:
-    """Whether any cell lacks an answer that another run could give, or files are not as they were.
-
-    A cell that the planner has skipped would be skipped again.
-    """
-    plan, options = request.plan, request.options
-    usable = usable_results(plan, ledger, request.sweep_dir, options)
-    failed = set(settled_failures(ledger, RetryPolicy(), options))
-    state = ledger.state
-    spared = set() if request.study.planner is None else state.predicted.keys() & state.not_admitted.keys()
-    return bool(usable.damaged) or any(
-        goal not in usable.done and not failed.intersection(plan.needed_by(cell, goal))
-        for cell in plan.cells
-        if cell.cell.id not in spared
-        for goal in cell.goals
-    )
 
 
 def _status_of(plan: Plan, ledger: Ledger) -> str:

@@ -1,9 +1,9 @@
 """A Gaussian process over the cells of a grid: the logarithm of a latency, by the values of the axes.
 
 Cells are points of named values and nothing else, so whatever is an axis counts. Two cells are alike in as far as they
-share values: of single axes, of pairs of axes (a tuner that suits a device), and of everything but the network (a
-configuration that is good for all of them). How much each of these counts is taken from the cells themselves, by the
-marginal likelihood; how far the model errs, by leaving each cell out in turn.
+share values: of single axes, of an axis and the network (a tuner that suits it), of other pairs of axes, and of all
+axes but the network (a configuration that is good for all). How much each of these counts is taken from the cells
+themselves, by the marginal likelihood; how far the model errs, by leaving each cell out in turn.
 
 Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 and 5 (5.4.2 for leaving out).
 """
@@ -12,8 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
-from typing import Any
+from itertools import combinations
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
@@ -28,13 +27,16 @@ FEWEST = 8
 """Measured cells below which nothing is predicted."""
 
 _MAIN = 1.0  # variance of what an axis alone decides, in squared nats: networks differ by factors, not by percents
-_PAIRS = (0.01, 0.1, 0.5)
-_ALIKE = (0.02, 0.2)
-_NOISE = (0.001, 0.02)
-_NORMAL_95 = 1.959964
-_LEAST_INFLATION = 1.25  # scales that are chosen from few cells flatter themselves
+_SCALES = (0.002, 0.02, 0.1, 0.5)  # variances that are tried for everything else
+_NOISES = (0.0005, 0.005, 0.05)
+_NOISE = "noise"
+_PASSES = 2
+_TRIED_ON = 250
+"""Cells by which variances are chosen."""
 _MOST = 1200
 """Cells that a fit takes: it costs the cube of them."""
+_NORMAL_95 = 1.959964
+_LEAST_INFLATION = 1.25  # variances that are chosen from few cells flatter themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,8 @@ class CellModel:
     axes: Sequence[str]
     network: str
     """The axis of the network."""
-    scales: tuple[float, float, float]
-    """Variances of pairs of axes, of configurations alike in all but the network, and of noise, in squared nats."""
+    scales: Mapping[str, float]
+    """Variance of each part of the covariance, in squared nats, and of the noise."""
     mean: float
     """Of the logarithms of the seconds."""
     factor: np.ndarray
@@ -75,26 +77,16 @@ class CellModel:
         if len(points) < FEWEST:
             return None
         with threadpool_limits(1):  # the cores beside this one measure
-            return cls._fitted(points, seconds, network)
+            return cls._fitted(points[-_MOST:], np.log(np.asarray(seconds[-_MOST:], dtype=float)), network)
 
     @classmethod
-    def _fitted(cls, points: Sequence[Point], seconds: Sequence[float], network: str) -> CellModel:
-        points = points[-_MOST:]
-        logs = np.log(np.asarray(seconds[-_MOST:], dtype=float))
+    def _fitted(cls, points: Sequence[Point], logs: np.ndarray, network: str) -> CellModel:
         axes = [axis for axis in points[0] if len({point[axis] for point in points}) > 1 or axis == network]
         mean = float(logs.mean())
-        left = logs - mean
-        main, pairs, alike = _parts(_codes(points, points, axes), axes, network)
-        best: tuple[float, tuple[float, float, float], Any, Any] | None = None
-        for scales in product(_PAIRS, _ALIKE, _NOISE):
-            covariance = _MAIN * main + scales[0] * pairs + scales[1] * alike + scales[2] * np.eye(len(points))
-            factor = cholesky(covariance, lower=True, check_finite=False)
-            weights = cho_solve((factor, True), left, check_finite=False)
-            likelihood = -0.5 * float(left @ weights) - float(np.log(np.diag(factor)).sum())
-            if best is None or likelihood > best[0]:
-                best = likelihood, scales, factor, weights
-        assert best is not None
-        _, scales, factor, weights = best
+        parts = _parts(points, points, axes, network)
+        scales = _likeliest({name: part[-_TRIED_ON:, -_TRIED_ON:] for name, part in parts.items()}, logs[-_TRIED_ON:])
+        factor = cholesky(_covariance(parts, scales), lower=True, check_finite=False)
+        weights = cho_solve((factor, True), logs - mean, check_finite=False)
         precision = np.diag(cho_solve((factor, True), np.eye(len(points)), check_finite=False))
         errors = weights / precision  # of each cell, left out
         spread = logs - _means_by([point[network] for point in points], logs)
@@ -109,36 +101,67 @@ class CellModel:
             The expected natural logarithms of their seconds and the standard deviations of a measurement around them,
             both of shape [cells].
         """
-        main, pairs, alike = _parts(_codes(points, self.points, self.axes), self.axes, self.network)
-        pair_scale, alike_scale, noise = self.scales
-        shared = _MAIN * main + pair_scale * pairs + alike_scale * alike  # [cells, measured]
-        axes = len(self.axes)
-        prior = _MAIN * axes + pair_scale * (axes * (axes - 1) // 2) + alike_scale * 1.0 + noise
-        reduced = solve_triangular(self.factor, shared.T, lower=True, check_finite=False)
-        variance = np.maximum(prior - (reduced**2).sum(axis=0), noise)
+        shared = _weighted(_parts(points, self.points, self.axes, self.network), self.scales)  # [cells, measured]
+        one = points[:1]
+        prior = float(_weighted(_parts(one, one, self.axes, self.network), self.scales)[0, 0]) + self.scales[_NOISE]
+        with threadpool_limits(1):
+            reduced = solve_triangular(self.factor, shared.T, lower=True, check_finite=False)
+        variance = np.maximum(prior - (reduced**2).sum(axis=0), self.scales[_NOISE])
         return self.mean + shared @ self.weights, self.inflation * np.sqrt(variance)
 
 
-def _codes(points: Sequence[Point], others: Sequence[Point], axes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Whether each point has the value of each other one, by axis: shape [points, others], 0 or 1."""
-    same = {}
-    for axis in axes:
-        numbers: dict[Hashable, int] = {}
-        here, there = (
-            np.array([numbers.setdefault(point[axis], len(numbers)) for point in side]) for side in (points, others)
-        )
-        same[axis] = (here[:, None] == there[None, :]).astype(float)
-    return same
-
-
 def _parts(
-    same: Mapping[str, np.ndarray], axes: Sequence[str], network: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How many axes two cells share, how many pairs, and whether all but the network; each [points, others]."""
-    main = sum(same[axis] for axis in axes)
-    pairs = sum((same[one] * same[other] for one, other in combinations(axes, 2)), start=np.zeros_like(main))
-    alike = np.prod([same[axis] for axis in axes if axis != network] or [np.ones_like(main)], axis=0)
-    return np.asarray(main), np.asarray(pairs), np.asarray(alike)
+    points: Sequence[Point], others: Sequence[Point], axes: Sequence[str], network: str
+) -> dict[str, np.ndarray]:
+    """What pairs of cells share, by the part of the covariance: each of shape [points, others], counts of matches."""
+    same = {axis: _same(points, others, axis) for axis in axes}
+    none = np.zeros((len(points), len(others)))
+    further = [axis for axis in axes if axis != network]
+    return {
+        "main": sum(same.values(), start=none),
+        **{f"network and {axis}": same[network] * same[axis] for axis in further},
+        "pairs": sum((same[one] * same[other] for one, other in combinations(further, 2)), start=none),
+        "all but the network": np.prod([same[axis] for axis in further] or [none + 1], axis=0),
+    }
+
+
+def _same(points: Sequence[Point], others: Sequence[Point], axis: str) -> np.ndarray:
+    """1 where both have the same value of an axis, else 0; shape [points, others]."""
+    numbers: dict[Hashable, int] = {}
+    here, there = (
+        np.array([numbers.setdefault(point[axis], len(numbers)) for point in side]) for side in (points, others)
+    )
+    return (here[:, None] == there[None, :]).astype(float)
+
+
+def _likeliest(parts: Mapping[str, np.ndarray], logs: np.ndarray) -> dict[str, float]:
+    """The variances under which the cells are likeliest: each part in turn, the others held."""
+    scales = {name: _MAIN if name == "main" else _SCALES[1] for name in parts} | {_NOISE: _NOISES[1]}
+    left = logs - logs.mean()
+    best = _log_likelihood(parts, scales, left)
+    for _ in range(_PASSES):
+        for name in [name for name in scales if name != "main"]:
+            for scale in _NOISES if name == _NOISE else _SCALES:
+                tried = scales | {name: scale}
+                if (likelihood := _log_likelihood(parts, tried, left)) > best:
+                    best, scales = likelihood, tried
+    return scales
+
+
+def _log_likelihood(parts: Mapping[str, np.ndarray], scales: Mapping[str, float], left: np.ndarray) -> float:
+    """But for a constant."""
+    factor = cholesky(_covariance(parts, scales), lower=True, check_finite=False)
+    weights = cho_solve((factor, True), left, check_finite=False)
+    return -0.5 * float(left @ weights) - float(np.log(np.diag(factor)).sum())
+
+
+def _weighted(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]) -> np.ndarray:
+    return np.asarray(sum(scales[name] * part for name, part in parts.items()))
+
+
+def _covariance(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]) -> np.ndarray:
+    covariance = _weighted(parts, scales)
+    return covariance + scales[_NOISE] * np.eye(len(covariance))
 
 
 def _means_by(names: Sequence[Hashable], values: np.ndarray) -> np.ndarray:

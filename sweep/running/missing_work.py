@@ -1,0 +1,31 @@
+"""Whether a run has anything to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sweep.planning.stage import Plan
+from sweep.running.ledger.ledger import Ledger
+from sweep.running.options import RunOptions
+from sweep.running.policy import RetryPolicy
+from sweep.running.resuming import settled_failures, usable_results
+from sweep.study.spec import Study
+
+__all__ = ["is_missing_something"]
+
+
+def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
+    """Whether any cell lacks an answer that another run could give, or files are not as they were.
+
+    A cell that the planner has skipped would be skipped again.
+    """
+    usable = usable_results(plan, ledger, sweep_dir, options)
+    failed = set(settled_failures(ledger, RetryPolicy(), options))
+    state = ledger.state
+    spared = set() if study.planner is None else state.predicted.keys() & state.not_admitted.keys()
+    return bool(usable.damaged) or any(
+        goal not in usable.done and not failed.intersection(plan.needed_by(cell, goal))
+        for cell in plan.cells
+        if cell.cell.id not in spared
+        for goal in cell.goals
+    )
