@@ -131,7 +131,7 @@ def _same(points: Sequence[Point], others: Sequence[Point], axis: str) -> np.nda
     here, there = (
         np.array([numbers.setdefault(point[axis], len(numbers)) for point in side]) for side in (points, others)
     )
-    return (here[:, None] == there[None, :]).astype(float)
+    return np.asarray(here[:, None] == there[None, :], dtype=float)
 
 
 def _likeliest(parts: Mapping[str, np.ndarray], logs: np.ndarray) -> dict[str, float]:
