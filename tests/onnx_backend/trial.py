@@ -24,6 +24,7 @@ _ENDED = re.compile(r"crashed with|timed out after|ended with exit code|worker w
 _INTERNAL = re.compile(
     r"NoneType|has no attribute|Check failed|object is not|InternalError|Mismatched type|metadata\[|In ir\.Op\("
     r"|ir\.Type\(|(?:Key|Index|Type|Attribute|Value)Error|CodeGenVM|R\.Callable|does not foresee|Traceback|Error code"
+    r"|LLVM module"
 )
 
 

@@ -14,7 +14,7 @@ from sweep.study.importers.onnx_outline import Outline, OutlineNode, outline_of
 __all__ = ["STEPS", "steps_of"]
 
 _SCALAR_VALUES = ("value_float", "value_int", "value_string")
-_NUMPY_BROADCASTS_SINCE, _BOOLEAN_MASKS_SINCE, _RESIZE_SINCE = 7, 10, 11
+_NUMPY_BROADCASTS_SINCE, _BOOLEAN_MASKS_SINCE, _RESIZE_SINCE, _REMAINDERS_SINCE = 7, 10, 11, 26
 _LAST_AXIS = (1 << 64) - 1
 """-1, as the bytes of a file have it."""
 
@@ -137,6 +137,11 @@ def _has_mask(outline: Outline) -> bool:
     return is_boolean and any(node.operator == "Dropout" and node.outputs > 1 for node in outline.nodes)
 
 
+def _has_remainder(outline: Outline) -> bool:
+    """Whether there may be a remainder of floats with the divisor's sign, which there is from opset 26 on."""
+    return outline.opset >= _REMAINDERS_SINCE and any(node.operator == "Mod" for node in outline.nodes)
+
+
 def _masks(outline: Outline) -> bool:
     """Whether rows may be masked by infinities as a whole, of which TVM takes the largest finite number."""
     operators = {node.operator for node in outline.nodes}
@@ -168,7 +173,9 @@ STEPS: dict[str, Callable[[Outline], bool]] = {
     "recurrent": _has(_RECURRENT),
     "quantised": _has(_QUANTISED),
     "lacking operators": _has(_LACKING),
-    "other operators": lambda outline: any(map(_is_otherwise, outline.nodes)) or _has_mask(outline),
+    "other operators": lambda outline: (
+        any(map(_is_otherwise, outline.nodes)) or _has_mask(outline) or _has_remainder(outline)
+    ),
     "masked rows": _masks,
 }
 """Name -> whether the step changes what is made of a network. In this order they stand in a plan."""

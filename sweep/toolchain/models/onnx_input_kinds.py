@@ -12,7 +12,7 @@ from typing import Any
 from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.models.onnx_shapes import shape_of
 
-__all__ = ["input_kinds"]
+__all__ = ["input_kinds", "places_and_lengths"]
 
 _KEEPS_VALUES = frozenset("Cast Expand Flatten Identity Reshape Slice Squeeze Tile Transpose Unsqueeze".split())
 _TABLES = {("Gather", 1): 0, ("GatherElements", 1): 0, ("ScatterElements", 1): 0, ("Scatter", 1): 0}
@@ -21,8 +21,14 @@ _EMBEDDING = "EmbedLayerNormalization"
 _EMBEDDING_TABLES = {0: 2, 1: 4}
 """Its input of ids -> the table of these."""
 _DIVISORS = (("Div", 1), ("Mod", 1))
+_LENGTHS = {("ReverseSequence", 1): "time_axis", ("LSTM", 4): "", ("GRU", 4): "", ("RNN", 4): ""}
+"""Operator and input of lengths -> the attribute that says along which axis of its first input; without one the first.
+"""
 _USUAL = 8
 """Integers are below it, where nothing asks for fewer: results of earlier versions stay what they are."""
+
+
+_AXES = {("CumSum", 1), ("CumProd", 1)}
 
 
 def input_kinds(model: Any) -> dict[str, Values]:
@@ -35,6 +41,28 @@ def input_kinds(model: Any) -> dict[str, Values]:
             users.setdefault(name, []).append((node, index))
     found = {value.name: _kind(value, users, shapes) for value in model.graph.input}
     return {name: values for name, values in found.items() if values is not None}
+
+
+def places_and_lengths(model: Any) -> dict[str, Values]:
+    """By input, where it says how long sequences are, no longer than what they are in, or along which axis to add up.
+
+    model: as the file has it; its inputs have shapes.
+    """
+    shapes = {value.name: shape_of(value) for value in model.graph.input}
+    found = {}
+    for node in model.graph.node:
+        for index, name in enumerate(node.input):
+            shape = shapes.get(node.input[0])
+            if (node.op_type, index) in _AXES and name in shapes and shape:
+                found[name] = Values(limits=(0, len(shape)))
+            if (node.op_type, index) not in _LENGTHS or name not in shapes or not shape:
+                continue
+            attribute = _LENGTHS[node.op_type, index]
+            axis = next((int(one.i) for one in node.attribute if one.name == attribute), 0)
+            longest = shape[axis] if axis < len(shape) else None
+            if longest is not None and longest < _USUAL - 1:
+                found[name] = Values(limits=(1, longest + 1))
+    return found
 
 
 def _kind(value: Any, users: dict[str, list[tuple[Any, int]]], shapes: dict[str, list[int | None]]) -> Values | None:
@@ -61,7 +89,8 @@ def _uses(name: str, users: dict[str, list[tuple[Any, int]]]) -> Iterator[tuple[
     while waiting:
         for node, index in users.get(waiting.pop(), ()):
             yield node, index
-            if node.op_type in _KEEPS_VALUES and index == 0 and node.output[0] not in seen:
+            is_kept = (index == 0 and node.op_type in _KEEPS_VALUES) or (index > 0 and node.op_type == "Where")
+            if is_kept and node.output[0] not in seen:
                 seen.add(node.output[0])
                 waiting.append(node.output[0])
 

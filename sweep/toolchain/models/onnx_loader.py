@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,11 +21,11 @@ from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, on
 from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import ImportedModel, Shapes, with_values
 from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, check_types, read_onnx, settle_outputs
+from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
 from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
 from sweep.toolchain.models.rewriting.rules.not_numbers import concerned
-from sweep.toolchain.models.rewriting.rules.resizing import is_whole
 from sweep.toolchain.models.rewriting.values_met import Met, has_other_than_numbers, met_in
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ class OnnxModel(ImportedModel):
         that are NaN or infinite.
         """
         self._proto, self._own_weights, self._module = proto if original is None else original, own_weights, module
-        self.inputs = input_types(proto)
+        self.inputs = input_types(proto, original)
         self.outputs = output_types(proto)
         shown = proto if rewriting is None else self._proto
         self.operators = dict(Counter(node.op_type for node in shown.graph.node).most_common())
@@ -171,29 +170,9 @@ def _plain(original: Any, shapes: Shapes, misfit: str | None) -> OnnxModel:
     check_operators(original)
     model = _simplified(onnx_shapes.copied(original), misfit)
     check_shapes(model)
-    _check_numbers(model)
+    check_as_it_is(model)
     module = _to_relax(model, misfit)
     return OnnxModel(model, module, original=original, remake=partial(_made_anew, original, shapes, misfit, ()))
-
-
-def _check_numbers(model: Any) -> None:
-    """Refuse constants that TVM does otherwise or not at all: scales of a resize that give no whole sizes, which its
-    importer rounds, and a zero that floats are divided by.
-    """
-    from onnx import numpy_helper
-
-    typed = {value.name: value for value in (*model.graph.value_info, *model.graph.input)}
-    weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        where = f"{node.op_type} (node {node.name or node.output[0]})"
-        if node.op_type == "Resize" and len(node.input) == 3 and node.input[2] in weights and node.input[0] in typed:
-            shape, scales = onnx_shapes.shape_of(typed[node.input[0]]), numpy_helper.to_array(weights[node.input[2]])
-            if len(shape) == len(scales) and None not in shape and not is_whole([s or 0 for s in shape], scales):
-                raise ImportFailed(f"{where}: its scales give no whole sizes")
-        if node.op_type == "Div" and node.input[1] in weights:
-            divisor = weights[node.input[1]]
-            if math.prod(divisor.dims) == 1 and not numpy_helper.to_array(divisor).any():
-                raise ImportFailed(f"{where}: divides by zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +199,7 @@ def _made_anew(
     model = _inferred(model, misfit)
     check_shapes(model)
     module = _to_relax(model, misfit)
-    inputs = with_values(input_types(model), shapes.values)
+    inputs = with_values(input_types(model, original), shapes.values)
     comparison = compared(original, model, inputs, shapes.seed)
     named = [*steps, *(["other than numbers"] if met else [])]
     return _Made(model, module, {"steps": named, **asdict(comparison)})

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from sweep.toolchain.models.loader import TensorType
-from sweep.toolchain.models.onnx_input_kinds import input_kinds
+from sweep.toolchain.models.onnx_input_kinds import input_kinds, places_and_lengths
 from sweep.toolchain.models.onnx_shapes import shape_of
 
 __all__ = ["input_types", "output_types", "type_of"]
@@ -24,9 +24,12 @@ def type_of(value: Any, *, is_quantised: bool = False) -> TensorType:
     return TensorType(value.name, shape_of(value), dtype, is_quantised)
 
 
-def input_types(model: Any) -> list[TensorType]:
-    """Of the inputs, with what they may hold as far as the network tells. `model`: its shapes are inferred."""
-    held = input_kinds(model)
+def input_types(model: Any, original: Any = None) -> list[TensorType]:
+    """Of the inputs, with what they may hold as far as the network tells.
+
+    model: its shapes are inferred. original: what it was before its recurrent layers were written as steps.
+    """
+    held = input_kinds(model) | ({} if original is None else places_and_lengths(original))
     return [replace(type_of(value), values=held.get(value.name)) for value in model.graph.input]
 
 

@@ -12,8 +12,10 @@ from sweep.toolchain.models.rewriting.rules import (
     arithmetic,
     block_scales,
     control_flow,
+    deformable,
     functions,
     fused,
+    no_elements,
     not_numbers,
     onnx_normalisation,
     quantised,
@@ -24,13 +26,14 @@ from sweep.toolchain.models.rewriting.rules import (
     spectra,
     tensors,
 )
-from sweep.toolchain.models.rewriting.rules.learning import classic_learning
+from sweep.toolchain.models.rewriting.rules.learning import classic_learning, optimisers
 from sweep.toolchain.models.rewriting.rules.old_operators import modern
 from sweep.toolchain.models.rewriting.values_met import Met
 
 __all__ = ["rewritten", "rules"]
 
 _MODULES = (
+    no_elements,
     not_numbers,
     shapes,
     control_flow,
@@ -41,6 +44,8 @@ _MODULES = (
     functions,
     fused,
     classic_learning,
+    optimisers,
+    deformable,
     arithmetic,
     onnx_normalisation,
     resizing,

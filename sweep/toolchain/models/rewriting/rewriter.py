@@ -82,6 +82,10 @@ class Rewriter(KnownValues):
                 self._taken.add(name)
                 return name
 
+    def version(self, domain: str) -> int:
+        """Of the operators of a domain, in the network that is written."""
+        return max((int(opset.version) for opset in self._opsets if opset.domain == domain), default=1)
+
     def keep(self, array: Any, dtype: Any = None) -> str:
         """The name of a constant."""
         name = self.new_name("constant")

@@ -17,9 +17,11 @@ __all__ = ["RULES"]
 def _power(network: Rewriter, call: Call) -> Sequence[str] | None:
     """The exponent's type may be another than the base's, which is the result's."""
     base, exponent = (network.element(call.input(index)) for index in (0, 1))
-    if not base or not exponent or base == exponent:
+    if not base or not exponent:
         return None
     one, other = network.dtype(call.input(0)), network.dtype(call.input(1))
+    if base == exponent and one.kind == "f":
+        return None
     if one.kind == "f":
         cast = network.op("Cast", call.input(1), to=base)
         return [network.op("Pow", call.input(0), cast)]
@@ -116,12 +118,15 @@ def _one_hot(network: Rewriter, call: Call) -> Sequence[str] | None:
         return None
     count, kind = int(depth.reshape(-1)[0]), network.dtype(call.input(0))
     axis = call.get("axis", -1) % (len(shape) + 1)
-    indices = call.input(0)
+    # What is no whole number is no class
+    indices = call.input(0) if kind.kind == "f" else network.op("Cast", call.input(0), to=7)
+    counted = kind if kind.kind == "f" else np.dtype(np.int64)
     if kind.kind != "u":
-        negative = network.op("Less", indices, np.zeros((), kind))
-        indices = network.op("Where", negative, network.op("Add", indices, np.array(count, kind)), indices)
-    indices = network.op("Cast", indices, to=7)
-    classes = np.arange(count).reshape([count if index == axis else 1 for index in range(len(shape) + 1)])
+        negative = network.op("Less", indices, np.zeros((), counted))
+        indices = network.op("Where", negative, network.op("Add", indices, np.array(count, counted)), indices)
+    classes = np.arange(count, dtype=counted).reshape(
+        [count if index == axis else 1 for index in range(len(shape) + 1)]
+    )
     hit = network.op("Equal", network.op("Unsqueeze", indices, np.array([axis])), classes)
     off, on = (network.op("Reshape", _item(network, call.input(2), at), np.zeros(0, np.int64)) for at in (0, 1))
     return [network.op("Where", hit, on, off)]
@@ -132,10 +137,17 @@ def _item(network: Rewriter, value: str, at: int) -> str:
 
 
 def _remainder(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """As C's fmod has it: with the sign of the dividend."""
-    if not call.get("fmod", 0) or network.dtype(call.input(0)).kind != "f":
+    """As C's fmod has it: with the sign of the dividend. Without the attribute as Python has it: with the divisor's."""
+    if network.dtype(call.input(0)).kind != "f":
         return None
     one, other = call.input(0), call.input(1)
+    if not call.get("fmod", 0):
+        rest = network.op("Sub", one, network.op("Mul", network.op("Floor", network.op("Div", one, other)), other))
+        zero = np.zeros((), network.dtype(one))
+        below = [network.op("Less", value, zero) for value in (one, other)]
+        stays = network.op("Or", network.op("Equal", one, zero), network.op("Not", network.op("Xor", *below)))
+        past = network.op("And", network.op("IsInf", other), network.op("Not", network.op("IsInf", one)))
+        return [network.op("Where", past, network.op("Where", stays, one, other), rest)]
     size = network.op("Abs", network.op("Div", one, other))
     whole = network.op("Mul", network.op("Sign", network.op("Div", one, other)), network.op("Floor", size))
     return [network.op("Sub", one, network.op("Mul", whole, other))]

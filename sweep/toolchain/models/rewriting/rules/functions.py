@@ -27,6 +27,7 @@ LACKING = (
     "SoftmaxCrossEntropyLoss",
     "SwiGLU",
     "Swish",
+    "ai.onnx.preview.FlexAttention",
 )
 """Those that TVM's importer lacks, or takes for another package's operator of the same name."""
 
@@ -35,9 +36,11 @@ def expanded(network: Rewriter, call: Call) -> Sequence[str] | None:
     """A call as the body of its function; None where ONNX has none for it."""
     from onnx import defs, helper
 
-    schema = defs.get_schema(call.operator, network.opset, "")
-    node = helper.make_node(call.operator, call.inputs, call.outputs, **call.attributes)
-    body = _body(schema, node, network)
+    domain, _, operator = call.operator.rpartition(".")
+    version = network.version(domain)
+    schema = defs.get_schema(operator, version, domain)
+    node = helper.make_node(operator, call.inputs, call.outputs, domain=domain, **call.attributes)
+    body = _body(schema, node, network, version)
     if body is None:
         return None
     attributes = {name: value.default_value for name, value in schema.attributes.items() if value.default_value.name}
@@ -47,15 +50,15 @@ def expanded(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [names.get(name, name) for name in body.output[: len(call.outputs)]]
 
 
-def _body(schema: Any, node: Any, network: Rewriter) -> Any:
+def _body(schema: Any, node: Any, network: Rewriter, opset: int) -> Any:
     from onnx import FunctionProto
 
     if schema.has_function:
-        versions = [version for version in schema.function_opset_versions if version <= network.opset]
+        versions = [version for version in schema.function_opset_versions if version <= opset]
         return FunctionProto.FromString(schema.get_function_with_opset_version(max(versions))) if versions else None
     if not schema.has_context_dependent_function:
         return None
-    versions = [version for version in schema.context_dependent_function_opset_versions if version <= network.opset]
+    versions = [version for version in schema.context_dependent_function_opset_versions if version <= opset]
     if not versions:
         return None
     types = [network.type_bytes(name) for name in node.input]

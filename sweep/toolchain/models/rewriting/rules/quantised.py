@@ -7,6 +7,7 @@ of doubles to check one by.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,6 +62,11 @@ def _convolution(network: Rewriter, call: Call) -> Sequence[str]:
 
 def _product(network: Rewriter, call: Call) -> Sequence[str]:
     """QLinearMatMul."""
+    inputs = list(call.inputs)
+    for at in (1, 4, 6):  # a product of halves is rounded before it is quantised
+        if network.dtype(inputs[at]) == np.float16:
+            inputs[at] = network.op("Cast", inputs[at], to=_FLOAT)
+    call = replace(call, inputs=inputs)
     rank = network.rank(call.input(3)) or 2
     product = network.op("MatMul", _real(network, call, 0), _real(network, call, 3, axis=rank - 1))
     return _quantised(network, product, call.input(6), call.input(7))

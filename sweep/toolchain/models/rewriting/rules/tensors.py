@@ -144,18 +144,6 @@ def _pool_with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [best, where]
 
 
-def _without_empty(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """Concat of what has something along the axis: TVM cannot store a constant without elements."""
-    shapes = [network.shape(name) for name in call.inputs]
-    if any(shape is None for shape in shapes):
-        return None
-    axis = call.get("axis")
-    full = [name for name, shape in zip(call.inputs, shapes, strict=True) if shape and shape[axis]]
-    if len(full) in (0, len(call.inputs)):
-        return None
-    return [full[0] if len(full) == 1 else network.op("Concat", *full, axis=axis)]
-
-
 def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
     """ConvTranspose to an output shape, or padded by itself: by explicit pads."""
     shape, kernel = network.shape(call.input(0)), network.shape(call.input(1))
@@ -179,21 +167,39 @@ def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("ConvTranspose", *call.inputs, **attributes)]
 
 
-def _reshaped_to_nothing(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """Reshape of no elements to a shape with a size of 0, which TVM takes for the size that was there: nothing is
-    gathered along these axes.
-    """
-    shape, target = network.shape(call.input(0)), network.constant(call.input(1))
-    if not call.get("allowzero", 0) or target is None or shape is None or 0 not in shape or 0 not in target:
+def _padded_by_input(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Pad with a value that an input gives: with zeros, and the value where a mask was padded."""
+    shape = network.shape(call.input(0))
+    if call.get("mode", "constant") != "constant" or not call.input(2) or shape is None:
         return None
-    at = shape.index(0)
-    integers = network.op("Cast", call.input(0), to=7)
-    others = np.array([axis for axis in range(len(shape)) if axis != at], np.int64)
-    none = network.op("ReduceSum", integers, others, keepdims=0) if others.size else integers
-    value = network.keep(np.zeros([size or 1 for size in target], network.dtype(call.input(0))))
-    for axis in np.flatnonzero(target == 0):
-        value = network.op("Gather", value, none, axis=int(axis))
-    return [value]
+    if network.constant(call.input(2)) is not None or network.constant(call.input(1)) is None:
+        return None
+    kind, rest = network.dtype(call.input(0)), call.inputs[3:]
+    data = network.op("Pad", call.input(0), call.input(1), np.zeros((), kind), *rest)
+    inside = network.op("Pad", np.ones(shape, np.int32), call.input(1), np.zeros((), np.int32), *rest)
+    value = network.op("Reshape", call.input(2), np.zeros(0, np.int64))
+    return [network.op("Where", network.op("Cast", inside, to=9), data, value)]
+
+
+def _reduced_booleans(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """ReduceMax and ReduceMin of booleans: of the integers that they are."""
+    if network.dtype(call.input(0)).kind != "b":
+        return None
+    numbers = network.op("Cast", call.input(0), to=6)
+    result = network.op(call.operator, numbers, *call.inputs[1:], **call.attributes)
+    return [network.op("Cast", result, to=9)]
+
+
+def _roi_align(network: Rewriter, call: Call) -> Sequence[str] | None:
+    if call.get("mode", "avg") != "avg":
+        raise ImportFailed(f"{call.label}: takes the greatest values (mode {call.get('mode')}): avg is supported")
+    return None
+
+
+def _top(network: Rewriter, call: Call) -> Sequence[str] | None:
+    if network.dtype(call.input(0)) == np.uint64:
+        raise ImportFailed(f"{call.label}: of integers of 64 bits without sign, which TVM does not sort")
+    return None
 
 
 def _compressed(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -217,9 +223,12 @@ RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
     "Col2Im": _image_from_columns,
-    "Reshape": _reshaped_to_nothing,
+    "RoiAlign": _roi_align,
+    "TopK": _top,
+    "Pad": _padded_by_input,
+    "ReduceMax": _reduced_booleans,
+    "ReduceMin": _reduced_booleans,
     "Compress": _compressed,
-    "Concat": _without_empty,
     "ConvTranspose": _to_a_size,
     "MaxUnpool": _unpool,
     "MaxPool": _pool_with_places,

@@ -36,9 +36,9 @@ def _scaler(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 
 def _normalizer(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """By the greatest value, which ONNX Runtime takes with its sign, or by a norm."""
     data = _floats(network, call)
-    size = network.op("Abs", data) if call.get("norm", "MAX") == "MAX" else data
-    norm = network.reduced(_NORMS[call.get("norm", "MAX")], size, [1])
+    norm = network.reduced(_NORMS[call.get("norm", "MAX")], data, [1])
     empty = network.op("Equal", norm, np.zeros((), np.float32))
     return [network.op("Div", data, network.op("Where", empty, np.ones((), np.float32), norm))]
 

@@ -1,0 +1,93 @@
+"""What TVM's importer takes and its code does otherwise, or not at all: such a network is rewritten."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.onnx_shapes import shape_of
+from sweep.toolchain.models.rewriting.rules.resizing import is_whole
+
+__all__ = ["check_as_it_is"]
+
+_BOOL, _UINT64 = 9, 13
+_FLOATS = (1, 10, 11, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of the values of a network."""
+
+    types: Mapping[str, Any]
+    weights: Mapping[str, Any]
+
+    def array(self, node: Any, index: int) -> Any:
+        """A stored input of a node; None where it is none."""
+        from onnx import numpy_helper
+
+        name = node.input[index] if index < len(node.input) else ""
+        return numpy_helper.to_array(self.weights[name]) if name in self.weights else None
+
+    def element(self, name: str) -> int:
+        """The kind of a value's elements, as the onnx package numbers it; 0 where it is not known."""
+        if name in self.weights:
+            return int(self.weights[name].data_type)
+        return int(self.types[name].type.tensor_type.elem_type) if name in self.types else 0
+
+    def shape(self, name: str) -> list[int | None]:
+        """Of a value; empty where it is not known."""
+        return shape_of(self.types[name]) if name in self.types else []
+
+
+def _rounds(node: Any, known: _Known) -> bool:
+    scales = known.array(node, 2) if len(node.input) == 3 else None
+    shape = known.shape(node.input[0])
+    if scales is None or len(shape) != len(scales) or None in shape:
+        return False
+    return not is_whole([size or 0 for size in shape], scales)
+
+
+def _divides_by_zero(node: Any, known: _Known) -> bool:
+    weight = known.weights.get(node.input[1])
+    return weight is not None and math.prod(weight.dims) == 1 and not np.any(known.array(node, 1))
+
+
+def _has_empty_part(node: Any, known: _Known) -> bool:
+    return any(0 in known.shape(name) for name in node.output)
+
+
+def _has_no_least(node: Any, known: _Known) -> bool:
+    return known.element(node.input[0]) == _BOOL or 0 in known.shape(node.input[0])
+
+
+_CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
+    "Resize": ("its scales give no whole sizes", _rounds),
+    "Div": ("divides by zero", _divides_by_zero),
+    "Split": ("a part has no elements", _has_empty_part),
+    "Pow": ("a power of integers", lambda node, known: known.element(node.input[0]) not in (0, *_FLOATS)),
+    "ReduceMax": ("of booleans, or of nothing", _has_no_least),
+    "ReduceMin": ("of booleans, or of nothing", _has_no_least),
+    "TopK": ("of integers of 64 bits without sign", lambda node, known: known.element(node.input[0]) == _UINT64),
+    "RoiAlign": (
+        "the greatest values (mode max)",
+        lambda node, known: any(one.name == "mode" and one.s == b"max" for one in node.attribute),
+    ),
+}
+
+
+def check_as_it_is(model: Any) -> None:
+    """Raises ImportFailed. model: its shapes are inferred."""
+    known = _Known(
+        {value.name: value for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)},
+        {tensor.name: tensor for tensor in model.graph.initializer},
+    )
+    for node in model.graph.node:
+        if node.op_type in _CASES:
+            problem, applies = _CASES[node.op_type]
+            if applies(node, known):
+                raise ImportFailed(f"{node.op_type} (node {node.name or node.output[0]}): {problem}")

@@ -1,0 +1,312 @@
+"""Rules for kinds that people seldom have: each gives what the network of the file gives, on random inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.expected_output import run_reference_evaluator
+from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
+from sweep.toolchain.models.onnx_types import input_types
+from sweep.toolchain.models.rewriting.against_original import compared
+from sweep.toolchain.models.rewriting.rewrite import rewritten
+from sweep.toolchain.models.rewriting.rules.not_numbers import concerned
+from sweep.toolchain.models.rewriting.values_met import met_in
+from tests.corpus.edges import trees
+
+node = helper.make_node
+FLOAT, UINT8, INT32, INT64, BOOL, HALF, UINT64 = 1, 2, 6, 7, 9, 10, 13
+LEARNING, TRAINING = "ai.onnx.ml", "ai.onnx.preview.training"
+RANDOM = np.random.default_rng(3)
+
+
+def network(
+    nodes: Sequence[Any],
+    inputs: Mapping[str, tuple[Sequence[int], int]],
+    outputs: Sequence[str],
+    stored: Mapping[str, Any] | None = None,
+    opset: int = 19,
+) -> Any:
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, kind, shape) for name, (shape, kind) in inputs.items()],
+        [helper.make_empty_tensor_value_info(name) for name in outputs],
+        [numpy_helper.from_array(np.array(value, order="C"), name) for name, value in (stored or {}).items()],
+    )
+    opsets = [helper.make_opsetid(*one) for one in (("", opset), (LEARNING, 3), (TRAINING, 1))]
+    made = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    return onnx.shape_inference.infer_shapes(made)
+
+
+def same(model: Any) -> set[str]:
+    """The operators of the rewritten network, which gave the same on three random inputs."""
+    made = rewritten(model)
+    comparison = compared(model, made, input_types(made, model), seed=0)
+    assert (comparison.inputs, comparison.not_compared) == (3, None)
+    return {one.op_type for one in made.graph.node}
+
+
+def of_learning(operator: str, outputs: Sequence[str] = ("y",), kind: int = FLOAT, **attributes: Any) -> Any:
+    nodes = [node(operator, ["x"], list(outputs), domain=LEARNING, **attributes)]
+    return network(nodes, {"x": ([6, 3], kind)}, outputs)
+
+
+TARGETS = {
+    "target_treeids": [0, 0, 0, 1, 1],
+    "target_nodeids": [2, 3, 4, 1, 2],
+    "target_ids": [0, 0, 0, 0, 0],
+    "target_weights": [0.5, -1.5, 2.0, 3.0, 0.25],
+}
+CLASSES = {name.replace("target", "class"): value for name, value in TARGETS.items()}
+SEVERAL = {**CLASSES, "class_ids": [0, 1, 2, 1, 2]}
+MODES = ("BRANCH_LEQ", "BRANCH_GT", "BRANCH_LEQ")
+
+LEARNED = {
+    "scaler": of_learning("Scaler", offset=[0.5, 1.0, -1.0], scale=[2.0, 0.5, 3.0]),
+    "scaler of integers": of_learning("Scaler", kind=INT64, offset=[0.5], scale=[2.0]),
+    "largest norm": of_learning("Normalizer", norm="MAX"),
+    "norm": of_learning("Normalizer", norm="L2"),
+    "binarizer": of_learning("Binarizer", threshold=0.25),
+    "imputer": of_learning("Imputer", imputed_value_floats=[1.0, 2.0, 3.0], replaced_value_float=float("nan")),
+    "encoder": of_learning(
+        "LabelEncoder", kind=INT64, keys_int64s=[1, 2, 5], values_floats=[0.5, 1.5, -1.0], default_float=9.0
+    ),
+    "linear": of_learning(
+        "LinearRegressor", targets=2, coefficients=[1.0, -2.0, 0.5, 0.1, 0.2, 0.3], intercepts=[1.0, -1.0]
+    ),
+    "linear classes": of_learning(
+        "LinearClassifier",
+        ("l", "y"),
+        coefficients=[1.0, -2.0, 0.5, 0.1, 0.2, 0.3, -1.0, 1.0, 0.0],
+        intercepts=[0.1, 0.2, 0.3],
+        classlabels_ints=[4, 7, 9],
+        post_transform="SOFTMAX",
+    ),
+    "trees": of_learning("TreeEnsembleRegressor", **trees(MODES, n_targets=1, base_values=[0.5], **TARGETS)),
+    "mean of trees": of_learning(
+        "TreeEnsembleRegressor", **trees(("BRANCH_LT",) * 3, n_targets=1, aggregate_function="AVERAGE", **TARGETS)
+    ),
+    "trees of classes": of_learning(
+        "TreeEnsembleClassifier",
+        ("l", "y"),
+        **trees(MODES, classlabels_int64s=[3, 5, 8], post_transform="SOFTMAX", **SEVERAL),
+    ),
+    "trees of two classes": of_learning(
+        "TreeEnsembleClassifier",
+        ("l", "y"),
+        **trees(MODES, classlabels_int64s=[0, 1], post_transform="LOGISTIC", **CLASSES),
+    ),
+}
+
+
+@pytest.mark.parametrize("model", LEARNED.values(), ids=list(LEARNED))
+def test_operators_of_classic_learning(model: Any) -> None:
+    assert not any(made.startswith(("Tree", "Linear", "Scaler")) for made in same(model))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (of_learning("LabelEncoder", kind=INT64, keys_int64s=[1], values_strings=["a"]), "texts are not supported"),
+        (
+            of_learning("TreeEnsembleRegressor", **trees(MODES, aggregate_function="MAX", **TARGETS)),
+            "put together by MAX; SUM and AVERAGE are supported",
+        ),
+        (
+            of_learning("TreeEnsembleRegressor", **trees(MODES, post_transform="PROBIT", **TARGETS)),
+            "post_transform PROBIT is not supported",
+        ),
+        (
+            of_learning("TreeEnsembleClassifier", ("l", "y"), **trees(MODES, classlabels_strings=["a"], **CLASSES)),
+            "its classes are texts",
+        ),
+    ],
+)
+def test_what_is_not_learned_is_named(model: Any, words: str) -> None:
+    with pytest.raises(ImportFailed, match=words):
+        rewritten(model)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_any_tree(branches: int, seed: int) -> None:
+    """A random binary tree against the walk from its root."""
+    random = np.random.default_rng(seed)
+    size = 2 * branches + 1  # node n goes on at 2n+1 and 2n+2, where these exist
+    is_leaf = [2 * at + 2 >= size for at in range(size)]
+    features, limits = random.integers(0, 3, size), random.standard_normal(size).astype(np.float32)
+    weights = random.standard_normal(size).astype(np.float32)
+    attributes = {
+        "nodes_treeids": [0] * size,
+        "nodes_nodeids": list(range(size)),
+        "nodes_featureids": features.tolist(),
+        "nodes_modes": ["LEAF" if leaf else "BRANCH_LEQ" for leaf in is_leaf],
+        "nodes_values": limits.tolist(),
+        "nodes_truenodeids": [0 if leaf else 2 * at + 1 for at, leaf in enumerate(is_leaf)],
+        "nodes_falsenodeids": [0 if leaf else 2 * at + 2 for at, leaf in enumerate(is_leaf)],
+        "target_treeids": [0] * sum(is_leaf),
+        "target_nodeids": [at for at, leaf in enumerate(is_leaf) if leaf],
+        "target_ids": [0] * sum(is_leaf),
+        "target_weights": [float(weights[at]) for at, leaf in enumerate(is_leaf) if leaf],
+        "n_targets": 1,
+    }
+    x = random.standard_normal((6, 3)).astype(np.float32)
+    wanted = []
+    for row in x:
+        at = 0
+        while not is_leaf[at]:
+            at = 2 * at + (1 if row[features[at]] <= limits[at] else 2)
+        wanted.append([weights[at]])
+    made = rewritten(of_learning("TreeEnsembleRegressor", **attributes))
+    [found] = run_reference_evaluator(made, {"x": x})
+    np.testing.assert_array_equal(found, np.array(wanted, np.float32))
+
+
+def step(operator: str, tensors: str, **attributes: Any) -> Any:
+    inputs = {"r": ([], FLOAT), "t": ([], INT64), **{name: ([3], FLOAT) for name in tensors}}
+    outputs = ["y", "z"] if len(tensors) < 4 else ["y", "z", "u"]
+    return network([node(operator, list(inputs), outputs, domain=TRAINING, **attributes)], inputs, outputs)
+
+
+@pytest.mark.parametrize("count", [0, 3])
+@pytest.mark.parametrize(
+    ("operator", "names", "attributes"),
+    [
+        ("Adagrad", "xgh", {"decay_factor": 0.1, "epsilon": 1e-5, "norm_coefficient": 0.01}),
+        ("Momentum", "xgv", {"alpha": 0.9, "beta": 0.1, "mode": "nesterov", "norm_coefficient": 0.01}),
+        ("Momentum", "xgv", {"alpha": 0.9, "beta": 0.1, "mode": "standard", "norm_coefficient": 0.01}),
+        ("Adam", "xgvh", {"alpha": 0.9, "beta": 0.99, "norm_coefficient": 0.01, "norm_coefficient_post": 0.1}),
+    ],
+)
+def test_steps_of_optimisers(count: int, operator: str, names: str, attributes: dict[str, Any]) -> None:
+    made = rewritten(model := step(operator, names, **attributes))
+    feeds = {"r": np.float32(0.1), "t": np.int64(count)}
+    feeds |= {name: np.abs(RANDOM.standard_normal(3)).astype(np.float32) for name in names}
+    for one, other in zip(run_reference_evaluator(made, feeds), run_reference_evaluator(model, feeds), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def one(operator: str, inputs: Mapping[str, Any], stored: Mapping[str, Any], opset: int = 19, **attributes: Any) -> Any:
+    names = [*inputs, *stored]
+    return network([node(operator, names, ["y"], **attributes)], inputs, ["y"], stored, opset)
+
+
+F, WHOLE = ([2, 3, 4], FLOAT), ([2, 3], INT64)
+DEFORMED = {"x": ([2, 4, 5, 6], FLOAT), "w": ([6, 2, 2, 3], FLOAT), "o": ([2, 24, 6, 4], FLOAT)}
+
+KINDS = {
+    "sum along an axis of the input": one("CumSum", {"x": F, "axis": ([], INT64)}, {}, exclusive=1),
+    "compress": one("Compress", {"x": F}, {"c": np.array([True, False, True])}, axis=1),
+    "compress all": one("Compress", {"x": F}, {"c": np.array([False, True, True, False, True])}),
+    "pad with an input": network(
+        [node("Pad", ["x", "p", "v"], ["y"])],
+        {"x": F, "v": ([], FLOAT)},
+        ["y"],
+        {"p": np.array([0, 1, 2, 1, 0, 0])},
+    ),
+    "power of integers": one("Pow", {"x": WHOLE}, {"e": np.array(3)}),
+    "classes of floats": one("OneHot", {"x": ([5], FLOAT)}, {"d": np.array(4), "v": np.float32([-1, 2])}),
+    "empty parts": network(
+        [node("Split", ["x", "s"], ["a", "b", "c"], axis=1)], {"x": F}, ["a", "b", "c"], {"s": np.array([1, 0, 2])}
+    ),
+    "remainder of floats": one("Mod", {"x": F, "z": F}, {}, opset=19, fmod=1),
+    "turned sequences": one("ReverseSequence", {"x": ([4, 3], FLOAT), "n": ([3], INT64)}, {}),
+    "deformed": network(
+        [node("DeformConv", ["x", "w", "o", "b", "m"], ["y"], group=2, offset_group=2, pads=[1, 0, 1, 0])],
+        {**DEFORMED, "b": ([6], FLOAT), "m": ([2, 12, 6, 4], FLOAT)},
+        ["y"],
+    ),
+}
+
+
+@pytest.mark.parametrize("model", KINDS.values(), ids=list(KINDS))
+def test_kinds(model: Any) -> None:
+    assert same(model)
+
+
+@pytest.mark.parametrize("fmod", [0, 1])
+def test_remainders_of_infinities(fmod: int) -> None:
+    x, z = (
+        values.ravel() for values in np.meshgrid(np.float32([-3, 3, 0, np.inf]), np.float32([2, -2, np.inf, -np.inf]))
+    )
+    model = one("Mod", {"x": ([16], FLOAT), "z": ([16], FLOAT)}, {}, fmod=fmod)
+    with np.errstate(invalid="ignore"):
+        wanted = np.fmod(x, z) if fmod else np.mod(x, z)
+        [found] = run_reference_evaluator(rewritten(model), {"x": x, "z": z})
+    usual = np.isfinite(z) if fmod else slice(None)
+    np.testing.assert_array_equal(found[usual], wanted[usual])
+
+
+@pytest.mark.parametrize(("operator", "wanted"), [("ReduceMax", -np.inf), ("ReduceMin", np.inf)])
+def test_a_row_of_infinities_alone_has_one_for_its_greatest(operator: str, wanted: float) -> None:
+    """What TVM's code would make of it is no infinity: the network says which rows have a number."""
+    nodes = [node("Where", ["c", "x", "lost"], ["m"]), node(operator, ["m", "axes"], ["y"], keepdims=0)]
+    stored = {"lost": np.float32(wanted), "axes": np.array([1])}
+    model = network(nodes, {"c": ([2, 3], BOOL), "x": ([2, 3], FLOAT)}, ["y"], stored)
+    made = rewritten(model)
+    assert {"Greater", operator} <= {used.op_type for used in made.graph.node}
+    feeds = {"c": np.array([[True, False, True], [False] * 3]), "x": np.float32([[1, 9, 2], [3, 4, 5]])}
+    [found] = run_reference_evaluator(made, feeds)
+    np.testing.assert_array_equal(found, np.float32([2 if operator == "ReduceMax" else 1, wanted]))
+
+
+@pytest.mark.parametrize(
+    ("operator", "more"), [("Clip", ["zero", "one"]), ("Relu", []), ("Max", ["zero", "one"]), ("Min", ["one"])]
+)
+def test_nan_goes_around_what_compares(operator: str, more: list[str]) -> None:
+    nodes = [node("Sqrt", ["x"], ["s"]), node(operator, ["s", *more], ["y"])]
+    model = network(nodes, {"x": ([4], FLOAT)}, ["y"], {"zero": np.float32(0), "one": np.float32(1)})
+    feeds = {"x": np.float32([-1, 0.25, 4, -3])}
+    met = met_in(model, feeds)
+    assert concerned(model, met)
+    made = rewritten(model, met)
+    assert "s" not in next(used.input for used in made.graph.node if used.op_type == operator)
+    [found], [right] = (run_reference_evaluator(each, feeds) for each in (made, model))
+    np.testing.assert_array_equal(found, right)
+    assert not concerned(model, met_in(model, {"x": np.float32([1, 2, 3, 4])}))
+
+
+def alone(operator: str, kind: int, shape: Sequence[int] = (2, 3), **attributes: Any) -> Any:
+    return network([node(operator, ["x"], ["y"], **attributes)], {"x": (shape, kind)}, ["y"])
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (one("Div", {"x": F}, {"z": np.float32(0)}), "divides by zero"),
+        (one("Pow", {"x": WHOLE}, {"z": np.array(2)}), "a power of integers"),
+        (alone("ReduceMax", BOOL), "of booleans, or of nothing"),
+        (alone("ReduceMin", FLOAT, (2, 0)), "of booleans, or of nothing"),
+        (KINDS["empty parts"], "a part has no elements"),
+    ],
+)
+def test_what_tvm_does_otherwise_is_not_imported_as_it_is(model: Any, words: str) -> None:
+    with pytest.raises(ImportFailed, match=words):
+        check_as_it_is(model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [one("Div", {"x": F}, {"z": np.float32([1, 0])}), one("Pow", {"x": F}, {"z": np.array(2)}), alone("Relu", FLOAT)],
+)
+def test_what_tvm_does_is_imported_as_it_is(model: Any) -> None:
+    check_as_it_is(model)
+
+
+def test_the_greatest_of_regions_and_large_integers_are_refused_by_name() -> None:
+    regions = {"x": ([1, 1, 4, 4], FLOAT), "r": ([2, 4], FLOAT)}
+    with pytest.raises(ImportFailed, match="mode max"):
+        rewritten(one("RoiAlign", regions, {"b": np.array([0, 0])}, mode="max"))
+    with pytest.raises(ImportFailed, match="of 64 bits without sign"):
+        rewritten(
+            network([node("TopK", ["x", "k"], ["y", "i"])], {"x": ([4], UINT64)}, ["y", "i"], {"k": np.array([2])})
+        )
