@@ -18,11 +18,14 @@ from sweep.planning.results.stage_result import StageResult
 if TYPE_CHECKING:
     from sweep.study.spec import Cell
 
-__all__ = ["MEASURED", "CellOutcome", "CellStatus", "SweepOutcome"]
+__all__ = ["MEASURED", "REFUSED", "CellOutcome", "CellStatus", "SweepOutcome"]
 
 CellStatus = Literal["done", "tainted", "failed", "skipped", "pending"]
 MEASURED: tuple[CellStatus, ...] = ("done", "tainted")
 """Of a cell with such a status there is a latency."""
+
+REFUSED = "Refused"
+"""Error class of a cell whose runtime does not take its network. It is skipped, and no run will measure it."""
 
 R = TypeVar("R", bound=StageResult)
 

@@ -40,7 +40,8 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
     planned: list[PlannedCell | None] = [None] * len(chosen)
     naive: Counter[str] = Counter()
     for index in by_information(study, chosen):
-        cell = shared.of(chosen[index])
+        refusal = grid.refusals.of(chosen[index])
+        cell = shared.of(chosen[index]) if refusal is None else PlannedCell(chosen[index], (), refusal=refusal)
         if study.tags.rules and (tags := study.tags.own(cell.cell)):
             cell = replace(cell, tags=tags)
         planned[index] = cell

@@ -47,6 +47,8 @@ class PlannedCell:
 
     tags: Mapping[str, str] = field(default_factory=dict)
     """A person's own, beside those of the study."""
+    refusal: str = ""
+    """Why its runtime does not take its network; it has no stages then, and no run changes anything about it."""
 
     def __post_init__(self) -> None:
         if not self.goals:

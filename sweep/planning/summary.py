@@ -48,6 +48,8 @@ class PlanSummary:
     """Candidates that tuning may measure, as far as this can be known before lowering."""
     notes: tuple[str, ...]
     """What was left out of the grid, and what the estimate assumes."""
+    cells_refused: int = 0
+    """Those whose runtime does not take the network: they are rows, and no work."""
 
     @property
     def remaining_s(self) -> float:
@@ -59,7 +61,11 @@ class PlanSummary:
         return {
             "study": self.study_name,
             "cells": self.cells,
-            "cells_by_status": {"done": self.cells_done, "planned": self.cells - self.cells_done},
+            "cells_by_status": {
+                "done": self.cells_done,
+                "planned": self.cells - self.cells_done - self.cells_refused,
+                **({"refused": self.cells_refused} if self.cells_refused else {}),
+            },
             "stages": {kind.kind: kind.unique for kind in self.kinds},
             "naive_stages": {kind.kind: kind.naive for kind in self.kinds},
             "cached": {kind.kind: kind.cached for kind in self.kinds},
@@ -75,6 +81,9 @@ class PlanSummary:
     def as_text(self) -> str:
         """For the terminal."""
         head = f"{self.study_name}: {_counted(self.cells, 'cell')}, {self.cells_done:,} done"
+        if self.cells_refused:
+            whose = "its runtime" if self.cells_refused == 1 else "their runtimes"
+            head += f", {self.cells_refused:,} refused by {whose}"
         rows: list[tuple[str, ...]] = [("stages", "unique", "naive", "cached", "to do", "estimate", "naive estimate")]
         rows += [_row(kind.kind, [kind]) for kind in self.kinds]
         rows.append(_row("all", self.kinds))
@@ -131,7 +140,8 @@ def explain(
     return PlanSummary(
         study_name=plan.study_name,
         cells=len(plan.cells),
-        cells_done=sum(all(goal in done for goal in planned.goals) for planned in plan.cells),
+        cells_done=sum(all(goal in done for goal in planned.goals) for planned in plan.cells if planned.goals),
+        cells_refused=sum(bool(planned.refusal) for planned in plan.cells),
         kinds=kinds,
         trials=trials,
         notes=(

@@ -13,6 +13,7 @@ from sweep.study.axes import all_axes, listed_axes, loops
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
 from sweep.study.reading.line_numbers import tells_lines
+from sweep.study.refusals import Refusals
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
@@ -49,10 +50,8 @@ class Grid:
     def __init__(self, study: Study, cluster: Cluster) -> None:
         """Raises StudyError as `cells` does."""
         self._study = study
-        self._is_pretended = cluster.is_pretended
         self._devices = _chosen_devices(study, cluster)
         self._models = {model.name: model for model in study.models}
-        self._by_key = {device.key: device for device in cluster.devices}
         self._unfit: list[LeftOut] = []
         """Targets that the grid has and that do not fit one of its devices."""
         targets = study.targets if TVM in study.runtimes else ()
@@ -62,8 +61,7 @@ class Grid:
         self._axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
         self._keys = tuple(device.key for device in cluster.devices)
         self._exclude = _compiled(study.exclude)
-        self._refusals: dict[Cell, str | None] = {}
-        """What its runtime said of a cell."""
+        self.refusals = Refusals(study.models, cluster)
         self._check()
 
     def left_out(self) -> list[LeftOut]:
@@ -81,7 +79,7 @@ class Grid:
         for runtime in self._study.other_runtimes:
             reasons = {
                 model: {
-                    self._refusal(cell): cell
+                    self.refusals.of(cell): cell
                     for cell in _of_other_runtime(runtime, model, device, self._of_model(self._axes, model))
                 }
                 for model in self._axes["model"]
@@ -96,15 +94,6 @@ class Grid:
                     where = "" if len(of_model) == 1 else f" at {work}"
                     if reason is not None:
                         yield LeftOut(f"{runtime} for {model}{where}", device, reason)
-
-    def _refusal(self, cell: Cell) -> str | None:
-        """Why the runtime of a cell does not take it; an engine that pretends takes what no device could."""
-        if self._is_pretended:
-            return None
-        if cell not in self._refusals:
-            model, device = self._models[cell.model], self._by_key[cell.device]
-            self._refusals[cell] = runtime_of(cell.runtime).refusal(model, device, cell)
-        return self._refusals[cell]
 
     # -- checks -------------------------------------------------------------------------------------------------------
 
@@ -135,6 +124,14 @@ class Grid:
         if first is None:
             allowed = "rules that leave some cells"
             raise StudyError("leaves no cell", file=self._study.path, key="exclude", allowed=allowed)
+        if TVM not in self._study.runtimes and all(self.refusals.of(cell) is not None for cell in self.cells()):
+            why = f"{first.runtime} on {first.device}: {self.refusals.of(first)}"
+            raise StudyError(
+                f"has none that takes a model of the study: {why}",
+                file=self._study.path,
+                key="runtimes",
+                allowed="one that takes some",
+            )
         if TVM in self._study.runtimes and not first.is_compiled and not any(cell.is_compiled for cell in left):
             others = ", ".join(self._study.other_runtimes)
             raise StudyError(
@@ -217,10 +214,11 @@ class Grid:
     def _other_cells(
         self, axes: Mapping[str, tuple[Any, ...]], model: str, device: str, named: Container[str]
     ) -> Iterator[Cell]:
-        """Those of a model on a device that their runtimes take."""
+        """Those of a model on a device, but where a runtime could run nothing."""
         axes = self._of_model(axes, model, named)
         for runtime in self._other_runtimes(axes, named):
-            yield from (cell for cell in _of_other_runtime(runtime, model, device, axes) if self._refusal(cell) is None)
+            of_runtime = _of_other_runtime(runtime, model, device, axes)
+            yield from (cell for cell in of_runtime if not self.refusals.is_by_device(cell))
 
     # -- cells --------------------------------------------------------------------------------------------------------
 

@@ -149,10 +149,14 @@ class Runtime:
         return self.short or self.title
 
     def refusal(self, model: Model, device: Device, cell: Cell) -> str | None:
-        """Why it has no such cell: it opens no form that the model's import leaves, or what its `refuses` says."""
+        """Why it does not take such a cell: by what its `refuses` says, by the forms that the import leaves, or because
+        it is not installed.
+        """
+        if (refusal := self.refuses(model, device, cell)) is not None:
+            return refusal
         if self.formats and not set(self.formats) & set(model.formats):
             return f"it opens {' or '.join(self.formats)}; {_left_by(model)}"
-        return self.refuses(model, device, cell)
+        return self.missing() if self.formats else None
 
     def missing(self) -> str | None:
         """What of it is not installed here, with the mend, as a sentence; None where nothing is."""

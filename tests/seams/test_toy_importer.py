@@ -77,10 +77,13 @@ def test_another_content_is_another_stage(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("perceptron")
-def test_a_runtime_that_cannot_read_its_models_has_no_row_for_them(tmp_path: Path) -> None:
+def test_a_runtime_that_cannot_read_its_models_has_a_row_with_the_reason(tmp_path: Path) -> None:
     plan = make_plan(written(tmp_path, "study: s\nmodels: [net.mlp, onnx-light:squeezenet]\n"), cluster())
-    rivals = {planned.cell.model for planned in plan.cells if planned.cell.runtime == "onnxruntime"}
-    assert rivals == {"squeezenet"}
+    rivals = {planned.cell.model: planned for planned in plan.cells if planned.cell.runtime == "onnxruntime"}
+    assert {model: (bool(one.stages), one.refusal) for model, one in rivals.items()} == {
+        "net": (False, "it opens onnx; the importer perceptron leaves none"),
+        "squeezenet": (True, ""),
+    }
     assert {entry.reason for entry in plan.left_out if entry.what.startswith("onnxruntime")} == {
         "it opens onnx; the importer perceptron leaves none"
     }
@@ -168,8 +171,11 @@ def test_its_models_are_measured(tmp_path: Path) -> None:
     assert ended.code == 0, f"{ended.out}\n{ended.err}"
     rows = pd.read_parquet(place.out / "results.parquet")
     counts = rows.groupby(["model", "runtime"]).size().to_dict()
-    assert counts == {("net", "tvm"): 4, ("net-2", "tvm"): 4, ("net-2", "onnxruntime"): 2}
-    assert (rows.latency_ms_median > 0).all()
+    rivals = {("net", "onnxruntime"): 2, ("net-2", "onnxruntime"): 2}
+    assert counts == {("net", "tvm"): 4, ("net-2", "tvm"): 4, **rivals}
+    refused = rows[rows.error_class == "Refused"]
+    assert set(zip(refused.model, refused.runtime, refused.status, strict=True)) == {("net", "onnxruntime", "skipped")}
+    assert (rows.drop(refused.index).latency_ms_median > 0).all()
     assert rows.output_max_abs_diff.max() < 1e-4, "compared with numpy's and ONNX Runtime's answers"
     perceptrons = [
         path for path in (place.out / "artifacts" / "import").iterdir() if not (path / "model.onnx").exists()

@@ -16,7 +16,7 @@ from sweep.analysis.answering.standing import Best, best_cells
 from sweep.analysis.formatting import plural
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.results import Results
-from sweep.analysis.rows.runtime_rows import group_key, has_compiled, is_compiled_row
+from sweep.analysis.rows.runtime_rows import group_key, has_compiled, is_compiled_row, is_refused
 from sweep.analysis.rows.unchecked import NOT_COMPARED, is_unchecked, left_out
 
 __all__ = ["answer"]
@@ -39,7 +39,8 @@ def answer(results: Results) -> str:
 
 def _so_far(rows: Sequence[Row]) -> str:
     """What an answer is without, where cells may still come."""
-    counts = Counter(row["status"] for row in rows if not is_predicted_out(row))
+    open_rows = (row for row in rows if not is_predicted_out(row) and not is_refused(row))
+    counts = Counter(row["status"] for row in open_rows)
     to_come = {status: counts[status] for status in ("pending", "skipped") if counts[status]}
     return f"So far ({counted(to_come)}): " if to_come else ""
 

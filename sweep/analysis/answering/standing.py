@@ -19,6 +19,7 @@ from sweep.analysis.rows.runtime_rows import (
     group_key,
     has_compiled,
     is_compiled_row,
+    is_refused,
     measured,
 )
 from sweep.analysis.rows.unchecked import is_unchecked
@@ -40,12 +41,12 @@ class Standing:
     open: tuple[Row, ...]
     """Cells that no final compared with it, and that nothing measured undisturbed: each may yet be faster. Not those
     whose outputs nothing was compared with, which no further measurement can let lead, nor those that were skipped
-    because they are predicted slower."""
+    because they are predicted slower, nor those whose runtime refuses the network."""
 
     @classmethod
     def of(cls, row: Row, rows: Iterable[Row]) -> Self:
         """How `rows`, which may hold `row` itself, stand to it."""
-        others = [other for other in rows if other is not row and not is_unchecked(other)]
+        others = [other for other in rows if other is not row and not is_unchecked(other) and not is_refused(other)]
         known = [other for other in others if Reading.of(other).is_exact or duel_of(other, row) is not None]
         return cls(
             row,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.analysis.outcome import REFUSED
 from sweep.analysis.rows.bounds import EXACT, BoundedRatio, Reading, bound_of_row
 from sweep.analysis.rows.duels import duel_of, is_below
 from sweep.analysis.statistics import Ratio
@@ -26,6 +27,7 @@ __all__ = [
     "has_compiled",
     "is_baseline",
     "is_compiled_row",
+    "is_refused",
     "measured",
     "ratios",
     "runtime_title",
@@ -113,6 +115,11 @@ class RuntimeRatio:
 def is_compiled_row(row: Row) -> bool:
     """Whether the cell was compiled here; else another runtime ran the network as it was imported."""
     return is_compiled(row["runtime"])
+
+
+def is_refused(row: Row) -> bool:
+    """Whether its runtime does not take the network, so that it never has a time."""
+    return row.get("error_class") == REFUSED
 
 
 def has_compiled(rows: Iterable[Row]) -> bool:

@@ -74,8 +74,9 @@ class _Forms:
         cell = planned.cell
         kept = {"kept": planned.kept} if planned.kept else {}
         tags = {"tags": dict(planned.tags)} if planned.tags else {}
+        refusal = {"refusal": planned.refusal} if planned.refusal else {}
         own = {"id": cell.id, "name": cell.name, **cell.to_json(), "stages": list(planned.stages)}
-        return own | _goals(planned) | kept | tags
+        return own | _goals(planned) | kept | tags | refusal
 
     def stage(self, stage: Stage) -> dict[str, Any]:
         form = {"kind": stage.kind, "label": stage.label, "inputs": list(stage.inputs)}
@@ -169,6 +170,7 @@ class _SavedCell:
     kept: str = ""
     more: Mapping[str, str | int] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    refusal: str = ""
 
 
 _FORM = fields_of(
@@ -219,11 +221,11 @@ def _parts(
 
 def _cell(entry: Any, where: str, stages: Container[str]) -> PlannedCell:
     read = read_as(_SavedCell, entry, where)
-    if not read.stages:
+    if not read.stages and not read.refusal:
         raise WrongContent(f"`{where}.stages` is empty")
     _check_known(read.stages, stages, f"{where}.stages")
     _check_known(read.goals, read.stages, f"{where}.goals")
-    return PlannedCell(Cell.from_json(entry), read.stages, read.goals, read.kept, read.tags)
+    return PlannedCell(Cell.from_json(entry), read.stages, read.goals, read.kept, read.tags, read.refusal)
 
 
 def _check_known(names: Sequence[str], known: Container[str], where: str) -> None:

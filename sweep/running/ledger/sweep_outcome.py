@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.analysis.final_place import FinalPlace
-from sweep.analysis.outcome import CellOutcome, CellStatus, SweepOutcome
+from sweep.analysis.outcome import REFUSED, CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.kinds import names_in_cell
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.running.events import StageState
@@ -26,8 +26,12 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
 
     Its goals decide (`sweep.running.goals`): a cell is `failed`, by the first of its stages that failed for good, when
     all of them have ended and one will never be had; `pending` while one is missing; `skipped` where it was not worth
-    its work, or the last run was for it and has stopped before it; `tainted` where its measurement stayed disturbed.
+    its work, its runtime refuses the network, or the last run was for it and has stopped before it; `tainted` where its
+    measurement stayed disturbed.
     """
+    tags = {**plan.tags, **planned.tags} if planned.tags else plan.tags
+    if planned.refusal:
+        return CellOutcome(planned.cell, "skipped", REFUSED, planned.refusal, tags=tags)
     names = names_in_cell(planned, plan.stages)
     done = {names[stage]: state.done[stage] for stage in planned.stages if stage in state.done}
     results = {name: finished.result for name, finished in done.items()}
@@ -53,7 +57,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         attempts=sum(state.attempts_of(stage) for stage in planned.stages),
         kept=planned.kept or None,
         predicted=state.predicted.get(planned.cell.id),
-        tags={**plan.tags, **planned.tags} if planned.tags else plan.tags,
+        tags=tags,
     )
 
 

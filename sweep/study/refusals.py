@@ -1,0 +1,37 @@
+"""Which cells their runtimes do not take, and whether it is the network that they refuse or the device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sweep.study.cluster.cluster import Cluster
+from sweep.study.runtimes import only_on_this_host, runtime_of
+from sweep.study.spec import Cell, Model
+
+__all__ = ["Refusals"]
+
+
+class Refusals:
+    """What runtimes say of cells. Each is asked once about each."""
+
+    def __init__(self, models: Sequence[Model], cluster: Cluster) -> None:
+        self._models = {model.name: model for model in models}
+        self._devices = {device.key: device for device in cluster.devices}
+        self._is_pretended = cluster.is_pretended
+        self._said: dict[Cell, str | None] = {}
+
+    def of(self, cell: Cell) -> str | None:
+        """Why the runtime of a cell does not take it; an engine that pretends takes what no device could."""
+        if self._is_pretended or cell.is_compiled:
+            return None
+        if cell not in self._said:
+            model, device = self._models[cell.model], self._devices[cell.device]
+            self._said[cell] = runtime_of(cell.runtime).refusal(model, device, cell)
+        return self._said[cell]
+
+    def is_by_device(self, cell: Cell) -> bool:
+        """Whether its runtime could run nothing there, whatever the network is. What refuses the network has a row."""
+        refusal = self.of(cell)
+        if refusal is None:
+            return False
+        return refusal == only_on_this_host(self._models[cell.model], self._devices[cell.device], cell)
