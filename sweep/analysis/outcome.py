@@ -100,6 +100,8 @@ class SweepOutcome:
     """Of the host and the versions that hold for the whole sweep."""
     baseline: str | None = None
     """The runtime that cells are compared with."""
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """By model, where it is another."""
     pairs: Sequence[Mapping[str, Any]] = ()
     """Blocks that were measured after the run, to compare two cells: `cells`, their ids, and `blocks`, one of each."""
     worked_s: float | None = None

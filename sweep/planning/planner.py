@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -15,6 +15,7 @@ from sweep.planning.shared_stages import SharedStages
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import Grid
+from sweep.study.importers.importer_registry import own_runtime
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.spec import Study
 from sweep.suggestions import hint, listed
@@ -55,7 +56,24 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
         left_out=grid.left_out(),
         baseline=study.baseline,
         tags=study.tags.study,
+        baselines=_baselines(study, [cell for cell in planned if cell is not None]),
     )
+
+
+def _baselines(study: Study, planned: Sequence[PlannedCell]) -> Mapping[str, str]:
+    """By model that the study's baseline takes nowhere: what runs its file as it is, else the first that takes it."""
+    taking: dict[str, dict[str, None]] = {}
+    for one in planned:
+        if not one.refusal and not one.cell.is_compiled:
+            taking.setdefault(one.cell.model, {})[one.cell.runtime] = None
+    refused = {one.cell.model for one in planned if one.refusal and one.cell.runtime == study.baseline}
+    found = {}
+    for model in study.models:
+        others = taking.get(model.name, {})
+        if model.name in refused and others and study.baseline not in others:
+            own = own_runtime(model.importer)
+            found[model.name] = own if own in others else next(name for name in study.runtimes if name in others)
+    return found
 
 
 @tells_lines

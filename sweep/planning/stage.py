@@ -72,6 +72,8 @@ class Plan:
 
     tags: Mapping[str, str] = field(default_factory=dict)
     """A person's own, of all cells."""
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """Of the models that the baseline does not take: what their cells are compared with, where anything takes them."""
 
     def needed_by(self, planned: PlannedCell, goal: str) -> Collection[str]:
         """Ids of a goal of a cell and of all that it rests on."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweep.errors import StudyError
-from sweep.study.importers.importer_registry import importer_named
+from sweep.study.importers.importer_registry import own_runtime
 from sweep.study.reading.named_code import tell
 from sweep.study.runtimes import RUNTIMES, USUAL_BASELINE, default_baseline, runtime_of
 from sweep.study.spec import TVM, Model, is_compiled
@@ -47,7 +47,7 @@ def read_runtimes(form: StudyForm, file: Path, models: Sequence[Model] = ()) -> 
 
 def _own_runtime(model: Model) -> str:
     """What runs a model's file as it is: its importer says it as `own_runtime`, or it is ONNX Runtime."""
-    return str(getattr(importer_named(model.importer), "own_runtime", USUAL_BASELINE))
+    return own_runtime(model.importer) or USUAL_BASELINE
 
 
 def _check(name: str, file: Path, key: str, *, is_reference: bool) -> None:

@@ -11,6 +11,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import Standing
 from sweep.analysis.outcome import REFUSED
 from sweep.analysis.rows.results import derive
+from sweep.analysis.rows.runtime_rows import baseline_title
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
 from sweep.planning.planner import make_plan
@@ -72,3 +73,30 @@ def test_a_study_that_nothing_takes_is_refused(tmp_path: Path) -> None:
         study = written(tmp_path, "study: s\nmodels: [net.mlp]\nruntimes: [onnxruntime]\n")
         with pytest.raises(StudyError, match=rf"runtimes: has none that takes a model .* onnxruntime on one: {REASON}"):
             make_plan(study, cluster())
+
+
+def test_a_model_that_the_baseline_refuses_is_held_against_what_takes_it(tmp_path: Path) -> None:
+    toy = "tests.seams.toy_runtime:TOY"
+    text = (
+        f"study: s\nmodels: [net.mlp, onnx-light:squeezenet]\ndevices: [one]\nruntimes: [tvm, onnxruntime, '{toy}']\n"
+    )
+    with IMPORTERS.registered("perceptron", PERCEPTRON):
+        study = written(tmp_path, text)
+        plan = make_plan(study, cluster())
+    assert (plan.baseline, plan.baselines) == ("onnxruntime", {"net": toy})
+    SweepDir(tmp_path).plan.write_text(json.dumps(saved(study, plan)))
+    kept = restore(tmp_path).plan
+    state = LedgerState()
+    times_ms = {"onnxruntime": 2.0, toy: 4.0, "tvm": 8.0}
+    for planned in kept.cells:
+        for stage in planned.stages:
+            kind = kept.stages[stage].kind
+            took_s = times_ms[planned.cell.runtime] / 1e3
+            result = Measurement((took_s,) * 6, output_max_abs_diff=0.0) if kind == "measure" else StageResult()
+            state.done[stage] = FinishedStage(kind, result, 1.0, 1, 1.0)
+    rows = derive(sweep_outcome(kept, "", state, tmp_path)).cells
+    told = {(row["model"], row["runtime"]): (row["baseline"], row["ratio_to_baseline"]) for row in rows}
+    assert told["net", "tvm"] == (toy, 2.0)
+    assert told["net", "onnxruntime"] == (toy, None)
+    assert told["squeezenet", "tvm"] == ("onnxruntime", 4.0)
+    assert (baseline_title(rows), baseline_title(rows[:1])) == ("the baseline of its model", "ONNX reference")

@@ -5,6 +5,7 @@ What a cell is compared with may come in at any time: its ratios are those to wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
@@ -25,9 +26,11 @@ read it."""
 class Ratios:
     """Readings that others are compared with, by what they are compared with."""
 
-    def __init__(self, baseline: str | None) -> None:
-        """`baseline`: the runtime that `ratio_to_baseline` is against; None: there is no such ratio."""
-        self._baseline = baseline
+    def __init__(self, baseline: str | None, baselines: Mapping[str, str] | None = None) -> None:
+        """`baseline`: the runtime that `ratio_to_baseline` is against; None: there is no such ratio. `baselines`: by
+        model, where it is another.
+        """
+        self._baseline, self._baselines = baseline, baselines or {}
         self._untuned: dict[tuple[Any, ...], Reading] = {}
         self._runtimes: dict[tuple[Any, ...], dict[str, Reading]] = {}
         """Of each of a runtime's cells in a group, by the cell's id."""
@@ -50,7 +53,8 @@ class Ratios:
         untuned = self._untuned.get(_untuned_key(cell)) if cell.is_compiled else None
         if untuned is not None and (speedup := untuned.over(reading)) is not None:
             columns |= {"speedup_vs_untuned": speedup.value, "speedup_bound": speedup.bound}
-        if self._baseline is not None and (ratio := self.against(self._baseline, cell, reading)) is not None:
+        baseline = self._baselines.get(cell.model, self._baseline)
+        if baseline is not None and (ratio := self.against(baseline, cell, reading)) is not None:
             columns |= {"ratio_to_baseline": ratio.value, "ratio_bound": ratio.bound}
         usual = [other.median_ms for other in self._others(USUAL_BASELINE, cell) if other.is_exact]
         if usual and reading.bound is not None:

@@ -91,7 +91,7 @@ def derive(
     run_ids = mlflow_run_ids or {}
     facts = [_facts(outcome, cell, run_ids) for cell in outcome.cells]
     cells = [result_row(each) for each in facts]
-    _set_ratios(cells, facts, outcome.baseline)
+    _set_ratios(cells, facts, Ratios(outcome.baseline, outcome.baselines))
     _drop_overtaken_finals(cells)
     return Results(
         summary=SweepSummary(
@@ -130,7 +130,8 @@ def _shown(conditions: Mapping[str, Any]) -> dict[str, Any]:
 
 def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]) -> CellFacts:
     run_id = run_ids.get(outcome.cell.id)
-    return CellFacts.of(outcome, study=sweep.study, baseline=sweep.baseline, mlflow_run_id=run_id)
+    baseline = sweep.baselines.get(outcome.cell.model, sweep.baseline)
+    return CellFacts.of(outcome, study=sweep.study, baseline=baseline, mlflow_run_id=run_id)
 
 
 def _drop_overtaken_finals(rows: Sequence[Row]) -> None:
@@ -146,9 +147,8 @@ def _drop_overtaken_finals(rows: Sequence[Row]) -> None:
                 row.update({column.name: None for column in FINAL_COLUMNS})
 
 
-def _set_ratios(rows: Sequence[Row], facts: Sequence[CellFacts], baseline: str | None) -> None:
+def _set_ratios(rows: Sequence[Row], facts: Sequence[CellFacts], ratios: Ratios) -> None:
     """Fill the columns that take other cells to know."""
-    ratios = Ratios(baseline)
     for each in facts:
         ratios.note(each.outcome, each.reading)
     for row, each in zip(rows, facts, strict=True):

@@ -133,12 +133,15 @@ def is_baseline(row: Row) -> bool:
 
 
 def baseline_of(rows: Sequence[Row]) -> str | None:
-    """The runtime that the rows are compared with."""
-    return rows[0].get("baseline") if rows else None
+    """The runtime that the rows are compared with; None also where that hangs on the model."""
+    named = {row.get("baseline") for row in rows}
+    return named.pop() if len(named) == 1 else None
 
 
 def baseline_title(rows: Sequence[Row], *, short: bool = False) -> str:
     """What people call the baseline; empty where there is none."""
+    if len({row.get("baseline") for row in rows}) > 1:
+        return "baseline" if short else "the baseline of its model"
     baseline = baseline_of(rows)
     return "" if baseline is None else title_of(baseline, short=short)
 

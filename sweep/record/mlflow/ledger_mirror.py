@@ -47,7 +47,7 @@ class LedgerMirror:
         """Cells that are settled and not written, in order."""
         self._written: set[int] = set()
         """Cells that were, since the store was opened."""
-        self._ratios = Ratios(self._plan.baseline)
+        self._ratios = Ratios(self._plan.baseline, self._plan.baselines)
         self.is_open = False
         """Whether it was seen what the store has."""
         self._pause_s = 0.0

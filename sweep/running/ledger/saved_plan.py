@@ -51,6 +51,8 @@ def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str,
         "naive_stages": plan.naive,
         "left_out": [asdict(entry) for entry in plan.left_out],
     }
+    if plan.baselines:
+        content["baselines"] = dict(plan.baselines)
     if plan.tags:
         content["tags"] = dict(plan.tags)
     now = {planned.cell.id: planned.stages for planned in plan.cells}
@@ -181,6 +183,7 @@ _FORM = fields_of(
     stages=Mapping[str, _SavedStage],
     naive_stages=dict[str, int],
     baseline=str | None,
+    baselines=Mapping[str, str] | None,
     left_out=list[Any] | None,
     versions=list[Mapping[str, str | int]] | None,
     earlier=Mapping[str, Any] | None,
@@ -199,7 +202,8 @@ def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
     usual = default_baseline([planned.cell.runtime for planned in cells])
     baseline = form.get("baseline") if "baseline" in saved_plan else usual
     left_out = [_left_out(entry) for entry in form.get("left_out", ())]
-    plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline, form.get("tags") or {})
+    tags, baselines = form.get("tags") or {}, form.get("baselines") or {}
+    plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline, tags, baselines)
     earlier = Earlier({planned.cell.id: planned for planned in had}, former)
     return SavedSweep(form["study"], form["question"], form["models"], plan, earlier)
 

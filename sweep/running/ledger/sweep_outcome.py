@@ -98,6 +98,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         sweep_dir=sweep_dir,
         conditions=state.conditions,
         baseline=plan.baseline,
+        baselines=plan.baselines,
         pairs=tuple(state.pairs),
         worked_s=state.worked_s,
         tags=plan.tags,

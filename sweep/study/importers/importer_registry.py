@@ -10,7 +10,7 @@ from sweep.errors import StudyError
 from sweep.registry import Registry, attribute_at
 from sweep.study.importers.importer import Claimer, ModelImporter
 
-__all__ = ["IMPORTERS", "UNNAMED", "claimant", "importer_named", "is_path", "sources", "stem_of"]
+__all__ = ["IMPORTERS", "UNNAMED", "claimant", "importer_named", "is_path", "own_runtime", "sources", "stem_of"]
 
 UNNAMED = "onnx"
 """The importer that the options of an import stage do not name: at first there was no other."""
@@ -47,6 +47,11 @@ def importer_named(name: str, file: Path | None = None, key: str | None = None) 
         allowed = "what sweep.study.importers.importer describes as a ModelImporter"
         raise refused(f"is no importer but {type(importer).__name__}", allowed=allowed)
     return importer
+
+
+def own_runtime(name: str) -> str | None:
+    """What runs the files of an importer as they are; None where it does not say."""
+    return getattr(importer_named(name), "own_runtime", None)
 
 
 def claimant(source: str) -> ModelImporter | None:
