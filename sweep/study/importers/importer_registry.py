@@ -25,6 +25,7 @@ IMPORTERS: Registry[ModelImporter] = Registry(
         "torchvision": "sweep.study.importers.pytorch.torch_importers:TORCHVISION",
         "timm": "sweep.study.importers.pytorch.torch_importers:TIMM",
         "torch-function": "sweep.study.importers.pytorch.torch_importers:FUNCTION",
+        "keras": "sweep.study.importers.keras.keras_importer:KERAS",
     },
 )
 

@@ -1,0 +1,1 @@
+"""From a model that Keras has saved to a PyTorch module. Nothing else here imports Keras."""
