@@ -107,14 +107,17 @@ def _refuses(model: Model, device: Device, cell: Cell) -> str | None:
     return "it takes one sample" if model.name == "c" and cell.batch > 1 else None
 
 
-def test_what_a_runtime_refuses_is_left_out_and_told() -> None:
+def test_what_a_runtime_refuses_is_told_and_has_rows_without_work() -> None:
     study = grids.study(
         models=tuple(map(grids.model, "abc")), batches=(1, 4), runtimes=("tvm", "picky"), baseline="picky"
     )
     with RUNTIMES.registered("picky", Runtime("picky", "Picky", (), refuses=_refuses)):
-        rivals = [cell for cell in cells(study, grids.cluster()) if not cell.is_compiled]
-        assert {(cell.model, cell.batch) for cell in rivals if cell.device == "one"} == {("a", 1), ("a", 4), ("c", 1)}
-        assert {cell.device for cell in rivals} == {"one"}
+        grid = Grid(study, grids.cluster())
+        rivals = [cell for cell in grid.cells() if not cell.is_compiled]
+        assert len(rivals) == 12
+        taken = [cell for cell in rivals if grid.refusals.of(cell) is None]
+        assert {(cell.model, cell.batch) for cell in taken} == {("a", 1), ("a", 4), ("c", 1)}
+        assert {cell.device for cell in taken} == {"one"}
         assert Grid(study, grids.cluster()).left_out() == [
             LeftOut("picky for b", "one", "it lacks Resize"),
             LeftOut("picky for c at batch 4", "one", "it takes one sample"),
@@ -122,6 +125,13 @@ def test_what_a_runtime_refuses_is_left_out_and_told() -> None:
         ]
         pretended = replace(grids.cluster(), engine="simulated")
         assert sum(not cell.is_compiled for cell in cells(study, pretended)) == 12
-        refused = replace(study, exclude=({"runtime": ("picky",), "model": ("b",)},))
-        with pytest.raises(StudyError, match="matches no cell"):
-            cells(refused, grids.cluster())
+        without = replace(study, exclude=({"runtime": ("picky",), "model": ("b",)},))
+        assert sum(not cell.is_compiled for cell in cells(without, grids.cluster())) == 8
+
+
+def test_what_could_run_nothing_on_a_device_has_no_rows_there() -> None:
+    study = grids.study(models=(grids.model("a"),), runtimes=("tvm", "here"), baseline="here")
+    with RUNTIMES.registered("here", Runtime("here", "Here", (), formats=("onnx",))):
+        grid = Grid(study, grids.cluster())
+        places = {cell.device for cell in grid.cells() if cell.runtime == "here"}
+        assert places == {device.key for device in grids.cluster().devices if device.is_this_host}
