@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,13 +34,17 @@ class Inspection:
     @property
     def lacking(self) -> dict[str, list[str]]:
         """Importer or runtime -> operators of the network that it lacks."""
-        return self.table.lacking(self.graph.operators) if self.table else {}
+        return self.table.lacking(self._operators) if self.table else {}
 
     @property
     def rewritten(self) -> list[str]:
         """Operators of the network that the importer rewrites before TVM sees them."""
         table = self.table
-        return [each for each in self.graph.operators if table.support(each) == REWRITTEN] if table else []
+        return [each for each in self._operators if table.support(each) == REWRITTEN] if table else []
+
+    @property
+    def _operators(self) -> Sequence[str]:
+        return self.graph.seen_by_importer or tuple(self.graph.operators)
 
     def dump(self, folder: Path | str) -> list[Path]:
         """Writes graph.json, parameters.npz, graph.svg and graph.png into a folder; returns them.

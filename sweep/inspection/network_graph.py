@@ -107,6 +107,8 @@ class NetworkGraph:
     producer: str = ""
     opsets: Mapping[str, int] = field(default_factory=dict)
     """Versions of the sets of operators, by domain."""
+    seen_by_importer: tuple[str, ...] = ()
+    """Operators in the form in which the importer gets them, where that is another than the file's."""
     notes: tuple[str, ...] = ()
     """What is not counted and why, a sentence each."""
 

@@ -17,8 +17,6 @@ class OperatorTable:
     """Of one importer."""
 
     importer: str
-    title: str
-    """Of a model of its format."""
     known: tuple[str, ...]
     """Every operator of the format, by its own names."""
     converted: frozenset[str]

@@ -19,7 +19,7 @@ from tests.packaged.listing import Packaged
 __all__ = ["Tried", "try_packaged"]
 
 _COMPARE = CompileJob("tests.packaged.own_runtime:compare")
-_LIMIT_S = 300.0
+_LIMIT_S = 600.0
 _THRESHOLD = 1e-3
 
 

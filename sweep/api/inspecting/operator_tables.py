@@ -7,28 +7,28 @@ from contextlib import suppress
 
 from sweep.inspection.converter_maps import converted_by_tvm
 from sweep.inspection.operator_support import OperatorTable
-from sweep.study.importers.importer import ModelImporter
 from sweep.study.importers.importer_registry import IMPORTERS
 
 __all__ = ["operator_table", "operator_tables"]
 
 
 def operator_tables() -> list[OperatorTable]:
-    """Of every importer whose operators are known."""
-    return [table for importer in IMPORTERS if (table := operator_table(importer)) is not None]
+    """Of every format whose operators are known."""
+    return [table for importer in IMPORTERS if (table := operator_table(importer.name)) is not None]
 
 
-def operator_table(importer: ModelImporter) -> OperatorTable | None:
-    """None where nothing is known of its format's operators, as of an importer that a package adds."""
+def operator_table(name: str) -> OperatorTable | None:
+    """Of a format, by the name of its importer; None where nothing is known of its operators, as of one that a package
+    adds.
+    """
     from sweep.toolchain.models.own_operators import own_operators, refused_operators
 
-    name = importer.name
     by_tvm = converted_by_tvm(name)
     if by_tvm is None:
         return None
     known = _KNOWN[name]() if name in _KNOWN else sorted(by_tvm)
     taken = by_tvm - refused_operators(name)
-    return OperatorTable(name, importer.title, tuple(known), taken, own_operators(name), _runtimes(name))
+    return OperatorTable(name, tuple(known), taken, own_operators(name), _runtimes(name))
 
 
 def _onnx_operators() -> list[str]:

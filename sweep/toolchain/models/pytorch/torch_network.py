@@ -24,6 +24,7 @@ from sweep.toolchain.models.pytorch.torch_module import ExampleModule, exported,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sweep.inspection.network_graph import NetworkGraph
     from sweep.toolchain.weights_file import WeightsFile
 
 __all__ = ["TorchModel", "network_of"]
@@ -70,6 +71,13 @@ class TorchModel(ImportedModel):
     def expected_outputs(self, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         """Of the module itself, run by torch."""
         return self._example.run(feeds)
+
+    def graph(self) -> NetworkGraph:
+        """The program as its author wrote it; its importer sees it in core operators."""
+        from sweep.inspection.readers.torch_graph import graph_of_program
+
+        seen = graph_of_program(self._settled).operators
+        return replace(graph_of_program(self._program), seen_by_importer=tuple(seen))
 
     def relax(self) -> Any:
         """As TVM's own importer of exported programs has it. Raises ImportFailed."""
