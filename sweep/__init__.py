@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         fit_predictor_to_tables,
         predict_network,
     )
+    from sweep.api.predicting.predicted_plan import PredictedPlan, predict_plan
     from sweep.api.session.artifact_paths import cell_files, sweeps_below
     from sweep.api.session.claim import default_sweep_dir
     from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
@@ -64,6 +65,7 @@ __all__ = [
     "FirstFiles",
     "Inspection",
     "LogSource",
+    "PredictedPlan",
     "RunOptions",
     "SharedCell",
     "SingleModelStudy",
@@ -103,6 +105,7 @@ __all__ = [
     "overlay_question",
     "plan",
     "predict_network",
+    "predict_plan",
     "print_report",
     "run",
     "runtime_ratios",

@@ -9,8 +9,8 @@
 
     command         function
     init            init
-    inspect         inspect; load_dump of what --out wrote
-    plan            plan, explain
+    inspect         inspect, load_dump (--out)
+    plan            plan, explain, predict_plan (--predictor)
     run             run
     tune            write_study of a SingleModelStudy, then run
     submit          submit
@@ -78,6 +78,7 @@ _HOMES = {
         "fit_predictor_to_tables",
         "predict_network",
     ),
+    "sweep.api.predicting.predicted_plan": ("PredictedPlan", "predict_plan"),
     "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),
     "sweep.api.session.claim": ("default_sweep_dir",),
     "sweep.analysis.comparing.comparison": ("CellComparison",),

@@ -49,6 +49,10 @@ def plan_command(
     cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Sweep directory whose finished stages count as cached.")] = None,
     only: OnlyOption = None,
+    predictor: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A measured sweep: show what its cells say of these, and what they spare."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Show what a run would do, and start nothing.
@@ -57,8 +61,15 @@ def plan_command(
     """
     from sweep.api.commands.read import explain
 
-    summary = explain(*load_both(study, cluster), out=out, only=only)
-    say(json.dumps(summary.as_dict(), indent=2) if as_json else summary.as_text())
+    loaded_study, loaded_cluster = load_both(study, cluster)
+    summary = explain(loaded_study, loaded_cluster, out=out, only=only)
+    told, text = summary.as_dict(), summary.as_text()
+    if predictor is not None:
+        from sweep.api.predicting.predicted_plan import predict_plan
+
+        predicted = predict_plan(loaded_study, loaded_cluster, predictor, out=out, only=only)
+        told, text = told | {"predicted": predicted.as_dict()}, f"{text}\n\n{predicted.as_text()}"
+    say(json.dumps(told, indent=2) if as_json else text)
     return EXIT_DONE
 
 

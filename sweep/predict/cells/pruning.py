@@ -16,12 +16,12 @@ import numpy as np
 
 from sweep.predict.cells.cell_model import FEWEST, CellModel, Point
 
-__all__ = ["Candidate", "Outlook", "Prediction", "Pruner", "PruningRules"]
+__all__ = ["LEAST_SKILL", "Candidate", "Outlook", "Prediction", "Pruner", "PruningRules"]
 
 _NORMAL_99 = 2.326348  # one-sided
 _CELLS_A_VALUE = 1.0
 """Measured cells for each value of each axis, before the model is believed."""
-_LEAST_SKILL = 0.5
+LEAST_SKILL = 0.5
 """Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds."""
 _GROWTH = 1.08  # measured cells since the last fit, from which on a new one is worth its time
 
@@ -112,7 +112,7 @@ class Pruner:
     def look(self) -> Outlook | None:
         """What the measured cells say of the others; None where they say no more than before."""
         model = self._refit()
-        if model is None or model.skill < _LEAST_SKILL:
+        if model is None or model.skill < LEAST_SKILL:
             return None
         asked = [
             index

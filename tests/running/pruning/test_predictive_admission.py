@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from sweep.api.predicting.predicted_plan import predicted_plan
+from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.stage import Plan
 from sweep.running.contract import Attempt, Done, Report
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.sweep_outcome import sweep_outcome
-from sweep.running.pruning.predictive_admission import PredictiveAdmission
+from sweep.running.pruning.predictive_admission import PredictiveAdmission, point_of
 from sweep.study.cluster.cluster_file import read_cluster
 from sweep.study.gate import load_study
 from sweep.study.planner_options import PlannerOptions
@@ -118,3 +121,27 @@ def test_a_run_that_was_cut_goes_on_with_what_it_knows(plan: Plan, tmp_path: Pat
     again = Rule(plan)
     run(tmp_path, again, plan, admission=admission(plan, tmp_path))
     assert again.measured == [], "the next run skips them again"
+
+
+def test_a_measured_sweep_tells_what_the_cells_of_a_plan_take_and_which_would_be_spared(plan: Plan) -> None:
+    known = [(point_of(planned.cell), seconds_of(planned.cell)) for planned in plan.cells[::2]]
+    predicted = predicted_plan(plan, known, "sweeps/first", options=PlannerOptions(prune=0.5), seconds={})
+    compiled = [planned.cell for planned in plan.cells if planned.cell.is_compiled]
+    assert len(predicted.cells) == len(compiled)
+    for one in predicted.cells:
+        assert one.low_ms <= 1e3 * seconds_of(one.cell) <= one.high_ms
+    spared = {one.cell.id for one in predicted.cells if one.is_spared}
+    assert 0.3 * len(plan.cells) <= len(spared) <= 0.5 * len(plan.cells)
+    assert not spared & {min((c for c in compiled if c.model == model), key=seconds_of).id for model in MODELS}
+    assert 0 < predicted.pruned_s < predicted.remaining_s
+    text = predicted.as_text()
+    assert text.startswith(f"predicted from {len(known)} cells of sweeps/first; likely the fastest:\n  squeezenet ")
+    assert f"with a planner {len(spared)} of 72 compiled cells would be spared from the beginning: " in text
+    assert predicted.as_dict()["spared"] == len(spared)
+
+
+def test_cells_that_say_nothing_of_each_other_predict_nothing(plan: Plan) -> None:
+    draw = Random(0)
+    known = [(point_of(planned.cell), draw.lognormvariate(-4.0, 0.7)) for planned in plan.cells]
+    with pytest.raises(StudyError, match="say too little of each other"):
+        predicted_plan(plan, known, "sweeps/first", options=PlannerOptions(), seconds={})
