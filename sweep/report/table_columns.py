@@ -248,6 +248,7 @@ def _status(row: Row, marked: Mapping[str, str]) -> str:
     mark = [marked[row["cell_id"]]] if row["cell_id"] in marked else []
     mark += ["not compared"] if is_unchecked(row) else []
     mark += ["passes left out"] if row.get("passes_left_out") else []
+    mark += ["random weights"] if row.get("weights") == "random" else []
     if row["status"] != "done":
         return ", ".join([str(row["status"]), *mark])
     told = mark + ([] if row["is_stable"] else [why_unstable(row["repeats"])])

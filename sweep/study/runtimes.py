@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sweep.errors import StudyError
+from sweep.errors import MeasureFailed, StudyError
 from sweep.files.sweep_dir import network_file
 from sweep.registry import Registry, attribute_at
 from sweep.study.spec import TVM, is_compiled
@@ -55,10 +55,14 @@ class SessionRequest:
     def network(self, *formats: str) -> Path:
         """The network in the first of these formats, such as `onnx`, that its import has left.
 
-        A runtime refuses a model whose `formats` have none of them.
+        A runtime refuses a model whose `formats` have none of them. Raises MeasureFailed where its importer leaves one
+        of others, and not of this network.
         """
         files = [self.import_dir / network_file(name) for name in formats]
-        return next((file for file in files if file.exists()), files[0])
+        found = next((file for file in files if file.exists()), None)
+        if found is None:
+            raise MeasureFailed(f"the import could not write this network as {' or '.join(formats)}")
+        return found
 
 
 class Session(Protocol):

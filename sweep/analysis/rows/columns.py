@@ -17,6 +17,7 @@ from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLU
 from sweep.analysis.rows.left_out_passes import left_out_passes
 from sweep.analysis.rows.status_columns import FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
+from sweep.planning.results.compiling import ImportResult
 from sweep.registry import Registry
 
 __all__ = ["COLUMNS", "IDENTITY", "LATENCY", "metric_columns", "result_columns", "result_row"]
@@ -230,6 +231,13 @@ _WORK = (
         "passes of its opt level that refuse the network and were left out, with the reasons",
         value=lambda facts: left_out_passes(facts.outcome),
         detail=Detail("left out", rank=76),
+    ),
+    Column(
+        "weights",
+        "text",
+        "random, or the name of trained ones, where its file has none; then its outputs mean nothing",
+        value=lambda facts: (facts.outcome.result(ImportResult) or ImportResult()).weights,
+        detail=Detail("weights", rank=77),
     ),
     Column("tvm_version", "text", "TVM that built it", value=lambda facts: facts.built.tvm_version),
     Column("runtime_version", "text", "runtime that ran it", value=lambda facts: facts.measure.runtime_version),

@@ -25,7 +25,7 @@ from sweep.errors import StudyError
 from sweep.redaction import redacted_arguments
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
-from sweep.study.importers.importer_registry import importer_named
+from sweep.study.importers.importer_registry import importer_named, is_path
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
 from sweep.study.spec import Model, Study
@@ -131,7 +131,7 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     text = study_file.read_text(encoding="utf-8")
     for number, model in enumerate(study.models):
         if not model.is_installed:
-            text = _pack_model(model, number, folder, text)
+            text = _pack_model(model, number, study_file.parent, folder, text)
         for one in model.given.values():
             if one.file is not None:
                 text = _pack_file(one.file, one.source, Path(_MODELS, str(number)), folder, text)
@@ -152,12 +152,17 @@ def _own_import_paths(study: Study) -> Iterator[str]:
     named = [*(tuner.name for tuner in study.tuners), *study.runtimes]
     yield from (name for name in named if ":" in name)
     for model in study.models:
+        if model.is_installed and ":" in str(model.options.get("factory", "")):
+            yield str(model.options["factory"])
         if ":" in model.importer:
             yield from (model.importer, importer_named(model.importer).loader)
 
 
-def _pack_model(model: Model, number: int, folder: Path, text: str) -> str:
+def _pack_model(model: Model, number: int, study_folder: Path, folder: Path, text: str) -> str:
     """Copy a network and what belongs to it; the study's text, in which a path that leads elsewhere is a new one."""
+    if not is_path(model.source):  # code beside the study
+        _pack_file(model.path, os.path.relpath(model.path, study_folder.absolute()), Path(_MODELS), folder, text)
+        return text
     text = _pack_file(model.path, model.source, Path(_MODELS, str(number)), folder, text)
     target = folder / _packed_path(model.path, model.source, Path(_MODELS, str(number)))
     for companion in model.companions:

@@ -47,6 +47,9 @@ class ImportResult(StageResult):
     """
     complexity: Mapping[str, Any] | None = seldom()
     """What it costs, as `sweep inspect` counts it; None of earlier versions, and where its file is read as no graph."""
+    weights: str | None = seldom()
+    """Where they come from, of a network whose file does not have them: `random`, or a name of those that were trained.
+    """
     import_s: float | None = None
 
     @classmethod

@@ -30,6 +30,8 @@ _MENDS = {
     ArchiveKind.MODULE: f"an exported program: {_EXPORT}; or {_FACTORY}",
     ArchiveKind.WEIGHTS: f"{_FACTORY}, which loads them; or {_EXPORT}",
 }
+_FORMATS = ("pt2", "onnx") if importlib.util.find_spec("onnxscript") else ("pt2",)
+"""Torch writes ONNX by the package onnxscript. What it cannot write has a row that says so."""
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -134,7 +136,7 @@ PROGRAM = ProgramImporter(
     title="an exported program of PyTorch",
     suffixes=(".pt2", ".pt", ".pth"),
     distributions=("torch",),
-    formats=("pt2",),
+    formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:ProgramLoader",
 )
 TORCHVISION = FactoryImporter(
@@ -143,7 +145,7 @@ TORCHVISION = FactoryImporter(
     suffixes=(),
     prefixes=("torchvision:",),
     distributions=("torch", "torchvision"),
-    formats=("pt2",),
+    formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:FactoryLoader",
     package="torchvision",
     extra="torch",
@@ -154,7 +156,7 @@ TIMM = FactoryImporter(
     suffixes=(),
     prefixes=("timm:",),
     distributions=("torch", "timm"),
-    formats=("pt2",),
+    formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:FactoryLoader",
     package="timm",
     extra="timm",
@@ -164,6 +166,6 @@ FUNCTION = FunctionImporter(
     title="a function that makes a PyTorch module",
     suffixes=(),
     distributions=("torch",),
-    formats=("pt2",),
+    formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:FactoryLoader",
 )

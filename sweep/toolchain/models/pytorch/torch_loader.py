@@ -133,7 +133,9 @@ class FactoryLoader:
         except Exception as error:
             told = f"{type(error).__name__}: {in_one_line(error)}"
             raise ImportFailed(f"{loaded.source} makes no module: {told}") from error
-        return network_of(example, shapes, loaded.source)
+        network = network_of(example, shapes, loaded.source)
+        network.weights = None if loaded.weights == "as-is" else loaded.weights
+        return network
 
 
 def _example(made: MadeModule) -> ExampleModule:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import ImportFailed, in_one_line
-from sweep.files.sweep_dir import network_file
 from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType
+from sweep.toolchain.models.pytorch.onnx_export import to_onnx
 from sweep.toolchain.models.pytorch.program_checks import check_program, check_state, table_limits
-from sweep.toolchain.models.pytorch.program_file import write_program
+from sweep.toolchain.models.pytorch.program_file import write_networks
 from sweep.toolchain.models.pytorch.settled_program import settled
 from sweep.toolchain.models.pytorch.torch_module import ExampleModule, exported, quietly, with_shapes
 
@@ -64,9 +64,9 @@ class TorchModel(ImportedModel):
         self.params_bytes = sum(tensor.numel() * tensor.element_size() for tensor in stored)
 
     def write(self, folder: Path, weights: WeightsFile) -> Sequence[str]:
-        """The program as torch's runtimes get it."""
-        write_program(self._program, folder, network_file("pt2"), weights)
-        return ("pt2",)
+        """The program as torch's runtimes get it, and in ONNX where torch can write that."""
+        names = [[tensor.name for tensor in tensors] for tensors in (self.inputs, self.outputs)]
+        return write_networks(self._program, to_onnx(self._program, *names), folder, weights)
 
     def expected_outputs(self, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         """Of the module itself, run by torch."""
