@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.toolchain.models.onnx_converters import OWN
 from sweep.toolchain.models.onnx_sizes import check_tensors
 
 __all__ = ["check_operators", "check_shapes", "check_types", "read_onnx", "settle_outputs"]
@@ -65,7 +66,7 @@ def _set_format(model: Any) -> None:
 def check_operators(model: Any) -> None:
     """Name each operator that the importer lacks, with a node of it, before anything else is tried."""
     frontend = importlib.import_module("tvm.relax.frontend.onnx.onnx_frontend")
-    known = {*frontend._get_convert_map(), "Constant", "If"}
+    known = {*frontend._get_convert_map(), *OWN, "Constant", "If"}
     missing: dict[str, str] = {}
     for node in model.graph.node:
         if node.op_type not in known or node.domain not in (*_ONNX, "com.microsoft"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import warnings
 from collections import Counter
@@ -21,6 +20,7 @@ from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, on
 from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import ImportedModel, Shapes, with_values
 from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, check_types, read_onnx, settle_outputs
+from sweep.toolchain.models.onnx_converters import with_own_converters
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
 from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
@@ -224,10 +224,9 @@ def _inferred(model: Any, misfit: str | None) -> Any:
 
 def _to_relax(model: Any, misfit: str | None) -> Any:
     """TVM's module. Raises ImportFailed; `misfit` is what it says first."""
-    frontend = importlib.import_module("tvm.relax.frontend.onnx")
     printed = io.StringIO()
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(printed), with_own_converters() as frontend:
             warnings.simplefilter("ignore")
             module = frontend.from_onnx(model, shape_dict=_empty_inputs(model), keep_params_in_input=False)
     except Exception as error:

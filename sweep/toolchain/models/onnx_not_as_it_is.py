@@ -70,6 +70,7 @@ _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
     "Div": ("divides by zero", _divides_by_zero),
     "Split": ("a part has no elements", _has_empty_part),
     "Pow": ("a power of integers", lambda node, known: known.element(node.input[0]) not in (0, *_FLOATS)),
+    "BitCast": ("of booleans", lambda node, known: known.element(node.input[0]) == _BOOL),
     "ReduceMax": ("of booleans, or of nothing", _has_no_least),
     "ReduceMin": ("of booleans, or of nothing", _has_no_least),
     "TopK": ("of integers of 64 bits without sign", lambda node, known: known.element(node.input[0]) == _UINT64),

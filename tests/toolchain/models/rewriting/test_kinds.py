@@ -310,3 +310,19 @@ def test_the_greatest_of_regions_and_large_integers_are_refused_by_name() -> Non
         rewritten(
             network([node("TopK", ["x", "k"], ["y", "i"])], {"x": ([4], UINT64)}, ["y", "i"], {"k": np.array([2])})
         )
+
+
+def test_a_region_along_some_axes_is_one_along_all() -> None:
+    attributes = {"coordinate_transformation_mode": "tf_crop_and_resize", "mode": "linear"}
+    stored = {"r": np.float32([0.4, 0.6, 0.6, 0.8]), "s": np.array([3, 3])}
+    nodes = [node("Resize", ["x", "r", "", "s"], ["y"], axes=[2, 3], **attributes)]
+    made = rewritten(network(nodes, {"x": ([1, 1, 4, 4], FLOAT)}, ["y"], stored))
+    [resize] = made.graph.node
+    assert "axes" not in {attribute.name for attribute in resize.attribute}
+    feeds = {"x": RANDOM.standard_normal((1, 1, 4, 4)).astype(np.float32)}
+    stored = {"r": np.float32([0, 0, 0.4, 0.6, 1, 1, 0.6, 0.8]), "s": np.array([1, 1, 3, 3])}
+    full = network(
+        [node("Resize", ["x", "r", "", "s"], ["y"], **attributes)], {"x": ([1, 1, 4, 4], FLOAT)}, ["y"], stored
+    )
+    [found], [right] = (run_reference_evaluator(each, feeds) for each in (made, full))
+    np.testing.assert_array_equal(found, right)

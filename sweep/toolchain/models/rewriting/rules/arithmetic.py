@@ -111,6 +111,16 @@ def _shift(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("Where", usual, moved, np.zeros((), kind))]
 
 
+def _bits(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """BitCast of a boolean, which is 0 or 1; of the others TVM's importer has a converter of ours."""
+    boolean = 9
+    if network.element(call.input(0)) == call.get("to"):
+        return [call.input(0)]
+    if network.element(call.input(0)) != boolean:
+        return None
+    return [network.op("Cast", call.input(0), to=call.get("to"))]
+
+
 def _one_hot(network: Rewriter, call: Call) -> Sequence[str] | None:
     """By a comparison with each class; the result has the type of the values."""
     depth, shape = network.constant(call.input(1)), network.shape(call.input(0))
@@ -235,6 +245,7 @@ RULES: dict[str, Rule] = {
     "BitShift": _shift,
     "CumSum": _cumulative_sum,
     "CumProd": _cumulative_product,
+    "BitCast": _bits,
     "OneHot": _one_hot,
     "Mod": _remainder,
     "Sum": _in_pairs("Add"),

@@ -29,7 +29,7 @@ def _resize(network: Rewriter, call: Call) -> Sequence[str] | None:
         return None
     mode, transformation = call.get("mode", "nearest"), call.get("coordinate_transformation_mode", "half_pixel")
     if transformation == "tf_crop_and_resize":
-        return None
+        return _cropped(network, call, shape, scales, sizes)
     axes = [axis % len(shape) for axis in call.get("axes") or range(len(shape))]
     targets, factors = _targets(shape, axes, scales, sizes, call.get("keep_aspect_ratio_policy", "stretch"))
     value, kept = call.input(0), _attributes(call)
@@ -38,6 +38,21 @@ def _resize(network: Rewriter, call: Call) -> Sequence[str] | None:
             continue
         value = _along(network, value, axis, (shape[axis], targets[axis], factors[axis]), kept, mode)
     return [value]
+
+
+def _cropped(network: Rewriter, call: Call, shape: Sequence[int], scales: Any, sizes: Any) -> Sequence[str] | None:
+    """Of a region along some axes: as one along all, of which TVM's importer knows."""
+    region, axes = network.constant(call.input(1)), call.get("axes")
+    if not axes or region is None or sizes is None:
+        return None
+    rank, count = len(shape), len(axes)
+    whole = np.concatenate([np.zeros(rank), np.ones(rank)]).astype(region.dtype)
+    targets = np.array(shape, np.int64)
+    for number, axis in enumerate(axes):
+        whole[[axis % rank, rank + axis % rank]] = region[[number, count + number]]
+        targets[axis % rank] = sizes[number]
+    kept = {name: value for name, value in call.attributes.items() if name != "axes"}
+    return [network.op("Resize", call.input(0), whole, "", targets, **kept)]
 
 
 def _is_known(call: Call, shape: Sequence[int], scales: Any, sizes: Any) -> bool:
