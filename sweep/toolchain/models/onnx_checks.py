@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ _LOWEST_IR_VERSION = 8
 _ONNX = ("", "ai.onnx")
 _BY_DATA = frozenset(
     "NonZero Compress Unique NonMaxSuppression AllClassNMS TopK Reshape Expand Range ConstantOfShape Resize Tile Pad "
-    "Slice Split OneHot".split()
+    "Slice Split OneHot AffineGrid".split()
 )
 """Operators whose output has a shape that a value of an input decides."""
 _EXCHANGED = "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
 """Types of inputs and outputs, as ONNX names them, that files of arrays hold."""
 _NO_SHAPE = "Field 'shape'"
 """What the onnx package says of a value without a rank, which runtimes take."""
+_OF_INPUTS = " where inputs of the network decide its shapes, axes or parameters"
 
 
 def read_onnx(path: Path) -> Any:
@@ -63,8 +65,11 @@ def _set_format(model: Any) -> None:
     model.ir_version = max(_LOWEST_IR_VERSION, min(int(model.ir_version), needed))
 
 
-def check_operators(model: Any) -> None:
-    """Name each operator that the importer lacks, with a node of it, before anything else is tried."""
+def check_operators(model: Any, rewritable: Container[str] = ()) -> None:
+    """Name each operator that the importer lacks, with a node of it, before anything else is tried.
+
+    rewritable: those that rules replace where what decides their shapes is constant. Raises ImportFailed.
+    """
     frontend = importlib.import_module("tvm.relax.frontend.onnx.onnx_frontend")
     known = {*frontend._get_convert_map(), *OWN, "Constant", "If"}
     missing: dict[str, str] = {}
@@ -72,7 +77,10 @@ def check_operators(model: Any) -> None:
         if node.op_type not in known or node.domain not in (*_ONNX, "com.microsoft"):
             missing.setdefault(f"{node.domain}.{node.op_type}".lstrip("."), node.name or ", ".join(node.output))
     if missing:
-        listed = "; ".join(f"{operator} (node {node})" for operator, node in sorted(missing.items()))
+        listed = "; ".join(
+            f"{operator} (node {node}){_OF_INPUTS if operator in rewritable else ''}"
+            for operator, node in sorted(missing.items())
+        )
         raise ImportFailed(f"TVM's ONNX importer does not support: {listed}")
 
 

@@ -16,7 +16,7 @@ OWN = ("BitCast",)
 @contextmanager
 def with_own_converters() -> Iterator[Any]:
     """TVM's importer, which has them meanwhile."""
-    frontend = importlib.import_module("tvm.relax.frontend.onnx.onnx_frontend")
+    frontend: Any = importlib.import_module("tvm.relax.frontend.onnx.onnx_frontend")
     tables = frontend._get_convert_map
     frontend._get_convert_map = lambda: {**tables(), **_converters(frontend)}
     try:
@@ -26,7 +26,7 @@ def with_own_converters() -> Iterator[Any]:
 
 
 def _converters(frontend: Any) -> dict[str, Any]:
-    class BitCast(frontend.OnnxOpConverter):  # type: ignore[misc, name-defined]
+    class BitCast(frontend.OnnxOpConverter):
         """The same bits as another type."""
 
         @classmethod

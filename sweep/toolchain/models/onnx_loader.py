@@ -24,7 +24,7 @@ from sweep.toolchain.models.onnx_converters import with_own_converters
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
 from sweep.toolchain.models.onnx_types import input_types, output_types
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
-from sweep.toolchain.models.rewriting.rewrite import rewritten
+from sweep.toolchain.models.rewriting.rewrite import rewritten, rules
 from sweep.toolchain.models.rewriting.rules.not_numbers import concerned
 from sweep.toolchain.models.rewriting.values_met import Met, has_other_than_numbers, met_in
 
@@ -195,7 +195,7 @@ def _made_anew(
     original: Any, shapes: Shapes, misfit: str | None, steps: Sequence[str], met: Met | None = None
 ) -> _Made:
     model = rewritten(original, met)
-    check_operators(model)
+    check_operators(model, rules())
     model = _inferred(model, misfit)
     check_shapes(model)
     module = _to_relax(model, misfit)

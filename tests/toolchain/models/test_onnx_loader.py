@@ -221,6 +221,12 @@ def lacking(path: Path) -> Path:
     return path
 
 
+def of_inputs(path: Path) -> Path:
+    """The length of a transform is an input."""
+    nodes = [helper.make_node("DFT", ["x", "n"], ["y"], name="dft")]
+    return save(path, nodes, [tensor("x", [1, 4, 1]), tensor("n", [], INT64)], [tensor("y", [1, "m", 2])])
+
+
 def by_data(path: Path) -> Path:
     nodes = [helper.make_node("NonZero", ["x"], ["y"], name="where")]
     return save(path, nodes, [tensor("x", [3])], [tensor("y", [1, "n"], INT64)])
@@ -255,6 +261,7 @@ def broken(path: Path, data: bytes) -> Path:
         (unsupported, {}, "x is of type string: a network takes and gives float, float16, double"),
         (of_type(TensorProto.BFLOAT16), {}, "x is of type bfloat16: a network takes and gives"),
         (lacking, {}, "does not support: ImageDecoder (node bent)"),
+        (of_inputs, {}, "does not support: DFT (node dft) where inputs of the network decide its shapes"),
         (by_data, {}, "the shape of what NonZero (node where) gives depends on data"),
         (without_rank, {}, "input 'x' has no shape; give it in the study: inputs: {x: [...]}"),
         (
