@@ -13,12 +13,14 @@ import typer
 from sweep import errors
 from sweep.running.policy import RetryPolicy
 from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm
+from sweep.study.importers.importer_registry import IMPORTERS
+from sweep.study.runtimes import RUNTIMES
 from sweep.study.study_form import MeasureForm, study_form
 from sweep.study.tuners.tuner_forms import CATALOGUE, SearchForm
 from sweep.toolchain.lowering import RECIPES
 from tests.page import ROOT, code, table
 
-TUNERS, OPERATIONS = "docs/tuners.md", "docs/operations.md"
+TUNERS, OPERATIONS, RUNTIMES_PAGE = "docs/tuners.md", "docs/operations.md", "docs/runtimes.md"
 
 
 def test_study_keys_and_their_defaults() -> None:
@@ -110,3 +112,20 @@ def _light_folder() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "backend" / "test" / "data" / "light"
+
+
+def test_what_runs_which_format() -> None:
+    """By the forms that importers leave and runtimes open."""
+    header, *_ = (line for line in (ROOT / RUNTIMES_PAGE).read_text().splitlines() if line.startswith("| importer"))
+    named = [cell.strip() for cell in header.strip("|").split("|")][3:]
+    assert named == list(RUNTIMES.names())
+    rows = {code(row[0])[0]: row for row in table("importer", page=RUNTIMES_PAGE)}
+    assert list(rows) == list(IMPORTERS.names())
+    for name, row in rows.items():
+        importer = IMPORTERS.get(name)
+        written = [*importer.suffixes, *(f"{prefix}NAME" for prefix in importer.prefixes)] or ["module:function"]
+        assert (code(row[1]), row[2]) == (written, " and ".join(importer.formats))
+        for runtime, said in zip(named, row[3:], strict=True):
+            about = RUNTIMES.get(runtime)
+            takes = about.is_compiled or bool(set(about.formats) & set(importer.formats))
+            assert (name, runtime, said) == (name, runtime, "yes" if takes else "no")

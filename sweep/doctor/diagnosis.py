@@ -11,13 +11,14 @@ from sweep.doctor.compiler_checks import check_compiler, check_tvm
 from sweep.doctor.farm_checks import check_leftovers, check_tracker
 from sweep.doctor.finding import Finding
 from sweep.doctor.host_checks import check_machine
-from sweep.doctor.package_checks import check_packages, check_python
+from sweep.doctor.package_checks import check_packages, check_python, check_runtimes
 
 __all__ = ["diagnose", "run_doctor", "to_json"]
 
 CHECKS = (
     check_python,
     check_packages,
+    check_runtimes,
     check_compiler,
     check_tvm,
     check_machine,

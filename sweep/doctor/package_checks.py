@@ -16,8 +16,9 @@ from packaging.utils import canonicalize_name
 
 from sweep.doctor.finding import Finding
 from sweep.installation import SOURCE_ROOT
+from sweep.study.runtimes import RUNTIMES
 
-__all__ = ["SOURCE_ROOT", "check_packages", "check_python", "installed"]
+__all__ = ["SOURCE_ROOT", "check_packages", "check_python", "check_runtimes", "installed"]
 
 DISTRIBUTION = "tvm-sweep"
 OLDEST_PYTHON = (3, 11)
@@ -55,6 +56,23 @@ def check_packages(source_root: Path = SOURCE_ROOT) -> list[Finding]:
         )
     against = "as pinned in constraints.txt" if pins else "within their ranges"
     return findings or [Finding("packages", True, f"{len(wanted)} direct requirements, {against}")]
+
+
+def check_runtimes() -> list[Finding]:
+    """Which runtimes networks can be compared with here."""
+    there, absent, extras = [], [], []
+    for runtime in RUNTIMES:
+        if runtime.missing() is None:
+            there.append(f"{runtime.name} {installed(runtime.distributions[0]) or ''}".strip())
+        else:
+            absent.append(runtime.name)
+            extras.append(runtime.extra)
+    known = ", ".join(there)
+    if not absent:
+        return [Finding("runtimes", True, known)]
+    wanted = ",".join(dict.fromkeys(extra for extra in extras if extra))
+    mend = f"pip install 'tvm-sweep[{wanted}]', to compare with them" if wanted else ""
+    return [Finding("runtimes", None, f"{known}; not installed: {', '.join(absent)}", mend)]
 
 
 def installed(name: str) -> str | None:

@@ -75,6 +75,11 @@ class Plan:
     baselines: Mapping[str, str] = field(default_factory=dict)
     """Of the models that the baseline does not take: what their cells are compared with, where anything takes them."""
 
+    @property
+    def cells_with_work(self) -> int:
+        """How many cells there are that their runtimes do not refuse."""
+        return sum(not planned.refusal for planned in self.cells)
+
     def needed_by(self, planned: PlannedCell, goal: str) -> Collection[str]:
         """Ids of a goal of a cell and of all that it rests on."""
         if len(planned.goals) == 1:

@@ -16,6 +16,7 @@ from sweep.study.importers.given_inputs import GivenInput, given_inputs
 from sweep.study.importers.header_check import check_inputs, declared_inputs
 from sweep.study.importers.importer import ModelImporter, ModelInput, WrittenModel, path_of
 from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
+from sweep.study.importers.tensorflow.tensorflow_importer import SAVED_MODEL
 from sweep.study.model_form import InputForm, ModelForm
 from sweep.study.reading.named_code import tell, tell_model
 from sweep.study.spec import Model
@@ -82,6 +83,8 @@ def _importer(model: WrittenModel) -> ModelImporter:
     importer = claimant(model.source)
     if importer is not None:
         return importer
+    if (path_of(model) / SAVED_MODEL).is_file():
+        return importer_named("tensorflow")
     if path_of(model).is_dir():
         suffixes = listed(suffix for other in IMPORTERS for suffix in other.suffixes)
         raise model.refused("is a directory", f"a file ({suffixes})")

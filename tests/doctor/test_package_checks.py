@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sweep.doctor import package_checks
+from sweep.study import runtimes
 
 PROJECT = """
 [project]
@@ -89,3 +90,13 @@ def test_pins_name_no_place():
     assert "://" not in text
     assert " @ " not in text
     assert "--" not in text
+
+
+def test_runtimes_are_told_with_what_installs_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtimes, "_is_installed", lambda name: name not in ("openvino", "ai-edge-litert"))
+    [found] = package_checks.check_runtimes()
+    assert found.ok is None
+    there, _, absent = found.detail.partition("; not installed: ")
+    assert there.startswith("tvm ")
+    assert absent == "openvino, openvino-default, litert"
+    assert found.mend == "pip install 'tvm-sweep[openvino,tflite]', to compare with them"

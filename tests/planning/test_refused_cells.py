@@ -46,6 +46,7 @@ def test_it_takes_no_stage_and_the_plan_says_why(plan: Plan) -> None:
     refused, compiled = plan.cells
     assert (refused.cell.runtime, refused.stages, refused.goals, refused.refusal) == ("onnxruntime", (), (), REASON)
     assert compiled.stages
+    assert plan.cells_with_work == 1
     shown = explain(plan).as_text()
     assert shown.startswith("s: 2 cells, 0 done, 1 refused by its runtime\n")
     assert f"left out: onnxruntime on one: {REASON}" in shown

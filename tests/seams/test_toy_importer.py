@@ -97,7 +97,7 @@ def test_without_the_package_the_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("perceptron")
 def test_what_it_claims_is_listed_where_nothing_claims_a_path(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"allowed: \.onnx, onnx-light:NAME, .* or \.mlp$"):
-        written(tmp_path, "study: s\nmodels: [net.pb]\n")
+        written(tmp_path, "study: s\nmodels: [net.xyz]\n")
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ class Journal:
     def watch(self, plan: Plan, ledger: Ledger) -> _Watching:
         """An observer of a run, which begins with this."""
         kinds = Counter(stage.kind for stage in plan.stages.values())
-        self.write("run_started", cells=len(plan.cells), stages=dict(kinds))
+        self.write("run_started", cells=plan.cells_with_work, stages=dict(kinds))
         return _Watching(self, plan, ledger)
 
     def run_ended(self, status: str, **fields: Any) -> None:

@@ -30,7 +30,7 @@ class ProgressObserver:
         self._pools = _pool_names(plan)
         done = ledger.state.done if usable is None else usable
         kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in done)
-        view.plan_ready(len(plan.cells), {kind: kinds[kind] for kind in STAGE_KINDS.names() if kinds[kind]})
+        view.plan_ready(plan.cells_with_work, {kind: kinds[kind] for kind in STAGE_KINDS.names() if kinds[kind]})
 
     def attempt_started(self, stage: Stage, attempt: int) -> None:
         self._view.attempt_started(stage.label, stage.kind, pool=self._pools.get(stage.id, ""))

@@ -89,7 +89,7 @@ class RayMetrics:
         """The series, made when Ray is there; the gauge of attempts under way is brought up to date with each call."""
         if self._series is None:
             self._series = _Series(self._plan.study_name)
-            self._series.planned.set(len(self._plan.cells), self._series.tags())
+            self._series.planned.set(self._plan.cells_with_work, self._series.tags())
             url = metrics_url()
             if url is not None:
                 self._say(f"metrics: {url}")

@@ -26,6 +26,7 @@ IMPORTERS: Registry[ModelImporter] = Registry(
         "timm": "sweep.study.importers.pytorch.torch_importers:TIMM",
         "torch-function": "sweep.study.importers.pytorch.torch_importers:FUNCTION",
         "keras": "sweep.study.importers.keras.keras_importer:KERAS",
+        "tensorflow": "sweep.study.importers.tensorflow.tensorflow_importer:TENSORFLOW",
     },
 )
 

@@ -18,13 +18,18 @@ from sweep.toolchain.models.pytorch.torch_network import TorchModel, network_of
 
 __all__ = ["KerasLoader"]
 
+_PICTURE = "image"
+"""The input of what keras.applications makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedKeras:
-    """A model as its file has it."""
+    """A model as its file has it, or what makes one."""
 
     name: str
     model: Any
+    application: str = ""
+    """Of keras.applications, where no file has it: it is made for its shapes and from the seed."""
 
 
 class KerasLoader:
@@ -34,6 +39,8 @@ class KerasLoader:
         """The model. No code of the file is run. Raises ImportFailed."""
         load_torch()
         keras = _keras()
+        if application := options.get("application"):
+            return LoadedKeras(application, None, application)
         try:
             with quietly():
                 return LoadedKeras(path.name, keras.saving.load_model(path, compile=False, safe_mode=True))
@@ -45,7 +52,7 @@ class KerasLoader:
         """The model for inference, exported for these shapes. Raises ImportFailed."""
         import torch
 
-        model = loaded.model
+        model = _made(loaded.application, shapes) if loaded.application else loaded.model
         tensors = [torch.zeros(_size(one, shapes), dtype=getattr(torch, one.dtype)) for one in model.inputs]
         module = _inference(model)
         example = ExampleModule.of(module, tensors, {}, [one.name for one in model.inputs])
@@ -63,6 +70,22 @@ def _keras() -> Any:
         return importlib.import_module("keras")
     except ModuleNotFoundError as error:
         raise ImportFailed("needs keras, which is not installed: pip install 'tvm-sweep[keras]'") from error
+
+
+def _made(name: str, shapes: Shapes) -> Any:
+    """With random weights. Raises ImportFailed where it takes no pictures of this size."""
+    import keras
+
+    keras.utils.set_random_seed(shapes.seed)
+    build = getattr(keras.applications, name)
+    size = shapes.inputs.get(_PICTURE)
+    try:
+        usual = build(weights=None) if size is None else None
+        side = list(usual.inputs[0].shape[1:]) if usual is not None else list(size or ())[1:]
+        keras.utils.set_random_seed(shapes.seed)
+        return build(weights=None, input_tensor=keras.Input(side, name=_PICTURE))
+    except ValueError as error:
+        raise ImportFailed(f"keras-applications:{name}: {in_one_line(error)}") from error
 
 
 def _size(one: Any, shapes: Shapes) -> list[int]:

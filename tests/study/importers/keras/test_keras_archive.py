@@ -104,3 +104,17 @@ def test_a_shape_is_held_against_the_header(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("study: s\nmodels: [{path: net.keras, inputs: {ids: [1, 7]}}]\n")
     [read] = load_study(tmp_path / "study.yaml").models
     assert (read.importer, read.formats, dict(read.inputs)) == ("keras", ("pt2",), {"ids": (1, 7)})
+
+
+def test_a_network_of_keras_applications_has_its_usual_picture(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text(
+        "study: s\nmodels: ['keras-applications:ResNet50', 'keras-applications:Xception']\n"
+    )
+    resnet, xception = load_study(tmp_path / "study.yaml").models
+    assert (resnet.name, resnet.importer, resnet.is_installed) == ("ResNet50", "keras", True)
+    assert resnet.options == {"application": "ResNet50", "weights": "random"}
+    assert xception.sha256 == resnet.sha256
+    told = refusal(tmp_path, "'keras-applications:ResNet5'")
+    assert "is no network of keras.applications, did you mean" in told
+    told = refusal(tmp_path, "{path: 'keras-applications:ResNet50', inputs: {picture: [1, 64, 64, 3]}}")
+    assert "is no input of the network" in told

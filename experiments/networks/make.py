@@ -1,0 +1,98 @@
+"""Makes the small network of `formats_runtimes.yaml` in four formats, with the same seeded weights.
+
+    python experiments/networks/make.py torch          # small.pt2, small.onnx and the weights; needs torch, onnxscript
+    python experiments/networks/make.py keras          # small.keras from the weights; needs keras and torch
+    python experiments/networks/make.py tflite         # small.tflite from the weights; needs tensorflow-cpu
+
+The files lie here, so that nobody need run this: 36 kB each.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+WEIGHTS = Path(tempfile.gettempdir()) / "sweep-small-weights.npz"
+CHANNELS, CLASSES, SIDE = (16, 32), 10, 32
+
+
+def make_torch() -> None:
+    """Convolutions, a depthwise one, pooling and a head, with the channels first."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    first, second = CHANNELS
+    network = nn.Sequential(
+        nn.Conv2d(3, first, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(first, first, 3, padding=1, groups=first),
+        nn.ReLU(),
+        nn.Conv2d(first, second, 1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(second, second, 3, padding=1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(second, CLASSES),
+        nn.Softmax(dim=-1),
+    ).eval()
+    image = (torch.randn(1, 3, SIDE, SIDE),)
+    torch.export.save(torch.export.export(network, image), HERE / "small.pt2")
+    torch.onnx.export(network, image, HERE / "small.onnx", input_names=["image"], external_data=False, opset_version=18)
+    np.savez(WEIGHTS, **{name: value.detach().numpy() for name, value in network.named_parameters()})
+
+
+def make_keras() -> None:
+    """The same with the channels last, as Keras has it."""
+    os.environ["KERAS_BACKEND"] = "torch"
+    _keras_network().save(HERE / "small.keras")
+
+
+def make_tflite() -> None:
+    """Keras's by TensorFlow's converter, in float32."""
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        _keras_network().export(folder)
+        (HERE / "small.tflite").write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+
+
+def _keras_network() -> object:
+    import keras
+    from keras import layers
+
+    first, second = CHANNELS
+    network = keras.Sequential(
+        [
+            keras.Input((SIDE, SIDE, 3), batch_size=1, name="image"),
+            layers.Conv2D(first, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.DepthwiseConv2D(3, padding="same", activation="relu"),
+            layers.Conv2D(second, 1, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(second, 3, padding="same", activation="relu"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(CLASSES, activation="softmax"),
+        ]
+    )
+    with np.load(WEIGHTS) as stored:
+        taken = list(stored.values())
+    moved = [(2, 3, 1, 0), (2, 3, 0, 1), (2, 3, 1, 0), (2, 3, 1, 0), (1, 0)]  # kernels from torch's order of dimensions
+    weights = []
+    for index, order in enumerate(moved):
+        weights += [taken[2 * index].transpose(order), taken[2 * index + 1]]
+    network.set_weights(weights)
+    return network
+
+
+if __name__ == "__main__":
+    {"torch": make_torch, "keras": make_keras, "tflite": make_tflite}[sys.argv[1]]()
