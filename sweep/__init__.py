@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from sweep.api.commands.run import SweepRun, run
     from sweep.api.commands.submit import submit
     from sweep.api.commands.ui import ui_server
+    from sweep.api.comparing.sweep_dirs import compare_sweep_dirs_more
+    from sweep.api.comparing.sweep_history import history
+    from sweep.api.gating.against_baseline import Gated, gate
     from sweep.api.inspecting.inspected_model import Inspection, inspect
     from sweep.api.predicting.device_models import (
         evaluate_predictor,
@@ -63,6 +66,7 @@ __all__ = [
     "CellComparison",
     "Cluster",
     "FirstFiles",
+    "Gated",
     "Inspection",
     "LogSource",
     "PredictedPlan",
@@ -79,6 +83,7 @@ __all__ = [
     "cluster_json_schema",
     "compare",
     "compare_more",
+    "compare_sweep_dirs_more",
     "default_sweep_dir",
     "diagnose",
     "evaluate_predictor",
@@ -90,6 +95,8 @@ __all__ = [
     "farm_up",
     "fit_predictor_to_sweeps",
     "fit_predictor_to_tables",
+    "gate",
+    "history",
     "import_logs",
     "init",
     "inspect",

@@ -16,7 +16,9 @@
     submit          submit
     status, where   standing, cell_files, sweeps_below
     report          open_results, open_table, runtime_ratios, print_report, write_report
-    compare         compare, compare_more (--measure-more)
+    compare         compare, compare_more (--measure-more), compare_sweep_dirs_more (of two sweeps)
+    gate            gate
+    history         history
     exec            execute
     export          best, export
     overlay         overlay, measure_overlay (--measure)
@@ -50,6 +52,7 @@ _HOMES = {
     "sweep.api.commands.exec": ("execute",),
     "sweep.api.commands.export": ("export",),
     "sweep.api.commands.farm": ("farm_down", "farm_status", "farm_up"),
+    "sweep.api.gating.against_baseline": ("Gated", "gate"),
     "sweep.api.commands.import_logs": ("LogSource", "import_logs"),
     "sweep.api.commands.init": ("FirstFiles", "init"),
     "sweep.api.inspecting.inspected_model": ("Inspection", "inspect"),
@@ -79,6 +82,8 @@ _HOMES = {
         "predict_network",
     ),
     "sweep.api.predicting.predicted_plan": ("PredictedPlan", "predict_plan"),
+    "sweep.api.comparing.sweep_dirs": ("compare_sweep_dirs_more",),
+    "sweep.api.comparing.sweep_history": ("history",),
     "sweep.api.session.artifact_paths": ("cell_files", "sweeps_below"),
     "sweep.api.session.claim": ("default_sweep_dir",),
     "sweep.analysis.comparing.comparison": ("CellComparison",),

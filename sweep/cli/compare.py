@@ -1,8 +1,9 @@
-"""The command that says which is faster: of two cells of a sweep, or of every cell that two sweeps share."""
+"""Commands that say which is faster: compare, of two cells or of two sweeps, and gate, of a study and a baseline."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,8 @@ from sweep.cli.arguments import (
     ClusterOption,
     JsonOption,
     OnlyOption,
+    StudyArgument,
+    load_both,
     load_cluster,
     sweep_dir_of,
 )
@@ -25,15 +28,7 @@ from sweep.files.sweep_dir import SweepDir
 if TYPE_CHECKING:
     from sweep.analysis.comparing.shared_cells import SweepComparison
 
-__all__ = [
-    "FailOnOption",
-    "JunitOption",
-    "MarkdownOption",
-    "compare_command",
-    "exit_code_of",
-    "show_comparison",
-    "write_comparison",
-]
+__all__ = ["compare_command", "gate_command"]
 
 FailOnOption = Annotated[
     str | None,
@@ -91,12 +86,68 @@ def compare_command(
             raise StudyError("no such format", key="--format", value=name, allowed=", ".join(_FORMATS))
     found = _compare_sweeps(folder, first, measure_more, max_minutes, cluster, across_hosts, fail_on, only)
     for name in wanted:
-        show_comparison(found, name)
-    write_comparison(found, markdown, junit)
-    return exit_code_of(found)
+        _show_comparison(found, name)
+    _write_comparison(found, markdown, junit)
+    return _exit_code_of(found)
 
 
-def show_comparison(found: SweepComparison, name: str) -> None:
+def gate_command(
+    study: StudyArgument,
+    baseline: Annotated[
+        str, typer.Option("--baseline", metavar="DIR", help="Sweep directory to hold it against, its URI or zip file.")
+    ],
+    cluster: ClusterOption = None,
+    out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/STUDY-gate.")] = None,
+    fail_on: Annotated[
+        str, typer.Option("--fail-on", metavar="RULE", help="Exit 0 if it holds for no cell, 1 if for one, 3 if open.")
+    ] = "slower > 5%",
+    max_minutes: Annotated[
+        float, typer.Option(min=0.0, help="To measure both in turns; 0: compare what the two sweeps measured.")
+    ] = 10.0,
+    max_hours: Annotated[float | None, typer.Option(min=0.0, help="For the run of the study.")] = None,
+    own_schedules: Annotated[
+        bool, typer.Option("--own-schedules", help="Tune anew, instead of building with the baseline's schedules.")
+    ] = False,
+    only: OnlyOption = None,
+    markdown: MarkdownOption = None,
+    junit: JunitOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Build a study with the schedules of a baseline, and say in turns with its libraries what became slower.
+
+    Exit code 0: the rule holds for no cell. 1: it does for one, or a cell failed. 3: it cannot be told.
+
+    Example: sweep gate study.yaml --baseline sweeps/main --fail-on 'slower > 5%'
+    """
+    from sweep.analysis.comparing.fail_rule import parse_rule
+    from sweep.api.gating.against_baseline import gate
+    from sweep.report.live.progress_view import open_progress
+    from sweep.report.terminal import TextConsole
+    from sweep.running.options import RunOptions
+    from sweep.running.signals import OrderlyEnd
+
+    parse_rule(fail_on)  # before anything is built
+    loaded_study, loaded_cluster = load_both(study, cluster)
+    budget = loaded_study.budget if max_hours is None else replace(loaded_study.budget, hours=max_hours)
+    with OrderlyEnd(), open_progress(TextConsole(stderr=True), loaded_study.name) as view:
+        gated = gate(
+            loaded_study,
+            loaded_cluster,
+            baseline,
+            out=out,
+            fail_on=fail_on,
+            minutes=max_minutes,
+            own_schedules=own_schedules,
+            options=RunOptions.within(budget, only=only),
+            view=view,
+        )
+    _show_comparison(gated.comparison, "json" if as_json else "table")
+    _write_comparison(gated.comparison, markdown, junit)
+    code = _exit_code_of(gated.comparison)
+    return EXIT_FAILED if gated.run.status == "failed" and code == EXIT_DONE else code
+
+
+def _show_comparison(found: SweepComparison, name: str) -> None:
     """Print a comparison of sweeps in one of the formats."""
     from sweep.report.comparison_table import as_junit, as_markdown, render_comparison
     from sweep.report.terminal import TextConsole
@@ -109,7 +160,7 @@ def show_comparison(found: SweepComparison, name: str) -> None:
         say(texts[name]())
 
 
-def write_comparison(found: SweepComparison, markdown: Path | None, junit: Path | None) -> None:
+def _write_comparison(found: SweepComparison, markdown: Path | None, junit: Path | None) -> None:
     """Write the files that were asked for. Raises StudyError where one cannot be written."""
     from sweep.files.atomic import write_text
     from sweep.report.comparison_table import as_junit, as_markdown
@@ -124,7 +175,7 @@ def write_comparison(found: SweepComparison, markdown: Path | None, junit: Path 
             raise StudyError(f"cannot be written: {error.strerror}", key=option, value=str(path)) from error
 
 
-def exit_code_of(found: SweepComparison) -> int:
+def _exit_code_of(found: SweepComparison) -> int:
     """0 where the rule holds for no cell, 1 where it does for one, 3 where it cannot be told."""
     return {"held": EXIT_DONE, "broken": EXIT_FAILED, "open": EXIT_UNTOLD}[str(found.outcome)]
 
@@ -133,11 +184,6 @@ def _refuse(options: dict[str, Any]) -> None:
     for name, value in options.items():
         if value is not None:
             raise StudyError("goes with two sweeps", key=name, value=str(value), allowed="sweep compare DIR_A DIR_B")
-
-
-def _refuse_measuring(measure_more: bool) -> None:
-    if measure_more:
-        raise StudyError("goes with two cells", key="--measure-more", allowed="sweep compare DIR CELL CELL")
 
 
 def _compare_cells(
@@ -182,7 +228,18 @@ def _compare_sweeps(
     fail_on: str | None,
     only: str | None,
 ) -> SweepComparison:
-    from sweep.api.comparing.sweep_dirs import compare_sweep_dirs
+    from sweep.api.comparing.sweep_dirs import compare_sweep_dirs, compare_sweep_dirs_more
+    from sweep.running.signals import OrderlyEnd
 
-    _refuse_measuring(measure_more)
-    return compare_sweep_dirs(baseline, new, across_hosts=across_hosts, fail_on=fail_on, only=only)
+    if not measure_more:
+        return compare_sweep_dirs(baseline, new, across_hosts=across_hosts, fail_on=fail_on, only=only)
+    with OrderlyEnd():
+        return compare_sweep_dirs_more(
+            baseline,
+            new,
+            load_cluster(cluster),
+            minutes=max_minutes,
+            fail_on=fail_on,
+            only=only,
+            say=lambda text: say(text, err=True),
+        )

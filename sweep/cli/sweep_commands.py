@@ -1,4 +1,4 @@
-"""Commands that read a sweep directory: status, where, report, compare, ui."""
+"""Commands that read a sweep directory: status, where, report, history, ui."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sweep.plain_text import visible
 if TYPE_CHECKING:
     from sweep.api.commands.read import Standing
 
-__all__ = ["report_command", "status_command", "ui_command", "where_command"]
+__all__ = ["history_command", "report_command", "status_command", "ui_command", "where_command"]
 
 
 def status_command(
@@ -133,6 +133,32 @@ def report_command(
 
     for name in ["json"] if as_json else formats.split(","):
         print_report(folder, name.strip())
+    return EXIT_DONE
+
+
+def history_command(
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="A folder of sweeps.", show_default=False)],
+    cell: Annotated[str | None, typer.Argument(metavar="CELL", help="Name, id, or words that one cell has.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with pictures.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Show cells over many sweeps, and where the level of their latency has changed.
+
+    Example: sweep history sweeps "xgb O3"
+    """
+    from sweep.api.comparing.sweep_history import history, write_history_page
+    from sweep.report.history_page import show_history
+    from sweep.report.terminal import TextConsole
+
+    found = history(root, cell)
+    if html is not None:
+        write_history_page(found, html)
+    if as_json:
+        say(json.dumps([one.as_dict() for one in found], indent=2, allow_nan=False))
+    else:
+        show_history(found, TextConsole())
+        if html is not None:
+            say(f"page: {shown(html.absolute())}")
     return EXIT_DONE
 
 

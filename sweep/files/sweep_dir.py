@@ -242,6 +242,13 @@ class SweepDir:
         return self.path / "farm"
 
     @property
+    def turns(self) -> Path:
+        """Pairs of blocks that `sweep compare DIR_A DIR_B --measure-more` took of this sweep and a baseline, a line
+        each.
+        """
+        return self.path / "turns.jsonl"
+
+    @property
     def executions(self) -> Path:
         """What `sweep exec` measured, a line each."""
         return self.path / "exec.jsonl"

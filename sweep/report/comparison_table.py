@@ -125,7 +125,9 @@ def _outcome(found: SweepComparison) -> str:
     if not found.cells:
         return f"CANNOT BE TOLD: {text}: the two sweeps share no cell"
     if still_open:
-        step = "`--measure-more` measures both in turns"
+        step = (
+            "more `--max-minutes`, or a calmer machine" if found.in_turns else "`--measure-more` measures both in turns"
+        )
         return f"CANNOT BE TOLD: {text}: open for {still_open} of {plural(len(found.cells), 'cell')}; {step}"
     return f"PASSED: {text} of no cell"
 

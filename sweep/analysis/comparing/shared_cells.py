@@ -126,6 +126,8 @@ class SweepComparison:
     machine: tuple[float, float] | None = None
     """Least and largest ratio of times of cells whose code is the same, which the intervals of all others allow for."""
     rule: FailRule | None = None
+    in_turns: bool = False
+    """Whether the cells were measured in turns for it."""
 
     @property
     def verdict(self) -> Verdict:

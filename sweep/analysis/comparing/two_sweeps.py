@@ -16,6 +16,7 @@ from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
 from sweep.analysis.comparing.pairs import FIRST_LOOK
 from sweep.analysis.comparing.shared_cells import SharedCell, SweepComparison, SweepSide
 from sweep.analysis.formatting import plural
+from sweep.analysis.rows.bounds import EXACT, bound_of_row
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.statistics import VERDICT_LEVEL, Comparison, Ratio, Verdict, judge
 from sweep.errors import StudyError
@@ -75,6 +76,7 @@ def compare_sweeps(
         level,
         machine,
         rule,
+        measured_now is not None,
     )
 
 
@@ -105,11 +107,14 @@ class _Terms:
         return None, f"measured {plural(len(more.pairs), 'pair')} in turns{disturbed}; {FIRST_LOOK} are needed to tell"
 
     def same_code(self, new: Row, baseline: Row, has_one_library: bool, has_one_network: bool) -> str | None:
-        """Why the two run the same code; None where they may not, or where machines are what is compared."""
+        """Why the two run the same code; None where they may not, where machines are what is compared, or where a
+        disturbance leaves nothing to compare.
+        """
         has_one_runtime = self.measured_now is not None or (
             new.get("runtime_version") is not None and new["runtime_version"] == baseline.get("runtime_version")
         )
-        if self.across_hosts or not has_one_runtime:
+        is_seen = self.measured_now is not None or bound_of_row(new) == bound_of_row(baseline) == EXACT
+        if self.across_hosts or not has_one_runtime or not is_seen:
             return None
         if has_one_library:
             return "both libraries are the same, byte by byte"

@@ -39,12 +39,15 @@ class OpenSide:
     side: SweepSide
     folder: Path
     """A sweep directory, or a bundle; a copy that is gone afterwards where it came as a file."""
-    is_bundle: bool
+    is_bundle: bool = False
+    is_copy: bool = False
+    """Whether `folder` is a copy of what the person named."""
 
 
 @contextmanager
-def opened_side(place: Path | str, key: str) -> Iterator[OpenSide]:
-    """One side to be read. `key`: the argument in which a person named it.
+def opened_side(place: Path | str, key: str, *, is_whole: bool = False) -> Iterator[OpenSide]:
+    """One side to be read. `key`: the argument in which a person named it; `is_whole`: what its stages have made comes
+    along from a URI.
 
     Raises:
         StudyError: it is nothing of this, or damaged.
@@ -52,21 +55,21 @@ def opened_side(place: Path | str, key: str) -> Iterator[OpenSide]:
         RecordError: it has no tables, or a URI cannot be reached.
     """
     if isinstance(place, str) and is_uri(place):
-        yield _sweep(fetched(place), without_login(place))
+        yield _sweep(fetched(place, is_whole=is_whole), without_login(place), is_copy=True)
         return
     path, name = Path(place), str(place)
     if path.is_file() and _holds_sweep(path):
         with tempfile.TemporaryDirectory(prefix="baseline-") as scratch:
-            yield _sweep(_unpacked(path, Path(scratch), key), name)
+            yield _sweep(_unpacked(path, Path(scratch), key), name, is_copy=True)
     elif is_bundle(path) and not SweepDir(path).is_sweep:
         with opened(path) as bundle:
-            yield OpenSide(_of_bundle(bundle.manifest, name), path, True)
+            yield OpenSide(_of_bundle(bundle.manifest, name), path, is_bundle=True)
     else:
         SweepDir(path).require_as(key, value=name, allowed=_ALLOWED)
         yield _sweep(path, name)
 
 
-def _sweep(folder: Path, name: str) -> OpenSide:
+def _sweep(folder: Path, name: str, *, is_copy: bool = False) -> OpenSide:
     from sweep.record.parquet_tables import read_measurements, read_results
 
     refresh(folder)
@@ -82,7 +85,7 @@ def _sweep(folder: Path, name: str) -> OpenSide:
     }
     libraries = {cell_id: sha for cell_id, row in rows.items() if (sha := _library_hash(folder, row)) is not None}
     side = SweepSide(name, rows, measured, _networks(folder), libraries)
-    return OpenSide(side, folder, False)
+    return OpenSide(side, folder, is_copy=is_copy)
 
 
 def _networks(folder: Path) -> dict[str, str]:

@@ -73,8 +73,9 @@ def stored(uri: str, *, fresh: bool = False) -> Iterator[Path]:
         lease.close()
 
 
-def fetched(uri: str) -> Path:
-    """A folder of this host with what the store has of the sweep now, to be read: all but what its stages have made.
+def fetched(uri: str, *, is_whole: bool = False) -> Path:
+    """A folder of this host with what the store has of the sweep now, to be read: all but what its stages have made,
+    which comes along where it `is_whole`.
 
     Raises:
         StudyError: the URI cannot be one.
@@ -87,15 +88,14 @@ def fetched(uri: str) -> Path:
     chain = read_chain(store)
     if chain.head is None:
         raise RecordError(f"{store.name}: there is no sweep")
-    folder = work_folder(uri).with_name(f"{work_folder(uri).name}.read")
+    folder = work_folder(uri).with_name(f"{work_folder(uri).name}.{'whole' if is_whole else 'read'}")
     check_ours(folder, _WORK_DIR)
     ledger = SweepDir(folder).ledger
     folder.mkdir(parents=True, exist_ok=True)
     if not _go_together(ledger, chain.lines):
         ledger.unlink()
-    fetch_files(
-        store, {path: file for path, file in chain.files.items() if not path.startswith(f"{ARTIFACTS}/")}, folder
-    )
+    wanted = {path: file for path, file in chain.files.items() if is_whole or not path.startswith(f"{ARTIFACTS}/")}
+    fetch_files(store, wanted, folder)
     write_ledger(chain, folder)
     return folder
 

@@ -143,6 +143,14 @@ def test_the_same_code_is_the_same_and_shows_what_the_machine_did() -> None:
     assert compare_sweeps(old, changed).counts["SLOWER"] == 2
 
 
+def test_what_was_disturbed_stays_open_though_its_code_is_the_same() -> None:
+    """Unless both are run now: then the same code is the same."""
+    slowed = {"a": row("a", status="tainted", error="foreign", latency_bound="upper")}
+    both = [side({"a": steady(1)}, slowed, libraries={"a": "abc"}) for _ in range(2)]
+    assert compare_sweeps(*both, rule=RULE).outcome == "open"
+    assert compare_sweeps(*both, rule=RULE, measured_now={}).outcome == "held"
+
+
 def test_another_runtime_of_the_same_network_is_the_same_code() -> None:
     ort = {"ort": row("ort", "onnxruntime")}
     old = side({"ort": steady(1)}, ort, networks={"net": "1"})

@@ -1,0 +1,1 @@
+"""Holding a study against a baseline."""
