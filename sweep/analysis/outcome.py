@@ -16,6 +16,7 @@ from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
 
 if TYPE_CHECKING:
+    from sweep.study.objective import Objective
     from sweep.study.spec import Cell
 
 __all__ = ["MEASURED", "REFUSED", "CellOutcome", "CellStatus", "SweepOutcome"]
@@ -108,3 +109,5 @@ class SweepOutcome:
     """Of all runs together, without the pauses between them."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """A person's own, of the study."""
+    objective: Objective | None = None
+    """What the study wants of a cell."""

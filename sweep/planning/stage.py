@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.study.grid import LeftOut
+from sweep.study.objective import Objective
 from sweep.study.spec import Cell
 
 __all__ = ["Plan", "PlannedCell", "Stage"]
@@ -74,6 +75,8 @@ class Plan:
     """A person's own, of all cells."""
     baselines: Mapping[str, str] = field(default_factory=dict)
     """Of the models that the baseline does not take: what their cells are compared with, where anything takes them."""
+    objective: Objective | None = None
+    """What the study wants of a cell."""
 
     @property
     def cells_with_work(self) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import as_bytes, as_duration, as_tags, plural
-from sweep.analysis.rows.left_out_passes import left_out_lines
+from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.plain_text import visible, web_address

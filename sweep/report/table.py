@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.pareto import front_lines
 from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, as_tags, plural
-from sweep.analysis.rows.left_out_passes import left_out_lines
-from sweep.analysis.rows.reason_lines import LINES_SHOWN, reason_lines
+from sweep.analysis.left_out_passes import left_out_lines
+from sweep.analysis.reason_lines import LINES_SHOWN, reason_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -51,6 +52,10 @@ def _rendered(results: Results, console: Console) -> Group:
     parts.append(Text(answer(results), style="bold"))
     if results.summary.tags:
         parts.append(Text(f"Tags: {as_tags(results.summary.tags)}", style="dim"))
+    fronts = front_lines(results.cells)
+    if fronts:
+        parts += ["", Text("No other cell is better in both", style="bold")]
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in fronts]
     failures = failure_lines(results.cells)
     if failures:
         parts += ["", Text("Failed, skipped or tainted", style="bold red")]

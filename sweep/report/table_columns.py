@@ -13,6 +13,7 @@ from sweep.analysis.formatting import as_ms, as_percent, as_times, rounded_down,
 from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST
 from sweep.analysis.rows.column import Column, Detail
 from sweep.analysis.rows.columns import result_columns
+from sweep.analysis.rows.objective_fit import fit_of, is_in_the_running
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import (
     GroupKey,
@@ -65,7 +66,9 @@ class TableColumn:
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """By model, then device, both in the order of the study, then median; what has no latency last."""
+    """By model, then device, both in the order of the study, then median; what does not keep the limits of the study's
+    objective comes after what does, and what has no latency last.
+    """
     models, devices = (
         {name: index for index, name in enumerate(dict.fromkeys(row[axis] for row in rows))}
         for axis in ("model", "device")
@@ -74,7 +77,8 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     def key(row: Row) -> tuple[Any, ...]:
         median = row["latency_ms_median"]
         work = (value_in(row, axis) for axis in compared_within() if axis not in ("model", "device"))
-        return models[row["model"]], devices[row["device"]], *work, median is None, median or 0.0
+        is_out = median is not None and not is_in_the_running(row)
+        return models[row["model"]], devices[row["device"]], *work, median is None, is_out, median or 0.0
 
     return sorted(rows, key=key)
 
@@ -146,9 +150,9 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             lambda row: _status(row, marked),
             keep=11,
             about="best: of its model on its device; so far: others may be faster, as the answer tells; faster: beyond "
-            "doubt than the best undisturbed one; not compared: nobody knows whether its outputs are right; passes "
-            "left out: its level did without those that refuse the network; few repeats, wide interval: its time is "
-            "not sure yet",
+            "doubt than the best undisturbed one; beyond limits: of the study's objective; not compared: nobody knows "
+            "whether its outputs are right; passes left out: its level did without those that refuse the network; few "
+            "repeats, wide interval: its time is not sure yet",
         ),
     ]
     return [
@@ -247,6 +251,8 @@ def _status(row: Row, marked: Mapping[str, str]) -> str:
         return f"failed in {row['failed_stage']}"
     mark = [marked[row["cell_id"]]] if row["cell_id"] in marked else []
     mark += ["not compared"] if is_unchecked(row) else []
+    fit = fit_of(row)
+    mark += ["beyond limits"] if fit.broken else []
     mark += ["passes left out"] if row.get("passes_left_out") else []
     mark += ["random weights"] if row.get("weights") == "random" else []
     if row["status"] != "done":

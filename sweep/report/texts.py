@@ -10,9 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.objective_words import nearest_of_each
+from sweep.analysis.answering.pareto import COSTS, front, grouped
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import as_tags, plural
-from sweep.analysis.rows.left_out_passes import left_out_lines
+from sweep.analysis.left_out_passes import left_out_lines
+from sweep.analysis.rows.objective_fit import limit_words, objective_of
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.files.schema_ids import schema_id
@@ -41,6 +44,24 @@ def as_csv(results: Results) -> str:
     return stream.getvalue()
 
 
+def _objective(rows: Sequence[Row]) -> dict[str, Any]:
+    """What the study wants of a cell, and where no cell keeps to it; nothing where it has no limits."""
+    wanted = next((found for row in rows if (found := objective_of(row)) is not None), None)
+    if wanted is None:
+        return {}
+    nearest = [
+        {"cell_id": row["cell_id"], "cell_name": row["cell_name"], "why_not": limit_words(row)}
+        for row in nearest_of_each(rows).values()
+    ]
+    fronts = {
+        cost: [row["cell_id"] for group in grouped(rows) for row in front(group, cost)]
+        for cost in COSTS
+        if any(row.get(cost) is not None for row in rows)
+    }
+    asked = {"minimise": wanted.minimise, "subject_to": dict(wanted.subject_to)}
+    return {"objective": asked, "nearest": nearest, "pareto": fronts}
+
+
 def as_json(results: Results) -> str:
     """Question, answer, summary and cells."""
     told = {
@@ -60,6 +81,7 @@ def as_json(results: Results) -> str:
             }
             for one in best_cells(results.cells)
         ],
+        **_objective(results.cells),
         "summary": asdict(results.summary),
         "cells": list(results.cells),
     }

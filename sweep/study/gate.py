@@ -17,6 +17,7 @@ from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.final_options import read_final
 from sweep.study.model_file import read_model
 from sweep.study.notify import read_notify
+from sweep.study.objective import read_objective
 from sweep.study.planner_options import read_planner
 from sweep.study.reading.form import VersionedForm
 from sweep.study.reading.line_numbers import tells_lines
@@ -88,6 +89,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         notify=read_notify(form.notify),
         final=read_final(form.final, "final" in form.model_fields_set),
         planner=read_planner(form.planner),
+        objective=read_objective(form.objective),
     )
     _check_rules(study)
     return study

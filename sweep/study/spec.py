@@ -15,6 +15,7 @@ from sweep.study.identity import identifying
 from sweep.study.importers.batch_dimension import BatchDimension
 from sweep.study.importers.given_inputs import GivenInput
 from sweep.study.notify import Notify
+from sweep.study.objective import Objective
 from sweep.study.planner_options import PlannerOptions
 from sweep.study.tags import Tags
 
@@ -190,6 +191,7 @@ class Study:
     """How the best cells are compared in the end; None: they are not."""
     planner: PlannerOptions | None = None
     """How far a run may spare cells by prediction; None: every cell is measured."""
+    objective: Objective | None = None
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -12,6 +12,7 @@ from sweep.study.axis import Axis
 from sweep.study.final_options import FinalForm
 from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
+from sweep.study.objective import ObjectiveForm
 from sweep.study.planner_options import PlannerForm
 from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
 from sweep.study.tags import TagTexts
@@ -221,6 +222,7 @@ class StudyForm(VersionedForm):
         description="Learns while the study runs, and skips cells that cannot be the best.",
         examples=[{"predictor": "self", "prune": 0.5, "audit": 0.1}],
     )
+    objective: ObjectiveForm | None = Field(None, description="What is wanted of a cell beside a low latency.")
 
     @classmethod
     def about_unknown(cls, key: str) -> str:

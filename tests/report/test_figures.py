@@ -11,6 +11,7 @@ from sweep.analysis.rows.results import Results, derive
 from sweep.planning.results.measurement import Measurement
 from sweep.report.figures import Figure, figures
 from sweep.report.figures.scale import in_unit, ticks_between
+from sweep.study.objective import Objective
 from tests.record.fixtures import measured, sweep_outcome, tainted
 
 
@@ -124,3 +125,21 @@ def test_a_disturbed_cell_is_hatched_and_shows_what_it_takes_at_most(tmp_path: P
     texts = {bar["name"]: bar["text"][0] for bar in speedups.data}
     assert texts["xgb"].startswith("≥1")
     assert texts["random"] == "4.76x"
+
+
+def test_trade_offs_draw_the_front_and_the_limit(tmp_path: Path) -> None:
+    outcome = replace(
+        sweep_outcome(tmp_path, models=("squeezenet",)), objective=Objective("latency", {"artifact_bytes": 2e6})
+    )
+    rows = derive(outcome)
+    sizes = iter(range(1, 1000))
+    cells = [{**row, "artifact_bytes": next(sizes) * 10**5} for row in rows.cells]
+    drawn = of_section(replace(rows, cells=cells), "Trade-offs")
+    assert {one.device for one in drawn} == {"local-1", "local-2"}
+    for one in drawn:
+        line = one.data[-1]
+        assert line["name"] == "none is better in both"
+        assert list(line["x"]) == sorted(line["x"])
+        assert list(line["y"]) == sorted(line["y"], reverse=True)
+        [limit] = one.layout["shapes"]
+        assert limit["y0"] == limit["y1"] == 2.0

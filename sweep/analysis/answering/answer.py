@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.answering.best_words import RETRY_TAINTED, counted, describe_best
+from sweep.analysis.answering.objective_words import nearest_of_each, objective_lines
 from sweep.analysis.answering.over_all import describe_all
 from sweep.analysis.answering.predicted import audit_of, is_predicted_out
 from sweep.analysis.answering.standing import Best, best_cells
@@ -31,8 +32,10 @@ def answer(results: Results) -> str:
     rows = results.cells
     best = best_cells(rows)
     without = [f"Left out: {cells}."] if (cells := left_out(rows)) else []
+    without += objective_lines(rows)
     if not best:
-        return "\n".join([_nothing_measured(rows), *without])
+        told = [_nothing_measured(rows)] if not nearest_of_each(rows) else []
+        return "\n".join([*told, *without])
     told = [f"{describe_best(one)}." for one in best] if len(best) <= _SPELLED_OUT else [describe_all(best, rows)]
     return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows), *_not_measured(rows), *without])
 
@@ -62,7 +65,7 @@ def _not_measured(rows: Sequence[Row]) -> list[str]:
 
 def _unknown_groups(best: Sequence[Best], rows: Sequence[Row]) -> list[str]:
     """Groups that the best cells do not speak of."""
-    known = {group_key(one.row) for one in best}
+    known = {group_key(one.row) for one in best} | set(nearest_of_each(rows))
     unknown = [row for row in rows if group_key(row) not in known]
     if not unknown:
         return []

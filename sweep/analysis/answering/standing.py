@@ -13,6 +13,7 @@ from typing import Any, Self
 from sweep.analysis.answering.predicted import is_predicted_slower
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.duels import duel_of, is_below, leader_of, may_be_below, took_part
+from sweep.analysis.rows.objective_fit import fulfils, is_in_the_running
 from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     RuntimeRatio,
@@ -79,7 +80,7 @@ class Best:
     row: Row
     """The fastest of the final; without one undisturbed, or faster than the fastest undisturbed one beyond doubt."""
     group: tuple[Row, ...]
-    """All cells there, whichever runtime's."""
+    """All cells there, whichever runtime's, but those that do not keep the limits of an objective."""
     competitors: tuple[Row, ...]
     """Of these, what the row competes with, itself included."""
     rivals: tuple[RuntimeRatio, ...]
@@ -172,7 +173,8 @@ class Best:
 def best_cells(rows: Sequence[Row]) -> list[Best]:
     """One for each (model, batch, device) of which anything is known, in the order of the rows.
 
-    Where there are further axes that say what is to be done, one for each of their values.
+    Where there are further axes that say what is to be done, one for each of their values. Where the study has an
+    objective, of cells that are known to keep its limits, and none where no cell does.
     """
     compiles = has_compiled(rows)
     groups: dict[GroupKey, list[Row]] = {}
@@ -197,8 +199,9 @@ def marks(rows: Sequence[Row]) -> dict[str, str]:
 
 def _best(group: tuple[Row, ...], compiles: bool) -> Best | None:
     """`compiles`: whether the sweep compiles anything, which then competes."""
-    competitors = tuple(row for row in group if is_compiled_row(row) or not compiles)
-    row = leader_of(competitors)
+    admitted = tuple(row for row in group if is_in_the_running(row))
+    competitors = tuple(row for row in admitted if is_compiled_row(row) or not compiles)
+    row = leader_of([row for row in competitors if fulfils(row)])
     if row is None:
         return None
     runtimes = dict.fromkeys(other["runtime"] for other in group if other["runtime"] != row["runtime"])
@@ -209,7 +212,7 @@ def _best(group: tuple[Row, ...], compiles: bool) -> Best | None:
         batch=row["batch"],
         device=row["device"],
         row=row,
-        group=group,
+        group=admitted,
         competitors=competitors,
         rivals=tuple(sorted(rivals, key=lambda rival: not rival.is_to_baseline)),
     )

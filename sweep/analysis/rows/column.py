@@ -15,6 +15,7 @@ from sweep.analysis.statistics import LatencySummary, summarise
 from sweep.planning.results.compiling import BuildResult, ImportResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
+from sweep.study.objective import Objective
 
 __all__ = ["CellFacts", "Column", "ColumnType", "Detail"]
 
@@ -40,6 +41,8 @@ class CellFacts:
     """In seconds; None unless the cell's status is done or tainted."""
     blocks: int
     """Blocks of repeats that count."""
+    objective: Objective | None = None
+    """What the study wants of a cell."""
 
     @classmethod
     def of(
@@ -48,6 +51,7 @@ class CellFacts:
         *,
         study: str = "",
         baseline: str | None = None,
+        objective: Objective | None = None,
         mlflow_run_id: str | None = None,
     ) -> CellFacts:
         """Of a cell; the rest is what holds for its sweep."""
@@ -64,6 +68,7 @@ class CellFacts:
             tuning_columns(outcome),
             summarise(blocks) if blocks and outcome.status in MEASURED else None,
             len(blocks),
+            objective,
         )
 
     @property

@@ -12,9 +12,11 @@ from statistics import median
 from typing import Any
 
 from sweep.analysis.formatting import as_bytes, as_duration
+from sweep.analysis.left_out_passes import left_out_passes
 from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLUMNS
-from sweep.analysis.rows.left_out_passes import left_out_passes
+from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
+from sweep.analysis.rows.objective_fit import OBJECTIVE_COLUMNS, fit_of
 from sweep.analysis.rows.status_columns import FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
 from sweep.planning.results.compiling import ImportResult
@@ -263,8 +265,8 @@ COLUMNS: Registry[Column] = Registry(
     {
         column.name: column
         for columns in (
-            *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS),
-            *(_SIZES, COMPLEXITY_COLUMNS, TUNING_COLUMNS, _WORK),
+            *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS),
+            *(_SIZES, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, TUNING_COLUMNS, _WORK),
         )
         for column in columns
     },
@@ -285,4 +287,7 @@ def metric_columns() -> tuple[Column, ...]:
 def result_row(facts: CellFacts) -> dict[str, Any]:
     """A row of results.parquet, by column, but for what takes other cells to know, which is None."""
     identity = {column.name: column.of(facts) for column in IDENTITY}
-    return identity | facts.outcome.axes | {column.name: column.of(facts) for column in COLUMNS.all()}
+    row = identity | facts.outcome.axes | {column.name: column.of(facts) for column in COLUMNS.all()}
+    if facts.objective is not None:  # it may limit any column
+        row["meets_objective"] = fit_of(row, facts.objective).meets
+    return row

@@ -131,7 +131,7 @@ def _shown(conditions: Mapping[str, Any]) -> dict[str, Any]:
 def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]) -> CellFacts:
     run_id = run_ids.get(outcome.cell.id)
     baseline = sweep.baselines.get(outcome.cell.model, sweep.baseline)
-    return CellFacts.of(outcome, study=sweep.study, baseline=baseline, mlflow_run_id=run_id)
+    return CellFacts.of(outcome, study=sweep.study, baseline=baseline, objective=sweep.objective, mlflow_run_id=run_id)
 
 
 def _drop_overtaken_finals(rows: Sequence[Row]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.formatting import plural
-from sweep.analysis.rows.reason_lines import LINES_SHOWN, reason_lines
+from sweep.analysis.reason_lines import LINES_SHOWN, reason_lines
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.measurement import Measurement
 

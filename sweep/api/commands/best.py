@@ -11,9 +11,11 @@ from typing import Any
 from sweep.analysis.comparing.comparison import find_cell
 from sweep.analysis.formatting import as_ms, as_times
 from sweep.analysis.rows.duels import may_be_below
+from sweep.analysis.rows.objective_fit import fulfils, objective_of
 from sweep.analysis.rows.runtime_rows import RuntimeRatio, group_key, is_compiled_row, measured, runtime_title
 from sweep.analysis.rows.unchecked import is_unchecked, left_out
 from sweep.analysis.statistics import Verdict
+from sweep.api.bundles.limits import within_limits
 from sweep.api.commands.compare import compare
 from sweep.api.session.table_cache import refresh
 from sweep.errors import RecordError, StudyError
@@ -153,6 +155,7 @@ def _chosen(folder: Path, rows: Sequence[Row], asked: Sequence[Row]) -> BestCell
             allowed="a sweep with cells that TVM compiles",
         )
     _check_one_group(folder, compiled)
+    compiled = within_limits(folder, compiled)
     row, others = _leader(folder, compiled)
     for other in others:
         _check_decided(folder, row, other)
@@ -160,6 +163,7 @@ def _chosen(folder: Path, rows: Sequence[Row], asked: Sequence[Row]) -> BestCell
     compared = tuple(_compared(folder, rows, row))
     count = len(compiled)
     where = f"of {row['model']} on {row['device']}"
+    where += " within the limits of the objective" if objective_of(row) is not None else ""
     how = f"the fastest of {count} compiled cells {where}" if count > 1 else f"the only compiled cell {where}"
     return BestCell(folder, row, how, compared)
 
@@ -247,7 +251,8 @@ def _check_decided(folder: Path, row: Row, other: Row) -> None:
 
 def _check_other_runtimes(folder: Path, rows: Sequence[Row], row: Row) -> None:
     """Raises StudyError where another runtime is faster there, beyond doubt."""
-    others = (other for other in measured(rows) if not is_compiled_row(other) and group_key(other) == group_key(row))
+    there = (other for other in measured(rows) if not is_compiled_row(other) and group_key(other) == group_key(row))
+    others = filter(fulfils, there)
     faster = [ratio for ratio in (RuntimeRatio(row, other) for other in others) if ratio.is_behind]
     if faster:
         first = max(faster, key=lambda ratio: ratio.ratio)

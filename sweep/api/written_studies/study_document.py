@@ -43,9 +43,9 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     if study.devices is not None:
         document["devices"] = list(study.devices)
     document |= {key: list(map(_rule, rules)) for key, rules in _rules(study).items() if rules}
-    document |= _tags(study) | _notify(study.notify)
     if study.planner is not None:
         document["planner"] = asdict(study.planner)
+    document |= _tags(study) | _notify(study.notify) | _objective(study)
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:
         document["baseline"] = study.baseline
@@ -124,6 +124,11 @@ def _final(final: Final | None) -> dict[str, Any]:
     if final is None:
         return {"final": None}
     return {"final": {"seconds": final.seconds, "best": final.best}} if final.is_asked or final != Final() else {}
+
+
+def _objective(study: Study) -> dict[str, Any]:
+    wanted = study.objective
+    return {} if wanted is None else {"objective": {"minimise": wanted.minimise, "subject_to": dict(wanted.subject_to)}}
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from sweep.devices.measuring.counters import between, read_counters
+
 __all__ = ["merge", "observe", "peak_bytes", "reset_peak"]
 
 CPU = Path("/sys/devices/system/cpu")
@@ -30,7 +32,9 @@ def observe() -> dict[str, Any]:
     """This machine now: names, clocks, load, and who else wants the cores that this process is pinned to."""
     cores = sorted(os.sched_getaffinity(0))
     busy_s, stolen_s = _taken(cores)
+    counters = read_counters()
     return {
+        **({"counters": counters} if counters else {}),
         "host": platform.node(),
         "cpu_model": _cpu_field("model name"),
         "architecture": platform.machine(),
@@ -51,7 +55,9 @@ def observe() -> dict[str, Any]:
 def merge(before: Mapping[str, Any], after: Mapping[str, Any], threads: int) -> dict[str, Any]:
     """Two observations around a measurement as one table: what stays once, what changes as _before and _after."""
     # From the later one: a runtime starts its threads when it first runs.
-    merged = {name: value for name, value in (after or before).items() if name not in CHANGING}
+    merged = {name: value for name, value in (after or before).items() if name not in (*CHANGING, "counters")}
+    if counted := between(before.get("counters", {}), after.get("counters", {})):
+        merged["counted"] = counted
     merged["threads"] = threads
     for name in CHANGING:
         merged[f"{name}_before"], merged[f"{name}_after"] = before.get(name), after.get(name)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from sweep.analysis.left_out_passes import left_out_passes
 from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import metric_columns
-from sweep.analysis.rows.left_out_passes import left_out_passes
 from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.plain_text import as_markdown, visible
 from sweep.planning.results.measurement import Measurement

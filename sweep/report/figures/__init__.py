@@ -10,6 +10,7 @@ from sweep.report.figures.latency import distributions, latency_bars
 from sweep.report.figures.level_map import heat_maps
 from sweep.report.figures.speedup import speedup_bars
 from sweep.report.figures.time_shares import pool_times, stage_times
+from sweep.report.figures.trade_offs import pareto_fronts
 from sweep.report.figures.tuning_curves import tuning_curves
 from sweep.report.table_columns import ranked
 
@@ -27,6 +28,7 @@ def figures(results: Results) -> list[Figure]:
     for model, of_model in by_model.items():
         found += latency_bars(model, of_model, colours)
         found += heat_maps(model, of_model)
+        found += pareto_fronts(model, of_model, colours)
         found += distributions(model, of_model, repeats)
         found += tuning_curves(model, of_model, curves, colours)
     return [*found, *stage_times(results.summary.stage_seconds), *pool_times(results.summary.tuning)]

@@ -16,6 +16,7 @@ from sweep.files.typed_json import WrongContent, as_type, fields_of, parsed, rea
 from sweep.planning.earlier import Earlier
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.grid import LeftOut
+from sweep.study.objective import Objective
 from sweep.study.runtimes import default_baseline
 from sweep.study.spec import Cell, Study
 
@@ -53,6 +54,8 @@ def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str,
     }
     if plan.baselines:
         content["baselines"] = dict(plan.baselines)
+    if plan.objective is not None:
+        content["objective"] = plan.objective.to_json()
     if plan.tags:
         content["tags"] = dict(plan.tags)
     now = {planned.cell.id: planned.stages for planned in plan.cells}
@@ -188,6 +191,7 @@ _FORM = fields_of(
     versions=list[Mapping[str, str | int]] | None,
     earlier=Mapping[str, Any] | None,
     tags=Mapping[str, str] | None,
+    objective=str | None,
 )
 _EARLIER = fields_of(cells=list[Any], stages=Mapping[str, _SavedStage])
 
@@ -203,7 +207,9 @@ def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
     baseline = form.get("baseline") if "baseline" in saved_plan else usual
     left_out = [_left_out(entry) for entry in form.get("left_out", ())]
     tags, baselines = form.get("tags") or {}, form.get("baselines") or {}
-    plan = Plan(form["study"], cells, stages, form["naive_stages"], left_out, baseline, tags, baselines)
+    objective = Objective.from_json(form["objective"]) if form.get("objective") else None
+    naive = form["naive_stages"]
+    plan = Plan(form["study"], cells, stages, naive, left_out, baseline, tags, baselines, objective)
     earlier = Earlier({planned.cell.id: planned for planned in had}, former)
     return SavedSweep(form["study"], form["question"], form["models"], plan, earlier)
 

@@ -102,6 +102,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         pairs=tuple(state.pairs),
         worked_s=state.worked_s,
         tags=plan.tags,
+        objective=plan.objective,
     )
 
 

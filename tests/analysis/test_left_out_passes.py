@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
-from sweep.analysis.rows.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results, derive
 from sweep.planning.results.compiling import BuildResult, LowerResult
 from sweep.planning.results.measurement import Measurement

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
-from sweep.analysis.rows.reason_lines import LINES_SHOWN, reason_lines
+from sweep.analysis.reason_lines import LINES_SHOWN, reason_lines
 from sweep.planning.results.compiling import BuildResult, LowerResult
 
 __all__ = ["left_out_lines", "left_out_passes"]
