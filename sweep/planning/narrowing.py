@@ -10,7 +10,7 @@ from sweep.planning.kinds import STAGE_KINDS
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.selection import Selection, select
 
-__all__ = ["narrowed", "without"]
+__all__ = ["narrowed", "of_cells", "without"]
 
 
 def narrowed(plan: Plan, selection: Selection) -> Plan:
@@ -25,6 +25,11 @@ def narrowed(plan: Plan, selection: Selection) -> Plan:
 def without(plan: Plan, cells: Container[str]) -> Plan:
     """The plan of all other cells than these, which are told by their ids; it may be empty."""
     return _of_cells(plan, [planned for planned in plan.cells if planned.cell.id not in cells])
+
+
+def of_cells(plan: Plan, cells: Container[str]) -> Plan:
+    """The plan of these cells alone, which are told by their ids."""
+    return _of_cells(plan, [planned for planned in plan.cells if planned.cell.id in cells])
 
 
 def _of_cells(plan: Plan, cells: list[PlannedCell]) -> Plan:

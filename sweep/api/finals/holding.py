@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.api.finals.planned_finals import missing_finals, plan_of
+from sweep.api.finals.planned_finals import PlannedFinal, missing_finals, plan_of
+from sweep.planning.narrowing import of_cells
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.stage_result import StageResult
-from sweep.planning.stage import Plan, PlannedCell, Stage
+from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Engine
 from sweep.running.driver import RunResult, drive
 from sweep.running.ledger.ledger import Ledger, LedgerState
@@ -56,29 +58,53 @@ class Finals:
         """What the ledger notes of a run that ends with finals."""
         return {} if self.final is None else {"final": {"seconds": self.final.seconds, "best": self.final.best}}
 
-    def missing(self, options: RunOptions) -> list[tuple[PlannedCell, Stage]]:
-        """Those that can be held now, each with a cell of it; not those that failed for good."""
+    def missing(self, options: RunOptions) -> list[PlannedFinal]:
+        """Those that can be held now; not those that failed for good."""
         if self.final is None:
             return []
-        usable = usable_results(self.whole, self.ledger, self.sweep_dir, options).done
+        usable = usable_results(self.whole, self.ledger, self.sweep_dir, RunOptions()).done  # tainted ones take part
         failed = set(settled_failures(self.ledger, RetryPolicy(), options))
         finals = missing_finals(self.final, self.whole, self.plan, self.ledger.state, usable)
-        return [(cell, stage) for cell, stage in finals if stage.id not in failed]
+        return [one for one in finals if one.stage.id not in failed]
 
     def hold(self, engine: Engine, options: RunOptions, view: ProgressView | None) -> RunResult | None:
-        """Have the best cells take turns; None where there is nothing to compare, or no time. options: what is left."""
+        """Measure contenders again that stayed disturbed, now that nothing is tuned or built beside them, then have
+        the best cells take turns; None where there is nothing to compare, or no time. options: of the run.
+        """
+        begun_s, retaken = time.monotonic(), None
+        tainted = {planned.cell.id for one in self.missing(options) for planned in one.tainted(self.ledger.state)}
+        if tainted and options.max_seconds != 0:
+            again = of_cells(self.whole, tainted)
+            retaken = self._drive(again, engine, replace(options, retry_tainted=True), view)
+            if retaken.status == "interrupted":
+                return retaken
+        options = _less(options, time.monotonic() - begun_s)
         finals = self.missing(options)
         if not finals or options.max_seconds == 0:
-            return None
+            return retaken
+        held = self._drive(plan_of(self.whole, finals), engine, options, view)
+        return held if retaken is None else replace(held, executed=held.executed + retaken.executed)
+
+    def _drive(self, plan: Plan, engine: Engine, options: RunOptions, view: ProgressView | None) -> RunResult:
         names = {planned.cell.id: planned.cell.name for planned in self.whole.cells}
         return drive(
-            plan_of(self.whole, finals),
+            plan,
             engine,
             self.ledger,
             self.sweep_dir,
             observers=[] if view is None else [_FinalObserver(view, names)],
-            options=RunOptions(options.max_seconds, retry_failed=options.retry_failed, name="final"),
+            options=RunOptions(
+                options.max_seconds,
+                retry_failed=options.retry_failed,
+                retry_tainted=options.retry_tainted,
+                name="final",
+            ),
         )
+
+
+def _less(options: RunOptions, spent_s: float) -> RunOptions:
+    limit_s = options.max_seconds
+    return options if limit_s is None else replace(options, max_seconds=max(0.0, limit_s - spent_s))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from sweep.analysis.comparing.finalists import Candidate, finalists
 from sweep.planning.kinds import inputs_by_role, kind_of
@@ -16,13 +17,25 @@ from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.study.final_options import Final
 from sweep.study.spec import Cell
 
-__all__ = ["missing_finals", "plan_of"]
+__all__ = ["PlannedFinal", "missing_finals", "plan_of"]
 
 
-def missing_finals(
-    final: Final, whole: Plan, among: Plan, state: LedgerState, usable: set[str]
-) -> list[tuple[PlannedCell, Stage]]:
-    """The finals that were not held yet, each with a cell of it.
+@dataclass(frozen=True, slots=True)
+class PlannedFinal:
+    """A final that was not held yet."""
+
+    cells: tuple[PlannedCell, ...]
+    """Its contenders."""
+    stage: Stage
+
+    def tainted(self, state: LedgerState) -> list[PlannedCell]:
+        """Contenders whose measurement stayed disturbed."""
+        found = ((planned, measured_stage(planned, state)) for planned in self.cells)
+        return [planned for planned, measured in found if measured is not None and measured[1].disturbances]
+
+
+def missing_finals(final: Final, whole: Plan, among: Plan, state: LedgerState, usable: set[str]) -> list[PlannedFinal]:
+    """The finals that were not held yet.
 
     whole: of the study; among: of the run, of which a cell takes part in each. usable: ids of stages whose files are as
     they were; a cell of which any is missing takes no part.
@@ -34,16 +47,17 @@ def missing_finals(
         cells = [planned_by_id[one.cell.id] for one in group]
         stage = _stage(final, whole, cells, state)
         if stage.id not in state.done and any(planned.cell.id in asked for planned in cells):
-            found.append((cells[0], stage))
+            found.append(PlannedFinal(tuple(cells), stage))
     return found
 
 
-def plan_of(whole: Plan, finals: Sequence[tuple[PlannedCell, Stage]]) -> Plan:
+def plan_of(whole: Plan, finals: Sequence[PlannedFinal]) -> Plan:
     """A plan of finals, with the stages that they rest on."""
-    needed = _closure(whole, (need for _, stage in finals for need in stage.inputs))
+    needed = _closure(whole, (need for one in finals for need in one.stage.inputs))
     stages = {stage.id: stage for stage in whole.stages.values() if stage.id in needed}
-    stages |= {stage.id: stage for _, stage in finals}
-    return Plan(whole.study_name, [PlannedCell(cell.cell, (stage.id,)) for cell, stage in finals], stages, naive={})
+    stages |= {one.stage.id: one.stage for one in finals}
+    cells = [PlannedCell(one.cells[0].cell, (one.stage.id,)) for one in finals]
+    return Plan(whole.study_name, cells, stages, naive={})
 
 
 def _groups(final: Final, whole: Plan, state: LedgerState, usable: set[str]) -> list[list[Candidate]]:

@@ -20,6 +20,8 @@ _COMMONEST = (
     r"(of what is compiled, )?(.*?) (is fastest|has the best known time) in (\d+) of (\d+)"
     r"(?:, beyond doubt in (\d+))?"
 )
+_OF_REAL_ONES = ("the CPU's clock went from", "it ran on core", "it ran with ")
+"""What sentences on real machines begin with of which no number can be read."""
 _SLIGHTLY = 1e-9
 """What floating-point numbers may differ by, as a share."""
 
@@ -47,7 +49,7 @@ def check_answer(answer: str, rows: Sequence[Row]) -> None:
         elif sentence.startswith("Over "):
             _OverAll(list(places.values()), compiles).check(sentence)
         else:
-            place = re.match(r"(\w+) on (\w+): (.*)\.$", sentence)
+            place = re.match(r"([\w.-]+) on ([\w.-]+): (.*)\.$", sentence)
             assert place, sentence
             told[place[1], place[2]] = sentence
             _Place(places[place[1], place[2]], compiles).check(place[3])
@@ -62,7 +64,7 @@ def _kind(row: Row) -> str:
     """`exact`, `upper` or nothing."""
     if row["status"] == "done":
         return "exact"
-    if row["status"] == "tainted" and not any(words in row["error"] for words in MISLEADING):
+    if row["status"] == "tainted" and not any(words in row["error"] for words in (*MISLEADING, *_OF_REAL_ONES)):
         return "upper"
     return ""
 
@@ -123,7 +125,7 @@ def _leader(rows: Sequence[Row]) -> Row | None:
 def _configuration(row: Row) -> str:
     if row["runtime"] != "tvm":
         return TITLES[row["runtime"]]
-    return f"{'untuned' if row['tuner'] == 'none' else row['tuner']} at O{row['opt_level']} on native"
+    return f"{'untuned' if row['tuner'] == 'none' else row['tuner']} at O{row['opt_level']} on {row['target']}"
 
 
 def _shipped(place: Sequence[Row], competitors: Sequence[Row]) -> Row | None:
@@ -195,6 +197,9 @@ class _Place:
             self.is_known(found[2], found[3], leader)
         else:
             self.disturbed(leader, name)
+        if found := self.take(r", (\d+) of (\d+) tasks? untuned"):
+            tasks = leader["untuned_tasks"] + leader["tuned_tasks"]
+            assert [int(text) for text in found.groups()] == [leader["untuned_tasks"], tasks]
         if found := self.take(rf", (\d+) other cells? cannot be told apart from it{_COMMAND}"):
             ties = [r for r in self.own if r is not leader and _told(r, leader) and _may_be_as_fast(r, leader)]
             assert int(found[1]) == sum(row["runtime"] == leader["runtime"] for row in ties) > 0

@@ -57,6 +57,24 @@ def test_a_final_is_held_once_and_again_after_a_new_measurement(tmp_path: Path) 
     assert {place.final for one in outcome.cells if (place := one.final) is not None} == {finals(folder)[1]["stage"]}
 
 
+def test_contenders_that_stayed_tainted_are_measured_again_before_it(tmp_path: Path) -> None:
+    folder = begun(tmp_path, STUDY.replace("final: {seconds: 5, best: 2}", "final: null"))
+    done = next(e for e in events(folder) if e["event"] == "stage_done" and e["kind"] == "measure")
+    disturbed = {"kind": "kernel_slowed", "measured": 0.3, "bound": 0.2, "text": "the sentinel kernel was slow"}
+    with Ledger(folder / "out") as ledger:
+        result = {**done["result"], "tainted": [disturbed], "run_secs": [1e-6, 1e-6, 1e-6]}
+        ledger.append(
+            "stage_done", stage=done["stage"], kind="measure", attempt=2, result=result, seconds=1.0, worker="w"
+        )
+    (folder / "study.yaml").write_text(STUDY)
+
+    assert run_again(folder).executed == 2
+    kinds = [e["kind"] for e in events(folder) if e["event"] == "stage_done"][-2:]
+    assert kinds == ["measure", "final"]
+    assert not any(cell.status == "tainted" for cell in current_outcome(folder / "out").cells)
+    assert run_again(folder).executed == 0
+
+
 def test_its_places_are_in_the_rows_and_the_answer_rests_on_them(held: Path) -> None:
     rows = derive(current_outcome(held / "out")).cells
     placed = [row for row in rows if row["final"]]

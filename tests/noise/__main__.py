@@ -1,0 +1,121 @@
+"""The command; `tests.noise` says what it does."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.standing import Best, best_cells, is_tuned
+from sweep.analysis.rows.results import derive
+from sweep.api.session.reporting import current_outcome
+from tests.analysis.answering.answer_checker import check_answer
+from tests.noise import __doc__ as about
+from tests.noise.bursts import beside_bursts
+from tests.noise.duels import try_duels
+
+ROOT = Path(__file__).parents[2]
+WITHIN = 0.10
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run has found on a device."""
+
+    best: str
+    is_tuned: bool
+    ratio: float | None
+    """Of the best compiled cell's time to the baseline's."""
+    low: float
+    high: float
+
+
+def main(arguments: Sequence[str]) -> int:
+    """1 where a sentence is false by its rows, or a bar is missed."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=0, help="times beside the loops")
+    parser.add_argument("--study", type=Path, default=ROOT / "experiments" / "quickstart.yaml")
+    parser.add_argument("--cluster", type=Path, default=ROOT / "clusters" / "local.yaml")
+    parser.add_argument("--out", type=Path, default=Path("noise"), help="where the sweeps are kept")
+    parser.add_argument("--aa", type=int, default=0, help="finals of each kind")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each of these at most")
+    chosen = parser.parse_args(arguments)
+    if chosen.aa:
+        try_duels(chosen.aa, chosen.seconds)
+    return _try_study(chosen) if chosen.runs else 0
+
+
+def _try_study(chosen: argparse.Namespace) -> int:
+    quiet, _ = _run(chosen, "quiet", None)
+    near = dict.fromkeys(quiet, 0)
+    holding = dict.fromkeys(quiet, 0)
+    tuned = false = 0
+    for number in range(1, chosen.runs + 1):
+        found, is_true = _run(chosen, f"noisy-{number}", 1000 * number)
+        false += not is_true
+        tuned += all(one.is_tuned for one in found.values()) and set(found) == set(quiet)
+        for where in found.keys() & quiet.keys():
+            one, alone = found[where], quiet[where]
+            if one.ratio is not None and alone.ratio is not None:
+                near[where] += abs(one.ratio / alone.ratio - 1) <= WITHIN
+                holding[where] += one.low <= alone.ratio <= one.high
+    print(f"answers with a tuned cell for every device: {tuned} of {chosen.runs}; with a false sentence: {false}")
+    for where in quiet:
+        print(f"{where}: ratio within 10 % of the quiet one {near[where]} of {chosen.runs}, held {holding[where]}")
+    least = math.ceil(0.8 * chosen.runs)
+    is_met = tuned == chosen.runs and not false and all(near[w] >= least and holding[w] == chosen.runs for w in quiet)
+    return int(not is_met)
+
+
+def _run(chosen: argparse.Namespace, name: str, seed: int | None) -> tuple[Mapping[str, Found], bool]:
+    out, begun_s = chosen.out / name, time.monotonic()
+    command = [sys.executable, "-m", "sweep", "run", str(chosen.study), "--cluster", str(chosen.cluster)]
+    with nullcontext() if seed is None else beside_bursts(seed):
+        ended = subprocess.run([*command, "--out", str(out), "--fresh"], capture_output=True, text=True, check=False)
+    took_s = time.monotonic() - begun_s
+    results = derive(current_outcome(out))
+    told, is_true = answer(results), True
+    try:
+        check_answer(told, [dict(row) for row in results.cells])
+    except AssertionError as error:
+        is_true = False
+        print(f"{name}: FALSE: {error}")
+    statuses = [row["status"] for row in results.cells]
+    found = {f"{best.model} on {best.device}": _found(best) for best in best_cells(results.cells)}
+    print(
+        f"{name}: exit {ended.returncode}, {took_s:.0f} s, {statuses.count('tainted')} of {len(statuses)} tainted\n{told}"
+    )
+    for where, one in found.items():
+        print(f"    {where}: {one.best}; ratio to the baseline {one.ratio} [{one.low:.3f}, {one.high:.3f}]", flush=True)
+    return found, is_true
+
+
+def _found(best: Best) -> Found:
+    against = best.against_baseline
+    name, tuned = str(best.row["cell_name"]), is_tuned(best.row)
+    if against is None:
+        return Found(name, tuned, None, 0.0, math.inf)
+    duel = against.duel
+    if duel is not None and duel.ci_low is not None and duel.ci_high is not None:
+        return Found(name, tuned, duel.value, duel.ci_low, duel.ci_high)
+    low, high = _ends(best.row, against.against)
+    return Found(name, tuned, against.ratio if against.is_exact else None, low, high)
+
+
+def _ends(row: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
+    return (
+        row["latency_ms_ci_low"] / other["latency_ms_ci_high"],
+        row["latency_ms_ci_high"] / other["latency_ms_ci_low"],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""Finals of a network against itself and against a slower one, with the real device, child processes and lease."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from sweep.analysis.final_place import places_of
+from sweep.analysis.statistics import Ratio, Verdict, judge
+from sweep.api.session.engine_session import EngineSession
+from sweep.api.session.single_stage import perform_stage
+from sweep.planning.planner import make_plan
+from sweep.planning.results.compiling import ImportResult
+from sweep.planning.results.final_result import FinalResult
+from sweep.running.contract import Attempt, Done, Engine
+from sweep.study.cluster.cluster import Device
+from sweep.study.gate import load_cluster, load_study
+from tests.networks import write_tiny
+from tests.noise.bursts import beside_bursts
+
+__all__ = ["try_duels"]
+
+_HERE = "tests.noise.repeated_runtime"
+_TRIALS = (("SAME", 1.0, True), ("SLOWER_10", 1.1, True), ("SAME", 1.0, False), ("SLOWER_3", 1.03, False))
+"""The rival of PLAIN, the true ratio, and whether the loops run."""
+
+
+def try_duels(times: int, seconds: float) -> None:
+    """Print for each kind of trial how often the two were told apart, and how often the interval held the truth."""
+    with tempfile.TemporaryDirectory() as scratch, _opened(Path(scratch)) as (engine, device, imported):
+        for rival, true, is_noisy in _TRIALS:
+            verdicts: Counter[str] = Counter()
+            held, took_s = 0, []
+            with beside_bursts(7) if is_noisy else nullcontext():
+                for number in range(times):
+                    begun_s = time.monotonic()
+                    ratio = _duel(engine, device, imported, rival, seconds + number * 1e-6)
+                    took_s.append(time.monotonic() - begun_s)
+                    verdicts[str(judge(ratio).verdict)] += 1
+                    held += (
+                        ratio.ci_low is not None and ratio.ci_high is not None and ratio.ci_low <= true <= ratio.ci_high
+                    )
+            apart = verdicts[Verdict.FASTER] + verdicts[Verdict.SLOWER]
+            where = "beside bursts" if is_noisy else "alone"
+            print(
+                f"{where}, true ratio {true}: told apart in {apart} of {times} ({dict(verdicts)}), the 99 % interval holds "
+                f"it in {held}, {mean(took_s):.1f} s each",
+                flush=True,
+            )
+
+
+def _duel(engine: Engine, device: Device, imported: ImportResult, rival: str, seconds: float) -> Ratio:
+    contenders = [
+        {
+            "cell": name,
+            "measured": "",
+            "is_compiled": name == "PLAIN",
+            "roles": {"import": "import 1"},
+            "options": {
+                "runtime": f"{_HERE}:{name}",
+                "device": device.key,
+                "threads": device.threads,
+                "measure": {"repeat": 1, "min_repeat_ms": 1, "warmup": 1, "number": None, "timeout_s": 60.0},
+                "threshold": 1e-3,
+            },
+        }
+        for name in ("PLAIN", rival)
+    ]
+    options: dict[str, Any] = {"device": device.key, "seconds": seconds, "contenders": contenders}
+    result = perform_stage(engine, "final", FinalResult, options, {"import 1": imported}, device)
+    place = places_of("trial", result)[rival]
+    return Ratio(place.ratio, place.ci_low, place.ci_high)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[tuple[Engine, Device, ImportResult]]:
+    write_tiny(folder / "tiny.onnx")
+    (folder / "study.yaml").write_text("study: noise\nmodels: [tiny.onnx]\n")
+    (folder / "cluster.yaml").write_text("{name: noise, engine: inline, devices: [{key: here, cores: [-1]}]}")
+    cluster = load_cluster(folder / "cluster.yaml")
+    plan = make_plan(load_study(folder / "study.yaml"), cluster)
+    stage = next(stage for stage in plan.stages.values() if stage.kind == "import")
+    (folder / "out").mkdir()
+    with EngineSession(cluster, folder / "out") as engine:
+        engine.start(Attempt(stage, 1, {}))
+        done = next(report for _ in range(100) for report in engine.poll(1.0))
+        assert isinstance(done, Done), done
+        assert isinstance(done.result, ImportResult)
+        yield engine, cluster.devices[0], done.result
