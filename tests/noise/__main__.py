@@ -90,9 +90,8 @@ def _run(chosen: argparse.Namespace, name: str, seed: int | None) -> tuple[Mappi
         print(f"{name}: FALSE: {error}")
     statuses = [row["status"] for row in results.cells]
     found = {f"{best.model} on {best.device}": _found(best) for best in best_cells(results.cells)}
-    print(
-        f"{name}: exit {ended.returncode}, {took_s:.0f} s, {statuses.count('tainted')} of {len(statuses)} tainted\n{told}"
-    )
+    tainted = f"{statuses.count('tainted')} of {len(statuses)} tainted"
+    print(f"{name}: exit {ended.returncode}, {took_s:.0f} s, {tainted}\n{told}")
     for where, one in found.items():
         print(f"    {where}: {one.best}; ratio to the baseline {one.ratio} [{one.low:.3f}, {one.high:.3f}]", flush=True)
     return found, is_true

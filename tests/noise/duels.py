@@ -43,16 +43,18 @@ def try_duels(times: int, seconds: float) -> None:
                     ratio = _duel(engine, device, imported, rival, seconds + number * 1e-6)
                     took_s.append(time.monotonic() - begun_s)
                     verdicts[str(judge(ratio).verdict)] += 1
-                    held += (
-                        ratio.ci_low is not None and ratio.ci_high is not None and ratio.ci_low <= true <= ratio.ci_high
-                    )
+                    held += _holds(ratio, true)
             apart = verdicts[Verdict.FASTER] + verdicts[Verdict.SLOWER]
             where = "beside bursts" if is_noisy else "alone"
             print(
-                f"{where}, true ratio {true}: told apart in {apart} of {times} ({dict(verdicts)}), the 99 % interval holds "
-                f"it in {held}, {mean(took_s):.1f} s each",
+                f"{where}, true ratio {true}: told apart in {apart} of {times} ({dict(verdicts)}), "
+                f"the 99 % interval holds it in {held}, {mean(took_s):.1f} s each",
                 flush=True,
             )
+
+
+def _holds(ratio: Ratio, true: float) -> bool:
+    return ratio.ci_low is not None and ratio.ci_high is not None and ratio.ci_low <= true <= ratio.ci_high
 
 
 def _duel(engine: Engine, device: Device, imported: ImportResult, rival: str, seconds: float) -> Ratio:

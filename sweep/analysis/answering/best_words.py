@@ -184,6 +184,8 @@ def _is_fastest(standing: Standing) -> str:
     claim = "is among the fastest" if standing.ties else "is fastest"
     if not standing.open:
         return claim
+    if took_part(standing.row):
+        return f"{claim} of those compared"
     has_tainted = any(row["status"] == "tainted" for row in standing.open)
     return f"{claim} of those measured{' undisturbed' if has_tainted else ''}"
 

@@ -17,7 +17,7 @@ from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLUMNS
 from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
 from sweep.analysis.rows.objective_fit import OBJECTIVE_COLUMNS, fit_of
-from sweep.analysis.rows.status_columns import FINAL_COLUMNS, STATUS_COLUMNS
+from sweep.analysis.rows.status_columns import ADJUSTED_COLUMNS, FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
 from sweep.planning.results.compiling import ImportResult
 from sweep.registry import Registry
@@ -98,6 +98,7 @@ _LATENCIES = (
         "its outputs were not compared",
         value=lambda facts: facts.bound,
     ),
+    *ADJUSTED_COLUMNS,
     Column("number", "int64", "calls that one repeat is the mean of", "calls", lambda facts: facts.measure.number),
     Column(
         "stopped_by",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sweep.analysis.adjusted import adjusted
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import result_row
@@ -93,6 +94,7 @@ def derive(
     cells = [result_row(each) for each in facts]
     _set_ratios(cells, facts, Ratios(outcome.baseline, outcome.baselines))
     _drop_overtaken_finals(cells)
+    _set_adjusted(cells, outcome)
     return Results(
         summary=SweepSummary(
             study=outcome.study,
@@ -145,6 +147,15 @@ def _drop_overtaken_finals(rows: Sequence[Row]) -> None:
         for row in group:
             if row[FINAL] in dropped:
                 row.update({column.name: None for column in FINAL_COLUMNS})
+
+
+def _set_adjusted(rows: Sequence[Row], outcome: SweepOutcome) -> None:
+    estimates = adjusted(outcome.cells)
+    for row in rows:
+        estimate = estimates.get(row["cell_id"])
+        if estimate is not None and row["latency_ms_median"] is not None:
+            ends = {"": estimate.latency_s, "_ci_low": estimate.ci_low_s, "_ci_high": estimate.ci_high_s}
+            row.update({f"latency_ms_adjusted{part}": end and end * 1e3 for part, end in ends.items()})
 
 
 def _set_ratios(rows: Sequence[Row], facts: Sequence[CellFacts], ratios: Ratios) -> None:

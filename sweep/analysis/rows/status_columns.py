@@ -1,4 +1,4 @@
-"""Result columns of how far a cell came, and how it stood in a final: rows of the table in
+"""Result columns of how far a cell came, how it stood in a final, and of its time on the usual machine: rows of the table in
 `sweep.analysis.rows.columns`.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from sweep.analysis.formatting import as_tags
 from sweep.analysis.rows.column import CellFacts, Column, ColumnType, Detail
 
-__all__ = ["FINAL_COLUMNS", "STATUS_COLUMNS"]
+__all__ = ["ADJUSTED_COLUMNS", "FINAL_COLUMNS", "STATUS_COLUMNS"]
 
 
 def _predicted_ms(facts: CellFacts, end: str) -> float | None:
@@ -106,4 +106,18 @@ FINAL_COLUMNS = (
     _final("final_ms_median", "float64", "median_s", "median of its slots in the final, disturbed or not", "ms", 1e3),
     _final("final_rounds", "int32", "rounds", "rounds of the final, two slots of each cell in each", "rounds"),
     _final("final_s", "float64", "took_s", "time of the final, of all of its cells together", "s"),
+)
+
+ADJUSTED_COLUMNS = tuple(
+    Column(
+        f"latency_ms_adjusted{part}",
+        "float64",
+        f"{of} where the sentinel kernel takes its usual time: log time = cell + round + elasticity x log kernel",
+        "ms",
+    )
+    for part, of in (
+        ("", "median"),
+        ("_ci_low", "lower end of the 95 % interval of the median"),
+        ("_ci_high", "upper end of that interval"),
+    )
 )

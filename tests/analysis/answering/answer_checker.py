@@ -284,8 +284,9 @@ class _Place:
 
     def is_fastest(self, words: str, row: Row, scope: Sequence[Row]) -> None:
         """Whether nothing true can make the claim false: the row at its slowest, each other at its fastest."""
-        claim = re.fullmatch(r"is (among the )?fastest( of those measured)?( undisturbed)?", words)
+        claim = re.fullmatch(r"is (among the )?fastest( of those (?:measured|compared))?( undisturbed)?", words)
         assert claim, words
+        assert not claim[2] or claim[2].endswith("compared") == bool(row.get("final"))
         others = [other for other in scope if other is not row]
         if claim[2]:
             assert any(not _told(other, row) for other in others)
