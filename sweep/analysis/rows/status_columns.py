@@ -1,5 +1,5 @@
-"""Result columns of how far a cell came, how it stood in a final, and of its time on the usual machine: rows of the table in
-`sweep.analysis.rows.columns`.
+"""Result columns of how far a cell came, how it stood in a final, and its time on the usual machine: rows of the table
+in `sweep.analysis.rows.columns`.
 """
 
 from __future__ import annotations
