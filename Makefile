@@ -75,6 +75,10 @@ wheels: $(READY) ## dist/: the wheel, and the one that reads sweeps without TVM 
 	@$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --quiet --wheel-dir dist
 	@$(BIN)/python tools/read_wheel.py dist/tvm_sweep-*.whl
 
+.PHONY: front-door
+front-door: $(READY) ## What a newcomer does, in two clean environments: wheel, init, run, export, and the bundle alone
+	@$(BIN)/python tools/front_door.py $(ARGS)
+
 .PHONY: site
 site: $(READY) ## build/site: the documentation, with a page for each command and the Python reference
 	@$(BIN)/python tools/docs_site.py

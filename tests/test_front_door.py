@@ -1,0 +1,47 @@
+"""The way of a newcomer, whole: two clean environments, and what each step of `tools/front_door.py` says of itself."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SAID = "output 0: float32 [1, 2]: -0.0882 1e-05 ...\noutput agrees, 0.144 ms\nmeasured before: 0.1 ms\n"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("front_door", ROOT / "tools" / "front_door.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_reads_what_the_programs_of_a_bundle_print(script: ModuleType) -> None:
+    assert script.latency_ms(SAID) == 0.144
+    assert script.numbers(SAID) == script.numbers("output 0: -0.0882 1e-05 ...\n") == ["-0.0882", "1e-05"]
+    with pytest.raises(script.Failed, match="no latency"):
+        script.latency_ms("output DIFFERS by up to 1, 0.1 ms")
+
+
+def test_a_latency_beyond_its_interval_is_said_with_the_load(script: ModuleType) -> None:
+    assert script.verdict(1.0, 0.9, 1.1).startswith("within the interval")
+    assert "NOT within the interval, slower: 2 ms, measured 0.9 to 1.1 ms; load " in script.verdict(2.0, 0.9, 1.1)
+    assert "NOT within the interval, faster" in script.verdict(0.5, 0.9, 1.1)
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+@pytest.mark.timeout(3600)
+def test_from_the_wheel_to_what_one_ships() -> None:
+    command = [sys.executable, "tools/front_door.py", "--constraints", "constraints.txt"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the output agrees with the reference in Python and in C++, and both print " in done.stdout
