@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sweep.api.commands.best import BestCell, best
     from sweep.api.commands.compare import compare, compare_more
     from sweep.api.commands.exec import execute
-    from sweep.api.commands.export import export
+    from sweep.api.commands.export import export, export_zoo
     from sweep.api.commands.farm import farm_down, farm_status, farm_up
     from sweep.api.commands.import_logs import LogSource, import_logs
     from sweep.api.commands.init import FirstFiles, init
@@ -90,6 +90,7 @@ __all__ = [
     "execute",
     "explain",
     "export",
+    "export_zoo",
     "farm_down",
     "farm_status",
     "farm_up",

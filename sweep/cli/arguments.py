@@ -35,6 +35,7 @@ __all__ = [
     "key_of",
     "load_both",
     "load_cluster",
+    "place_of",
     "shape_of",
     "shown",
     "sweep_dir_of",
@@ -52,7 +53,8 @@ def sweep_dir_of(text: str) -> Path:
     return fetched(text) if is_uri(text) else Path(text)
 
 
-def _run_place(text: str) -> Path | str:
+def place_of(text: str) -> Path | str:
+    """A sweep directory, or the URI of one as it is."""
     from sweep.api.session.stored_sweep import is_uri
 
     return text if is_uri(text) else Path(text)
@@ -67,7 +69,7 @@ OutOption = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        parser=_run_place,
+        parser=place_of,
         help="Sweep directory, or a URI to keep it at; default sweeps/<study>.",
     ),
 ]

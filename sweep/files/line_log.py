@@ -12,8 +12,8 @@ from typing import BinaryIO
 __all__ = ["MOST_LINE_BYTES", "LineLog", "append_line", "check_whole", "cut_torn_line", "lines_in"]
 
 MOST_LINE_BYTES = 32 << 20
-"""Of a line that is read. The longest that was seen, of a tuned network in a ledger, takes 10 MB; one that is made up
-could take 24 times its size in memory."""
+"""Of a line that is read, several times what a tuned network takes in a ledger; one that is made up could take 24 times
+its size in memory."""
 
 
 _PIECE_BYTES = 1 << 20

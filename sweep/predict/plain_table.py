@@ -24,7 +24,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        table = pd.read_csv(path)
+        # Blank lines are rows at first, so that a row knows its line; "NA" is a name like any other
+        table = pd.read_csv(path, skip_blank_lines=False, skipinitialspace=True, keep_default_na=False, na_values=[""])
     except FileNotFoundError as error:
         raise StudyError(f"{path}: does not exist") from error
     except (OSError, UnicodeDecodeError, ValueError) as error:  # pandas' own errors are ValueErrors
@@ -32,9 +33,10 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise StudyError(f"{path}:1: column {missing[0]!r} is missing; needed: {', '.join(columns)}")
+    table["line"] = np.arange(len(table)) + 2
+    table = table[table.drop(columns="line").notna().any(axis="columns")].reset_index(drop=True)
     if table.empty:
         raise StudyError(f"{path}: has no rows")
-    table["line"] = np.arange(len(table)) + 2
     return table
 
 

@@ -17,6 +17,7 @@ from sweep.study.importers.header_check import check_inputs, declared_inputs
 from sweep.study.importers.importer import ModelImporter, ModelInput, WrittenModel, path_of
 from sweep.study.importers.importer_registry import IMPORTERS, claimant, importer_named, sources, stem_of
 from sweep.study.importers.tensorflow.tensorflow_importer import SAVED_MODEL
+from sweep.study.importers.zoo_reference import from_zoo
 from sweep.study.model_form import InputForm, ModelForm
 from sweep.study.reading.named_code import tell, tell_model
 from sweep.study.spec import Model
@@ -53,6 +54,8 @@ def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, S
     """The same, whatever its header leaves open; and the inputs in it, None where its importer reads no header."""
     form = ModelForm(path=written) if isinstance(written, str) else written
     model = WrittenModel(form.path, file, key if isinstance(written, str) else f"{key}.path")
+    form = from_zoo(form, model)
+    model = replace(model, source=form.path)
     if form.importer is not None and ":" in form.importer:
         tell(form.importer, file)
     importer = _importer(model) if form.importer is None else importer_named(form.importer, file, f"{key}.importer")

@@ -8,7 +8,7 @@ where the value of each lies. A folder without one has a module that is whole, a
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from sweep.files.confined import OutsideFolder, relative
 from sweep.toolchain.tvm_loader import load_tvm
 from sweep.toolchain.weights_file import SMALLEST_BYTES, WeightsFile, digest_of, link_or_copy, read_array
 
-__all__ = ["MODULE", "read_module", "write_module"]
+__all__ = ["MODULE", "constants_of", "module_text", "read_module", "write_module"]
 
 MODULE, _CONSTANTS = "module.json", "constants.json"
 
@@ -93,6 +93,17 @@ def read_module(folder: Path) -> Any:
         for constant in constants
     ]
     return bind_last_parameters(module, [np.asarray(value) for value in values])
+
+
+def constants_of(folder: Path) -> Iterator[npt.NDArray[Any]]:
+    """The large constants of a module, mapped and not read. Raises ToolchainError for those that lie elsewhere."""
+    for constant in _constants(folder):
+        yield read_array(folder / constant.file, constant.offset_bytes, tuple(constant.shape), constant.dtype)
+
+
+def module_text(folder: Path) -> str:
+    """The module as TVM prints it; its large constants are parameters, as in the file."""
+    return str(load_tvm(()).ir.load_json((folder / MODULE).read_text(encoding="utf-8")).script())
 
 
 def _constants(folder: Path | None) -> list[_Constant]:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from sweep.api.commands import submit
 from sweep.api.commands.submit import pack
@@ -167,3 +169,23 @@ def test_a_secret_is_not_sent(place: Path, options: dict[str, Any], secret: str)
         submit.submit(place / "work/studies/study.yaml", place / "work/studies/cluster.yaml", **options)
     assert secret not in str(refused.value)
     assert "docs/operations.md" in str(refused.value)
+
+
+def test_inputs_of_two_files_of_one_name_come_along_both(tmp_path: Path) -> None:
+    """Two inputs of a network, from files that have the same name in two folders elsewhere."""
+    info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("a", "b", "c")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "b"], ["c"])], "sum", info[:2], info[2:])
+    study = tmp_path / "studies"
+    for number, folder in enumerate((tmp_path / "one", tmp_path / "two")):
+        folder.mkdir()
+        np.savez(folder / "in.npz", **{name: np.full(2, number, "float32") for name in ("a", "b")})
+    study.mkdir()
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), study / "sum.onnx")
+    inputs = "{a: {npz: ../one/in.npz}, b: {npz: ../two/in.npz}}"
+    (study / "study.yaml").write_text(f"study: s\nmodels: [{{path: sum.onnx, inputs: {inputs}}}]\n")
+    (study / "cluster.yaml").write_text(CLUSTER)
+    (tmp_path / "job").mkdir()
+    there, _ = pack(study / "study.yaml", study / "cluster.yaml", tmp_path / "job")
+    (model,) = there.models
+    files = {name: one.file for name, one in model.given.items() if one.file is not None}
+    assert {name: np.load(file)[name].tolist() for name, file in files.items()} == {"a": [0, 0], "b": [1, 1]}

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 
 import sweep
+from sweep.api.session.stored_sweep import stored, work_folder
+from sweep.errors import StudyError
 from tests.end_to_end.conftest import Finished
+from tests.storage.conftest import s3, s3_uri  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
 
@@ -107,6 +111,30 @@ def test_the_program_in_cpp_prints_the_same(bundle: Path, tmp_path: Path) -> Non
     assert numbers(done.stdout) == numbers(run_py(bundle, "--repeat", "1").stdout)
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_the_program_in_cpp_knows_the_digits_of_an_expected_half(bundle: Path, tmp_path: Path) -> None:
+    """The output is a float, what is expected a half: they differ by what a half cannot hold."""
+    other = Path(shutil.copytree(bundle, tmp_path / "other"))
+    with np.load(bundle / "expected.npz") as stored:
+        (other / "data" / "expected_0.bin").write_bytes(stored["output_0"].astype("<f2").tobytes())
+    text = (other / "network.h").read_text()
+    head, name, expected = text.partition("std::vector<Expected> kExpected")
+    assert "kDLFloat, 32" in expected
+    text = (
+        re.sub("kTolerance = [^;]+;", "kTolerance = 1e-6;", head)
+        + name
+        + expected.replace("kDLFloat, 32", "kDLFloat, 16")
+    )
+    (other / "network.h").write_text(text)
+    python = f"-DPython_EXECUTABLE={sys.executable}"
+    for command in (["cmake", "-S", other, "-B", tmp_path / "b", python], ["cmake", "--build", tmp_path / "b"]):
+        made = subprocess.run(command, capture_output=True, text=True)
+        assert made.returncode == 0, made.stdout + made.stderr
+    done = subprocess.run([tmp_path / "b" / "main", other], capture_output=True, text=True)
+    assert "output agrees" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("form", [pytest.param("folder", marks=pytest.mark.slow), "zip"])
 def test_a_device_measures_a_bundle(finished_inline: Finished, bundle: Path, swept: Path, form: str) -> None:
     what = bundle
@@ -119,6 +147,44 @@ def test_a_device_measures_a_bundle(finished_inline: Finished, bundle: Path, swe
     assert told["cell"] == json.loads((bundle / "manifest.json").read_text())["chosen"]["cell"]
     assert len(told["run_secs"]) >= 10
     assert told["output_max_abs_diff"] < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["file", pytest.param("s3", marks=pytest.mark.slow)])
+def test_a_sweep_at_a_uri_is_exported(
+    kind: str, request: pytest.FixtureRequest, swept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"file://{tmp_path}/store" if kind == "file" else s3_uri(request.getfixturevalue("s3"), monkeypatch)
+    monkeypatch.setenv("SWEEP_WORK_DIR", str(tmp_path / "work"))
+    shutil.copytree(swept, work_folder(uri))
+    with stored(uri):
+        pass  # sends what the store does not have: all of it
+    shutil.rmtree(tmp_path / "work")
+    done = sweep.export(uri, "random O3", out=tmp_path / "bundle")
+    assert "output agrees" in run_py(tmp_path / "bundle", "--repeat", "1").stdout
+    here = sweep.export(swept, "random O3", out=tmp_path / "other").manifest
+    assert {**done.manifest, "files": 0} == {**here, "files": 0}
+
+
+def test_networks_are_laid_out_as_a_zoo_and_named_in_a_study(swept: Path, tmp_path: Path) -> None:
+    (placed,) = sweep.export_zoo(swept, tmp_path, domain="vision", task="toys").networks
+    assert placed.folder == tmp_path / "vision" / "toys" / "tiny" / "original"
+    assert placed.weights > placed.zeros
+    assert "R.nn.conv2d" in (placed.folder / "module.txt").read_text()
+    manifest = json.loads((placed.folder / "manifest.json").read_text())
+    assert {row["status"] for row in manifest["cells"]} == {"done"}
+    assert all(sha256(placed.folder / name) == digest for name, digest in manifest["files"].items())
+    (model,) = sweep.load_study({"study": "again", "models": [str(placed.folder)]}).models
+    assert (model.name, model.path) == ("tiny", placed.folder / "model.onnx")
+    with np.load(placed.folder / "inputs.npz") as inputs, np.load(placed.folder / "reference.npz") as expected:
+        answers = onnxruntime.InferenceSession(model.path).run(None, dict(inputs))
+        for answer, name in zip(answers, expected.files, strict=True):
+            np.testing.assert_allclose(answer, expected[name], rtol=1e-4, atol=1e-5)
+    sweep.export_zoo(swept, tmp_path, domain="vision", task="toys")  # a former one is replaced
+    (placed.folder / "manifest.json").write_text("{}")
+    with pytest.raises(StudyError, match="--zoo: is there and is no folder of a zoo"):
+        sweep.export_zoo(swept, tmp_path, domain="vision", task="toys")
+    with pytest.raises(StudyError, match="--domain: is missing; allowed: a word, or the tag `domain` of the study"):
+        sweep.export_zoo(swept, tmp_path)
 
 
 def test_a_damaged_bundle_is_not_measured(finished_inline: Finished, bundle: Path, tmp_path: Path) -> None:

@@ -123,17 +123,18 @@ def execute(
         require_place(Path(output), "--output")
     device = device_of(cluster, key, "--key")
     alone = replace(cluster, devices=(device,), engine="inline")
+    asked = _Asked(own, None if output is None else Path(output), texts)
     if is_bundle(Path(what)):
         say(f"loads the library of the bundle {what}; SHA-256 as in its manifest")
         with laid_out(Path(what)) as bundle:
             check_fit(bundle.manifest["target"], device, "--key")
             options = measure_options(TVM, bundle.manifest["axes"]["precision"], device, (measure or Measure()).options)
             options |= {"threshold": bundle.manifest["tolerance"]}  # what it was checked with is what holds for it
-            task = _Task(bundle.sweep_dir, bundle.imported, bundle.built, options)
             library = Path(what) if Path(what).suffix == ".zip" else Path(what) / bundle.manifest["library"]
             inputs = {entry["name"]: entry for entry in bundle.manifest["inputs"]}
-            about = (str(what), key, bundle.manifest["chosen"]["cell"], library)
-            return _run(task, inputs, about, alone, device, own, output, texts)
+            cell = bundle.manifest["chosen"]["cell"]
+            task = _Task(bundle.sweep_dir, bundle.imported, bundle.built, options, cell, library, inputs)
+            return _executed(str(what), task, alone, asked)
     made = _find(Path(what))
     _check_files(made, Path(what))
     say(_loads(made))
@@ -142,10 +143,10 @@ def execute(
     with EngineSession(alone, made.sweep_dir, is_holder=False) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
         options = measure_options(TVM, made.cell.precision, device, (measure or Measure()).options)
-    task = _Task(made.sweep_dir, made.imported, built, options)
     inputs = dict(made.imported.inputs) if isinstance(made.imported, ImportResult) else {}
-    about = (str(what), key, made.cell.name, made.sweep_dir / built.folder() / "lib.so")
-    done = _run(task, inputs, about, alone, device, own, output, texts)
+    library = made.sweep_dir / built.folder() / "lib.so"
+    task = _Task(made.sweep_dir, made.imported, built, options, made.cell.name, library, inputs)
+    done = _executed(str(what), task, alone, asked)
     if own is not None:
         return done
     append_line(SweepDir(made.sweep_dir).executions, json.dumps({"t": time.time(), **done.as_dict()}))
@@ -214,20 +215,28 @@ class _Task:
     imported: StageResult
     built: BuildResult
     options: Mapping[str, Any]
+    cell: str
+    """That it was made for."""
+    library: Path
+    """As it is told; where it is measured it may lie elsewhere."""
+    inputs: Mapping[str, Mapping[str, Any]]
+    """`shape` and `dtype` of each, by name."""
 
 
-def _run(
-    task: _Task,
-    inputs: Mapping[str, Mapping[str, Any]],
-    about: tuple[str, str, str, Path],
-    alone: Cluster,
-    device: Device,
-    own: OwnInputs | None,
-    output: Path | str | None,
-    labels: Sequence[str],
-) -> Executed:
-    """Measure it, on inputs of a person's own where there are some. about: the first four of what is executed."""
-    what, key, cell, library = about
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a person asks beside the measurement."""
+
+    own: OwnInputs | None
+    output: Path | None
+    """An .npz file for the outputs."""
+    labels: Sequence[str]
+    """The names of the classes."""
+
+
+def _executed(what: str, task: _Task, alone: Cluster, asked: _Asked) -> Executed:
+    """Measure it on the only device of `alone`, on inputs of a person's own where there are some."""
+    (device,), own, labels = alone.devices, asked.own, asked.labels
     outputs = task.imported.outputs if isinstance(task.imported, ImportResult) else ()
     if labels and outputs and {"shape", "dtype"} <= outputs[0].keys():
         require_a_label_each(labels, outputs[0]["shape"], outputs[0]["dtype"])
@@ -235,14 +244,14 @@ def _run(
         kept = Path(scratch) / "outputs.npz"
         options = {**task.options, "measure": {**task.options["measure"], "outputs_file": str(kept)}}
         if own is not None:
-            task = _with_inputs(task, own.arrays(inputs), Path(scratch))
+            task = _with_inputs(task, own.arrays(task.inputs), Path(scratch))
         with EngineSession(alone, task.sweep_dir, is_holder=False) as engine:
             measured = _measure(engine, options, task.imported, task.built, device)
-        if output is not None:
-            shutil.copyfile(kept, output)
+        if asked.output is not None:
+            shutil.copyfile(kept, asked.output)
         given = list(load_arrays(kept).values())
     classes = top_classes(given[0], labels) if given and (own is not None or labels) else []
-    return Executed(what, key, cell, measured, library, tuple(classes), None if output is None else Path(output))
+    return Executed(what, device.key, task.cell, measured, task.library, tuple(classes), asked.output)
 
 
 def _with_inputs(task: _Task, arrays: Mapping[str, Any], scratch: Path) -> _Task:
@@ -256,7 +265,7 @@ def _with_inputs(task: _Task, arrays: Mapping[str, Any], scratch: Path) -> _Task
     names = task.sweep_dir / imported.folder() / OUTPUTS_FILE
     if names.is_file():
         shutil.copyfile(names, scratch / imported.folder() / OUTPUTS_FILE)
-    return _Task(scratch, imported, built, task.options)
+    return replace(task, sweep_dir=scratch, imported=imported, built=built)
 
 
 def _measure(

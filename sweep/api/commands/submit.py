@@ -132,9 +132,9 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     for number, model in enumerate(study.models):
         if not model.is_installed:
             text = _pack_model(model, number, study_file.parent, folder, text)
-        for one in model.given.values():
-            if one.file is not None:
-                text = _pack_file(one.file, one.source, Path(_MODELS, str(number)), folder, text)
+        for place, one in enumerate(model.given.values()):
+            if one.file is not None:  # of several inputs each has a folder: files of two folders may have one name
+                text = _pack_file(one.file, one.source, Path(_MODELS, str(number), f"input-{place}"), folder, text)
     for name in dict.fromkeys(path.partition(":")[0].partition(".")[0] for path in _own_import_paths(study)):
         _pack_module(name, folder)
     packed = folder / study_file.name
