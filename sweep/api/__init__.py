@@ -20,7 +20,7 @@
     gate            gate
     history         history
     exec            execute
-    export          best, export
+    export          best, export, export_zoo
     overlay         overlay, measure_overlay (--measure)
     import-logs     import_logs
     mirror, ui      mirror, ui_server
@@ -50,7 +50,7 @@ _HOMES = {
     "sweep.api.commands.best": ("BestCell", "best"),
     "sweep.api.commands.compare": ("compare", "compare_more"),
     "sweep.api.commands.exec": ("execute",),
-    "sweep.api.commands.export": ("export",),
+    "sweep.api.commands.export": ("export", "export_zoo"),
     "sweep.api.commands.farm": ("farm_down", "farm_status", "farm_up"),
     "sweep.api.gating.against_baseline": ("Gated", "gate"),
     "sweep.api.commands.import_logs": ("LogSource", "import_logs"),

@@ -232,6 +232,49 @@ def test_nothing_runs_off_the_side_of_a_phone(opened: Any) -> None:
     assert opened.get_log("browser") == []
 
 
+CONTRAST = """
+const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const luminance = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((c) => linear(c / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const paper = luminance(getComputedStyle(document.body).backgroundColor);
+const apart = (ink) => (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+const least = (selector, property) => Math.min(
+  ...[...document.querySelectorAll(selector)].map((e) => apart(luminance(getComputedStyle(e)[property]))));
+return [
+  least('.xtick text, .ytick text, .plot .gtitle, .plot .legendtext', 'fill'),
+  least('#cells td, h2, figcaption, summary', 'color'), paper];
+"""
+"""The least contrast of words in pictures and of words on the page with the paper, and how light that is."""
+
+
+def test_a_dark_screen_has_dark_paper_that_everything_can_be_read_on_and_print_is_white(opened: Any) -> None:
+    def media(**features: Any) -> None:
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+
+    opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")  # draws all
+    opened.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    in_light = opened.execute_script(CONTRAST)
+    assert in_light[0] > 4.5
+    assert in_light[2] > 0.9
+    try:
+        media(features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be drawn for a dark screen", 20)
+        _, words, paper = opened.execute_script(CONTRAST)
+        assert words > 4.5
+        assert paper < 0.05
+        media(media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+        opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
+        in_print = opened.execute_script(CONTRAST)
+        assert in_print[0] > 4.5
+        assert in_print[2] > 0.9
+    finally:
+        media(media="", features=[])
+        opened.execute_script("window.dispatchEvent(new Event('afterprint'))")
+    until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be light again", 20)
+
+
 def test_print_cuts_no_table_and_no_picture(on_paper: Any) -> None:
     over = """const paper = document.querySelector('main').getBoundingClientRect().right + 1;
         return [...document.querySelectorAll('table, .main-svg, pre, code, dl')]

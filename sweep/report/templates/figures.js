@@ -6,9 +6,20 @@
 
   // Drawn when first near the screen: a page of fifty figures opens as fast as one of two.
   const place = (element, data, layout) => Plotly.newPlot(element, data, layout, { responsive: true, displayModeBar: false });
+  // Inks of pictures on white paper, and those that a dark screen has for them; print is always white.
+  const DARK = { "#222": "#dde3ea", "#333": "#dde3e9", "#333333": "#c7d0da", "#777": "#93a0ae", "#e6e6e6": "#2b3540", "#bbb": "#596572" };
+  const LIGHT = Object.fromEntries(Object.entries(DARK).map(([light, dark]) => [dark, light]));
+  const inked = (value, inks, isColour = false) => {
+    if (typeof value === "string") return isColour && value in inks ? inks[value] : value;
+    if (value === null || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
+    if (Array.isArray(value)) return value.map((one) => inked(one, inks, isColour));
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, inked(one, inks, /color/i.test(key))]));
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const inks = () => (dark.matches ? DARK : LIGHT);
   const draw = (element) => {
     const figure = figures[Number(element.id.slice("figure-".length))];
-    place(element, figure.data, figure.layout);
+    place(element, inked(figure.data, inks()), inked(figure.layout, inks()));
   };
   const drawAll = () => document.querySelectorAll("figure:not([hidden]) .plot:not(.js-plotly-plot)").forEach(draw);
   const plots = () => document.querySelectorAll("figure:not([hidden]) .plot.js-plotly-plot");
@@ -26,14 +37,18 @@
     window.addEventListener("beforeprint", () => {
       drawAll();
       for (const plot of plots()) {
-        place(plot, plot.data, { ...plot.layout, autosize: false, width: PAPER, height: plot.clientHeight });
+        const layout = inked(plot.layout, LIGHT);
+        place(plot, inked(plot.data, LIGHT), { ...layout, autosize: false, width: PAPER, height: plot.clientHeight });
       }
     });
     window.addEventListener("afterprint", () => {
       for (const plot of plots()) {
-        const { width, height, ...layout } = plot.layout;
-        place(plot, plot.data, { ...layout, autosize: true });
+        const { width, height, ...layout } = inked(plot.layout, inks());
+        place(plot, inked(plot.data, inks()), { ...layout, autosize: true });
       }
+    });
+    dark.addEventListener("change", () => {
+      for (const plot of plots()) place(plot, inked(plot.data, inks()), inked(plot.layout, inks()));
     });
 
     document.querySelectorAll("button.log").forEach((button) => button.addEventListener("click", () => {
