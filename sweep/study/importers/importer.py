@@ -181,6 +181,8 @@ def file_of(written: WrittenModel, importer: ModelImporter) -> Path:
     try:
         if path.is_dir():
             raise written.refused("is a directory", f"a file ({listed(importer.suffixes)})")
+        if "://" in written.source and not path.exists():
+            raise written.refused("is an address, and nothing is fetched", "a file on this machine")
         if not path.is_file():
             raise written.refused(f"does not exist{_near(path, importer)}", f"a file ({path.absolute()})")
         if path.stat().st_size == 0:

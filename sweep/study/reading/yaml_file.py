@@ -22,6 +22,8 @@ MAX_DEPTH = 20
 MAX_NODES = 100_000
 """Values after aliases are expanded."""
 
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 class _Loader(yaml.CSafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012  PyYAML's own attribute, typed there
@@ -107,7 +109,13 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         raise StudyError(f"is not valid YAML: {problem}", file=path, line=line) from None
     except yaml.YAMLError as error:
         reason = getattr(error, "reason", None) or error
-        raise StudyError(f"is not valid YAML: {reason}", file=path) from None
+        raise StudyError(f"is not valid YAML: {reason}", file=path, line=_line_of_control(text)) from None
+
+
+def _line_of_control(text: str) -> int | None:
+    """The line of the first character that YAML does not take; its reader tells an offset in bytes of some encoding."""
+    found = _CONTROL.search(text)
+    return None if found is None else text.count("\n", 0, found.start()) + 1
 
 
 def _marked(error: yaml.MarkedYAMLError, text: str) -> tuple[str, int | None]:
