@@ -10,6 +10,7 @@ import pytest
 from sweep.analysis.rows.results import Results, derive
 from sweep.planning.results.measurement import Measurement
 from sweep.report.figures import Figure, figures
+from sweep.report.figures.figure import NO_VALUE
 from sweep.report.figures.scale import in_unit, ticks_between
 from sweep.study.objective import Objective
 from tests.record.fixtures import measured, sweep_outcome, tainted
@@ -120,6 +121,7 @@ def test_a_disturbed_cell_is_hatched_and_shows_what_it_takes_at_most(tmp_path: P
     assert not numbers["random O3"].strip("\u00a0").startswith("≤")
     assert "what is hatched was disturbed" in bars.about
     levels = next(figure for figure in found if figure.section == "Opt level x tuner")
+    assert levels.layout["plot_bgcolor"] == NO_VALUE
     assert any(text.startswith("≤1.0") for line in levels.data[0]["text"] for text in line)
     speedups = next(figure for figure in found if figure.section == "Speed-up")
     texts = {bar["name"]: bar["text"][0] for bar in speedups.data}

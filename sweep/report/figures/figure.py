@@ -17,6 +17,7 @@ __all__ = [
     "BASELINE_COLOUR",
     "COLOURS",
     "HEAT",
+    "NO_VALUE",
     "Figure",
     "Row",
     "by_device",
@@ -36,6 +37,8 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8
 BASELINE_COLOUR = "#333333"
 _TEMPLATES = ("hovertemplate", "texttemplate")
 _UNTUNED_COLOUR = "#A9B1BC"
+NO_VALUE = "#dfe4ea"
+"""What a map has behind its cells: the words of those without a value are dark, on any paper."""
 HEAT = ((0, "#74B5E0"), (0.12, "#BFDDF1"), (0.4, "#F5F1E4"), (1, "#F0B778"))
 """From good to bad, on a map: blue and orange stay apart for any eyes, and dark letters are read on all of it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sweep.analysis.rows.runtime_rows import is_compiled_row
-from sweep.report.figures.figure import HEAT, Figure, Row, by_device, known_ms, known_text, plain_layout
+from sweep.report.figures.figure import HEAT, NO_VALUE, Figure, Row, by_device, known_ms, known_text, plain_layout
 from sweep.report.table_columns import tuner_name
 
 __all__ = ["heat_maps"]
@@ -47,6 +47,7 @@ def heat_maps(model: str, rows: Sequence[Row]) -> Iterator[Figure]:
         layout = plain_layout(len(tuners), x="opt level", left=True)
         layout["xaxis"] |= {"type": "category", "showgrid": False}
         layout["yaxis"] |= {"type": "category", "showgrid": False}
+        layout["plot_bgcolor"] = NO_VALUE
         about = "Median in ms: the bluer, the nearer to the best of this map. Where other axes vary, the best of them."
         if any("≤" in text for line in texts for text in line):
             about += " Of what something slowed, ≤ is the most that it takes."

@@ -16,7 +16,7 @@ from sweep.analysis.overlay.network import NetworkOnDevice, NetworkTimes
 from sweep.plain_text import visible
 from sweep.report.content_policy import content_policy
 from sweep.report.figures.drawing import drawing_scripts, packed_library, page_script, pictures_json
-from sweep.report.figures.figure import COLOURS, HEAT, Figure, plain_layout
+from sweep.report.figures.figure import COLOURS, HEAT, NO_VALUE, Figure, plain_layout
 
 __all__ = ["layer_figures", "network_figures", "overlay_page", "overview"]
 
@@ -66,6 +66,7 @@ def overview(layers: Sequence[Judgement]) -> Iterator[Figure]:
     layout = plain_layout(len(shown), x="device", left=True)
     layout["xaxis"] |= {"type": "category", "showgrid": False}
     layout["yaxis"] |= {"type": "category", "showgrid": False}
+    layout["plot_bgcolor"] = NO_VALUE
     undecided = sum(layer.chosen is None for layer in layers)
     about = "How much longer the chosen configuration takes than the device's best, the longest layer on top."
     about += f" {_METRIC_MEANS}"
