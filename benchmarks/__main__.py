@@ -26,6 +26,7 @@ python -m benchmarks driver --cells 10000                what the driver costs a
 python -m benchmarks recording                           what MLflow costs a sweep of 1,000 cells; --store http
 python -m benchmarks costs                               what one event, cell, run and call costs
 python -m benchmarks overlay                             the overlay's metric against a loop over rows
+python -m benchmarks tuners                              tuners and Optuna's samplers at equal trials; --measured
 python -m benchmarks comparison --minutes 60             how often equal cells are called different, and 5 % found
 
 With make: make bench ARGS="tuning --minutes 20". An option of the tuner: --set population=64.
@@ -38,7 +39,7 @@ COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
 ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
 RECORDING_CELLS = 1_000
-OWN_FOLDERS = ("zoo", "overlay", "driver", "recording", "comparison", "costs")
+OWN_FOLDERS = ("zoo", "overlay", "driver", "recording", "comparison", "costs", "tuners")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -86,6 +87,10 @@ def _run(asked: argparse.Namespace) -> int:
         from benchmarks.overlay import bench_overlay
 
         bench_overlay(folder)
+    elif asked.name == "tuners":
+        from benchmarks.tuning.equal_trials import bench_tuners
+
+        bench_tuners(folder, is_measured=asked.measured)
     elif asked.name == "comparison":
         from benchmarks.comparison import bench_comparison
 
@@ -148,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "recording",
         "comparison",
         "costs",
+        "tuners",
     )
     parser.add_argument("name", nargs="?", choices=names, help="one of them; by default the short ones")
     parser.add_argument("--out", type=Path, help="folder of results; by default a new one under bench-results")
@@ -167,6 +173,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--store", choices=("sqlite", "http"), default="sqlite", help="of `recording`")
     parser.add_argument("--pairs", type=int, help="of `recording`: sweeps with MLflow, and as many without")
     parser.add_argument("--seconds", type=float, help="of `recording`: work of a cell")
+    parser.add_argument("--measured", action="store_true", help="of `tuners`: by the times of every point of a product")
     parser.add_argument("--set", type=_option, action="append", metavar="KEY=VALUE", help="an option of sweep's tuner")
     return parser
 
