@@ -35,11 +35,13 @@ class _TorchSession(Session):
 
     def __init__(self, request: SessionRequest) -> None:
         import torch
+        from torch.utils import _pytree as pytree
 
         torch.set_num_threads(request.threads)
         torch.set_num_interop_threads(1)
         torch.set_grad_enabled(False)
         self._torch = torch
+        self._leaves = pytree.tree_leaves
         self._program = load_program(request.network(FORMAT))
         self._network: Any = self._program.module(check_guards=False)
         self._order = list(load_arrays(request.import_dir / "inputs.npz"))
@@ -48,7 +50,9 @@ class _TorchSession(Session):
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         outputs = self._network(*self._tensors(inputs))
-        return [output.numpy() for output in outputs]
+        if isinstance(outputs, self._torch.Tensor):  # of a file that was exported so: to iterate takes it apart
+            return [outputs.numpy()]
+        return [output.numpy() for output in self._leaves(outputs)]
 
     def _tensors(self, inputs: Mapping[str, NDArray[Any]]) -> list[Any]:
         """Views of the arrays."""

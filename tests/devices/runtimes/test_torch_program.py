@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sweep.devices.measuring.blocks import MeasuringPlace
@@ -77,3 +78,13 @@ def test_without_a_compiler_there_is_no_such_cell(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
     assert torch_program._missing_compiler() == "needs a C++ compiler, and neither g++ nor clang++ is there"
+
+
+def test_a_program_that_gives_a_lone_tensor_gives_all_of_it(tmp_path: Path) -> None:
+    """As `torch.export` writes most networks: to iterate over the tensor took it apart."""
+    torch = pytest.importorskip("torch")
+    program = torch.export.export(torch.nn.ReLU(), (torch.ones(1, 4),))
+    torch.export.save(program, tmp_path / "model.pt2")
+    save_arrays(tmp_path / "inputs.npz", {"input": np.ones((1, 4), "float32")})
+    save_arrays(tmp_path / "reference.npz", {"output_0": np.ones((1, 4), "float32")})
+    assert measured("torch", tmp_path)["output_max_abs_diff"] == 0.0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
 from sweep.study.importers.keras.keras_archive import read_archive
+from sweep.study.importers.pytorch.torch_importers import PROGRAM
 from sweep.suggestions import hint, listed
 
 __all__ = ["APPLICATIONS", "KERAS", "KerasImporter"]
@@ -109,7 +110,7 @@ KERAS = KerasImporter(
     suffixes=(".keras", ".h5", ".hdf5"),
     prefixes=(APPLICATIONS,),
     distributions=("keras", "torch"),
-    formats=("pt2",),
+    formats=PROGRAM.formats,
     own_runtime="torch",
     loader="sweep.toolchain.models.keras.keras_loader:KerasLoader",
 )

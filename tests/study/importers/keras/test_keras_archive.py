@@ -103,7 +103,7 @@ def test_a_shape_is_held_against_the_header(tmp_path: Path) -> None:
     assert "is no input of the network, did you mean 'ids'?" in told
     (tmp_path / "study.yaml").write_text("study: s\nmodels: [{path: net.keras, inputs: {ids: [1, 7]}}]\n")
     [read] = load_study(tmp_path / "study.yaml").models
-    assert (read.importer, read.formats, dict(read.inputs)) == ("keras", ("pt2",), {"ids": (1, 7)})
+    assert (read.importer, read.formats, dict(read.inputs)) == ("keras", ("pt2", "onnx"), {"ids": (1, 7)})
 
 
 def test_a_network_of_keras_applications_has_its_usual_picture(tmp_path: Path) -> None:
