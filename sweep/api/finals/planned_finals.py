@@ -62,14 +62,18 @@ def plan_of(whole: Plan, finals: Sequence[PlannedFinal]) -> Plan:
 
 def _groups(final: Final, whole: Plan, state: LedgerState, usable: set[str]) -> list[list[Candidate]]:
     from sweep.analysis.rows.column import CellFacts
+    from sweep.analysis.rows.columns import result_row
+    from sweep.analysis.rows.objective_fit import fulfils
 
     candidates = []
     for planned in whole.cells:
         found = measured_stage(planned, state)
         if found is None or not whole.stages[found[0]].options or not _closure(whole, [found[0]]) <= usable:
             continue
-        reading = CellFacts.of(cell_outcome(whole, planned, state)).reading
-        candidates.append(Candidate(planned.cell, reading))
+        facts = CellFacts.of(cell_outcome(whole, planned, state), objective=whole.objective)
+        if whole.objective is not None and planned.cell.is_compiled and not fulfils(result_row(facts)):
+            continue  # it would win a place that it cannot have
+        candidates.append(Candidate(planned.cell, facts.reading))
     compiles = any(planned.cell.is_compiled for planned in whole.cells)
     return finalists(candidates, final.best, whole.baseline, compiles=compiles, most=final_stage.MOST)
 

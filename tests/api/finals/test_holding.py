@@ -86,6 +86,19 @@ def test_its_places_are_in_the_rows_and_the_answer_rests_on_them(held: Path) -> 
     assert all(row["final_rounds"] == 5 for row in placed)
 
 
+def test_who_does_not_keep_the_limits_of_the_study_takes_no_part(held: Path, tmp_path: Path) -> None:
+    rows = derive(current_outcome(held / "out")).cells
+    sizes = sorted(row["artifact_bytes"] for row in rows if row["runtime"] == "tvm")
+    limit = sizes[0]
+    folder = begun(tmp_path, f"{STUDY}objective: {{subject_to: {{artifact_bytes: {limit}}}}}\n")
+
+    limited = derive(current_outcome(folder / "out")).cells
+    assert sorted(row["artifact_bytes"] for row in limited if row["runtime"] == "tvm") == sizes
+    compiled = [row for row in limited if row["final"] and row["runtime"] == "tvm"]
+    assert [row["artifact_bytes"] for row in compiled] == [limit]
+    assert [row["meets_objective"] for row in compiled] == [True]
+
+
 def test_one_that_was_interrupted_is_held_by_the_next_run(tmp_path: Path) -> None:
     folder = begun(tmp_path, STUDY)
     lines = (folder / "out" / "ledger.jsonl").read_text().splitlines(keepends=True)
