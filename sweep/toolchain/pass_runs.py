@@ -73,7 +73,7 @@ def run_passes(passes: Sequence[str], module: Any, run: PassRun) -> tuple[Any, l
                 if reason := crashed.get(at) or run.without.get(name):
                     raise LowerFailed(reason)
                 note(at)
-                module = _make(name)(module)
+                module = _make(name)(module.clone())  # some change what they are given, and then refuse it
             except (MemoryError, OSError):
                 raise  # says nothing of the network
             except Exception as error:

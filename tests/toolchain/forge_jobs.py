@@ -459,3 +459,23 @@ def overtaken(stage_job: str, step: str, **arguments: Any) -> dict[str, Any]:
 
     setattr(module, name, late)
     return getattr(jobs, stage_job)(**arguments)  # type: ignore[no-any-return]
+
+
+class Spoiler:
+    """A pass that changes the module that it is given, and then refuses it."""
+
+    def __call__(self, module: Any) -> Any:
+        for name in list(module.functions):
+            del module[name]
+        raise ValueError("nothing is left")
+
+
+def spoil(import_dir: str, target: dict[str, Any]) -> dict[str, Any]:
+    """Run that pass over an imported network: how many functions the module has that comes out, and that went in."""
+    from sweep.toolchain.module_files import read_module
+    from sweep.toolchain.pass_runs import PassRun, run_passes
+    from sweep.toolchain.tvm_loader import resolve_target
+
+    given = read_module(Path(import_dir))
+    made, left_out = run_passes(["tests.toolchain.forge_jobs:Spoiler"], given, PassRun(resolve_target(target)))
+    return {"made": len(made.functions), "given": len(given.functions), "left_out": list(map(str, left_out))}

@@ -27,6 +27,11 @@ def test_the_table_names_every_level() -> None:
     assert all(recipe.description for recipe in RECIPES.values())
 
 
+def test_a_pass_that_spoils_what_it_refuses_leaves_the_network_whole(run: Run, small: Path) -> None:
+    found = run(":spoil", import_dir=str(small), target=TARGET)
+    assert found == {"made": 1, "given": 1, "left_out": ["Spoiler (nothing is left)"]}
+
+
 def test_every_level_changes_a_shipped_network(run: Run, lowered: Lowered, tmp_path: Path) -> None:
     """SqueezeNet has no batch norm to fold (2) and no parallel convolutions to combine; ShuffleNet and Inception do."""
     changed = {

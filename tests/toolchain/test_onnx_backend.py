@@ -96,7 +96,7 @@ def test_inputs_that_decide_shapes_are_stored(node_tests: dict[str, BackendTest]
     assert kept == {"shapes": ["x"], "all": ["x", "y"], "first": ["x"]}
 
 
-LEAST_RIGHT = {"simple": 0.35, "pytorch-converted": 1.0, "pytorch-operator": 1.0, "node": 0.85}
+LEAST_RIGHT = {"simple": 0.6, "pytorch-converted": 1.0, "pytorch-operator": 1.0, "node": 0.85}
 """Of the tests of fixed shapes."""
 
 
