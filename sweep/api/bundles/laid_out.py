@@ -46,7 +46,11 @@ def laid_out(path: Path) -> Iterator[LaidOut]:
         metadata = json.dumps({"inputs": manifest["inputs"], "lowering": {"precision": computed_in}})
         (sweep_dir / built.folder() / "metadata.json").write_text(metadata, encoding="utf-8")
         outputs = [
-            {"name": output.get("name", ""), "is_quantised": bool(output.get("is_quantised"))}
+            {
+                "name": output.get("name", ""),
+                "is_quantised": bool(output.get("is_quantised")),
+                **({"step": output["step"]} if "step" in output else {}),
+            }
             for output in manifest["outputs"]
         ]
         (sweep_dir / imported.folder() / OUTPUTS_FILE).write_text(json.dumps(outputs), encoding="utf-8")

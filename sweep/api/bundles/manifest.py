@@ -46,7 +46,7 @@ def manifest_of(row: Row, source: CellSource, chosen: Mapping[str, Any], version
         "model": {"name": row["model"], **source.model},
         "library": "lib.so",
         "entry": "main",
-        "inputs": [dict(entry) for entry in source.metadata["inputs"]],
+        "inputs": _inputs(source),
         "outputs": _outputs(source),
         "tolerance": tolerance_of(row["precision"]),
         "computed_in": source.artifact.facts.computed_in,
@@ -82,15 +82,33 @@ def cpu_needs(target: Mapping[str, Any]) -> dict[str, Any]:
     return {"architecture": arch, "features": {name: host.linux_name(arch, name) for name in sorted(wanted)}}
 
 
+def _inputs(source: CellSource) -> list[dict[str, Any]]:
+    """As the library takes them, with what their integers stand for where they are quantised."""
+    told = source.imported.inputs
+    return [
+        {**entry, **_kept(told.get(entry["name"], {}), "scale", "zero_point")} for entry in source.metadata["inputs"]
+    ]
+
+
 def _outputs(source: CellSource) -> list[dict[str, Any]]:
-    names = [output.get("name", "") for output in source.imported.outputs]
+    told = source.imported.outputs
     entries = source.metadata["outputs"]
-    named = names if len(names) == len(entries) else [""] * len(entries)
+    if len(told) != len(entries):
+        told = [{}] * len(entries)
     quantised = source.artifact.facts.quantised
     return [
-        {"name": name, **entry, **({"is_quantised": True} if index in quantised else {})}
-        for index, (name, entry) in enumerate(zip(named, entries, strict=True))
+        {
+            "name": own.get("name", ""),
+            **entry,
+            **({"is_quantised": True} if index in quantised else {}),
+            **_kept(own, "scale", "zero_point", "step"),
+        }
+        for index, (own, entry) in enumerate(zip(told, entries, strict=True))
     ]
+
+
+def _kept(told: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: told[name] for name in names if name in told}
 
 
 def _latency(row: Row, conditions: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,10 +31,9 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
             (entry["name"], entry["file"], entry["shape"], entry["dtype"]) for entry in manifest["inputs"]
         )
     ]
-    steps = [int(output.get("is_quantised", False)) for output in manifest["outputs"]]
     outputs = [
-        f"    {{{_text(entry['file'])}, {_type(entry['dtype'])}, {step}}},"
-        for entry, step in zip(expected, steps, strict=False)
+        f"    {{{_text(entry['file'])}, {_type(entry['dtype'])}, {_step(about)}}},"
+        for entry, about in zip(expected, manifest["outputs"], strict=False)
     ]
     tolerance = manifest["tolerance"]
     return "\n".join(
@@ -58,7 +57,7 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
             "struct Expected {",
             "  const char* file;",
             "  DLDataType type;",
-            "  int steps;  // that an integer may be off",
+            "  double step;  // that a value may be off: of the integers of a quantisation, or what is made of them",
             "};",
             "",
             f"static const char* const kLibrary = {_text(manifest['library'])};",
@@ -73,6 +72,10 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
             "",
         ]
     )
+
+
+def _step(output: Mapping[str, Any]) -> float:
+    return float(output.get("step", 0.0)) if not output.get("is_quantised") else 1.0
 
 
 def page(manifest: Mapping[str, Any]) -> str:

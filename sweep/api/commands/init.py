@@ -20,6 +20,8 @@ from sweep.study.importers.batch_dimension import batch_dimension
 from sweep.study.importers.importer import ModelInput, WrittenModel
 from sweep.study.importers.importer_registry import is_path
 from sweep.study.model_file import find_model
+from sweep.study.runtime_choice import own_runtime
+from sweep.study.runtimes import title_of
 from sweep.study.spec import Model
 from sweep.study.targets import host
 
@@ -59,7 +61,7 @@ def init(model: str = EXAMPLE, out: Path | str = ".") -> FirstFiles:
         raise StudyError("is there already", file=study, allowed="another folder: --out DIR")
     network, inputs = _read(model)
     source = os.path.relpath(network.path, folder.resolve()) if is_path(model) else model
-    text, guesses = _study_text(network.name, source, inputs)
+    text, guesses = _study_text(network, source, inputs)
     is_cluster_new = not cluster.exists()
     try:
         cluster.parent.mkdir(parents=True, exist_ok=True)
@@ -79,8 +81,9 @@ def _read(model: str) -> tuple[Model, Sequence[ModelInput]]:
     return network, declared or ()
 
 
-def _study_text(name: str, source: str, inputs: Sequence[ModelInput]) -> tuple[str, list[str]]:
+def _study_text(network: Model, source: str, inputs: Sequence[ModelInput]) -> tuple[str, list[str]]:
     """The study, and the guesses in it."""
+    name, runtime = network.name, title_of(own_runtime(network))
     lines, shapes, guesses = [], {}, []
     for declared in inputs:
         lines.append(f"  # input {_word(declared.name)}: {_shown(declared)}")
@@ -99,7 +102,7 @@ def _study_text(name: str, source: str, inputs: Sequence[ModelInput]) -> tuple[s
     axis = (
         {"batch": f", batch: [{_LEADING}]", "more": ", further batches"} if takes_batch else {"batch": "", "more": ""}
     )
-    return STUDY.format(slug=slug, model="\n".join([entry, *lines]), **axis), guesses
+    return STUDY.format(slug=slug, runtime=runtime, model="\n".join([entry, *lines]), **axis), guesses
 
 
 def _filled(declared: ModelInput) -> list[int]:

@@ -9,7 +9,7 @@ STUDY = """\
 # Only `study` and `models` must be there.
 version: 1
 study: {slug}
-question: What do the opt level and tuning buy for {slug} on this machine, and how far is the best from ONNX Runtime?
+question: What do the opt level and tuning buy for {slug} on this machine, and how far is the best from {runtime}?
 models:
 {model}
 targets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from sweep.errors import OutputMismatch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["OutputCheck", "OutputFacts", "check_outputs"]
+__all__ = ["Allowance", "OutputCheck", "OutputFacts", "check_outputs"]
 
 _FLOOR = 1e-3
 """Of the tolerance: what a value that should be near 0 may be off, since larger ones cancel out inside a network."""
@@ -38,6 +38,16 @@ class OutputCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a float output may be off beside its tolerance, since something before it is quantised."""
+
+    step: float = 0.0
+    """Of the integers that it was made of, in its own numbers: one of them is no error."""
+    tolerance: float = 0.0
+    """In place of a smaller one: a runtime rounds where the expected output is not rounded."""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFacts:
     """What is known of a network's outputs beside the expected values."""
 
@@ -46,6 +56,8 @@ class OutputFacts:
     """Indices of those that are integers by quantisation: one step of them is no error."""
     computed_in: str | None = None
     """The number type that the code was converted to, in which floats may be; None: they have their own type."""
+    allowances: Mapping[int, Allowance] = field(default_factory=dict)
+    """Of some, by index."""
 
     def title(self, index: int) -> str:
         """`output 1`, with its name where that is known."""
@@ -62,10 +74,10 @@ def check_outputs(
     """Compare each output with the expected one: shape, number type and values.
 
     NaN agrees with NaN, and an infinity with the same one. Integers and booleans must be equal, quantised ones may be
-    off by a step. Floats agree where no value is off by more than `threshold` times the largest one expected, nor all
-    together by more than `threshold` times their length as a vector; a thousandth of `threshold` is allowed in any
-    case, and ten units in the last place of the output's own type. Where `threshold` is None values may differ, as
-    those of a quantised network do, and how far they do is the answer.
+    off by a step, and so may floats that are made of such. Floats agree where no value is off by more than `threshold`
+    times the largest one expected, nor all together by more than `threshold` times their length as a vector; a
+    thousandth of `threshold` is allowed in any case, and ten units in the last place of the output's own type. Where
+    `threshold` is None values may differ, as those of a quantised network do, and how far they do is the answer.
     Raises OutputMismatch, which has the reason of each output that is wrong.
     """
     facts = facts or OutputFacts()
@@ -76,7 +88,8 @@ def check_outputs(
         problem = _shape_problem(output, wanted, facts)
         check = None
         if problem is None:
-            check, problem = _compared(output, wanted, threshold, is_quantised=index in facts.quantised)
+            steps = _STEPS if index in facts.quantised else 0
+            check, problem = _compared(output, wanted, threshold, facts.allowances.get(index, Allowance()), steps=steps)
         if problem is not None:
             problems.append(f"{facts.title(index)}: {problem}")
         elif check is not None:
@@ -98,13 +111,13 @@ def _shape_problem(output: NDArray[Any], expected: NDArray[Any], facts: OutputFa
 
 
 def _compared(
-    output: NDArray[Any], expected: NDArray[Any], threshold: float | None, *, is_quantised: bool
+    output: NDArray[Any], expected: NDArray[Any], threshold: float | None, allowed: Allowance, *, steps: int
 ) -> tuple[OutputCheck, str | None]:
     """Of two arrays of one shape, and one kind of numbers: their distance, and what is wrong."""
     import numpy as np
 
     if not _is_float(expected):
-        return _compared_exactly(output, expected, threshold, steps=_STEPS if is_quantised else 0)
+        return _compared_exactly(output, expected, threshold, steps=steps)
     actual, wanted = (tensor.astype(np.float64).ravel() for tensor in (output, expected))
     same = (actual == wanted) | (np.isnan(actual) & np.isnan(wanted))
     unlike = ~same & ~(np.isfinite(actual) & np.isfinite(wanted))
@@ -122,15 +135,19 @@ def _compared(
     check = OutputCheck(max_abs_diff, _cosine_distance(actual, wanted))
     if threshold is None:
         return check, None
-    tolerance = max(threshold, _ULPS * max(_epsilon(output), _epsilon(expected)))
+    tolerance = max(threshold, allowed.tolerance, _ULPS * max(_epsilon(output), _epsilon(expected)))
     bound = tolerance * (float(np.abs(wanted).max()) + _FLOOR)
+    if allowed.step:
+        difference = np.maximum(np.abs(difference) - allowed.step, 0.0)
     scale = max(1.0, _scale(wanted), _scale(difference))
     length, apart = (float(np.linalg.norm(values / scale)) for values in (wanted, difference))
-    if max_abs_diff <= bound and apart <= tolerance * (length + _FLOOR * math.sqrt(actual.size) / scale):
+    if float(np.abs(difference).max()) <= bound and apart <= tolerance * (
+        length + _FLOOR * math.sqrt(actual.size) / scale
+    ):
         return check, None
-    relative = apart / length if length else math.inf
+    relative, most = apart / length if length else math.inf, bound + allowed.step
     return check, (
-        f"max absolute difference {max_abs_diff:.3g} (allowed {bound:.3g}), relative distance {relative:.3g} (allowed "
+        f"max absolute difference {max_abs_diff:.3g} (allowed {most:.3g}), relative distance {relative:.3g} (allowed "
         f"{tolerance:.3g}), cosine distance {check.cosine_distance:.3g}"
     )
 

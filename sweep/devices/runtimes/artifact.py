@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.devices.measuring.blocks import MeasuringPlace, TimingTarget, measure_blocks
 from sweep.devices.measuring.cache_flush import flush_bytes
 from sweep.devices.measuring.duel import Contestant
-from sweep.devices.measuring.output_check import OutputFacts, check_outputs
+from sweep.devices.measuring.output_check import Allowance, OutputFacts, check_outputs
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
 from sweep.devices.measuring.timing import Clock, Sampling
 from sweep.errors import MeasureFailed
@@ -77,15 +77,25 @@ def load_expected_output(import_dir: Path) -> list[NDArray[Any]] | None:
     return [stored[f"output_{index}"] for index in range(len(stored))]
 
 
-def load_output_facts(import_dir: Path, computed_in: str | None = None) -> OutputFacts:
-    """What an import says of its outputs; nothing where it is of an earlier version. computed_in: of what was built."""
+def load_output_facts(import_dir: Path, computed_in: str | None = None, *, of_runtime: bool = False) -> OutputFacts:
+    """What an import says of its outputs; nothing where it is of an earlier version.
+
+    computed_in: of what was built. of_runtime: whether it is another runtime than TVM whose outputs are compared.
+    """
     try:
         outputs = json.loads((import_dir / OUTPUTS_FILE).read_text(encoding="utf-8"))
         names = [str(output["name"]) for output in outputs]
         quantised = frozenset(index for index, output in enumerate(outputs) if output["is_quantised"])
+        allowances = {
+            index: Allowance(
+                float(output.get("step", 0.0)), float(output.get("runtime_tolerance", 0.0)) if of_runtime else 0.0
+            )
+            for index, output in enumerate(outputs)
+            if "step" in output or "runtime_tolerance" in output
+        }
     except (OSError, ValueError, KeyError, TypeError):
-        names, quantised = [], frozenset()
-    return OutputFacts(names, quantised, computed_in)
+        names, quantised, allowances = [], frozenset(), {}
+    return OutputFacts(names, quantised, computed_in, allowances)
 
 
 def measure_on(

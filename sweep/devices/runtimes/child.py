@@ -68,7 +68,7 @@ def measure(orders: Mapping[str, Any]) -> dict[str, Any]:
             outputs = [np.asarray(output) for output in session.run(inputs)]
             memory_bytes = session.memory_bytes() or _grown_by(idle_bytes, conditions.peak_bytes())
         expected = load_expected_output(import_dir)
-        facts = load_output_facts(import_dir)
+        facts = load_output_facts(import_dir, of_runtime=True)
         check = None if expected is None else check_outputs(outputs, expected, orders["threshold"], facts)
         flushed = flush_bytes(conditions.observe()["cache_bytes"]) if sampling.cache_flush else 0
         target = TimingTarget(

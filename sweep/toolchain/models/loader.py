@@ -19,7 +19,7 @@ from sweep.inspection.network_graph import NetworkGraph
 from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.weights_file import WeightsFile
 
-__all__ = ["ImportedModel", "ModelLoader", "Shapes", "TensorType", "with_values"]
+__all__ = ["ImportedModel", "ModelLoader", "Quantisation", "Shapes", "TensorType", "with_values"]
 
 Array = npt.NDArray[Any]
 
@@ -41,6 +41,14 @@ class Shapes:
 
 
 @dataclass(frozen=True, slots=True)
+class Quantisation:
+    """What the integers of a tensor stand for: `(q - zero_point) * scale`."""
+
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True, slots=True)
 class TensorType:
     """An input or an output."""
 
@@ -52,6 +60,13 @@ class TensorType:
     """Of an output: whether its integers stand for numbers between two steps, so that one step is no error."""
     values: Values | None = None
     """Of an input: what it may hold; None: whatever its type may."""
+    quantisation: Quantisation | None = None
+    """None: its numbers are what they are, or the file does not tell."""
+    step: float | None = None
+    """Of a float output that is made of quantised integers: what one step of these is in its own numbers."""
+    runtime_tolerance: float | None = None
+    """Of an output: what other runtimes than TVM may be off, relative to the largest value, where that is more than the
+    precision allows: they round where the expected output is not rounded."""
 
 
 def with_values(inputs: Sequence[TensorType], values: Mapping[str, Values]) -> list[TensorType]:

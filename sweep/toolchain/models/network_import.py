@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +25,7 @@ from sweep.toolchain.weights_file import WeightsFile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from sweep.toolchain.models.loader import ImportedModel, ModelLoader
+    from sweep.toolchain.models.loader import ImportedModel, ModelLoader, TensorType
 
 __all__ = ["import_network"]
 
@@ -51,15 +52,15 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
     save_arrays(folder / "inputs.npz", feeds)
     weights = WeightsFile()
     formats = model.write(folder, weights)
-    about = [{"name": tensor.name, "is_quantised": tensor.is_quantised} for tensor in model.outputs]
-    (folder / OUTPUTS_FILE).write_text(json.dumps(about), encoding="utf-8")
     reference_error = _write_expected(model, feeds, folder)
+    about = [
+        {"name": tensor.name, "is_quantised": tensor.is_quantised, **_allowance(tensor)} for tensor in model.outputs
+    ]
+    (folder / OUTPUTS_FILE).write_text(json.dumps(about), encoding="utf-8")
     write_module(model.relax(), folder, weights)
     return {
-        "inputs": {tensor.name: {"shape": list(tensor.shape), "dtype": tensor.dtype} for tensor in model.inputs},
-        "outputs": [
-            {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype} for tensor in model.outputs
-        ],
+        "inputs": {tensor.name: _told(tensor) for tensor in model.inputs},
+        "outputs": [{"name": tensor.name, **_told(tensor), **_allowance(tensor)} for tensor in model.outputs],
         "params_bytes": model.params_bytes,
         "operators": dict(model.operators),
         "formats": list(formats),
@@ -82,6 +83,16 @@ def _complexity(model: ImportedModel, path: Path, options: Mapping[str, Any]) ->
         return {"complexity": complexity_of(graph).totals()}
     except Exception:  # noqa: BLE001  (a file is foreign, and its import is whole without)
         return {}
+
+
+def _told(tensor: TensorType) -> dict[str, Any]:
+    steps = {} if tensor.quantisation is None else asdict(tensor.quantisation)
+    return {"shape": list(tensor.shape), "dtype": tensor.dtype, **steps}
+
+
+def _allowance(tensor: TensorType) -> dict[str, float]:
+    """What an output may be off beside the tolerance of the code's precision."""
+    return {name: value for name in ("step", "runtime_tolerance") if (value := getattr(tensor, name)) is not None}
 
 
 def _read(loader: ModelLoader, path: Path, options: Mapping[str, Any], shapes: Shapes) -> ImportedModel:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sweep.api.bundles.bundle_files.run import difference
-from sweep.devices.measuring.output_check import OutputFacts, check_outputs
+from sweep.devices.measuring.output_check import Allowance, OutputFacts, check_outputs
 from sweep.errors import OutputMismatch
 
 NAN, INF = float("nan"), float("inf")
@@ -123,7 +123,25 @@ def test_one_step_of_a_quantised_output_is_no_error_and_two_are() -> None:
     assert not agrees(np.array([10, 22, 31, 0], "uint8"), expected, facts)
     with pytest.raises(OutputMismatch, match=r"^output 0 'a': 1 of 4 values of uint8 differ, by 255"):
         check_outputs([np.array([10, 20, 31, 255], "uint8")], [expected], THRESHOLD, facts)
-    assert difference([np.array([10, 21, 30, 1], "uint8")], [expected], THRESHOLD, {0})[1]
+    assert difference([np.array([10, 21, 30, 1], "uint8")], [expected], THRESHOLD, [{"is_quantised": True}])[1]
+
+
+def test_a_float_made_of_integers_may_be_off_by_their_step() -> None:
+    facts = OutputFacts(("a",), allowances={0: Allowance(step=0.25)})
+    expected = np.linspace(-2, 2, 17, dtype="float32")
+    for steps, is_right in ((0, True), (1, True), (2, False)):
+        given = expected + np.float32(0.25 * steps)
+        assert agrees(given, expected, facts) is is_right
+        assert difference([given], [expected], THRESHOLD, [{"step": 0.25}])[1] is is_right
+    assert not agrees(expected + np.float32(0.25), expected)
+    with pytest.raises(OutputMismatch, match=r"difference 0.5 \(allowed 0.25"):
+        check_outputs([expected + np.float32(0.5)], [expected], THRESHOLD, facts)
+
+
+def test_a_runtime_that_rounds_is_judged_by_what_its_rounding_does() -> None:
+    facts = OutputFacts(("a",), allowances={0: Allowance(tolerance=0.05)})
+    assert agrees(array(1.04, 2), array(1, 2), facts)
+    assert not agrees(array(1.2, 2), array(1, 2), facts)
 
 
 def test_floats_may_be_of_the_type_that_the_code_was_converted_to() -> None:

@@ -125,23 +125,23 @@ class Network:
             return [stored[name] for name in names]
 
 
-def difference(outputs, expected, tolerance, quantised=()):
+def difference(outputs, expected, tolerance, about=()):
     """How far the outputs are from the expected ones at most, and whether that is within the tolerance.
 
     That is a share of the largest value expected, and of the length as a vector; none where any difference is allowed.
-    Integers are equal, or within a step where their index is among the quantised; NaN and infinities are where they
-    are expected.
+    Integers are equal, or within a step where they are quantised; floats that are made of such ones may be off by a
+    step of these. NaN and infinities are where they are expected. about: the outputs in the manifest.
     """
     worst, agrees = 0.0, len(outputs) == len(expected)
     for index, (output, wanted) in enumerate(zip(outputs, expected, strict=False)):
         if output.shape != wanted.shape:
             return float("inf"), False
-        apart, is_within = _apart(output, wanted, tolerance, steps=int(index in quantised))
+        apart, is_within = _apart(output, wanted, tolerance, about[index] if index < len(about) else {})
         worst, agrees = max(worst, apart), agrees and is_within
     return worst, agrees
 
 
-def _apart(output, wanted, tolerance, steps):
+def _apart(output, wanted, tolerance, about):
     import numpy
 
     is_integer = wanted.dtype.kind in "biu"
@@ -158,9 +158,10 @@ def _apart(output, wanted, tolerance, steps):
     if tolerance is None:
         return apart, True
     if is_integer:
-        return apart, apart <= steps
-    share, most = max(tolerance, half), float(numpy.abs(expected).max(initial=0.0))
-    if not apart <= share * (most + 1e-3):
+        return apart, apart <= (1 if about.get("is_quantised") else 0)
+    share, step, most = max(tolerance, half), about.get("step", 0.0), float(numpy.abs(expected).max(initial=0.0))
+    difference = numpy.maximum(numpy.abs(difference) - step, 0.0)
+    if not difference.max(initial=0.0) <= share * (most + 1e-3):
         return apart, False
     scale = most if most > 1e100 else 1.0  # the squares of larger ones are beyond what a double holds
     length, floor = numpy.linalg.norm(expected / scale), 1e-3 * len(expected) ** 0.5 / scale
@@ -199,8 +200,7 @@ def _run(options):
         print(f"output {index}: {value.dtype} {list(value.shape)}: {first}{' ...' if value.size > 5 else ''}")
     verdict, code = "output not compared", 0
     if expected is not None:
-        quantised = {i for i, entry in enumerate(network.manifest["outputs"]) if entry.get("is_quantised")}
-        worst, agrees = difference(outputs, expected, network.manifest["tolerance"], quantised)
+        worst, agrees = difference(outputs, expected, network.manifest["tolerance"], network.manifest["outputs"])
         verdict = "output agrees" if agrees else f"output DIFFERS by up to {worst:.3g}"
         code = 0 if agrees else 1
     median_ms = statistics.median(network.times_ms(*inputs, repeat=options.repeat))

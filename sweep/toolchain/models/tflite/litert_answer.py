@@ -55,7 +55,7 @@ class _Ended(ImportFailed):
 
 def _asked(orders: Mapping[str, Any]) -> dict[str, list[int]]:
     if importlib.util.find_spec("ai_edge_litert") is None:
-        raise NotInstalled("LiteRT is not installed: pip install tvm-sweep[tflite]")
+        raise NotInstalled("LiteRT is not installed: pip install 'tvm-sweep[tflite]'")
     try:
         done = subprocess.run(
             python_command("sweep.toolchain.models.tflite.litert_process"),

@@ -1,0 +1,138 @@
+"""Small whole TFLite networks for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tests.tflite_networks import RELU, SAME, Byte, Network, Quantised, ints
+
+_CONV = ("Conv2DOptions", {0: Byte(SAME), 1: 1, 2: 1, 3: Byte(RELU), 4: 1, 5: 1})
+_DEPTHWISE = ("DepthwiseConv2DOptions", {0: Byte(SAME), 1: 1, 2: 1, 3: 1, 4: Byte(RELU), 5: 1, 6: 1})
+_DENSE = ("FullyConnectedOptions", {})
+
+
+def _steps(values: Any, axis: int | None = None) -> tuple[Any, Quantised]:
+    """Values as int8, and their scales along an axis."""
+    others = tuple(i for i in range(values.ndim) if i != axis)
+    scales = np.abs(values).max(axis=others, keepdims=True) / 127
+    rounded = np.round(values / scales).astype(np.int8)
+    return rounded, Quantised(scales.ravel().tolist(), 0, axis or 0)
+
+
+def classifier(weights: str = "float32", batch: int = 1) -> bytes:
+    """A convolution, a depthwise one and a dense layer on floats. weights: float32, float16 or int8."""
+    draw = np.random.default_rng(1)
+    network = Network()
+
+    def constant(values: Any, axis: int = 0) -> int:
+        if weights == "float16":
+            half = network.constant(values, "float16")
+            whole = network.tensor(f"whole_{half}", values.shape)
+            network.operator("DEQUANTIZE", [half], [whole])
+            return whole
+        if weights == "int8":
+            rounded, steps = _steps(values, axis)
+            return network.constant(rounded, "int8", steps)
+        return network.constant(values, "float32")
+
+    kernels = draw.standard_normal((8, 3, 3, 3)).astype("float32"), draw.standard_normal((1, 3, 3, 8)).astype("float32")
+    data = network.tensor("image", (batch, 8, 8, 3), field_7=ints(-1, 8, 8, 3))
+    first = network.tensor("first", (batch, 8, 8, 8))
+    bias = network.constant(draw.standard_normal(8), "float32")
+    network.operator("CONV_2D", [data, constant(kernels[0]), bias], [first], _CONV)
+    second = network.tensor("second", (batch, 8, 8, 8))
+    network.operator("DEPTHWISE_CONV_2D", [first, constant(kernels[1], 3), bias], [second], _DEPTHWISE)
+    mean = network.tensor("mean", (batch, 8))
+    network.operator("MEAN", [second, network.constant([1, 2])], [mean], ("ReducerOptions", {}))
+    scores = network.tensor("scores", (batch, 5))
+    dense = constant(draw.standard_normal((5, 8)).astype("float32"))
+    network.operator("FULLY_CONNECTED", [mean, dense, -1], [scores], _DENSE)
+    return network.written([data], [scores])
+
+
+def quantised(dtype: str = "int8") -> bytes:
+    """A dense layer of integers between integers, and its output as floats beside it."""
+    network = Network()
+    zero = 0 if dtype == "int8" else 128
+    weights = np.random.default_rng(2).integers(-100, 100, (4, 16)).astype(np.int8)
+    data = network.tensor("pixels", (1, 16), "int8", Quantised(0.02, 5))
+    source = data
+    if dtype != "int8":
+        source = network.tensor("pixels as uint8", (1, 16), dtype, Quantised(0.02, zero + 5))
+        network.operator("QUANTIZE", [source], [data], ("QuantizeOptions", {}))
+    scores = network.tensor("scores", (1, 4), "int8", Quantised(0.11, -9))
+    inputs = [
+        data,
+        network.constant(weights, "int8", Quantised(0.01)),
+        network.constant([9, 0, -9, 1], "int32", Quantised(0.0002)),
+    ]
+    network.operator("FULLY_CONNECTED", inputs, [scores], _DENSE)
+    numbers = network.tensor("numbers", (1, 4))
+    network.operator("DEQUANTIZE", [scores], [numbers])
+    return network.written([source], [scores, numbers])
+
+
+def sparse(dtype: str, blocks: bool = False) -> bytes:
+    """A dense layer whose weights are stored without their zeros, half of them; with blocks of 4 along the inputs."""
+    whole = np.zeros((6, 8), np.float32)
+    draw = np.random.default_rng(3)
+    network = Network()
+    if blocks:
+        kept = [(0, 1), (2, 0), (2, 1), (5, 0)]  # rows, and blocks of columns
+        for row, block in kept:
+            whole[row, 4 * block : 4 * block + 4] = draw.standard_normal(4)
+        stored = np.concatenate([whole[row, 4 * block : 4 * block + 4] for row, block in kept])
+        starts, columns = [0, 1, 1, 3, 3, 3, 4], [block for _, block in kept]
+        sparsity = {0: ints(0, 1, 2), 1: ints(1), 2: [_full(6), _few(starts, columns), _full(4)]}
+    else:
+        whole[draw.random((6, 8)) < 0.5] = 1.5
+        whole *= draw.standard_normal((6, 8)).astype(np.float32)
+        stored = whole[whole != 0]
+        counts = (whole != 0).sum(1)
+        starts, columns = [0, *np.cumsum(counts).tolist()], np.nonzero(whole)[1].tolist()
+        sparsity = {0: ints(0, 1), 2: [_full(6), _few(starts, columns)]}
+    values = network.tensor("stored", (6, 8), dtype, None, stored.astype(dtype), field_6=sparsity)
+    weights = network.tensor("dense", (6, 8), dtype)
+    network.operator("DENSIFY", [values], [weights], ("DensifyOptions", {}))
+    if dtype == "float16":
+        half, weights = weights, network.tensor("whole", (6, 8))
+        network.operator("DEQUANTIZE", [half], [weights])
+    data, result = network.tensor("data", (2, 8)), network.tensor("result", (2, 6))
+    network.operator("FULLY_CONNECTED", [data, weights, -1], [result], _DENSE)
+    return network.written([data], [result])
+
+
+def _full(size: int) -> dict[int, Any]:
+    return {0: Byte(0), 1: size}
+
+
+def _few(starts: Sequence[int], indices: Sequence[int]) -> dict[int, Any]:
+    return {0: Byte(1), 2: Byte(1), 3: {0: ints(*starts)}, 4: Byte(3), 5: {0: np.asarray(indices, np.uint8)}}
+
+
+def streaming() -> bytes:
+    """State that is kept from call to call, and an operator of a maker's own."""
+    network = Network()
+    handle = network.tensor("handle", (1,))
+    data, kept = network.tensor("data", (1, 4)), network.tensor("kept", (1, 4))
+    network.operator("VAR_HANDLE", [], [handle], ("VarHandleOptions", {1: "state"}))
+    network.operator("ASSIGN_VARIABLE", [handle, data], [], ("AssignVariableOptions", {}))
+    network.operator("READ_VARIABLE", [handle], [kept], ("ReadVariableOptions", {}))
+    result = network.tensor("result", (1, 4))
+    network.operator("MakersOwnOperator", [kept], [result])
+    network.operator("SKIP_GRAM", [kept], [result])
+    return network.written([data], [result])
+
+
+def same_names() -> bytes:
+    """Tensors of one name, and two inputs."""
+    network = Network()
+    first, second = network.tensor("x", (1, 4)), network.tensor("x", (1, 4))
+    result = network.tensor("x", (1, 4))
+    network.operator("SUB", [first, second], [result], ("SubOptions", {}))
+    other = network.tensor("", (1, 4))
+    network.operator("NEG", [result], [other], ("NegOptions", {}))
+    return network.written([first, second], [result, other])
