@@ -52,7 +52,7 @@ def _serve(orders: Mapping[str, Any], answers: TextIO) -> None:
             outputs = [np.asarray(output) for output in session.run(inputs)]
         expected = load_expected_output(import_dir)
         if expected is not None:
-            check_outputs(outputs, expected, orders["threshold"], load_output_facts(import_dir))
+            check_outputs(outputs, expected, orders["threshold"], load_output_facts(import_dir, of_runtime=True))
         flushed = flush_bytes(conditions.observe()["cache_bytes"]) if orders["cache_flush"] else 0
         clock = clock_of(session, runtime, inputs, flusher(flushed))
         _say(answers, {"is_flushed": bool(flushed)})
