@@ -13,7 +13,7 @@ from sweep.study.spec import TVM, Model, is_compiled
 from sweep.study.study_form import StudyForm
 from sweep.suggestions import hint, listed
 
-__all__ = ["own_runtime", "read_runtimes"]
+__all__ = ["read_runtimes", "usual_runtime"]
 
 
 def read_runtimes(form: StudyForm, file: Path, models: Sequence[Model] = ()) -> tuple[tuple[str, ...], str | None]:
@@ -26,7 +26,7 @@ def read_runtimes(form: StudyForm, file: Path, models: Sequence[Model] = ()) -> 
     key = "runtimes"
     names = tuple(form.runtimes)
     if models and "runtimes" not in form.model_fields_set:
-        names = (TVM, *dict.fromkeys(own_runtime(model) for model in models))
+        names = (TVM, *dict.fromkeys(usual_runtime(model) for model in models))
     if form.reference is not None:
         if "runtimes" in form.model_fields_set:
             allowed = f"one of the two: runtimes: [{', '.join([TVM, *form.reference])}]"
@@ -45,7 +45,7 @@ def read_runtimes(form: StudyForm, file: Path, models: Sequence[Model] = ()) -> 
     return runtimes, form.baseline
 
 
-def own_runtime(model: Model) -> str:
+def usual_runtime(model: Model) -> str:
     """What runs a model's file as it is: its importer says it as `own_runtime`, or it is ONNX Runtime."""
     return own_runtime(model.importer) or USUAL_BASELINE
 

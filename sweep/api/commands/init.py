@@ -20,7 +20,7 @@ from sweep.study.importers.batch_dimension import batch_dimension
 from sweep.study.importers.importer import ModelInput, WrittenModel
 from sweep.study.importers.importer_registry import is_path
 from sweep.study.model_file import find_model
-from sweep.study.runtime_choice import own_runtime
+from sweep.study.runtime_choice import usual_runtime
 from sweep.study.runtimes import title_of
 from sweep.study.spec import Model
 from sweep.study.targets import host
@@ -83,7 +83,7 @@ def _read(model: str) -> tuple[Model, Sequence[ModelInput]]:
 
 def _study_text(network: Model, source: str, inputs: Sequence[ModelInput]) -> tuple[str, list[str]]:
     """The study, and the guesses in it."""
-    name, runtime = network.name, title_of(own_runtime(network))
+    name, runtime = network.name, title_of(usual_runtime(network))
     lines, shapes, guesses = [], {}, []
     for declared in inputs:
         lines.append(f"  # input {_word(declared.name)}: {_shown(declared)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ import tflite
 
 from sweep.errors import ImportFailed, SweepError, in_one_line
 from sweep.files.sweep_dir import network_file
-from sweep.study.importers.tflite.tflite_outline import TfliteOutline, read_outline
+from sweep.study.importers.tflite.tflite_outline import GraphOutline, TfliteOutline, read_outline
+from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType
 from sweep.toolchain.models.tflite.dynamic_range import distance, rounded_weights, with_float_weights
 from sweep.toolchain.models.tflite.litert_answer import litert_outputs, litert_shapes
@@ -74,8 +76,9 @@ class TfliteModel(ImportedModel):
     """A network of a TFLite file whose shapes are fixed."""
 
     def __init__(self, loaded: LoadedTflite, view: ModelView, shapes: Mapping[int, Sequence[int]]) -> None:
-        self._loaded, self._module = loaded, _to_relax(view)
         graph = loaded.outline.graphs[0]
+        _check_sizes(graph, shapes)
+        self._loaded, self._module = loaded, _to_relax(view)
         self.inputs: Sequence[TensorType] = input_types(graph, shapes)
         self.outputs: Sequence[TensorType] = _with_shapes(output_types(graph, shapes), self._module)
         self.operators = operator_names(loaded.outline)
@@ -126,6 +129,18 @@ def _wanted(name: str, shape: Sequence[int], shapes: Shapes) -> tuple[int, ...]:
         for index in (0,) if shapes.batch_dims is None else shapes.batch_dims.get(name, ()):
             sizes[index] = shapes.batch
     return tuple(size if size > 0 else 1 for size in sizes)
+
+
+def _check_sizes(graph: GraphOutline, shapes: Mapping[int, Sequence[int]]) -> None:
+    """Raises ImportFailed for a tensor that takes more memory than there is, at a byte a value."""
+    most_bytes = left_to_this_process()
+    for index, tensor in enumerate(graph.tensors):
+        shape = shapes.get(index, tensor.shape)
+        if math.prod(shape) > most_bytes:
+            raise ImportFailed(
+                f"the tensor {tensor.name[:80]!r} has {' x '.join(map(str, shape))} values: more than the "
+                f"{most_bytes / 1e9:.1f} GB of memory that a job may take on this host"
+            )
 
 
 def _to_relax(view: ModelView) -> Any:

@@ -136,6 +136,15 @@ def test_a_damaged_file_is_refused_in_the_compiler_too(tmp_path: Path) -> None:
         read(tmp_path / "net.tflite")
 
 
+def test_a_tensor_that_no_memory_holds_is_refused(tmp_path: Path) -> None:
+    network = Network()
+    data, result = network.tensor("data", (1 << 20, 1 << 19)), network.tensor("result", (1 << 20, 1 << 19))
+    network.operator("ABS", [data], [result])
+    (tmp_path / "net.tflite").write_bytes(network.written([data], [result]))
+    with pytest.raises(ImportFailed, match="1048576 x 524288 values: more than"):
+        read(tmp_path / "net.tflite")
+
+
 def test_an_operator_that_fails_is_named(tmp_path: Path) -> None:
     network = Network()
     data, result = network.tensor("data", (1, 4), "int8", Quantised(0.1)), network.tensor("result", (1, 4), "string")
