@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,7 +17,7 @@ __all__ = ["export_command"]
 
 def export_command(
     folder: Annotated[
-        Any,
+        Path,
         typer.Argument(metavar="DIR", help="Sweep directory, or the URI of one.", show_default=False, parser=place_of),
     ],
     out: Annotated[

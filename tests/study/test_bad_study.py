@@ -56,7 +56,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("study: s\nmodels: [squeezenet]", "models[0]", "did you mean 'onnx-light:squeezenet'?", ".onnx"),
     ("study: s\nmodels: [nope.onnx]", "models[0]", "does not exist (got 'nope.onnx')", "nope.onnx"),
     ("study: s\nmodels: [{path: nope.onnx}]", "models[0].path", "does not exist", "nope.onnx"),
-    ("study: s\nmodels: [net.pb]", "models[0]", "is not a model file", ".onnx"),
+    ("study: s\nmodels: [net.caffemodel]", "models[0]", "is not a model file", ".onnx"),
     ("study: s\nmodels: [/]", "models[0]", "is a directory", ".onnx"),
     ("study: s\nmodels: [3]", "models[0]", "wrong type (got 3)", "path, name, inputs"),
     ("study: s\nmodels: [onnx-light:resnet50, onnx-light:resnet50]", "models[1]", "same as models[0]", "`name:`"),

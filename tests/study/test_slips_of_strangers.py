@@ -63,7 +63,7 @@ STUDIES = {
         HEAD + "models:\n  - onnx-light:resnet5\n",
         "3: models[0]: is not a network of the onnx package",
     ),
-    "a network of another format": (HEAD + "models: [net.onnx,\n  net.h5]\n", "3: models[1]: is not a model file"),
+    "a network of another format": (HEAD + "models: [net.onnx,\n  net.mlmodel]\n", "3: models[1]: is not a model file"),
     "a network twice": (NET + "  - net.onnx\n", "4: models[1]: is the same as models[0]"),
     "half a network": (NET + "  - half.onnx\n", "4: models[1]: is damaged, or something else (got 'half.onnx')"),
     "a text in place of a network": (NET + "  - pointer.onnx\n", "4: models[1]: is damaged, or something else"),
