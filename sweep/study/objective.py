@@ -65,7 +65,7 @@ def _limits(value: object) -> object:
     for name, limit in value.items():
         if name not in LIMITED:
             problem = f"is nothing that can be limited{hint(str(name), list(LIMITED))}"
-            raise refuse(problem, key="subject_to", value=name, allowed=listed(LIMITED))
+            raise refuse(problem, key=str(name), value=limit, allowed=listed(LIMITED))
         is_number = isinstance(limit, int | float) and not isinstance(limit, bool)
         if not is_number or not math.isfinite(limit) or limit < 0:
             raise refuse("is no limit", key=str(name), value=limit, allowed="a number from 0 on")

@@ -68,7 +68,7 @@ def test_other_code_is_measured_in_turns_and_all_of_it_is_kept(place: Place) -> 
         pytest.skip("both seeds gave the same code")
     assert cell["notes"][0].startswith("measured ")
     kept = lines(place.folder / "other" / "turns.jsonl")
-    assert len(kept) <= 1
+    assert len(kept) == 1  # no time for a second pair
 
     again = place.call(*command, "--max-minutes", "0.2")
     assert again.code in (0, 1, 3), again.err

@@ -69,7 +69,6 @@ def compare_sweep_dirs_more(
     """
     from sweep.api.comparing.in_turns import contestants
 
-    end_t = time.monotonic() + 60 * minutes
     rule = parse_rule(fail_on) if isinstance(fail_on, str) else fail_on
     with (
         opened_side(baseline, "DIR_A", is_whole=True) as old,
@@ -81,7 +80,7 @@ def compare_sweep_dirs_more(
         if not to_measure:
             return first
         with contestants(old, fresh, to_measure, cluster, say) as turns:
-            told = ""
+            end_t, told, taken = time.monotonic() + 60 * minutes, "", 0  # what comes up before takes no time of theirs
             while True:
                 found = compare_sweeps(old.side, fresh.side, wanted=wanted, rule=rule, measured_now=turns.paired)
                 still_open = [
@@ -89,15 +88,16 @@ def compare_sweep_dirs_more(
                     for cell in found.cells
                     if cell.cell_id in turns.cells and found.answer(cell) is RuleAnswer.OPEN
                 ]
-                if not still_open or time.monotonic() > end_t:
+                if not still_open or (taken and time.monotonic() > end_t):
                     return _with_reasons(found, turns.left_out)
                 if (line := _standing(found, len(still_open), len(turns.cells))) != told:
                     say(line)
                     told = line
                 for cell_id in still_open:
-                    if time.monotonic() > end_t:
+                    if taken and time.monotonic() > end_t:
                         break
                     turns.measure(cell_id)
+                    taken += 1
 
 
 def _may_be_measured(cell: SharedCell, old: SweepSide, new: SweepSide) -> bool:
