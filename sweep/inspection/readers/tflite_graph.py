@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,12 @@ def read_tflite_graph(path: Path, inputs: Mapping[str, Sequence[int]]) -> Networ
     nodes = _nodes(graph, names, tensors, constants)
     known = builtin_operators()
     every = [_operator(one.code, one.custom, known) for each in outline.graphs for one in each.operators]
-    uncounted = sorted(_RECURRENT.intersection(every))
+    taken = [tensors[names[index]] for index in graph.inputs]
+    if any(tensor.elements is None for tensor in taken):  # the shapes behind it are for some size, which nobody tells
+        nodes = [replace(node, work=None) for node in nodes]
+        tensors = {name: replace(tensor, shape=None) for name, tensor in tensors.items() if tensor not in taken} | {
+            tensor.name: tensor for tensor in taken
+        }
     return NetworkGraph(
         format="tflite",
         inputs=tuple(tensors[names[index]] for index in graph.inputs),
@@ -59,8 +65,15 @@ def read_tflite_graph(path: Path, inputs: Mapping[str, Sequence[int]]) -> Networ
         tensors={name: tensor for name, tensor in tensors.items() if name not in constants},
         constants=constants,
         operators=frequencies(every),
-        notes=(f"the products of {listed(uncounted)} are not counted",) if uncounted else (),
+        notes=tuple(_notes(taken, every)),
     )
+
+
+def _notes(taken: Sequence[Tensor], operators: Sequence[str]) -> Iterator[str]:
+    if open_ones := [tensor.name for tensor in taken if tensor.elements is None]:
+        yield f"the file leaves the size of {listed(open_ones)} open, so that no layer's work is known"
+    if uncounted := sorted(_RECURRENT.intersection(operators)):
+        yield f"the products of {listed(uncounted)} are not counted"
 
 
 @lru_cache(maxsize=1)
@@ -84,7 +97,9 @@ def _check(inputs: Mapping[str, Sequence[int]], known: Mapping[str, Tensor]) -> 
 
 
 def _tensor(name: str, outline: TensorOutline) -> Tensor:
-    sizes = tuple("?" if size < 0 else size for size in outline.shape)
+    """An open leading dimension is what the file has in its place, which is 1."""
+    given = zip(outline.shape, outline.signature or outline.shape, strict=True)
+    sizes = tuple("?" if size < 0 or (open_ < 0 and at > 0) else size for at, (size, open_) in enumerate(given))
     return Tensor(name, sizes, outline.dtype)
 
 

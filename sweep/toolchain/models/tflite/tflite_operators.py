@@ -39,6 +39,21 @@ class TfliteOperators(OperatorConverter):
         value = self.get_expr(source.tensor_idx)
         return relax.op.astype(value, "float32") if is_half else self.dequantize(value, source)
 
+    def convert_expand_dims(self, op: Any) -> Any:
+        """A dimension more. TVM's calls its operator with an argument that it does not take."""
+        source, place = self.get_input_tensors(op)
+        axis = int(np.asarray(self.get_tensor_value(place)).flat[0])
+        return relax.op.expand_dims(self.get_tensor_expr(source), axis)
+
+    def convert_reshape(self, op: Any) -> Any:
+        """As TVM's, which takes no shape that the network computes: the file tells what it comes to for its inputs."""
+        tensors = self.get_input_tensors(op)
+        if len(tensors) < 2 or not self.has_expr(tensors[1].tensor_idx):
+            return super().convert_reshape(op)
+        (target,) = self.get_output_tensors(op)
+        shape = [int(size) for size in target.tensor.ShapeAsNumpy()]
+        return relax.op.reshape(self.get_tensor_expr(tensors[0]), shape)
+
     def convert_pool2d(self, op: Any, pool_type: str) -> Any:
         """As TVM's; averages of integers are rounded, half a step away from 0. TVM drops what is behind the point."""
         (source,), (target,) = self.get_input_tensors(op), self.get_output_tensors(op)
