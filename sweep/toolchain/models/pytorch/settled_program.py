@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sweep.toolchain.models.pytorch.decompositions import decomposition_table
 from sweep.toolchain.models.pytorch.torch_module import quietly
 
 __all__ = ["settled"]
@@ -16,7 +17,7 @@ __all__ = ["settled"]
 def settled(program: Any) -> Any:
     """A program of its own. Raises what torch's decompositions raise."""
     with quietly():
-        found = program.run_decompositions()
+        found = program.run_decompositions(decomposition_table())
     graph = found.graph_module.graph
     for node in list(graph.nodes):
         rewrite = _REWRITES.get(getattr(node.target, "_opname", "")) if node.op == "call_function" else None

@@ -65,6 +65,30 @@ def number():
     return 3
 
 
+class Otherwise(nn.Module):
+    """What TVM's importer lacks, or does otherwise than torch."""
+
+    def forward(self, x):
+        whole = (x * 5).long()
+        grid = torch.linspace(-1, 1, 12).reshape(1, 3, 2, 2)
+        return {
+            "reductions": (x.amax((1, 2)), x.amin(1), torch.logsumexp(x, 1), *x.min(1), x.prod(1)),
+            "selu": nn.functional.selu(x),
+            "whole": (whole / 3, whole / whole.abs().clamp(min=1), (x > 0).cumsum(1)),
+            "pictures": (
+                nn.functional.interpolate(x, size=(10, 5)),
+                nn.functional.adaptive_max_pool2d(x, (3, 3)),
+                nn.functional.unfold(x, (3, 2), padding=1, stride=2, dilation=(1, 2)),
+                x.unfold(2, 3, 2),
+                nn.functional.grid_sample(x, grid, align_corners=False),
+            ),
+        }
+
+
+def otherwise():
+    return Otherwise(), torch.randn(1, 4, 6, 9)
+
+
 class Stateful(nn.Module):
     def __init__(self):
         super().__init__()
@@ -122,6 +146,11 @@ def test_an_encoder_of_tokens(importing: Import, nets: str, tmp_path: Path) -> N
     ids, _ = arrays(tmp_path / "import", "inputs.npz")
     assert ids.max() == 4  # inside the table, and not all the same
     assert max(errors(tmp_path / "import", level=3)) < 1e-5
+
+
+def test_what_the_importer_lacks_or_does_otherwise(importing: Import, nets: str, tmp_path: Path) -> None:
+    importing(f"{nets}:otherwise")
+    assert max(errors(tmp_path / "import")) < 1e-5
 
 
 def test_a_program_whose_batch_is_open_is_exported_at_each(importing: Import, tmp_path: Path) -> None:
