@@ -125,6 +125,14 @@ def _dequantised(network: Network, source: int) -> Sequence[int]:
     return [output]
 
 
+def _reshaped_by_itself(network: Network, source: int) -> Sequence[int]:
+    shape = network.tensor("shape", (4,), "int32")
+    network.operator("SHAPE", [source], [shape], ("ShapeOptions", {0: Byte(2)}))
+    output = network.tensor("RESHAPE by itself", SHAPE, "int8", X)
+    network.operator("RESHAPE", [source, shape], [output], ("ReshapeOptions", {}))
+    return [output]
+
+
 def _pads(*pads: tuple[int, int]) -> Callable[[Network], Sequence[int]]:
     return lambda network: [network.constant(pads)]
 
@@ -198,6 +206,8 @@ OPERATORS: dict[str, Branch] = {
     "reshape by a computed shape": _by_computed_shape,
     "expand dims": _one("EXPAND_DIMS", (1, 6, 6, 1, 4), _numbers([3]), ("ExpandDimsOptions", {})),
     "reshape": _one("RESHAPE", (6, 24), _numbers([6, 24]), ("ReshapeOptions", {0: ints(6, 24)})),
+    "reshape by a shape that is computed": _reshaped_by_itself,
+    "expand dims": _one("EXPAND_DIMS", (1, 6, 1, 6, 4), _numbers([2]), ("ExpandDimsOptions", {})),
     "dequantised": _dequantised,
     "transposed convolution, same": _transposed(2, SAME, 12),
     "transposed convolution, odd size": _transposed(2, SAME, 11),
