@@ -153,7 +153,8 @@ def failure_lines(rows: Sequence[Row], shown: int = LINES_SHOWN) -> list[str]:
 
 
 def _reason(row: Row) -> str:
-    cause = f" in {row['failed_stage']} ({row['error_class']})" if row["error_class"] else ""
+    where = f" in {row['failed_stage']}" if row["failed_stage"] else ""
+    cause = f"{where} ({row['error_class']})" if row["error_class"] else ""
     return " ".join(f"{row['status']}{cause}: {row['error'] or 'no reason recorded'}".split())
 
 

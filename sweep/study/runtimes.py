@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sweep.study.spec import Cell, Model
 
 __all__ = [
+    "CHOSEN_LATER",
     "RUNTIMES",
     "USUAL_BASELINE",
     "Refusal",
@@ -40,6 +41,8 @@ __all__ = [
 ]
 
 USUAL_BASELINE = "onnxruntime"
+CHOSEN_LATER = "own"
+"""The precision of a cell whose runtime chooses it, until it is measured."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan
 from sweep.planning.summary import explain
+from sweep.report.table import failure_lines
 from sweep.running.ledger.saved_plan import restore, saved
 from sweep.running.ledger.state import FinishedStage, LedgerState
 from sweep.running.ledger.sweep_outcome import sweep_outcome
@@ -67,6 +68,7 @@ def test_its_row_has_the_reason_and_nothing_is_open_by_it(study: Study, plan: Pl
     assert (refused["status"], refused["error_class"], refused["error"]) == ("skipped", REFUSED, REASON)
     assert Standing.of(compiled, results.cells).open == ()
     assert not answer(results).startswith("So far")
+    assert failure_lines(results.cells) == [f"net onnxruntime one: skipped (Refused): {REASON}"]
 
 
 def test_a_study_that_nothing_takes_is_refused(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,9 @@ from sweep.report.page import render_page
 from sweep.report.ranking import ranking
 from sweep.report.table import render_results
 from sweep.report.table_columns import fastest, main_columns, ranked, varies
-from sweep.study.runtimes import RUNTIMES, Runtime
 from tests.record.fixtures import sweep_outcome, with_runtime
 
 QUICK, SLOW = 0.1, 0.5
-
-
-@pytest.fixture(scope="module", autouse=True)
-def runtimes() -> Iterator[None]:
-    with (
-        RUNTIMES.registered("openvino", Runtime("openvino", "OpenVINO", (), short="OV")),
-        RUNTIMES.registered("litert", Runtime("litert", "LiteRT", ())),
-    ):
-        yield
 
 
 def three(folder: Path, **options: Any) -> Results:

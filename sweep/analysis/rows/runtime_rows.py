@@ -13,8 +13,8 @@ from sweep.analysis.outcome import REFUSED
 from sweep.analysis.rows.bounds import EXACT, BoundedRatio, Reading, bound_of_row
 from sweep.analysis.rows.duels import duel_of, is_below
 from sweep.analysis.statistics import Ratio
-from sweep.study.axes import compared_within, value_in
-from sweep.study.runtimes import title_of
+from sweep.study.axes import axis_of, compared_within, value_in
+from sweep.study.runtimes import CHOSEN_LATER, title_of
 from sweep.study.spec import is_compiled
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 Row = Mapping[str, Any]
+_USUAL = axis_of("precision").default
 GroupKey = tuple[Any, ...]
 """Values of the axes on which two cells agree that can be compared: model, batch, device and whatever is added."""
 
@@ -147,8 +148,10 @@ def baseline_title(rows: Sequence[Row], *, short: bool = False) -> str:
 
 
 def runtime_title(row: Row) -> str:
-    """What people call the runtime of a row."""
-    return title_of(row["runtime"])
+    """What people call the runtime of a row, with the number type where it chose another than networks have here."""
+    title, precision = title_of(row["runtime"]), row.get("precision")
+    is_usual = is_compiled(row["runtime"]) or precision in (None, _USUAL, CHOSEN_LATER)
+    return title if is_usual else f"{title} ({precision})"
 
 
 def group_key(row: Row) -> GroupKey:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sweep.study.runtimes import Runtime, Session, SessionRequest
+from sweep.study.runtimes import CHOSEN_LATER, Runtime, Session, SessionRequest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,6 +79,7 @@ _NUMBER_TYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
 OPENVINO = Runtime(
     name="openvino",
     title="OpenVINO",
+    short="OV",
     distributions=("openvino",),
     open=partial(_OpenVinoSession, precision="f32"),
     formats=_FORMATS,
@@ -87,12 +88,12 @@ OPENVINO = Runtime(
 
 OPENVINO_DEFAULT = Runtime(
     name="openvino-default",
-    title="OpenVINO, own precision",
-    short="OpenVINO own",
+    title="OpenVINO default",
+    short="OV default",
     distributions=("openvino",),
     open=partial(_OpenVinoSession, precision=None),
     formats=_FORMATS,
     extra="openvino",
-    precision="own",
+    precision=CHOSEN_LATER,
     tolerance=_BFLOAT16_TOLERANCE,
 )

@@ -87,7 +87,7 @@ class ImportedModel(ABC):
     operators: Mapping[str, int]
     """How often each occurs, by the format's own names."""
     params_bytes: int
-    weights: str | None = None
+    weights_origin: str | None = None
     """Where they come from, as `random`; None where the file of the network has them."""
     rewriting: Mapping[str, Any] | None = None
     """How the network of the file became this one and what a comparison of both came to, as JSON has it; None where it

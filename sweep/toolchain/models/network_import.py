@@ -68,7 +68,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         "reference_error": reference_error,
         **({} if model.rewriting is None else {"rewriting": dict(model.rewriting)}),
         **_complexity(model, Path(hints["path"]), options),
-        **({} if model.weights is None else {"weights": model.weights}),
+        **({} if model.weights_origin is None else {"weights": model.weights_origin}),
         "import_s": time.perf_counter() - start,
     }
 

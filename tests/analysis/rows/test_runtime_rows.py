@@ -15,7 +15,7 @@ from sweep.analysis.outcome import SweepOutcome
 from sweep.analysis.rows.bounds import EXACT, Reading
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.results import Results, derive
-from sweep.analysis.rows.runtime_rows import baseline_title, fastest_of_each, ratios
+from sweep.analysis.rows.runtime_rows import baseline_title, fastest_of_each, ratios, runtime_title
 from tests.record.fixtures import sweep_outcome, with_runtime
 
 QUICK, SLOW = 0.1, 0.5
@@ -165,3 +165,10 @@ def row(model: str, batch: int, device: str, runtime: str, median: float) -> dic
     axes = {"model": model, "batch": batch, "device": device, "runtime": runtime, "status": "done"}
     spread = {f"latency_ms_{part}": median for part in ("median", "min", "max", "ci_low", "ci_high")}
     return axes | spread
+
+
+def test_a_runtime_that_chose_its_number_type_is_named_with_it() -> None:
+    row = {"runtime": "openvino-default", "precision": "bfloat16"}
+    assert runtime_title(row) == "OpenVINO default (bfloat16)"
+    assert [runtime_title(row | {"precision": known}) for known in ("own", "float32")] == ["OpenVINO default"] * 2
+    assert runtime_title({"runtime": "tvm", "precision": "float16"}) == "TVM"

@@ -126,7 +126,7 @@ def test_what_takes_the_whole_sweep_is_added_at_its_end(
     assert parent.data.metrics["sweep/cells_failed"] == 1
     assert parent.data.metrics["sweep/best_ms squeezenet local-1"] == pytest.approx(2.16)
     note = parent.data.tags["mlflow.note.content"]
-    assert "still 1.35x slower than openvino, still 2.11x slower than ONNX Runtime" in note
+    assert "still 1.35x slower than OpenVINO, still 2.11x slower than ONNX Runtime" in note
 
 
 def test_the_best_of_each_batch_has_a_metric_of_its_own(tmp_path: Path, empty_store: Path) -> None:

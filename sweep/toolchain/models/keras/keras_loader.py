@@ -64,10 +64,11 @@ def _keras() -> Any:
     that it looks for, of which no network needs any.
     """
     os.environ["KERAS_BACKEND"] = "torch"
-    os.environ["KERAS_HOME"] = tempfile.mkdtemp(prefix="sweep-keras-")
     sys.modules.setdefault("matplotlib", None)  # type: ignore[arg-type]
     try:
-        return importlib.import_module("keras")
+        with tempfile.TemporaryDirectory(prefix="sweep-keras-") as home:
+            os.environ["KERAS_HOME"] = home
+            return importlib.import_module("keras")
     except ModuleNotFoundError as error:
         raise ImportFailed("needs keras, which is not installed: pip install 'tvm-sweep[keras]'") from error
 

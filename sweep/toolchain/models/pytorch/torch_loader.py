@@ -134,7 +134,7 @@ class FactoryLoader:
             told = f"{type(error).__name__}: {in_one_line(error)}"
             raise ImportFailed(f"{loaded.source} makes no module: {told}") from error
         network = network_of(example, shapes, loaded.source)
-        network.weights = None if loaded.weights == "as-is" else loaded.weights
+        network.weights_origin = None if loaded.weights == "as-is" else loaded.weights
         return network
 
 
