@@ -207,7 +207,6 @@ OPERATORS: dict[str, Branch] = {
     "expand dims": _one("EXPAND_DIMS", (1, 6, 6, 1, 4), _numbers([3]), ("ExpandDimsOptions", {})),
     "reshape": _one("RESHAPE", (6, 24), _numbers([6, 24]), ("ReshapeOptions", {0: ints(6, 24)})),
     "reshape by a shape that is computed": _reshaped_by_itself,
-    "expand dims": _one("EXPAND_DIMS", (1, 6, 1, 6, 4), _numbers([2]), ("ExpandDimsOptions", {})),
     "dequantised": _dequantised,
     "transposed convolution, same": _transposed(2, SAME, 12),
     "transposed convolution, odd size": _transposed(2, SAME, 11),

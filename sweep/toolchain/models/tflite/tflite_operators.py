@@ -86,20 +86,6 @@ class TfliteOperators(OperatorConverter):
         values = relax.op.astype(self.get_expr(source.tensor_idx), "float32")
         return relax.op.nn.avg_pool2d(values, windows, strides, around, layout="NHWC", count_include_pad=False)
 
-    def convert_expand_dims(self, op: Any) -> Any:
-        """A further dimension of one; TVM's has an argument too many."""
-        source, axis = self.get_input_tensors(op)
-        return relax.op.expand_dims(self.get_tensor_expr(source), int(self.get_tensor_value(axis).reshape(-1)[0]))
-
-    def convert_reshape(self, op: Any) -> Any:
-        """As TVM's; a shape that the network computes is the one that its output has, since all shapes are fixed."""
-        source, *shape = self.get_input_tensors(op)
-        (target,) = self.get_output_tensors(op)
-        if not shape or not self.has_expr(shape[0].tensor_idx):
-            return super().convert_reshape(op)
-        sizes = [int(size) for size in self.get_tensor_shape(target)]
-        return relax.op.reshape(self.get_expr(source.tensor_idx), sizes)
-
     def convert_batch_matmul(self, op: Any) -> Any:
         """A product of the last two dimensions; the others are broadcast."""
         options = _options(op, tflite.BatchMatMulOptions())
