@@ -22,6 +22,8 @@ SLOWED = 0.25
 tells its spread. On two virtual cores of an AMD EPYC, 97 and 94 blocks: at most 14.1 % alone, 14.0 % beside a load on
 the other core; 97 % (median) under one on its own. On two of another host, beside builds: mostly 13 to 24 %, as of two
 threads of one core; a bound for all has to let that pass."""
+UNUSUAL = 0.10
+"""Share by which it may be slower than in the slowest of the device's usual states, where these are known."""
 DRIFTED = 0.20
 """Share by which it may differ before and after. In the same blocks: at most 8.7, 9.3 and 25.5 %."""
 CLOCK_CHANGED = 0.10
@@ -47,6 +49,8 @@ class BlockConditions:
     """The cores that the block should run on; empty where they are not known."""
     threads: int
     """The number of threads that the block should run with."""
+    reference_usual_s: float | None = None
+    """What the kernel takes in the slowest of the device's usual states; None while too little is known."""
 
 
 def block_median(values: Sequence[float]) -> float | None:
@@ -90,7 +94,8 @@ def _reference(seen: BlockConditions) -> Iterator[Disturbance]:
     if before is None or after is None:
         return
     slowest, fastest = max(before, after), min(before, after)
-    if seen.reference_best_s is not None and slowest > (1 + SLOWED) * seen.reference_best_s:
+    is_usual = seen.reference_usual_s is not None and slowest <= (1 + UNUSUAL) * seen.reference_usual_s
+    if seen.reference_best_s is not None and slowest > (1 + SLOWED) * seen.reference_best_s and not is_usual:
         by = slowest / seen.reference_best_s - 1
         text = f"was {as_percent(by)} slower than its best on this device (contention or throttling)"
         yield Disturbance(Kind.KERNEL_SLOWED, by, SLOWED, f"the sentinel kernel {text}")

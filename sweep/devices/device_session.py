@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from sweep.devices.leasing.lease import myself
 from sweep.devices.leasing.register import boards_of
 from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.candidate import time_candidate, time_in_turns
+from sweep.devices.measuring.kernel_history import KernelHistory
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
@@ -60,6 +62,7 @@ class DeviceSession:
         self.best_kernel_s: dict[str, float] = {}
         """Least median of the sentinel kernel in this session, by board, or by key where all boards are this host;
         later measurements are judged by it."""
+        self._history = KernelHistory(lock_dir)
         self._sweep = sweep
         register = boards_of(lock_dir, f"{tracker_host}:{tracker_port}", device.key)
         self._boards = Boards(device, self.tracker, register, sweep, free_timeout_s)
@@ -193,13 +196,22 @@ class DeviceSession:
 
     def _place(self, threads: int, board: str) -> MeasuringPlace:
         cores = self.device.cores if self.device.managed else ()
-        return MeasuringPlace(cores, threads, self.best_kernel_s.get(self._where(board)))
+        where = self._where(board)
+        return MeasuringPlace(
+            cores, threads, self.best_kernel_s.get(where), self._history.usual_s(self._kernel_on(where))
+        )
 
     def _noted(self, result: dict[str, Any], board: str) -> dict[str, Any]:
         if result["reference_best_s"] is not None:
             self.best_kernel_s[self._where(board)] = result["reference_best_s"]
+            self._history.add(self._kernel_on(self._where(board)), result)
         result["conditions"]["board"] = board
         return result
+
+    def _kernel_on(self, where: str) -> str:
+        """The kernel is another one for another target or number of threads."""
+        target = json.dumps(dict(self.device.target), sort_keys=True, default=str)
+        return f"{where}, {self.device.threads} threads, {target}"
 
     def _where(self, board: str) -> str:
         return self.device.key if self.device.managed else board

@@ -49,6 +49,8 @@ class MeasuringPlace:
     threads: int
     best_kernel_s: float | None
     """Least median of the sentinel kernel in this session so far."""
+    usual_kernel_s: float | None = None
+    """What it takes in the slowest of the device's usual states, by earlier runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,13 @@ class _Block:
 
     def seen(self, place: MeasuringPlace, best_kernel_s: float | None) -> BlockConditions:
         return BlockConditions(
-            self.kernel_before_s, self.kernel_after_s, best_kernel_s, self.conditions, place.cores, place.threads
+            self.kernel_before_s,
+            self.kernel_after_s,
+            best_kernel_s,
+            self.conditions,
+            place.cores,
+            place.threads,
+            place.usual_kernel_s,
         )
 
     def as_payload(self, reasons: Sequence[Disturbance]) -> dict[str, Any]:
@@ -110,6 +118,7 @@ def measure_blocks(
         "number": ready.number,
         "warmup_secs": ready.warmup_secs,
         "reference_best_s": best_s,
+        **({} if place.usual_kernel_s is None else {"reference_usual_s": place.usual_kernel_s}),
         "block": kept,
         "set_aside": [{"block": index, **payload} for index, payload in enumerate(payloads) if index != kept],
     }

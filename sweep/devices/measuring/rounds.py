@@ -213,6 +213,7 @@ class Rounds:
             payload["conditions"],
             self._cores,
             self._threads,
+            payload.get("reference_usual_s"),
         )
 
     def _timed_s(self) -> float:

@@ -55,6 +55,8 @@ class Measurement(StageResult):
     reference_after_s: Sequence[float] = ()
     reference_best_s: float | None = None
     """The least median of such times on the device so far."""
+    reference_usual_s: float | None = seldom()
+    """What the kernel took there as a rule, by earlier runs; None while too little was known."""
     tainted: tuple[Disturbance, ...] = many(Disturbance)
     """Why it is not to be trusted; empty for a clean one."""
     block: int = 0
