@@ -18,7 +18,7 @@ __all__ = ["TORCH_WORK", "graph_of_program"]
 
 Shape = tuple[int, ...]
 _KEEPING = frozenset(
-    "t transpose permute view reshape clone contiguous detach alias _to_copy squeeze unsqueeze".split()
+    "t transpose permute view reshape clone contiguous detach alias to _to_copy squeeze unsqueeze".split()
 )
 _VIEWS = frozenset(
     "view _unsafe_view reshape flatten squeeze unsqueeze t transpose permute expand detach alias split "
@@ -38,6 +38,9 @@ def graph_of_program(program: Any) -> NetworkGraph:
     }
     constants = {name: _constant(name, state[key]) for name, key in held.items() if key in state}
     every = list(program.graph.nodes)
+    used = {each.name for node in every if _is_operator(node) for each in node.all_input_nodes}
+    if not learned & used:  # a front end that hands its weights on as plain values, as Keras does
+        learned = {name for name, each in constants.items() if _is_weight(each.tensor)}
     tensors = {node.name: _tensor(node.name, node.meta.get("val")) for node in every if node.op != "output"}
     origin = {name: name for name in constants}
     nodes = [_node(node, tensors, origin, learned) for node in every if _is_operator(node)]
@@ -57,13 +60,18 @@ def graph_of_program(program: Any) -> NetworkGraph:
     )
 
 
+def _is_weight(tensor: Tensor) -> bool:
+    return (tensor.dtype or "").startswith(("float", "bfloat")) and (tensor.elements or 0) > 1
+
+
 def _opsets(program: Any) -> Mapping[str, Any]:
     verifier = getattr(program, "_opset_version", None)  # of files alone
     return verifier if isinstance(verifier, dict) else {}
 
 
 def _is_operator(node: Any) -> bool:
-    return node.op == "call_function" and getattr(node.target, "__name__", "") != "getitem"
+    name = getattr(node.target, "__name__", "")
+    return node.op == "call_function" and name != "getitem" and not name.startswith("_assert")
 
 
 def _base(operator: str) -> str:
