@@ -18,7 +18,7 @@ from tests.end_to_end.place import CLUSTER_ONE, CLUSTER_TWO, LIMIT_S, Ended, Pla
 
 STUDY = """
 study: main-job
-final: {seconds: 0.5, best: 2}
+final: null
 question: What does tuning buy for a network that takes no time?
 models: [tiny.onnx]
 tuners:
