@@ -122,7 +122,9 @@ _REFUSALS = {
 }
 """Of the system, for a person to mend; any other is a bug."""
 
-_LEFT_OUT = frozenset("tvm tvm_ffi ray mlflow onnx onnxruntime xgboost sklearn tornado psutil cloudpickle".split())
+_LEFT_OUT = frozenset(
+    "tvm tvm_ffi ray mlflow onnx onnxruntime tflite xgboost sklearn threadpoolctl tornado psutil cloudpickle".split()
+)
 """Modules of the packages that the distribution which reads sweeps does without (`tools/read_wheel.py`)."""
 
 _NO_BRACES = str.maketrans("", "", "{}")
