@@ -21,7 +21,9 @@ from tests.api.made_sweep import MadeCell, make_sweep
 from tests.networks import write_tiny
 
 ROOT = Path(__file__).parents[1]
-HEAVY = "tvm tvm_ffi ray mlflow onnx onnxruntime xgboost sklearn tornado psutil cloudpickle".split()
+HEAVY = (
+    "tvm tvm_ffi ray mlflow onnx onnxruntime tflite xgboost sklearn threadpoolctl tornado psutil cloudpickle".split()
+)
 BLOCKED = f"""
 import sys
 class Blocker:
