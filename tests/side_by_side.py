@@ -30,6 +30,8 @@ _SHARED = tuple(
         "analysis",
         "study",
         "running",
+        "predict",
+        "inspection",
         "files",
         "golden",
         "hostile",
@@ -37,6 +39,11 @@ _SHARED = tuple(
 )
 _LONG = ("tests/test_readme.py", "tests/toolchain/test_lowering.py")
 """Files that take longest, before all others."""
+_PURE = tuple(
+    f"tests/test_{name}.py::"
+    for name in ("documents", "house", "plain_text", "plurals", "readme_tables", "redaction", "registry")
+)
+"""Files of no room that touch nothing but what they are given."""
 _TIMED = (
     "tests/toolchain/test_artifacts.py::test_a_job_costs_little_more_than_its_compilation",
     "tests/record/mlflow/test_http.py",
@@ -49,7 +56,7 @@ _ALONE = "alone"
 
 def is_alone(nodeid: str) -> bool:
     """Whether a test must have the machine to itself: every one that is not known to be harmless."""
-    return nodeid.startswith(_TIMED) or not nodeid.startswith((*_SHARED, *_LONG))
+    return nodeid.startswith(_TIMED) or not nodeid.startswith((*_SHARED, *_LONG, *_PURE))
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -65,8 +72,8 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 def _rank(nodeid: str) -> int:
     if is_alone(nodeid):
-        return len(_LONG) + len(_SHARED)
-    return next(place for place, start in enumerate((*_LONG, *_SHARED)) if nodeid.startswith(start))
+        return len(_LONG) + len(_SHARED) + len(_PURE)
+    return next(place for place, start in enumerate((*_LONG, *_SHARED, *_PURE)) if nodeid.startswith(start))
 
 
 class SideBySide(LoadScopeScheduling):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.toolchain.models.keras.untrained_keras import settle_untrained_keras
 from sweep.toolchain.models.loader import Shapes
 from sweep.toolchain.models.pytorch.torch_module import ExampleModule, load_torch, quietly
 from sweep.toolchain.models.pytorch.torch_network import TorchModel, network_of
@@ -84,7 +85,9 @@ def _made(name: str, shapes: Shapes) -> Any:
         usual = build(weights=None) if size is None else None
         side = list(usual.inputs[0].shape[1:]) if usual is not None else list(size or ())[1:]
         keras.utils.set_random_seed(shapes.seed)
-        return build(weights=None, input_tensor=keras.Input(side, name=_PICTURE))
+        model = build(weights=None, input_tensor=keras.Input(side, name=_PICTURE))
+        settle_untrained_keras(model, shapes.seed)
+        return model
     except ValueError as error:
         raise ImportFailed(f"keras-applications:{name}: {in_one_line(error)}") from error
 

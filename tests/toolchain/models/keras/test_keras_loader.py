@@ -73,6 +73,8 @@ found["made"] = {
     "keras": float(np.abs(wanted[0] - again[0]).max()),
     "tvm": max(float(np.abs(a - b).max()) for a, b in zip(wanted, compiled(model.relax(), list(feeds.values())))),
     "largest": float(np.abs(wanted[0]).max()),
+    "spread": float(wanted[0].std() / wanted[0].mean()),
+    "answers": float(np.abs(wanted[0] - model.expected_outputs(Path(), make_inputs(model.inputs, 1))[0]).max()),
 }
 print(json.dumps(found))
 """
@@ -98,4 +100,6 @@ def test_each_gives_what_keras_gives_and_the_home_folder_stays_as_it_was(tmp_pat
         assert one["largest"] > 1e-4
         assert one["keras"] < 1e-6
         assert one["tvm"] < 1e-5
+    assert found["made"]["spread"] > 0.2, "every class was as likely, whatever the code"
+    assert found["made"]["answers"] > 1e-4, "another picture has another answer"
     assert list(home.iterdir()) == []
