@@ -110,8 +110,7 @@ def _secrets_of(uri: str) -> set[str]:
     """What of it is secret: whole, in parts, and as programs may spell it."""
     scheme, _, rest = uri.partition("://")
     login, shown = _split(scheme, rest)
-    options = _QUERY.split(shown)[2::2]
-    values = [option.partition("=")[2] or option for option in options if _shown_option(option) != option]
+    values = [option.partition("=")[2] or option for option in _hidden_options(shown)]
     name, _, password = login.partition(":")
     whole = {login, password or name, *values}
     if len(name) >= _TELLING_CHARS:
@@ -119,6 +118,21 @@ def _secrets_of(uri: str) -> set[str]:
     parts = {part for text in whole for part in _parts_of(text) if len(part) >= _TELLING_CHARS}
     spelled = {spell(text) for text in whole | parts for spell in (unquote, unquote_plus, _quoted, quote_plus, _repr)}
     return {text for text in whole | parts | spelled if text}
+
+
+def _hidden_options(shown: str) -> Iterator[str]:
+    """Options that are not shown, each, and those in a row together: a secret with a mark in it looks like several."""
+    _, *pieces = _QUERY.split(shown)
+    hidden = ""
+    for mark, option in zip(pieces[::2], pieces[1::2], strict=True):
+        if _shown_option(option) != option:
+            yield option
+            hidden += f"{mark}{option}"
+        elif hidden:
+            yield hidden[1:]
+            hidden = ""
+    if hidden:
+        yield hidden[1:]
 
 
 def _parts_of(text: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ _CHECKED = {
     "sweep/predict/fitted_predictor.py": "only where there are several",
     "sweep/files/unpacked_size.py": "only where there are several",
     "sweep/study/grid.py": "of more than a million",
+    "sweep/report/comparison_table.py": "a factor",
     "sweep/study/reading/yaml_file.py": "of more than 4,300",
     "sweep/analysis/overlay/layer_times.py": "a shape that is wrong, for who calls it",
 }

@@ -93,6 +93,7 @@ def test_nor_in_words_of_others_about_it_in_any_spelling(case: tuple[str, str], 
 
 
 @example(("s3://u:Z/000=00=Z@bucket/some/sweep", "Z/000=00=Z"))
+@example(("s3://bucket/some/sweep?scheme=http&password=Z#0000000=/Z", "Z#0000000=/Z"))
 @given(uris(ODD))
 def test_nor_is_a_part_of_it_that_a_parser_took_for_something_else(case: tuple[str, str]) -> None:
     uri, secret = case

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.analysis.formatting import plural
 from sweep.devices.leasing.boards import Boards
 from sweep.devices.leasing.cores import core_lock
 from sweep.devices.leasing.lease import myself
@@ -211,7 +212,7 @@ class DeviceSession:
     def _kernel_on(self, where: str) -> str:
         """The kernel is another one for another target or number of threads."""
         target = json.dumps(dict(self.device.target), sort_keys=True, default=str)
-        return f"{where}, {self.device.threads} threads, {target}"
+        return f"{where}, {plural(self.device.threads, 'thread')}, {target}"
 
     def _where(self, board: str) -> str:
         return self.device.key if self.device.managed else board

@@ -29,7 +29,10 @@ STUDY_FILES = {
         STUDY.replace("tiny.onnx", "onnx-light:squeezenets"),
         ["models[0]", "did you mean 'squeezenet'"],
     ),
-    "a model of another kind": (STUDY.replace("tiny.onnx", "tiny.pb"), ["models[0]", "is not a model file", ".onnx"]),
+    "a model of another kind": (
+        STUDY.replace("tiny.onnx", "tiny.caffemodel"),
+        ["models[0]", "is not a model file", ".onnx"],
+    ),
     "a model twice": (STUDY.replace("tiny.onnx", "tiny.onnx, ./tiny.onnx"), ["models[1]", "the same as models[0]"]),
     "a shape that batch overrides": (
         STUDY.replace("tiny.onnx", "{path: tiny.onnx, inputs: {x: [2, 3, 8, 8]}}") + "axes: {batch: [1]}\n",

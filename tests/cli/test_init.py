@@ -115,7 +115,7 @@ def test_json(here: Path, sweep: Sweep) -> None:
         ("absent.onnx", ["MODEL: does not exist", "absent.onnx"]),
         ("onnx-light:squeezenets", ["MODEL: is not a network", "did you mean 'squeezenet'"]),
         ("half.onnx", ["MODEL: is damaged, or something else (got 'half.onnx')", "an ONNX model"]),
-        ("net.pb", ["MODEL: is not a model file"]),
+        ("net.caffemodel", ["MODEL: is not a model file"]),
     ],
 )
 def test_a_bad_model_leaves_nothing(model: str, says: list[str], here: Path, sweep: Sweep, tiny: bytes) -> None:

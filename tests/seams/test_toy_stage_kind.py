@@ -29,6 +29,7 @@ STUDY = {
     "models": ["tiny.onnx"],
     "opt_levels": [1, 3],
     "runtimes": ["tvm", "onnxruntime"],
+    "final": None,
     "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1},
 }
 CLUSTER = {"name": "one", "engine": "inline", "devices": [{"key": "here", "cores": [-1]}], "mlflow": {"enabled": False}}

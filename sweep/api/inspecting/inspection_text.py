@@ -79,7 +79,7 @@ def _layer_lines(found: Inspection, all_layers: bool) -> Iterator[str]:
             f"{layer.macs_dense:>15,} {layer.macs_dense / total:>6.1%} {values:>12}"
         )
     if len(order) < len(layers):
-        yield f"the {len(order)} layers with the most MACs of {len(layers)}; --layers shows all"
+        yield f"with the most MACs: {len(order)} of {plural(len(layers), 'layer')}; --layers shows all"
 
 
 def _operator_lines(found: Inspection) -> Iterator[str]:

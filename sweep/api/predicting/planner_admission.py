@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sweep.api.session.table_cache import readable_table, refresh
 from sweep.errors import StudyError
+from sweep.files.sweep_dir import SweepDir
 from sweep.planning.stage import Plan
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.pruning.predictive_admission import PredictiveAdmission
@@ -43,7 +44,7 @@ def learnt_from(study: Study) -> Path | None:
     if study.planner is None or study.planner.predictor == SELF:
         return None
     folder = study.path.parent / study.planner.predictor
-    if not (folder / "plan.json").is_file():
+    if not SweepDir(folder).is_sweep:
         allowed = "self, or a sweep directory"
         raise StudyError("is no sweep directory", key="planner.predictor", value=str(folder), allowed=allowed)
     return folder

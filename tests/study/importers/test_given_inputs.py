@@ -122,4 +122,4 @@ def test_a_job_carries_the_arrays(folder: Path, tmp_path: Path) -> None:
     job.mkdir()
     there, _ = pack(here / "study.yaml", here / "cluster.yaml", job)
     assert there.models[0].given["types"].values == gate.load_study(here / "study.yaml").models[0].given["types"].values
-    assert there.models[0].given["types"].file == job / "models-of-the-job/0/a.npz"
+    assert there.models[0].given["types"].file == job / "models-of-the-job/0/input-0/a.npz"

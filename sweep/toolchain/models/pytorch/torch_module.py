@@ -151,7 +151,7 @@ def with_shapes(example: ExampleModule, shapes: Shapes) -> ExampleModule:
     for name, tensor in zip(example.names, example.tensors, strict=True):
         size = list(shapes.inputs.get(name, tensor.shape))
         if len(size) != tensor.dim():
-            raise ImportFailed(f"inputs: {name!r} has {tensor.dim()} dimensions: {list(tensor.shape)}, not {size}")
+            raise ImportFailed(f"inputs: {name!r} has the shape {list(tensor.shape)}, not {size}")
         sizes[name] = size
     if shapes.batch is not None:
         _set_batch(sizes, shapes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.errors import ImportFailed
 from sweep.files.npz import load_arrays, save_arrays
 from sweep.files.sweep_dir import network_file
+from sweep.installation import child_environment, python_command
 from sweep.study.importers.tensorflow.tensorflow_importer import PYTHON_VARIABLE
 from sweep.toolchain.models.loader import ImportedModel, Shapes
 from sweep.toolchain.models.onnx_loader import LoadedOnnx, OnnxLoader, OnnxModel
@@ -77,17 +77,13 @@ class TensorFlowModel(ImportedModel):
 
 def _tensorflow(*words: str | Path) -> None:
     """Run a command in TensorFlow's interpreter. Raises ImportFailed with the last line that it said."""
-    python = os.environ.get(PYTHON_VARIABLE) or sys.executable
-    command = [python, "-P", tensorflow_process.__file__, *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment(python))
+    other = os.environ.get(PYTHON_VARIABLE)
+    if other:  # which has packages of its own
+        command, own = [other, "-P", tensorflow_process.__file__], {**os.environ}
+        own.pop("PYTHONPATH", None)
+    else:
+        command, own = python_command(tensorflow_process.__name__), child_environment()
+    done = subprocess.run([*command, *map(str, words)], capture_output=True, text=True, check=False, env=own)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ImportFailed(f"tf2onnx cannot {words[0]} {Path(words[1]).name}: {said[:500]}")
-
-
-def _environment(python: str) -> dict[str, str]:
-    """Another interpreter has packages of its own."""
-    own = dict(os.environ)
-    if python != sys.executable:
-        own.pop("PYTHONPATH", None)
-    return own
