@@ -127,7 +127,9 @@ def test_a_ray_that_does_not_come_up_is_told_in_a_line_and_leaves_nothing(tmp_pa
 
 
 def test_ctrl_c_while_ray_comes_up_leaves_nothing(tmp_path: Path) -> None:
-    ended = _ended(INTERRUPTED, tmp_path)
+    # Python prints and forgets what a signal raises in a callback after a fork: then it was not interrupted at all
+    tries = (_ended(INTERRUPTED, tmp_path) for _ in range(4))
+    ended = next(one for one in tries if "Exception ignored" not in one.stderr)
 
     assert ended.stdout == "interrupted True\n", ended.stderr
     assert list(tmp_path.iterdir()) == []
