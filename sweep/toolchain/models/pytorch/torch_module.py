@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
+from sweep.analysis.formatting import plural
 from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain.models.input_values import Values
 
@@ -151,7 +152,9 @@ def with_shapes(example: ExampleModule, shapes: Shapes) -> ExampleModule:
     for name, tensor in zip(example.names, example.tensors, strict=True):
         size = list(shapes.inputs.get(name, tensor.shape))
         if len(size) != tensor.dim():
-            raise ImportFailed(f"inputs: {name!r} has the shape {list(tensor.shape)}, not {size}")
+            raise ImportFailed(
+                f"inputs: {name!r} has {plural(tensor.dim(), 'dimension')}: {list(tensor.shape)}, not {size}"
+            )
         sizes[name] = size
     if shapes.batch is not None:
         _set_batch(sizes, shapes)
