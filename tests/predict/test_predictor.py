@@ -53,6 +53,7 @@ def test_intervals_hold_about_the_share_that_they_claim() -> None:
     assert 0.8 <= found.total.interval_coverage <= 1.0
 
 
+@pytest.mark.slow
 def test_a_physical_sum_knows_more_of_a_new_network_than_trees_do() -> None:
     layers, observed = device()
     errors = {

@@ -131,6 +131,7 @@ def nets(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_recurrent_layers_keywords_and_nested_outputs(importing: Import, nets: str, tmp_path: Path) -> None:
     result = importing(f"{nets}:recurrent", batch=3)
     assert result["inputs"] == {
@@ -167,6 +168,7 @@ def test_a_program_whose_batch_is_open_is_exported_at_each(importing: Import, tm
         importing("net.pt2", batch=65)
 
 
+@pytest.mark.slow
 def test_names_of_torchvision_have_weights_on_which_wrong_code_shows(importing: Import, tmp_path: Path) -> None:
     result = importing("torchvision:shufflenet_v2_x0_5", inputs={"x": [1, 3, 32, 32]})
     assert result["operators"]["conv2d"] == 56
