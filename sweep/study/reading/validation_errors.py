@@ -179,8 +179,8 @@ def _describe_mapping(schema: Schema) -> str:
 
 def _range(what: str, schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
-    above = f" above {schema['exclusiveMinimum']}" if "exclusiveMinimum" in schema else ""
     if low is not None and high is not None:
         return f"{what} from {low} to {high}"
-    most = f"{' and' if above else ''} up to {high}" if high is not None else ""
-    return f"{what}{above}{f' from {low}' if low is not None else ''}{most}"
+    ends = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
+    told = [f"{word} {schema[end]}" for end, word in ends.items() if end in schema]
+    return " ".join([what, " and ".join(told)]) if told else what

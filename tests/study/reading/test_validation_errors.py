@@ -24,6 +24,7 @@ class Shape(Form):
     above: float = Field(1.0, gt=0)
     least: int = Field(1, ge=1)
     most: int = Field(1, le=4)
+    part: float = Field(0.5, ge=0, lt=1)
     is_on: bool = False
     inner: Inner = Inner()
     rows: list[Inner] = Field([], max_length=2)
@@ -47,6 +48,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"name": "x", "above": -1}, "above: is out of range (got -1); allowed: a number above 0"),
     ({"name": "x", "least": 0}, "least: is out of range (got 0); allowed: a whole number from 1"),
     ({"name": "x", "most": 5}, "most: is out of range (got 5); allowed: a whole number up to 4"),
+    ({"name": "x", "part": 2}, "part: is out of range (got 2); allowed: a number from 0 and below 1"),
     ({"name": "x", "most": "many"}, "most: has the wrong type (got 'many'); allowed: a whole number up to 4"),
     ({"name": "x", "is_on": "maybe"}, "is_on: has the wrong type (got 'maybe'); allowed: true or false"),
     ({"name": "x", "inner": []}, "inner: has the wrong type (got []); allowed: a mapping with kind, size"),
