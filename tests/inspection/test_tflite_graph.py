@@ -46,7 +46,18 @@ def test_a_transposed_convolution_uses_each_weight_at_each_place_of_its_input(tm
     shape, held = network.constant([1, 8, 8, 3]), network.constant(np.ones((3, 2, 2, 4)), "float32")
     source, result = network.tensor("data", (1, 4, 4, 4)), network.tensor("result", (1, 8, 8, 3))
     network.operator("TRANSPOSE_CONV", [shape, held, source], [result])
-    assert _written(tmp_path / "net.tflite", network, [source], [result]).complexity.macs_dense == 16 * 48
+    cost = _written(tmp_path / "net.tflite", network, [source], [result]).complexity
+    assert (cost.macs_dense, cost.parameters) == (16 * 48, 48)  # the shape of the output is none
+
+
+def test_a_file_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    for zeros in (1, 3):
+        network, values = Network(), np.ones((1, 8))
+        values[0, :zeros] = 0
+        source, held = network.tensor("data", (1, 8)), network.constant(values, "float32")
+        result = network.tensor("y", (1, 1))
+        network.operator("FULLY_CONNECTED", [source, held], [result])
+        assert _written(tmp_path / "net.tflite", network, [source], [result]).complexity.nnz == 8 - zeros
 
 
 def test_zero_of_quantised_weights_is_their_zero_point(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,9 @@ def read_tflite_graph(path: Path, inputs: Mapping[str, Sequence[int]]) -> Networ
     names = graph.unique_names()
     tensors = {name: _tensor(name, each) for name, each in zip(names, graph.tensors, strict=True)}
     _check(inputs, {names[index]: tensors[names[index]] for index in graph.inputs})
+    parsed = cache(partial(_parsed, path))
     constants = {
-        names[index]: _constant(path, index, tensors[names[index]], each)
+        names[index]: _constant(parsed, index, tensors[names[index]], each)
         for index, each in enumerate(graph.tensors)
         if each.is_constant
     }
@@ -103,11 +104,11 @@ def _tensor(name: str, outline: TensorOutline) -> Tensor:
     return Tensor(name, sizes, outline.dtype)
 
 
-def _constant(path: Path, index: int, tensor: Tensor, outline: TensorOutline) -> Constant:
+def _constant(parsed: Callable[[], Any], index: int, tensor: Tensor, outline: TensorOutline) -> Constant:
     def read() -> NDArray[Any]:
         import numpy as np
 
-        held = _parsed(path)
+        held = parsed()
         own = held.Subgraphs(0).Tensors(index)
         dtype = np.dtype(_STORED.get(outline.dtype or "", outline.dtype or "uint8"))
         stored = np.frombuffer(held.Buffers(own.Buffer()).DataAsNumpy().tobytes(), dtype)
@@ -124,9 +125,8 @@ def _constant(path: Path, index: int, tensor: Tensor, outline: TensorOutline) ->
     return Constant(tensor, read, zero if outline.scales and not outline.is_sparse else None)
 
 
-@lru_cache(maxsize=1)
 def _parsed(path: Path) -> Any:
-    """A file as the parser has it; the last one is kept, whose constants are read one after the other."""
+    """A file as the parser has it."""
     from tflite import Model
 
     return Model.GetRootAs(path.read_bytes(), 0)
@@ -161,12 +161,17 @@ def _learned(
     found = [origin[name] for name in inputs if name in origin]
     if work is None:
         found = [name for name in found if _is_learned(constants[name])]
+    else:  # a transposed convolution has its output's shape among them
+        found = [name for name in found if name in work.weights or _is_real(constants[name])]
     return list(dict.fromkeys(found))
 
 
 def _is_learned(constant: Constant) -> bool:
-    is_real = (constant.tensor.dtype or "").startswith("float") or constant.zero is not None
-    return is_real and (constant.tensor.elements or 0) > 1
+    return _is_real(constant) and (constant.tensor.elements or 0) > 1
+
+
+def _is_real(constant: Constant) -> bool:
+    return (constant.tensor.dtype or "").startswith("float") or constant.zero is not None
 
 
 def _work(
