@@ -88,6 +88,13 @@ def test_a_file_of_something_else_is_one_line(here: Path, sweep: Sweep, content:
     assert_one_line(sweep("inspect", "bad.onnx"), ["bad.onnx"])
 
 
+def test_a_name_that_is_no_text_is_one_line(here: Path, sweep: Sweep) -> None:
+    _convolution(here / "net.onnx")
+    (here / "net.onnx").write_bytes((here / "net.onnx").read_bytes().replace(b"stem", b"st\x80m"))
+
+    assert_one_line(sweep("inspect", "net.onnx"), ["net.onnx", "a name in it is no text"])
+
+
 def test_the_table_of_operators_is_made_from_the_code(sweep: Sweep) -> None:
     from sweep.toolchain.models.rewriting.rewrite import rules
 

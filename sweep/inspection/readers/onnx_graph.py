@@ -39,6 +39,8 @@ def read_onnx_graph(path: Path, inputs: Mapping[str, Sequence[int]]) -> NetworkG
         model = onnx.load(path, load_external_data=False)
         if not model.graph.node:
             raise ValueError("it holds no graph")
+        if any(isinstance(name, bytes) for name in _every_name(model)):  # protobuf hands on what is no UTF-8
+            raise ValueError("a name in it is no text")
     except Exception as error:
         problem = f"is no ONNX model, or a damaged one: {in_one_line(error)}"
         raise StudyError(problem, key="MODEL", value=str(path), allowed="an ONNX model, whole") from error
@@ -205,6 +207,18 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Iterable) and not hasattr(value, "DESCRIPTOR"):
         return [_plain(one) for one in value]
     return f"({type(value).__name__.removesuffix('Proto').lower()})"
+
+
+def _every_name(model: Any) -> Iterator[str | bytes]:
+    graph = model.graph
+    yield from (model.producer_name, model.producer_version, *(one.domain for one in model.opset_import))
+    for named in (graph.input, graph.output, graph.value_info, graph.initializer):
+        yield from (one.name for one in named)
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+    for node in _all_nodes(graph):
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (one.name for one in node.attribute)
 
 
 def _all_nodes(graph: Any, depth: int = 0) -> Iterator[Any]:
