@@ -53,6 +53,30 @@ def test_a_module_is_counted_as_its_author_wrote_it(tmp_path: Path, monkeypatch:
     assert (tmp_path / "dump" / "graph.png").stat().st_size > 1000
 
 
+_PRODUCTS = """
+import torch
+
+class Products(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.eye(4))
+
+    def forward(self, x):
+        return torch.einsum("bi,oi->bo", x @ self.weight.T, self.weight)
+
+def products():
+    return Products(), (torch.randn(3, 4),)
+"""
+
+
+def test_a_product_that_is_not_counted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "product_nets.py").write_text(_PRODUCTS)
+    monkeypatch.chdir(tmp_path)
+    found = sweep.inspect("product_nets:products")
+    assert found.graph.notes == ("the products of einsum are not counted",)
+    assert (found.complexity.macs_dense, found.complexity.macs_sparse) == (3 * 4 * 4, 3 * 4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters", "macs"),

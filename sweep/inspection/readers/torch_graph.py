@@ -5,7 +5,7 @@ nothing but what a program holds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweep.inspection.network_graph import Constant, NetworkGraph, Node, Tensor, Work, frequencies
@@ -18,13 +18,17 @@ __all__ = ["TORCH_WORK", "graph_of_program"]
 
 Shape = tuple[int, ...]
 _KEEPING = frozenset(
-    "t transpose permute view reshape clone contiguous detach alias to _to_copy squeeze unsqueeze".split()
+    "t transpose permute numpy_T view reshape clone contiguous detach alias to _to_copy squeeze unsqueeze".split()
 )
 _VIEWS = frozenset(
     "view _unsafe_view reshape flatten squeeze unsqueeze t transpose permute expand detach alias split "
     "split_with_sizes chunk select slice dropout".split()
 )
-_UNCOUNTED = frozenset("lstm gru rnn_tanh rnn_relu _native_multi_head_attention".split())
+_UNCOUNTED = frozenset(
+    "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell _native_multi_head_attention einsum "
+    "tensordot linalg_multi_dot chain_matmul bilinear mv addmv addbmm dot vdot inner cdist".split()
+)
+"""Operators that multiply matrices, of which that is told alone."""
 
 
 def graph_of_program(program: Any) -> NetworkGraph:
@@ -45,7 +49,6 @@ def graph_of_program(program: Any) -> NetworkGraph:
     origin = {name: name for name in constants}
     nodes = [_node(node, tensors, origin, learned) for node in every if _is_operator(node)]
     operators = [node.operator for node in nodes]
-    uncounted = sorted(_UNCOUNTED.intersection(map(_base, operators)))
     return NetworkGraph(
         format="torch",
         inputs=tuple(tensors[name] for name in signature.user_inputs if name in tensors),
@@ -56,8 +59,14 @@ def graph_of_program(program: Any) -> NetworkGraph:
         operators=frequencies(operators),
         producer="torch",
         opsets={str(domain): int(version) for domain, version in _opsets(program).items()},
-        notes=(f"the products of {listed(uncounted)} are not counted",) if uncounted else (),
+        notes=tuple(_notes(nodes)),
     )
+
+
+def _notes(nodes: Sequence[Node]) -> Iterator[str]:
+    multiplying = [node for node in nodes if _base(node.operator) in _UNCOUNTED | TORCH_WORK.keys()]
+    if uncounted := sorted({_base(node.operator) for node in multiplying if node.work is None}):
+        yield f"the products of {listed(uncounted)} are not counted"
 
 
 def _is_weight(tensor: Tensor) -> bool:

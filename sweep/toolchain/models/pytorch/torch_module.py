@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -39,12 +40,18 @@ def load_torch() -> Any:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Neither gradients nor warnings."""
+    """Neither gradients nor warnings, nor what torch logs of a file that it raises an error about."""
     import torch
 
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    log = logging.getLogger("torch.export")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)
