@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 
-from sweep.predict.cells.cell_model import FEWEST, CellModel
+from sweep.predict.cells import cell_model
+from sweep.predict.cells.cell_model import FEWEST, CellModel, Point
 from tests.predict.cells.landscapes import landscape, without_pattern
 
 
@@ -46,3 +49,22 @@ def test_a_measured_cell_is_predicted_near_its_value() -> None:
     model = CellModel.fit(points, seconds)
     assert model is not None
     assert np.abs(model.predict(points)[0] - np.log(seconds)).max() < 0.1
+
+
+def test_a_large_grid_is_predicted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million cells by a thousand measured ones would take 8 GB for each axis."""
+    cells = landscape(0)
+    points = [point for point, _ in cells]
+    model = CellModel.fit(points[:40], [seconds for _, seconds in cells[:40]])
+    assert model is not None
+    whole, parts = model.predict(points), cell_model._parts
+    together: list[int] = []
+
+    def noted(points: Sequence[Point], *rest: Any) -> dict[str, np.ndarray]:
+        together.append(len(points))
+        return parts(points, *rest)
+
+    monkeypatch.setattr(cell_model, "_AT_A_TIME", 7)
+    monkeypatch.setattr(cell_model, "_parts", noted)
+    np.testing.assert_allclose(model.predict(points), whole)
+    assert max(together) == 7
