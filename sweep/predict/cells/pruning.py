@@ -21,8 +21,9 @@ __all__ = ["LEAST_SKILL", "Candidate", "Outlook", "Prediction", "Pruner", "Pruni
 _NORMAL_99 = 2.326348  # one-sided
 _CELLS_A_VALUE = 1.0
 """Measured cells for each value of each axis, before the model is believed."""
-LEAST_SKILL = 0.5
-"""Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds."""
+LEAST_SKILL = 0.7
+"""Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds. A few
+cells have come to 0.5 by chance, where there was nothing to see."""
 _GROWTH = 1.08  # measured cells since the last fit, from which on a new one is worth its time
 
 
@@ -92,19 +93,22 @@ class Pruner:
         values = {(axis, value) for candidate in candidates for axis, value in candidate.point.items()}
         self._fewest = max(FEWEST, round(_CELLS_A_VALUE * len(values)))
 
-    def observe(self, index: int, seconds: float | None, high_s: float | None = None) -> None:
+    def observe(
+        self, index: int, seconds: float | None, high_s: float | None = None, *, may_be_best: bool = True
+    ) -> None:
         """A cell is settled.
 
         Args:
             index: the candidate.
             seconds: its median; None where it was not measured, or disturbed.
             high_s: the upper end of its interval.
+            may_be_best: whether others are held against it; not against one that breaks a limit of the study.
         """
         self._open.discard(index)
         if seconds is None or not seconds > 0:
             return
         self._seconds[index] = seconds
-        if not self._candidates[index].may_be_skipped:
+        if not may_be_best or not self._candidates[index].may_be_skipped:
             return
         group = self._candidates[index].group
         self._best_s[group] = min(self._best_s.get(group, math.inf), high_s or seconds)

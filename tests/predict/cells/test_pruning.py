@@ -69,10 +69,11 @@ def test_a_third_of_a_grid_finds_the_best_of_each_network() -> None:
     assert found >= 9
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_where_it_knows_nothing_nothing_is_lost(seed: int) -> None:
+@pytest.mark.parametrize("seed", [0, 1, 2, 6])
+def test_where_it_knows_nothing_nothing_is_skipped(seed: int) -> None:
+    """In the last one the first cells look as if half of it were known."""
     cells = without_pattern(seed, landscape(seed))
-    assert missed(cells, replayed(cells, PruningRules(prune=0.9, audit=0.0), seed).measured) == 0.0
+    assert replayed(cells, PruningRules(prune=0.9, audit=0.0), seed).hopeless == []
 
 
 def test_no_more_is_skipped_than_may_be() -> None:
