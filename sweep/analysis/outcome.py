@@ -57,7 +57,7 @@ class CellOutcome:
     final: FinalPlace | None = None
     """How it stood in the final; None where it took part in none."""
     predicted: PredictedLatency | None = None
-    """Of a cell that the last run skipped by it, or measured to see whether it might have."""
+    """Of a cell that the last run skipped by it, or a run measured to see whether it might have."""
 
     def result(self, of: type[R]) -> R | None:
         """The cell's result of a type; None where there is none yet."""

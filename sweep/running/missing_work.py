@@ -9,6 +9,7 @@ from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
+from sweep.study.planner_options import as_conditions
 from sweep.study.spec import Study
 
 __all__ = ["is_missing_something"]
@@ -17,12 +18,14 @@ __all__ = ["is_missing_something"]
 def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
     """Whether any cell lacks an answer that another run could give, or files are not as they were.
 
-    A cell that the planner has skipped would be skipped again.
+    A cell that this very planner has skipped would be skipped again.
     """
     usable = usable_results(plan, ledger, sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
     state = ledger.state
-    spared = set() if study.planner is None else state.predicted.keys() & state.not_admitted.keys()
+    noted = as_conditions(study.planner)
+    is_same = bool(noted) and noted.items() <= state.conditions.items()
+    spared = state.predicted.keys() & state.not_admitted.keys() if is_same else set()
     return bool(usable.damaged) or any(
         goal not in usable.done and not failed.intersection(plan.needed_by(cell, goal))
         for cell in plan.cells

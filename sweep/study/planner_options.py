@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from pydantic import Field
 
 from sweep.study.reading.form import Form
 
-__all__ = ["SELF", "PlannerForm", "PlannerOptions", "read_planner"]
+__all__ = ["SELF", "PlannerForm", "PlannerOptions", "as_conditions", "read_planner"]
 
 SELF = "self"
 """Learns from the cells of the run alone."""
@@ -41,3 +43,8 @@ class PlannerForm(Form):
 def read_planner(form: PlannerForm | None) -> PlannerOptions | None:
     """None where a study does not speak of it: every cell is measured."""
     return None if form is None else PlannerOptions(form.predictor, form.prune, form.audit)
+
+
+def as_conditions(planner: PlannerOptions | None) -> Mapping[str, Any]:
+    """What the ledger notes of a run with a planner: one with another would skip other cells."""
+    return {} if planner is None else {"planner": asdict(planner)}

@@ -32,6 +32,7 @@ from sweep.running.missing_work import is_missing_something
 from sweep.running.options import RunOptions
 from sweep.running.resuming import usable_results
 from sweep.study.cluster.cluster import Cluster
+from sweep.study.planner_options import as_conditions
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.selection import parse_selection
 from sweep.study.spec import Study
@@ -214,7 +215,11 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
             request.sweep_dir,
             observers=observers,
             options=_admitting(_less(request.options, time.monotonic() - request.begun_s), request, ledger),
-            conditions={**conditions_of(request.study), **claimed.finals.conditions},
+            conditions={
+                **conditions_of(request.study),
+                **claimed.finals.conditions,
+                **as_conditions(request.study.planner),
+            },
         )
         held = None
         if result.status in ("done", "failed"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.api.session.table_cache import readable_table, refresh
 from sweep.errors import StudyError
 from sweep.files.sweep_dir import SweepDir
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan
 from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.running.pruning.predictive_admission import PredictiveAdmission
 from sweep.study.axes import axis_names
 from sweep.study.planner_options import SELF
@@ -33,7 +36,22 @@ def planner_admission(study: Study, plan: Plan, ledger: Ledger) -> PredictiveAdm
     goals = {goal for planned in plan.cells for goal in planned.goals}
     earlier = {goal: done[goal].result for goal in goals if goal in done}
     known = [] if (folder := learnt_from(study)) is None else known_cells(folder)
-    return PredictiveAdmission(plan, study.planner, earlier=earlier, known=known, seed=study.seed)
+    keeps = None if plan.objective is None else _keeps_limits(plan, ledger)
+    return PredictiveAdmission(plan, study.planner, earlier=earlier, known=known, seed=study.seed, may_be_best=keeps)
+
+
+def _keeps_limits(plan: Plan, ledger: Ledger) -> Callable[[int, Mapping[str, StageResult]], bool]:
+    """Tells by its results whether a measured cell keeps the limits of the study's objective."""
+    from sweep.analysis.rows.column import CellFacts
+    from sweep.analysis.rows.columns import result_row
+    from sweep.analysis.rows.objective_fit import fulfils
+
+    def keeps(index: int, results: Mapping[str, StageResult]) -> bool:
+        outcome = cell_outcome(plan, plan.cells[index], ledger.state)
+        whole = replace(outcome, status="done", stages={**outcome.stages, **results})
+        return fulfils(result_row(CellFacts.of(whole, objective=plan.objective)))
+
+    return keeps
 
 
 def learnt_from(study: Study) -> Path | None:

@@ -152,7 +152,9 @@ def predicted_plan(
     for cell, middle, wide in zip(cells, expected, deviation, strict=True):
         ms, low, high = (1e3 * math.exp(middle + sigmas * wide) for sigmas in (0.0, -_NORMAL_99, _NORMAL_99))
         ends.append((cell, ms, low, high))
-    predicted = _judged(ends, room=int(options.prune * len(chosen.cells)))
+    # Which cells keep the limits of an objective is not known before they are measured, and only those spare others
+    share = options.prune if chosen.objective is None else 0.0
+    predicted = _judged(ends, room=int(share * len(chosen.cells)))
     spared = {one.cell.id for one in predicted if one.is_spared}
     return PredictedPlan(
         source,

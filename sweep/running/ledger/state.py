@@ -109,7 +109,8 @@ class LedgerState:
     not_admitted: dict[str, str] = field(default_factory=dict)
     """Why cells, by their id, were not worth their work in the last run; another run may do them."""
     predicted: dict[str, PredictedLatency] = field(default_factory=dict)
-    """Latencies of cells, by their id, that the last run skipped by them, or measured to see whether it might have."""
+    """Latencies of cells, by their id, that the last run skipped by them, or that any run measures all the same, to see
+    whether it might have."""
     pairs: list[Mapping[str, Any]] = field(default_factory=list)
     """Blocks of two cells that `sweep.api.commands.measure_more` measured in turns after the run."""
 
@@ -132,7 +133,7 @@ class LedgerState:
                 self.only = line.get("only")
                 self.started.clear()
                 self.not_admitted.clear()
-                self.predicted.clear()
+                self.predicted = {cell: one for cell, one in self.predicted.items() if one.is_audited}
                 self.conditions = dict(line.get("conditions") or {})
                 self.has_finals = self.has_finals or "final" in self.conditions
             case "overlay_started" | "final_started":  # which is no run of the study

@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from sweep.analysis.final_place import FinalPlace
-from sweep.analysis.outcome import REFUSED, CellOutcome, CellStatus, SweepOutcome
+from sweep.analysis.outcome import MEASURED, REFUSED, CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.kinds import names_in_cell
+from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.running.events import StageState
 from sweep.running.goals import state_of_cell
@@ -56,7 +57,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         stage_seconds={name: finished.seconds for name, finished in done.items()},
         attempts=sum(state.attempts_of(stage) for stage in planned.stages),
         kept=planned.kept or None,
-        predicted=state.predicted.get(planned.cell.id),
+        predicted=_predicted(planned, state, status),
         tags=tags,
     )
 
@@ -75,6 +76,12 @@ def _state_of_goal(plan: Plan, planned: PlannedCell, goal: str, state: LedgerSta
     needed = plan.needed_by(planned, goal)
     is_lost = any(stage in state.failed and stage not in state.done for stage in needed)
     return StageState.FAILED if is_lost else StageState.WAITING
+
+
+def _predicted(planned: PlannedCell, state: LedgerState, status: CellStatus) -> PredictedLatency | None:
+    """That of a cell to be audited says nothing before it is measured: such a cell was not spared."""
+    predicted = state.predicted.get(planned.cell.id)
+    return None if predicted is None or (predicted.is_audited and status not in MEASURED) else predicted
 
 
 def _why_skipped(planned: PlannedCell, state: LedgerState) -> str | None:

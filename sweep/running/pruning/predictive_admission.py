@@ -5,7 +5,7 @@ A sample of the cells that it would skip is measured all the same (`sweep.predic
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ class PredictiveAdmission:
         earlier: Mapping[str, StageResult],
         known: Iterable[tuple[Point, float]] = (),
         seed: int = 0,
+        may_be_best: Callable[[int, Mapping[str, StageResult]], bool] | None = None,
     ) -> None:
         """Prepare for one run.
 
@@ -46,20 +47,23 @@ class PredictiveAdmission:
         earlier: results of stages that earlier runs have done, by stage id.
         known: cells of other sweeps with their seconds, to begin with.
         seed: of the order in which cells are explored before anything is predicted.
+        may_be_best: whether a measured cell, by its index and the results that its goals had now, keeps the limits of
+            the study; by default every one does. No cell is skipped because one that does not is faster.
         """
+        self._may_be_best = may_be_best or (lambda index, results: True)
         self._plan = plan
         self._pruner = _pruner_of(plan, options, known)
         self._order: Sequence[int] | None = _exploring(plan, seed)
         for index, planned in enumerate(plan.cells):
             for goal in planned.goals:
                 if isinstance(result := earlier.get(goal), Measurement):
-                    self._observe(index, result)
+                    self._observe(index, result, {})
 
     def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
         """A cell is settled: which others need not be measured, and which come first from now on."""
         measurement = next((one for one in cell.results.values() if isinstance(one, Measurement)), None)
         if cell.state is StageState.DONE and measurement is not None:
-            self._observe(index, measurement)
+            self._observe(index, measurement, cell.results)
         else:
             self._pruner.observe(index, None)
         outlook = self._pruner.look()
@@ -69,7 +73,7 @@ class PredictiveAdmission:
         order, self._order = self._order, None
         return [] if order is None else [PreferCells(order)]
 
-    def _observe(self, index: int, measurement: Measurement) -> None:
+    def _observe(self, index: int, measurement: Measurement, results: Mapping[str, StageResult]) -> None:
         """A disturbed measurement is no example to learn from."""
         from sweep.analysis.statistics import summarise
 
@@ -77,7 +81,8 @@ class PredictiveAdmission:
             self._pruner.observe(index, None)
             return
         summary = summarise(measurement.run_secs)
-        self._pruner.observe(index, summary.median, summary.ci_high or summary.max)
+        may_be_best = self._may_be_best(index, results)
+        self._pruner.observe(index, summary.median, summary.ci_high or summary.max, may_be_best=may_be_best)
 
 
 def point_of(cell: Cell) -> Point:
@@ -102,8 +107,9 @@ def _exploring(plan: Plan, seed: int) -> Sequence[int]:
     An order that follows the grid shows one tuner long before another, and nothing is learnt of their difference.
     """
     place = {stage: number for number, stage in enumerate(plan.stages)}
-    cells = sorted(range(len(plan.cells)), key=lambda index: place[plan.cells[index].goals[0]])
-    groups = {values_on(compared_within())(planned.cell) for planned in plan.cells}
+    taken = [index for index, planned in enumerate(plan.cells) if planned.goals]  # the others are refused
+    cells = sorted(taken, key=lambda index: place[plan.cells[index].goals[0]])
+    groups = {values_on(compared_within())(plan.cells[index].cell) for index in cells}
     compiled = [index for index in cells if plan.cells[index].cell.is_compiled]
     first, rest = compiled[: len(groups)], compiled[len(groups) :]
     Random(seed).shuffle(rest)

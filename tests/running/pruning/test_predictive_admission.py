@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from sweep.api.predicting.planner_admission import planner_admission
 from sweep.api.predicting.predicted_plan import predicted_plan
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.planning.results.measurement import Measurement
-from sweep.planning.stage import Plan
+from sweep.planning.results.predicted_latency import PredictedLatency
+from sweep.planning.stage import Plan, PlannedCell
 from sweep.running.contract import Attempt, Done, Report
-from sweep.running.ledger.ledger import read_ledger
+from sweep.running.driver import drive
+from sweep.running.ledger.ledger import Ledger, read_ledger
 from sweep.running.ledger.sweep_outcome import sweep_outcome
+from sweep.running.missing_work import is_missing_something
+from sweep.running.options import RunOptions
 from sweep.running.pruning.predictive_admission import PredictiveAdmission, point_of
 from sweep.study.cluster.cluster_file import read_cluster
 from sweep.study.gate import load_study
-from sweep.study.planner_options import PlannerOptions
-from sweep.study.spec import Cell
+from sweep.study.objective import Objective
+from sweep.study.planner_options import PlannerOptions, as_conditions
+from sweep.study.spec import Cell, Study
 from tests.running.test_driver import ChosenEngine, done, run
 
 STUDY = """
@@ -38,11 +45,16 @@ MODELS = {"squeezenet": -6.0, "shufflenet": -5.0, "resnet50": -3.0}
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("grid")
     (folder / "study.yaml").write_text(STUDY)
-    (folder / "cluster.yaml").write_text(CLUSTER)
-    return make_plan(load_study(folder / "study.yaml"), read_cluster(folder / "cluster.yaml"))
+    return load_study(folder / "study.yaml")
+
+
+@pytest.fixture(scope="module")
+def plan(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    (file := tmp_path_factory.mktemp("cluster") / "cluster.yaml").write_text(CLUSTER)
+    return make_plan(study, read_cluster(file))
 
 
 def seconds_of(cell: Cell) -> float:
@@ -53,7 +65,7 @@ def seconds_of(cell: Cell) -> float:
 
 
 class Rule(ChosenEngine):
-    """Measures what `seconds_of` says, a percent up and down; fails nothing."""
+    """Measures what `seconds_of` says, a percent up and down; fails nothing. The outputs of one tuner are off by 1."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(self._answer)
@@ -64,7 +76,9 @@ class Rule(ChosenEngine):
             return done(attempt)
         seconds = seconds_of(self._cells[attempt.stage.id])
         values = tuple(seconds * (1 + 0.002 * number) for number in range(-5, 6))
-        return Done(attempt.stage.id, attempt.number, Measurement(run_secs=values, number=1), 1.0, "w")
+        off = 1.0 if self._cells[attempt.stage.id].tuner == "xgb" else 0.0
+        measured = Measurement(run_secs=values, number=1, output_max_abs_diff=off)
+        return Done(attempt.stage.id, attempt.number, measured, 1.0, "w")
 
     @property
     def measured(self) -> list[Cell]:
@@ -145,3 +159,75 @@ def test_cells_that_say_nothing_of_each_other_predict_nothing(plan: Plan) -> Non
     known = [(point_of(planned.cell), draw.lognormvariate(-4.0, 0.7)) for planned in plan.cells]
     with pytest.raises(StudyError, match="say too little of each other"):
         predicted_plan(plan, known, "sweeps/first", options=PlannerOptions(), seconds={})
+
+
+@pytest.mark.parametrize("is_limited", [True, False])
+def test_a_fast_cell_that_breaks_a_limit_spares_no_other(
+    study: Study, plan: Plan, tmp_path: Path, is_limited: bool
+) -> None:
+    """One tuner is the fastest everywhere, and its outputs are off by more than the study allows."""
+    if is_limited:
+        plan = replace(plan, objective=Objective(subject_to={"output_max_abs_diff": 0.1}))
+    engine = Rule(plan)
+    with Ledger(tmp_path) as ledger:
+        options = RunOptions(admission=planner_admission(study, plan, ledger))
+        drive(plan, engine, ledger, tmp_path, observers=[], options=options)
+    keeping = [planned.cell for planned in plan.cells if planned.cell.is_compiled and planned.cell.tuner != "xgb"]
+    best = {min((cell for cell in keeping if cell.model == model), key=seconds_of).id for model in MODELS}
+    assert (best <= {cell.id for cell in engine.measured}) is is_limited
+    assert len(engine.measured) < 0.7 * len(plan.cells)
+
+
+def test_a_plan_with_limits_spares_nothing_before_any_cell_is_known_to_keep_them(plan: Plan) -> None:
+    known = [(point_of(planned.cell), seconds_of(planned.cell)) for planned in plan.cells[::2]]
+    limited = replace(plan, objective=Objective(subject_to={"output_max_abs_diff": 0.1}))
+    predicted = predicted_plan(limited, known, "sweeps/first", options=PlannerOptions(prune=0.5), seconds={})
+    assert not any(one.is_spared for one in predicted.cells)
+    assert predicted.pruned_s == predicted.remaining_s
+
+
+def test_a_cell_that_its_runtime_refuses_is_no_cell_to_learn_from(plan: Plan, tmp_path: Path) -> None:
+    refused = next(planned.cell for planned in plan.cells if not planned.cell.is_compiled)
+    cells = [PlannedCell(refused, (), refusal="it opens onnx"), *(one for one in plan.cells if one.cell is not refused)]
+    plan = replace(plan, cells=cells)
+    assert run(tmp_path, Rule(plan), plan, admission=admission(plan, tmp_path))[0] == "done"
+    assert sum(cell.predicted is not None for cell in sweep_outcome(plan, "", read_ledger(tmp_path), tmp_path).cells)
+
+
+def test_a_run_without_a_planner_measures_what_was_spared_and_keeps_the_audit(plan: Plan, tmp_path: Path) -> None:
+    run(tmp_path, Rule(plan), plan, admission=admission(plan, tmp_path))
+    state = read_ledger(tmp_path)
+    audited = {cell for cell, one in state.predicted.items() if one.is_audited}
+    assert audited
+    assert audited < state.predicted.keys()
+    rest = Rule(plan)
+    run(tmp_path, rest, plan)
+    assert {cell.id for cell in rest.measured} == state.predicted.keys() - audited
+    cells = sweep_outcome(plan, "", read_ledger(tmp_path), tmp_path).cells
+    assert {cell.status for cell in cells} == {"done"}
+    assert {cell.cell.id for cell in cells if cell.predicted is not None} == audited
+
+
+def test_a_cell_that_was_to_be_audited_and_is_not_measured_was_not_spared(plan: Plan, tmp_path: Path) -> None:
+    cell = plan.cells[-1].cell
+    with Ledger(tmp_path) as ledger:
+        ledger.append("run_started", conditions={})
+        ledger.append("cell_audited", cell=cell.id, predicted=PredictedLatency(2.0, 3.0, 1.0, True).to_json())
+        ledger.append("run_ended", status="stopped", reason="the budget of the run is used up")
+    outcome = sweep_outcome(plan, "", read_ledger(tmp_path), tmp_path).cells[-1]
+    assert (outcome.cell, outcome.status, outcome.predicted) == (cell, "skipped", None)
+
+
+def test_what_one_planner_has_spared_is_work_for_another(study: Study, plan: Plan, tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        options = RunOptions(admission=planner_admission(study, plan, ledger))
+        noted = as_conditions(study.planner)
+        drive(plan, Rule(plan), ledger, tmp_path, observers=[], options=options, conditions=noted)
+    assert study.planner is not None
+    planners = [study.planner, replace(study.planner, prune=0.2), replace(study.planner, predictor="other"), None]
+    with Ledger(tmp_path) as ledger:
+        missing = [
+            is_missing_something(replace(study, planner=planner), plan, ledger, tmp_path, RunOptions())
+            for planner in planners
+        ]
+    assert missing == [False, True, True, True]
