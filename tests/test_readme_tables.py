@@ -14,8 +14,9 @@ from sweep import errors
 from sweep.running.policy import RetryPolicy
 from sweep.study.cluster.cluster_form import ClusterForm, DeviceForm
 from sweep.study.importers.importer_registry import IMPORTERS
+from sweep.study.measure_options import MeasureForm
 from sweep.study.runtimes import RUNTIMES
-from sweep.study.study_form import MeasureForm, study_form
+from sweep.study.study_form import study_form
 from sweep.study.tuners.tuner_forms import CATALOGUE, SearchForm
 from sweep.toolchain.lowering import RECIPES
 from tests.page import ROOT, code, table

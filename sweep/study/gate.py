@@ -15,6 +15,7 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.final_options import read_final
+from sweep.study.measure_options import read_measure
 from sweep.study.model_file import read_model
 from sweep.study.notify import read_notify
 from sweep.study.objective import read_objective
@@ -23,9 +24,10 @@ from sweep.study.reading.form import VersionedForm
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.reading.validation_errors import fill_in
 from sweep.study.reading.yaml_file import read_yaml
+from sweep.study.run_budget import read_budget
 from sweep.study.runtime_choice import read_runtimes
-from sweep.study.spec import Budget, Measure, Model, Rule, Study, Target
-from sweep.study.study_form import MeasureForm, RuleForm, StudyForm, study_form
+from sweep.study.spec import Model, Rule, Study, Target
+from sweep.study.study_form import RuleForm, StudyForm, study_form
 from sweep.study.tags import Tags
 from sweep.study.targets.written_target import read_target
 from sweep.study.tuners.tuner_entry import read_tuner
@@ -79,8 +81,8 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         devices=None if form.devices is None else _distinct("devices", form.devices, path),
         exclude=tuple(_rule(rule) for rule in form.exclude),
         include=tuple(_rule(rule) for rule in form.include),
-        measure=_measure(form.measure),
-        budget=Budget(hours=form.budget.hours, cell_minutes=form.budget.cell_minutes),
+        measure=read_measure(form.measure),
+        budget=read_budget(form.budget),
         seed=form.seed,
         runtimes=runtimes,
         baseline=baseline,
@@ -93,11 +95,6 @@ def _study(document: dict[str, Any], path: Path) -> Study:
     )
     _check_rules(study)
     return study
-
-
-def _measure(form: MeasureForm) -> Measure:
-    """A study that asks for more values than the usual most, and gives no most of its own, gets what it asks for."""
-    return Measure(**form.model_dump() | {"max_repeat": max(form.repeat, form.max_repeat)})
 
 
 @tells_lines

@@ -10,50 +10,18 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.final_options import FinalForm
+from sweep.study.measure_options import MeasureForm
 from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
 from sweep.study.objective import ObjectiveForm
 from sweep.study.planner_options import PlannerForm
-from sweep.study.reading.form import Form, Name, OneOrMany, Slug, VersionedForm, refuse
+from sweep.study.reading.form import Form, OneOrMany, Slug, VersionedForm, refuse
+from sweep.study.run_budget import BudgetForm
 from sweep.study.tags import TagTexts
+from sweep.study.targets.target_form import TargetForm
 from sweep.study.tuners.tuner_forms import TunerEntry
 
-__all__ = ["BudgetForm", "MeasureForm", "ModelForm", "RuleForm", "StudyForm", "TargetForm", "study_form"]
-
-
-class TargetForm(Form):
-    """What code is generated for, in TVM's words."""
-
-    name: Name | None = Field(None, description="Its value on the target axis; by default made from the CPU's name.")
-    tag: str | None = Field(None, description="A tag of TVM to start from.", examples=["arm/rasp4b64"])
-    kind: str | None = Field(
-        None, description="llvm, or native for each device's own CPU.", examples=["llvm", "native"]
-    )
-    mcpu: str | None = Field(None, description="A CPU by LLVM's name.", examples=["core-avx2", "cortex-a72"])
-    mattr: str | list[str] | None = Field(
-        None, description="Features switched on or off.", examples=[["+avx2", "+fma"]]
-    )
-    mtriple: str | None = Field(None, description="Architecture, system, ABI.", examples=["aarch64-linux-gnu"])
-    num_cores: int | None = Field(
-        None,
-        alias="num-cores",
-        ge=1,
-        le=1024,
-        description="Cores to generate code for; by default the device's threads.",
-    )
-    mabi: str | None = Field(None, description="ABI by LLVM's name.", examples=["lp64d"])
-    mfloat_abi: Literal["soft", "hard"] | None = Field(
-        None, alias="mfloat-abi", description="ABI for floats on 32-bit ARM."
-    )
-    vector_width: int | None = Field(None, alias="vector-width", ge=32, le=4096, description="Bits of a vector.")
-    host: str | None = Field(
-        None,
-        description="TVM's host target: for a CPU the target itself, as a string. May be left out.",
-        examples=["llvm -mtriple=aarch64-linux-gnu"],
-    )
-    device: str | None = Field(None, description="TVM's schedule family.", examples=["arm_cpu"])
-    model: str | None = Field(None, description="The chip, for people.")
-    keys: list[str] | None = Field(None, description="TVM's schedule keys.", examples=[["arm_cpu", "cpu"]])
+__all__ = ["ModelForm", "RuleForm", "StudyForm", "study_form"]
 
 
 class RuleForm(Form):
@@ -69,70 +37,6 @@ class RuleForm(Form):
                 if choice is None:
                     raise refuse("has no value", key=key, allowed="a value of this axis, or a list of them")
         return value
-
-
-class MeasureForm(Form):
-    """How a cell is measured."""
-
-    repeat: int = Field(10, ge=1, le=10_000, description="Values of a cell at least, each a mean over `number` calls.")
-    max_repeat: int = Field(
-        50, ge=1, le=10_000, description="Values of a cell at most; by default no less than repeat."
-    )
-    rounds: int = Field(
-        5,
-        ge=1,
-        le=100,
-        description="Visits to the device, in turns with other cells, over which the values are spread, three at least "
-        "in each; 1: all values in one go.",
-    )
-    relative_interval: float = Field(
-        0.02,
-        ge=0,
-        le=1,
-        description="Enough once the 95 % interval of their median is narrower, end to end, than this share of it.",
-    )
-    time_limit_s: float = Field(
-        30.0,
-        gt=0,
-        le=86_400,
-        description="No further value once the timed calls take this long; three are always taken.",
-    )
-    min_repeat_ms: int = Field(100, ge=0, le=60_000, description="`number` is raised until a repeat takes this long.")
-    warmup: int = Field(1, ge=0, le=1_000, description="Single calls before the repeats that count.")
-    number: int | None = Field(None, ge=1, le=1_000_000, description="Calls a repeat; null: from min_repeat_ms.")
-    cache_flush: bool = Field(
-        False, description="Empty the CPU's caches before each value, which is then a single call."
-    )
-    timeout_s: float = Field(600.0, gt=0, le=86_400, description="Time limit of a cell's measurement.")
-
-    @model_validator(mode="after")
-    def _go_together(self) -> MeasureForm:
-        if "max_repeat" in self.model_fields_set and self.max_repeat < self.repeat:
-            raise refuse(
-                "is less than repeat", key="max_repeat", value=self.max_repeat, allowed=f"from {self.repeat} to 10000"
-            )
-        if self.cache_flush and self.number not in (None, 1):
-            raise refuse(
-                "does not go with cache_flush: only the first call after a flush finds empty caches",
-                key="number",
-                value=self.number,
-                allowed="1, or null",
-            )
-        return self
-
-
-class BudgetForm(Form):
-    """What a run may cost."""
-
-    hours: float | None = Field(None, gt=0, le=10_000, description="Wall clock; null: no limit.")
-    cell_minutes: float | None = Field(
-        None,
-        gt=0,
-        le=600_000,
-        description="Work on one cell: importing, lowering, building and measuring it; tuning may take it for each "
-        "lowered module that is tuned together. A cell that takes longer fails, a tuner ends with what it has; "
-        "null: no limit.",
-    )
 
 
 def _text_or_mapping(value: object) -> str | None:

@@ -151,7 +151,7 @@ def installed(folder: Path, name: str, place: str) -> None:
 @pytest.mark.parametrize(
     ("word", "homes"),
     [
-        ("tvm", {"study/spec.py", "study/study_form.py"}),
+        ("tvm", {"study/cell.py", "study/study_form.py"}),
         ("onnxruntime", {"study/runtimes.py", "study/study_form.py", "devices/runtimes/onnxruntime.py"}),
         ("ONNX Runtime", {"devices/runtimes/onnxruntime.py"}),
     ],

@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from sweep.study.notify import NotifyForm
 from sweep.study.reading.form import Form, Name, Slug, VersionedForm
-from sweep.study.study_form import TargetForm
+from sweep.study.targets.target_form import TargetForm
 
 __all__ = [
     "ClusterForm",

@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from sweep.errors import StudyError
 from sweep.study.reading.validation_errors import describe
 from sweep.study.spec import NATIVE, Target
-from sweep.study.study_form import TargetForm
 from sweep.study.targets import host, known_targets
+from sweep.study.targets.target_form import TargetForm
 from sweep.suggestions import hint, listed
 
 __all__ = ["KINDS", "architectures_of", "read_target"]

@@ -1,0 +1,41 @@
+"""A network of a study: the files that it is made of, and what a person says of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweep.study.importers.batch_dimension import BatchDimension
+from sweep.study.importers.given_inputs import GivenInput
+
+__all__ = ["Model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A network to compile."""
+
+    name: str
+    source: str
+    """As written: `onnx-light:squeezenet`, or a path."""
+    path: Path
+    sha256: str
+    """Of the file, and of the files that belong to it where there are any."""
+    inputs: Mapping[str, tuple[int, ...]]
+    """Shapes that replace the file's own; inputs that are not named keep theirs."""
+    importer: str = "onnx"
+    """The name of its importer, or `module:attribute`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides the result of its import, by its importer."""
+    formats: tuple[str, ...] = ("onnx",)
+    """The forms in which its import leaves the network for other runtimes than TVM."""
+    companions: tuple[Path, ...] = ()
+    """Further files that belong to it, each in the folder of `path` or below."""
+    is_installed: bool = False
+    """Whether a package brings its files, so that a run elsewhere has them too."""
+    given: Mapping[str, GivenInput] = field(default_factory=dict)
+    """What inputs hold when it is compared and measured, where a person says it."""
+    batch: BatchDimension = field(default_factory=BatchDimension)
+    """How it takes the batch axis."""
