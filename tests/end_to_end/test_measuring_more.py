@@ -9,10 +9,12 @@ from pathlib import Path
 import pandas
 import pytest
 
-from sweep.api.commands.compare import compare, compare_more
+from sweep.api.commands.compare import compare
+from sweep.api.commands.measure_more import Pairing
 from sweep.api.session.table_cache import refresh
 from sweep.errors import LedgerError, StudyError
 from sweep.running.ledger.ledger import Ledger, read_ledger
+from sweep.study.cluster.cluster import Cluster
 from sweep.study.gate import load_cluster
 from tests.end_to_end.conftest import Finished
 from tests.end_to_end.place import Place
@@ -70,12 +72,19 @@ def test_what_is_ambiguous_is_measured_on_and_all_of_it_is_kept(copied: Place) -
 def test_it_says_in_a_line_why_it_cannot(copied: Place) -> None:
     here = load_cluster(copied.folder / "cluster.yaml")
     there = load_cluster(copied.write("there.yaml", "{name: two, engine: ray, devices: [{key: there, cores: [-1]}]}"))
+    told = compare(copied.out, *CELLS)
+
+    def measure_in_turns(cluster: Cluster) -> None:
+        """Whether or not what there is decides already: a quiet machine tells these two apart."""
+        with Pairing(copied.out, (told.first, told.second), cluster, minutes=1.0):
+            pass
+
     with pytest.raises(StudyError, match=r"is no device of the cluster file.*\(got 'here'\); allowed: there"):
-        compare_more(copied.out, *CELLS, there)
+        measure_in_turns(there)
     with Ledger(copied.out), pytest.raises(LedgerError, match="is in use by another `sweep run`"):
-        compare_more(copied.out, *CELLS, here)
+        measure_in_turns(here)
     shutil.rmtree(copied.out / "artifacts" / "build")
     with pytest.raises(StudyError, match="CELL: cannot be measured again"):
-        compare_more(copied.out, *CELLS, here)
+        measure_in_turns(here)
     with Ledger(copied.out):
         pass  # nobody holds it after a refusal
