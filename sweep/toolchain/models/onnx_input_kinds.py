@@ -21,14 +21,13 @@ _EMBEDDING = "EmbedLayerNormalization"
 _EMBEDDING_TABLES = {0: 2, 1: 4}
 """Its input of ids -> the table of these."""
 _DIVISORS = (("Div", 1), ("Mod", 1))
-_LENGTHS = {("ReverseSequence", 1): "time_axis", ("LSTM", 4): "", ("GRU", 4): "", ("RNN", 4): ""}
-"""Operator and input of lengths -> the attribute that says along which axis of its first input; without one the first.
+_LENGTHS = {("ReverseSequence", 1): "time_axis", ("LSTM", 4): "layout", ("GRU", 4): "layout", ("RNN", 4): "layout"}
+"""Operator and input of lengths -> the attribute that says along which axis of its first input; without it the first.
 """
+_AXES = {("CumSum", 1), ("CumProd", 1)}
+"""Operator and input that says along which axis of its first input."""
 _USUAL = 8
 """Integers are below it, where nothing asks for fewer: results of earlier versions stay what they are."""
-
-
-_AXES = {("CumSum", 1), ("CumProd", 1)}
 
 
 def input_kinds(model: Any) -> dict[str, Values]:
@@ -43,25 +42,26 @@ def input_kinds(model: Any) -> dict[str, Values]:
     return {name: values for name, values in found.items() if values is not None}
 
 
-def places_and_lengths(model: Any) -> dict[str, Values]:
+def places_and_lengths(original: Any, model: Any) -> dict[str, Values]:
     """By input, where it says how long sequences are, no longer than what they are in, or along which axis to add up.
 
-    model: as the file has it; its inputs have shapes.
+    original: as the file has it. model: what it has become, with shapes; most of its values keep their names.
     """
-    shapes = {value.name: shape_of(value) for value in model.graph.input}
+    inputs = {value.name for value in original.graph.input}
+    shapes = {value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)}
     found = {}
-    for node in model.graph.node:
+    for node in original.graph.node:
         for index, name in enumerate(node.input):
-            shape = shapes.get(node.input[0])
-            if (node.op_type, index) in _AXES and name in shapes and shape:
-                found[name] = Values(limits=(0, len(shape)))
-            if (node.op_type, index) not in _LENGTHS or name not in shapes or not shape:
+            shape, use = shapes.get(node.input[0]), (node.op_type, index)
+            if name not in inputs or not shape:
                 continue
-            attribute = _LENGTHS[node.op_type, index]
-            axis = next((int(one.i) for one in node.attribute if one.name == attribute), 0)
-            longest = shape[axis] if axis < len(shape) else None
-            if longest is not None and longest < _USUAL - 1:
-                found[name] = Values(limits=(1, longest + 1))
+            if use in _AXES:
+                found[name] = Values(limits=(0, len(shape)))
+            elif use in _LENGTHS:
+                axis = next((int(one.i) for one in node.attribute if one.name == _LENGTHS[use]), 0)
+                longest = shape[axis] if axis < len(shape) else None
+                if longest is not None and longest < _USUAL - 1:
+                    found[name] = Values(limits=(1, longest + 1))
     return found
 
 

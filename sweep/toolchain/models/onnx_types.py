@@ -29,7 +29,7 @@ def input_types(model: Any, original: Any = None) -> list[TensorType]:
 
     model: its shapes are inferred. original: what it was before its recurrent layers were written as steps.
     """
-    held = input_kinds(model) | ({} if original is None else places_and_lengths(original))
+    held = input_kinds(model) | ({} if original is None else places_and_lengths(original, model))
     return [replace(type_of(value), values=held.get(value.name)) for value in model.graph.input]
 
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sweep.errors import ImportFailed
 from sweep.toolchain.models.loader import TensorType
+from sweep.toolchain.models.onnx_types import input_types
 from sweep.toolchain.models.rewriting import rewriter
 from sweep.toolchain.models.rewriting.against_original import compared
 from sweep.toolchain.models.rewriting.rewrite import rewritten
@@ -117,6 +118,22 @@ RECURRENT: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("options", RECURRENT.values(), ids=list(RECURRENT))
 def test_recurrent_layers(operator: str, options: dict[str, Any]) -> None:
     gone(operator, recurrent(operator, **options))
+
+
+@pytest.mark.parametrize("operator", list(GATES))
+def test_lengths_that_are_an_input_fit_sequences_that_are_none(operator: str) -> None:
+    """As of texts, whose words are looked up first. ONNX Runtime refuses a length beyond the sequence."""
+    made = recurrent(operator, lengths=[4, 2, 3])
+    table = numpy_helper.from_array(weights(20, 5), "table")
+    nodes = [node("Gather", ["table", "words"], ["x"]), *made.graph.node]
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in (*made.graph.initializer, table)}
+    del stored["n"]
+    inputs = {"words": ([4, 3], INT64), "n": ([3], INT32)}
+    model = network(nodes, inputs, [(output.name, FLOAT) for output in made.graph.output], stored)
+    other = rewritten(model)
+    types = input_types(onnx.shape_inference.infer_shapes(other), model)
+    assert next(one.values.limits for one in types if one.name == "n" and one.values) == (1, 5)
+    assert compared(model, other, types, seed=0).inputs == 3
 
 
 def test_recurrent_activations_and_forms() -> None:
