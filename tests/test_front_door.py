@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tools import front_door
 
 ROOT = Path(__file__).parents[1]
 SAID = "output 0: float32 [1, 2]: -0.0882 1e-05 ...\noutput agrees, 0.144 ms\nmeasured before: 0.1 ms\n"
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("front_door", ROOT / "tools" / "front_door.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_it_reads_what_the_programs_of_a_bundle_print() -> None:
+    assert front_door.latency_ms(SAID) == 0.144
+    assert front_door.numbers(SAID) == front_door.numbers("output 0: -0.0882 1e-05 ...\n") == ["-0.0882", "1e-05"]
+    with pytest.raises(front_door.Failed, match="no latency"):
+        front_door.latency_ms("output DIFFERS by up to 1, 0.1 ms")
 
 
-def test_it_reads_what_the_programs_of_a_bundle_print(script: ModuleType) -> None:
-    assert script.latency_ms(SAID) == 0.144
-    assert script.numbers(SAID) == script.numbers("output 0: -0.0882 1e-05 ...\n") == ["-0.0882", "1e-05"]
-    with pytest.raises(script.Failed, match="no latency"):
-        script.latency_ms("output DIFFERS by up to 1, 0.1 ms")
+def test_a_latency_beyond_its_interval_is_said_with_the_load() -> None:
+    assert front_door.verdict(1.0, 0.9, 1.1).startswith("within the interval")
+    assert "NOT within the interval, slower: 2 ms, measured 0.9 to 1.1 ms; load " in front_door.verdict(2.0, 0.9, 1.1)
+    assert "NOT within the interval, faster" in front_door.verdict(0.5, 0.9, 1.1)
 
 
-def test_a_latency_beyond_its_interval_is_said_with_the_load(script: ModuleType) -> None:
-    assert script.verdict(1.0, 0.9, 1.1).startswith("within the interval")
-    assert "NOT within the interval, slower: 2 ms, measured 0.9 to 1.1 ms; load " in script.verdict(2.0, 0.9, 1.1)
-    assert "NOT within the interval, faster" in script.verdict(0.5, 0.9, 1.1)
+def test_a_step_that_does_not_end_is_named(tmp_path: Path) -> None:
+    with pytest.raises(front_door.Failed, match="did not end within 1 s"):
+        front_door.call([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path, limit_s=1)
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ import pytest
 from sweep.cli import _LEFT_OUT
 from tests.api.made_sweep import MadeCell, make_sweep
 from tests.networks import write_tiny
+from tools.read_wheel import KEPT
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
@@ -73,11 +74,6 @@ def test_reading_takes_none_of_what_measuring_does(folder: Path) -> None:
 
 def test_what_is_kept_and_left_out_are_all_requirements() -> None:
     """A new one has to be of one kind or the other: the command line explains what is missing by the same names."""
-    sys.path.insert(0, str(ROOT / "tools"))
-    try:
-        from read_wheel import KEPT
-    finally:
-        sys.path.pop(0)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     required = {line.partition(";")[0].split("[")[0] for line in project["dependencies"]}
     names = {"".join(c if c.isalnum() or c in "-_." else " " for c in line).split()[0] for line in required}

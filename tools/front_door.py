@@ -186,7 +186,10 @@ def call(command: Sequence[object], place: Path, limit_s: float = 600) -> str:
     print(f"$ {shown.replace(str(place.parent) + '/', '')}", flush=True)
     began = time.monotonic()
     asked = {"cwd": place, "env": clean(os.environ), "timeout": limit_s}
-    done = subprocess.run(words, capture_output=True, text=True, check=False, **asked)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, **asked)
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{shown} did not end within {limit_s:.0f} s") from error
     if done.returncode:
         raise Failed(f"{shown} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     print(f"{done.stdout.rstrip()}\n[{time.monotonic() - began:.1f} s]", flush=True)

@@ -1,0 +1,1 @@
+"""Scripts that `make` runs, of the standard library and what they build."""
