@@ -13,11 +13,8 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells
 from sweep.study.spec import Study
 from tests.networks import write_corrupt, write_tiny
+from tests.study.more_slips import HEAD, INPUTS, MORE, NET
 
-HEAD = "study: mine\n"
-NET = HEAD + "models:\n  - net.onnx\n"
-"""Three lines, and a network whose input is x: [1, 3, 8, 8]."""
-INPUTS = HEAD + "models:\n  - path: net.onnx\n    inputs:\n"
 OPEN = HEAD + "models:\n  - path: open.onnx\n"
 """Its input is data: [N, 3, height, width]."""
 
@@ -193,6 +190,7 @@ STUDIES = {
         NET + "tuners:\n  - &base {name: random,\n     rounds: 3}\n  - <<: *base\n    label: other\n",
         "6: tuners[0].rounds: is not a key here, did you mean 'round'?",
     ),
+    **MORE,
 }
 
 

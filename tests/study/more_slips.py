@@ -1,24 +1,16 @@
-"""Further slips in a study file, of kinds that `test_slips_of_strangers` lacks: each one line with file, line, key."""
+"""Slips in a study file: what a person did, the file, and how the error begins behind the file's name.
+
+They are half of the table of `test_slips_of_strangers`, which tries them.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from pathlib import Path
-
-import pytest
-
-from sweep.errors import StudyError
-from sweep.study.cluster.cluster import Cluster
-from sweep.study.grid import cells
-from sweep.study.spec import Study
-from tests.networks import write_tiny
 
 HEAD = "study: mine\n"
 NET = HEAD + "models:\n  - net.onnx\n"
 """Three lines, and a network whose input is x: [1, 3, 8, 8]."""
 INPUTS = HEAD + "models:\n  - path: net.onnx\n    inputs:\n"
 
-SLIPS = {
+MORE = {
     # how a file comes about elsewhere
     "a mark at its beginning": ("\ufeff" + NET + "tuner: [none]\n", "4: tuner: is not a key here"),
     "lines of another system": (
@@ -96,21 +88,3 @@ SLIPS = {
     "tags in tags": (NET + "tags:\n  team: {name: vision}\n", "5: tags.team: is not a text for a tag"),
     "tags of no cells": (NET + "cell_tags:\n  - tags: {a: b}\n", "5: cell_tags[0].cells: is missing"),
 }
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("slips") / "net.onnx")
-
-
-@pytest.mark.parametrize("slip", SLIPS)
-def test_a_further_slip(
-    slip: str, network: Path, tmp_path: Path, study_of: Callable[[str], Study], cluster_of: Callable[[], Cluster]
-) -> None:
-    (tmp_path / "net.onnx").symlink_to(network)
-    text, told = SLIPS[slip]
-    with pytest.raises(StudyError) as caught:
-        cells(study_of(text), cluster_of())
-    line = str(caught.value)
-    assert line.startswith(f"{tmp_path / 'study.yaml'}:{told}"), line
-    assert "\n" not in line
