@@ -138,19 +138,23 @@ class OnnxModel(ImportedModel):
         """ONNX Runtime's, of the network of the file; the onnx package's where it cannot run it."""
         outputs = original_outputs(self._proto, feeds, folder / _FILE)
         if self._remake is not None and has_other_than_numbers(outputs):
-            met = met_in(self._proto, feeds)
-            if concerned(self._proto, met):
-                made = self._remake(met)
-                self._module, self.rewriting = made.module, made.rewriting
+            # Where that cannot be, the code may lose them: the check of its outputs says so
+            with contextlib.suppress(Exception):
+                self._keep_what_is_no_number(feeds, self._remake)
         return outputs
+
+    def _keep_what_is_no_number(self, feeds: Mapping[str, NDArray[Any]], remake: Callable[[Met], _Made]) -> None:
+        """Write the network anew where it would lose NaN or an infinity. Raises what ONNX Runtime and rules raise."""
+        met = met_in(self._proto, feeds)
+        if concerned(self._proto, met):
+            made = remake(met)
+            self._module, self.rewriting = made.module, made.rewriting
 
     def graph(self) -> NetworkGraph:
         """That of the file, with the weights that it has here."""
         from sweep.inspection.readers.onnx_graph import graph_of_onnx, inferred
 
-        copy = type(self._proto)()
-        copy.CopyFrom(self._proto)
-        return graph_of_onnx(inferred(copy))
+        return graph_of_onnx(inferred(onnx_shapes.copied(self._proto)))
 
     def relax(self) -> Any:
         """As TVM's own importer of ONNX has it."""

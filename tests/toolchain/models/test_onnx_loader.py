@@ -207,6 +207,25 @@ def unsupported(path: Path) -> Path:
     return save(path, nodes, [tensor("x", [3], TensorProto.STRING)], [tensor("y", [3], TensorProto.STRING)])
 
 
+@pytest.mark.parametrize("parts", [[1, 1, 1], [1, 2]])
+def test_what_is_no_number_is_expected_also_of_a_network_whose_values_cannot_be_seen(
+    run: Run, tmp_path: Path, parts: list[int]
+) -> None:
+    """Parts of several sizes are no array: no run gives all values, and so nothing keeps NaN in the code."""
+    nodes = [
+        helper.make_node("Sqrt", ["x"], ["root"]),
+        helper.make_node("SplitToSequence", ["root", "parts"], ["rows"]),
+        helper.make_node("SequenceAt", ["rows", "first"], ["row"]),
+        helper.make_node("Relu", ["row"], ["y"]),
+    ]
+    weights = {"parts": np.array(parts), "first": np.array(0)}
+    path = save(tmp_path / "net.onnx", nodes, [tensor("x", [3, 40])], [tensor("y", [1, 40])], weights)
+    result = load(run, path, tmp_path / "import")
+    assert (result["reference"], result["reference_error"]) == (True, None)
+    assert np.isnan(load_arrays(tmp_path / "import" / "reference.npz")["output_0"]).any()
+    assert ("other than numbers" in result["rewriting"]["steps"]) == (len(parts) == 3)
+
+
 def of_type(kind: int) -> Any:
     nodes = [helper.make_node("Relu", ["x"], ["y"])]
     return lambda path: save(path, nodes, [tensor("x", [3], kind)], [tensor("y", [3], kind)])
