@@ -36,6 +36,22 @@ def test_a_node_test(forge: CompilePool, node_tests: dict[str, BackendTest], tmp
     assert (finding.verdict, finding.test.name) == (EVERY_KIND[name], name), finding.words
 
 
+def test_a_recording_of_no_tensors_is_not_right(
+    forge: CompilePool, node_tests: dict[str, BackendTest], tmp_path: Path
+) -> None:
+    relu = node_tests["test_relu"]
+
+    def write(folder: Path, inputs: str) -> object:
+        sizes = relu.write(folder, inputs)
+        (folder / "set_0" / "no_tensors").touch()
+        return sizes
+
+    test = BackendTest("sequences", relu.operators, False, relu.rtol, relu.atol, write)  # type: ignore[arg-type]
+    finding = find(forge, test, (0,), tmp_path / "sequences", "shapes")
+    assert finding.verdict == "wrong"
+    assert "nothing was recorded as tensors alone" in finding.words
+
+
 def test_a_wrong_recording_is_seen(forge: CompilePool, node_tests: dict[str, BackendTest], tmp_path: Path) -> None:
     """The same network with the data of another test."""
     right, other = node_tests["test_relu"], node_tests["test_abs"]
