@@ -123,7 +123,7 @@ def execute(
         require_place(Path(output), "--output")
     device = device_of(cluster, key, "--key")
     alone = replace(cluster, devices=(device,), engine="inline")
-    asked = _Asked(own, None if output is None else Path(output), texts)
+    place = None if output is None else Path(output)
     if is_bundle(Path(what)):
         say(f"loads the library of the bundle {what}; SHA-256 as in its manifest")
         with laid_out(Path(what)) as bundle:
@@ -132,20 +132,22 @@ def execute(
             options |= {"threshold": bundle.manifest["tolerance"]}  # what it was checked with is what holds for it
             library = Path(what) if Path(what).suffix == ".zip" else Path(what) / bundle.manifest["library"]
             inputs = {entry["name"]: entry for entry in bundle.manifest["inputs"]}
+            asked = _asked(own, place, texts, inputs, bundle.imported)
             cell = bundle.manifest["chosen"]["cell"]
-            task = _Task(bundle.sweep_dir, bundle.imported, bundle.built, options, cell, library, inputs)
+            task = _Task(bundle.sweep_dir, bundle.imported, bundle.built, options, cell, library)
             return _executed(str(what), task, alone, asked)
     made = _find(Path(what))
     _check_files(made, Path(what))
     say(_loads(made))
     if isinstance(made.of, BuildResult):
         check_fit(json.loads(made.of.target_json or "{}"), device, "--key")
+    inputs = dict(made.imported.inputs) if isinstance(made.imported, ImportResult) else {}
+    asked = _asked(own, place, texts, inputs, made.imported)
     with EngineSession(alone, made.sweep_dir, is_holder=False) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
         options = measure_options(TVM, made.cell.precision, device, (measure or Measure()).options)
-    inputs = dict(made.imported.inputs) if isinstance(made.imported, ImportResult) else {}
     library = made.sweep_dir / built.folder() / "lib.so"
-    task = _Task(made.sweep_dir, made.imported, built, options, made.cell.name, library, inputs)
+    task = _Task(made.sweep_dir, made.imported, built, options, made.cell.name, library)
     done = _executed(str(what), task, alone, asked)
     if own is not None:
         return done
@@ -219,32 +221,42 @@ class _Task:
     """That it was made for."""
     library: Path
     """As it is told; where it is measured it may lie elsewhere."""
-    inputs: Mapping[str, Mapping[str, Any]]
-    """`shape` and `dtype` of each, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a person asks beside the measurement."""
+    """What a person asks beside the measurement, which fits the network."""
 
-    own: OwnInputs | None
+    own: Mapping[str, Any] | None
+    """Arrays to run it on, by input."""
     output: Path | None
     """An .npz file for the outputs."""
     labels: Sequence[str]
     """The names of the classes."""
 
 
+def _asked(
+    own: OwnInputs | None,
+    output: Path | None,
+    labels: Sequence[str],
+    inputs: Mapping[str, Mapping[str, Any]],
+    imported: StageResult,
+) -> _Asked:
+    """Hold it against the network, before anything is compiled or measured. Raises StudyError where it does not fit."""
+    outputs = imported.outputs if isinstance(imported, ImportResult) else ()
+    if labels and outputs and {"shape", "dtype"} <= outputs[0].keys():
+        require_a_label_each(labels, outputs[0]["shape"], outputs[0]["dtype"])
+    return _Asked(None if own is None else own.arrays(inputs), output, labels)
+
+
 def _executed(what: str, task: _Task, alone: Cluster, asked: _Asked) -> Executed:
     """Measure it on the only device of `alone`, on inputs of a person's own where there are some."""
     (device,), own, labels = alone.devices, asked.own, asked.labels
-    outputs = task.imported.outputs if isinstance(task.imported, ImportResult) else ()
-    if labels and outputs and {"shape", "dtype"} <= outputs[0].keys():
-        require_a_label_each(labels, outputs[0]["shape"], outputs[0]["dtype"])
     with tempfile.TemporaryDirectory(prefix="sweep-exec-") as scratch:
         kept = Path(scratch) / "outputs.npz"
         options = {**task.options, "measure": {**task.options["measure"], "outputs_file": str(kept)}}
         if own is not None:
-            task = _with_inputs(task, own.arrays(task.inputs), Path(scratch))
+            task = _with_inputs(task, own, Path(scratch))
         with EngineSession(alone, task.sweep_dir, is_holder=False) as engine:
             measured = _measure(engine, options, task.imported, task.built, device)
         if asked.output is not None:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sweep.api.commands import exec as exec_command
 from sweep.api.commands.exec import execute
 from sweep.api.inference.own_inputs import OwnInputs
 from sweep.api.inference.top_classes import read_labels, top_classes
 from sweep.errors import StudyError
 from sweep.study.gate import local_cluster
+from tests.api.made_sweep import MadeCell, make_sweep
 
 WANTED: dict[str, Any] = {
     "ids": {"shape": [1, 4], "dtype": "int64"},
@@ -139,3 +141,17 @@ def test_outputs_that_have_no_place_are_refused_before_anything_is_measured(tmp_
         execute(tmp_path, "here", local_cluster(), output=tmp_path / "nowhere" / "out.npz")
     with pytest.raises(StudyError, match="--output: is a folder"):
         execute(tmp_path, "here", local_cluster(), output=tmp_path)
+
+
+def test_what_does_not_fit_the_network_is_refused_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log was compiled first, for minutes."""
+    library, cluster = make_sweep(tmp_path / "made", [MadeCell()]) / "artifacts/build/b0", local_cluster()
+    monkeypatch.setattr(exec_command, "EngineSession", lambda *_, **__: pytest.fail("an engine was started"))
+    (tmp_path / "one.txt").write_text("cat\n")
+    np.savez(tmp_path / "other.npz", other=np.ones(3))
+    with pytest.raises(StudyError, match=r"--labels: has another number of labels \(got 1\); allowed: 2"):
+        execute(library, cluster.devices[0].key, cluster, labels=tmp_path / "one.txt")
+    with pytest.raises(StudyError, match="other: is no input of the network"):
+        execute(library, cluster.devices[0].key, cluster, own=OwnInputs(tmp_path / "other.npz"))
