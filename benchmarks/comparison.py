@@ -26,7 +26,7 @@ from benchmarks.results import conditions, print_table, save
 from sweep.analysis.comparing.comparison import CellComparison, compare_cells
 from sweep.analysis.comparing.measured_cell import Block, MeasuredCell, PairedBlocks
 from sweep.analysis.rows.measurements import repeats_of
-from sweep.api.commands.measure_more import REPEATS
+from sweep.api.comparing.block_pairs import REPEATS
 from sweep.api.session.engine_session import EngineSession
 from sweep.devices.measuring.timing import RETAKES
 from sweep.planning.results.measurement import Measurement

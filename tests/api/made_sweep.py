@@ -33,6 +33,7 @@ class MadeCell:
     runtime: str = "tvm"
     batch: int | None = 1
     is_tainted: bool = False
+    is_flushed: bool = False
     unchecked: str | None = None
     """Why its import has no expected output."""
     target: dict[str, Any] = field(default_factory=lambda: TARGET)
@@ -119,7 +120,7 @@ def _measure(folder: Path, number: int, made: MadeCell) -> dict[str, Any]:
     noise = np.random.default_rng(number)
     seconds = [made.ms * 1e-3 * float(noise.normal(1, made.spread)) for _ in range(REPEATS)]
     tainted = DISTURBED if made.is_tainted else []
-    conditions = {"host": "lab", "runtime_threads": 1}
+    conditions = {"host": "lab", "runtime_threads": 1, "cache_flush_bytes": (64 << 20) * made.is_flushed}
     difference = 1e-6 if made.unchecked is None else None
     about = {"output_max_abs_diff": difference, "tainted": tainted, "conditions": conditions}
     return {"run_secs": seconds, "number": 1, **about}

@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from sweep.analysis.comparing.measured_cell import MeasuredCell
+from sweep.api.comparing.block_pairs import MeasuredSide, take_pair
 from sweep.api.session.engine_session import EngineSession
-from sweep.api.session.single_stage import check_fit, device_of, perform_stage
-from sweep.errors import StudyError, SweepError
+from sweep.api.session.single_stage import check_fit, device_of
+from sweep.errors import StudyError
 from sweep.files.maker import loads
 from sweep.planning.results.compiling import BuildResult
 from sweep.planning.results.measurement import Measurement
-from sweep.planning.results.stage_result import StageResult
-from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
-from sweep.running.policy import GiveUp, RetryPolicy
-from sweep.study.cluster.cluster import Cluster, Device
-from sweep.study.spec import Measure
+from sweep.study.cluster.cluster import Cluster
 
 __all__ = ["Pairing"]
-
-REPEATS = 3
-"""A block's: their median forgives one that was interrupted. More blocks tell more than more repeats."""
-KEPT = ("run_secs", "warmup_secs", "number", "reference_before_s", "reference_after_s", "tainted", "conditions")
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of the two cells, with everything that measuring it needs."""
-
-    cell_id: str
-    device: Device
-    options: Mapping[str, Any]
-    inputs: Mapping[str, StageResult]
 
 
 class Pairing:
@@ -58,6 +39,7 @@ class Pairing:
     ) -> None:
         """`say` is told what is loaded. Raises StudyError where a cell cannot be measured again; see `__enter__`."""
         self._sweep_dir, self._cells, self._cluster, self._minutes = sweep_dir.absolute(), cells, cluster, minutes
+        self._ids = [cell.cell_id for cell in cells]
         self._closing = ExitStack()
         self._say = say
 
@@ -74,9 +56,7 @@ class Pairing:
             self._closing = closing.pop_all()
         self._end_t = time.monotonic() + 60 * self._minutes
         self._pair_s = 0.0
-        self._count = sum(
-            set(pair["cells"]) == {side.cell_id for side in self._sides} for pair in self._ledger.state.pairs
-        )
+        self._count = sum(set(pair["cells"]) == set(self._ids) for pair in self._ledger.state.pairs)
         return self
 
     def __exit__(
@@ -94,7 +74,7 @@ class Pairing:
             self._pair_s = time.monotonic() - begun
         return True
 
-    def _loads(self, side: _Side) -> str:
+    def _loads(self, side: MeasuredSide) -> str:
         results = side.inputs.values()
         files = " and ".join(str(self._sweep_dir / result.folder()) for result in results)
         runtime = f" by {side.options['runtime']}" if ":" in str(side.options["runtime"]) else ""
@@ -103,31 +83,12 @@ class Pairing:
         return loads(f"{files}{runtime}", self._sweep_dir, host, has_checksums=has_checksums)
 
     def _measure_pair(self) -> None:
-        # Every other pair the other way round: what changes steadily favours neither
-        order = (0, 1) if self._count % 2 == 0 else (1, 0)
-        blocks = {}
-        for index in order:
-            side = self._sides[index]
-            result = self._measure(side).to_json()
-            blocks[index] = {name: result[name] for name in KEPT}
         self._ledger.append(
-            "pair_measured", cells=[side.cell_id for side in self._sides], blocks=[blocks[0], blocks[1]]
+            "pair_measured", cells=self._ids, blocks=take_pair(self._engine, self._sides, taken=self._count)
         )
         self._count += 1
 
-    def _measure(self, side: _Side) -> Measurement:
-        """A block of one; what a run would try again is tried again."""
-        for failures in count(1):
-            try:
-                return perform_stage(self._engine, "measure", Measurement, side.options, side.inputs, side.device)
-            except SweepError as error:
-                decision = RetryPolicy().decide(type(error).__name__, failures)
-                if isinstance(decision, GiveUp):
-                    raise
-                time.sleep(decision.delay_s)
-        raise AssertionError("counting ends nowhere")
-
-    def _side(self, cell: MeasuredCell) -> _Side:
+    def _side(self, cell: MeasuredCell) -> MeasuredSide:
         plan, done = restore(self._sweep_dir).plan, self._ledger.state.done
         planned = next(one for one in plan.cells if one.cell.id == cell.cell_id)
         results = {done[stage].kind: done[stage].result for stage in planned.stages if stage in done}
@@ -145,13 +106,5 @@ class Pairing:
         assert isinstance(earlier, Measurement)
         if isinstance(built, BuildResult):
             check_fit(json.loads(built.target_json or "{}"), device, "--cluster")
-        measure = Measure(
-            repeat=REPEATS,
-            max_repeat=REPEATS,
-            rounds=1,
-            relative_interval=0.0,
-            number=earlier.number,
-            cache_flush=bool(earlier.conditions.get("cache_flush_bytes")),
-        )
-        options = measure_options(planned.cell.runtime, planned.cell.precision, device, measure.options)
-        return _Side(cell.cell_id, device, options, {kind: results[kind] for kind in wanted})
+        inputs = {kind: results[kind] for kind in wanted}
+        return MeasuredSide.of(planned.cell, device, inputs, earlier.conditions, earlier.number)

@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from sweep.analysis.comparing.measured_cell import PairedBlocks
 from sweep.analysis.comparing.shared_cells import SharedCell
 from sweep.api.bundles.laid_out import laid_out
+from sweep.api.comparing.block_pairs import MeasuredSide, take_pair
 from sweep.api.comparing.sides import OpenSide
 from sweep.api.session.engine_session import EngineSession
-from sweep.api.session.single_stage import check_fit, device_of, perform_stage
-from sweep.errors import StudyError, SweepError
+from sweep.api.session.single_stage import check_fit, device_of
+from sweep.errors import StudyError
 from sweep.files.line_log import append_line
 from sweep.files.maker import loads
 from sweep.files.sweep_dir import SweepDir
@@ -28,38 +28,31 @@ from sweep.files.typed_json import parsed
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
-from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
-from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.resuming import damage_of
 from sweep.study.cluster.cluster import Cluster, Device
-from sweep.study.spec import Cell, Measure
+from sweep.study.spec import Cell
 
-__all__ = ["Contestants", "contestants"]
-
-REPEATS = 3
-"""A block's: their median forgives one that was interrupted. More blocks tell more than more repeats."""
-_KEPT = ("run_secs", "number", "reference_before_s", "reference_after_s", "tainted", "conditions")
+__all__ = ["Contestant", "Contestants", "contestants"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Contestant:
+class Contestant:
     """One side of a cell, in the folder where both are measured."""
 
     content: str
     """Hash of what runs: equal ones are the same code."""
-    options: Mapping[str, Any]
-    inputs: Mapping[str, StageResult]
+    side: MeasuredSide
 
 
 @dataclass(slots=True)
 class Contestants:
     """The cells that can be measured in turns, with the pairs of blocks that were taken of each."""
 
-    cells: dict[str, tuple[_Contestant, _Contestant, Device]]
-    """New one, its baseline and their device, by the id of the cell."""
+    cells: dict[str, tuple[Contestant, Contestant]]
+    """New one and its baseline, by the id of the cell."""
     left_out: dict[str, str]
     """Why a cell cannot be measured now, by its id."""
     _engine: Engine
@@ -69,9 +62,10 @@ class Contestants:
 
     def __post_init__(self) -> None:
         for line in _lines(self._log):
-            for cell_id, (new, baseline, _) in self.cells.items():
-                if line.get("contents") == [new.content, baseline.content]:
-                    self._pairs.setdefault(cell_id, []).append(line)
+            # Of the same cell, too: the same code on another device is another pair
+            cell_id = str(line.get("cell_id"))
+            if line.get("contents") == [one.content for one in self.cells.get(cell_id, ())]:
+                self._pairs.setdefault(cell_id, []).append(line)
 
     @property
     def paired(self) -> dict[str, PairedBlocks]:
@@ -82,33 +76,18 @@ class Contestants:
         }
 
     def measure(self, cell_id: str) -> None:
-        """Take one more pair of a cell. Every other pair the other way round: what changes steadily favours neither."""
-        *sides, device = self.cells[cell_id]
+        """Take one more pair of a cell."""
+        contestants = self.cells[cell_id]
         taken = self._pairs.setdefault(cell_id, [])
-        blocks: dict[int, Mapping[str, Any]] = {}
-        for index in (0, 1) if len(taken) % 2 == 0 else (1, 0):
-            result = self._block(sides[index], device).to_json()
-            blocks[index] = {name: result[name] for name in _KEPT}
         line = {
             "t": time.time(),
             "cell_id": cell_id,
-            "contents": [side.content for side in sides],
-            "blocks": [blocks[0], blocks[1]],
+            "contents": [one.content for one in contestants],
+            "blocks": take_pair(self._engine, [one.side for one in contestants], taken=len(taken)),
         }
         taken.append(line)
         if self._log is not None:
             append_line(self._log, json.dumps(line))
-
-    def _block(self, side: _Contestant, device: Device) -> Measurement:
-        for failures in count(1):  # what a run would try again is tried again
-            try:
-                return perform_stage(self._engine, "measure", Measurement, side.options, side.inputs, device)
-            except SweepError as error:
-                decision = RetryPolicy().decide(type(error).__name__, failures)
-                if isinstance(decision, GiveUp):
-                    raise
-                time.sleep(decision.delay_s)
-        raise AssertionError("counting ends nowhere")
 
 
 @contextmanager
@@ -130,11 +109,14 @@ def contestants(
         for cell in cells:
             try:
                 device = device_of(cluster, str(cell.new["device"]), "--cluster")
-                sides = [
+                ours, theirs = (
                     _entered(side, cell.cell_id, mark, folder, device)
                     for side, mark in ((new, "new"), (baseline, "baseline"))
-                ]
-                ready[cell.cell_id] = (sides[0], sides[1], device)
+                )
+                if ours.side.is_flushed != theirs.side.is_flushed:
+                    problem = "was measured with caches emptied in one sweep alone"
+                    raise StudyError(problem, key="CELL", value=cell.name, allowed="sweeps of one `cache_flush`")
+                ready[cell.cell_id] = (ours, theirs)
             except StudyError as error:
                 left_out[cell.cell_id] = str(error)
         if cells and not ready:
@@ -145,34 +127,35 @@ def contestants(
             )
         for side in (baseline, new):
             say(_loads(side))
-        devices = {device.key: device for *_, device in ready.values()}
+        devices = {one.side.device.key: one.side.device for one, _ in ready.values()}
         alone = replace(cluster, devices=tuple(devices.values()), engine="inline", replay=None)
         with EngineSession(alone, folder) as engine:
             yield Contestants(ready, left_out, engine, _log_of(new))
 
 
-def _entered(side: OpenSide, cell_id: str, mark: str, folder: Path, device: Device) -> _Contestant:
+def _entered(side: OpenSide, cell_id: str, mark: str, folder: Path, device: Device) -> Contestant:
     """One side of a cell, with what it takes in the common folder. Raises StudyError where a file is not there."""
     if side.is_bundle:
         with laid_out(side.folder) as bundle:
             cell = Cell.of(bundle.manifest["axes"])
             results = [_brought(result, bundle.sweep_dir, folder, mark) for result in (bundle.imported, bundle.built)]
-            number, threshold = None, {"threshold": bundle.manifest["tolerance"]}
+            conditions, number = bundle.manifest["latency"].get("conditions", {}), None
+            threshold = {"threshold": bundle.manifest["tolerance"]}
     else:
-        cell, made, number = _made(side.folder, cell_id)
+        cell, made, earlier = _made(side.folder, cell_id)
         results, threshold = [_brought(result, side.folder, folder, mark) for result in made], {}
+        conditions, number = earlier.conditions, earlier.number
     for result in results:
         if isinstance(result, BuildResult):
             check_fit(json.loads(result.target_json or "{}"), device, "--cluster")
     kinds = {"build" if isinstance(result, BuildResult) else "import": result for result in results}
-    measure = Measure(repeat=REPEATS, max_repeat=REPEATS, rounds=1, relative_interval=0.0, number=number)
-    options = measure_options(cell.runtime, cell.precision, device, measure.options) | threshold
+    measured = MeasuredSide.of(cell, device, kinds, conditions, number)
     content = side.side.libraries.get(cell_id) or f"{cell.runtime} {side.side.networks.get(cell.model, mark)}"
-    return _Contestant(content, options, kinds)
+    return Contestant(content, replace(measured, options={**measured.options, **threshold}))
 
 
-def _made(folder: Path, cell_id: str) -> tuple[Cell, list[StageResult], int | None]:
-    """A cell of a sweep, what it is measured with, and the calls of a repeat that it took then."""
+def _made(folder: Path, cell_id: str) -> tuple[Cell, list[StageResult], Measurement]:
+    """A cell of a sweep, what it is measured with, and how it was measured then."""
     planned = next(entry for entry in read_plan(folder)["cells"] if entry["id"] == cell_id)
     cell, done = Cell.from_json(planned), read_ledger(folder).done
     results = [done[stage].result for stage in planned["stages"] if stage in done]
@@ -187,8 +170,7 @@ def _made(folder: Path, cell_id: str) -> tuple[Cell, list[StageResult], int | No
         if (reason := damage_of(result, folder, is_read=True, names=names)) is not None:
             raise StudyError(f"rests on a damaged file: {reason}", key="CELL", value=planned["name"], allowed=allowed)
         made.append(result)
-    measured = next((one for one in results if isinstance(one, Measurement)), None)
-    return cell, made, None if measured is None else measured.number
+    return cell, made, next(one for one in results if isinstance(one, Measurement))
 
 
 def _brought(result: StageResult, source: Path, folder: Path, mark: str) -> StageResult:
