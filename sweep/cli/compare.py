@@ -143,8 +143,7 @@ def gate_command(
         )
     _show_comparison(gated.comparison, "json" if as_json else "table")
     _write_comparison(gated.comparison, markdown, junit)
-    code = _exit_code_of(gated.comparison)
-    return EXIT_FAILED if gated.run.status == "failed" and code == EXIT_DONE else code
+    return EXIT_FAILED if gated.run.status == "failed" else _exit_code_of(gated.comparison)
 
 
 def _show_comparison(found: SweepComparison, name: str) -> None:

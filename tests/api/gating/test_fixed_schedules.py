@@ -8,6 +8,7 @@ import pytest
 
 import sweep
 from sweep.api.gating.fixed_schedules import adopt_schedules
+from sweep.cli import main
 from sweep.errors import StudyError
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.running.ledger.ledger import read_ledger
@@ -67,6 +68,14 @@ def test_a_gate_tunes_nothing_again(place: Path) -> None:
     assert gated.run.executed == len(sweep.plan(study, cluster).stages) - 2
     again = sweep.gate(study, cluster, place / "base", out=place / "own", minutes=0, own_schedules=True)
     assert (again.adopted, again.run.executed) == (0, gated.run.executed + 2)
+
+
+def test_a_cell_that_failed_ends_a_gate_with_1(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rule is open, which alone would be 3."""
+    monkeypatch.chdir(place)
+    (place / "broken.yaml").write_text(CLUSTER.replace("failure_rate: 0", "failure_rate: 1"))
+    command = ["gate", "study.yaml", "--cluster", "broken.yaml", "--baseline", "base", "--max-minutes", "0"]
+    assert main([*command, "--out", "new"]) == 1
 
 
 def test_the_baseline_is_not_written_to(place: Path) -> None:
