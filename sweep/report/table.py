@@ -22,7 +22,7 @@ from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
-from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each, varies
+from sweep.report.table_columns import TableColumn, fastest, final_note, main_columns, ranked, rows_each, varies
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import sentences
 from sweep.study.axes import FIRST, axes_under, value_in
@@ -50,6 +50,7 @@ def _rendered(results: Results, console: Console) -> Group:
     if results.summary.question:
         parts.append(Text(results.summary.question, style="italic"))
     parts.append(Text(answer(results), style="bold"))
+    parts += [Text(line, style="dim") for line in final_note(results.cells)]
     if results.summary.tags:
         parts.append(Text(f"Tags: {as_tags(results.summary.tags)}", style="dim"))
     fronts = front_lines(results.cells)

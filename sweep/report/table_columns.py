@@ -13,6 +13,7 @@ from sweep.analysis.formatting import as_ms, as_percent, as_times, rounded_down,
 from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST
 from sweep.analysis.rows.column import Column, Detail
 from sweep.analysis.rows.columns import result_columns
+from sweep.analysis.rows.duels import took_part
 from sweep.analysis.rows.objective_fit import fit_of, is_in_the_running
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import (
@@ -33,6 +34,7 @@ __all__ = [
     "TableColumn",
     "detail_columns",
     "fastest",
+    "final_note",
     "main_columns",
     "ranked",
     "rows_each",
@@ -143,7 +145,8 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             value=lambda row: row["ratio_to_baseline"],
             is_compared=True,
             keep=8,
-            about=f"its time over that of {baseline} on the same device: above 1 is slower",
+            about=f"its time over that of {baseline} on the same device, by the medians: above 1 is slower"
+            + ("; how they stood in the final, the answer tells" if any(map(took_part, rows)) else ""),
         ),
         TableColumn(
             "status",
@@ -161,6 +164,12 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         if (column.axis is None or varies(rows, column.axis))
         and (not column.is_compared or any(column.value and column.value(row) is not None for row in rows))
     ]
+
+
+def final_note(rows: Sequence[Row]) -> list[str]:
+    """Why the answer may give another ratio than the table; nothing where no final was held."""
+    told = "The answer is by the final, in which the best took turns; times and ratios of the table are from before it."
+    return [told] if any(map(took_part, rows)) else []
 
 
 def detail_columns(rows: Sequence[Row]) -> list[TableColumn]:

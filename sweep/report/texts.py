@@ -24,7 +24,7 @@ from sweep.plain_text import as_markdown as plain
 from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
-from sweep.report.table_columns import TableColumn, fastest, main_columns, ranked, rows_each
+from sweep.report.table_columns import TableColumn, fastest, final_note, main_columns, ranked, rows_each
 from sweep.report.task_table import untuned_notes
 from sweep.report.tuning_section import pool_table, sentences
 from sweep.study.axes import compared_within, value_in
@@ -95,6 +95,7 @@ def as_markdown(results: Results) -> str:
     """
     summary = results.summary
     parts = [f"# {plain(summary.question or summary.study)}", *map(plain, answer(results).splitlines())]
+    parts += final_note(results.cells)
     parts += [f"Tags: {plain(as_tags(summary.tags))}."] if summary.tags else []
     parts += _tables(results.cells)
     lines = failure_lines(results.cells)

@@ -18,6 +18,8 @@ from sweep.report.page import render_page
 from sweep.report.ranking import ranking
 from sweep.report.table import render_results
 from sweep.report.table_columns import fastest, main_columns, ranked, varies
+from sweep.report.texts import as_markdown
+from tests.analysis.answering.mixed_grids import hold_final
 from tests.record.fixtures import sweep_outcome, with_runtime
 
 QUICK, SLOW = 0.1, 0.5
@@ -47,6 +49,26 @@ def test_the_table_ranks_all_under_their_titles(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines[5:9]] == ["xgb", "random", "random", "LiteRT"]
 
 
+def test_a_reader_is_told_which_ratios_are_the_finals(tmp_path: Path) -> None:
+    """The table has 2.11x the time of ONNX Runtime, and the answer what the final found."""
+    results = three(tmp_path)
+    note = "The answer is by the final, in which the best took turns; times and ratios of the table are from before it."
+    assert note not in as_markdown(results)
+    rows = [dict(row) for row in results.cells]
+    first = next(row for row in rows if (row["tuner"], row["opt_level"]) == ("xgb", 3))
+    rival = next(row for row in rows if row["runtime"] == "onnxruntime" and row["model"] == first["model"])
+    hold_final([first, rival], [(1.0, 1.0), (1.02, 1.01)], compiles=True)
+    results = replace(results, cells=rows)
+
+    in_terminal = " ".join(shown(results).split())
+    assert "1.02x faster than ONNX Runtime in turns" in in_terminal
+    assert note in in_terminal
+    assert note in as_markdown(results)
+    page = render_page(results)
+    assert "by the medians: above 1 is slower; how they stood in the final, the answer tells" in page
+    assert "time / best in turns" in page
+
+
 def test_the_column_bears_the_name_of_the_baseline(tmp_path: Path) -> None:
     lines = shown(three(tmp_path, baseline="openvino")).splitlines()
     assert "time / OV" in lines[1]
@@ -54,7 +76,7 @@ def test_the_column_bears_the_name_of_the_baseline(tmp_path: Path) -> None:
     assert lines[3].split()[-1] == "1x"
     columns = main_columns(three(tmp_path, baseline="litert").cells)
     about = next(column.about for column in columns if column.title == "time / LiteRT")
-    assert about == "its time over that of LiteRT on the same device: above 1 is slower"
+    assert about == "its time over that of LiteRT on the same device, by the medians: above 1 is slower"
     assert not [column for column in main_columns(three(tmp_path, baseline=None).cells) if "time" in column.title]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sweep.analysis.formatting import as_tags
+from sweep.analysis.formatting import as_tags, as_times
 from sweep.analysis.rows.column import CellFacts, Column, ColumnType, Detail
 
 __all__ = ["ADJUSTED_COLUMNS", "FINAL_COLUMNS", "STATUS_COLUMNS"]
@@ -83,13 +83,21 @@ STATUS_COLUMNS = (
 )
 
 
-def _final(name: str, type_: ColumnType, part: str, meaning: str, unit: str = "", by: float = 1.0) -> Column:
+def _final(
+    name: str,
+    type_: ColumnType,
+    part: str,
+    meaning: str,
+    unit: str = "",
+    by: float = 1.0,
+    detail: Detail | None = None,
+) -> Column:
     def value(facts: CellFacts) -> Any:
         place = facts.outcome.final
         found = None if place is None else getattr(place, part)
         return found * by if isinstance(found, float) else found
 
-    return Column(name, type_, meaning, unit, value)
+    return Column(name, type_, meaning, unit, value, detail=detail)
 
 
 FINAL_COLUMNS = (
@@ -100,6 +108,7 @@ FINAL_COLUMNS = (
         "ratio",
         "its time in the final over that of the fastest compiled one, by rounds; 1 for that one",
         "x",
+        detail=Detail("time / best in turns", as_times, rank=5, is_on_paper=True),
     ),
     _final("final_ratio_to_best_ci_low", "float64", "ci_low", "lower end of the ratio's 99 % interval", "x"),
     _final("final_ratio_to_best_ci_high", "float64", "ci_high", "upper end of the ratio's 99 % interval", "x"),

@@ -18,7 +18,7 @@ from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.study.cluster.cluster import Device
 from sweep.study.spec import Cell, Measure
 
-__all__ = ["MeasuredSide", "take_pair"]
+__all__ = ["REPEATS", "MeasuredSide", "take_pair"]
 
 REPEATS = 3
 """A block's: their median forgives one that was interrupted. More blocks tell more than more repeats."""
