@@ -10,7 +10,8 @@ from rich.text import Text
 
 from sweep.analysis.comparing.fail_rule import RuleAnswer
 from sweep.analysis.comparing.shared_cells import SharedCell, SweepComparison
-from sweep.analysis.formatting import as_ms, as_percent, plural, significant
+from sweep.analysis.formatting import as_percent, plural, significant
+from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.statistics import VERDICT_LEVEL, Verdict
 from sweep.plain_text import as_markdown as plain
 from sweep.plain_text import visible
@@ -154,13 +155,8 @@ def _ordered(found: SweepComparison) -> list[SharedCell]:
 def _line(found: SweepComparison, cell: SharedCell) -> list[str]:
     ratio = cell.found.ratio
     value = "-" if ratio.value != ratio.value else significant(ratio.value)
-    return [cell.name, _latency(cell.baseline), _latency(cell.new), value, _interval(cell), str(cell.verdict)]
-
-
-def _latency(row: object) -> str:
-    assert hasattr(row, "get")
-    ms = row.get("latency_ms_median")
-    return as_ms(ms) if row.get("status") == "done" or ms is None else f"<= {as_ms(ms)}"
+    latencies = (Reading.of(row).as_ms for row in (cell.baseline, cell.new))
+    return [cell.name, *latencies, value, _interval(cell), str(cell.verdict)]
 
 
 def _interval(cell: SharedCell) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweep.analysis.comparing.cell_history import CellHistory, Moment
-from sweep.analysis.formatting import as_ms, as_times, plural, rounded_up
+from sweep.analysis.formatting import as_ms, as_times, plural
 from sweep.plain_text import visible
 from sweep.report.content_policy import content_policy
 from sweep.report.figures.drawing import drawing_scripts, packed_library, page_script, pictures_json
@@ -38,7 +38,7 @@ def show_history(found: Sequence[CellHistory], console: Console) -> None:
         change = starts.get(id(moment))
         level = "" if change is None else f"{as_times(change.ratio)} (p = {change.p:.4f})"
         table.add_row(
-            _date(moment.t), moment.sweep, _median(moment), _interval(moment), str(moment.row["status"]), level
+            _date(moment.t), moment.sweep, moment.reading.as_ms, _interval(moment), str(moment.row["status"]), level
         )
     console.print(table)
     console.print(Text(_sentence(one)))
@@ -59,7 +59,8 @@ def render_history(found: Sequence[CellHistory]) -> str:
     shown = [history_figure(one) for one in found[:_PICTURES]]
     return environment.get_template("history.html.jinja").render(
         figures=shown,
-        left_out=len(found) - len(shown),
+        counted=plural(len(found), "cell"),
+        left_out=plural(len(found) - len(shown), "further cell") if len(found) > len(shown) else "",
         pictures=pictures_json(shown),
         plotly=packed_library(),
         figures_script=page_script("figures.js"),
@@ -126,12 +127,6 @@ def _sentence(one: CellHistory) -> str:
 
 def _date(t: float) -> str:
     return datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _median(moment: Moment) -> str:
-    if moment.reading.bound == "upper":
-        return f"<= {as_ms(rounded_up(moment.reading.high_ms))}"
-    return as_ms(moment.row.get("latency_ms_median")) if moment.reading.is_exact else "-"
 
 
 def _interval(moment: Moment) -> str:

@@ -97,6 +97,7 @@ class _Terms:
 
     def compare(self, new: MeasuredCell, baseline: MeasuredCell) -> tuple[CellComparison | None, str | None]:
         """By the sweeps' own repeats; or by what was measured now alone, where anything was. Or the reason why not."""
+        new, baseline = replace(new, name="the new one"), replace(baseline, name="the baseline")  # both are one cell
         if self.measured_now is None:
             return compare_cells(new, baseline, True, level=self.level), None
         more = self.measured_now.get(new.cell_id, PairedBlocks())

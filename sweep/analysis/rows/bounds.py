@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from sweep.analysis.formatting import as_ms, rounded_up
 from sweep.planning.results.disturbance import Disturbance, DisturbanceKind
 
 if TYPE_CHECKING:
@@ -90,6 +91,13 @@ class Reading:
     def is_exact(self) -> bool:
         """Whether nothing disturbed it."""
         return self.bound == EXACT
+
+    @property
+    def as_ms(self) -> str:
+        """In a table, without its unit: `3.36`, `<= 17.9` where only the upper end is known, `-` where nothing is."""
+        if self.bound is None:
+            return "-"
+        return as_ms(self.median_ms) if self.is_exact else f"<= {as_ms(rounded_up(self.high_ms))}"
 
     def is_below(self, other: Reading) -> bool:
         """Whether it is faster beyond doubt: all that it may be lies below all that the other may be."""

@@ -119,7 +119,8 @@ def _of_bundle(manifest: Mapping[str, Any], name: str) -> SweepSide:
         "cell_name": cell.name,
         "status": "tainted" if latency.get("disturbed") else "done",
         "error": latency.get("disturbed"),
-        "latency_ms_median": latency["median_ms"],
+        **dict.fromkeys((f"latency_ms_{part}" for part in ("median", "ci_low", "ci_high")), latency["median_ms"]),
+        "latency_bound": None if latency.get("disturbed") else EXACT,
     }
     host = ", ".join(filter(None, (conditions.get("host"), conditions.get("cpu_model")))) or None
     measured = MeasuredCell(

@@ -99,3 +99,15 @@ def test_bad_input_is_refused_in_a_line(
     assert (said.out, said.err.count("\n")) == ("", 1)
     for word in words:
         assert word in said.err
+
+
+def test_of_a_slowed_cell_the_upper_end_is_shown_and_the_side_named(
+    made: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["compare", str(made / "base"), str(made / "tainted"), "--format", "markdown"])
+    said = capsys.readouterr().out
+    for row in sweep.open_results(made / "tainted").to_pylist():
+        _, new, *_ = said.split(f"| {row['cell_name']} | ")[1].split(" | ")
+        shown = float(new.removeprefix("\\<= "))
+        assert row["latency_ms_median"] < row["latency_ms_ci_high"] <= shown < 1.01 * row["latency_ms_ci_high"]
+    assert "and 1 more: the new one was slowed, so its times are the most that it takes" in said
