@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from sweep.planning.results.measurement import MeasuredBlock, Measurement
@@ -40,12 +40,19 @@ def adjusted(cells: Iterable[CellOutcome]) -> Mapping[str, Estimate]:
     found: dict[str, Estimate] = {}
     for measured_there in by_device.values():
         measured_there.sort(key=lambda one: one[1][0].t)
+        usual_s = _usual_s(each.kernel_s for _, own in measured_there for each in own)
         for begin in range(0, len(measured_there), TOGETHER):
-            found |= _estimated(measured_there[begin : begin + TOGETHER])
+            found |= _estimated(measured_there[begin : begin + TOGETHER], usual_s)
     return found
 
 
-def _estimated(cells: Sequence[tuple[str, list[_Visit]]]) -> dict[str, Estimate]:
+def _usual_s(kernel_s: Iterable[float | None]) -> float | None:
+    """Of a device in this sweep, for all that are estimated there: the machine may be slow for as long as some take."""
+    known = [seconds for seconds in kernel_s if seconds]
+    return quantiles(known, n=4, method="inclusive")[0] if len(known) > 1 else None
+
+
+def _estimated(cells: Sequence[tuple[str, list[_Visit]]], usual_s: float | None) -> dict[str, Estimate]:
     from sweep.analysis.round_model import RoundBlock, estimates  # numpy, which a plan need not wait for
 
     visits = sorted(
@@ -58,7 +65,7 @@ def _estimated(cells: Sequence[tuple[str, list[_Visit]]]) -> dict[str, Estimate]
             number, seen = number + 1, set()
         seen.add(each.cell)
         blocks.append(RoundBlock(each.cell, number, each.median_s, each.kernel_s))
-    return {cells[index][0]: estimate for index, estimate in estimates(blocks, None).items()}
+    return {cells[index][0]: estimate for index, estimate in estimates(blocks, usual_s).items()}
 
 
 def _visits(measured: Measurement) -> Iterator[_Visit]:
