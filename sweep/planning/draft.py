@@ -15,6 +15,7 @@ from sweep.planning.fingerprint import canonical_json, fingerprint
 from sweep.study.axes import all_axes, axes_under, stage_options, unusual
 from sweep.study.cell_values import values_on
 from sweep.study.cluster.cluster import Cluster, Device
+from sweep.study.precisions import Precision, precision_of
 from sweep.study.spec import NATIVE, Cell, Model, Study, TunerSpec
 
 __all__ = ["NO_HINTS", "TVM_PACKAGES", "Draft", "Drafting", "Encoded"]
@@ -96,6 +97,10 @@ class Drafting:
             lambda: Encoded(dict(self._targets[cell.target].on(self.devices[cell.device]))),
         )
 
+    def precision(self, cell: Cell) -> Precision:
+        """What a cell computes in, with all options."""
+        return precision_of(cell.precision, self.study.described)
+
     def whose(self, cell: Cell) -> str:
         """For the label of a stage that belongs to no device: `native` alone does not say whose."""
         return f" for {cell.device}" if self._targets[cell.target].attrs["kind"] == NATIVE else ""
@@ -112,7 +117,7 @@ class Drafting:
         Raises:
             StudyError: both say the same.
         """
-        of_axes = stage_options(kind, cell.axes)
+        of_axes = stage_options(kind, cell.axes, self.study.described)
         for name in of_axes.keys() & own.keys():
             problem = f"is what a {kind} stage has already"
             raise StudyError(problem, key="axes", value=name, allowed="an axis of another name")

@@ -17,9 +17,10 @@ from typing import Any
 
 from sweep.errors import StudyError
 from sweep.registry import Registry
-from sweep.study.axis import Axis
+from sweep.study.axis import NOTHING_DESCRIBED, Axis, Described, DescribedValues
 from sweep.study.identity import identifying
-from sweep.study.precisions import PRECISIONS, lowering_options
+from sweep.study.precision_form import PrecisionForm, as_written, read_precision
+from sweep.study.precisions import PRECISIONS, lowering_options, options_of
 
 __all__ = [
     "AXES",
@@ -90,9 +91,10 @@ _ROWS = (
         "number type of weights and activations",
         default="float32",
         values=PRECISIONS.names,
-        about="Type that the network computes in.",
+        about="Type that the network computes in: a name, or a mapping of a name, a dtype and options.",
         stage="lower",
         also=lowering_options,
+        described=Described(PrecisionForm, read_precision, options_of, as_written),
         compared_within=False,
     ),
     Axis(
@@ -199,14 +201,22 @@ def value_in(values: Mapping[str, Any], name: str) -> Any:
     return values[name] if name in values else axis_of(name).default
 
 
-def stage_options(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the options of a kind of stage say of the axes: the first ones always, others where not at the default."""
+def stage_options(
+    kind: str, values: Mapping[str, Any], described: DescribedValues = NOTHING_DESCRIBED
+) -> dict[str, Any]:
+    """What the options of a kind of stage say of the axes: the first ones always, others where not at the default.
+
+    described: of a study, values that it writes with options, by axis and name.
+    """
     taken = {axis.name: axis for axis in all_axes() if axis.stage == kind}
     defaults = {name: axis.default for name, axis in taken.items()}
     options = identifying({name: value_in(values, name) for name in taken}, FIRST, defaults)
     for name, value in tuple(options.items()):
-        if (also := taken[name].also) is not None:
-            options |= also(value)
+        axis, own = taken[name], described.get(name, {})
+        if axis.described is not None and value in own:
+            options |= axis.described.options(own[value])
+        elif axis.also is not None:
+            options |= axis.also(value)
     return options
 
 

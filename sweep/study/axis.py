@@ -8,9 +8,28 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any, Literal
 
-__all__ = ["Axis"]
+__all__ = ["NOTHING_DESCRIBED", "Axis", "Described", "DescribedValues"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """How a study may write values of an axis as mappings, each a name with options."""
+
+    form: type[Any]
+    """Of such a mapping, for pydantic; it has a `name`, which is the value."""
+    read: Callable[[Any], Any]
+    """What a study keeps of a form that is filled in."""
+    options: Callable[[Any], Mapping[str, Any]]
+    """What the options of the axis' stage say of it, in place of the name: two names of one meaning are one stage."""
+    write: Callable[[str, Any], Mapping[str, Any]]
+    """The mapping that reads as it again."""
+
+
+DescribedValues = Mapping[str, Mapping[str, Any]]
+"""By axis and name what was kept of values that are written with options."""
+NOTHING_DESCRIBED: DescribedValues = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +59,8 @@ class Axis:
     """The kind of stage whose options hold its value under its name; empty: no stage takes it by name."""
     also: Callable[[Any], Mapping[str, Any]] | None = None
     """What else the options of that stage say of a value: its compiler runs in a process that has no such table."""
+    described: Described | None = None
+    """How a value may be written with options; none: by its name alone."""
     in_other_runtimes: bool = False
     """Whether other runtimes than TVM are measured at each of its values; else at `elsewhere` alone."""
     elsewhere: str | int | EllipsisType | None = ...

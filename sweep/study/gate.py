@@ -77,7 +77,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         models=models,
         targets=targets,
         tuners=tuners,
-        choices={axis.name: _distinct(axis.study_key, form.values_of(axis), path) for axis in listed_axes()},
+        choices={axis.name: _distinct(axis.study_key, form.names_of(axis), path) for axis in listed_axes()},
         devices=None if form.devices is None else _distinct("devices", form.devices, path),
         exclude=tuple(_rule(rule) for rule in form.exclude),
         include=tuple(_rule(rule) for rule in form.include),
@@ -92,6 +92,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         final=read_final(form.final, "final" in form.model_fields_set),
         planner=read_planner(form.planner),
         objective=read_objective(form.objective),
+        described=form.described(),
     )
     _check_rules(study)
     return study
@@ -202,7 +203,9 @@ def _check_rules(study: Study) -> None:
     """Rules may speak only of what the study has; devices are known later."""
     known = study.axes
     # A rule that adds cells may go beyond the axes, but not name what is defined nowhere
-    defined = {axis: values for axis, values in known.items() if axis not in study.choices}
+    free = {axis.name: axis for axis in listed_axes() if axis.described is None}
+    defined = {axis: values for axis, values in known.items() if axis not in free}
+    defined |= {axis: (*known[axis], *axis_of(axis).choices) for axis in study.choices if axis not in free}
     tagged = tuple(rule for rule, _ in study.tags.rules)
     for key, rules, values in (
         ("exclude{}", study.exclude, known),

@@ -1,17 +1,19 @@
 """The table of precisions: the number types that a network may compute in, and how far its output may then be off.
 
 A further precision is one more row, or a `Precision` that another package offers under the entry-point group
-`sweep.precisions`.
+`sweep.precisions`. A study may describe its own: one of these number types with options (`sweep.study.precision_form`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from sweep.registry import Registry
+from sweep.study.axis import NOTHING_DESCRIBED, DescribedValues
 
-__all__ = ["PRECISIONS", "Precision", "lowering_options", "tolerance_of"]
+__all__ = ["PRECISIONS", "Precision", "lowering_options", "options_of", "precision_of", "tolerance_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Precision:
     empty: those that lowering has for the number type."""
     needs_calibration: bool = False
     """Whether ranges of the activations must be observed on sample inputs first."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """How the network is converted, beside the number type, every default filled in: of a quantised one `strategy`,
+    `per`, `calibrate` and `execution`; of one that keeps some layers in float32 `float32`, `float32_first`,
+    `float32_last`."""
 
 
 PRECISIONS: Registry[Precision] = Registry(
@@ -45,15 +51,36 @@ PRECISIONS: Registry[Precision] = Registry(
 )
 
 
+def precision_of(name: str, described: DescribedValues = NOTHING_DESCRIBED) -> Precision:
+    """The precision of a name: a study's own, or one of the table. Raises StudyError where there is none.
+
+    described: what a study writes with options (`Study.described`).
+    """
+    own = described.get("precision", {})
+    found: Precision = own[name] if name in own else PRECISIONS.get(name)
+    return found
+
+
 def tolerance_of(name: str) -> float | None:
     """Largest difference from the expected output; none where it may differ. Raises StudyError."""
     return PRECISIONS.get(name).tolerance
 
 
 def lowering_options(name: str) -> dict[str, Any]:
-    """What a lower stage must know of a precision beside its name: its number type, where that has another name, and
-    its own passes. The process that lowers has no such table.
+    """What a lower stage must know of a precision of the table beside its name: its number type, where that has another
+    name, its own passes, and its options. The process that lowers has no such table.
     """
     precision = PRECISIONS.get(name)
     dtype = {} if precision.dtype == name else {"dtype": precision.dtype}
-    return dtype | ({"passes": list(precision.passes)} if precision.passes else {})
+    passes = {"passes": list(precision.passes)} if precision.passes else {}
+    return dtype | passes | ({"precision_options": dict(precision.options)} if precision.options else {})
+
+
+def options_of(precision: Precision) -> dict[str, Any]:
+    """What a lower stage must know of a study's own precision, which is not its name: what has the same options, or is
+    in the table with them, is one stage.
+    """
+    options = {"precision_options": dict(precision.options)} if precision.options else {}
+    of_type = lowering_options(precision.dtype)
+    of_type.pop("precision_options", None)
+    return {"precision": precision.dtype} | of_type | options

@@ -104,6 +104,8 @@ class Study:
     planner: PlannerOptions | None = None
     """How far a run may spare cells by prediction; None: every cell is measured."""
     objective: Objective | None = None
+    described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What it says of values that it writes with options, by axis and name."""
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
 
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
+from sweep.study.axis_form import choice_of, list_of, text_or_mapping
 from sweep.study.final_options import FinalForm
 from sweep.study.measure_options import MeasureForm
 from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
 from sweep.study.objective import ObjectiveForm
 from sweep.study.planner_options import PlannerForm
-from sweep.study.reading.form import Form, OneOrMany, Slug, VersionedForm, refuse
+from sweep.study.reading.form import Form, Slug, VersionedForm, refuse
 from sweep.study.run_budget import BudgetForm
 from sweep.study.tags import TagTexts
 from sweep.study.targets.target_form import TargetForm
@@ -39,17 +40,13 @@ class RuleForm(Form):
         return value
 
 
-def _text_or_mapping(value: object) -> str | None:
-    return "text" if isinstance(value, str) else "mapping" if isinstance(value, (dict, Form)) else None
-
-
 ModelEntry = Annotated[
     Annotated[str, Field(min_length=1), Tag("text")] | Annotated[ModelForm, Tag("mapping")],
-    Discriminator(_text_or_mapping),
+    Discriminator(text_or_mapping),
 ]
 TargetEntry = Annotated[
     Annotated[str, Field(min_length=1), Tag("text")] | Annotated[TargetForm, Tag("mapping")],
-    Discriminator(_text_or_mapping),
+    Discriminator(text_or_mapping),
 ]
 
 
@@ -139,6 +136,19 @@ class StudyForm(VersionedForm):
         values: list[Any] = getattr(self, axis.key) if axis.key else getattr(self.axes, axis.name)
         return values
 
+    def names_of(self, axis: Axis) -> list[Any]:
+        """The same, with the name alone of what it writes as a mapping."""
+        return [value if isinstance(value, (str, int)) else value.name for value in self.values_of(axis)]
+
+    def described(self) -> dict[str, dict[str, Any]]:
+        """What it writes as mappings, by axis and name; nothing of an axis without."""
+        found: dict[str, dict[str, Any]] = {}
+        for axis in listed_axes():
+            if axis.described is not None:
+                forms = {value.name: value for value in self.values_of(axis) if isinstance(value, axis.described.form)}
+                found[axis.name] = {name: axis.described.read(form) for name, form in forms.items()}
+        return {name: values for name, values in found.items() if values}
+
 
 _TAGGED = [{"cells": {"tuner": "xgb"}, "tags": {"candidate": "release"}}]
 
@@ -151,8 +161,8 @@ def study_form() -> type[StudyForm]:
 @lru_cache(maxsize=1)
 def _study_form(version: int, choices: tuple[Any, ...]) -> type[StudyForm]:
     """Made once, and again when there is another axis or value."""
-    lists: dict[str, Any] = {axis.name: _list_of(axis) for axis in axes_under()}
-    values: dict[str, Any] = {axis.name: (_choice_of(axis), None) for axis in all_axes()}
+    lists: dict[str, Any] = {axis.name: list_of(axis) for axis in axes_under()}
+    values: dict[str, Any] = {axis.name: (choice_of(axis), None) for axis in all_axes()}
     axes: Any = create_model("AxesForm", __base__=Form, __doc__="Further axes.", **lists)
     rule: Any = create_model("RuleForm", __base__=RuleForm, __doc__=RuleForm.__doc__, **values)
     rules: Any = list[rule]
@@ -166,7 +176,7 @@ def _study_form(version: int, choices: tuple[Any, ...]) -> type[StudyForm]:
     example = [[{"tuner": "xgb", "opt_level": 0}]]
     all_values = "Cells to add, also excluded ones; an axis that is not named has all its values."
     fields: dict[str, Any] = {
-        **{axis.key: _list_of(axis) for axis in listed_axes() if axis.key},
+        **{axis.key: list_of(axis) for axis in listed_axes() if axis.key},
         "axes": (Annotated[axes, BeforeValidator(_empty_is_empty)], Field(axes(), description="Further axes.")),
         "exclude": (rules, Field([], description="Cells to leave out.", examples=example)),
         "include": (rules, Field([], description=all_values)),
@@ -174,22 +184,3 @@ def _study_form(version: int, choices: tuple[Any, ...]) -> type[StudyForm]:
     }
     doc = "A study: a grid of benchmarks, and the question that it answers."
     return create_model("StudyForm", __base__=StudyForm, __doc__=doc, **fields)
-
-
-def _list_of(axis: Axis) -> tuple[Any, Any]:
-    """The field of a form for an axis' values."""
-    values: Any = list[_value_of(axis)]  # type: ignore[misc]
-    return values, Field([axis.default], min_length=1, description=axis.about or axis.meaning)
-
-
-def _choice_of(axis: Axis) -> Any:
-    """The type of what a rule says of an axis."""
-    values: Any = OneOrMany[_value_of(axis)]  # type: ignore[misc]
-    return values | None
-
-
-def _value_of(axis: Axis) -> Any:
-    """The type of one value, for pydantic."""
-    if axis.choices:
-        return Literal[axis.choices]
-    return str if axis.type == "text" else Annotated[int, Field(ge=axis.least, le=axis.most)]

@@ -48,8 +48,10 @@ def test_passes_of_its_own_travel_with_the_stage() -> None:
 
 @pytest.mark.usefixtures("loose")
 def test_the_schema_offers_it() -> None:
-    values = study_json_schema()["$defs"]["AxesForm"]["properties"]["precision"]["items"]["enum"]
-    assert values == ["float32", "float16", "loose16"]
+    entry = study_json_schema()["$defs"]["AxesForm"]["properties"]["precision"]["items"]["oneOf"]
+    assert entry[0]["enum"] == [*PRECISIONS.names()]
+    assert entry[0]["enum"][-1] == "loose16"
+    assert entry[1]["$ref"].endswith("PrecisionForm")
 
 
 def test_one_that_there_is_not_is_refused() -> None:

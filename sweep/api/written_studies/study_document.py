@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.study.axes import listed_axes
+from sweep.study.axis import Axis
 from sweep.study.final_options import Final
 from sweep.study.importers.batch_dimension import AS_IS
 from sweep.study.importers.importer import HeaderReader
@@ -37,7 +38,7 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     for axis in listed_axes():
         if axis.name == "batch" and not _lists_batches(study):
             continue
-        values = list(study.choices.get(axis.name, (axis.default,)))
+        values = [_value(study, axis, value) for value in study.choices.get(axis.name, (axis.default,))]
         place = document if axis.key else document.setdefault("axes", {})
         place[axis.key or axis.name] = values
     if study.devices is not None:
@@ -51,6 +52,11 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
         document["baseline"] = study.baseline
     document |= _final(study.final)
     return document | {"measure": asdict(study.measure), "budget": asdict(study.budget), "seed": study.seed}
+
+
+def _value(study: Study, axis: Axis, value: Any) -> Any:
+    own = study.described.get(axis.name, {})
+    return dict(axis.described.write(value, own[value])) if axis.described is not None and value in own else value
 
 
 def _model(model: Model, folder: Path) -> dict[str, Any]:

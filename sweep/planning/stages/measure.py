@@ -7,8 +7,9 @@ from typing import Any
 
 from sweep.planning.draft import Draft, Drafting, Encoded
 from sweep.planning.stage import Stage
+from sweep.study.axis import NOTHING_DESCRIBED, DescribedValues
 from sweep.study.cluster.cluster import Device
-from sweep.study.precisions import tolerance_of
+from sweep.study.precisions import precision_of
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import Cell
 from sweep.study.tuners.own_tuner import source_sha256
@@ -33,26 +34,35 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
     return Draft(options, inputs, label, distributions=distributions, source=source)
 
 
-def measure_options(runtime: str, precision: str, device: Device, measure: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a measure stage. `measure`: those of the study that are not what they are by default."""
+def measure_options(
+    runtime: str,
+    precision: str,
+    device: Device,
+    measure: Mapping[str, Any],
+    described: DescribedValues = NOTHING_DESCRIBED,
+) -> dict[str, Any]:
+    """Options of a measure stage. `measure`: those of the study that are not what they are by default. described: its
+    precisions with options.
+    """
     return {
         "runtime": runtime,
         "device": device.key,
         "device_target": dict(device.target),
         "threads": device.threads,
         "measure": measure,
-        "threshold": _tolerance(runtime, precision),
+        "threshold": _tolerance(runtime, precision, described),
     }
 
 
-def _tolerance(runtime: str, precision: str) -> float | None:
+def _tolerance(runtime: str, precision: str, described: DescribedValues) -> float | None:
     own = runtime_of(runtime).tolerance
-    return tolerance_of(precision) if own is None else own
+    return precision_of(precision, described).tolerance if own is None else own
 
 
 def _options(study: Drafting, cell: Cell) -> Encoded:
     measure = study.once("measure options", lambda: study.study.measure.options)
-    own = measure_options(cell.runtime, cell.precision, study.devices[cell.device], measure)
+    described = study.study.described
+    own = measure_options(cell.runtime, cell.precision, study.devices[cell.device], measure, described)
     return study.options("measure", cell, own)
 
 
