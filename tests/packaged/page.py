@@ -16,8 +16,8 @@ with its own runtime: LiteRT for TFLite; for ONNX, ONNX Runtime without optimisa
 differ, as on quantised networks; the check of `sweep` itself has to agree. Made by `make coverage`, which downloads the
 packages that [packages.yaml](../tests/packaged/packages.yaml) lists; nothing of them is in this
 repository. *Difference* is the greatest of an output, as a share of its largest value (at least 1). Up to 1e-3 is
-equal, and one step of a quantised output. A file that several packages have stands once, and what its own runtime does
-not open is left out.
+equal, and one step of a quantised output. Where a file leaves sizes open, the list has those that it is tried at. A
+file that several packages have stands once. Results are kept from run to run: not all rows need be of one commit.
 """
 
 

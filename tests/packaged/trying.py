@@ -69,7 +69,8 @@ def try_packaged(pool: CompilePool, network: Packaged, path: Path, folder: Path,
         return Tried(**about, why=" ".join(str(stopped).split()))
     about["difference"] = found.get("difference")
     if found["differs"]:
-        return Tried(**about, why=f"run: {found['differs']}")
+        own = f"its own runtime from itself by {found['own_difference']:.2g}, where inputs are off by their rounding"
+        return Tried(**about, why=f"run: {found['differs']}; {own}")
     if found["check"] != "agrees":
         return Tried(**about, why=f"run: right, but the product's own check says: {found['check']}")
     return Tried(**about, is_equal=True)
