@@ -32,6 +32,10 @@ _MENDS = {
 }
 _FORMATS = ("pt2", "onnx") if importlib.util.find_spec("onnxscript") else ("pt2",)
 """Torch writes ONNX by the package onnxscript. What it cannot write has a row that says so."""
+_PACKAGES = ("torch", "onnxscript")
+"""What any network of PyTorch is imported by. The second is in the id of an import also where it is absent: an import
+that was made without it left no ONNX, and is done again once it is there.
+"""
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
@@ -135,7 +139,7 @@ PROGRAM = ProgramImporter(
     name="torch",
     title="an exported program of PyTorch",
     suffixes=(".pt2", ".pt", ".pth"),
-    distributions=("torch",),
+    distributions=_PACKAGES,
     formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:ProgramLoader",
 )
@@ -144,7 +148,7 @@ TORCHVISION = FactoryImporter(
     title="a network of torchvision",
     suffixes=(),
     prefixes=("torchvision:",),
-    distributions=("torch", "torchvision"),
+    distributions=(*_PACKAGES, "torchvision"),
     formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:FactoryLoader",
     package="torchvision",
@@ -155,7 +159,7 @@ TIMM = FactoryImporter(
     title="a network of timm",
     suffixes=(),
     prefixes=("timm:",),
-    distributions=("torch", "timm"),
+    distributions=(*_PACKAGES, "timm"),
     formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:FactoryLoader",
     package="timm",
@@ -165,7 +169,7 @@ FUNCTION = FunctionImporter(
     name="torch-function",
     title="a function that makes a PyTorch module",
     suffixes=(),
-    distributions=("torch",),
+    distributions=_PACKAGES,
     formats=_FORMATS,
     loader="sweep.toolchain.models.pytorch.torch_loader:FactoryLoader",
 )

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from sweep.errors import StudyError
-from sweep.study.gate import load_study
+from sweep.planning import versions
+from sweep.planning.planner import make_plan
+from sweep.study.gate import load_cluster, load_study
 from sweep.study.importers.pytorch.pt2_archive import pt2_inputs
 
 TENSORS = {
@@ -83,11 +85,7 @@ def _cut(content: bytes) -> bytes:
         lambda content: content[:-1],
         lambda content: b"\x00" * len(content),
         lambda content: b"PK\x03\x04" + content[:9],
-        lambda content: content.replace(b'"sizes"', b'"s1zes"'),
-        lambda content: content.replace(b'"as_int": 8', b'"as_int": "'),
-        lambda content: content.replace(b'"signature"', b'"signatur3"'),
-        lambda content: content.replace(b'{"graph_module": {', b'{"graph_module": [', 1),
-        lambda content: content.replace(b"models/model.json", b"models/m0del.json"),
+        lambda content: content.replace(b'"sizes"', b'"s1zes"'),  # not what its checksum says
         lambda content: b"hello",
     ],
 )
@@ -97,6 +95,28 @@ def test_a_damaged_program_is_one_line(damage: object, tmp_path: Path) -> None:
     path.write_bytes(damage(path.read_bytes()))
     line = refusal(tmp_path, "net.pt2")
     assert "is damaged, or something else" in line
+
+
+@pytest.mark.parametrize(
+    ("was", "instead"),
+    [
+        ('"sizes"', '"s1zes"'),
+        ('"as_int": 8', '"as_int": "'),
+        ('"as_int": 8', '"as_int": []'),
+        ('"as_int": 8', '"as_expr": 8'),
+        ('"signature"', '"signatur3"'),
+        ('{"graph_module": {', '{"graph_module": [], "other": {'),
+        ('"name": "x"', '"name": "y"'),
+    ],
+)
+def test_an_archive_with_another_header_is_one_line(was: str, instead: str, tmp_path: Path) -> None:
+    path = program(tmp_path / "net.pt2")
+    with zipfile.ZipFile(path) as archive:
+        header = archive.read("net/models/model.json").decode()
+    assert was in header
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/models/model.json", header.replace(was, instead))
+    assert "is damaged, or something else" in refusal(tmp_path, "net.pt2")
 
 
 @pytest.mark.parametrize(
@@ -112,9 +132,26 @@ def test_a_damaged_program_is_one_line(damage: object, tmp_path: Path) -> None:
 )
 def test_what_a_program_or_a_module_has_not_is_refused(model: str, more: str, said: list[str], tmp_path: Path) -> None:
     program(tmp_path / "net.pt2")
-    (tmp_path / "nets.py").write_text("raise SystemExit\ndef make(): ...\n".replace("raise SystemExit\n", ""))
+    (tmp_path / "nets.py").write_text("def make(): ...\n")
     line = refusal(tmp_path, model, more)
     assert [part for part in said if part not in line] == []
+
+
+@pytest.mark.parametrize("model", ["net.pt2", "nets:make", "torchvision:swin_t"])
+def test_an_import_that_left_no_onnx_is_done_again_where_it_can(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path / "net.pt2")
+    (tmp_path / "nets.py").write_text("def make(): ...\n")
+    (tmp_path / "study.yaml").write_text(f"study: one\nmodels: ['{model}']\nruntimes: [tvm]\ndevices: [sim-0]\n")
+    study, cluster = load_study(tmp_path / "study.yaml"), load_cluster(Path("clusters/simulated.yaml"))
+
+    def imported() -> str:
+        return next(stage.id for stage in make_plan(study, cluster).stages.values() if stage.kind == "import")
+
+    before, installed = imported(), versions._version
+    monkeypatch.setattr(versions, "_version", lambda name: "0" if name == "onnxscript" else installed(name))
+    assert imported() != before
 
 
 def test_a_plan_imports_neither_torch_nor_a_persons_module(tmp_path: Path) -> None:
