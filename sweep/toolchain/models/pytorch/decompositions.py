@@ -28,6 +28,8 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
             aten.adaptive_max_pool2d.default: _adaptive_max_pool,
             aten.amax.default: _amax,
             aten.amin.default: _amin,
+            aten.any.dim: _any,
+            aten.avg_pool2d.default: _avg_pool,
             aten.clamp.default: _clamp,
             aten.cumsum.default: _cumsum,
             aten.div.Tensor: _divided,
@@ -37,6 +39,7 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
             aten.min.dim: _min,
             aten.prod.dim_int: _prod,
             aten.unfold.default: _unfold,
+            aten.upsample_bilinear2d.vec: _bilinear,
         }
     )
     return table
@@ -125,6 +128,32 @@ def _cumsum(values: Any, dim: int, dtype: Any = None) -> Any:
     return torch.ops.aten.cumsum.default(values.to(torch.int64), dim, dtype=dtype)
 
 
+def _any(values: Any, dim: int, keepdim: bool = False) -> Any:
+    """Of numbers, of which TVM gives the greatest."""
+    import torch
+
+    return NotImplemented if values.dtype == torch.bool else torch.ops.aten.any.dim(values != 0, dim, keepdim)
+
+
+def _avg_pool(
+    values: Any,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """With a divisor of its own, which TVM ignores. Windows that reach beyond the padding count otherwise."""
+    import torch
+
+    if divisor_override is None or ceil_mode:
+        return NotImplemented
+    tall, wide = kernel_size[0], kernel_size[-1]
+    averages = torch.ops.aten.avg_pool2d.default(values, kernel_size, stride, padding)
+    return averages * (tall * wide / divisor_override)
+
+
 def _adaptive_max_pool(values: Any, output_size: Sequence[int]) -> Any:
     """One whose windows are all of one size is a plain one."""
     import torch
@@ -134,6 +163,21 @@ def _adaptive_max_pool(values: Any, output_size: Sequence[int]) -> Any:
         return NotImplemented
     window = [size // wanted for size, wanted in zip(sizes, output_size, strict=True)]
     return torch.ops.aten.max_pool2d_with_indices.default(values, window, window)
+
+
+def _bilinear(
+    values: Any, output_size: Sequence[int] | None, align_corners: bool, scale_factors: Sequence[float] | None = None
+) -> Any:
+    """By factors that give no whole size: torch goes on in steps of the factor, TVM in those of the rounded size."""
+    import torch
+
+    whole = scale_factors is None or all(
+        float(size * factor).is_integer() for size, factor in zip(values.shape[-2:], scale_factors, strict=True)
+    )
+    if whole or align_corners:
+        return NotImplemented
+    decomposed = torch._decomp.decomposition_table[torch.ops.aten.upsample_bilinear2d.vec]
+    return decomposed(values, output_size, align_corners, scale_factors)
 
 
 def _im2col(

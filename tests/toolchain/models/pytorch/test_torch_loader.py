@@ -74,10 +74,12 @@ class Otherwise(nn.Module):
         return {
             "reductions": (x.amax((1, 2)), x.amin(1), torch.logsumexp(x, 1), *x.min(1), x.prod(1)),
             "selu": nn.functional.selu(x),
-            "whole": (whole / 3, whole / whole.abs().clamp(min=1), (x > 0).cumsum(1)),
+            "whole": (whole / 3, whole / whole.abs().clamp(min=1), (x > 0).cumsum(1), whole.any(1), x.any(3)),
             "pictures": (
                 nn.functional.interpolate(x, size=(10, 5)),
+                nn.functional.interpolate(x, scale_factor=(1.4, 2), mode="bilinear"),
                 nn.functional.adaptive_max_pool2d(x, (3, 3)),
+                nn.functional.avg_pool2d(x, 2, padding=1, divisor_override=3),
                 nn.functional.unfold(x, (3, 2), padding=1, stride=2, dilation=(1, 2)),
                 x.unfold(2, 3, 2),
                 nn.functional.grid_sample(x, grid, align_corners=False),
@@ -116,7 +118,7 @@ def errors(folder: Path, level: int = 0) -> list[float]:
     given = [tvm.runtime.tensor(array) for array in arrays(folder, "inputs.npz")]
     outputs = [output.numpy() for output in machine["main"](*given)]
     expected = arrays(folder, "reference.npz")
-    assert [output.shape for output in outputs] == [output.shape for output in expected]
+    assert [(output.shape, output.dtype) for output in outputs] == [(one.shape, one.dtype) for one in expected]
     return [
         float(np.abs(output.astype(np.float64) - wanted).max() / max(1e-9, np.abs(wanted).max()))
         for output, wanted in zip(outputs, expected, strict=True)
