@@ -1,38 +1,41 @@
-"""Keras networks that nobody has trained, made such that wrong code shows in their outputs.
+"""Keras networks that nobody has trained, made such that wrong code shows in their outputs, as PyTorch's are.
 
-As for PyTorch's factories: batch norms that have seen nothing leave what they get as it is, so that MobileNetV2 had
-0.001 in each of its 1,000 classes, whatever the code was.
+MobileNetV2 had 0.001 in each of its 1,000 classes, and the blocks of ConvNeXt a scale of 1e-6. Keras runs on torch, so
+its parameters are torch's too.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from sweep.toolchain.models.pytorch.untrained import fill_constants, settled_variance
+
 __all__ = ["settle_untrained_keras"]
 
 
 def settle_untrained_keras(model: Any, seed: int) -> None:
-    """Give batch norms the statistics of two random pictures, scales near 1 and offsets near 0.
+    """Fill what is constant, and give batch norms the statistics of two random pictures.
 
     model: of one input with fixed dimensions but for the first.
     """
     import keras
-    import numpy as np
+    import torch
 
-    draw = np.random.default_rng(seed)
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    if not norms:
-        return
+    with torch.no_grad():
+        fill_constants((variable.value for variable in model.trainable_variables), seed)
+        norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+        if norms:
+            _set_statistics(model, norms, torch.Generator().manual_seed(seed))
+
+
+def _set_statistics(model: Any, norms: list[Any], generator: Any) -> None:
+    """A look in training is how Keras has them see something; with a momentum of 0 it is all that they remember."""
+    import torch
+
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0  # one look is all that it remembers
-        if norm.scale:
-            norm.gamma.assign(draw.uniform(0.5, 1.5, norm.gamma.shape))
-        if norm.center:
-            norm.beta.assign(draw.normal(0.0, 0.1, norm.beta.shape))
-    model(draw.normal(size=(2, *model.inputs[0].shape[1:])).astype("float32"), training=True)
+        norm.momentum = 0.0
+    model(torch.randn((2, *model.inputs[0].shape[1:]), generator=generator), training=True)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-        spread = keras.ops.convert_to_numpy(norm.moving_variance)
-        # Halfway to the mean of the channels: one may be near 0, and dividing by it raises rounding errors
-        norm.moving_variance.assign((spread + spread.mean()) / 2)
+        norm.moving_variance.assign(settled_variance(norm.moving_variance.value))

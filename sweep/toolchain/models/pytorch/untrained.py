@@ -8,33 +8,43 @@ nothing. Seeded random values take their place, and batch norms the statistics o
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["settle_untrained"]
+__all__ = ["fill_constants", "settle_untrained", "settled_variance"]
 
 
 def settle_untrained(module: Any, inputs: Any, seed: int) -> None:
     """inputs: a batch of at least two. The module is in inference mode afterwards."""
     import torch
 
-    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in module.named_parameters():
-            if parameter.numel() > 1 and bool((parameter == parameter.flatten()[0]).all()):
-                _fill(name, parameter, generator)
+        fill_constants(module.parameters(), seed)
         _set_statistics(module, inputs)
     module.eval()
 
 
-def _fill(name: str, parameter: Any, generator: Any) -> None:
-    """A constant one: a weight by its fan-in, a scale near 1, an offset near 0."""
-    is_vector = sum(size > 1 for size in parameter.shape) < 2
-    if not is_vector:
-        parameter.normal_(0.0, 1 / math.sqrt(math.prod(parameter.shape[1:])), generator=generator)
-    elif float(parameter.flatten()[0]) == 0.0:
-        parameter.normal_(0.0, 0.1, generator=generator)
-    else:
-        parameter.uniform_(0.5, 1.5, generator=generator)
+def fill_constants(parameters: Iterable[Any], seed: int) -> None:
+    """Fill those parameters that hold one number: a weight by its fan-in, a scale near 1, an offset near 0."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in parameters:
+        if parameter.numel() < 2 or not bool((parameter == parameter.flatten()[0]).all()):
+            continue
+        if sum(size > 1 for size in parameter.shape) > 1:
+            parameter.normal_(0.0, 1 / math.sqrt(math.prod(parameter.shape[1:])), generator=generator)
+        elif float(parameter.flatten()[0]) == 0.0:
+            parameter.normal_(0.0, 0.1, generator=generator)
+        else:
+            parameter.uniform_(0.5, 1.5, generator=generator)
+
+
+def settled_variance(spread: Any) -> Any:
+    """The variance that a batch norm keeps of channels with these: halfway to their mean. Of a few values one may be
+    near 0, and dividing by it raises rounding errors.
+    """
+    return (spread + spread.mean()) / 2
 
 
 def _set_statistics(module: Any, inputs: Any) -> None:
@@ -61,6 +71,4 @@ def _remember(norm: Any, given: tuple[Any, ...]) -> None:
     """Before it runs, so that what follows gets what it makes of them."""
     values = given[0].transpose(0, 1).flatten(1)
     norm.running_mean.copy_(values.mean(1))
-    spread = values.var(1, unbiased=False)
-    # Halfway to the mean of the channels: of a few values one may be near 0, and dividing by it raises rounding errors
-    norm.running_var.copy_((spread + spread.mean()) / 2)
+    norm.running_var.copy_(settled_variance(values.var(1, unbiased=False)))

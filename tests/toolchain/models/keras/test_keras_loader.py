@@ -76,7 +76,13 @@ found["made"] = {
     "spread": float(wanted[0].std() / wanted[0].mean()),
     "answers": float(np.abs(wanted[0] - model.expected_outputs(Path(), make_inputs(model.inputs, 1))[0]).max()),
 }
-print(json.dumps(found))
+import keras
+from keras.src.applications.convnext import LayerScale
+from sweep.toolchain.models.keras.untrained_keras import settle_untrained_keras
+scaled = keras.Sequential([keras.Input((8, 8, 3)), LayerScale(1e-6, 3), keras.layers.BatchNormalization()])
+settle_untrained_keras(scaled, 0)
+constant = [one.path for one in scaled.variables if len(set(one.numpy().tolist())) < 2]
+print(json.dumps({"networks": found, "constant": constant, "scale": float(scaled.variables[0].numpy().min())}))
 """
 
 
@@ -93,7 +99,8 @@ def test_each_gives_what_keras_gives_and_the_home_folder_stays_as_it_was(tmp_pat
         text=True,
         env=child_environment(HOME=str(home), TMPDIR=str(tmp_path)),
     )
-    found = json.loads(done.stdout.splitlines()[-1])
+    told = json.loads(done.stdout.splitlines()[-1])
+    found = told["networks"]
     assert found["two"]["inputs"] == {"ids": [2, 7], "left": [2, 8]}
     assert found["picture"]["inputs"] == {"image": [3, 16, 16, 3]}
     for one in found.values():
@@ -102,4 +109,6 @@ def test_each_gives_what_keras_gives_and_the_home_folder_stays_as_it_was(tmp_pat
         assert one["tvm"] < 1e-5
     assert found["made"]["spread"] > 0.2, "every class was as likely, whatever the code"
     assert found["made"]["answers"] > 1e-4, "another picture has another answer"
+    assert told["constant"] == []
+    assert told["scale"] > 0.4, "a block that is scaled by 1e-6 leaves nothing of itself"
     assert list(home.iterdir()) == []
