@@ -52,6 +52,7 @@ def lower_model(
     crashes: how earlier tries of this very job ended, which the compile server tells.
     """
     from sweep.toolchain.lowering import lower
+    from sweep.toolchain.mac_types import macs_by_type
     from sweep.toolchain.task_extraction import extract_tasks
 
     start = time.perf_counter()
@@ -79,6 +80,7 @@ def lower_model(
         "tasks": tasks,
         "target_json": target_json(target),
         **({"passes_left_out": [str(each) for each in result.left_out]} if result.left_out else {}),
+        "macs_by_type": macs_by_type(lowered),
         "lower_s": time.perf_counter() - start,
     }
 

@@ -32,6 +32,11 @@ _SUSPECTS = (f"{_PASSES}.layout:ChannelsLast",)
 """What makes forms of operators that TVM has no program for: where lowering fails, it is tried without."""
 
 _LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": (f"{_PASSES}.layout:AllChannelsLast",)}
+_EXECUTIONS: dict[str, tuple[str, ...]] = {
+    "integer": (f"{_PASSES}.integers.execution:ExecuteIntegers",),
+    "simulated": (),
+}
+"""What comes first of all, as constants that are folded are no longer quantised. A network of floats stays as it is."""
 _PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": (f"{_GUARDED}.precision:ToMixedPrecision",)}
 
 
@@ -67,6 +72,8 @@ _CHANNELS_LAST = (
     "DeadCodeElimination",
 )
 _HALF_NORMS = f"{_GUARDED}.decomposition:DecomposeHalfNorms"
+_PACK_INTEGERS = f"{_PASSES}.integers.dot_products:PackDotProducts"
+_FREE_LAYOUTS = ("AttachAttrLayoutFreeBuffers", f"{_PASSES}.integers.dot_products:KeepPackedWeights")
 _LEGALISE = ("LegalizeOps", f"{_PASSES}.tile_axes:SplitTiles", "AnnotateTIROpPattern")
 _LEGALISE_AND_FUSE = (_HALF_NORMS, *_LEGALISE, "FuseOps", "FuseTIR")
 _LEGALISE_FOLD_AND_FUSE = (
@@ -105,8 +112,9 @@ RECIPES: dict[int, Recipe] = {
             "EliminateCommonSubexpr",
             f"{_PASSES}.channel_padding:PadChannels",
             *_CHANNELS_LAST,
+            _PACK_INTEGERS,
             *_LEGALISE_FOLD_AND_FUSE,
-            "AttachAttrLayoutFreeBuffers",
+            *_FREE_LAYOUTS,
         ),
         _PREPACK,
         "also put channels last, write concatenations in place and eliminate common subexpressions; tuned schedules "
@@ -122,8 +130,9 @@ RECIPES: dict[int, Recipe] = {
             f"{_GUARDED}.parallel_products:CombineParallelMatmul",
             *_CHANNELS_LAST,
             "tvm.relax.transform:FastMathTransform",
+            _PACK_INTEGERS,
             *_LEGALISE_FOLD_AND_FUSE,
-            "AttachAttrLayoutFreeBuffers",
+            *_FREE_LAYOUTS,
         ),
         _PREPACK,
         "also combine parallel branches and use fast approximations of exp, tanh, erf and softmax",
@@ -158,11 +167,12 @@ def lower(
         raise LowerFailed(f"no recipe for opt_level {asked}; there are {', '.join(map(str, RECIPES))}")
     layout = _layout_passes(str(options.get("layout") or "NCHW"), asked)
     precision = _precision_passes(options)
+    execution = _execution_passes(options)
     needed = frozenset({*RECIPES[0].passes, *layout, *precision})
     refusals: list[LeftOut] = []
     first: LowerFailed | None = None
     for level in range(asked if below is None else below - 1, -1, -1):
-        passes = _passes(level, (*layout, *precision))
+        passes = [*execution, *_passes(level, (*layout, *precision))]
         refused: LowerFailed | None = None
         for suspect in (None, *(name for name in _SUSPECTS if name in passes)):
             without = {} if suspect is None else {suspect: str(refused)}
@@ -182,7 +192,7 @@ def _passes(level: int, converted: Sequence[str]) -> list[str]:
     """Those of a level with those that change layout or precision."""
     passes = list(RECIPES[level].passes)
     # Last before operators become functions: ToMixedPrecision takes operators only
-    at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, "LegalizeOps") if name in passes)
+    at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, _PACK_INTEGERS, "LegalizeOps") if name in passes)
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
         converted = [
             *converted,
@@ -210,6 +220,14 @@ def _layout_passes(layout: str, level: int) -> Sequence[str]:
     if layout not in _LAYOUTS:
         raise LowerFailed(f"no recipe for layout {layout}; there are {', '.join(_LAYOUTS)}")
     return _LAYOUTS[layout] if level < _CHANNELS_LAST_FROM else ()
+
+
+def _execution_passes(options: Mapping[str, Any]) -> Sequence[str]:
+    """Those by which a quantised network computes in integers, unless it is to be simulated in floats."""
+    execution = str(options.get("execution") or "integer")
+    if execution not in _EXECUTIONS:
+        raise LowerFailed(f"no recipe for execution {execution}; there are {', '.join(_EXECUTIONS)}")
+    return _EXECUTIONS[execution]
 
 
 def _precision_passes(options: Mapping[str, Any]) -> Sequence[str]:

@@ -116,6 +116,7 @@ def resolve_target(attrs: Mapping[str, Any], intrinsics: bool = True) -> Any:
         ) from error
     if intrinsics:
         load_tvm(intrinsics_for(target))
+        importlib.import_module("sweep.toolchain.dot_intrinsics").register_dot_intrinsics()
     return target
 
 

@@ -16,6 +16,7 @@ from sweep.analysis.left_out_passes import left_out_passes
 from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLUMNS
 from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
+from sweep.analysis.rows.column_groups.mac_columns import MAC_COLUMNS
 from sweep.analysis.rows.objective_fit import OBJECTIVE_COLUMNS, fit_of
 from sweep.analysis.rows.status_columns import ADJUSTED_COLUMNS, FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
@@ -267,7 +268,7 @@ COLUMNS: Registry[Column] = Registry(
         column.name: column
         for columns in (
             *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS),
-            *(_SIZES, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, TUNING_COLUMNS, _WORK),
+            *(_SIZES, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, TUNING_COLUMNS, _WORK),
         )
         for column in columns
     },

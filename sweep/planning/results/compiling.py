@@ -109,6 +109,8 @@ class LowerResult(StageResult):
     lower_s: float | None = None
     passes_left_out: tuple[str, ...] = seldom(())
     """What its opt level asks for and refused the network, each with the reason."""
+    macs_by_type: Mapping[str, int] | None = seldom()
+    """Multiply-accumulates of one call by the number type that they are computed in; None of earlier versions."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:

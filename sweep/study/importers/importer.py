@@ -17,6 +17,7 @@ from sweep.errors import StudyError
 from sweep.suggestions import hint, listed
 
 __all__ = [
+    "AS_INTEGERS",
     "Claimer",
     "FileImporter",
     "GraphReader",
@@ -29,6 +30,11 @@ __all__ = [
     "hash_of",
     "path_of",
 ]
+
+AS_INTEGERS: Mapping[str, Any] = {"quantised": "integers"}
+"""Among the options of the import of a quantised network: earlier versions computed it in floats, and what they made
+is not taken for what is made now.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.files.confined import OutsideFolder, below
-from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
+from sweep.study.importers.importer import (
+    AS_INTEGERS,
+    FileImporter,
+    ModelFiles,
+    ModelInput,
+    WrittenModel,
+    file_of,
+    hash_of,
+)
 from sweep.study.importers.onnx_external_data import external_locations
 from sweep.study.importers.onnx_header import onnx_inputs
-from sweep.study.importers.onnx_steps import steps_of
+from sweep.study.importers.onnx_outline import outline_of
+from sweep.study.importers.onnx_steps import is_quantised, steps_in
 from sweep.suggestions import hint, listed
 
 __all__ = ["LIGHT", "ONNX", "OnnxImporter"]
@@ -33,10 +42,12 @@ class OnnxImporter(FileImporter):
         path = file_of(written, self)
         companions = tuple(_companions(path, written))
         try:
-            steps = steps_of(path)
+            outline = outline_of(path)
         except OSError as error:
             raise written.refused(f"cannot be read: {error.strerror}") from None
-        options = {"weights": "as-is", **({"rewriting": steps} if steps else {})}
+        steps = [] if outline is None else steps_in(outline)
+        codes = AS_INTEGERS if outline is not None and is_quantised(outline) else {}
+        options = {"weights": "as-is", **({"rewriting": steps} if steps else {}), **codes}
         return ModelFiles(path, hash_of([path, *companions], written), companions, options=options)
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweep.study.importers.onnx_outline import Outline, OutlineNode, outline_of
 
-__all__ = ["STEPS", "steps_of"]
+__all__ = ["STEPS", "is_quantised", "steps_in", "steps_of"]
 
 _SCALAR_VALUES = ("value_float", "value_int", "value_string")
 _NUMPY_BROADCASTS_SINCE, _BOOLEAN_MASKS_SINCE, _RESIZE_SINCE, _REMAINDERS_SINCE = 7, 10, 11, 26
@@ -184,4 +184,14 @@ STEPS: dict[str, Callable[[Outline], bool]] = {
 def steps_of(path: Path) -> list[str]:
     """Names of the steps that apply to a file; none for one that is no ONNX model. Raises OSError."""
     outline = outline_of(path)
-    return [] if outline is None else [name for name, applies in STEPS.items() if applies(outline)]
+    return [] if outline is None else steps_in(outline)
+
+
+def steps_in(outline: Outline) -> list[str]:
+    """Names of the steps that apply to a network."""
+    return [name for name, applies in STEPS.items() if applies(outline)]
+
+
+def is_quantised(outline: Outline) -> bool:
+    """Whether a network holds numbers as codes with a scale."""
+    return any(node.operator == "DequantizeLinear" or node.operator in _QUANTISED for node in outline.nodes)

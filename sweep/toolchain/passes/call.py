@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
-__all__ = ["as_constant", "bound_values", "calls_in", "calls_of", "operator_of"]
+__all__ = ["as_constant", "bound_values", "calls_in", "calls_of", "constant_of", "operator_of", "uses_in"]
 
 
 def operator_of(value: Any) -> str:
@@ -42,3 +43,27 @@ def bound_values(function: Any) -> dict[Any, Any]:
 def as_constant(array: Any) -> Any:
     """A constant of a numpy array or scalar. `relax.const` alone halves what has 64 bits."""
     return importlib.import_module("tvm.relax").const(np.asarray(array), str(array.dtype))
+
+
+def constant_of(value: Any) -> Any | None:
+    """The array of a constant, which TVM may hold as a number; None for anything else."""
+    if isinstance(value, importlib.import_module("tvm.ir").GenericConst):
+        return value.value.numpy()
+    tirx = importlib.import_module("tvm.tirx")
+    if isinstance(value, (tirx.IntImm, tirx.FloatImm)):
+        return np.asarray(value.value, str(value.ty.dtype))
+    return None
+
+
+def uses_in(function: Any) -> Counter[Any]:
+    """How often each variable of a Relax function is an operand, in a tuple or by itself."""
+    relax = importlib.import_module("tvm.relax")
+    found: Counter[Any] = Counter()
+
+    def count(value: Any) -> None:
+        if isinstance(value, relax.Call):
+            for one in value.args:
+                found.update(each for each in getattr(one, "fields", (one,)) if isinstance(each, relax.Var))
+
+    relax.analysis.post_order_visit(function, count)
+    return found

@@ -67,7 +67,8 @@ CASES: dict[str, tuple[list[Any], list[str]]] = {
 def test_steps_of_a_file(tmp_path: Path, nodes: list[Any], steps: list[str]) -> None:
     assert steps_of(write(tmp_path / "net.onnx", nodes)) == steps
     options = read_model("net.onnx", tmp_path / "s.yaml", "models[0]").options
-    assert options == {"weights": "as-is", **({"rewriting": steps} if steps else {})}
+    codes = {"quantised": "integers"} if "quantised" in steps else {}  # they were floats in earlier versions
+    assert options == {"weights": "as-is", **({"rewriting": steps} if steps else {}), **codes}
 
 
 def test_functions_and_old_operators_are_told(tmp_path: Path) -> None:
@@ -110,3 +111,12 @@ def test_no_network_asks_for_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["squeezenet", "densenet121", "bvlc_alexnet", "shufflenet", "inception_v2"])
 def test_the_networks_of_the_onnx_package_are_imported_as_ever(name: str) -> None:
     assert steps_of(Path(onnx.__file__).parent / "backend" / "test" / "data" / "light" / f"light_{name}.onnx") == []
+
+
+def test_a_network_of_codes_has_an_option_that_says_so(tmp_path: Path) -> None:
+    """Earlier versions computed it in floats."""
+    write(tmp_path / "net.onnx", [helper.make_node("DequantizeLinear", ["x", "c"], ["y"])])
+    assert read_model("net.onnx", tmp_path / "s.yaml", "models[0]").options == {
+        "weights": "as-is",
+        "quantised": "integers",
+    }

@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,8 @@ from sweep.study.gate import load_study
 from sweep.study.importers.importer import ModelInput
 from sweep.study.importers.tflite import flatbuffer_scan
 from sweep.study.importers.tflite.tflite_outline import read_outline
+from sweep.study.model_file import read_model
+from tests.tflite_files import classifier, quantised
 from tests.tflite_networks import Network, Quantised, Repeated, Table, ints, written
 from tests.tflite_operators import joined
 
@@ -172,3 +175,13 @@ def test_a_study_of_tflite_models_compares_with_litert(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("study: both\nmodels: [net.tflite, onnx-light:squeezenet]\n")
     study = load_study(tmp_path / "study.yaml")
     assert (study.runtimes, study.baseline) == (("tvm", "litert", "onnxruntime"), "onnxruntime")
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [(quantised, {"quantised": "integers"}), (classifier, {}), (lambda: classifier("int8"), {})],
+    ids=["codes", "floats", "weights alone"],
+)
+def test_a_network_of_codes_has_an_option_that_says_so(tmp_path: Path, content: Any, options: dict[str, str]) -> None:
+    (tmp_path / "net.tflite").write_bytes(content())
+    assert read_model("net.tflite", tmp_path / "s.yaml", "models[0]").options == options

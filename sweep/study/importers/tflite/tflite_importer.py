@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.study.importers.importer import FileImporter, ModelInput
+from sweep.study.importers.importer import AS_INTEGERS, FileImporter, ModelFiles, ModelInput, WrittenModel
 from sweep.study.importers.tflite.tflite_outline import read_outline
 
 __all__ = ["TFLITE", "TfliteImporter"]
@@ -18,6 +18,15 @@ class TfliteImporter(FileImporter):
 
     own_runtime: str = "litert"
     """The runtime that runs the file itself: a study that names no runtimes compares with it."""
+
+    def identify(self, written: WrittenModel) -> ModelFiles:
+        """The file, and whether it is quantised; of a damaged one its loader tells."""
+        found = super().identify(written)
+        try:
+            is_quantised = read_outline(found.path).is_quantised
+        except (ValueError, OSError):
+            is_quantised = False
+        return replace(found, options=AS_INTEGERS) if is_quantised else found
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:
         """What a caller feeds. Raises ValueError, OSError."""

@@ -93,6 +93,12 @@ class TfliteOutline:
     graphs: Sequence[GraphOutline]
     """The first is the network; others are bodies of its control flow."""
 
+    @property
+    def is_quantised(self) -> bool:
+        """Whether it computes with codes of 8 bits: weights alone may be codes in a network of floats."""
+        tensors = (tensor for graph in self.graphs for tensor in graph.tensors)
+        return any(tensor.scales and tensor.dtype in ("int8", "uint8") and not tensor.is_constant for tensor in tensors)
+
     def model_inputs(self) -> list[ModelInput]:
         """The inputs of the network, by their tensors' names."""
         graph, names = self.graphs[0], self.graphs[0].unique_names()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.search.space import Design, Knob, Point, Space
+from sweep.toolchain.tuning.space.dot_designs import dot_traces
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
 from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Designs", "ScheduledPoint"]
 
+_TENSORISED = "meta_schedule.auto_tensorize"
 _PROBES = 6  # random replays that show which compute locations a block can have
 
 
@@ -42,6 +44,8 @@ class Designs:
     def __init__(self, module: IRModule, target: Target, name: str, seed: int) -> None:
         """Generate them. Raises what TVM raises when it cannot."""
         from tvm.s_tir.meta_schedule import TuneContext
+        from tvm.s_tir.meta_schedule.schedule_rule import ScheduleRule
+        from tvm.s_tir.meta_schedule.space_generator import PostOrderApply
 
         self._module = module
         context = TuneContext(
@@ -54,7 +58,13 @@ class Designs:
         )
         self._context = context
         self._seed = seed
-        self._traces: list[Trace] = [schedule.trace for schedule in context.generate_design_space()]
+        self._traces = dot_traces(module, target, seed) or _sound(context.generate_design_space())
+        if not self._traces:
+            plain = PostOrderApply(sch_rules=ScheduleRule.create("llvm"))
+            self._context = TuneContext(
+                mod=module, target=target, space_generator=plain, task_name=name, num_threads=1, rand_state=seed
+            )
+            self._traces = _sound(self._context.generate_design_space())
         self._shapes = [_shape(trace) for trace in self._traces]
         self._samplers = [_samplers(trace) for trace in self._traces]
         nest, block = nest_of(module, self._traces)
@@ -154,6 +164,13 @@ class Designs:
             for p in wanted:
                 seen[p].add(int(schedule.trace.decisions[samplers[p]]))
         return {p: range(min(-1, *values), max(values) + 1) for p, values in seen.items()}
+
+
+def _sound(schedules: Sequence[Schedule]) -> list[Trace]:
+    """The traces of those that use none of TVM's own instructions for integers: it does not see in which order weights
+    lie, and computes nonsense from those that are not packed (docs/tvm-defects.md).
+    """
+    return [schedule.trace for schedule in schedules if _TENSORISED not in str(schedule.trace)]
 
 
 def _samplers(trace: Trace) -> list[Any]:

@@ -1,0 +1,1 @@
+"""Passes that make a quantised network compute in integers."""
