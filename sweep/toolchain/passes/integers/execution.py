@@ -6,8 +6,8 @@ summed exactly in 32 bits, and scaled in float32 behind it. What follows (bias, 
 quantisation) stays the arithmetic that it was, element-wise, and is fused behind the sum. Codes are moved, pooled by
 their maximum and concatenated as codes.
 
-A sum of codes is exact where the float one is rounded, and a division by a scale becomes a product with its inverse:
-results are within one step of those of the network as imported.
+A sum of codes is exact where the float one is rounded, and its scale, its bias and the division by the next scale
+become one product and one sum: results are within one step of those of the network as imported.
 """
 
 from __future__ import annotations
@@ -130,10 +130,10 @@ class _Integers(PyExprMutator):
         low, high = range_of(dtype)
         ones = np.ones([1] * len(numbers.ty.shape), np.float32)
         affine = self._values.affine(numbers)
-        inverse = 1.0 / wanted.scale.astype(np.float64)
         if affine is None or not wanted.is_uniform:
-            value = self._emit(relax.op.multiply(numbers, as_constant(inverse.astype(np.float32))))
+            value = self._emit(relax.op.divide(numbers, as_constant(wanted.scale)))
         else:
+            inverse = 1.0 / wanted.scale.astype(np.float64)
             value = self._emit(relax.op.astype(affine.total, "float32"))
             value = self._emit(relax.op.multiply(value, as_constant((affine.scale * inverse).astype(np.float32))))
             if affine.bias is not None:
