@@ -7,7 +7,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import psutil
 
+from sweep.running.ledger.lines import decode_line, encode_line
 from tests.networks import write_tiny
 
 __all__ = ["CLUSTER_ONE", "CLUSTER_TWO", "LIMIT_S", "Ended", "Place", "is_open", "listening"]
@@ -119,6 +120,15 @@ class Place:
         lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
         events = [json.loads(line) for line in lines if line.endswith(b"\n")]
         return [event for event in events if not names or event["event"] in names]
+
+    def change_events(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Have the ledger tell something else than what happened, with right checksums."""
+        path = self.out / "ledger.jsonl"
+        events = [decode_line(line) for line in path.read_bytes().splitlines(keepends=True)]
+        for event in events:
+            assert event is not None
+            change(event)
+        path.write_bytes(b"".join(encode_line(event) for event in events if event is not None))
 
     def done(self) -> int:
         """How many stages have ended well. Asked again and again while a test waits, so no line is parsed."""
