@@ -1,8 +1,8 @@
-"""Which tests may run beside others in another process, and how `pytest -n 2` (pytest-xdist) keeps the rest apart.
+"""How `pytest -n 2` (pytest-xdist) shares the tests: by the room, by the file, and a few to one worker in the end.
 
-Tests of devices, engines and whole sweeps measure times, own cores and start a Ray: each needs the machine to itself.
-The other rooms touch their temporary folders alone. So the workers share those by the file, and when all of them have
-ended, one worker is left and runs everything else in order, as without xdist.
+Tests of devices, engines and whole sweeps start farms and Rays, which those of a room share: one worker runs the room.
+They take times as they come on a machine that does other things. The other rooms touch their temporary folders alone:
+workers share those by the file. What asserts on times has the machine to itself, when all else is done.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-__all__ = ["SideBySide", "in_order", "is_alone"]
+__all__ = ["SideBySide", "in_order", "is_alone", "unit_of"]
 
+_LONG = ("tests/end_to_end/", "tests/test_readme.py", "tests/toolchain/test_lowering.py")
+"""What takes longest begins first: a room whose sweeps keep a core for their device, so that files fill the other."""
 _SHARED = tuple(
     f"tests/{room}/"
     for room in (
-        "toolchain",  # the longest first, so that no worker waits for the other at the end
+        "toolchain",
         "record",
         "cli",
         "api",
@@ -37,50 +39,64 @@ _SHARED = tuple(
         "hostile",
     )
 )
-_LONG = ("tests/test_readme.py", "tests/toolchain/test_lowering.py")
-"""Files that take longest, before all others."""
-_PURE = tuple(
-    f"tests/test_{name}.py::"
-    for name in ("documents", "house", "plain_text", "plurals", "readme_tables", "redaction", "registry")
-)
-"""Files of no room that touch nothing but what they are given."""
+_ROOMS = tuple(f"tests/{room}/" for room in ("devices", "engine", "seams", "faults", "cluster"))
+"""Where one worker runs all, the longest first."""
 _TIMED = (
     "tests/toolchain/test_artifacts.py::test_a_job_costs_little_more_than_its_compilation",
     "tests/record/mlflow/test_http.py",
+    "tests/devices/measuring/test_cache_flush.py",
+    "tests/devices/runtimes/test_artifact.py::test_flushed_caches_slow_a_call",
+    "tests/devices/test_device_session.py",
+    "tests/devices/test_processes.py",
+    "tests/devices/leasing/test_lease.py",
+    "tests/devices/leasing/test_board_gone.py",
+    "tests/devices/rpc/test_tracker_client.py",
+    "tests/devices/farm/test_farm.py::test_unmanaged_tracker_that_is_away_is_named",
 )
-"""What asserts on times, in rooms that else do not."""
-_NEEDS_THE_MACHINE = ("benchmark", "ray")
-"""Marks of tests that must not be shared."""
+"""What asserts on times."""
 _ALONE = "alone"
 
 
 def is_alone(nodeid: str) -> bool:
-    """Whether a test must have the machine to itself: every one that is not known to be harmless."""
-    return nodeid.startswith(_TIMED) or not nodeid.startswith((*_SHARED, *_LONG, *_PURE))
+    """Whether a test must have the machine to itself."""
+    return nodeid.startswith(_TIMED)
+
+
+def unit_of(nodeid: str) -> str:
+    """What one worker runs together: a file of a room that is shared or of no room, or else the whole room."""
+    if is_alone(nodeid):
+        return _ALONE
+    path, _, _ = nodeid.partition("::")
+    if path.startswith(_SHARED) or path.count("/") < 2:
+        return path
+    return "/".join(path.split("/")[:2])
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """What is shared first, the longest files before the others, then what runs alone, in the order it had.
+    """What takes long, then files, then rooms, then what runs alone; each in the order it had.
 
-    Raises pytest.UsageError for a test whose mark says that it needs the machine, in a room that is shared.
+    Raises pytest.UsageError for a test whose mark says that it must not run where its place has it.
     """
     for item in items:
-        if not is_alone(item.nodeid) and any(item.get_closest_marker(mark) for mark in _NEEDS_THE_MACHINE):
-            raise pytest.UsageError(f"{item.nodeid} needs the machine to itself: name it in tests/side_by_side.py")
+        if item.get_closest_marker("benchmark") and not is_alone(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} asserts on times: name it in tests/side_by_side.py")
+        if item.get_closest_marker("ray") and item.nodeid.startswith(_SHARED):
+            raise pytest.UsageError(f"{item.nodeid} starts a Ray, and its room is shared by the file")
     return sorted(items, key=lambda item: _rank(item.nodeid))
 
 
 def _rank(nodeid: str) -> int:
+    places = (*_LONG, *_SHARED, *_ROOMS)
     if is_alone(nodeid):
-        return len(_LONG) + len(_SHARED) + len(_PURE)
-    return next(place for place, start in enumerate((*_LONG, *_SHARED, *_PURE)) if nodeid.startswith(start))
+        return len(places) + 1
+    return next((place for place, start in enumerate(places) if nodeid.startswith(start)), len(places))
 
 
 class SideBySide(LoadScopeScheduling):
-    """Gives workers a file at a time, and to the last of them, when the others have ended, all that runs alone."""
+    """Gives workers a unit at a time, and to the last of them, when the others have ended, all that runs alone."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return _ALONE if is_alone(nodeid) else nodeid.partition("::")[0]
+        return unit_of(nodeid)
 
     def _reschedule(self, node: WorkerController) -> None:
         """Give a worker so much that it can go on: it runs no test before it knows which one follows."""

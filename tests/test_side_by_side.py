@@ -7,14 +7,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.side_by_side import _LONG, _SHARED, _TIMED, SideBySide, is_alone
+from tests.side_by_side import _LONG, _ROOMS, _SHARED, _TIMED, SideBySide, in_order, is_alone, unit_of
 
 ROOT = Path(__file__).parents[1]
-SHARED = [f"tests/{room}/test_{name}.py" for room in ("analysis", "study", "toolchain") for name in "ab"]
-ALONE = ["tests/devices/test_a.py", "tests/engine/test_b.py", "tests/test_main.py"]
+ROOMS = [f"tests/{room}/test_{name}.py" for room in ("devices", "engine") for name in "ab"]
+SHARED = [*ROOMS, "tests/test_main.py", *(f"tests/{room}/test_{name}.py" for room in ("study", "cli") for name in "ab")]
+ALONE = ["tests/record/mlflow/test_http.py", "tests/devices/test_device_session.py"]
 
 
 class Worker:
@@ -63,6 +65,8 @@ def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
     scheduler.schedule()
     starting: list[Any] = []
     ran: list[str] = []
+    has_crashed = False
+    where: dict[str, set[str]] = {}
     while ready := [*starting, *(node for node in there if node.can_go_on or node.has_ended)]:
         node = data.draw(st.sampled_from(ready))
         if node in starting:
@@ -75,7 +79,7 @@ def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
             if node in scheduler.nodes:  # one too many never was
                 assert scheduler.remove_node(node) is None
         elif crashes and data.draw(st.booleans()):
-            crashes -= 1
+            crashes, has_crashed = crashes - 1, True
             there.remove(node)
             ran.append(collection[node.waiting[0]])
             assert scheduler.remove_node(node) == ran[-1]
@@ -84,6 +88,7 @@ def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
         else:
             index = node.waiting.pop(0)
             ran.append(collection[index])
+            where.setdefault(unit_of(ran[-1]), set()).add(node.gateway.id.rstrip("'"))
             others = [other for other in there if other is not node and other.waiting]
             assert not (is_alone(ran[-1]) and others)
             scheduler.mark_test_complete(node, index)
@@ -91,16 +96,37 @@ def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
             for other in (*there, *starting):
                 other.shutdown()
     assert sorted(ran) == sorted(collection)
+    assert has_crashed or all(len(names) == 1 for names in where.values()), "a unit is one worker's"
 
 
 def test_whatever_is_named_is_there() -> None:
-    for place in (*_SHARED, *_LONG, *_TIMED):
+    for place in (*_ROOMS, *_SHARED, *_LONG, *_TIMED):
         path, _, name = place.partition("::")
         assert (ROOT / path).exists(), path
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8")) if name else None
         assert tree is None or name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
-def test_rooms_of_devices_engines_and_sweeps_are_alone() -> None:
+def test_a_room_of_devices_engines_or_sweeps_is_one_workers() -> None:
     for room in ("devices", "engine", "end_to_end", "cluster", "faults", "benchmarks", "a_room_to_come"):
-        assert is_alone(f"tests/{room}/test_x.py::test_y")
+        assert unit_of(f"tests/{room}/inner/test_x.py::test_y[a/b::c]") == f"tests/{room}"
+    assert unit_of("tests/cli/inner/test_x.py::test_y") == "tests/cli/inner/test_x.py"
+    assert unit_of("tests/test_main.py::test_y") == "tests/test_main.py"
+
+
+def test_what_asserts_on_times_is_the_last() -> None:
+    names = [
+        f"{place}::test_x[1]" for place in (*_TIMED, "tests/a_room/test_x.py", *SHARED, "tests/end_to_end/test_x.py")
+    ]
+    items: list[Any] = [SimpleNamespace(nodeid=name, get_closest_marker=lambda _: None) for name in names]
+    ordered = [item.nodeid for item in in_order(items)]
+    assert {unit_of(name) for name in ordered[-len(_TIMED) :]} == {"alone"}
+    assert ordered[0] == "tests/end_to_end/test_x.py::test_x[1]"
+    assert ordered.index("tests/study/test_b.py::test_x[1]") < ordered.index("tests/devices/test_a.py::test_x[1]")
+
+
+@pytest.mark.parametrize(("mark", "place"), [("benchmark", "tests/engine/test_x.py"), ("ray", "tests/cli/test_x.py")])
+def test_a_mark_that_does_not_fit_the_place_is_told(mark: str, place: str) -> None:
+    item: Any = SimpleNamespace(nodeid=f"{place}::test_x", get_closest_marker=lambda name: name == mark or None)
+    with pytest.raises(pytest.UsageError, match=place):
+        in_order([item])
