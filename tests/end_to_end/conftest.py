@@ -12,6 +12,7 @@ import pytest
 
 from sweep.devices.farm.farm import Farm
 from sweep.study.cluster.cluster import Tracker
+from sweep.study.measure_options import Measure
 from tests.devices.parts import make_cluster, make_device
 from tests.end_to_end.faulty import Begin, Faulty
 from tests.end_to_end.place import CLUSTER_ONE, CLUSTER_TWO, LIMIT_S, Ended, Place
@@ -62,6 +63,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 def finished_inline(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """In one process."""
     return _finish(tmp_path_factory.mktemp("inline"), CLUSTER_ONE.format(engine="inline"))
+
+
+@pytest.fixture
+def in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `sweep exec` measures in this process takes milliseconds, not seconds."""
+    short = Measure(repeat=3, max_repeat=3, rounds=1, min_repeat_ms=1)
+    monkeypatch.setattr("sweep.api.commands.exec.Measure", lambda: short)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from onnxruntime import InferenceSession
 
+from sweep.cli import main
 from sweep.files.npz import load_arrays
 from tests.end_to_end.conftest import STUDY, Finished
 from tests.end_to_end.place import CLUSTER_TWO, Ended, Place
@@ -26,9 +27,15 @@ def place(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Place
     return made
 
 
-def paths(place: Place, part: str, *words: str) -> list[str]:
+@pytest.fixture(scope="module")
+def cells(place: Place) -> list[dict[str, str]]:
+    """Where everything of each is."""
+    told: list[dict[str, str]] = json.loads(place.call("where", "out", "--json").out)
+    return told
+
+
+def paths(cells: list[dict[str, str]], part: str, *words: str) -> list[str]:
     """Of the cells whose names have these words."""
-    cells = json.loads(place.call("where", "out", "--json").out)
     return [cell[part] for cell in cells if part in cell and {*words} <= set(cell["cell"].split())]
 
 
@@ -37,8 +44,8 @@ def executed(place: Place, what: str, key: str) -> tuple[Ended, dict[str, Any]]:
     return ended, json.loads(ended.out) if ended.code == 0 else {}
 
 
-def test_an_artifact_is_measured_on_another_device(place: Place) -> None:
-    (library, *_) = paths(place, "library", "there", "random", "O3")
+def test_an_artifact_is_measured_on_another_device(place: Place, cells: list[dict[str, str]]) -> None:
+    (library, *_) = paths(cells, "library", "there", "random", "O3")
     ended, told = executed(place, str(Path(library).parent), "here")
     assert ended.code == 0, ended.err
     assert (told["device"], told["cell"].split()[-1]) == ("here", "there")
@@ -49,8 +56,8 @@ def test_an_artifact_is_measured_on_another_device(place: Place) -> None:
 
 
 @pytest.mark.slow
-def test_a_log_is_compiled_for_the_device_first(place: Place) -> None:
-    (records, *_) = paths(place, "records", "here", "random", "O3")
+def test_a_log_is_compiled_for_the_device_first(place: Place, cells: list[dict[str, str]]) -> None:
+    (records, *_) = paths(cells, "records", "here", "random", "O3")
     ended, told = executed(place, records, "there")
     assert ended.code == 0, ended.err
     assert told["output_max_abs_diff"] < 1e-3
@@ -69,21 +76,33 @@ def test_a_log_is_compiled_for_the_device_first(place: Place) -> None:
         ("LIBRARY", "her", "did you mean 'here'?"),
     ],
 )
-def test_bad_input(place: Place, what: str, key: str, says: str) -> None:
-    (library, *_) = paths(place, "library", "here", "O3", "random")
-    ended, _ = executed(place, library if what == "LIBRARY" else what, key)
-    assert ended.code == 2
-    assert says in ended.err
-    assert ended.err.count("\n") == 1
+def test_bad_input(
+    place: Place,
+    cells: list[dict[str, str]],
+    what: str,
+    key: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (library, *_) = paths(cells, "library", "here", "O3", "random")
+    monkeypatch.chdir(place.folder)
+    assert main(["exec", library if what == "LIBRARY" else what, "--key", key, "--cluster", "cluster.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
 
 
-def test_it_runs_on_inputs_of_ones_own(place: Place) -> None:
-    (library, *_) = paths(place, "library", "here", "none", "O3")
+@pytest.mark.usefixtures("in_short")
+def test_it_runs_on_inputs_of_ones_own(
+    place: Place, cells: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (library, *_) = paths(cells, "library", "here", "none", "O3")
     before = (place.out / "exec.jsonl").read_text() if (place.out / "exec.jsonl").exists() else ""
-    what = [str(Path(library).parent), "--key", "here", "--cluster", "cluster.yaml"]
-    ended = place.call("exec", *what, "--fill", "ones", "--output", "own.npz", "--json")
-    assert ended.code == 0, ended.err
-    told = json.loads(ended.out)
+    monkeypatch.chdir(place.folder)
+    what = ["exec", str(Path(library).parent), "--key", "here", "--cluster", "cluster.yaml"]
+    assert main([*what, "--fill", "ones", "--output", "own.npz", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
     assert (told["output_check"], told["outputs"]) == ("not compared", "own.npz")
     [output] = load_arrays(place.folder / "own.npz").values()
     [tensor] = InferenceSession(place.folder / "tiny.onnx").get_inputs()
@@ -93,11 +112,17 @@ def test_it_runs_on_inputs_of_ones_own(place: Place) -> None:
     assert [each["index"] for each in told["top"]] == list(np.argsort(-expected.ravel(), kind="stable")[:5])
     after = (place.out / "exec.jsonl").read_text() if (place.out / "exec.jsonl").exists() else ""
     assert after == before, "nothing is kept of it"
-    refused = place.call("exec", *what, "--input", "study.yaml")
-    assert refused.code == 2
-    assert "--input: is no .npz file" in refused.err
+
+
+def test_inputs_and_labels_that_do_not_fit_are_refused_before_anything_is_measured(
+    place: Place, cells: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (library, *_) = paths(cells, "library", "here", "none", "O3")
+    what = ["exec", str(Path(library).parent), "--key", "here", "--cluster", "cluster.yaml"]
+    monkeypatch.chdir(place.folder)
     place.write("one.txt", "cat\n")
-    refused = place.call("exec", *what, "--labels", "one.txt", "--output", "late.npz")
-    assert refused.code == 2
-    assert "--labels: has another number of labels (got 1)" in refused.err
+    assert main([*what, "--input", "study.yaml"]) == 2
+    assert "--input: is no .npz file" in capsys.readouterr().err
+    assert main([*what, "--labels", "one.txt", "--output", "late.npz"]) == 2
+    assert "--labels: has another number of labels (got 1)" in capsys.readouterr().err
     assert not (place.folder / "late.npz").exists(), "it was measured first"

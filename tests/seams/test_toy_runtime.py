@@ -33,6 +33,7 @@ STUDY = {
     "models": ["tiny.onnx"],
     "runtimes": ["tvm", "onnxruntime", NAMED, BY_PLACE],
     "baseline": NAMED,
+    "final": {"seconds": 1},
     "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1, "timeout_s": 4},
 }
 CLUSTER = {"name": "one", "engine": "inline", "devices": [{"key": "here", "cores": [-1]}], "mlflow": {"enabled": False}}
@@ -106,7 +107,8 @@ def test_the_answer_names_the_compiled_cell_and_the_toy_by_its_title(results: Re
     [best] = best_cells(results.cells)
     assert best.row["runtime"] == "tvm"
     told = answer(results)
-    assert "untuned at O3 on native is fastest" in told
+    # Whether ONNX Runtime is as fast, the machine says
+    assert told.startswith("tiny on here: untuned at O3 on native is ")
     assert "ONNX reference" in told
     assert "Talkative" not in told, "it is slower by far"
 
