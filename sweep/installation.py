@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 __all__ = [
@@ -17,6 +19,7 @@ __all__ = [
     "import_path",
     "put_last",
     "python_command",
+    "torch_left_out",
 ]
 
 __version__ = "0.1.0"
@@ -33,6 +36,22 @@ def python_command(module: str, interpreter: str = sys.executable) -> list[str]:
     `numpy.py` there before numpy.
     """
     return [interpreter, "-P", "-m", module]
+
+
+@contextmanager
+def torch_left_out() -> Iterator[None]:
+    """Meanwhile TVM can be imported without torch, which it imports wherever that is installed: 1.4 s of CPU and 200 MB
+    in every process, for arguments that are tensors of torch. Afterwards whoever wants torch has it.
+    """
+    if not sys.modules.keys().isdisjoint(("torch", "tvm_ffi")):
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if (found := sys.modules.pop("torch", None)) is not None:  # another thread was here, and torch after it
+            sys.modules["torch"] = found
 
 
 def child_environment(**further: str) -> dict[str, str]:

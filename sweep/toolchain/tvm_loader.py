@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import ToolchainError, in_one_line
+from sweep.installation import torch_left_out
 
 __all__ = ["intrinsics_for", "load_tvm", "resolve_target", "target_json"]
 
@@ -64,7 +65,8 @@ def load_tvm(kinds: Sequence[str] = ("x86",)) -> types.ModuleType:
     Raises ToolchainError when TVM is not installed or a kind does not exist.
     """
     try:
-        tvm = importlib.import_module("tvm")
+        with torch_left_out():
+            tvm = importlib.import_module("tvm")
         s_tir = importlib.import_module("tvm.s_tir")
     except ImportError as error:
         raise ToolchainError(f"TVM cannot be imported: {error}; `sweep doctor` shows what is installed") from error

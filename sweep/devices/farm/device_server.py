@@ -34,6 +34,7 @@ from sweep.devices.rpc.wire import (
     receive_int,
     send_int,
 )
+from sweep.installation import torch_left_out
 
 log = logging.getLogger(__name__)
 
@@ -157,9 +158,10 @@ def _listen_to(connection: socket.socket) -> tuple[str, dict[str, float]]:
 
 def _load_tvm() -> None:
     """TVM, the library with MetaSchedule's random fill (a runtime-only TVM does not load it), and our observers."""
-    import tvm
-    import tvm.rpc.server
-    import tvm_ffi
+    with torch_left_out():
+        import tvm
+        import tvm.rpc.server
+        import tvm_ffi
 
     extra = Path(tvm.__file__).parent / "lib" / "libtvm_runtime_extra.so"
     if extra.exists():

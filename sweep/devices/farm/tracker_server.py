@@ -7,22 +7,26 @@ whoever may register is sent what others measure.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import secrets
 import socket
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from sweep.devices.farm.peer import Caller, caller_of
 from sweep.devices.processes import die_with_parent
+
+_PACKAGES = ("tvm", "tvm.rpc", "tvm.support")
 
 
 def main(listen_fd: int, supervisor_pid: int) -> None:
     """Serve the tracker on this listening socket, until killed."""
     die_with_parent(supervisor_pid)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    from tvm.rpc import tracker
-
+    tracker = _tracker_of_tvm()
     handler = tracker.TCPEventHandler
 
     def serve_own(server: Any, connection: socket.socket, address: Any) -> None:
@@ -33,6 +37,21 @@ def main(listen_fd: int, supervisor_pid: int) -> None:
 
     tracker.TCPEventHandler = serve_own  # TVM's server makes one for each connection, by this name
     tracker._tracker_server(socket.socket(fileno=listen_fd), secrets.token_hex())
+
+
+def _tracker_of_tvm() -> Any:
+    """Its module, with empty packages around it: to import TVM takes 2 s of CPU and 250 MB, and it uses none of it."""
+    if (found := importlib.util.find_spec("tvm")) is not None and found.origin is not None:
+        for name in _PACKAGES:
+            package = ModuleType(name)
+            package.__path__ = [str(Path(found.origin).parent.joinpath(*name.split(".")[1:]))]
+            sys.modules[name] = package
+        try:
+            return importlib.import_module("tvm.rpc.tracker")
+        except ImportError:  # that of another version may use more of it
+            for name in [name for name in sys.modules if name.partition(".")[0] == "tvm"]:
+                del sys.modules[name]
+    return importlib.import_module("tvm.rpc.tracker")
 
 
 if __name__ == "__main__":

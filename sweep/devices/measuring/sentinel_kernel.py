@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.devices.measuring.candidate import RANDOM_FILL, arguments, timed
+from sweep.installation import torch_left_out
 
 if TYPE_CHECKING:
     from sweep.devices.rpc.remote import Remote
@@ -52,7 +53,8 @@ def local_timer(kernel: SentinelKernel | None) -> Timer:
     """Times the kernel in this process, which need not have loaded TVM."""
     if kernel is None:
         return list
-    import tvm_ffi
+    with torch_left_out():
+        import tvm_ffi
 
     runtime = Path(_package_dir("tvm")) / "lib" / "libtvm_runtime.so"
     if runtime.exists():  # has the pool of threads

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.devices.rpc.wire import RPC_MAGIC, WORKER_CRASHED, WORKER_KILLED
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError, WorkerKilled
+from sweep.installation import torch_left_out
 
 if TYPE_CHECKING:
     from sweep.devices.rpc.tracker_client import Board
@@ -72,8 +73,7 @@ class Connection:
 
     def __init__(self, board: Board, device: Device, timeout_s: float) -> None:
         """Shake hands; both sides end the session after `timeout_s`. Raises DeviceLost where the board does not."""
-        from tvm import rpc
-
+        rpc = load_client()
         self._board, self._device, self._timeout_s = board, device, timeout_s
         self._line = _Line((_resolve(board.host), board.port))
         try:
@@ -137,9 +137,11 @@ class Connection:
         return True
 
 
-def load_client() -> None:
-    """Load TVM, which takes seconds once: before a board is held, not while."""
-    from tvm import rpc  # noqa: F401
+def load_client() -> Any:
+    """Load TVM, which takes seconds once: before a board is held, not while. Gives its module of clients."""
+    with torch_left_out():
+        from tvm import rpc
+    return rpc
 
 
 def decline(board: Board) -> None:

@@ -103,6 +103,19 @@ def test_status_shows_what_is_there(farm: Farm) -> None:
     assert all(psutil.pid_exists(pid) for key in status.keys.values() for pid in key.pids)
 
 
+def test_tracker_and_servers_load_what_they_use(farm: Farm) -> None:
+    """TVM takes half a second to load, torch behind it 1.4 s more: a farm comes up the sooner."""
+
+    def loaded(module: str) -> str:
+        found = [process for process in family(farm)[1:] if f"sweep.devices.farm.{module}" in process.cmdline()]
+        return "".join(Path(f"/proc/{process.pid}/maps").read_text() for process in found)
+
+    assert loaded("tracker_server")
+    assert "libtvm" not in loaded("tracker_server")
+    assert "libtvm" in loaded("device_server")
+    assert "libtorch" not in loaded("device_server")
+
+
 def test_nothing_listens_beyond_loopback(farm: Farm) -> None:
     sockets = listening(family(farm))
     assert len(sockets) == 3
