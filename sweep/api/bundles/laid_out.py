@@ -49,7 +49,7 @@ def laid_out(path: Path) -> Iterator[LaidOut]:
             {
                 "name": output.get("name", ""),
                 "is_quantised": bool(output.get("is_quantised")),
-                **({"step": output["step"]} if "step" in output else {}),
+                **{name: output[name] for name in ("step", "tolerance") if name in output},
             }
             for output in manifest["outputs"]
         ]

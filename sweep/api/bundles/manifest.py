@@ -101,7 +101,7 @@ def _outputs(source: CellSource) -> list[dict[str, Any]]:
             "name": own.get("name", ""),
             **entry,
             **({"is_quantised": True} if index in quantised else {}),
-            **_kept(own, "scale", "zero_point", "step"),
+            **_kept(own, "scale", "zero_point", "step", "tolerance"),
         }
         for index, (own, entry) in enumerate(zip(told, entries, strict=True))
     ]

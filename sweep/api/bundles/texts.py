@@ -32,7 +32,7 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
         )
     ]
     outputs = [
-        f"    {{{_text(entry['file'])}, {_type(entry['dtype'])}, {_step(about)}}},"
+        f"    {{{_text(entry['file'])}, {_type(entry['dtype'])}, {_step(about)}, {about.get('tolerance', 0.0)}}},"
         for entry, about in zip(expected, manifest["outputs"], strict=False)
     ]
     tolerance = manifest["tolerance"]
@@ -58,6 +58,7 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
             "  const char* file;",
             "  DLDataType type;",
             "  double step;  // that a value may be off: of the integers of a quantisation, or what is made of them",
+            "  double tolerance;  // in place of a smaller kTolerance",
             "};",
             "",
             f"static const char* const kLibrary = {_text(manifest['library'])};",

@@ -82,16 +82,15 @@ def load_output_facts(import_dir: Path, computed_in: str | None = None, *, of_ru
 
     computed_in: of what was built. of_runtime: whether it is another runtime than TVM whose outputs are compared.
     """
+    tolerances = ("tolerance", "runtime_tolerance") if of_runtime else ("tolerance",)
     try:
         outputs = json.loads((import_dir / OUTPUTS_FILE).read_text(encoding="utf-8"))
         names = [str(output["name"]) for output in outputs]
         quantised = frozenset(index for index, output in enumerate(outputs) if output["is_quantised"])
         allowances = {
-            index: Allowance(
-                float(output.get("step", 0.0)), float(output.get("runtime_tolerance", 0.0)) if of_runtime else 0.0
-            )
+            index: Allowance(float(output.get("step", 0.0)), max(float(output.get(name, 0.0)) for name in tolerances))
             for index, output in enumerate(outputs)
-            if "step" in output or "runtime_tolerance" in output
+            if "step" in output or any(name in output for name in tolerances)
         }
     except (OSError, ValueError, KeyError, TypeError):
         names, quantised, allowances = [], frozenset(), {}

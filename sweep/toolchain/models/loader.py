@@ -64,6 +64,9 @@ class TensorType:
     """None: its numbers are what they are, or the file does not tell."""
     step: float | None = None
     """Of a float output that is made of quantised integers: what one step of these is in its own numbers."""
+    tolerance: float | None = None
+    """Of a float output of a quantised network: what any code may be off, relative to the largest value, where that is
+    more than the precision allows: codes inside are rounded either way."""
     runtime_tolerance: float | None = None
     """Of an output: what other runtimes than TVM may be off, relative to the largest value, where that is more than the
     precision allows: they round where the expected output is not rounded."""

@@ -92,7 +92,8 @@ def _told(tensor: TensorType) -> dict[str, Any]:
 
 def _allowance(tensor: TensorType) -> dict[str, float]:
     """What an output may be off beside the tolerance of the code's precision."""
-    return {name: value for name in ("step", "runtime_tolerance") if (value := getattr(tensor, name)) is not None}
+    names = ("step", "tolerance", "runtime_tolerance")
+    return {name: value for name in names if (value := getattr(tensor, name)) is not None}
 
 
 def _read(loader: ModelLoader, path: Path, options: Mapping[str, Any], shapes: Shapes) -> ImportedModel:

@@ -15,6 +15,9 @@ _KEEPS_VALUES = frozenset(
     "Concat Expand Flatten Gather Identity MaxPool Pad Reshape Slice Split Squeeze Tile Transpose Unsqueeze".split()
 )
 
+_ROUNDED = 0.05
+"""Of the largest value: what codes that are rounded the other way come to in a float output that is made of them."""
+
 
 def type_of(value: Any, *, is_quantised: bool = False) -> TensorType:
     """Of a typed value."""
@@ -36,15 +39,39 @@ def input_types(model: Any, original: Any = None) -> list[TensorType]:
 def output_types(model: Any) -> list[TensorType]:
     """Of the outputs, those that quantising makes marked."""
     makers = {name: node for node in model.graph.node for name in node.output if name}
-    return [type_of(value, is_quantised=_is_quantised(value.name, makers)) for value in model.graph.output]
+    return [_output_type(model, value, makers) for value in model.graph.output]
 
 
-def _is_quantised(name: str, makers: dict[str, Any]) -> bool:
-    """Whether a value is the output of a quantisation, or is taken from one as it is."""
+def _output_type(model: Any, value: Any, makers: dict[str, Any]) -> TensorType:
+    maker = _maker(value.name, makers)
+    if maker is not None and (maker.op_type == "QuantizeLinear" or maker.op_type.startswith("QLinear")):
+        return type_of(value, is_quantised=True)
+    found = type_of(value)
+    if not found.dtype.startswith("float"):
+        return found
+    if (
+        maker is not None
+        and maker.op_type == "DequantizeLinear"
+        and (step := _number(model, maker.input[1])) is not None
+    ):
+        return replace(found, step=step)
+    is_quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+    return replace(found, tolerance=_ROUNDED) if is_quantised else found
+
+
+def _maker(name: str, makers: dict[str, Any]) -> Any | None:
+    """What makes a value, or the one that it is taken from as it is."""
     for _ in range(len(makers)):
         node = makers.get(name)
         if node is None or node.op_type not in _KEEPS_VALUES:
             break
         name = node.input[0]
-    node = makers.get(name)
-    return node is not None and (node.op_type == "QuantizeLinear" or node.op_type.startswith("QLinear"))
+    return makers.get(name)
+
+
+def _number(model: Any, name: str) -> float | None:
+    """A constant of one element."""
+    from onnx import numpy_helper
+
+    found = [numpy_helper.to_array(stored) for stored in model.graph.initializer if stored.name == name]
+    return float(found[0].item()) if found and found[0].size == 1 else None

@@ -83,8 +83,23 @@ def network(activations: str = "uint8", per_channel: bool = True, weights: str =
     bias = new.constant(new.generator.standard_normal(10).astype(np.float32))
     scores = new.activation(new.op("Gemm", new.op("Flatten", pooled), weight, bias, transB=1), STEP, 128)
     new.nodes.append(helper.make_node("Identity", [scores], ["y"]))
-    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 12, 12])]
-    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])]
+    return _written(new, [TensorProto.FLOAT, 1, 3, 12, 12], [TensorProto.FLOAT, 1, 10])
+
+
+def codes_to_codes() -> Any:
+    """One convolution of 3 x 3 of 8 to 16 channels at 6 x 6; codes of uint8 in, codes out."""
+    new = Writer()
+    scale, zero = new.constant(np.float32(0.02)), new.constant(np.uint8(9))
+    data = new.op("DequantizeLinear", "x", scale, zero)
+    result = new.op("Relu", new.convolution(data, 0.02, (16, 8, 3, 3), pads=[1, 1, 1, 1]))
+    new.nodes.append(helper.make_node("QuantizeLinear", [result, scale, zero], ["y"]))
+    return _written(new, [TensorProto.UINT8, 1, 8, 6, 6], [TensorProto.UINT8, 1, 16, 6, 6])
+
+
+def _written(new: Writer, given: list[int], made: list[int]) -> Any:
+    """given, made: the number type and the shape of input and output."""
+    inputs = [helper.make_tensor_value_info("x", given[0], given[1:])]
+    outputs = [helper.make_tensor_value_info("y", made[0], made[1:])]
     stored = [numpy_helper.from_array(array, name) for name, array in new.stored.items()]
     graph = helper.make_graph(new.nodes, "quantised", inputs, outputs, stored)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.toolchain.integers.conftest import HOST, answers, lowered
+from tests.toolchain.integers.conftest import HOST, answers, lowered, relax_of
 
 pytestmark = pytest.mark.tvm
 
@@ -88,6 +88,15 @@ def test_a_packed_convolution_gives_what_the_plain_one_gives(
 
 
 @pytest.mark.usefixtures("has_vnni")
+def test_no_convolution_is_left_out_where_the_layout_changes_before_it() -> None:
+    """An input of codes is centred before it gets channels last."""
+    from sweep.toolchain.mac_types import macs_by_type
+    from tests.toolchain.integers.quantised_networks import codes_to_codes
+
+    assert macs_by_type(lowered(relax_of(codes_to_codes()), 3)) == {"int8": 16 * 8 * 9 * 36}
+
+
+@pytest.mark.usefixtures("has_vnni")
 def test_every_design_gives_what_the_unscheduled_program_gives() -> None:
     import tvm
 
@@ -113,26 +122,32 @@ def test_every_design_gives_what_the_unscheduled_program_gives() -> None:
     assert plain == 0
     designs = Designs(workload, target, "dot", 1)
     assert [design.size > 3 for design in designs.space.designs] == [True, True]
-    for index in (0, designs.space.designs[0].size - 1, designs.space.size - 2):
-        scheduled = designs.schedule(designs.space.point_at(index))
+    points = [designs.space.point_at(index) for index in (0, designs.space.size - 2)]
+    for point in (*points, *designs.suggested[:2]):
+        scheduled = designs.schedule(point)
         assert scheduled is not None
         found, instructions = run(scheduled.schedule.mod)
         assert instructions > 0
         assert np.array_equal(found, expected)
 
 
-def test_an_arm_cpu_gets_its_own_instruction() -> None:
+@pytest.mark.parametrize(
+    ("attrs", "instruction"),
+    [(ARM, "sdot"), ({"kind": "llvm", "mcpu": "alderlake", "num-cores": 1}, "vpdpbusd")],
+    ids=["arm", "avx"],
+)
+def test_other_cpus_get_their_own_instruction(attrs: dict[str, Any], instruction: str) -> None:
     import tvm
 
     from sweep.toolchain.tuning.space.design import Designs
     from sweep.toolchain.tvm_loader import resolve_target
 
-    target = resolve_target(ARM)
-    [workload] = dot_tasks(lowered(convolution(6, 8, 16, 3), 3, ARM), ARM)
+    target = resolve_target(attrs)
+    [workload] = dot_tasks(lowered(convolution(6, 8, 16, 3), 3, attrs), attrs)
     designs = Designs(workload, target, "dot", 1)
     scheduled = designs.schedule(designs.space.point_at(designs.space.size // 2))
     assert scheduled is not None
-    assert "sdot" in tvm.compile(scheduled.schedule.mod, target).mod.inspect_source("asm")
+    assert instruction in tvm.compile(scheduled.schedule.mod, target).mod.inspect_source("asm")
 
 
 @pytest.mark.parametrize("target", [{"kind": "llvm", "mcpu": "haswell"}, {**ARM, "mattr": ["+neon"]}])

@@ -45,3 +45,17 @@ def test_an_output_is_quantised_where_its_values_are_those_of_a_quantisation(
 def test_an_input_that_is_an_output_is_none() -> None:
     [output] = output_types(model(QUANTISED, outputs={"x": TensorProto.FLOAT}))
     assert not output.is_quantised
+
+
+@pytest.mark.parametrize(
+    ("more", "step", "tolerance"),
+    [
+        ([("DequantizeLinear", ["q", "s", "z"], "y")], pytest.approx(0.1), None),
+        ([("DequantizeLinear", ["q", "s", "z"], "d"), ("Flatten", ["d"], "y")], pytest.approx(0.1), None),
+        ([("DequantizeLinear", ["q", "s", "z"], "d"), ("Softmax", ["d"], "y")], None, 0.05),
+    ],
+)
+def test_what_a_float_output_may_be_off_where_codes_are_inside(more: list[Any], step: Any, tolerance: Any) -> None:
+    nodes = [helper.make_node(operator, inputs, [output]) for operator, inputs, output in more]
+    [output] = output_types(model(QUANTISED, *nodes, outputs={"y": TensorProto.FLOAT}))
+    assert (output.step, output.tolerance) == (step, tolerance)

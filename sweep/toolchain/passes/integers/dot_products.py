@@ -27,6 +27,7 @@ from sweep.toolchain.passes.integers.dot_targets import DOT, DotInstruction, dot
 __all__ = ["KeepPackedWeights", "PackDotProducts"]
 
 _GROUP = 4
+_MOVES = ("relax.permute_dims", "relax.reshape")
 _FUSES_BEHIND = 4  # OpPatternKind: element-wise operators can be fused behind it
 
 
@@ -97,7 +98,7 @@ class _Packer(PyExprMutator):
         data, zero = self._codes(call.args[0])
         instruction = _fitting(self._instructions, weights.shape[0])
         wanted = "int8" if instruction.signed else "uint8"
-        if str(data.ty.dtype) not in ("int8", "uint8") or not all(hasattr(size, "value") for size in data.ty.shape):
+        if not _is_byte(data) or not all(hasattr(size, "value") for size in data.ty.shape):
             return None
         shift = range_of(wanted)[0] - range_of(str(data.ty.dtype))[0]
         zero += shift
@@ -125,16 +126,20 @@ class _Packer(PyExprMutator):
         return self.builder_.emit(relax.op.add(total, as_constant(correction)))
 
     def _codes(self, value: Any) -> tuple[Any, int]:
-        """The codes that centred ones were made from, and their zero point."""
-        zero = 0
+        """The codes that centred ones were made from, and their zero point; a change of layout may lie between."""
         bound = self._bound(value)
-        offset = constant_of(bound.args[1]) if operator_of(bound) == "relax.subtract" else None
-        if offset is not None:
-            inner = self._bound(bound.args[0])
-            if offset.size == 1 and operator_of(inner) == "relax.astype":
-                zero, bound = int(offset.item()), inner
-        if operator_of(bound) == "relax.astype" and str(bound.attrs.dtype) == "int16":
-            return bound.args[0], zero
+        name = operator_of(bound)
+        if name == "relax.astype" and str(bound.attrs.dtype) == "int16":
+            return bound.args[0], 0
+        if name == "relax.subtract":
+            offset = constant_of(bound.args[1])
+            codes, zero = self._codes(bound.args[0])
+            if offset is not None and offset.size == 1 and not zero and _is_byte(codes):
+                return codes, int(offset.item())
+        if name in _MOVES:
+            codes, zero = self._codes(bound.args[0])
+            if _is_byte(codes):
+                return self.builder_.emit(relax.Call(bound.op, [codes, *bound.args[1:]], bound.attrs)), zero
         return value, 0
 
     def _bound(self, value: Any) -> Any:
@@ -145,6 +150,10 @@ class _Packer(PyExprMutator):
 
 def _is_integer(call: Any, kernel: Any) -> bool:
     return str(call.ty.dtype) == "int32" and isinstance(kernel, GenericConst) and str(kernel.ty.dtype) == "int8"
+
+
+def _is_byte(value: Any) -> bool:
+    return str(value.ty.dtype) in ("int8", "uint8")
 
 
 def _fitting(instructions: Sequence[DotInstruction], channels: int) -> DotInstruction:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.search.space import Design, Knob, Point, Space
-from sweep.toolchain.tuning.space.dot_designs import dot_traces
+from sweep.toolchain.tuning.space.dot_designs import dot_traces, suggested_points
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
 from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 
@@ -58,7 +58,9 @@ class Designs:
         )
         self._context = context
         self._seed = seed
-        self._traces = dot_traces(module, target, seed) or _sound(context.generate_design_space())
+        dots = dot_traces(module, target, seed)
+        self._is_dot = dots is not None
+        self._traces = dots or _sound(context.generate_design_space())
         if not self._traces:
             plain = PostOrderApply(sch_rules=ScheduleRule.create("llvm"))
             self._context = TuneContext(
@@ -77,6 +79,11 @@ class Designs:
             machine=machine_of(target),
             flops=flops_of(module),
         )
+
+    @property
+    def suggested(self) -> Sequence[Point]:
+        """Points that are worth a trial before any tuner's own; of TVM's designs there are none."""
+        return suggested_points(self.space) if self._is_dot else ()
 
     def schedule(self, point: Point) -> ScheduledPoint | None:
         """The schedule of a point with every post-processing, or None where there is none."""

@@ -60,6 +60,8 @@ class WorkloadSearch:
         self._search = tuner.search(workload, self.designs.space)
         self._seeds: deque[tuple[Point, str]] = deque()
         """With where each comes from."""
+        if not store.of(workload).all:
+            self.seed(self.designs.suggested, "design")
         self._lost: set[str] = set()
         """Traces that were lost with who built or measured them."""
         self._search.observe(
