@@ -20,6 +20,7 @@ from typing import Any
 
 import filelock
 
+from sweep.engine.ray.starting import StartingThread
 from sweep.engine.ray.strays import end_strays
 from sweep.errors import EngineError, StudyError, end_of_process, in_one_line
 from sweep.files.private_folder import our_folders, private_folder
@@ -41,6 +42,7 @@ _PATIENCE = {
 processes for longer. Whether they live is looked up by pid (`why_gone`)."""
 
 _PREFIX = "sweep-ray-"
+_TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
 _TOKEN, _LOCK = "token", "lock"
 """Held by the driver in its folder for as long as it lives."""
 _TEMP_DIR_CHARS = 40
@@ -65,6 +67,7 @@ class RaySession:
         self._temp: Path | None = None
         self._vital: list[tuple[str, subprocess.Popen[bytes]]] = []
         """Processes without which an embedded Ray is none."""
+        self._starting: StartingThread | None = None
         self._lock: filelock.FileLock | None = None
         self._before: dict[str, str | None] = {}
         self._is_ours = False
@@ -112,7 +115,7 @@ class RaySession:
         token.write_text(secrets.token_hex(32), encoding="ascii")
         self._set(
             RAY_AUTH_MODE="token",
-            RAY_AUTH_TOKEN_PATH=str(token),
+            **{_TOKEN_PATH: str(token)},
             RAY_AUTH_TOKEN=None,  # would go before the file
             RAY_USAGE_STATS_ENABLED="0",
             PYTHONPATH=import_path(),
@@ -123,7 +126,7 @@ class RaySession:
             **_PATIENCE,
         )
         _read_settings_again(only_loopback=True)
-        ray.init(
+        options = dict(
             address="local",
             num_cpus=num_cpus,
             num_gpus=0,
@@ -137,6 +140,8 @@ class RaySession:
             job_config=_job_config(),
             **_QUIET,
         )
+        self._starting = StartingThread(lambda: ray.init(**options), (_TOKEN_PATH, str(token)))
+        self._starting.wait()
         self._vital = _vital_processes()
 
     def why_gone(self) -> str | None:
@@ -179,14 +184,18 @@ class RaySession:
             import ray
 
             ray.shutdown()
+            _forget_gcs()
             self._is_ours = False
+        if self._starting is not None:
+            self._starting.end()
+            self._starting = None
         self._set(**self._before)
         self._before.clear()
         if self._lock is not None:
             self._lock.release()
             self._lock = None
         if self._temp is not None:
-            end_strays("RAY_AUTH_TOKEN_PATH", str(self._temp / _TOKEN))
+            end_strays(_TOKEN_PATH, str(self._temp / _TOKEN))
             shutil.rmtree(self._temp, ignore_errors=True)
             self._temp = None
             _read_settings_again(only_loopback=False)
@@ -227,6 +236,13 @@ def _read_settings_again(only_loopback: bool) -> None:
         AuthenticationTokenLoader.instance().reset_cache()
 
 
+def _forget_gcs() -> None:
+    """Ray keeps its client of a GCS that was killed before it was up, and asks that one while it comes up again."""
+    from ray.experimental import internal_kv
+
+    internal_kv._internal_kv_reset()
+
+
 def _check_shared_memory() -> None:
     """Raises EngineError where Ray would try for half a minute, and say that it timed out."""
     if _SHARED_MEMORY.is_dir() and not os.access(_SHARED_MEMORY, os.W_OK):
@@ -248,6 +264,8 @@ def _remove_abandoned() -> None:
                 continue
             # A driver in another container, whose processes cannot be seen from here, still has its lock
             with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(found / _LOCK, timeout=0):
+                # Agents of Ray wait a day for a GCS that was killed with its driver
+                end_strays(_TOKEN_PATH, str(found / _TOKEN))
                 shutil.rmtree(found, ignore_errors=True)
 
 

@@ -48,6 +48,39 @@ except KeyboardInterrupt:
 """It takes seconds to come up."""
 
 
+KILLED_EARLY = """
+import threading, time
+import psutil
+import ray
+from sweep.engine.ray.ray_session import RaySession
+
+killed = []
+
+def kill_first():
+    # What asks the GCS is under way as soon as there is a process that needs it
+    while not killed:
+        names = {child.name(): child for child in psutil.Process().children()}
+        if "gcs_server" in names and len(names) > 1:
+            names["gcs_server"].kill()
+            killed.append(names["gcs_server"].pid)
+        time.sleep(0.002)
+
+threading.Thread(target=kill_first, daemon=True).start()
+session = RaySession(None, 1, {})
+print(len(killed), session.why_gone(), ray.get(ray.remote(num_cpus=0)(lambda: 7).remote()))
+session.close()
+print([child.name() for child in psutil.Process().children() if child.status() != "zombie"])
+"""
+
+
+@pytest.mark.slow
+def test_a_gcs_that_is_killed_while_ray_comes_up_is_started_again(tmp_path: Path) -> None:
+    ended = _ended(KILLED_EARLY, tmp_path)
+
+    assert ended.stdout.splitlines() == ["1 None 7", "[]"], ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_folders_of_killed_drivers_go_and_those_of_other_users_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
