@@ -26,8 +26,8 @@ LAYERS = (*ASKED, "--no-network")
 
 @pytest.fixture(scope="module")
 def place(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A copy of the finished sweep, to add to."""
-    made = Place(tmp_path_factory.mktemp("overlay"), STUDY, CLUSTER_TWO.format(engine="ray"))
+    """A copy of the finished sweep, to add to: in one process. On Ray it is killed, below."""
+    made = Place(tmp_path_factory.mktemp("overlay"), STUDY, CLUSTER_TWO.format(engine="inline"))
     shutil.copytree(finished.out, made.out)
     return made
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from threading import Event, Thread
 
 import pytest
 
 from sweep.engine.queues import FairQueue
+from tests.devices.parts import until
 
 SHARES = {"candidate": 2.0, "visit": 1.0}
 
@@ -85,7 +86,7 @@ def test_closing_lets_the_running_call_end_and_drops_the_rest(board: Board) -> N
     assert not board.lane.is_idle
     closing = Thread(target=board.lane.close)
     closing.start()
-    wait([waiting], timeout=5)
+    until(waiting.cancelled, "what waits is dropped")
     seen = waiting.cancelled(), board.first.done()
     board.let_go.set()
     closing.join(timeout=10)
