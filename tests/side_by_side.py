@@ -1,8 +1,8 @@
 """How `pytest -n 2` (pytest-xdist) shares the tests: by the room, by the file, and a few to one worker in the end.
 
 Tests of devices, engines and whole sweeps start farms and Rays, which those of a room share: one worker runs the room.
-They take times as they come on a machine that does other things. The other rooms touch their temporary folders alone:
-workers share those by the file. What asserts on times has the machine to itself, when all else is done.
+They take times as they come on a machine that does other things. The other rooms share nothing, so workers share those
+by the file. What asserts on times has the machine to itself, when all else is done.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _LONG = ("tests/end_to_end/", "tests/test_readme.py", "tests/toolchain/test_lowe
 _SHARED = tuple(
     f"tests/{room}/"
     for room in (
+        "seams",
         "toolchain",
         "record",
         "cli",
@@ -39,7 +40,7 @@ _SHARED = tuple(
         "hostile",
     )
 )
-_ROOMS = tuple(f"tests/{room}/" for room in ("devices", "engine", "seams", "faults", "cluster"))
+_ROOMS = tuple(f"tests/{room}/" for room in ("devices", "engine", "faults", "cluster"))
 """Where one worker runs all, the longest first."""
 _TIMED = (
     "tests/toolchain/test_artifacts.py::test_a_job_costs_little_more_than_its_compilation",
