@@ -1,8 +1,8 @@
 """Bringing up an embedded Ray: the one call that may never return, since it waits for processes that may be killed.
 
-`ray.init` starts a GCS, then asks it, with a patience of a day. It runs in a thread of its own, so that a person's Ctrl-C
-is heard meanwhile and a GCS that was killed is seen; and the thread stays until the session is over, since Linux ends
-Ray's processes with the thread that has started them, not with the process.
+`ray.init` starts a GCS, then asks it, with a patience of a day. It runs in a thread of its own, so that a person's
+Ctrl-C is heard meanwhile and a GCS that was killed is seen; and the thread stays until the session is over, since Linux
+ends Ray's processes with the thread that has started them, not with the process.
 """
 
 from __future__ import annotations
