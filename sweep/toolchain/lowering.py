@@ -89,6 +89,7 @@ _PREPACK = (
     "CanonicalizeBindings",
     "DeadCodeElimination",
     f"{_PASSES}.concatenations:ConcatenateInPlace",
+    f"{_PASSES}.integers.dot_schedule:ScheduleDotProducts",
 )
 
 RECIPES: dict[int, Recipe] = {

@@ -88,6 +88,20 @@ def test_a_packed_convolution_gives_what_the_plain_one_gives(
 
 
 @pytest.mark.usefixtures("has_vnni")
+def test_untuned_code_has_the_instruction() -> None:
+    """Packed weights in the order of the program's text are read a byte at a time."""
+    from tvm import relax
+
+    from sweep.toolchain.lowering import finish
+    from sweep.toolchain.tvm_loader import resolve_target
+
+    target = resolve_target(HOST)
+    module, left_out = finish(lowered(convolution(6, 16, 32, 3), 3), 3, target)
+    assert left_out == []
+    assert "vpdpbusd" in relax.build(module, target).mod.imports[0].inspect_source("asm")
+
+
+@pytest.mark.usefixtures("has_vnni")
 def test_no_convolution_is_left_out_where_the_layout_changes_before_it() -> None:
     """An input of codes is centred before it gets channels last."""
     from sweep.toolchain.mac_types import macs_by_type
