@@ -19,6 +19,7 @@ __all__ = [
     "STORED_CHARACTERS",
     "ArtifactDamaged",
     "BuildFailed",
+    "CalibrateFailed",
     "CellTimeout",
     "CompilerLost",
     "DeviceError",
@@ -35,6 +36,7 @@ __all__ = [
     "NotRecorded",
     "OutputMismatch",
     "PlanError",
+    "QuantiseFailed",
     "RecordError",
     "StudyError",
     "SweepError",
@@ -157,6 +159,14 @@ class ToolchainError(SweepError):
 
 class ImportFailed(ToolchainError):
     """A model file could not be read into Relax: corrupt, an unsupported operator, a shape without a value."""
+
+
+class CalibrateFailed(ToolchainError):
+    """The ranges of a network's tensors could not be observed on samples."""
+
+
+class QuantiseFailed(ToolchainError):
+    """A network could not be put into integers, or TVM cannot read the network that this makes."""
 
 
 class LowerFailed(ToolchainError):

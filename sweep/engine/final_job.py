@@ -11,6 +11,7 @@ from sweep.errors import ArtifactDamaged, MeasureFailed
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.planning.results.final_result import Contender, FinalResult
 from sweep.planning.results.stage_result import StageResult
+from sweep.planning.stages.quantise import role_given
 from sweep.running.contract import Attempt
 from sweep.running.resuming import damage_of
 from sweep.study.runtimes import runtime_of
@@ -75,7 +76,7 @@ def _contender(entry: Mapping[str, Any], results: Mapping[str, StageResult], wor
     return DuelContender(
         runtime=str(options["runtime"]),
         artifact_dir=None if built is None else worker.sweep_dir / built.folder(),
-        import_dir=worker.sweep_dir / results["import"].folder(),
+        import_dir=worker.sweep_dir / results[role_given(results)].folder(),
         measure=dict(options["measure"]),
         threads=int(options["threads"]),
         threshold=None if options["threshold"] is None else float(options["threshold"]),

@@ -19,6 +19,7 @@ from sweep.files.sweep_dir import stage_folder
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult, LowerResult
 from sweep.planning.results.stage_result import StageResult
+from sweep.planning.stages.quantise import role_given
 from sweep.running.contract import Attempt, Done, Failed
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
@@ -221,7 +222,7 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         device=str(options["device"]),
         runtime=str(options["runtime"]),
         artifact_dir=attempt.input("build", BuildResult).folder() if "build" in attempt.inputs else None,
-        import_dir=attempt.input("import", ImportResult).folder(),
+        import_dir=attempt.input(role_given(attempt.inputs), ImportResult).folder(),
         measure=measure,
         threads=int(options["threads"]),
         threshold=None if options["threshold"] is None else float(options["threshold"]),

@@ -101,6 +101,14 @@ class Drafting:
         """What a cell computes in, with all options."""
         return precision_of(cell.precision, self.study.described)
 
+    def is_quantised(self, cell: Cell) -> bool:
+        """Whether its network is calibrated and quantised."""
+        return self.once(("is quantised", cell.precision), lambda: self.study.is_quantised(cell.precision))
+
+    def rounded(self, cell: Cell) -> list[str]:
+        """For a label: the precision of a cell whose network is quantised."""
+        return [cell.precision] if self.is_quantised(cell) else []
+
     def whose(self, cell: Cell) -> str:
         """For the label of a stage that belongs to no device: `native` alone does not say whose."""
         return f" for {cell.device}" if self._targets[cell.target].attrs["kind"] == NATIVE else ""

@@ -12,6 +12,7 @@ from sweep.planning.fingerprint import canonical_json
 from sweep.planning.kinds import STAGE_KINDS, kind_of, names_in_cell
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.planning.stage_id import id_of
+from sweep.planning.stages.quantise import ROLE as QUANTISED_ROLE
 
 __all__ = ["Earlier", "Redone", "earlier_of", "redone", "with_kept"]
 
@@ -64,7 +65,7 @@ def redone(plan: Plan, earlier: Earlier, done: Container[str], versions: Mapping
         for kind, now, was in _changed(planned, plan, earlier, done):
             if was.id not in again.setdefault(kind, set()):
                 again[kind].add(was.id)
-                reasons.setdefault(kind, {}).update(dict.fromkeys(_why(now, was, versions)))
+                reasons.setdefault(kind, {}).update(dict.fromkeys(_why(now, was, versions, plan)))
             cells.setdefault(kind, set()).add(planned.cell.id)
     return [
         Redone(kind, len(again[kind]), len(cells[kind]), tuple(reasons[kind]) or ("what the study says of it",))
@@ -82,7 +83,7 @@ def with_kept(plan: Plan, earlier: Earlier, done: Container[str], versions: Mapp
             cells.append(planned)
             continue
         kept = earlier.cells[planned.cell.id]
-        why = [f"{kind}: {reason}" for kind, now, was in changed for reason in _why(now, was, versions)]
+        why = [f"{kind}: {reason}" for kind, now, was in changed for reason in _why(now, was, versions, plan)]
         reason = "; ".join(dict.fromkeys(why)) or "what the study says is another"
         cells.append(replace(kept, kept=reason, tags=planned.tags))
         stages.update({stage_id: earlier.stages[stage_id] for stage_id in kept.stages})
@@ -109,7 +110,7 @@ def _changed(
             yield plan.stages[now].kind, plan.stages[now], earlier.stages[stage_id]
 
 
-def _why(now: Stage, was: Stage, packages: Mapping[str, str]) -> list[str]:
+def _why(now: Stage, was: Stage, packages: Mapping[str, str], plan: Plan) -> list[str]:
     """What of its versions is another; else that what it is made from is."""
     before = was.versions or _guessed(now, was, packages)
     if before is None:
@@ -121,9 +122,12 @@ def _why(now: Stage, was: Stage, packages: Mapping[str, str]) -> list[str]:
     ]
     if changed:
         return changed
-    return (
-        ["made from another " + " and ".join(sorted(kind_of(now).inputs.values()))] if now.inputs != was.inputs else []
-    )
+    if now.inputs == was.inputs:
+        return []
+    taken = {plan.stages[need].kind for need in now.inputs}
+    # Of what seldom is among the inputs, only where it is
+    kinds = [kind for kind in kind_of(now).inputs.values() if kind in taken or kind != QUANTISED_ROLE]
+    return ["made from another " + " and ".join(sorted(kinds))]
 
 
 _NAMES = {"source": "its loader's file"}

@@ -13,10 +13,11 @@ from sweep.planning.results.compiling import BuildResult, ImportResult, LowerRes
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
+from sweep.planning.results.quantising import CalibrateResult, QuantiseResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import PlannedCell, Stage
 from sweep.planning.stage_kind import Place, StageKind
-from sweep.planning.stages import build, final, import_, lower, measure, overlay, tune
+from sweep.planning.stages import build, calibrate, final, import_, lower, measure, overlay, quantise, tune
 from sweep.registry import Registry
 
 __all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_cell", "place_of"]
@@ -37,8 +38,36 @@ _SHIPPED = (
         leaves="network",
     ),
     StageKind(
-        name="lower",
+        name="calibrate",
         inputs={"import": "import"},
+        place=Place.COMPILE,
+        result=CalibrateResult,
+        draft=calibrate.draft,
+        arguments=calibrate.arguments,
+        job="sweep.toolchain.quantisation.quantisation_jobs:calibrate_network",
+        error_class="CalibrateFailed",
+        distributions=("onnx", "onnxruntime"),
+        cost_s=10.0,
+        limit_s=3600.0,
+        leaves="table of ranges",
+    ),
+    StageKind(
+        name="quantise",
+        inputs={"import": "import", "calibrate": "calibrate"},
+        place=Place.COMPILE,
+        result=QuantiseResult,
+        draft=quantise.draft,
+        arguments=quantise.arguments,
+        job="sweep.toolchain.quantisation.quantisation_jobs:quantise_network",
+        error_class="QuantiseFailed",
+        distributions=(*TVM_PACKAGES, "onnx", "onnxruntime"),
+        cost_s=5.0,
+        limit_s=1200.0,
+        leaves="quantised network",
+    ),
+    StageKind(
+        name="lower",
+        inputs={"import": "import", quantise.ROLE: "quantise"},
         place=Place.COMPILE,
         result=LowerResult,
         draft=lower.draft,
@@ -82,7 +111,7 @@ _SHIPPED = (
     ),
     StageKind(
         name="measure",
-        inputs={"import": "import", "build": "build"},
+        inputs={"import": "import", "build": "build", quantise.ROLE: "quantise"},
         place=Place.DEVICE,
         result=Measurement,
         draft=measure.draft,

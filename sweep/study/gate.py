@@ -11,6 +11,7 @@ from sweep.errors import StudyError
 from sweep.files.schema_ids import schema_id
 from sweep.redaction import redacted
 from sweep.study.axes import axis_names, axis_of, listed_axes
+from sweep.study.calibration_options import read_calibration
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
@@ -93,6 +94,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         planner=read_planner(form.planner),
         objective=read_objective(form.objective),
         described=form.described(),
+        calibration=read_calibration(form.calibration),
     )
     _check_rules(study)
     return study

@@ -61,7 +61,7 @@ class Grid:
         self._axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
         self._keys = tuple(device.key for device in cluster.devices)
         self._exclude = _compiled(study.exclude)
-        self.refusals = Refusals(study.models, cluster)
+        self.refusals = Refusals(study.models, cluster, study.is_quantised)
         self._check()
 
     def left_out(self) -> list[LeftOut]:
@@ -80,7 +80,7 @@ class Grid:
             reasons = {
                 model: {
                     self.refusals.of(cell): cell
-                    for cell in _of_other_runtime(runtime, model, device, self._of_model(self._axes, model))
+                    for cell in self._of_other_runtime(runtime, model, device, self._of_model(self._axes, model))
                 }
                 for model in self._axes["model"]
             }
@@ -217,8 +217,19 @@ class Grid:
         """Those of a model on a device, but where a runtime could run nothing."""
         axes = self._of_model(axes, model, named)
         for runtime in self._other_runtimes(axes, named):
-            of_runtime = _of_other_runtime(runtime, model, device, axes)
+            of_runtime = self._of_other_runtime(runtime, model, device, axes)
             yield from (cell for cell in of_runtime if not self.refusals.is_by_device(cell))
+
+    def _of_other_runtime(
+        self, runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]
+    ) -> Iterator[Cell]:
+        """The cells of a runtime that runs the network as it was imported; where it can, also as it is quantised."""
+        known = runtime_of(runtime)
+        absent = {axis.name: axis.absent for axis in all_axes() if not axis.in_other_runtimes}
+        quantised = [name for name in axes["precision"] if known.runs_quantised and self._study.is_quantised(name)]
+        for precision in (known.precision or absent["precision"], *quantised):
+            fixed = {**absent, "precision": precision, "model": model, "device": device, "runtime": runtime}
+            yield from _cells(fixed, axes, _loops_elsewhere())
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
@@ -254,14 +265,6 @@ def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names:
     """One for each combination of the values of the named axes, beside the fixed ones."""
     for values in itertools.product(*(axes[name] for name in names)):
         yield Cell.of({**fixed, **dict(zip(names, values, strict=True))})
-
-
-def _of_other_runtime(runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]) -> Iterator[Cell]:
-    """The cells of a runtime that runs the network as it was imported."""
-    absent = {axis.name: axis.absent for axis in all_axes() if not axis.in_other_runtimes}
-    if own := runtime_of(runtime).precision:
-        absent["precision"] = own
-    return _cells({**absent, "model": model, "device": device, "runtime": runtime}, axes, _loops_elsewhere())
 
 
 def _loops_elsewhere() -> tuple[str, ...]:

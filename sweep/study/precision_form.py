@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from sweep.study.precisions import PRECISIONS, Precision
+from sweep.study.precisions import PRECISIONS, QUANTISED, Precision
 from sweep.study.reading.form import Form, Name, refuse
 from sweep.suggestions import hint, listed
 
-__all__ = ["QUANTISED", "PrecisionForm", "as_written", "read_precision"]
-
-QUANTISED: Mapping[str, Any] = {
-    "strategy": "symmetry_max",
-    "per": "channel",
-    "calibrate": "minmax",
-    "execution": "simulated",
-}
-"""What a quantised network is made by where nothing is said."""
+__all__ = ["PrecisionForm", "as_written", "read_precision"]
 
 _WHOLE = "float32"
 _KEPT = ("float32", "float32_first", "float32_last")

@@ -13,7 +13,16 @@ from typing import Any
 from sweep.registry import Registry
 from sweep.study.axis import NOTHING_DESCRIBED, DescribedValues
 
-__all__ = ["PRECISIONS", "Precision", "lowering_options", "options_of", "precision_of", "tolerance_of"]
+__all__ = ["PRECISIONS", "QUANTISED", "Precision", "lowering_options", "options_of", "precision_of", "tolerance_of"]
+
+
+QUANTISED: Mapping[str, Any] = {
+    "strategy": "symmetry_max",
+    "per": "channel",
+    "calibrate": "minmax",
+    "execution": "simulated",
+}
+"""How a network is quantised, and what the quantised one computes in, where nothing is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,11 @@ class Precision:
     `per`, `calibrate` and `execution`; of one that keeps some layers in float32 `float32`, `float32_first`,
     `float32_last`."""
 
+    @property
+    def is_quantised(self) -> bool:
+        """Whether a float network is calibrated and quantised for it."""
+        return "strategy" in self.options
+
 
 PRECISIONS: Registry[Precision] = Registry(
     "precision",
@@ -46,6 +60,7 @@ PRECISIONS: Registry[Precision] = Registry(
         for precision in (
             Precision("float32", "float32", tolerance=1e-3),
             Precision("float16", "float16", tolerance=1e-2),  # keeps 11 bits of a number
+            Precision("int8", "int8", tolerance=None, needs_calibration=True, options=QUANTISED),
         )
     },
 )
@@ -71,6 +86,8 @@ def lowering_options(name: str) -> dict[str, Any]:
     name, its own passes, and its options. The process that lowers has no such table.
     """
     precision = PRECISIONS.get(name)
+    if precision.is_quantised:
+        return _of_quantised(precision)
     dtype = {} if precision.dtype == name else {"dtype": precision.dtype}
     passes = {"passes": list(precision.passes)} if precision.passes else {}
     return dtype | passes | ({"precision_options": dict(precision.options)} if precision.options else {})
@@ -80,7 +97,14 @@ def options_of(precision: Precision) -> dict[str, Any]:
     """What a lower stage must know of a study's own precision, which is not its name: what has the same options, or is
     in the table with them, is one stage.
     """
+    if precision.is_quantised:
+        return {"precision": precision.dtype} | _of_quantised(precision)
     options = {"precision_options": dict(precision.options)} if precision.options else {}
     of_type = lowering_options(precision.dtype)
     of_type.pop("precision_options", None)
     return {"precision": precision.dtype} | of_type | options
+
+
+def _of_quantised(precision: Precision) -> dict[str, Any]:
+    """The network that is lowered is quantised already: its numbers are floats between roundings, or made integers."""
+    return {"dtype": "float32", "execution": precision.options["execution"]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.runtimes import only_on_this_host, runtime_of
@@ -10,19 +10,36 @@ from sweep.study.spec import Cell, Model
 
 __all__ = ["Refusals"]
 
+_QUANTISED_FROM = "onnx"
+
+
+def _nothing(precision: str) -> bool:
+    return False
+
 
 class Refusals:
     """What runtimes say of cells. Each is asked once about each."""
 
-    def __init__(self, models: Sequence[Model], cluster: Cluster) -> None:
+    def __init__(
+        self, models: Sequence[Model], cluster: Cluster, is_quantised: Callable[[str], bool] = _nothing
+    ) -> None:
+        """is_quantised: whether networks are quantised for a precision."""
         self._models = {model.name: model for model in models}
         self._devices = {device.key: device for device in cluster.devices}
+        self._is_quantised = is_quantised
         self._is_pretended = cluster.is_pretended
         self._said: dict[Cell, str | None] = {}
 
     def of(self, cell: Cell) -> str | None:
-        """Why the runtime of a cell does not take it; an engine that pretends takes what no device could."""
-        if self._is_pretended or cell.is_compiled:
+        """Why the runtime of a cell does not take it, or it cannot be quantised; an engine that pretends takes what no
+        device could.
+        """
+        if self._is_pretended:
+            return None
+        if self._is_quantised(cell.precision) and _QUANTISED_FROM not in self._models[cell.model].formats:
+            importer = self._models[cell.model].importer
+            return f"{cell.precision} is made from {_QUANTISED_FROM}, and the importer {importer} leaves none"
+        if cell.is_compiled:
             return None
         if cell not in self._said:
             model, device = self._models[cell.model], self._devices[cell.device]

@@ -147,6 +147,9 @@ class Runtime:
     """How much longer than some seconds it may take to open a network, in which it may compile. No part of the
     measurement, nor of its limit.
     """
+    runs_quantised: bool = False
+    """Whether it has cells of quantised precisions too, of the network in QDQ form that compiled cells are made from.
+    """
     is_compiled: bool = False
     """Whether it runs what is compiled here, so that a cell of it has a target, a tuner and an opt level: TVM alone."""
 

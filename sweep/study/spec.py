@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.study.axes import listed_axes
+from sweep.study.calibration_options import Calibration
 from sweep.study.cell import TVM, Cell, is_compiled
 from sweep.study.final_options import Final
 from sweep.study.measure_options import Measure
@@ -15,6 +16,7 @@ from sweep.study.model import Model
 from sweep.study.notify import Notify
 from sweep.study.objective import Objective
 from sweep.study.planner_options import PlannerOptions
+from sweep.study.precisions import PRECISIONS, precision_of
 from sweep.study.run_budget import Budget
 from sweep.study.tags import Tags
 
@@ -104,8 +106,15 @@ class Study:
     planner: PlannerOptions | None = None
     """How far a run may spare cells by prediction; None: every cell is measured."""
     objective: Objective | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    """What quantised networks are calibrated on."""
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What it says of values that it writes with options, by axis and name."""
+
+    def is_quantised(self, precision: str) -> bool:
+        """Whether networks are quantised for a precision; not for one that a runtime chooses itself."""
+        own = self.described.get("precision", {})
+        return (precision in own or precision in PRECISIONS) and precision_of(precision, self.described).is_quantised
 
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, cre
 from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.axis_form import choice_of, list_of, text_or_mapping
+from sweep.study.calibration_options import CalibrationForm
 from sweep.study.final_options import FinalForm
 from sweep.study.measure_options import MeasureForm
 from sweep.study.model_form import ModelForm
@@ -122,6 +123,9 @@ class StudyForm(VersionedForm):
         None,
         description="Learns while the study runs, and skips cells that cannot be the best.",
         examples=[{"predictor": "self", "prune": 0.5, "audit": 0.1}],
+    )
+    calibration: CalibrationForm | None = Field(
+        None, description="What quantised networks are calibrated on.", examples=[{"random": 64}]
     )
     objective: ObjectiveForm | None = Field(None, description="What is wanted of a cell beside a low latency.")
 

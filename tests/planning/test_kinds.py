@@ -89,7 +89,9 @@ def test_an_unknown_kind_is_refused_in_one_line() -> None:
             ask()
         line = str(caught.value)
         assert "\n" not in line
-        assert "is no kind of stage, did you mean 'measure'? (got 'measur'); allowed: import, lower, tune" in line
+        assert (
+            "is no kind of stage, did you mean 'measure'? (got 'measur'); allowed: import, calibrate, quantise" in line
+        )
 
 
 def test_an_unknown_kind_in_a_cluster_file_is_refused_with_file_and_key() -> None:

@@ -175,7 +175,7 @@ CASES: list[tuple[str, str, str, str]] = [
     (BASE + "opt_levels: []", "opt_levels", "is empty", "a list with"),
     (BASE + "opt_levels: [3, 3]", "opt_levels[1]", "same as opt_levels[0]", "once"),
     (BASE + "axes: {layout: [NCWH]}", "axes.layout[0]", "did you mean 'NCHW'?", "NCHW, NHWC"),
-    (BASE + "axes: {precision: [int8]}", "axes.precision[0]", "'int8'", "float32, float16"),
+    (BASE + "axes: {precision: [int9]}", "axes.precision[0]", "'int9'", "float32, float16"),
     (BASE + "axes: {batch: [0]}", "axes.batch[0]", "out of range (got 0)", "from 1"),
     (BASE + "axes: {batch: [1, 1]}", "axes.batch[1]", "same as axes.batch[0]", "once"),
     (BASE + "axes: [1]", "axes", "wrong type (got [1])", "layout, precision, batch"),

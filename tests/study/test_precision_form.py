@@ -12,13 +12,11 @@ from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
 from sweep.study.gate import study_of
-from sweep.study.precision_form import QUANTISED
-from sweep.study.precisions import PRECISIONS, Precision, precision_of
+from sweep.study.precisions import QUANTISED, precision_of
 from sweep.study.spec import Study
 from tests.planning.grids import cluster, device
 
 MIXED = {"name": "mixed", "dtype": "float16", "float32": ["head*", "conv1", "conv1"], "float32_first": True}
-INT8 = Precision("int8", "int8", tolerance=None, needs_calibration=True, options=QUANTISED)
 
 
 def _study(*precisions: Any, **further: Any) -> Study:
@@ -57,12 +55,11 @@ def test_another_name_of_the_same_options_is_the_same_work() -> None:
 
 
 def test_every_default_of_a_quantised_one_is_an_option_of_its_stages() -> None:
-    with PRECISIONS.registered("int8", INT8):
-        named = _study({"name": "bad", "dtype": "int8", "strategy": None, "per": "tensor"}, "int8")
-        assert precision_of("bad", named.described).options == {**QUANTISED, "strategy": "null", "per": "tensor"}
-        assert precision_of("int8", named.described).options == QUANTISED
-        assert precision_of("bad", named.described).needs_calibration
-        plain, described = _plan("int8"), _plan({"name": "default", "dtype": "int8"})
+    named = _study({"name": "bad", "dtype": "int8", "strategy": None, "per": "tensor"}, "int8")
+    assert precision_of("bad", named.described).options == {**QUANTISED, "strategy": "null", "per": "tensor"}
+    assert precision_of("int8", named.described).options == QUANTISED
+    assert precision_of("bad", named.described).needs_calibration
+    plain, described = _plan("int8"), _plan({"name": "default", "dtype": "int8"})
     assert list(plain.stages) == list(described.stages)
 
 
@@ -103,5 +100,5 @@ def test_a_slip_is_told_in_one_line(entry: Any, message: str) -> None:
 def test_a_name_stands_for_one_thing() -> None:
     with pytest.raises(StudyError, match=r"axes.precision\[1\]: is the same as axes.precision\[0\]"):
         _study(MIXED, {"name": "mixed", "dtype": "float16"})
-    with pytest.raises(StudyError, match=r"include\[0\].precision: .* allowed: mixed, float32, float16"):
+    with pytest.raises(StudyError, match=r"include\[0\].precision: .* allowed: mixed, float32, float16, int8"):
         _study(MIXED, include=[{"precision": "mixt"}])

@@ -11,6 +11,7 @@ from sweep.planning.results.final_result import digest_of
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.planning.stage_id import stage_of
 from sweep.planning.stages import final as final_stage
+from sweep.planning.stages.quantise import ROLE
 from sweep.running.ledger.final_places import measured_stage
 from sweep.running.ledger.ledger import LedgerState
 from sweep.running.ledger.sweep_outcome import cell_outcome
@@ -93,7 +94,7 @@ def _stage(final: Final, whole: Plan, cells: Sequence[PlannedCell], state: Ledge
                 "roles": {
                     kind: _role(inputs, kind, stage_id)
                     for kind, stage_id in inputs_by_role(stage, whole.stages).items()
-                    if kind in ("import", "build")
+                    if kind in ("import", "build", ROLE)
                 },
                 "options": dict(stage.options),
             }

@@ -46,6 +46,7 @@ ONNX_RUNTIME = Runtime(
     distributions=("onnxruntime",),
     open=_OnnxRuntimeSession,
     formats=("onnx",),
+    runs_quantised=True,
     # Else, from 1.29 on, it calls home and leaves a file in the temporary folder
     environment={"ORT_DISABLE_TELEMETRY": "1"},
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.planning.draft import TVM_PACKAGES, Draft, Encoded
 from sweep.planning.stage import Stage
+from sweep.planning.stages.quantise import ROLE
 from sweep.study.runtimes import runtime_of
 
 __all__ = ["FINAL", "MOST", "ROLES", "draft", "limit_s"]
@@ -15,7 +16,7 @@ FINAL = "final"
 """The kind."""
 MOST = 16
 """Contenders of a final."""
-ROLES = {f"{kind} {number}": kind for kind in ("import", "build") for number in range(1, MOST + 1)}
+ROLES = {f"{kind} {number}": kind for kind in ("import", "build", ROLE) for number in range(1, MOST + 1)}
 """Kind of each input by its role."""
 
 

@@ -10,6 +10,7 @@ from sweep.planning.draft import Draft, Drafting
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
+from sweep.planning.stages.quantise import network_role, role_given
 from sweep.study.spec import Cell
 
 __all__ = ["arguments", "draft"]
@@ -19,21 +20,21 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     """A cell that is compiled takes one; of all tuners, and of all devices of one full target, the same."""
     if not cell.is_compiled:
         return None
-    imported, target = made["import"], study.full_target(cell)
-    key = ("lower", imported, *study.taken("lower", cell), target.text)
-    return study.once(key, lambda: _drafted(study, cell, imported))
+    network, target = network_role(made), study.full_target(cell)
+    key = ("lower", *network.values(), *study.taken("lower", cell), target.text)
+    return study.once(key, lambda: _drafted(study, cell, network))
 
 
-def _drafted(study: Drafting, cell: Cell, imported: str) -> Draft:
+def _drafted(study: Drafting, cell: Cell, network: Mapping[str, str]) -> Draft:
     target = study.full_target(cell)
     options = study.once(
         ("lower options", *study.taken("lower", cell), target.text),
         lambda: study.options("lower", cell, {"target": target.data}),
     )
-    return Draft(options, {"import": imported}, f"lower {study.compiled(cell)}{study.whose(cell)}")
+    return Draft(options, network, f"lower {study.compiled(cell)}{study.whose(cell)}")
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
     """Beside `out_dir`."""
-    imported = input_of(inputs, "import", ImportResult)
+    imported = input_of(inputs, role_given(inputs), ImportResult)
     return {"options": stage.options, "import_dir": str(sweep_dir / imported.folder())}

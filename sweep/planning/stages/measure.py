@@ -7,6 +7,7 @@ from typing import Any
 
 from sweep.planning.draft import Draft, Drafting, Encoded
 from sweep.planning.stage import Stage
+from sweep.planning.stages.quantise import network_role
 from sweep.study.axis import NOTHING_DESCRIBED, DescribedValues
 from sweep.study.cluster.cluster import Device
 from sweep.study.precisions import precision_of
@@ -28,8 +29,8 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
         inputs = {"import": made["import"], "build": made["build"]}
         what = f"{study.compiled(cell)} {cell.tuner}"
     else:
-        inputs = {"import": made["import"]}
-        what = f"{study.network(cell)} {cell.runtime}"
+        inputs = network_role(made)
+        what = " ".join([study.network(cell), *study.rounded(cell), cell.runtime])
     label = f"measure {what}{study.beside(cell, 'tune', 'build', 'measure')} on {cell.device}"
     return Draft(options, inputs, label, distributions=distributions, source=source)
 

@@ -1,0 +1,44 @@
+"""What a network is calibrated on: samples of a data set, or made-up inputs where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sweep.toolchain.models.input_values import read_values
+from sweep.toolchain.models.loader import TensorType, with_values
+from sweep.toolchain.models.onnx_types import input_types
+
+__all__ = ["RANDOM", "RandomSamples"]
+
+RANDOM = "random"
+_APART = 104_729
+"""From the seeds of the inputs that outputs are compared on: a network is not judged on what it was calibrated on."""
+
+_Array = npt.NDArray[Any]
+
+
+class RandomSamples:
+    """Seeded inputs within what a person says of them. The same each time that they are iterated."""
+
+    source = RANDOM
+
+    def __init__(self, network: Any, options: Mapping[str, Any], files: Mapping[str, str]) -> None:
+        """network: an ONNX network. options: of the calibration. files: with arrays of inputs, by input."""
+        values = read_values(options.get("values") or {}, {name: str(Path(file)) for name, file in files.items()})
+        self._inputs: list[TensorType] = with_values(input_types(network), values)
+        self._seed = int(options.get("seed") or 0)
+        self.samples = int(options["samples"])
+
+    def __iter__(self) -> Iterator[dict[str, _Array]]:
+        """Batches of the network's own size, at least so many samples in all."""
+        from sweep.toolchain.models.expected_output import make_inputs
+
+        per_batch = max(1, int((self._inputs[0].shape or (1,))[0] or 1))
+        for number in range(-(-self.samples // per_batch)):
+            seed = int(np.random.SeedSequence([_APART, self._seed, number]).generate_state(1)[0])
+            yield make_inputs(self._inputs, seed)

@@ -1,0 +1,193 @@
+"""Writes networks in QDQ form: float operators between DequantizeLinear and QuantizeLinear.
+
+ONNX Runtime's quantiser places the pairs; every scale and zero point is given to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sweep.errors import QuantiseFailed, in_one_line
+from sweep.toolchain.quantisation.range_table import RangeTable
+from sweep.toolchain.quantisation.strategies import NULL, Steps, activation_steps, is_symmetric, weight_steps
+
+__all__ = ["HEAVY", "RECTIFIERS", "Quantised", "quantisable", "quantised"]
+
+HEAVY = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators with weights, which do the work."""
+_LIGHT = (
+    *("Add", "Mul", "Sub", "Concat", "Relu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"),
+    *("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Resize", "Pad", "Slice", "Split"),
+)
+"""What else has integer programs; a softmax, a sigmoid and their like stay in float32."""
+RECTIFIERS = ("Relu", "Clip")
+
+_Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """A network in QDQ form."""
+
+    model: Any
+    parameters: Mapping[str, Mapping[str, Any]]
+    """Of each tensor: the range, the scale and zero point that stand for it, and of what numbers."""
+    quantised_nodes: Sequence[str]
+    float_nodes: Sequence[str]
+    """Those that could be quantised, and are kept as they are."""
+
+
+def quantisable(model: Any) -> list[Any]:
+    """The operators that are quantised unless somebody keeps them."""
+    return [node for node in model.graph.node if node.op_type in (*HEAVY, *_LIGHT)]
+
+
+def quantised(
+    model: Any, table: RangeTable, options: Mapping[str, Any], only: Collection[str] | None = None
+) -> Quantised:
+    """A prepared network in QDQ form.
+
+    options: of a precision: `strategy`, `per`, `calibrate`, and which layers stay in float32. only: names of the nodes
+    that are quantised, in place of all. Raises QuantiseFailed.
+    """
+    strategy = str(options["strategy"])
+    nodes = quantisable(model)
+    kept = _kept(nodes, options)
+    chosen = [node.name for node in nodes if node.name not in kept and (only is None or node.name in only)]
+    left = [node.name for node in nodes if node.name not in chosen]
+    copy = type(model)()
+    copy.CopyFrom(model)
+    if strategy == NULL or not chosen:
+        return Quantised(copy, {}, [], [node.name for node in nodes])
+    steps = _activations(model, table, strategy, str(options["calibrate"])) | _constants(model, options, strategy)
+    types = {"int8": "QInt8", "uint8": "QUInt8"}
+    import onnxruntime.quantization as ort
+    from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    def override(one: Steps) -> dict[str, Any]:
+        quant_type = ort.QuantType[types[one.dtype]]
+        return {
+            "quant_type": quant_type,
+            "scale": np.array(one.scale, np.float32),
+            "zero_point": np.array(one.zero_point, one.dtype),
+        }
+
+    overrides = {}
+    for name, (_, each, axis) in steps.items():
+        entries = [override(one) for one in each]
+        overrides[name] = entries if axis is None else [{"axis": axis} | entry for entry in entries]
+    ranges = {
+        name: TensorData(lowest=np.float32(low), highest=np.float32(high))
+        for name, ((low, high), _, _) in steps.items()
+        if name in table.activations
+    }
+    number = ort.QuantType.QInt8 if is_symmetric(strategy) else ort.QuantType.QUInt8
+    try:
+        quantiser = QDQQuantizer(
+            copy,
+            per_channel=options["per"] == "channel",
+            reduce_range=False,
+            weight_qType=number,
+            activation_qType=number,
+            tensors_range=TensorsData(CalibrationMethod.MinMax, ranges),
+            nodes_to_quantize=chosen,
+            nodes_to_exclude=[],
+            op_types_to_quantize=[*HEAVY, *_LIGHT],
+            extra_options={
+                "ActivationSymmetric": is_symmetric(strategy),
+                "WeightSymmetric": is_symmetric(strategy),
+                "TensorQuantOverrides": overrides,
+            },
+        )
+        made = quantiser.quantize_model()
+        quantiser.model.topological_sort()  # it appends the pairs, and others read operators in order
+    except Exception as error:
+        raise QuantiseFailed(f"ONNX Runtime's quantiser refuses the network: {in_one_line(error)}") from error
+    return Quantised(made, {name: _told(*entry) for name, entry in steps.items()}, chosen, left)
+
+
+_Entry = tuple[tuple[float, float], Sequence[Steps], int | None]
+"""A range, its steps, of each channel where there is an axis, and that axis."""
+
+
+def _activations(model: Any, table: RangeTable, strategy: str, calibrate: str) -> dict[str, _Entry]:
+    found: dict[str, _Entry] = {}
+    for name, seen in table.activations.items():
+        low, high, steps = activation_steps(seen, strategy, calibrate)
+        found[name] = (low, high), [steps], None
+    takers: dict[str, list[Any]] = {}
+    for node in model.graph.node:
+        for name in node.input:
+            takers.setdefault(name, []).append(node)
+    outputs = {value.name for value in model.graph.output}
+    for node in model.graph.node:  # what only a rectifier reads is cut by it anyway: its own steps would be wasted
+        name = node.input[0] if node.input else ""
+        alone = node.op_type in RECTIFIERS and len(takers[name]) == 1 and name not in outputs
+        if alone and name in found and node.output[0] in found:
+            found[name] = found[node.output[0]]
+    return found
+
+
+def _constants(model: Any, options: Mapping[str, Any], strategy: str) -> dict[str, _Entry]:
+    """Of the weights of heavy operators, and of other constants that light ones take."""
+    from onnx import TensorProto, numpy_helper
+
+    stored = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
+    found: dict[str, _Entry] = {}
+    biases = {node.input[2] for node in model.graph.node if node.op_type in HEAVY and len(node.input) > 2}
+    for node in quantisable(model):
+        for index, name in enumerate(node.input):
+            if name not in stored or name in biases or name in found:
+                continue
+            array = numpy_helper.to_array(stored[name])
+            if not array.size:
+                continue
+            is_weight = node.op_type in HEAVY and index < 2
+            axis = _axis(node, array.ndim) if is_weight and options["per"] == "channel" else None
+            steps = weight_steps(array, axis, strategy)
+            found[name] = (float(array.min()), float(array.max())), steps, axis
+    return found
+
+
+def _axis(node: Any, rank: int) -> int | None:
+    """The axis of a weight that has the channels of the output."""
+    if node.op_type == "Conv":
+        return 0
+    if node.op_type == "ConvTranspose":
+        return 1
+    if node.op_type == "Gemm":
+        is_transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+        return 0 if is_transposed else 1
+    return rank - 1 if rank == 2 else None  # ONNX Runtime's integer product takes scales of columns alone
+
+
+def _kept(nodes: Sequence[Any], options: Mapping[str, Any]) -> set[str]:
+    """Names of the nodes that stay in float32."""
+    patterns = [str(pattern) for pattern in options.get("float32") or ()]
+    heavy = [node.name for node in nodes if node.op_type in HEAVY]
+    kept = {node.name for node in nodes for pattern in patterns if _fits(node, pattern)}
+    kept |= set(heavy[:1] if options.get("float32_first") else ())
+    return kept | set(heavy[-1:] if options.get("float32_last") else ())
+
+
+def _fits(node: Any, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (node.name, *node.output))
+
+
+def _told(limits: tuple[float, float], steps: Sequence[Steps], axis: int | None) -> dict[str, Any]:
+    scales, zeros = [one.scale for one in steps], [one.zero_point for one in steps]
+    return {
+        "min": limits[0],
+        "max": limits[1],
+        "dtype": steps[0].dtype,
+        **({} if axis is None else {"axis": axis}),
+        "scale": scales[0] if axis is None else scales,
+        "zero_point": zeros[0] if axis is None else zeros,
+    }

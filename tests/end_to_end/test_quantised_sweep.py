@@ -1,0 +1,82 @@
+"""A float network is calibrated, quantised, compiled and measured beside the float one and beside ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import sweep
+from sweep.planning.planner import make_plan
+from sweep.planning.summary import explain
+from sweep.running.ledger.ledger import read_ledger
+from tests.networks import write_tiny
+
+pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+
+SLACK = {"name": "int8-slack", "dtype": "int8", "strategy": "scale_shift", "per": "tensor", "execution": "simulated"}
+STUDY = {
+    "study": "quantised",
+    "models": ["tiny.onnx"],
+    "opt_levels": [3],
+    "runtimes": ["tvm", "onnxruntime"],
+    "axes": {"precision": ["float32", "int8", SLACK]},
+    "calibration": {"random": 48},
+    "final": None,
+    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1},
+}
+CLUSTER = {"name": "one", "engine": "inline", "devices": [{"key": "here", "cores": [-1]}], "mlflow": {"enabled": False}}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quantised")
+    write_tiny(folder / "tiny.onnx")
+    (folder / "study.yaml").write_text(json.dumps(STUDY))
+    (folder / "cluster.yaml").write_text(json.dumps(CLUSTER))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def swept(home: Path) -> sweep.SweepRun:
+    study, cluster = sweep.load_study(home / "study.yaml"), sweep.load_cluster(home / "cluster.yaml")
+    return sweep.run(study, cluster, out=home / "out")
+
+
+def test_one_calibration_serves_all_precisions_and_runtimes(home: Path) -> None:
+    plan = make_plan(sweep.load_study(home / "study.yaml"), sweep.load_cluster(home / "cluster.yaml"))
+    stages = explain(plan).as_dict()["stages"]
+    assert stages == {"import": 1, "calibrate": 1, "quantise": 2, "lower": 3, "build": 3, "measure": 6}
+    rivals = [one.cell.precision for one in plan.cells if one.cell.runtime == "onnxruntime"]
+    assert rivals == ["float32", "int8", "int8-slack"]
+
+
+def test_rows_have_the_distance_to_float_and_say_how_it_was_calibrated(home: Path, swept: sweep.SweepRun) -> None:
+    rows = pq.read_table(home / "out" / "results.parquet").to_pylist()
+    assert {row["status"] for row in rows} == {"done"}, [row["error"] for row in rows]
+    of = {(row["runtime"], row["precision"]): row for row in rows}
+    for runtime in ("tvm", "onnxruntime"):
+        plain, usual, slack = (of[runtime, name] for name in ("float32", "int8", "int8-slack"))
+        assert plain["output_cosine_distance"] < 1e-6
+        assert 1e-6 < usual["output_cosine_distance"] < slack["output_cosine_distance"] < 0.05
+        assert plain["calibrated_on"] is None
+        assert usual["calibrated_on"] == "48 made-up samples"
+        assert usual["quantised_operators"] == 4
+    assert of["tvm", "int8"]["artifact_bytes"] != of["tvm", "float32"]["artifact_bytes"]
+
+
+def test_a_table_of_ranges_is_left_that_people_can_read(home: Path, swept: sweep.SweepRun) -> None:
+    (folder,) = (home / "out" / "artifacts" / "calibrate").iterdir()
+    table = json.loads((folder / "ranges.json").read_text())
+    assert (table["samples"], table["source"], table["bins"]) == (48, "random", 2048)
+    assert table["activations"]["x"]["max"] > 3  # of 9,216 normal numbers
+    assert len(table["weights"]["kernel"]["channel_max"]) == 8
+
+
+def test_the_same_command_again_does_nothing(home: Path, swept: sweep.SweepRun) -> None:
+    before = read_ledger(home / "out").done
+    study, cluster = sweep.load_study(home / "study.yaml"), sweep.load_cluster(home / "cluster.yaml")
+    sweep.run(study, cluster, out=home / "out")
+    assert read_ledger(home / "out").done == before
