@@ -17,6 +17,7 @@ __all__ = [
     "OUTPUTS_FILE",
     "PLAN",
     "RECORDS",
+    "SELDOM_TABLES",
     "STUDY",
     "TABLES",
     "SweepDir",
@@ -43,6 +44,8 @@ TABLES = MappingProxyType(
     }
 )
 """File of each table."""
+SELDOM_TABLES = MappingProxyType({"layers": "layer_errors.parquet"})
+"""File of each table that not every sweep has."""
 
 _WEIGHTS = "weights-"
 _PROBLEM = f"is not a sweep directory: it has no {LEDGER}"
@@ -196,8 +199,8 @@ class SweepDir:
     # -- what is made from these, and could be made again -------------------------------------------------------------
 
     def table(self, name: str) -> Path:
-        """One of TABLES."""
-        return self.path / TABLES[name]
+        """One of TABLES or of SELDOM_TABLES."""
+        return self.path / (TABLES[name] if name in TABLES else SELDOM_TABLES[name])
 
     @property
     def report(self) -> Path:

@@ -13,11 +13,22 @@ from sweep.planning.results.compiling import BuildResult, ImportResult, LowerRes
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
-from sweep.planning.results.quantising import CalibrateResult, QuantiseResult
+from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult, QuantiseResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import PlannedCell, Stage
 from sweep.planning.stage_kind import Place, StageKind
-from sweep.planning.stages import build, calibrate, final, import_, lower, measure, overlay, quantise, tune
+from sweep.planning.stages import (
+    build,
+    calibrate,
+    final,
+    import_,
+    layer_errors,
+    lower,
+    measure,
+    overlay,
+    quantise,
+    tune,
+)
 from sweep.registry import Registry
 
 __all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_cell", "place_of"]
@@ -52,8 +63,23 @@ _SHIPPED = (
         leaves="table of ranges",
     ),
     StageKind(
+        name="layer_errors",
+        inputs={"calibrate": "calibrate"},
+        place=Place.COMPILE,
+        result=LayerErrorsResult,
+        draft=layer_errors.draft,
+        arguments=layer_errors.arguments,
+        job="sweep.toolchain.quantisation.layer_job:compare_layers",
+        error_class="QuantiseFailed",
+        distributions=("onnx", "onnxruntime"),
+        cost_s=20.0,
+        limit_s=3600.0,
+        is_goal=True,
+        leaves="layer errors",
+    ),
+    StageKind(
         name="quantise",
-        inputs={"import": "import", "calibrate": "calibrate"},
+        inputs={"import": "import", "calibrate": "calibrate", "layer_errors": "layer_errors"},
         place=Place.COMPILE,
         result=QuantiseResult,
         draft=quantise.draft,

@@ -55,6 +55,8 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
         "tasks": _table(results.tasks, schema_of("tasks")),
         "records": _table(list(_trial_rows(sweep_dir)), schema_of("records")),
     }
+    if results.layers:
+        tables["layers"] = _table(results.layers, schema_of("layers"))
     return [_write(_identified(table, name, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]
 
 

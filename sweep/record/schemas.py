@@ -152,7 +152,40 @@ def schema_of(table: str) -> pa.Schema:
     """Of one of TABLES, with the columns that there are now."""
     if table == "results":
         return results_schema()
+    if table == "layers":
+        return LAYER_ERRORS
     return TUNING_RECORDS if table == "records" else with_further_axes(_BY_TABLE[table])
 
+
+_FURTHEST = (
+    ("cosine_distance", "1 less the cosine between"),
+    ("snr_db", "signal to noise of"),
+    ("max_abs_diff", "largest difference of"),
+)
+LAYER_ERRORS = pa.schema(
+    [
+        _column("model", pa.string(), "name of the model"),
+        _column("batch", pa.int32(), "samples in one call"),
+        _column("precision", pa.string(), "the quantised precision"),
+        _column("place", pa.int32(), "of the layer in its network, from 0"),
+        _column("layer", pa.string(), "name of the operator"),
+        _column("operator", pa.string(), "its kind"),
+        _column("output", pa.string(), "the tensor that is compared with the float network's"),
+        _column("is_quantised", pa.bool_(), "whether it computes in integers; else it stays in float32"),
+        _column("rank", pa.int32(), "among layers with weights, 1 for the one that costs the network's output most"),
+        *(
+            _column(f"{which}_{name}", pa.float64(), f"{meaning} {what}", "dB" if name == "snr_db" else "")
+            for which, what in (
+                ("with_before", "its output and the float network's, all before it quantised too"),
+                ("alone", "its output and the float network's, it alone quantised"),
+                ("alone_final", "the network's output and the float network's, it alone quantised"),
+                ("kept", "the network's output and the float network's, it and all of less rank in float32"),
+            )
+            for name, meaning in _FURTHEST
+        ),
+        _column("samples", pa.int32(), "samples that both were compared on", "samples"),
+        _column("source", pa.string(), "data set that they are of; random for made-up ones"),
+    ]
+)
 
 _BY_TABLE = {"measurements": MEASUREMENTS, "curves": TUNING_CURVES, "tasks": TUNING_TASKS}

@@ -21,6 +21,7 @@ from sweep.report.content_policy import content_policy
 from sweep.report.device_table import device_table, natives
 from sweep.report.figures import Figure, figures
 from sweep.report.figures.drawing import drawing_scripts, packed_library, page_script, pictures_json
+from sweep.report.layer_error_table import layer_error_tables
 from sweep.report.next_steps import DIR, next_steps
 from sweep.report.ranking import ranking
 from sweep.report.table_columns import ranked
@@ -78,6 +79,7 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
         ranking=ranking(rows, f"{server or OWN_UI}/#/runs/"),
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
+        layer_errors=layer_error_tables(results),
         undrawn=Counter(figure.section for figure in drawn) - Counter(figure.section for figure in shown),
         figures=pictures_json(shown),
         failures=failures(rows),

@@ -14,6 +14,8 @@ __all__ = ["PrecisionForm", "as_written", "read_precision"]
 
 _WHOLE = "float32"
 _KEPT = ("float32", "float32_first", "float32_last")
+_WORST = "float32_worst"
+_OF_INT8 = (*QUANTISED, _WORST)
 
 
 class PrecisionForm(Form):
@@ -36,6 +38,9 @@ class PrecisionForm(Form):
     float32: list[str] = Field(
         [], description="Layers that stay in float32, as `sweep inspect` names them; * and ? as in file names."
     )
+    float32_worst: int | None = Field(
+        None, ge=1, le=1000, description="So many layers whose quantisation costs most stay in float32, of int8."
+    )
     float32_first: bool = Field(False, description="Whether the first convolution or dense layer stays in float32.")
     float32_last: bool = Field(False, description="Whether the last convolution or dense layer stays in float32.")
 
@@ -48,7 +53,7 @@ class PrecisionForm(Form):
         if self.name in PRECISIONS and PRECISIONS.get(self.name).dtype != self.dtype:
             problem, allowed = f"is the name of another precision than {self.dtype}", "a name of its own"
             raise refuse(problem, key="name", value=self.name, allowed=allowed)
-        for key in QUANTISED if self.dtype != "int8" else ():
+        for key in _OF_INT8 if self.dtype != "int8" else ():
             if key in self.model_fields_set:
                 allowed = listed(["name", "dtype", *_KEPT])
                 raise refuse(
@@ -64,7 +69,7 @@ def read_precision(form: PrecisionForm) -> Precision:
     if "strategy" in said:
         said["strategy"] = said["strategy"] or "null"
     quantised = {**QUANTISED, **{key: value for key, value in said.items() if value is not None}}
-    kept = {"float32": sorted(set(form.float32))} | {key: getattr(form, key) for key in _KEPT[1:]}
+    kept = {"float32": sorted(set(form.float32))} | {key: getattr(form, key) for key in (_WORST, *_KEPT[1:])}
     options = (quantised if form.dtype == "int8" else {}) | {key: value for key, value in kept.items() if value}
     return Precision(form.name, table.dtype, table.tolerance, table.passes, table.needs_calibration, options)
 

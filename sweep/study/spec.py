@@ -108,6 +108,8 @@ class Study:
     objective: Objective | None = None
     calibration: Calibration = field(default_factory=Calibration)
     """What quantised networks are calibrated on."""
+    tells_layer_errors: bool = False
+    """Whether the layers of quantised networks are compared with the float ones."""
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What it says of values that it writes with options, by axis and name."""
 

@@ -17,12 +17,13 @@ from tests.networks import write_tiny
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
 SLACK = {"name": "int8-slack", "dtype": "int8", "strategy": "scale_shift", "per": "tensor", "execution": "simulated"}
+MIXED = {"name": "int8-mixed", "dtype": "int8", "float32_worst": 1}
 STUDY = {
     "study": "quantised",
     "models": ["tiny.onnx"],
     "opt_levels": [3],
     "runtimes": ["tvm", "onnxruntime"],
-    "axes": {"precision": ["float32", "int8", SLACK]},
+    "axes": {"precision": ["float32", "int8", SLACK, MIXED]},
     "calibration": {"random": 48},
     "final": None,
     "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1},
@@ -48,9 +49,9 @@ def swept(home: Path) -> sweep.SweepRun:
 def test_one_calibration_serves_all_precisions_and_runtimes(home: Path) -> None:
     plan = make_plan(sweep.load_study(home / "study.yaml"), sweep.load_cluster(home / "cluster.yaml"))
     stages = explain(plan).as_dict()["stages"]
-    assert stages == {"import": 1, "calibrate": 1, "quantise": 2, "lower": 3, "build": 3, "measure": 6}
+    assert stages == {"import": 1, "calibrate": 1, "layer_errors": 1, "quantise": 3, "lower": 4, "build": 4, "measure": 8}
     rivals = [one.cell.precision for one in plan.cells if one.cell.runtime == "onnxruntime"]
-    assert rivals == ["float32", "int8", "int8-slack"]
+    assert rivals == ["float32", "int8", "int8-slack", "int8-mixed"]
 
 
 def test_rows_have_the_distance_to_float_and_say_how_it_was_calibrated(home: Path, swept: sweep.SweepRun) -> None:
@@ -63,7 +64,10 @@ def test_rows_have_the_distance_to_float_and_say_how_it_was_calibrated(home: Pat
         assert 1e-6 < usual["output_cosine_distance"] < slack["output_cosine_distance"] < 0.05
         assert plain["calibrated_on"] is None
         assert usual["calibrated_on"] == "48 made-up samples"
-        assert usual["quantised_operators"] == 4
+        assert (usual["quantised_operators"], usual["float_operators"]) == (4, 0)
+        mixed = of[runtime, "int8-mixed"]
+        assert (mixed["quantised_operators"], mixed["float_operators"]) == (3, 1)
+        assert mixed["output_cosine_distance"] < usual["output_cosine_distance"]
     assert of["tvm", "int8"]["artifact_bytes"] != of["tvm", "float32"]["artifact_bytes"]
 
 
@@ -73,6 +77,18 @@ def test_a_table_of_ranges_is_left_that_people_can_read(home: Path, swept: sweep
     assert (table["samples"], table["source"], table["bins"]) == (48, "random", 2048)
     assert table["activations"]["x"]["max"] > 3  # of 9,216 normal numbers
     assert len(table["weights"]["kernel"]["channel_max"]) == 8
+
+
+def test_layers_are_ranked_in_a_table_and_on_the_page(home: Path, swept: sweep.SweepRun) -> None:
+    rows = pq.read_table(home / "out" / "layer_errors.parquet").to_pylist()
+    assert [(row["operator"], row["precision"]) for row in rows] == [("Conv", "int8-mixed"), ("Gemm", "int8-mixed")]
+    assert sorted(row["rank"] for row in rows) == [1, 2]
+    worst = min(rows, key=lambda row: row["rank"])
+    assert worst["alone_final_cosine_distance"] == max(row["alone_final_cosine_distance"] for row in rows)
+    assert 0 < worst["kept_cosine_distance"] < rows[-1]["with_before_cosine_distance"]
+    page = (home / "out" / "report" / "index.html").read_text()
+    assert "Layers of quantised networks" in page
+    assert f"with {worst['layer']} in float32" in page
 
 
 def test_the_same_command_again_does_nothing(home: Path, swept: sweep.SweepRun) -> None:

@@ -16,6 +16,7 @@ from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import result_row
 from sweep.analysis.rows.duels import FINAL, overtaken, took_part
+from sweep.analysis.rows.layer_rows import layer_rows
 from sweep.analysis.rows.measurements import measurement_rows, pair_rows
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.runtime_rows import GroupKey, group_key
@@ -83,6 +84,8 @@ class Results:
     """One a point of a tuning curve: best latency estimate so far, against trials and seconds."""
     tasks: Sequence[Row] = field(default_factory=tuple)
     """One a tuning task of a tuned cell."""
+    layers: Sequence[Row] = field(default_factory=tuple)
+    """One a layer of each network and precision that layers were compared of."""
 
 
 def derive(
@@ -116,6 +119,7 @@ def derive(
         ],
         curves=[row for cell in outcome.cells for row in curve_rows(cell)],
         tasks=[row for cell in outcome.cells for row in task_rows(cell)],
+        layers=layer_rows(outcome.cells),
     )
 
 

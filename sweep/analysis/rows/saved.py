@@ -36,6 +36,7 @@ def read_saved(sweep_dir: Path) -> Results:
         measurements=read_table(sweep_dir, "measurements").to_pylist(),
         curves=read_table(sweep_dir, "curves").to_pylist(),
         tasks=read_table(sweep_dir, "tasks").to_pylist(),
+        layers=read_table(sweep_dir, "layers").to_pylist() if SweepDir(sweep_dir).table("layers").is_file() else [],
     )
 
 

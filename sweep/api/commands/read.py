@@ -19,7 +19,7 @@ from sweep.api.session.table_cache import readable_table, refresh
 from sweep.api.written_studies.study_document import as_document
 from sweep.errors import StudyError
 from sweep.files.atomic import write_text
-from sweep.files.sweep_dir import TABLES, SweepDir
+from sweep.files.sweep_dir import SELDOM_TABLES, TABLES, SweepDir
 from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
@@ -166,8 +166,10 @@ def open_table(sweep_dir: Path | str, table: str) -> pyarrow.Table:
         RecordError: the sweep does not have it.
         LedgerError: the ledger is damaged.
     """
-    if table not in TABLES:
-        raise StudyError("is no table of a sweep", key="table", value=table, allowed=", ".join(TABLES))
+    if table not in {**TABLES, **SELDOM_TABLES}:
+        raise StudyError(
+            "is no table of a sweep", key="table", value=table, allowed=", ".join([*TABLES, *SELDOM_TABLES])
+        )
     refresh(sweep_dir)
     return readable_table(Path(sweep_dir), table)
 

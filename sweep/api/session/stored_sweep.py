@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from sweep.errors import RecordError
 from sweep.files.private_folder import check_ours
-from sweep.files.sweep_dir import ARTIFACTS, TABLES, SweepDir
+from sweep.files.sweep_dir import ARTIFACTS, SELDOM_TABLES, TABLES, SweepDir
 from sweep.redaction import without_login
 
 if TYPE_CHECKING:
@@ -127,6 +127,6 @@ def _go_together(ledger: Path, lines: bytes) -> bool:
 def _publish(store: Store, folder: Path) -> None:
     """Tables and report, under their own names: they are made from the rest, and are for people."""
     files = SweepDir(folder)
-    for path in [*map(files.table, TABLES), *files.report.rglob("*")]:
+    for path in [*map(files.table, [*TABLES, *SELDOM_TABLES]), *files.report.rglob("*")]:
         if path.is_file():
             store.send(str(path.relative_to(folder)), path)

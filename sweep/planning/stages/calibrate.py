@@ -12,7 +12,7 @@ from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
 from sweep.study.spec import Cell
 
-__all__ = ["arguments", "draft"]
+__all__ = ["arguments", "draft", "samples_of"]
 
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
@@ -24,13 +24,18 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
 
 
 def _drafted(study: Drafting, cell: Cell, imported: str) -> Draft:
+    own, hints = samples_of(study, cell)
+    return Draft(study.options("calibrate", cell, own), {"import": imported}, f"calibrate {study.network(cell)}", hints)
+
+
+def samples_of(study: Drafting, cell: Cell) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options and hints of a stage that runs a network over the samples of its calibration."""
     model = study.models[cell.model]
     own = {**study.study.calibration.options, "seed": study.study.seed}
     if model.given:
         own["values"] = {name: dict(one.values) for name, one in model.given.items()}
     files = {name: str(one.file) for name, one in model.given.items() if one.file is not None}
-    hints = {"input_files": files} if files else {}
-    return Draft(study.options("calibrate", cell, own), {"import": imported}, f"calibrate {study.network(cell)}", hints)
+    return own, {"input_files": files} if files else {}
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:

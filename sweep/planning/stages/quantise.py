@@ -8,16 +8,19 @@ from typing import Any
 
 from sweep.planning.draft import Draft, Drafting
 from sweep.planning.results.compiling import ImportResult
-from sweep.planning.results.quantising import CalibrateResult
+from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
+from sweep.study.precisions import Precision
 from sweep.study.spec import Cell
 
-__all__ = ["ROLE", "arguments", "draft", "network_role", "role_given"]
+__all__ = ["ROLE", "WORST", "arguments", "draft", "network_role", "quantise_options", "role_given"]
 
 ROLE = "quantise"
 """What it is to a stage that takes it in the import's place."""
 
+WORST = "float32_worst"
+"""The option of a precision that keeps so many layers in float32: those whose quantisation costs most."""
 _OF_LOWERING = ("execution",)
 """Options of a precision that say how the quantised network is compiled, not what it is."""
 
@@ -28,10 +31,17 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
         return None
     precision = study.precision(cell)
     inputs = {kind: made[kind] for kind in ("import", "calibrate")}
-    options = {key: value for key, value in precision.options.items() if key not in _OF_LOWERING}
+    options = quantise_options(precision)
+    if options.get(WORST):
+        inputs["layer_errors"] = made["layer_errors"]
     label = f"quantise {study.network(cell)} {cell.precision}"
     key = ("quantise", cell.precision, *inputs.values())
     return study.once(key, lambda: Draft(study.options("quantise", cell, options), inputs, label))
+
+
+def quantise_options(precision: Precision) -> dict[str, Any]:
+    """What a precision says of how a network is quantised."""
+    return {key: value for key, value in precision.options.items() if key not in _OF_LOWERING}
 
 
 def network_role(made: Mapping[str, str]) -> dict[str, str]:
@@ -47,8 +57,12 @@ def role_given(inputs: Container[str]) -> str:
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
     """Beside `out_dir`."""
     imported, calibrated = input_of(inputs, "import", ImportResult), input_of(inputs, "calibrate", CalibrateResult)
+    options = dict(stage.options)
+    if "layer_errors" in inputs:
+        worst = input_of(inputs, "layer_errors", LayerErrorsResult).ranked[: int(options[WORST])]
+        options["float32"] = sorted({*(options.get("float32") or ()), *worst})
     return {
-        "options": stage.options,
+        "options": options,
         "import_dir": str(sweep_dir / imported.folder()),
         "import_result": imported.to_json(),
         "calibrate_dir": str(sweep_dir / calibrated.folder()),

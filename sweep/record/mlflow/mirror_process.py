@@ -27,7 +27,7 @@ import filelock
 
 from sweep.analysis.rows.saved import read_saved
 from sweep.errors import SweepError
-from sweep.files.sweep_dir import TABLES, SweepDir
+from sweep.files.sweep_dir import SELDOM_TABLES, TABLES, SweepDir
 from sweep.record.mlflow.ledger_mirror import LedgerMirror
 from sweep.record.mlflow.sweep_mirror import MlflowMirror
 from sweep.record.mlflow.ui_view import experiment_tags, shown_axes
@@ -77,7 +77,7 @@ def finish(following: LedgerMirror, sweep_dir: Path, status: str, register: str 
     home = SweepDir(sweep_dir)
     report = sorted(path for path in home.report.glob("[!.]*") if path.is_file())
     logs = sorted(path for path in home.records.glob("*/*") if path.is_dir())
-    tables = [path for path in map(home.table, TABLES) if path.is_file()]
+    tables = [path for path in map(home.table, [*TABLES, *SELDOM_TABLES]) if path.is_file()]
     files = {"results": tables, "report": report, "tuning_logs": logs}
     following.mirror.record_results(read_saved(sweep_dir), files)
     bundles = sorted(path.parent for path in home.mlflow_bundles.glob("*/manifest.json"))

@@ -13,7 +13,7 @@ from sweep.toolchain.models.input_values import read_values
 from sweep.toolchain.models.loader import TensorType, with_values
 from sweep.toolchain.models.onnx_types import input_types
 
-__all__ = ["RANDOM", "RandomSamples"]
+__all__ = ["RANDOM", "RandomSamples", "samples_for"]
 
 RANDOM = "random"
 _APART = 104_729
@@ -27,11 +27,16 @@ class RandomSamples:
 
     source = RANDOM
 
-    def __init__(self, network: Any, options: Mapping[str, Any], files: Mapping[str, str]) -> None:
-        """network: an ONNX network. options: of the calibration. files: with arrays of inputs, by input."""
+    def __init__(
+        self, network: Any, options: Mapping[str, Any], files: Mapping[str, str], *, is_calibration: bool = True
+    ) -> None:
+        """network: an ONNX network. options: of the calibration. files: with arrays of inputs, by input.
+        is_calibration: else they are others, for a network that was calibrated on these.
+        """
         values = read_values(options.get("values") or {}, {name: str(Path(file)) for name, file in files.items()})
         self._inputs: list[TensorType] = with_values(input_types(network), values)
         self._seed = int(options.get("seed") or 0)
+        self._use = _APART if is_calibration else _APART + 1
         self.samples = int(options["samples"])
 
     def __iter__(self) -> Iterator[dict[str, _Array]]:
@@ -40,5 +45,12 @@ class RandomSamples:
 
         per_batch = max(1, int((self._inputs[0].shape or (1,))[0] or 1))
         for number in range(-(-self.samples // per_batch)):
-            seed = int(np.random.SeedSequence([_APART, self._seed, number]).generate_state(1)[0])
+            seed = int(np.random.SeedSequence([self._use, self._seed, number]).generate_state(1)[0])
             yield make_inputs(self._inputs, seed)
+
+
+def samples_for(
+    network: Any, options: Mapping[str, Any], hints: Mapping[str, Any], *, is_calibration: bool = True
+) -> RandomSamples:
+    """What a network is calibrated on, or else compared on."""
+    return RandomSamples(network, options, hints.get("input_files") or {}, is_calibration=is_calibration)

@@ -12,7 +12,7 @@ from sweep.errors import ImportFailed, QuantiseFailed
 from sweep.files.atomic import replacing_folder
 from sweep.files.npz import load_arrays, save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE, network_file
-from sweep.toolchain.quantisation.calibration_samples import RandomSamples
+from sweep.toolchain.quantisation.calibration_samples import samples_for
 from sweep.toolchain.quantisation.prepared_network import prepared
 from sweep.toolchain.quantisation.qdq_network import quantised
 from sweep.toolchain.quantisation.range_table import NETWORK, observe, read_table, write_table
@@ -32,7 +32,7 @@ def calibrate_network(
     start = time.perf_counter()
     with replacing_folder(Path(out_dir)) as folder:
         model = prepared(Path(import_dir) / _NETWORK)
-        samples = RandomSamples(model, options, hints.get("input_files") or {})
+        samples = samples_for(model, options, hints)
         table = observe(model, samples, samples.samples, samples.source)
         write_table(table, model, folder)
     return {

@@ -15,16 +15,15 @@ from onnx import numpy_helper
 from sweep.errors import CalibrateFailed
 from sweep.toolchain.models.expected_output import make_inputs, run_onnxruntime
 from sweep.toolchain.models.onnx_types import input_types
-from sweep.toolchain.quantisation.calibration_samples import RandomSamples
 from sweep.toolchain.quantisation.prepared_network import prepared
 from sweep.toolchain.quantisation.qdq_network import quantised
-from sweep.toolchain.quantisation.range_table import RangeTable, observe, read_table, write_table
+from sweep.toolchain.quantisation.range_table import read_table, write_table
 from tests.networks import write_tiny
 from tests.toolchain.networks import write_branches
+from tests.toolchain.quantisation.networks_with_ranges import Network, calibrated, options
 
 STRATEGIES = ("minmax", "scale_shift", "symmetry_max")
 WAYS = list(itertools.product(STRATEGIES, ("tensor", "channel")))
-Network = tuple[Any, RangeTable]
 
 
 @pytest.fixture(scope="module", params=["tiny", "branches"])
@@ -32,16 +31,6 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     path = tmp_path_factory.mktemp("qdq") / "network.onnx"
     (write_tiny if request.param == "tiny" else write_branches)(path)
     return calibrated(path)
-
-
-def calibrated(path: Path) -> Network:
-    model = prepared(path)
-    samples = RandomSamples(model, {"samples": 24, "seed": 0}, {})
-    return model, observe(model, samples, samples.samples, samples.source)
-
-
-def options(strategy: str = "symmetry_max", per: str = "channel", **more: Any) -> dict[str, Any]:
-    return {"strategy": strategy, "per": per, "calibrate": "minmax", **more}
 
 
 def answer(model: Any, seed: int = 7) -> Any:

@@ -1,0 +1,42 @@
+"""The comparison of a quantised network with the float one, layer by layer: on the host, of all targets the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweep.planning.draft import Draft, Drafting
+from sweep.planning.results.quantising import CalibrateResult
+from sweep.planning.results.stage_result import StageResult, input_of
+from sweep.planning.stage import Stage
+from sweep.planning.stages.calibrate import samples_of
+from sweep.planning.stages.quantise import WORST, quantise_options
+from sweep.study.spec import Cell
+
+__all__ = ["arguments", "draft"]
+
+
+def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
+    """A quantised cell takes one where the study asks for it, or its precision keeps the layers that cost most."""
+    if not study.is_quantised(cell):
+        return None
+    precision = study.precision(cell)
+    if not (study.study.tells_layer_errors or precision.options.get(WORST)):
+        return None
+    calibrated = made["calibrate"]
+    return study.once(("layer errors", cell.precision, calibrated), lambda: _drafted(study, cell, calibrated))
+
+
+def _drafted(study: Drafting, cell: Cell, calibrated: str) -> Draft:
+    options = {key: value for key, value in quantise_options(study.precision(cell)).items() if key != WORST}
+    samples, hints = samples_of(study, cell)
+    label = f"compare layers of {study.network(cell)} {cell.precision}"
+    own = {**options, **samples}
+    return Draft(study.options("layer_errors", cell, own), {"calibrate": calibrated}, label, hints)
+
+
+def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
+    """Beside `out_dir`."""
+    calibrated = input_of(inputs, "calibrate", CalibrateResult)
+    return {"options": stage.options, "hints": stage.hints, "calibrate_dir": str(sweep_dir / calibrated.folder())}
