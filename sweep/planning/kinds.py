@@ -63,7 +63,7 @@ _SHIPPED = (
         leaves="table of ranges",
     ),
     StageKind(
-        name="layer_errors",
+        name=quantise.LAYERS,
         inputs={"calibrate": "calibrate"},
         place=Place.COMPILE,
         result=LayerErrorsResult,
@@ -79,7 +79,7 @@ _SHIPPED = (
     ),
     StageKind(
         name="quantise",
-        inputs={"import": "import", "calibrate": "calibrate", "layer_errors": "layer_errors"},
+        inputs={"import": "import", "calibrate": "calibrate", quantise.LAYERS: quantise.LAYERS},
         place=Place.COMPILE,
         result=QuantiseResult,
         draft=quantise.draft,

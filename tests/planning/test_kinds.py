@@ -57,7 +57,7 @@ def test_every_row_names_what_there_is() -> None:
         if kind.place is Place.COMPILE:
             assert callable(attribute_at(kind.job))
         before.append(kind.name)
-    assert [kind.name for kind in STAGE_KINDS if kind.is_goal] == ["measure"]
+    assert [kind.name for kind in STAGE_KINDS if kind.is_goal] == ["layer_errors", "measure"]
     assert kinds_after(Place.TUNER) == {"build", "measure", "final"}
 
 
@@ -90,7 +90,8 @@ def test_an_unknown_kind_is_refused_in_one_line() -> None:
         line = str(caught.value)
         assert "\n" not in line
         assert (
-            "is no kind of stage, did you mean 'measure'? (got 'measur'); allowed: import, calibrate, quantise" in line
+            "is no kind of stage, did you mean 'measure'? (got 'measur'); allowed: import, calibrate, layer_errors"
+            in line
         )
 
 

@@ -10,7 +10,7 @@ from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
 from sweep.study.axes import stage_options
 from sweep.study.gate import study_json_schema
-from sweep.study.precisions import PRECISIONS, Precision, tolerance_of
+from sweep.study.precisions import PRECISIONS, Precision, precision_of, tolerance_of
 from tests.planning.grids import cluster, device, study
 
 LOOSE = Precision("loose16", "float16", tolerance=None)
@@ -56,4 +56,4 @@ def test_the_schema_offers_it() -> None:
 
 def test_one_that_there_is_not_is_refused() -> None:
     with pytest.raises(StudyError, match="is no precision, did you mean 'float16'"):
-        tolerance_of("float1")
+        precision_of("float1")

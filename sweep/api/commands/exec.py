@@ -29,9 +29,11 @@ from sweep.files.output_place import require_place
 from sweep.files.sweep_dir import OUTPUTS_FILE, SweepDir
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult, LowerResult
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.quantising import QuantiseResult
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stages.measure import measure_options
+from sweep.planning.stages.quantise import ROLE
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import read_plan
@@ -163,6 +165,8 @@ class _Made:
     of: BuildResult | TuneResult
     cell: Cell
     imported: StageResult
+    network: Mapping[str, StageResult]
+    """What is lowered, by its role: quantised, or as imported."""
     host: object
     """Of its last run, as the ledger has it."""
 
@@ -195,7 +199,9 @@ def _find(what: Path) -> _Made:
         imported = next((result for result in results if isinstance(result, ImportResult)), ImportResult())
         for result in results:
             if isinstance(result, BuildResult | TuneResult) and result.files_dir == relative:
-                return _Made(sweep_dir, result, Cell.from_json(cell), imported, state.conditions.get("host"))
+                quantised = next((one for one in results if isinstance(one, QuantiseResult)), None)
+                network = {"import": imported} if quantised is None else {ROLE: quantised}
+                return _Made(sweep_dir, result, Cell.from_json(cell), imported, network, state.conditions.get("host"))
     raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
 
 
@@ -203,7 +209,7 @@ def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -
     """Lower the network for the device's own target and build it with the log's schedules."""
     target = Target(NATIVE, {"kind": NATIVE}).on(device)
     options = stage_options("lower", made.cell.axes) | {"target": target}
-    lowered = perform_stage(engine, "lower", LowerResult, options, {"import": made.imported}, device)
+    lowered = perform_stage(engine, "lower", LowerResult, options, made.network, device)
     inputs = {"lower": lowered, "tune": records}
     options = {"target": target, "records": records.records_dir}
     return perform_stage(engine, "build", BuildResult, options, inputs, device)

@@ -18,6 +18,7 @@ from sweep.errors import StudyError
 from sweep.files.maker import loads
 from sweep.planning.results.compiling import BuildResult
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.stages.quantise import ROLE
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
@@ -93,7 +94,8 @@ class Pairing:
         planned = next(one for one in plan.cells if one.cell.id == cell.cell_id)
         results = {done[stage].kind: done[stage].result for stage in planned.stages if stage in done}
         device = device_of(self._cluster, planned.cell.device, "--cluster")
-        wanted = ("import", "build") if planned.cell.is_compiled else ("import",)
+        network = ROLE if ROLE in results else "import"
+        wanted = ("import", "build") if planned.cell.is_compiled else (network,)
         for kind in wanted:
             if kind not in results or not (self._sweep_dir / results[kind].folder()).is_dir():
                 raise StudyError(

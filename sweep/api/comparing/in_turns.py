@@ -27,6 +27,7 @@ from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import parsed
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.quantising import QuantiseResult
 from sweep.planning.results.stage_result import StageResult
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
@@ -150,7 +151,8 @@ def _entered(side: OpenSide, cell_id: str, mark: str, folder: Path, device: Devi
             check_fit(json.loads(result.target_json or "{}"), device, "--cluster")
     kinds = {"build" if isinstance(result, BuildResult) else "import": result for result in results}
     measured = MeasuredSide.of(cell, device, kinds, conditions, number)
-    content = side.side.libraries.get(cell_id) or f"{cell.runtime} {side.side.networks.get(cell.model, mark)}"
+    network = f"{side.side.networks.get(cell.model, mark)} {cell.precision}"
+    content = side.side.libraries.get(cell_id) or f"{cell.runtime} {network}"
     return Contestant(content, replace(measured, options={**measured.options, **threshold}))
 
 
@@ -159,7 +161,8 @@ def _made(folder: Path, cell_id: str) -> tuple[Cell, list[StageResult], Measurem
     planned = next(entry for entry in read_plan(folder)["cells"] if entry["id"] == cell_id)
     cell, done = Cell.from_json(planned), read_ledger(folder).done
     results = [done[stage].result for stage in planned["stages"] if stage in done]
-    wanted = (ImportResult, BuildResult) if cell.is_compiled else (ImportResult,)
+    network = QuantiseResult if any(isinstance(one, QuantiseResult) for one in results) else ImportResult
+    wanted = (ImportResult, BuildResult) if cell.is_compiled else (network,)
     made: list[StageResult] = []
     for kind in wanted:
         result = next((one for one in results if isinstance(one, kind)), None)

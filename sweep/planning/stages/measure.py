@@ -10,7 +10,7 @@ from sweep.planning.stage import Stage
 from sweep.planning.stages.quantise import network_role
 from sweep.study.axis import NOTHING_DESCRIBED, DescribedValues
 from sweep.study.cluster.cluster import Device
-from sweep.study.precisions import precision_of
+from sweep.study.precisions import tolerance_of
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import Cell
 from sweep.study.tuners.own_tuner import source_sha256
@@ -57,7 +57,7 @@ def measure_options(
 
 def _tolerance(runtime: str, precision: str, described: DescribedValues) -> float | None:
     own = runtime_of(runtime).tolerance
-    return precision_of(precision, described).tolerance if own is None else own
+    return tolerance_of(precision, described) if own is None else own
 
 
 def _options(study: Drafting, cell: Cell) -> Encoded:

@@ -14,11 +14,13 @@ from sweep.planning.stage import Stage
 from sweep.study.precisions import Precision
 from sweep.study.spec import Cell
 
-__all__ = ["ROLE", "WORST", "arguments", "draft", "network_role", "quantise_options", "role_given"]
+__all__ = ["LAYERS", "ROLE", "WORST", "arguments", "draft", "network_role", "quantise_options", "role_given"]
 
 ROLE = "quantise"
 """What it is to a stage that takes it in the import's place."""
 
+LAYERS = "layer_errors"
+"""The kind of stage that ranks them."""
 WORST = "float32_worst"
 """The option of a precision that keeps so many layers in float32: those whose quantisation costs most."""
 _OF_LOWERING = ("execution",)
@@ -33,7 +35,7 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     inputs = {kind: made[kind] for kind in ("import", "calibrate")}
     options = quantise_options(precision)
     if options.get(WORST):
-        inputs["layer_errors"] = made["layer_errors"]
+        inputs[LAYERS] = made[LAYERS]
     label = f"quantise {study.network(cell)} {cell.precision}"
     key = ("quantise", cell.precision, *inputs.values())
     return study.once(key, lambda: Draft(study.options("quantise", cell, options), inputs, label))
@@ -58,8 +60,8 @@ def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) 
     """Beside `out_dir`."""
     imported, calibrated = input_of(inputs, "import", ImportResult), input_of(inputs, "calibrate", CalibrateResult)
     options = dict(stage.options)
-    if "layer_errors" in inputs:
-        worst = input_of(inputs, "layer_errors", LayerErrorsResult).ranked[: int(options[WORST])]
+    if LAYERS in inputs:
+        worst = input_of(inputs, LAYERS, LayerErrorsResult).ranked[: int(options[WORST])]
         options["float32"] = sorted({*(options.get("float32") or ()), *worst})
     return {
         "options": options,
