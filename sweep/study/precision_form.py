@@ -15,7 +15,8 @@ __all__ = ["PrecisionForm", "as_written", "read_precision"]
 _WHOLE = "float32"
 _KEPT = ("float32", "float32_first", "float32_last")
 _WORST = "float32_worst"
-_OF_INT8 = (*QUANTISED, _WORST)
+_PERCENTILE = "percentile"
+_OF_INT8 = (*QUANTISED, _WORST, _PERCENTILE)
 
 
 class PrecisionForm(Form):
@@ -31,6 +32,9 @@ class PrecisionForm(Form):
     )
     calibrate: Literal["minmax", "percentile", "kl", "mse"] | None = Field(
         None, description=f"How ranges of activations are found, of int8; by default {QUANTISED['calibrate']}."
+    )
+    percentile: float | None = Field(
+        None, ge=50, le=100, description="Of absolute values that `calibrate: percentile` keeps; by default 99.99."
     )
     execution: Literal["simulated", "integer"] | None = Field(
         None, description=f"In floats between rounding, or in integers, of int8; by default {QUANTISED['execution']}."
@@ -53,6 +57,9 @@ class PrecisionForm(Form):
         if self.name in PRECISIONS and PRECISIONS.get(self.name).dtype != self.dtype:
             problem, allowed = f"is the name of another precision than {self.dtype}", "a name of its own"
             raise refuse(problem, key="name", value=self.name, allowed=allowed)
+        if self.percentile is not None and self.calibrate != "percentile":
+            allowed = "calibrate: percentile beside it"
+            raise refuse("is of another calibration", key="percentile", value=self.percentile, allowed=allowed)
         for key in _OF_INT8 if self.dtype != "int8" else ():
             if key in self.model_fields_set:
                 allowed = listed(["name", "dtype", *_KEPT])
@@ -69,6 +76,8 @@ def read_precision(form: PrecisionForm) -> Precision:
     if "strategy" in said:
         said["strategy"] = said["strategy"] or "null"
     quantised = {**QUANTISED, **{key: value for key, value in said.items() if value is not None}}
+    if form.percentile is not None:
+        quantised[_PERCENTILE] = form.percentile
     kept = {"float32": sorted(set(form.float32))} | {key: getattr(form, key) for key in (_WORST, *_KEPT[1:])}
     options = (quantised if form.dtype == "int8" else {}) | {key: value for key, value in kept.items() if value}
     return Precision(form.name, table.dtype, table.tolerance, table.passes, table.needs_calibration, options)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import sweep
+from sweep.analysis.outcome import MEASURED
 from sweep.planning.planner import make_plan
 from sweep.planning.summary import explain
 from sweep.running.ledger.ledger import read_ledger
@@ -64,7 +65,7 @@ def test_one_calibration_serves_all_precisions_and_runtimes(home: Path) -> None:
 
 def test_rows_have_the_distance_to_float_and_say_how_it_was_calibrated(home: Path, swept: sweep.SweepRun) -> None:
     rows = pq.read_table(home / "out" / "results.parquet").to_pylist()
-    assert {row["status"] for row in rows} == {"done"}, [row["error"] for row in rows]
+    assert {row["status"] for row in rows} <= {*MEASURED}, [row["error"] for row in rows]
     of = {(row["runtime"], row["precision"]): row for row in rows}
     for runtime in ("tvm", "onnxruntime"):
         plain, usual, slack = (of[runtime, name] for name in ("float32", "int8", "int8-slack"))

@@ -65,7 +65,7 @@ def quantised(
     copy.CopyFrom(model)
     if strategy == NULL or not chosen:
         return Quantised(copy, {}, [], [node.name for node in nodes])
-    steps = _activations(model, table, strategy, str(options["calibrate"])) | _constants(model, options, strategy)
+    steps = _activations(model, table, options) | _constants(model, options, strategy)
     types = {"int8": "QInt8", "uint8": "QUInt8"}
     import onnxruntime.quantization as ort
     from onnxruntime.quantization.calibrate import CalibrationMethod, TensorData, TensorsData
@@ -117,10 +117,11 @@ _Entry = tuple[tuple[float, float], Sequence[Steps], int | None]
 """A range, its steps, of each channel where there is an axis, and that axis."""
 
 
-def _activations(model: Any, table: RangeTable, strategy: str, calibrate: str) -> dict[str, _Entry]:
+def _activations(model: Any, table: RangeTable, options: Mapping[str, Any]) -> dict[str, _Entry]:
+    strategy, calibrate = str(options["strategy"]), str(options["calibrate"])
     found: dict[str, _Entry] = {}
     for name, seen in table.activations.items():
-        low, high, steps = activation_steps(seen, strategy, calibrate)
+        low, high, steps = activation_steps(seen, strategy, calibrate, options.get("percentile"))
         found[name] = (low, high), [steps], None
     takers: dict[str, list[Any]] = {}
     for node in model.graph.node:

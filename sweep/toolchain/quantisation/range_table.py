@@ -111,9 +111,9 @@ def _counted(array: _Array, greatest: float) -> npt.NDArray[np.int64]:
         counts = np.zeros(2 * BINS, np.int64)
         counts[BINS] = array.size
         return counts
-    place = (array.ravel().astype(np.float64) * (BINS / greatest)).astype(np.float64) + BINS
+    place = array.ravel().astype(np.float64) * (BINS / greatest) + BINS
     bins = np.clip(place.astype(np.int64), 0, 2 * BINS - 1)
-    return np.bincount(bins, minlength=2 * BINS)
+    return np.bincount(bins, minlength=2 * BINS).astype(np.int64)
 
 
 def _weights(model: Any) -> dict[str, dict[str, Any]]:

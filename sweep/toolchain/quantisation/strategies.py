@@ -16,7 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from sweep.toolchain.quantisation.thresholds import Observed, kl_threshold, mse_threshold, percentile_threshold
+from sweep.toolchain.quantisation.thresholds import (
+    PERCENTILE,
+    Observed,
+    kl_threshold,
+    mse_threshold,
+    percentile_threshold,
+)
 
 __all__ = ["NULL", "Steps", "activation_steps", "is_symmetric", "steps_of", "weight_steps"]
 
@@ -82,16 +88,22 @@ def _float32(scale: float) -> float:
     return found if found > float(np.finfo(np.float32).tiny) else 1.0
 
 
-def activation_steps(seen: Observed, strategy: str, calibrate: str) -> tuple[float, float, Steps]:
-    """The range that a way of calibration gives to a tensor, and the steps of a strategy for it."""
+def activation_steps(
+    seen: Observed, strategy: str, calibrate: str, percentile: float | None = None
+) -> tuple[float, float, Steps]:
+    """The range that a way of calibration gives to a tensor, and the steps of a strategy for it. percentile: of the way
+    of that name, in place of the usual one.
+    """
     if calibrate == "minmax":
         low, high = seen.low, seen.high
     elif calibrate == "mse":
         low, high = seen.within(
             mse_threshold(seen, lambda low, high, x: steps_of(low, high, strategy, is_weight=False).rounded(x))
         )
+    elif calibrate == "kl":
+        low, high = seen.within(kl_threshold(seen))
     else:
-        low, high = seen.within({"kl": kl_threshold, "percentile": percentile_threshold}[calibrate](seen))
+        low, high = seen.within(percentile_threshold(seen, percentile or PERCENTILE))
     return low, high, steps_of(low, high, strategy, is_weight=False)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINS", "TARGET_BINS", "Observed", "kl_threshold", "mse_threshold", "percentile_threshold"]
+__all__ = ["BINS", "PERCENTILE", "TARGET_BINS", "Observed", "kl_threshold", "mse_threshold", "percentile_threshold"]
 
 BINS = 2048
 """Of absolute values."""
@@ -49,7 +49,8 @@ class Observed:
 
     def within(self, threshold: float) -> tuple[float, float]:
         """Its range, cut at a threshold on either side."""
-        return max(self.low, -threshold), min(self.high, threshold)
+        low, high = (max(-threshold, min(end, threshold)) for end in (self.low, self.high))
+        return low, high
 
 
 def percentile_threshold(seen: Observed, percentile: float = PERCENTILE) -> float:
@@ -67,8 +68,7 @@ def kl_threshold(seen: Observed, target_bins: int = TARGET_BINS) -> float:
     The values beyond a threshold count in its last bin, as saturation has them; its levels are made of those within.
     """
     counts = seen.folded.astype(np.float64)
-    total = counts.sum()
-    if not total or not seen.greatest:
+    if not counts.any() or not seen.greatest:
         return seen.greatest
     best, threshold = np.inf, BINS
     for bins in range(target_bins, BINS + 1):
@@ -85,10 +85,14 @@ def _divergence(counts: _Floats, bins: int, target_bins: int) -> float:
     reference[-1] += counts[bins:].sum()
     starts = np.arange(target_bins) * (bins // target_bins)  # the last level takes what is left over
     is_filled = reference > 0
-    mass, filled = np.add.reduceat(inside, starts), np.add.reduceat(is_filled.astype(np.float64), starts)
+    levelled = is_filled.astype(np.float64)
+    # A zero is exact in every scale: spread over a level, those of a rectifier would decide alone
+    zeros, inside, levelled[0] = inside[0], np.append(0.0, inside[1:]), 0.0
+    mass, filled = np.add.reduceat(inside, starts), np.add.reduceat(levelled, starts)
     widths = np.diff(np.append(starts, bins))
     mean = np.divide(mass, filled, out=np.zeros(target_bins), where=filled > 0)
     candidate = np.repeat(mean, widths)
+    candidate[0] = zeros
     wanted, made = reference[is_filled], candidate[is_filled]
     if not made.any():
         return np.inf
@@ -102,7 +106,7 @@ def mse_threshold(seen: Observed, rounded: Callable[[float, float, _Floats], _Fl
         return seen.greatest
     width = seen.greatest / BINS
     filled = np.flatnonzero(seen.histogram)
-    centres, counts = (filled - BINS + 0.5) * width, seen.histogram[filled]
+    centres, counts = np.asarray((filled - BINS + 0.5) * width, np.float64), seen.histogram[filled]
     errors = []
     for fraction in _FRACTIONS:
         low, high = seen.within(seen.greatest * fraction)
