@@ -124,7 +124,8 @@ def test_what_runs_which_format() -> None:
     assert list(rows) == list(IMPORTERS.names())
     for name, row in rows.items():
         importer = IMPORTERS.get(name)
-        written = [*importer.suffixes, *(f"{prefix}NAME" for prefix in importer.prefixes)] or ["module:function"]
+        unclaimed = "{from: MODEL}" if name == "variant" else "module:function"
+        written = [*importer.suffixes, *(f"{prefix}NAME" for prefix in importer.prefixes)] or [unclaimed]
         assert (code(row[1]), row[2]) == (written, " and ".join(importer.formats))
         for runtime, said in zip(named, row[3:], strict=True):
             about = RUNTIMES.get(runtime)

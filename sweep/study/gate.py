@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.final_options import read_final
 from sweep.study.measure_options import read_measure
-from sweep.study.model_file import read_model
 from sweep.study.notify import read_notify
 from sweep.study.objective import read_objective
 from sweep.study.planner_options import read_planner
@@ -32,6 +31,7 @@ from sweep.study.study_form import RuleForm, StudyForm, study_form
 from sweep.study.tags import Tags
 from sweep.study.targets.written_target import read_target
 from sweep.study.tuners.tuner_entry import read_tuner
+from sweep.study.variants.variant_models import read_models
 from sweep.suggestions import hint, listed
 
 __all__ = ["cluster_json_schema", "load_cluster", "load_study", "local_cluster", "study_json_schema", "study_of"]
@@ -61,11 +61,11 @@ def study_of(document: Mapping[str, Any], folder: Path) -> Study:
 
 def _study(document: dict[str, Any], path: Path) -> Study:
     form = fill_in(study_form(), document, path)
-    models = tuple(read_model(entry, path, f"models[{i}]") for i, entry in enumerate(form.models))
-    models = _with_batches(models, form, path)
+    models, places = read_models(form.models, path)
+    models = _with_batches(models, places, form, path)
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
     tuners = tuple(read_tuner(entry, form.seed, path, f"tuners[{i}]") for i, entry in enumerate(form.tuners))
-    _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each")
+    _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each", places)
     _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
     _refuse_equal_targets(targets, path)
     _refuse_duplicates("tuners", [tuner.label for tuner in tuners], path, "a `label:` of its own for each")
@@ -146,9 +146,12 @@ def _distinct(key: str, values: list[Any], file: Path) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _refuse_duplicates(key: str, names: Iterable[Any], file: Path, allowed: str) -> None:
+def _refuse_duplicates(
+    key: str, names: Sequence[Any], file: Path, allowed: str, places: Sequence[int] | None = None
+) -> None:
+    """places: the number of the entry that each comes from, where that is not its own."""
     seen: dict[Any, int] = {}
-    for index, name in enumerate(names):
+    for index, name in zip(places or range(len(names)), names, strict=True):
         if name in seen:
             raise StudyError(
                 f"is the same as {key}[{seen[name]}]", file=file, key=f"{key}[{index}]", value=name, allowed=allowed
@@ -169,14 +172,14 @@ def _refuse_equal_targets(targets: tuple[Target, ...], file: Path) -> None:
                 )
 
 
-def _with_batches(models: tuple[Model, ...], form: StudyForm, file: Path) -> tuple[Model, ...]:
+def _with_batches(models: tuple[Model, ...], places: Sequence[int], form: StudyForm, file: Path) -> tuple[Model, ...]:
     """The models with the batches of their cells.
 
     Raises StudyError where a study lists one that a model cannot take, or gives an input another size where it stands.
     """
     batches, is_listed = form.values_of(axis_of("batch")), "batch" in form.axes.model_fields_set
     found = []
-    for index, model in enumerate(models):
+    for index, model in zip(places, models, strict=True):
         if is_listed and model.batch.takes_axis:
             _check_batches(model, index, batches, file)
         own = model.batch.values(batches, is_listed=is_listed)

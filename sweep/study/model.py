@@ -39,3 +39,5 @@ class Model:
     """What inputs hold when it is compared and measured, where a person says it."""
     batch: BatchDimension = field(default_factory=BatchDimension)
     """How it takes the batch axis."""
+    base: Model | None = None
+    """The model that it is a variant of."""

@@ -22,6 +22,7 @@ from sweep.study.run_budget import BudgetForm
 from sweep.study.tags import TagTexts
 from sweep.study.targets.target_form import TargetForm
 from sweep.study.tuners.tuner_forms import TunerEntry
+from sweep.study.variants.variant_form import VariantForm
 
 __all__ = ["ModelForm", "RuleForm", "StudyForm", "study_form"]
 
@@ -41,9 +42,16 @@ class RuleForm(Form):
         return value
 
 
+def _kind_of_model(value: object) -> str | None:
+    is_variant = "from" in value if isinstance(value, dict) else isinstance(value, VariantForm)
+    return "variant" if is_variant else text_or_mapping(value)
+
+
 ModelEntry = Annotated[
-    Annotated[str, Field(min_length=1), Tag("text")] | Annotated[ModelForm, Tag("mapping")],
-    Discriminator(text_or_mapping),
+    Annotated[str, Field(min_length=1), Tag("text")]
+    | Annotated[ModelForm, Tag("mapping")]
+    | Annotated[VariantForm, Tag("variant")],
+    Discriminator(_kind_of_model),
 ]
 TargetEntry = Annotated[
     Annotated[str, Field(min_length=1), Tag("text")] | Annotated[TargetForm, Tag("mapping")],

@@ -18,6 +18,7 @@ from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLU
 from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
 from sweep.analysis.rows.column_groups.mac_columns import MAC_COLUMNS
 from sweep.analysis.rows.column_groups.quantisation_columns import QUANTISATION_COLUMNS
+from sweep.analysis.rows.column_groups.variant_columns import VARIANT_COLUMNS
 from sweep.analysis.rows.objective_fit import OBJECTIVE_COLUMNS, fit_of
 from sweep.analysis.rows.status_columns import ADJUSTED_COLUMNS, FINAL_COLUMNS, STATUS_COLUMNS
 from sweep.analysis.rows.tuning_quantities import TUNING_COLUMNS
@@ -269,7 +270,8 @@ COLUMNS: Registry[Column] = Registry(
         column.name: column
         for columns in (
             *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS),
-            *(_SIZES, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, QUANTISATION_COLUMNS, TUNING_COLUMNS, _WORK),
+            *(_SIZES, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, QUANTISATION_COLUMNS),
+            *(VARIANT_COLUMNS, TUNING_COLUMNS, _WORK),
         )
         for column in columns
     },

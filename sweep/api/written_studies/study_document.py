@@ -21,6 +21,7 @@ from sweep.study.notify import Notify
 from sweep.study.spec import Model, Rule, Study, Target, TunerSpec
 from sweep.study.study_form import StudyForm
 from sweep.study.tuners.tuner_forms import CATALOGUE, SOURCE, SearchForm
+from sweep.study.variants.variant_models import variant_entry
 
 __all__ = ["as_document"]
 
@@ -60,6 +61,8 @@ def _value(study: Study, axis: Axis, value: Any) -> Any:
 
 
 def _model(model: Model, folder: Path) -> dict[str, Any]:
+    if (variant := variant_entry(model)) is not None:
+        return variant
     path = os.path.relpath(model.path, folder.resolve()) if is_path(model.source) else model.source
     written: dict[str, Any] = {"path": path, "name": model.name, "importer": model.importer}
     inputs = {name: _input(model, name, folder) for name in sorted({*model.inputs, *model.given})}

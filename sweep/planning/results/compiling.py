@@ -45,6 +45,8 @@ class ImportResult(StageResult):
     `inputs` it was compared with the file's, the greatest difference of an output `max_abs_diff`, and why it was
     `not_compared`.
     """
+    variant: Mapping[str, Any] | None = seldom()
+    """Of a variant: the model that it is made `of`, its `step`, `method` and `level`, and what came of it."""
     complexity: Mapping[str, Any] | None = seldom()
     """What it costs, as `sweep inspect` counts it; None of earlier versions, and where its file is read as no graph."""
     weights: str | None = seldom()

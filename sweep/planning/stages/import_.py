@@ -11,7 +11,7 @@ from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.study.importers.importer import ModelImporter
 from sweep.study.importers.importer_registry import UNNAMED, importer_named
-from sweep.study.spec import Cell
+from sweep.study.spec import Cell, Model
 from sweep.study.tuners.own_tuner import source_sha256
 
 __all__ = ["arguments", "draft", "work_of"]
@@ -40,16 +40,25 @@ def _drafted(study: Drafting, cell: Cell) -> Draft:
         "source": model.source,
         "loader": importer.loader,
     }
+    if model.base is not None:
+        hints["base_name"] = model.base.name
     if files := {name: str(one.file) for name, one in model.given.items() if one.file is not None}:
         hints["input_files"] = files
-    packages, source = work_of(importer)
+    packages, source = work_of(importer, model.base)
     return Draft(study.options("import", cell, own), {}, f"import {study.network(cell)}", hints, packages, source)
 
 
-def work_of(importer: ModelImporter) -> tuple[tuple[str, ...], str]:
-    """What does the work: TVM's and an importer's packages, and the hash of its file where it names no package."""
+def work_of(importer: ModelImporter, base: Model | None = None) -> tuple[tuple[str, ...], str]:
+    """What does the work: TVM's and an importer's packages, and the hash of its file where it names no package.
+
+    base: of a variant, the model that it is made of, whose importer works too.
+    """
     source = "" if importer.distributions else str(source_sha256(importer.loader))
-    return (*TVM_PACKAGES, *importer.distributions), source
+    packages = (*TVM_PACKAGES, *importer.distributions)
+    if base is None:
+        return packages, source
+    more, its_source = work_of(importer_named(base.importer), base.base)
+    return tuple(dict.fromkeys((*packages, *more))), source or its_source
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ IMPORTERS: Registry[ModelImporter] = Registry(
         "torch-function": "sweep.study.importers.pytorch.torch_importers:FUNCTION",
         "keras": "sweep.study.importers.keras.keras_importer:KERAS",
         "tensorflow": "sweep.study.importers.tensorflow.tensorflow_importer:TENSORFLOW",
+        "variant": "sweep.study.variants.variant_importer:VARIANT",
     },
 )
 

@@ -96,6 +96,8 @@ class ImportedModel(ABC):
     """How the network of the file became this one and what a comparison of both came to, as JSON has it; None where it
     is imported as it is.
     """
+    variant: Mapping[str, Any] | None = None
+    """Of a variant, how it was made of another network and what a check of it came to, as JSON has it."""
 
     def graph(self) -> NetworkGraph | None:
         """The network as a graph, for counts of its work; None: that of its file is read, where it can be."""

@@ -67,6 +67,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         "reference": reference_error is None,
         "reference_error": reference_error,
         **({} if model.rewriting is None else {"rewriting": dict(model.rewriting)}),
+        **({} if model.variant is None else {"variant": {"of": hints.get("base_name"), **model.variant}}),
         **_complexity(model, Path(hints["path"]), options),
         **({} if model.weights_origin is None else {"weights": model.weights_origin}),
         "import_s": time.perf_counter() - start,

@@ -80,6 +80,20 @@ class OnnxLoader:
                 return self._specialised(replace(loaded, proto=kept), replace(shapes, inputs=sizes))
             raise
 
+    def fixed(self, loaded: LoadedOnnx, shapes: Shapes) -> Any:
+        """The network for these shapes in ONNX, simplified, without TVM's form of it. Raises ImportFailed."""
+        proto = loaded.proto
+        onnx_shapes.fix_shapes(proto, shapes.inputs, shapes.batch, shapes.batch_dims)
+        check_types(proto)
+        misfit = onnx_shapes.misfit(shapes.batch, bool(shapes.inputs))
+        if not loaded.has_random_weights:
+            onnx_simplify.drop_weight_inputs(proto)
+            return _simplified(proto, misfit)
+        onnx_weights.seed_weights(proto, shapes.seed)
+        model = _simplified(proto, misfit)
+        onnx_weights.calibrate_outputs(model, make_inputs(input_types(model), shapes.seed))
+        return model
+
     def _specialised(self, loaded: LoadedOnnx, shapes: Shapes) -> OnnxModel:
         proto = loaded.proto
         own_sizes = [onnx_shapes.shape_of(value) for value in onnx_shapes.real_inputs(proto)]

@@ -1,0 +1,1 @@
+"""Variants: models of a study that are made of another of its models."""
