@@ -34,7 +34,9 @@ __all__ = [
     "MeasureFailed",
     "MeasureTimeout",
     "NotRecorded",
+    "OutOfMemory",
     "OutputMismatch",
+    "OverTimeLimit",
     "PlanError",
     "QuantiseFailed",
     "RecordError",
@@ -203,6 +205,14 @@ class MeasureFailed(DeviceError):
 
 class MeasureTimeout(DeviceError):
     """The device did not answer in time."""
+
+
+class OutOfMemory(DeviceError):
+    """A network needs more memory than there is, or than its study allows: the same again would."""
+
+
+class OverTimeLimit(DeviceError):
+    """A call takes longer than the study's profile allows: the same again would."""
 
 
 class LedgerError(SweepError):

@@ -46,7 +46,10 @@ def fit_command(
     measurements: Annotated[Path | None, typer.Option(help="CSV, a row a measured value.", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="The predictor's file.")] = Path("predictor.json"),
     variable: Annotated[str, typer.Option(help="latency or memory.")] = "latency",
-    mode: Annotated[str, typer.Option(help="What tables measured: training or inference.")] = "training",
+    mode: Annotated[
+        str | None,
+        typer.Option(help="What was measured: training or inference.", show_default="inference; of tables, training"),
+    ] = None,
     kind: Annotated[
         str, typer.Option(help="physical+residual, physical, xgboost or extra-trees.")
     ] = "physical+residual",
@@ -66,14 +69,28 @@ def fit_command(
         raise StudyError("predictor fit: give sweep directories, or both --layers and --measurements")
     if folders:
         done = fit_predictor_to_sweeps(
-            folders, out, variable=variable, runtime=runtime, device=device, kind=kind, coverage=coverage
+            folders,
+            out,
+            variable=variable,
+            runtime=runtime,
+            device=device,
+            mode=mode or "inference",
+            kind=kind,
+            coverage=coverage,
         )
     else:
         if layers is None or measurements is None:
             missing = "--layers" if layers is None else "--measurements"
             raise StudyError(f"{missing}: is needed beside the other table")
         done = fit_predictor_to_tables(
-            layers, measurements, out, variable=variable, mode=mode, kind=kind, column=column, coverage=coverage
+            layers,
+            measurements,
+            out,
+            variable=variable,
+            mode=mode or "training",
+            kind=kind,
+            column=column,
+            coverage=coverage,
         )
     told = done.as_dict()
     say(json.dumps(told, indent=2) if as_json else _fit_text(told))

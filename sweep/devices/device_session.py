@@ -20,10 +20,11 @@ from sweep.devices.measuring.kernel_history import KernelHistory
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
-from sweep.devices.runtimes.artifact import load_artifact, measure_on
+from sweep.devices.runtimes.artifact import load_artifact, measure_on, memory_on
 from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.devices.runtimes.duel_on import DuelContender, duel_on
 from sweep.errors import DeviceLost, MeasureFailed
+from sweep.study.profile_options import USUAL_POINT, ProfilePoint
 from sweep.study.runtimes import title_of
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ class DeviceSession:
         measure: Mapping[str, Any],
         threshold: float | None,
         kernel: SentinelKernel | None = None,
+        point: ProfilePoint = USUAL_POINT,
     ) -> dict[str, Any]:
         """The measure stage of a built model: its output is checked against the expected one first, then it is timed.
 
@@ -154,8 +156,26 @@ class DeviceSession:
         self._boards.let_rest()
         with self._cores(), self._boards.session(sampling.timeout_s) as remote:
             place = self._place(self.device.threads, remote.board)
-            result = measure_on(remote, artifact, sampling, threshold, place, kernel)
+            result = measure_on(remote, artifact, sampling, threshold, place, kernel, point.limits)
         return self._noted(result, remote.board)
+
+    def observe_memory(
+        self,
+        artifact_dir: Path,
+        import_dir: Path,
+        measure: Mapping[str, Any],
+        threshold: float | None,
+        point: ProfilePoint,
+    ) -> dict[str, Any]:
+        """The measure stage of a built model whose memory is observed. Raises OutOfMemory, OverTimeLimit, and as
+        `measure_artifact` does.
+        """
+        artifact = load_artifact(artifact_dir, import_dir)
+        self._boards.let_rest()
+        with self._cores(), self._boards.session(float(measure["timeout_s"])) as remote:
+            result = memory_on(remote, artifact, threshold, point.limits)
+        result["conditions"]["board"] = remote.board
+        return result
 
     def measure_runtime(
         self,
@@ -165,6 +185,7 @@ class DeviceSession:
         threads: int,
         threshold: float | None,
         kernel: SentinelKernel | None = None,
+        point: ProfilePoint = USUAL_POINT,
     ) -> dict[str, Any]:
         """The measure stage of another runtime on the imported network, on this device's cores and with `threads`.
 
@@ -174,7 +195,7 @@ class DeviceSession:
             raise MeasureFailed(f"no {title_of(runtime)} on {self.device.key}: the device is not this host")
         with self._cores():
             place = self._place(threads, THIS_HOST)
-            result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel)
+            result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel, point)
         return self._noted(result, THIS_HOST)
 
     def duel(
@@ -203,7 +224,7 @@ class DeviceSession:
         )
 
     def _noted(self, result: dict[str, Any], board: str) -> dict[str, Any]:
-        if result["reference_best_s"] is not None:
+        if result.get("reference_best_s") is not None:  # nothing was timed where memory is observed
             self.best_kernel_s[self._where(board)] = result["reference_best_s"]
             self._history.add(self._kernel_on(self._where(board)), result)
         result["conditions"]["board"] = board

@@ -19,6 +19,7 @@ from sweep.errors import LOST, ArtifactDamaged, MeasureFailed, SweepError, Worke
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.resuming import damage_of
 from sweep.study.cluster.cluster import Device
+from sweep.study.profile_options import MEMORY
 from sweep.study.runtimes import runtime_of
 from sweep.toolchain.candidates.service import Arguments
 from sweep.toolchain.compile_job import BUILD_SENTINEL_KERNEL
@@ -119,6 +120,9 @@ class DeviceWorker:
         for made, names in call.made:
             if (reason := damage_of(made, self.sweep_dir, is_read=True, names=names)) is not None:
                 raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
+        if call.point.variable == MEMORY:  # in one visit: it is no time, which drifts
+            with self._queue() as queue:
+                return queue.submit("visit", self._observe_memory, call).result()
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
         with self._queue() as queue:
@@ -167,10 +171,23 @@ class DeviceWorker:
             if call.artifact_dir is None:
                 raise MeasureFailed(f"{call.runtime} runs what was built, and there is no build among the inputs")
             artifact_dir = self.sweep_dir / call.artifact_dir
-            result = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel)
+            result = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel, call.point)
         else:
-            result = session.measure_runtime(call.runtime, import_dir, options, call.threads, call.threshold, kernel)
+            result = session.measure_runtime(
+                call.runtime, import_dir, options, call.threads, call.threshold, kernel, call.point
+            )
         return result, time.monotonic() - begun
+
+    def _observe_memory(self, call: MeasureCall) -> dict[str, Any]:
+        begun, import_dir, session = time.monotonic(), self.sweep_dir / call.import_dir, self._open()
+        if call.artifact_dir is None:
+            result = session.measure_runtime(
+                call.runtime, import_dir, call.measure, call.threads, call.threshold, None, call.point
+            )
+        else:
+            artifact_dir = self.sweep_dir / call.artifact_dir
+            result = session.observe_memory(artifact_dir, import_dir, call.measure, call.threshold, call.point)
+        return {**result, "device_s": time.monotonic() - begun}
 
     def _sentinel_kernel(self) -> SentinelKernel | None:
         """Built on first use, before the device's cores are held. A device that cannot have one is measured without."""

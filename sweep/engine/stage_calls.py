@@ -6,6 +6,7 @@ neither Ray nor processes.
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stages.quantise import role_given
 from sweep.running.contract import Attempt, Done, Failed
+from sweep.study.profile_options import USUAL_POINT, ProfilePoint
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 
@@ -91,6 +93,8 @@ class MeasureCall:
     threads: int
     threshold: float | None
     """Largest difference from the expected output; none: any, and it is recorded."""
+    point: ProfilePoint = USUAL_POINT
+    """Whether it infers or is trained, and what is observed, under which limits."""
     made: Sequence[tuple[StageResult, Sequence[str] | None]] = ()
     """The results whose files it takes, these or all: they are read, and must be as they were made, before any is
     loaded.
@@ -218,6 +222,9 @@ def measure_call(attempt: Attempt) -> MeasureCall:
     options = attempt.stage.options
     measure = _plain(options["measure"])
     measure["timeout_s"] = _at_most(attempt, float(measure["timeout_s"]))
+    point = ProfilePoint.of(options)
+    if "time_limit_s" in point.limits:
+        measure["time_limit_s"] = min(point.limits["time_limit_s"], float(measure.get("time_limit_s", math.inf)))
     return MeasureCall(
         device=str(options["device"]),
         runtime=str(options["runtime"]),
@@ -226,6 +233,7 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         measure=measure,
         threads=int(options["threads"]),
         threshold=None if options["threshold"] is None else float(options["threshold"]),
+        point=point,
         made=_made(attempt),
     )
 

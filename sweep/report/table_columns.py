@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.analysis.answering.best_words import untuned_note
 from sweep.analysis.answering.standing import marks
-from sweep.analysis.formatting import as_ms, as_percent, as_times, rounded_down, rounded_up
+from sweep.analysis.formatting import as_bytes, as_ms, as_percent, as_times, rounded_down, rounded_up
 from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST
 from sweep.analysis.rows.column import Column, Detail
 from sweep.analysis.rows.columns import result_columns
@@ -29,6 +29,7 @@ from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.analysis.statistics import why_unstable
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
+from sweep.study.profile_options import MEMORY
 
 __all__ = [
     "TableColumn",
@@ -123,6 +124,14 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         ),
         *(_of_axis(axis) for axis in axes_under()),
         _number("median ms", "latency_ms_median", as_ms, keep=10, about="median latency of one call, in milliseconds"),
+        TableColumn(
+            "memory",
+            lambda row: "-" if _memory(row) is None else as_bytes(_memory(row)),
+            value=_memory,
+            is_compared=True,
+            keep=8,
+            about="peak memory above idle, of the cells that observe it",
+        ),
         TableColumn(
             "±",
             _spread,
@@ -228,6 +237,12 @@ def _of_detail(column: Column, detail: Detail) -> TableColumn:
     )
 
 
+def _memory(row: Row) -> int | None:
+    """Of a cell that observes it: one that is timed has its process for other things too."""
+    found: int | None = row.get("peak_memory_bytes") if value_in(row, "variable") == MEMORY else None
+    return found
+
+
 def _half_width(row: Row) -> float | None:
     low, high = row["latency_ms_ci_low"], row["latency_ms_ci_high"]
     return None if low is None or high is None else float((high - low) / 2 / row["latency_ms_median"])
@@ -266,5 +281,6 @@ def _status(row: Row, marked: Mapping[str, str]) -> str:
     mark += ["random weights"] if row.get("weights") == "random" else []
     if row["status"] != "done":
         return ", ".join([str(row["status"]), *mark])
-    told = mark + ([] if row["is_stable"] else [why_unstable(row["repeats"])])
+    is_sure = row["is_stable"] or row["repeats"] is None  # of what observes memory there are none
+    told = mark + ([] if is_sure else [why_unstable(row["repeats"])])
     return ", ".join(told + ([note] if (note := untuned_note(row)) else []))

@@ -16,7 +16,7 @@ from sweep.running.events import AuditCell, PreferCells, SkipCell, StageState
 from sweep.running.stage_node import StageNode
 from sweep.study.spec import Cell
 
-__all__ = ["Admission", "SettledCell", "Verdict", "settled_cell"]
+__all__ = ["Admission", "SettledCell", "Verdict", "settled_cell", "waits_of"]
 
 Verdict = SkipCell | AuditCell | PreferCells
 
@@ -35,7 +35,9 @@ class SettledCell:
 
 
 class Admission(Protocol):
-    """A policy; none at all admits every cell."""
+    """A policy; none at all admits every cell. One with an attribute `waits_for`, cell -> another cell by their index
+    in the plan, lets the goals of the first begin only once the other is settled.
+    """
 
     def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
         """A cell, by its index in the plan, is settled: name cells, by theirs, that are not worth their work any more,
@@ -44,6 +46,12 @@ class Admission(Protocol):
         Cells that earlier runs have settled come first, when the run begins; a cell that is named here is told of too,
         and naming a settled cell does nothing.
         """
+
+
+def waits_of(policy: Admission | None) -> Mapping[int, int]:
+    """Which cells wait for which, by a policy."""
+    waits: Mapping[int, int] = getattr(policy, "waits_for", {})
+    return waits
 
 
 def settled_cell(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 
 from sweep.errors import PlanError
 from sweep.planning.stage import Plan, Stage
-from sweep.running.admission import Admission, settled_cell
+from sweep.running.admission import Admission, settled_cell, waits_of
 from sweep.running.cell_book import CellBook
 from sweep.running.delayed_stages import DelayedStages
 from sweep.running.events import (
@@ -37,7 +37,8 @@ from sweep.running.events import (
     Stop,
     Tick,
 )
-from sweep.running.goals import state_of_cell
+from sweep.running.goals import state_of_cell, wanted_stages
+from sweep.running.held_goals import HeldGoals
 from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.ready_queues import ReadyQueues
 from sweep.running.slots import Need, Slots
@@ -51,7 +52,8 @@ class Machine:
 
     `done` and `failed` name the stages that the ledger already holds a final answer for; `needs` tells which slots a
     stage holds while it runs and `capacity` how many of each there are (1 where it does not say). `again` names stages
-    that are made whether a cell needs them or not. `admission` may skip cells; without it none is skipped.
+    that are made whether a cell needs them or not. `admission` may skip cells, and let some wait for others; without it
+    none is skipped.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Machine:
         self._delayed = DelayedStages(self._nodes)
         self._pending: list[Instruction] = []
         self._cells = CellBook(plan)
+        self._held = HeldGoals(waits_of(admission))
         self._admission = admission
         self._unheard: deque[tuple[int, StageState]] = deque()
         """Settled cells that the admission has not heard of."""
@@ -96,7 +99,7 @@ class Machine:
                     raise PlanError(f"stage {stage.label} ({stage.id}) comes before its input {need}")
             self._nodes[stage.id] = StageNode(stage, order, needs(stage))
         self._open = len(self._nodes)
-        wanted = self._wanted(plan, done, again)
+        wanted = wanted_stages(plan, self._nodes, done, again)
         for node in self._nodes.values():
             if node.stage.id in done or node.stage.id not in wanted:
                 node.state = StageState.DONE
@@ -110,19 +113,7 @@ class Machine:
                     node.missing += 1
             if node.missing == 0:
                 self._make_ready(node)
-
-    def _wanted(self, plan: Plan, done: Container[str], again: Iterable[str]) -> set[str]:
-        """The goals of the cells and what they rest on. A stage whose dependents are all done is not needed again even
-        if its own result is not in the ledger.
-        """
-        for index, planned in enumerate(plan.cells):
-            for goal in planned.goals:
-                self._nodes[goal].cells.append(index)
-        wanted = {goal for planned in plan.cells for goal in planned.goals} | set(again)
-        for node in reversed(self._nodes.values()):
-            if node.stage.id in wanted and node.stage.id not in done:
-                wanted.update(node.stage.inputs)
-        return wanted
+        self._held.hold(self._nodes, self._cells.is_settled)
 
     # -- what others may ask ------------------------------------------------------------------------------------------
 
@@ -230,9 +221,12 @@ class Machine:
                 if final is not StageState.DONE:
                     work.append((dependent, StageState.SKIPPED))
                     continue
-                dependent.missing -= 1
-                if dependent.missing == 0 and dependent.state is StageState.WAITING:
-                    self._make_ready(dependent)
+                self._lacks_one_less(dependent)
+
+    def _lacks_one_less(self, node: StageNode) -> None:
+        node.missing -= 1
+        if node.missing == 0 and node.state is StageState.WAITING:
+            self._make_ready(node)
 
     def _reached_goal(self, node: StageNode) -> None:
         """A stage is in a final state: settle the cells of which it was the last goal."""
@@ -244,6 +238,8 @@ class Machine:
     def _settle_cell(self, cell: int, state: StageState) -> None:
         self._cells.settle(cell)
         self._pending.append(CellSettled(cell, state))
+        for node in self._held.released_by(cell):
+            self._lacks_one_less(node)
         if self._admission is not None:
             self._unheard.append((cell, state))
 

@@ -18,7 +18,8 @@ __all__ = ["is_missing_something"]
 def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
     """Whether any cell lacks an answer that another run could give, or files are not as they were.
 
-    A cell that this very planner has skipped would be skipped again.
+    A cell that this very planner has skipped would be skipped again; so would one of a larger batch than what has
+    failed, and what failed is missing itself where it is to be tried again.
     """
     usable = usable_results(plan, ledger, sweep_dir, options)
     failed = set(settled_failures(ledger, RetryPolicy(), options))
@@ -26,6 +27,8 @@ def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Pa
     noted = as_conditions(study.planner)
     is_same = bool(noted) and noted.items() <= state.conditions.items()
     spared = state.predicted.keys() & state.not_admitted.keys() if is_same else set()
+    if study.profile is not None and study.profile.until_first_failure is not None:
+        spared |= state.not_admitted.keys() - state.predicted.keys()
     return bool(usable.damaged) or any(
         goal not in usable.done and not failed.intersection(plan.needed_by(cell, goal))
         for cell in plan.cells

@@ -21,6 +21,7 @@ from sweep.study.axis import NOTHING_DESCRIBED, Axis, Described, DescribedValues
 from sweep.study.identity import identifying
 from sweep.study.precision_form import PrecisionForm, as_written, read_precision
 from sweep.study.precisions import PRECISIONS, lowering_options, options_of
+from sweep.study.profile_options import INFERENCE, LATENCY, MODES, TRAINING, VARIABLES
 
 __all__ = [
     "AXES",
@@ -37,6 +38,7 @@ __all__ = [
     "further_axes",
     "listed_axes",
     "loops",
+    "of_compiled",
     "parallel_coordinates",
     "stage_options",
     "unusual",
@@ -124,7 +126,29 @@ _ROWS = (
 
 FIRST = tuple(axis.name for axis in _ROWS)
 """The axes that are fields of a cell and part of every id. Never longer: a further row goes to `_FURTHER`."""
-_FURTHER: tuple[Axis, ...] = ()
+_FURTHER: tuple[Axis, ...] = (
+    Axis(
+        "mode",
+        "inference, or training: forward, backward and a step of the optimiser",
+        default=INFERENCE,
+        values=MODES,
+        about="inference: a call; training: forward, backward and a step of stochastic gradient descent, by torch.",
+        stage="measure",
+        in_other_runtimes=True,
+        only_elsewhere=(TRAINING,),
+        keep=8,
+    ),
+    Axis(
+        "variable",
+        "what is observed: latency, or memory in a process of its own",
+        default=LATENCY,
+        values=VARIABLES,
+        about="What is observed; `profile.observe` says it too.",
+        stage="measure",
+        in_other_runtimes=True,
+        keep=8,
+    ),
+)
 
 AXES: Registry[Axis] = Registry("axis", "sweep.axes", {axis.name: axis for axis in (*_ROWS, *_FURTHER)})
 
@@ -181,6 +205,13 @@ def loops() -> tuple[str, ...]:
     """The loops of the grid over the compiled cells of a model and a device, the outermost first."""
     *outer, tuner, opt_level = _LOOPS
     return (*outer, *_further_names(), tuner, opt_level)
+
+
+def of_compiled(axes: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
+    """Values by axis, without those that no compiled cell has."""
+    barred = {axis.name: axis.only_elsewhere for axis in all_axes() if axis.only_elsewhere}
+    left = {name: tuple(value for value in axes[name] if value not in no) for name, no in barred.items()}
+    return {**axes, **left}
 
 
 def by_promise() -> tuple[str, ...]:

@@ -65,6 +65,8 @@ class Axis:
     """Whether other runtimes than TVM are measured at each of its values; else at `elsewhere` alone."""
     elsewhere: str | int | EllipsisType | None = ...
     """Its value in the cells of other runtimes where these have one; `...`: its default."""
+    only_elsewhere: tuple[str | int, ...] = ()
+    """Values that no compiled cell has: what TVM's code cannot do."""
     compared_within: bool = True
     """Whether cells are ranked among, and compared with, cells of the same value alone: it says what is to be done, as
     the batch does, and not how, as the layout does."""

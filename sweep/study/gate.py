@@ -20,6 +20,7 @@ from sweep.study.measure_options import read_measure
 from sweep.study.notify import read_notify
 from sweep.study.objective import read_objective
 from sweep.study.planner_options import read_planner
+from sweep.study.profile_options import observed, read_profile
 from sweep.study.reading.form import VersionedForm
 from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.reading.validation_errors import fill_in
@@ -72,13 +73,14 @@ def _study(document: dict[str, Any], path: Path) -> Study:
     runtimes, baseline = read_runtimes(form, path, models)
     _refuse_duplicates("runtimes", form.runtimes, path, "each runtime once")
     _refuse_duplicates("reference", form.reference or (), path, "each runtime once")
+    choices = {axis.name: _distinct(axis.study_key, form.names_of(axis), path) for axis in listed_axes()}
     study = Study(
         name=form.study,
         question=" ".join(form.question.split()),
         models=models,
         targets=targets,
         tuners=tuners,
-        choices={axis.name: _distinct(axis.study_key, form.names_of(axis), path) for axis in listed_axes()},
+        choices=observed(form.profile, choices, form.axes.model_fields_set, path),
         devices=None if form.devices is None else _distinct("devices", form.devices, path),
         exclude=tuple(_rule(rule) for rule in form.exclude),
         include=tuple(_rule(rule) for rule in form.include),
@@ -92,6 +94,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         notify=read_notify(form.notify),
         final=read_final(form.final, "final" in form.model_fields_set),
         planner=read_planner(form.planner),
+        profile=read_profile(form.profile),
         objective=read_objective(form.objective),
         described=form.described(),
         calibration=read_calibration(form.calibration),

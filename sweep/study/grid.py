@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.errors import StudyError
-from sweep.study.axes import all_axes, listed_axes, loops
+from sweep.study.axes import all_axes, listed_axes, loops, of_compiled
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
 from sweep.study.reading.line_numbers import tells_lines
@@ -65,8 +65,14 @@ class Grid:
         self._check()
 
     def left_out(self) -> list[LeftOut]:
-        """Targets that do not fit a device, then runtimes that refuse one, or some of the models there."""
-        return [*self._unfit, *(entry for device in self._devices for entry in self._refused_on(device.key))]
+        """Targets that do not fit a device, what is not compiled, runtimes that refuse a device or some models."""
+        refused = (entry for device in self._devices for entry in self._refused_on(device.key))
+        return [*self._unfit, *self._not_compiled(), *refused]
+
+    def _not_compiled(self) -> Iterator[LeftOut]:
+        for axis, device in itertools.product(all_axes() if TVM in self._study.runtimes else (), self._devices):
+            for value in set(axis.only_elsewhere) & set(self._axes[axis.name]):
+                yield LeftOut(f"{TVM} at {axis.name} {value}", device.key, "no compiled code does that")
 
     def _fits(self, target: Any, device: Device) -> bool:
         reason = fit(target, device)
@@ -183,7 +189,7 @@ class Grid:
         compiled = others = 0
         for model in axes["model"]:
             own = self._of_model(there, model, named)
-            compiled += math.prod(len(own[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
+            compiled += math.prod(len(of_compiled(own)[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
             others += math.prod(len(own[axis]) for axis in _loops_elsewhere())
         others *= len(self._other_runtimes(axes, named))
         if compiled + others > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
@@ -258,7 +264,7 @@ class Grid:
             yield from self._other_cells(axes, model, device, named)
             if TVM in axes["runtime"]:
                 fixed = {"model": model, "device": device, "runtime": TVM}
-                yield from _cells(fixed, self._of_model(self._there(axes, device), model, named), loops())
+                yield from _cells(fixed, of_compiled(self._of_model(self._there(axes, device), model, named)), loops())
 
 
 def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names: Sequence[str]) -> Iterator[Cell]:

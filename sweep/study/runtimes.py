@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweep.errors import MeasureFailed, StudyError
 from sweep.files.sweep_dir import network_file
 from sweep.registry import Registry, attribute_at
+from sweep.study.profile_options import TRAINING
 from sweep.study.spec import TVM, is_compiled
 
 if TYPE_CHECKING:
@@ -129,6 +130,12 @@ class Runtime:
     """Packages whose versions decide what is measured: with another version it is measured anew."""
     open: Callable[[SessionRequest], Session] = _not_opened
     """Opens a network; called in the process that measures. Whatever it raises fails the cell alone."""
+    train: Callable[[SessionRequest], Session] | None = None
+    """Opens a network to train it: `run` gives what it infers, a call of the session's clock is a step. None: it trains
+    none."""
+    warm_up: Callable[[], None] = lambda: None
+    """Loads its library, and what this loads as it first runs a network, before memory is observed: that is none of
+    the memory that a network needs."""
     refuses: Refusal = only_on_this_host
     short: str = ""
     """For the head of a column: `ORT`; the title where it is empty."""
@@ -164,6 +171,8 @@ class Runtime:
         """
         if (refusal := self.refuses(model, device, cell)) is not None:
             return refusal
+        if cell.value("mode") == TRAINING and self.train is None:
+            return f"it trains no network; {_trainers()} does"
         if self.formats and not set(self.formats) & set(model.formats):
             return f"it opens {' or '.join(self.formats)}; {_left_by(model)}"
         return self.missing() if self.formats else None
@@ -175,6 +184,10 @@ class Runtime:
             return None
         wanted = f"'tvm-sweep[{self.extra}]'" if self.extra else " ".join(absent)
         return f"{' and '.join(absent)} {'is' if len(absent) == 1 else 'are'} not installed; pip install {wanted}"
+
+
+def _trainers() -> str:
+    return " or ".join(name for name in RUNTIMES.names() if RUNTIMES.get(name).train is not None)
 
 
 def _left_by(model: Model) -> str:

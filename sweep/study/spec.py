@@ -17,6 +17,7 @@ from sweep.study.notify import Notify
 from sweep.study.objective import Objective
 from sweep.study.planner_options import PlannerOptions
 from sweep.study.precisions import PRECISIONS, precision_of
+from sweep.study.profile_options import Profile
 from sweep.study.run_budget import Budget
 from sweep.study.tags import Tags
 
@@ -112,6 +113,8 @@ class Study:
     """Whether the layers of quantised networks are compared with the float ones."""
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What it says of values that it writes with options, by axis and name."""
+    profile: Profile | None = None
+    """Limits of its points, and what follows from a failure; None: none."""
 
     def is_quantised(self, precision: str) -> bool:
         """Whether networks are quantised for a precision; not for one that a runtime chooses itself."""

@@ -17,6 +17,7 @@ from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
 from sweep.study.objective import ObjectiveForm
 from sweep.study.planner_options import PlannerForm
+from sweep.study.profile_options import ProfileForm
 from sweep.study.reading.form import Form, Slug, VersionedForm, refuse
 from sweep.study.run_budget import BudgetForm
 from sweep.study.tags import TagTexts
@@ -134,6 +135,11 @@ class StudyForm(VersionedForm):
     )
     calibration: CalibrationForm | None = Field(
         None, description="What quantised networks are calibrated on.", examples=[{"random": 64}]
+    )
+    profile: ProfileForm | None = Field(
+        None,
+        description="A profiling grid: what is observed of each point, its limits, when larger batches are skipped.",
+        examples=[{"observe": ["latency", "memory"], "until_first_failure": "batch", "memory_limit_bytes": 500000}],
     )
     objective: ObjectiveForm | None = Field(None, description="What is wanted of a cell beside a low latency.")
 

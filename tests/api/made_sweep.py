@@ -37,6 +37,9 @@ class MadeCell:
     unchecked: str | None = None
     """Why its import has no expected output."""
     target: dict[str, Any] = field(default_factory=lambda: TARGET)
+    more: tuple[tuple[str, str | int], ...] = ()
+    """Further axes, where they are not at their default."""
+    memory_bytes: int | None = None
 
     @property
     def cell(self) -> Cell:
@@ -51,6 +54,7 @@ class MadeCell:
             batch=self.batch,
             device=self.device,
             runtime=self.runtime,
+            more=self.more,
         )
 
 
@@ -123,6 +127,9 @@ def _measure(folder: Path, number: int, made: MadeCell) -> dict[str, Any]:
     conditions = {"host": "lab", "runtime_threads": 1, "cache_flush_bytes": (64 << 20) * made.is_flushed}
     difference = 1e-6 if made.unchecked is None else None
     about = {"output_max_abs_diff": difference, "tainted": tainted, "conditions": conditions}
+    about |= {"peak_memory_bytes": made.memory_bytes}
+    if dict(made.more).get("variable") == "memory":
+        return {"run_secs": [], **about}
     return {"run_secs": seconds, "number": 1, **about}
 
 

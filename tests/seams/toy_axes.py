@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sweep.study.axis import Axis
 
-MODE = Axis(
-    "mode",
+PHASE = Axis(
+    "phase",
     "whether the network infers or learns",
     default="inference",
     values=("inference", "training"),

@@ -7,7 +7,7 @@ import pytest
 from sweep.study.axes import AXES, FIRST
 from sweep.study.cell_values import values_on
 from sweep.study.spec import Cell
-from tests.seams.toy_axes import MODE
+from tests.seams.toy_axes import PHASE
 
 CELL = Cell("net", "native", "xgb", 3, "NCHW", "float32", 8, "a", "tvm")
 
@@ -18,7 +18,7 @@ def test_values_come_in_the_order_of_the_axes(names: tuple[str, ...]) -> None:
 
 
 def test_a_further_axis_is_read_too_at_its_default_and_not() -> None:
-    with AXES.registered("mode", MODE):
-        read = values_on(("batch", "mode"))
+    with AXES.registered("phase", PHASE):
+        read = values_on(("batch", "phase"))
         assert read(CELL) == (8, "inference")
-        assert read(Cell.of({**CELL.axes, "mode": "training"})) == (8, "training")
+        assert read(Cell.of({**CELL.axes, "phase": "training"})) == (8, "training")

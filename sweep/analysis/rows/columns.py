@@ -17,6 +17,7 @@ from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLUMNS
 from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
 from sweep.analysis.rows.column_groups.mac_columns import MAC_COLUMNS
+from sweep.analysis.rows.column_groups.memory_columns import MEMORY_COLUMNS
 from sweep.analysis.rows.column_groups.quantisation_columns import QUANTISATION_COLUMNS
 from sweep.analysis.rows.column_groups.variant_columns import VARIANT_COLUMNS
 from sweep.analysis.rows.objective_fit import OBJECTIVE_COLUMNS, fit_of
@@ -175,15 +176,6 @@ _SIZES = (
         "size/artifact_bytes",
         detail=Detail("size", as_bytes, rank=50, is_on_paper=True),
     ),
-    Column(
-        "peak_memory_bytes",
-        "int64",
-        "peak memory of the measuring process above idle",
-        "bytes",
-        lambda facts: facts.measure.peak_memory_bytes,
-        "size/peak_memory_bytes",
-        detail=Detail("memory", as_bytes, "peak memory of the measurement above idle", rank=60),
-    ),
 )
 
 _WORK = (
@@ -270,7 +262,7 @@ COLUMNS: Registry[Column] = Registry(
         column.name: column
         for columns in (
             *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS),
-            *(_SIZES, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, QUANTISATION_COLUMNS),
+            *(_SIZES, MEMORY_COLUMNS, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, QUANTISATION_COLUMNS),
             *(VARIANT_COLUMNS, TUNING_COLUMNS, _WORK),
         )
         for column in columns

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from sweep.api.finals.holding import Finals, final_of
 from sweep.api.notifying.run_ending import RunEnding
-from sweep.api.predicting.planner_admission import learnt_from, planner_admission
+from sweep.api.predicting.admissions import admitting
+from sweep.api.predicting.planner_admission import learnt_from
 from sweep.api.session.claim import claim, conditions_of, default_sweep_dir, write_inputs
 from sweep.api.session.engine_session import EngineSession, watchers_of
 from sweep.api.session.progress_observer import ProgressObserver
@@ -208,13 +209,14 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
     with session as engine:
         if claimed.mirror is not None:
             claimed.mirror.start()  # here: on the cores that no device owns
+        options = _less(request.options, time.monotonic() - request.begun_s)
         result = drive(
             request.plan,
             engine,
             ledger,
             request.sweep_dir,
             observers=observers,
-            options=_admitting(_less(request.options, time.monotonic() - request.begun_s), request, ledger),
+            options=admitting(options, request.study, request.plan, ledger),
             conditions={
                 **conditions_of(request.study),
                 **claimed.finals.conditions,
@@ -271,13 +273,6 @@ def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
     usable = usable_results(plan, ledger, request.sweep_dir, request.options).done
     shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger, usable)]
     return [*shown, *(watch(plan, ledger) for watch in watchers)]
-
-
-def _admitting(options: RunOptions, request: RunRequest, ledger: Ledger) -> RunOptions:
-    """With a planner that spares cells, where the study has one."""
-    if request.study.planner is None or options.admission is not None:
-        return options
-    return replace(options, admission=planner_admission(request.study, request.plan, ledger))
 
 
 def _less(options: RunOptions, spent_s: float) -> RunOptions:

@@ -102,9 +102,12 @@ def fit_predictor_to_tables(
 
 def fit_predictor_to_sweeps(
     sweep_dirs: Sequence[Path], out: Path, *, variable: str = "latency", runtime: str = USUAL_BASELINE,
-    device: str | None = None, kind: str = "physical+residual", coverage: float = 0.9, seed: int = 0,
+    device: str | None = None, mode: str = "inference", kind: str = "physical+residual", coverage: float = 0.9,
+    seed: int = 0,
 ) -> FittedPredictor:  # fmt: skip
     """Fits a predictor to the cells of sweeps that one runtime executed on one device, and writes it to a file.
+
+    mode: `inference`, or `training` for the cells of that mode.
 
     Of several cells of a network at a batch the least value counts. Left out are disturbed and failed cells, and those
     whose outputs nothing was compared with.
@@ -117,11 +120,11 @@ def fit_predictor_to_sweeps(
     from sweep.predict.fitted_predictor import fit_predictor
     from sweep.predict.saved_predictor import save_predictor
 
-    settings = _settings(variable, "inference", kind, coverage, seed)
+    settings = _settings(variable, mode, kind, coverage, seed)
     require_place(out, "--out")
     for folder in sweep_dirs:
         SweepDir(folder).require_as("DIR")
-    layers, observed = rows_of_sweeps(sweep_dirs, settings.variable, runtime, device)
+    layers, observed = rows_of_sweeps(sweep_dirs, settings.variable, runtime, device, mode)
     predictor, left_out = fit_predictor(settings, layers, observed)
     save_predictor(predictor, out)
     return FittedPredictor(predictor, out, left_out)

@@ -16,6 +16,8 @@ from sweep.files.sweep_dir import network_file
 from sweep.predict.layer_geometry import LayerGeometry, Variant
 from sweep.predict.network_layers import layers_of_onnx
 from sweep.predict.observations import Observations, Variable
+from sweep.study.axes import value_in
+from sweep.study.profile_options import INFERENCE
 from sweep.suggestions import listed
 
 __all__ = ["rows_of_sweeps"]
@@ -27,9 +29,12 @@ Geometries = dict[Variant, LayerGeometry]
 
 
 def rows_of_sweeps(
-    folders: Sequence[Path], variable: Variable, runtime: str, device: str | None
+    folders: Sequence[Path], variable: Variable, runtime: str, device: str | None, mode: str = INFERENCE
 ) -> tuple[Geometries, Observations]:
-    """Gives layers and measured values of all undisturbed cells of one runtime on one device.
+    """Gives layers and measured values of all undisturbed cells of one runtime on one device, in one mode.
+
+    Memory is that of cells that observe it, which have a process for it alone; where there is none, that of the
+    processes that were timed, in which the runtime's own library is.
 
     Of several cells of a network at a batch the least value counts. Left out are cells whose outputs nothing was
     compared with, that have no batch of their own, or whose network is no ONNX file.
@@ -41,7 +46,11 @@ def rows_of_sweeps(
         refresh(folder)
     cells = [(folder, row) for folder in folders for row in readable_table(folder, "results").to_pylist()]
     _require_known(cells, "runtime", runtime)
-    cells = [(folder, row) for folder, row in cells if row["runtime"] == runtime]
+    cells = [(folder, row) for folder, row in cells if row["runtime"] == runtime and value_in(row, "mode") == mode]
+    if not cells:
+        raise StudyError(f"--mode: {mode!r}; allowed: a mode that cells of {runtime} have")
+    observed = [(folder, row) for folder, row in cells if value_in(row, "variable") == str(variable)]
+    cells = observed or cells
     devices = sorted({row["device_key"] for _, row in cells})
     if device is None and len(devices) > 1:
         raise StudyError(f"--device: is needed, since the cells of {runtime} are of {listed(devices)}")
@@ -58,7 +67,8 @@ def rows_of_sweeps(
             # A batch that is not told stands somewhere in the network, and layers are counted a sample
             if not is_meant or value is None or row["batch"] is None:
                 continue
-            if network is None or network.name != network_file("onnx"):
+            network = None if network is None else network.with_name(network_file("onnx"))
+            if network is None or not network.is_file():  # PyTorch's networks have theirs beside the program
                 continue
             model = str(row["model"])
             if model not in names:

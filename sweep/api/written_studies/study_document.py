@@ -47,6 +47,8 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     document |= {key: list(map(_rule, rules)) for key, rules in _rules(study).items() if rules}
     if study.planner is not None:
         document["planner"] = asdict(study.planner)
+    if study.profile is not None:  # what it observes stands among the axes
+        document["profile"] = asdict(study.profile)
     document |= _tags(study) | _notify(study.notify) | _objective(study)
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:

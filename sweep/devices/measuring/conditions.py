@@ -16,7 +16,7 @@ from typing import Any
 
 from sweep.devices.measuring.counters import between, read_counters
 
-__all__ = ["merge", "observe", "peak_bytes", "reset_peak"]
+__all__ = ["merge", "observe", "peak_bytes", "reset_peak", "status_bytes"]
 
 CPU = Path("/sys/devices/system/cpu")
 
@@ -70,15 +70,16 @@ def reset_peak() -> int | None:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return None
-    return _status_bytes("VmRSS")
+    return status_bytes("VmRSS")
 
 
 def peak_bytes() -> int | None:
     """The highest resident set since `reset_peak`."""
-    return _status_bytes("VmHWM")
+    return status_bytes("VmHWM")
 
 
-def _status_bytes(name: str) -> int | None:
+def status_bytes(name: str) -> int | None:
+    """A size that the kernel tells of this process, such as VmRSS; None where it does not."""
     for line in (_read(Path("/proc/self/status")) or "").splitlines():
         if line.startswith(name + ":"):
             return int(line.split()[1]) * 1024

@@ -13,6 +13,8 @@ from sweep.devices.measuring.blocks import MeasuringPlace, TimingTarget, measure
 from sweep.devices.measuring.cache_flush import flush_bytes
 from sweep.devices.measuring.duel import Contestant
 from sweep.devices.measuring.output_check import Allowance, OutputFacts, check_outputs
+from sweep.devices.measuring.point_limits import check_memory, check_time
+from sweep.devices.measuring.resident_peak import VMHWM
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
 from sweep.devices.measuring.timing import Clock, Sampling
 from sweep.errors import MeasureFailed
@@ -31,6 +33,7 @@ __all__ = [
     "load_expected_output",
     "load_output_facts",
     "measure_on",
+    "memory_on",
     "observe_on",
 ]
 
@@ -104,23 +107,11 @@ def measure_on(
     threshold: float | None,
     place: MeasuringPlace,
     kernel: SentinelKernel | None,
+    limits: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The result of a measure stage. Raises OutputMismatch, and what the remote calls raise."""
-    import tvm
-
+    """The result of a measure stage. Raises OutputMismatch, OverTimeLimit, and what the remote calls raise."""
     end_t = time.monotonic() + sampling.timeout_s
-    memory = _Memory(remote)
-    idle_bytes = memory.reset()
-    machine = _load(remote, artifact)
-    # The load's own peak (an uploaded library arrives as one message) is not the inference's.
-    memory.reset()
-    machine.invoke_stateful(ENTRY)
-    outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
-    peak_bytes = memory.peak()
-    if artifact.outputs_file is not None:
-        save_arrays(artifact.outputs_file, dict(_named(outputs, artifact.facts.names)))
-    check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold, artifact.facts)
-
+    machine, first = _first_call(remote, artifact, threshold, limits)
     flushed = _flush_bytes(remote, sampling)
     target = TimingTarget(
         clock=_clock_of(remote, machine, flushed),
@@ -128,8 +119,42 @@ def measure_on(
         observe=lambda: _observe(remote),
         extra={"runtime_threads": _threads(remote), "cache_flush_bytes": flushed},
     )
-    return {
-        **measure_blocks(target, sampling, place, lambda: end_t - time.monotonic()),
+    return {**measure_blocks(target, sampling, place, lambda: end_t - time.monotonic()), **first}
+
+
+def memory_on(
+    remote: Remote, artifact: Artifact, threshold: float | None, limits: Mapping[str, float]
+) -> dict[str, Any]:
+    """The result of a measure stage that observes memory. Raises OutOfMemory too, and MeasureFailed where the board's
+    server does not tell its memory.
+    """
+    _, first = _first_call(remote, artifact, threshold, limits)
+    if first["peak_memory_bytes"] is None:
+        raise MeasureFailed("a stock TVM server does not tell what memory its process holds")
+    check_memory(first["peak_memory_bytes"], limits)
+    return {**first, "peak_memory_method": VMHWM, "conditions": {**observe_on(remote)}}
+
+
+def _first_call(
+    remote: Remote, artifact: Artifact, threshold: float | None, limits: Mapping[str, float]
+) -> tuple[Any, dict[str, Any]]:
+    """The model, loaded, and what its first call tells: whether its outputs are right, and how much memory it needs."""
+    import tvm
+
+    memory = _Memory(remote)
+    idle_bytes = memory.reset()
+    machine = _load(remote, artifact)
+    # The load's own peak (an uploaded library arrives as one message) is not the inference's.
+    memory.reset()
+    began = time.monotonic()
+    machine.invoke_stateful(ENTRY)
+    check_time(time.monotonic() - began, limits)
+    outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
+    peak_bytes = memory.peak()
+    if artifact.outputs_file is not None:
+        save_arrays(artifact.outputs_file, dict(_named(outputs, artifact.facts.names)))
+    check = None if artifact.expected is None else check_outputs(outputs, artifact.expected, threshold, artifact.facts)
+    return machine, {
         "output_max_abs_diff": None if check is None else check.max_abs_diff,
         "output_cosine_distance": None if check is None else check.cosine_distance,
         "peak_memory_bytes": max(0, peak_bytes - idle_bytes) if peak_bytes and idle_bytes else None,

@@ -15,6 +15,7 @@ from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout, WorkerKilled, killed_by
 from sweep.installation import child_environment, python_command
+from sweep.study.profile_options import USUAL_POINT, ProfilePoint
 from sweep.study.runtimes import Runtime, runtime_of
 
 __all__ = ["START_S", "environment_of", "measure_in_child"]
@@ -32,8 +33,11 @@ def measure_in_child(
     place: MeasuringPlace,
     threshold: float | None,
     kernel: SentinelKernel | None = None,
+    point: ProfilePoint = USUAL_POINT,
 ) -> dict[str, Any]:
-    """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout, WorkerKilled."""
+    """The result of a measure stage. Raises OutputMismatch, MeasureFailed, MeasureTimeout, WorkerKilled, OutOfMemory,
+    OverTimeLimit.
+    """
     about = runtime_of(runtime)
     orders = {
         "parent_pid": os.getpid(),
@@ -42,6 +46,9 @@ def measure_in_child(
         "measure": dict(measure),
         "place": asdict(place),
         "threshold": threshold,
+        "mode": point.mode,
+        "variable": point.variable,
+        "limits": dict(point.limits),
         "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
     }
     limit_s = float(measure["timeout_s"]) + START_S + about.opening_s

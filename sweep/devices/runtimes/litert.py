@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -72,10 +73,15 @@ class _LiteRtSession(Session):
             self._interpreter.set_tensor(about["index"], array)
 
 
+def _warm_up() -> None:
+    importlib.import_module("ai_edge_litert.interpreter")
+
+
 LITERT = Runtime(
     name="litert",
     title="LiteRT",
     distributions=("ai-edge-litert",),
+    warm_up=_warm_up,
     open=_LiteRtSession,
     formats=(_FORMAT,),
     extra="tflite",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +40,16 @@ class _OnnxRuntimeSession(Session):
         return {"runtime_threads": self._session.get_session_options().intra_op_num_threads}
 
 
+def _warm_up() -> None:
+    importlib.import_module("onnxruntime")
+
+
 ONNX_RUNTIME = Runtime(
     name="onnxruntime",
     title="ONNX Runtime",
     short="ORT",
     distributions=("onnxruntime",),
+    warm_up=_warm_up,
     open=_OnnxRuntimeSession,
     formats=("onnx",),
     runs_quantised=True,

@@ -124,11 +124,43 @@ def _refuses_to_compile(model: Model, device: Device, cell: Cell) -> str | None:
     return only_on_this_host(model, device, cell) or _missing_compiler()
 
 
+def _trained(request: SessionRequest) -> Session:
+    from sweep.devices.runtimes.torch_training import TrainingSession  # its module imports torch
+
+    return TrainingSession(request, load_program(request.network(FORMAT)))
+
+
+def _warm_up() -> None:
+    """To load a program imports 90 MB of modules, and the first step of training some MB more."""
+    import io
+
+    import torch
+
+    from sweep.devices.runtimes.torch_training import loss_of
+
+    layers = (
+        torch.nn.Conv2d(1, 2, 1),
+        torch.nn.BatchNorm2d(2),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8, 2),
+    )
+    example, written = torch.ones(2, 1, 2, 2), io.BytesIO()
+    torch.export.save(torch.export.export(torch.nn.Sequential(*layers).eval(), (example,)), written)
+    written.seek(0)
+    network = torch.export.load(written).module(check_guards=False)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.0)
+    loss_of(network(example)).backward()
+    optimiser.step()
+
+
 TORCH = Runtime(
     name="torch",
     title="PyTorch",
     distributions=("torch",),
     open=_TorchSession,
+    train=_trained,
+    warm_up=_warm_up,
     formats=(FORMAT,),
     extra="torch",
     opening_s=_IMPORT_S,

@@ -19,9 +19,10 @@ from sweep.devices.measuring.cache_flush import flush_bytes, flusher
 from sweep.devices.measuring.output_check import check_outputs
 from sweep.devices.processes import die_with_parent
 from sweep.devices.runtimes.artifact import load_expected_output, load_output_facts
-from sweep.devices.runtimes.child import blamed_on, clock_of, named_runtime
-from sweep.errors import MeasureFailed, SweepError
+from sweep.devices.runtimes.opening import blamed_on, clock_of, named_runtime, open_session
+from sweep.errors import SweepError
 from sweep.files.npz import load_arrays
+from sweep.study.profile_options import INFERENCE
 from sweep.study.runtimes import SessionRequest
 
 
@@ -43,11 +44,8 @@ def _serve(orders: Mapping[str, Any], answers: TextIO) -> None:
 
     runtime, import_dir = named_runtime(orders["runtime"]), Path(orders["import_dir"])
     inputs = load_arrays(import_dir / "inputs.npz")
-    if (missing := runtime.missing()) is not None:
-        raise MeasureFailed(f"{runtime.title}: {missing}")
-    with blamed_on(runtime):
-        session = runtime.open(SessionRequest(import_dir, orders["threads"], tuple(orders["cores"])))
-    with closing(session):
+    request = SessionRequest(import_dir, orders["threads"], tuple(orders["cores"]))
+    with closing(open_session(runtime, request, INFERENCE)) as session:
         with blamed_on(runtime):
             outputs = [np.asarray(output) for output in session.run(inputs)]
         expected = load_expected_output(import_dir)

@@ -10,6 +10,7 @@ from sweep.files.typed_json import PositiveFloat
 from sweep.planning.results.disturbance import Disturbance
 from sweep.planning.results.json_record import JsonRecord, many, seldom
 from sweep.planning.results.stage_result import StageResult
+from sweep.study.profile_options import MEMORY
 
 if TYPE_CHECKING:
     from random import Random
@@ -69,12 +70,23 @@ class Measurement(StageResult):
     output_cosine_distance: float | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
     peak_memory_bytes: int | None = None
+    peak_memory_method: str | None = seldom()
+    """How that was read; None where latency is observed, which has it from VmHWM beside."""
     runtime_version: str | None = None
     device_s: float | None = seldom()
     """How long it had the device, in all its turns."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
+        if stage.options.get("variable") == MEMORY:
+            return cls(
+                output_max_abs_diff=0.0,
+                output_cosine_distance=0.0,
+                conditions={"simulated": True},
+                peak_memory_bytes=draw.randrange(10**6, 10**8),
+                peak_memory_method="simulated",
+                runtime_version="simulated",
+            )
         median_s = 10 ** draw.uniform(-3, -1)
         repeats = max(_REPEATS_FAKED, int(stage.options["measure"].get("repeat", _REPEATS_FAKED)))
         return cls(

@@ -64,6 +64,8 @@ def _options(study: Drafting, cell: Cell) -> Encoded:
     measure = study.once("measure options", lambda: study.study.measure.options)
     described = study.study.described
     own = measure_options(cell.runtime, cell.precision, study.devices[cell.device], measure, described)
+    if study.study.profile is not None:
+        own |= study.study.profile.limits(cell.value("variable"))
     return study.options("measure", cell, own)
 
 

@@ -37,7 +37,7 @@ def latency_bars(model: str, rows: Sequence[Row], colours: Mapping[str, str]) ->
     for device, of_device in by_device(rows):
         measured = [row for row in of_device if row["latency_ms_median"] is not None]
         shown = measured[:_BARS_SHOWN]
-        if has_compiled(rows) and not has_compiled(shown):
+        if not shown or (has_compiled(rows) and not has_compiled(shown)):
             continue
         labels = [configuration_label(row, rows) for row in shown]
         medians = [known_ms(row) for row in shown]

@@ -100,7 +100,8 @@ class ProgressView:
         if status == "done":
             if not from_earlier_run and self.state.total_cells <= _LINES_UP_TO_CELLS:
                 told = "" if median_s is None else f"{as_ms(median_s * 1e3)} ms"
-                unknown = ", outputs compared with nothing" if reading is not None and reading.bound is None else ""
+                is_unknown = median_s is not None and reading is not None and reading.bound is None
+                unknown = ", outputs compared with nothing" if is_unknown else ""
                 self._say(self._cell_line(cell_name, status, told + unknown))
             return
         why = _one_line(reason or "no reason recorded")

@@ -67,3 +67,38 @@ def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_p
     folder = sweep_of(tmp_path / "s", [MadeCell()])
     with pytest.raises(StudyError, match=r"--out: is in a folder that is not there, .*nowhere"):
         fit_predictor_to_sweeps([folder], tmp_path / "nowhere" / "p.json", runtime="tvm")
+
+
+TRAINED, OBSERVED = ("mode", "training"), ("variable", "memory")
+
+
+def test_a_mode_has_its_own_rows_and_memory_comes_from_who_observes_it(tmp_path: Path) -> None:
+    cells = [
+        MadeCell(runtime="torch", ms=1.0, spread=0.0, memory_bytes=300 << 20),
+        MadeCell(runtime="torch", ms=5.0, spread=0.0, memory_bytes=400 << 20, more=(TRAINED,)),
+        MadeCell(runtime="torch", memory_bytes=7 << 20, more=(TRAINED, OBSERVED)),
+        MadeCell(runtime="torch", batch=2, memory_bytes=9 << 20, more=(TRAINED, OBSERVED)),
+    ]
+    folder = sweep_of(tmp_path / "s", cells)
+    told = {
+        (mode, variable): rows_of_sweeps([folder], variable, "torch", None, mode)[1].value.tolist()
+        for mode in ("inference", "training")
+        for variable in Variable
+    }
+    assert told == {
+        ("inference", Variable.LATENCY): [pytest.approx(1.0)],
+        ("training", Variable.LATENCY): [pytest.approx(5.0)],
+        ("inference", Variable.MEMORY): [300.0],
+        ("training", Variable.MEMORY): [7.0, 9.0],
+    }
+    with pytest.raises(StudyError, match="--mode"):
+        rows_of_sweeps([folder], Variable.LATENCY, "torch", None, "dreaming")
+
+
+def test_a_predictor_of_training_has_the_features_of_training(tmp_path: Path) -> None:
+    batches = (1, 2, 4, 8, 16, 32, 64, 128)
+    cells = [MadeCell(runtime="torch", batch=batch, ms=float(batch), more=(TRAINED,)) for batch in batches]
+    done = fit_predictor_to_sweeps(
+        [sweep_of(tmp_path / "s", cells)], tmp_path / "p.json", runtime="torch", mode="training"
+    )
+    assert (done.as_dict()["mode"], done.as_dict()["rows"]) == ("training", len(cells))

@@ -47,6 +47,15 @@ def test_a_tuner_of_ones_own_keeps_its_options(tmp_path: Path, monkeypatch: pyte
     same(study, load_study(sweep.save_study(study, tmp_path / "s.yaml")))
 
 
+def test_a_profiling_grid_keeps_what_it_observes_and_its_limits(tmp_path: Path) -> None:
+    profile = {"observe": ["memory", "latency"], "until_first_failure": "batch", "memory_limit_bytes": 10**6}
+    axes = {"mode": ["training"], "batch": [1, 2]}
+    asked = {"study": "s", "models": ["onnx-light:squeezenet"], "runtimes": ["torch"], "axes": axes, "profile": profile}
+    study = sweep.load_study(asked)
+    assert study.choices["variable"] == ("memory", "latency")
+    same(study, load_study(sweep.save_study(study, tmp_path / "s.yaml")))
+
+
 NET = helper.make_graph(
     [helper.make_node("MatMul", ["a", "b"], ["y"])],
     "g",

@@ -1,0 +1,28 @@
+"""Result columns of the memory that a network needs, and how it was read: rows of the table in
+`sweep.analysis.rows.columns`.
+"""
+
+from __future__ import annotations
+
+from sweep.analysis.formatting import as_bytes
+from sweep.analysis.rows.column import Column, Detail
+
+__all__ = ["MEMORY_COLUMNS"]
+
+MEMORY_COLUMNS = (
+    Column(
+        "peak_memory_bytes",
+        "int64",
+        "peak memory of the measuring process above idle",
+        "bytes",
+        lambda facts: facts.measure.peak_memory_bytes,
+        "size/peak_memory_bytes",
+        detail=Detail("memory", as_bytes, "peak memory of the measurement above idle", rank=60),
+    ),
+    Column(
+        "peak_memory_method",
+        "text",
+        "how the memory of a cell of the variable memory was read: VmHWM, or ru_maxrss, which loading is part of",
+        value=lambda facts: facts.measure.peak_memory_method,
+    ),
+)
