@@ -136,3 +136,38 @@ def same_names() -> bytes:
     other = network.tensor("", (1, 4))
     network.operator("NEG", [result], [other], ("NegOptions", {}))
     return network.written([first, second], [result, other])
+
+
+def quantised_network() -> bytes:
+    """Convolutions of int8, one of them a channel each, a sum, a pool, a mean and a dense layer."""
+    network, draw = Network(), np.random.default_rng(3)
+
+    def layer(
+        name: str, source: int, weights: tuple[int, ...], axis: int, steps: float, made: Quantised, options: Any
+    ) -> int:
+        scales = (draw.uniform(0.5, 1.5, weights[axis]) * 0.01).tolist()
+        shape = {"FULLY_CONNECTED": (1, weights[0])}.get(name, (1, 6, 6, weights[axis]))
+        inputs = [
+            source,
+            network.constant(draw.integers(-127, 128, weights), "int8", Quantised(scales, 0, axis)),
+            network.constant(
+                draw.integers(-500, 500, weights[axis]), "int32", Quantised([steps * one for one in scales])
+            ),
+        ]
+        output = network.tensor(f"{name}_{len(network.tensors)}", shape, "int8", made)
+        network.operator(name, inputs, [output], options)
+        return output
+
+    data = network.tensor("pixels", (1, 6, 6, 8), "int8", Quantised(0.02, -3))
+    first = layer("CONV_2D", data, (16, 3, 3, 8), 0, 0.02, Quantised(0.04, -128), _CONV)
+    each = layer("DEPTHWISE_CONV_2D", first, (1, 3, 3, 16), 3, 0.04, Quantised(0.05, -128), _DEPTHWISE)
+    point = layer("CONV_2D", each, (16, 1, 1, 16), 0, 0.05, Quantised(0.06, -128), _CONV)
+    total = network.tensor("total", (1, 6, 6, 16), "int8", Quantised(0.08, -120))
+    network.operator("ADD", [first, point], [total], ("AddOptions", {}))
+    pooled = network.tensor("pooled", (1, 3, 3, 16), "int8", Quantised(0.08, -120))
+    pool = ("Pool2DOptions", {0: Byte(SAME), 1: 2, 2: 2, 3: 2, 4: 2})
+    network.operator("MAX_POOL_2D", [total], [pooled], pool)
+    mean = network.tensor("mean", (1, 16), "int8", Quantised(0.06, -128))
+    network.operator("MEAN", [pooled, network.constant([1, 2])], [mean], ("ReducerOptions", {}))
+    scores = layer("FULLY_CONNECTED", mean, (10, 16), 0, 0.06, Quantised(0.1, 5), _DENSE)
+    return network.written([data], [scores, total])

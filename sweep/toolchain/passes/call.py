@@ -51,7 +51,7 @@ def constant_of(value: Any) -> Any | None:
         return value.value.numpy()
     tirx = importlib.import_module("tvm.tirx")
     if isinstance(value, (tirx.IntImm, tirx.FloatImm)):
-        return np.asarray(value.value, str(value.ty.dtype))
+        return np.asarray(value.value)
     return None
 
 

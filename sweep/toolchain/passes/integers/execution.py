@@ -22,15 +22,15 @@ from tvm import relax
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import as_constant, calls_of, operator_of, uses_in
+from sweep.toolchain.passes.call import as_constant, calls_of, constant_of, operator_of, uses_in
 from sweep.toolchain.passes.integers.codes import CODES, Quantised, along, may_overflow, range_of
 from sweep.toolchain.passes.integers.dot_targets import signed_activations
 from sweep.toolchain.passes.integers.real_values import Affine, RealValues
+from sweep.toolchain.passes.integers.taken_codes import TakenCodes
 
 __all__ = ["ExecuteIntegers"]
 
 _DEQUANTIZE, _QUANTIZE = "relax.dequantize", "relax.quantize"
-_SHIFT = 128  # between the codes of int8 and uint8
 _MOVES = ("relax.reshape", "relax.permute_dims", "relax.squeeze", "relax.expand_dims", "relax.flatten")
 _CARRIES = (*_MOVES, "relax.strided_slice", "relax.nn.max_pool2d")
 """Operators whose result holds some of the numbers that they are given, and no other."""
@@ -61,10 +61,7 @@ class _Integers(PyExprMutator):
         self._uses = uses
         self._bound: Any = None
         """The variable whose value is visited."""
-        self._shifted: dict[Any, Any] = {}
-        """The same codes in the number type that the target's products take, by the variable of those of the network.
-        """
-        self._signed = signed_activations()
+        self._codes = TakenCodes(self.builder_.emit, signed_activations())
         self._rules: dict[str, Callable[[Any], Any]] = {
             _DEQUANTIZE: self._dequantised,
             _QUANTIZE: self._quantised,
@@ -73,6 +70,7 @@ class _Integers(PyExprMutator):
             "relax.concat": self._concatenation,
             "relax.add": self._sum,
             "relax.nn.relu": self._relu,
+            "relax.clip": self._limited,
             **dict.fromkeys(_CARRIES, self._carried),
         }
 
@@ -98,7 +96,7 @@ class _Integers(PyExprMutator):
         if real is None:
             return None
         if array is None:
-            real = self._in_taken_type(real)
+            real = self._codes.taken(real)
         return self._values.know(self._values.floats(real) if array is None else self._emit(call), real)
 
     def _quantised(self, call: Any) -> Any | None:
@@ -113,19 +111,15 @@ class _Integers(PyExprMutator):
         if wanted is None:
             return None
         real = self._values.real(numbers)
-        taken = self._taken_type(dtype)
+        taken = self._codes.type_for(dtype)
         shift = range_of(taken)[0] - range_of(dtype)[0]
         if real is not None and real.means(taken, wanted.scale, wanted.zero + shift):
             codes = real.codes
         else:
-            codes = self._codes(numbers, wanted, taken, shift)
-        if not shift:
-            return codes
-        back = self._shifted_to(codes, dtype, -shift)
-        self._shifted[back] = codes
-        return back
+            codes = self._rounded(numbers, wanted, taken, shift)
+        return self._codes.as_type(codes, dtype)
 
-    def _codes(self, numbers: Any, wanted: Quantised, dtype: str, shift: int) -> Any:
+    def _rounded(self, numbers: Any, wanted: Quantised, dtype: str, shift: int) -> Any:
         offset = wanted.zero + shift
         low, high = range_of(dtype)
         ones = np.ones([1] * len(numbers.ty.shape), np.float32)
@@ -147,25 +141,6 @@ class _Integers(PyExprMutator):
         value = self._emit(relax.op.maximum(value, as_constant(ones * np.float32(low))))
         value = self._emit(relax.op.minimum(value, as_constant(ones * np.float32(high))))
         return self._emit(relax.op.astype(value, dtype))
-
-    def _taken_type(self, dtype: str) -> str:
-        """The number type in which activations of this one are kept: the one that the target's products take."""
-        return dtype if self._signed is None else "int8" if self._signed else "uint8"
-
-    def _in_taken_type(self, real: Quantised) -> Quantised:
-        taken = self._taken_type(real.dtype) if real.dtype in CODES else real.dtype
-        if taken == real.dtype:
-            return real
-        shift = range_of(taken)[0] - range_of(real.dtype)[0]
-        codes = self._shifted.get(real.codes)
-        if codes is None:
-            codes = self._shifted[real.codes] = self._shifted_to(real.codes, taken, shift)
-        return Quantised(codes, real.scale, real.zero + shift)
-
-    def _shifted_to(self, codes: Any, dtype: str, shift: int) -> Any:
-        wide = self._emit(relax.op.astype(codes, "int16"))
-        by = np.full([1] * len(codes.ty.shape), shift, np.int16)
-        return self._emit(relax.op.astype(self._emit(relax.op.add(wide, as_constant(by))), dtype))
 
     # -- products -----------------------------------------------------------------------------------------------------
 
@@ -249,7 +224,12 @@ class _Integers(PyExprMutator):
     def _carried(self, call: Any) -> Any | None:
         real = self._values.real(call.args[0])
         if real is None:
-            return None
+            codes = self._codes.of(self._values.origin(call.args[0]))
+            if codes is None:
+                return None
+            return self._codes.as_type(
+                self._emit(relax.Call(call.op, [codes, *call.args[1:]], call.attrs)), _dtype(call)
+            )
         if real.array is not None:
             if operator_of(call) not in _MOVES:
                 return None
@@ -267,6 +247,23 @@ class _Integers(PyExprMutator):
         axes = call.attrs.axes
         rank = real.array.ndim
         return real.permuted(list(range(rank))[::-1] if axes is None else [int(axis) % rank for axis in axes])
+
+    def _limited(self, call: Any) -> Any | None:
+        """An activation of codes, as importers write it: mostly one that limits nothing."""
+        codes = self._codes.of(self._values.origin(call.args[0]))
+        limits = [limit for one in call.args[1:] if (limit := constant_of(one)) is not None]
+        if codes is None or len(limits) < len(call.args[1:]):
+            return None
+        dtype = _dtype(call)
+        low, high = range_of(dtype)
+        shift = range_of(_dtype(codes))[0] - low
+        least, most = max(int(limits[0]), low), min(int(limits[1]), high)
+        ones = np.ones([1] * len(call.ty.shape), _dtype(codes))
+        if least > low:
+            codes = self._emit(relax.op.maximum(codes, as_constant((ones * (least + shift)).astype(ones.dtype))))
+        if most < high:
+            codes = self._emit(relax.op.minimum(codes, as_constant((ones * (most + shift)).astype(ones.dtype))))
+        return self._codes.as_type(codes, dtype)
 
     def _concatenation(self, call: Any) -> Any | None:
         parts = call.args[0]

@@ -15,6 +15,7 @@ from sweep.toolchain.passes.integers.codes import Quantised
 
 __all__ = ["Affine", "RealValues"]
 
+_PERMUTE = "relax.permute_dims"
 _SHAPED = ("relax.reshape", "relax.squeeze", "relax.expand_dims")
 
 
@@ -75,12 +76,17 @@ class RealValues:
         return value
 
     def constant(self, value: Any) -> Any | None:
-        """The array of a constant, or of one in another shape."""
+        """The array of a constant, or of one in another shape or order."""
         value = self.origin(value)
         bound = self._binding_of(value) if isinstance(value, relax.Var) else value
-        if operator_of(bound) in _SHAPED:
+        if operator_of(bound) in (*_SHAPED, _PERMUTE):
             inner = self.constant(bound.args[0])
-            return None if inner is None else inner.reshape([int(size) for size in bound.ty.shape])
+            if inner is None:
+                return None
+            if operator_of(bound) == _PERMUTE:
+                axes = bound.attrs.axes
+                return inner.transpose(None if axes is None else [int(axis) for axis in axes])
+            return inner.reshape([int(size) for size in bound.ty.shape])
         return constant_of(bound)
 
     def numbers(self, value: Any) -> Any | None:
