@@ -57,6 +57,13 @@ def fit_command(
     runtime: Annotated[str, typer.Option(help="Of the sweeps' cells.")] = USUAL_BASELINE,
     device: Annotated[str | None, typer.Option(help="Of the sweeps' cells.", show_default="the only one")] = None,
     coverage: Annotated[float, typer.Option(help="Share of values that the intervals are to hold.")] = 0.9,
+    register: Annotated[
+        str | None,
+        typer.Option(help="Log it to MLflow, as a version of this name in the registry.", show_default=False),
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(help="Where to register it.", show_default="the first sweep's own store")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Fit a predictor to sweeps, or to tables of layers and measurements, and write it to a file.
@@ -93,6 +100,10 @@ def fit_command(
             coverage=coverage,
         )
     told = done.as_dict()
+    if register is not None:
+        from sweep.api.predicting.device_models import register as register_in
+
+        told["registered"] = register_in(out, register, mlflow, folders or ())
     say(json.dumps(told, indent=2) if as_json else _fit_text(told))
     return EXIT_DONE
 
@@ -103,7 +114,7 @@ def evaluate_command(
     layers: LayersOption,
     measurements: MeasurementsOption,
     how: Annotated[
-        str, typer.Option(help="as-it-is; or fitted anew to these tables: leave-one-network-out, within-network.")
+        str, typer.Option(help="as-it-is; or fitted anew: leave-one-network-out, leave-one-device-out, within-network.")
     ] = "as-it-is",
     column: ColumnOption = None,
     as_json: JsonOption = False,
@@ -174,6 +185,8 @@ def _fit_text(told: dict[str, Any]) -> str:
         lines.append(f"  left out: {plural(told['failed'], 'measurement')} that failed")
     if told["left_out"]:
         lines.append(f"  {_without_layers(told['left_out'])}")
+    if "registered" in told:
+        lines.append(f"  registered as {told['registered']}")
     return "\n".join(lines)
 
 

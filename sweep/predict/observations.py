@@ -39,6 +39,8 @@ class Observations:
     """In the variable's unit."""
     failed: int = 0
     """How many rows of the table were left out, since the measurement had failed."""
+    device: np.ndarray | None = None
+    """On which device; None where the table does not say."""
 
     def __len__(self) -> int:
         return len(self.value)
@@ -46,7 +48,12 @@ class Observations:
     def where(self, chosen: np.ndarray) -> Observations:
         """Gives the rows that a boolean array or an array of indices chooses."""
         return Observations(
-            self.network[chosen], self.level_percent[chosen], self.batch[chosen], self.value[chosen], self.failed
+            self.network[chosen],
+            self.level_percent[chosen],
+            self.batch[chosen],
+            self.value[chosen],
+            self.failed,
+            None if self.device is None else self.device[chosen],
         )
 
     @property
@@ -65,7 +72,7 @@ def read_observations(path: Path, variable: Variable, column: str | None = None)
 
     Args:
         path: CSV with `network`, `level_percent`, `batch`, `variable`, `passed` (1, or 0 where the measurement failed)
-            and the column that holds the value.
+            and the column that holds the value; `device` where it is of several.
         variable: the rows to take.
         column: the column that holds the value; default `latency_ms` or `mem_used_mib`.
 
@@ -92,4 +99,5 @@ def read_observations(path: Path, variable: Variable, column: str | None = None)
         passed["batch"].to_numpy(dtype=float),
         passed[column].to_numpy(dtype=float),
         failed=len(table) - len(passed),
+        device=passed["device"].astype(str).to_numpy() if "device" in passed else None,
     )

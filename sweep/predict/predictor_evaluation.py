@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -25,6 +25,7 @@ class Held(StrEnum):
     """What is kept from the predictor that is evaluated."""
 
     NETWORKS = "leave-one-network-out"
+    DEVICES = "leave-one-device-out"
     LEVELS = "within-network"
 
 
@@ -53,6 +54,8 @@ class Evaluation:
     mean_over_networks: float | None
     """Mean of the networks' mean absolute relative errors: each network counts alike."""
     by_network: dict[str, Errors]
+    by_device: dict[str, Errors] = field(default_factory=dict)
+    """Where devices were held out."""
 
     def to_json(self) -> dict[str, Any]:
         """Gives the keys of `total` at the top, and `by_network`."""
@@ -60,6 +63,9 @@ class Evaluation:
             **asdict(self.total),
             "mean_over_networks": self.mean_over_networks,
             "by_network": {network: asdict(errors) for network, errors in self.by_network.items()},
+            **(
+                {"by_device": {key: asdict(errors) for key, errors in self.by_device.items()}} if self.by_device else {}
+            ),
         }
 
 
@@ -74,20 +80,37 @@ def evaluate(
 def evaluate_held_out(
     settings: Settings, layers: dict[Variant, LayerGeometry], observed: Observations, held: Held
 ) -> tuple[Evaluation, int]:
-    """Fits and evaluates once for each network.
+    """Fits and evaluates once for each network, or each device.
 
     Args:
         settings: what is fitted.
         layers: the networks' layers.
         observed: measurements of at least two networks, or of other levels than `LEVELS_TO_LEARN`.
-        held: the whole network, or its levels but `LEVELS_TO_LEARN` with nothing of other networks known.
+        held: the whole network; its levels but `LEVELS_TO_LEARN`, with nothing of other networks known; or all that was
+            measured on a device, which is predicted from what the same networks took on the others.
 
     Raises:
         StudyError: nothing is left to fit on or to predict.
     """
     rows, observed, without = described(observed, layers, settings.variable, settings.mode)
+    if held is Held.DEVICES:
+        return _devices_held_out(settings, rows, observed), without
     parts = [_one_network(settings, rows, observed, network, held) for network in observed.networks]
     return _summarise(parts), without
+
+
+def _devices_held_out(settings: Settings, rows: DesignMatrix, observed: Observations) -> Evaluation:
+    device = observed.device
+    if device is None or len(set(device.tolist())) < 2:
+        raise StudyError(f"measurements: device: {Held.DEVICES} needs this column, with two devices at least")
+    parts, by_device = [], {}
+    for key in sorted(set(device.tolist())):
+        learnt = device != key
+        predictor = fit_rows(settings, rows.where(learnt), observed.where(learnt))
+        part = observed.where(~learnt), predictor.predict_rows(rows.where(~learnt))
+        parts.append(part)
+        by_device[key] = _errors(part[0].value, part[1])
+    return replace(_summarise(parts), by_device=by_device)
 
 
 def _one_network(

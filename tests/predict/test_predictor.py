@@ -13,7 +13,7 @@ from sweep.predict.fitted_predictor import Predictor, Settings, fit_predictor
 from sweep.predict.interval import HeldOut, calibrate, shrinkage
 from sweep.predict.layer_geometry import stack_layers
 from sweep.predict.model_kinds import ModelKind
-from sweep.predict.observations import Variable
+from sweep.predict.observations import Observations, Variable
 from sweep.predict.physical_model import fit_physical
 from sweep.predict.physical_terms import Terms
 from sweep.predict.predictor_evaluation import Held, evaluate, evaluate_held_out
@@ -51,6 +51,24 @@ def test_intervals_hold_about_the_share_that_they_claim() -> None:
     found, _ = evaluate_held_out(SETTINGS, layers, observed, Held.LEVELS)
     assert found.total.interval_coverage is not None
     assert 0.8 <= found.total.interval_coverage <= 1.0
+
+
+def test_a_device_is_predicted_from_the_others() -> None:
+    """One of three takes half as long as the others: it is off by a factor of two, and the others by less."""
+    layers, observed = device(("plain", "separable"))
+    times = {"a": 1.0, "b": 1.0, "fast": 0.5}
+    several = Observations(
+        *(np.concatenate([getattr(observed, name)] * 3) for name in ("network", "level_percent", "batch")),
+        np.concatenate([observed.value * factor for factor in times.values()]),
+        device=np.repeat(list(times), len(observed)),
+    )
+    found, _ = evaluate_held_out(SETTINGS, layers, several, Held.DEVICES)
+    errors = {key: one.mean_absolute_relative_error for key, one in found.by_device.items()}
+    assert errors["fast"] == pytest.approx(1.0, abs=0.25), "twice what it takes"
+    assert max(errors["a"], errors["b"]) < errors["fast"]
+    assert found.to_json()["by_device"].keys() == times.keys()
+    with pytest.raises(StudyError, match="device: leave-one-device-out needs this column"):
+        evaluate_held_out(SETTINGS, layers, observed, Held.DEVICES)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ __all__ = [
     "fit_predictor_to_sweeps",
     "fit_predictor_to_tables",
     "predict_network",
+    "register",
 ]
 
 
@@ -128,6 +129,35 @@ def fit_predictor_to_sweeps(
     predictor, left_out = fit_predictor(settings, layers, observed)
     save_predictor(predictor, out)
     return FittedPredictor(predictor, out, left_out)
+
+
+def register(path: Path, name: str, tracking_uri: str | None, sweep_dirs: Sequence[Path] = ()) -> str:
+    """Logs a predictor's file to MLflow and registers it; gives `models:/NAME/VERSION`.
+
+    Args:
+        path: what a fit wrote.
+        name: in the registry.
+        tracking_uri: of the store; by default that of the first of the sweeps.
+        sweep_dirs: that it was fitted to.
+
+    Raises:
+        StudyError: there is neither a store nor a sweep.
+        RecordError: the store cannot be reached, or takes no such name.
+    """
+    from sweep.api.session.table_cache import known_server
+    from sweep.record.mlflow.predictor_models import register_predictor
+    from sweep.record.mlflow.tracking_store import embedded_store, home_of
+
+    if tracking_uri is not None:
+        return register_predictor(path, name, tracking_uri, home_of(tracking_uri, path.parent))
+    if not sweep_dirs:
+        allowed = "the URI of a tracking server, or sqlite:///FILE"
+        raise StudyError(
+            "--mlflow: is needed beside --register, since tables have no store of their own", allowed=allowed
+        )
+    if (server := known_server(sweep_dirs[0])) is not None and server.startswith(("http://", "https://")):
+        return register_predictor(path, name, server, None)
+    return register_predictor(path, name, *embedded_store(sweep_dirs[0]))
 
 
 def evaluate_predictor(

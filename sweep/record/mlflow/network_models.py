@@ -21,7 +21,7 @@ from sweep.plain_text import as_markdown
 from sweep.record.mlflow.scratch import scratch
 from sweep.study.spec import TVM
 
-__all__ = ["ModelStore", "log_models", "name_of"]
+__all__ = ["ModelStore", "log_models", "name_of", "quiet"]
 
 _CODE = Path(__file__).with_name("bundle_files") / "network_model.py"
 _SWEEP, _CONTENT, _BEST = "sweep.id", "sweep.content", "sweep.is_best"
@@ -96,7 +96,7 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
     model = store.client.create_logged_model(
         store.experiment_id, name_of(manifest), source_run_id=run_id, tags=tags, params=params, model_type=TVM
     )
-    with scratch() as folder, _quiet():
+    with scratch() as folder, quiet():
         _save(folder / "model", bundle, manifest, model.model_id, run_id)
         store.client.log_model_artifacts(model.model_id, str(folder / "model"))
     store.client.finalize_logged_model(model.model_id, "READY")
@@ -183,7 +183,7 @@ def _register(store: ModelStore, name: str, model: Any, manifest: Mapping[str, A
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what MLflow says while it saves: of type hints, of requirements, of files that it copies."""
     logger = logging.getLogger("mlflow")
     level = logger.level
