@@ -11,6 +11,8 @@ from sweep.errors import CalibrateFailed, in_one_line
 __all__ = ["QUANTISED_OPERATORS", "prepared", "session_of"]
 
 QUANTISED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger")
+_INITIALISERS_ALONE_SINCE = 4
+"""Version of the file format."""
 _LEAST_OPSET = 13
 """From which on a scale may belong to a channel."""
 
@@ -28,6 +30,8 @@ def prepared(network: Path) -> Any:
         raise CalibrateFailed(f"the network is quantised already: it has {', '.join(sorted(found))}")
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
     if opset < _LEAST_OPSET:
+        # Else the converter takes an initialiser that is no input, as files have them today, for one that is missing
+        model.ir_version = max(int(model.ir_version), _INITIALISERS_ALONE_SINCE)
         try:
             model = version_converter.convert_version(model, _LEAST_OPSET)
         except Exception as error:

@@ -122,3 +122,14 @@ def test_a_network_that_is_quantised_already_is_refused(network: Network, tmp_pa
     onnx.save(quantised(model, table, options()).model, str(tmp_path / "again.onnx"))
     with pytest.raises(CalibrateFailed, match="quantised already: it has DequantizeLinear, QuantizeLinear"):
         prepared(tmp_path / "again.onnx")
+
+
+def test_an_old_network_is_raised_to_where_channels_have_scales(tmp_path: Path) -> None:
+    """Of a file format that wanted initialisers among the inputs, as light models of the onnx package are."""
+    old = onnx.load(str(write_tiny(tmp_path / "old.onnx")))
+    expected = answer(old)
+    old.opset_import[0].version, old.ir_version = 9, 3
+    onnx.save(old, str(tmp_path / "old.onnx"))
+    model = prepared(tmp_path / "old.onnx")
+    assert {entry.domain: entry.version for entry in model.opset_import}[""] >= 13
+    assert np.allclose(answer(model), expected)
