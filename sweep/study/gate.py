@@ -15,6 +15,8 @@ from sweep.study.calibration_options import read_calibration
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
 from sweep.study.cluster.cluster_form import ClusterForm
+from sweep.study.datasets import read_datasets
+from sweep.study.evaluate_options import read_evaluate
 from sweep.study.final_options import read_final
 from sweep.study.measure_options import read_measure
 from sweep.study.notify import read_notify
@@ -74,6 +76,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
     _refuse_duplicates("runtimes", form.runtimes, path, "each runtime once")
     _refuse_duplicates("reference", form.reference or (), path, "each runtime once")
     choices = {axis.name: _distinct(axis.study_key, form.names_of(axis), path) for axis in listed_axes()}
+    datasets = read_datasets(form.datasets, path)
     study = Study(
         name=form.study,
         question=" ".join(form.question.split()),
@@ -98,6 +101,8 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         objective=read_objective(form.objective),
         described=form.described(),
         calibration=read_calibration(form.calibration),
+        datasets=datasets,
+        evaluate=read_evaluate(form.evaluate, datasets, [model.name for model in models], path),
     )
     _check_rules(study)
     return study

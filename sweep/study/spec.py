@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from sweep.study.axes import listed_axes
 from sweep.study.calibration_options import Calibration
 from sweep.study.cell import TVM, Cell, is_compiled
+from sweep.study.datasets import Dataset
+from sweep.study.evaluate_options import Evaluate
 from sweep.study.final_options import Final
 from sweep.study.measure_options import Measure
 from sweep.study.model import Model
@@ -115,6 +117,10 @@ class Study:
     """What it says of values that it writes with options, by axis and name."""
     profile: Profile | None = None
     """Limits of its points, and what follows from a failure; None: none."""
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    """Labelled samples, by name."""
+    evaluate: Evaluate | None = None
+    """How the cells' quality is found out; None: it is not."""
 
     def is_quantised(self, precision: str) -> bool:
         """Whether networks are quantised for a precision; not for one that a runtime chooses itself."""

@@ -11,6 +11,8 @@ from sweep.study.axes import AXES, all_axes, axes_under, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.axis_form import choice_of, list_of, text_or_mapping
 from sweep.study.calibration_options import CalibrationForm
+from sweep.study.datasets import DatasetForm
+from sweep.study.evaluate_options import EvaluateForm
 from sweep.study.final_options import FinalForm
 from sweep.study.measure_options import MeasureForm
 from sweep.study.model_form import ModelForm
@@ -18,7 +20,7 @@ from sweep.study.notify import NotifyForm
 from sweep.study.objective import ObjectiveForm
 from sweep.study.planner_options import PlannerForm
 from sweep.study.profile_options import ProfileForm
-from sweep.study.reading.form import Form, Slug, VersionedForm, refuse
+from sweep.study.reading.form import Form, Name, Slug, VersionedForm, refuse
 from sweep.study.run_budget import BudgetForm
 from sweep.study.tags import TagTexts
 from sweep.study.targets.target_form import TargetForm
@@ -142,6 +144,14 @@ class StudyForm(VersionedForm):
         examples=[{"observe": ["latency", "memory"], "until_first_failure": "batch", "memory_limit_bytes": 500000}],
     )
     objective: ObjectiveForm | None = Field(None, description="What is wanted of a cell beside a low latency.")
+    datasets: Annotated[dict[Name, DatasetForm], BeforeValidator(_empty_is_empty)] = Field(
+        {},
+        description="Labelled samples by name.",
+        examples=[{"digits": {"sklearn": "digits", "preprocess": {"divide": 16}}}],
+    )
+    evaluate: EvaluateForm | None = Field(
+        None, description="Cells are run over labelled samples.", examples=[{"dataset": "digits", "samples": 200}]
+    )
 
     @classmethod
     def about_unknown(cls, key: str) -> str:

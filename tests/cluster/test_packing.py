@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 
 from sweep.api.commands import submit
 from sweep.api.commands.submit import pack
@@ -189,3 +190,23 @@ def test_inputs_of_two_files_of_one_name_come_along_both(tmp_path: Path) -> None
     (model,) = there.models
     files = {name: one.file for name, one in model.given.items() if one.file is not None}
     assert {name: np.load(file)[name].tolist() for name, file in files.items()} == {"a": [0, 0], "b": [1, 1]}
+
+
+def test_data_sets_come_along(place: Path) -> None:
+    study = place / "work/studies"
+    np.savez(place / "far/digits.npz", x=np.zeros((2, 3, 8, 8)), y=[0, 1])
+    (study / "pets/cat").mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(study / "pets/cat/one.png")
+    text = (study / "study.yaml").read_text()
+    far = f"datasets: {{far: {{npz: {place}/far/digits.npz}}, pets: {{images: pets}}}}\nevaluate: {{dataset: far}}\n"
+    (study / "study.yaml").write_text(text + far)
+    here = load_study(study / "study.yaml")
+
+    there, _ = pack(study / "study.yaml", study / "cluster.yaml", place / "job")
+
+    moved = shutil.move(place / "job", place / "elsewhere")
+    shutil.rmtree(place / "work")
+    shutil.rmtree(place / "far")
+    again = load_study(Path(moved) / there.path.name)
+    assert again.datasets == here.datasets
+    assert all(Path(file).exists() for one in again.datasets.values() for file in one.files.values())

@@ -38,7 +38,7 @@ __all__ = ["SubmittedJob", "jobs_at", "pack", "submit"]
 _ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
 _MOST_BYTES = 500 * 2**20
 """Ray keeps a job's folder in the memory of its head node, and refuses more."""
-_CLUSTER, _MODELS = "cluster-of-the-job.yaml", "models-of-the-job"
+_CLUSTER, _MODELS, _DATASETS = "cluster-of-the-job.yaml", "models-of-the-job", "datasets-of-the-job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,9 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
         for place, one in enumerate(model.given.values()):
             if one.file is not None:  # of several inputs each has a folder: files of two folders may have one name
                 text = _pack_file(one.file, one.source, Path(_MODELS, str(number), f"input-{place}"), folder, text)
+    for name, dataset in study.datasets.items():
+        for key, file in dataset.files.items():
+            text = _pack_file(Path(file), str(dataset.written[key]), Path(_DATASETS, name), folder, text)
     for name in dict.fromkeys(path.partition(":")[0].partition(".")[0] for path in _own_import_paths(study)):
         _pack_module(name, folder)
     packed = folder / study_file.name
@@ -144,6 +147,9 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     if there is None or [_content(model) for model in there.models] != [_content(model) for model in study.models]:
         allowed = "paths of models written plainly, such as models/net.onnx"
         raise StudyError("cannot be sent as it is written", file=study_file, key="models", allowed=allowed)
+    if there.datasets != study.datasets:
+        allowed = "paths written plainly, such as data/digits.npz"
+        raise StudyError("cannot be sent as it is written", file=study_file, key="datasets", allowed=allowed)
     return there, engine
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweep.datasets.pictures import pixels_of
 from sweep.errors import StudyError
 from sweep.files.npz import load_arrays
+from sweep.study.datasets import PICTURES
 from sweep.suggestions import hint, listed
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ RECIPES: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]] | None] = {
 }
 """Name -> mean and deviation of each channel after a division by 255; None: the bytes as they are. The picture is first
 scaled so that it covers the network's height and width, and cut to these around its middle."""
-_PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
 _OPTION = "--input"
 
 
@@ -62,14 +63,14 @@ class OwnInputs:
         return Values(str(self.fill)).draw(name, np.dtype(about["dtype"]), tuple(about["shape"]), generator)
 
     def _read(self, path: Path, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
-        if path.suffix.lower() in _PICTURES:
+        if path.suffix.lower() in PICTURES:
             return _of_picture(path, wanted, RECIPES[self.recipe])
         try:
             arrays = load_arrays(path)
         except OSError as error:
             raise StudyError(f"cannot be read: {error.strerror}", key=_OPTION, value=str(path)) from None
         except ValueError:
-            allowed = f"what numpy.savez writes, or a picture ({listed(_PICTURES)})"
+            allowed = f"what numpy.savez writes, or a picture ({listed(PICTURES)})"
             raise StudyError(
                 "is no .npz file, or a damaged one", key=_OPTION, value=str(path), allowed=allowed
             ) from None
@@ -108,7 +109,7 @@ def _of_picture(
     _check_recipe(name, dtype, is_scaled=recipe is not None)
     is_channels_first = shape[1] == 3
     height, width = shape[2:] if is_channels_first else shape[1:3]
-    pixels = _pixels(path, height, width)
+    pixels = pixels_of(path, covering=(height, width), key=_OPTION).astype("float64")
     if recipe is not None:
         mean, deviation = (np.array(values, "float64") for values in recipe)
         pixels = (pixels / 255.0 - mean) / deviation
@@ -126,24 +127,3 @@ def _check_recipe(name: str, dtype: Any, *, is_scaled: bool) -> None:
     if not np.can_cast("uint8", dtype):
         problem = f"gives 0 to 255, and the input {name} takes {dtype}"
         raise StudyError(problem, key="--preprocess", value="bytes", allowed="an .npz file")
-
-
-def _pixels(path: Path, height: int, width: int) -> NDArray[Any]:
-    """RGB, scaled to cover height and width, and cut around the middle."""
-    import numpy as np
-
-    try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
-    except ImportError as error:
-        allowed = "`pip install pillow`, or an .npz file"
-        raise StudyError(
-            "is a picture, which takes Pillow to read", key=_OPTION, value=str(path), allowed=allowed
-        ) from error
-    try:
-        with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)  # cameras store a picture as the sensor lay
-            fitted = ImageOps.fit(upright.convert("RGB"), (width, height), Image.Resampling.BILINEAR)
-            return np.asarray(fitted, "float64")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is no picture, or a damaged one'}"
-        raise StudyError(problem, key=_OPTION, value=str(path), allowed=f"a picture ({listed(_PICTURES)})") from error

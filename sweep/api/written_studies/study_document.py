@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.study.axes import listed_axes
 from sweep.study.axis import Axis
+from sweep.study.datasets import Dataset
 from sweep.study.final_options import Final
 from sweep.study.importers.batch_dimension import AS_IS
 from sweep.study.importers.importer import HeaderReader
@@ -49,7 +50,7 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
         document["planner"] = asdict(study.planner)
     if study.profile is not None:  # what it observes stands among the axes
         document["profile"] = asdict(study.profile)
-    document |= _tags(study) | _notify(study.notify) | _objective(study)
+    document |= _tags(study) | _notify(study.notify) | _objective(study) | _quality(study, folder)
     document["runtimes"] = list(study.runtimes)
     if study.baseline is not None:
         document["baseline"] = study.baseline
@@ -140,6 +141,18 @@ def _final(final: Final | None) -> dict[str, Any]:
 def _objective(study: Study) -> dict[str, Any]:
     wanted = study.objective
     return {} if wanted is None else {"objective": {"minimise": wanted.minimise, "subject_to": dict(wanted.subject_to)}}
+
+
+def _quality(study: Study, folder: Path) -> dict[str, Any]:
+    datasets = {
+        name: {key: _within(one, key, folder) for key in one.written} for name, one in sorted(study.datasets.items())
+    }
+    evaluate = {} if study.evaluate is None else {"evaluate": dict(study.evaluate.written)}
+    return ({"datasets": datasets} if datasets else {}) | evaluate
+
+
+def _within(dataset: Dataset, key: str, folder: Path) -> Any:
+    return os.path.relpath(dataset.files[key], folder.resolve()) if key in dataset.files else dataset.written[key]
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

@@ -114,8 +114,8 @@ def _at(schema: Schema, root: Schema, loc: list[int | str]) -> Schema:
         return _at(schema["properties"][step], root, rest)
     if isinstance(step, int) and "items" in schema:
         return _at(schema["items"], root, rest)
-    if isinstance(schema.get("additionalProperties"), dict) and isinstance(step, str):
-        return _at(schema["additionalProperties"], root, rest)
+    if isinstance(step, str) and (values := _values(schema)):
+        return _at(values[0], root, rest)
     branches = [_resolved(branch, root) for branch in _branches(schema)]
     for branch in branches:
         tag = branch.get("properties", {}).get("name", {}).get("const")
@@ -126,6 +126,13 @@ def _at(schema: Schema, root: Schema, loc: list[int | str]) -> Schema:
             if tail and _knows(branch, root, tail[0]):
                 return _at(branch, root, tail)
     return _at(schema, root, rest)
+
+
+def _values(schema: Schema) -> list[Schema]:
+    """What a mapping of names to values says of a value; its names may have to be of a form."""
+    return [
+        each for each in (schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()) if each
+    ]
 
 
 def _knows(schema: Schema, root: Schema, step: int | str) -> bool:
