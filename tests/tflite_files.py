@@ -53,6 +53,33 @@ def classifier(weights: str = "float32", batch: int = 1) -> bytes:
     return network.written([data], [scores])
 
 
+def integer_convolutions() -> bytes:
+    """Integers throughout: a convolution, a depthwise one, their sum, a pad, a convolution, a mean."""
+    draw, network = np.random.default_rng(5), Network()
+    data = network.tensor("image", (1, 8, 8, 4), "int8", Quantised(0.05, 3))
+
+    def weights(shape: Sequence[int], axis: int, step: float) -> list[int]:
+        scales = [0.01 + 0.001 * channel for channel in range(shape[axis])]
+        kernel = network.constant(draw.integers(-100, 100, shape).astype(np.int8), "int8", Quantised(scales, 0, axis))
+        steps = Quantised([step * scale for scale in scales], 0, 0)
+        return [kernel, network.constant(draw.integers(-500, 500, shape[axis]), "int32", steps)]
+
+    first = network.tensor("first", (1, 8, 8, 8), "int8", Quantised(0.1, -4))
+    network.operator("CONV_2D", [data, *weights((8, 3, 3, 4), 0, 0.05)], [first], _CONV)
+    second = network.tensor("second", (1, 8, 8, 8), "int8", Quantised(0.2, 5))
+    network.operator("DEPTHWISE_CONV_2D", [first, *weights((1, 3, 3, 8), 3, 0.1)], [second], _DEPTHWISE)
+    total = network.tensor("total", (1, 8, 8, 8), "int8", Quantised(0.3, 0))
+    network.operator("ADD", [first, second], [total], ("AddOptions", {}))
+    padded = network.tensor("padded", (1, 10, 10, 8), "int8", Quantised(0.3, 0))
+    network.operator("PAD", [total, network.constant([[0, 0], [1, 1], [1, 1], [0, 0]])], [padded], ("PadOptions", {}))
+    third = network.tensor("third", (1, 8, 8, 6), "int8", Quantised(0.5, 0))
+    valid = ("Conv2DOptions", {0: Byte(1), 1: 1, 2: 1, 4: 1, 5: 1})
+    network.operator("CONV_2D", [padded, *weights((6, 3, 3, 8), 0, 0.3)], [third], valid)
+    mean = network.tensor("mean", (1, 6), "int8", Quantised(0.1, 0))
+    network.operator("MEAN", [third, network.constant([1, 2])], [mean], ("ReducerOptions", {}))
+    return network.written([data], [mean])
+
+
 def quantised(dtype: str = "int8") -> bytes:
     """A dense layer of integers between integers, and its output as floats beside it."""
     network = Network()

@@ -159,7 +159,7 @@ def tune_command(
     tuner: Annotated[str, typer.Option(help="Name of a tuner, or module:attribute.")] = "xgb",
     trials: Annotated[int | None, typer.Option(min=1, help="Trials a task; default: the tuner's own.")] = None,
     opt_level: Annotated[int, typer.Option(min=0, max=4, help="Opt level.")] = 3,
-    precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float32",
+    precision: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "float32",
     cluster: ClusterOption = None,
     out: Annotated[Path | None, typer.Option(help="Sweep directory; default sweeps/tune-MODEL-KEY.")] = None,
     log_json: LogOption = None,

@@ -6,7 +6,7 @@ that they depend on, and not for each cell, so that 100,000 cells take seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -119,8 +119,8 @@ class Drafting:
         """The values of a cell that the options of a kind of stage hold."""
         return self._values[kind](cell)
 
-    def options(self, kind: str, cell: Cell, own: Mapping[str, Any]) -> Encoded:
-        """Options of a kind of stage: its own, and what they say of the axes that it takes.
+    def options(self, kind: str, cell: Cell, own: Mapping[str, Any], without: Collection[str] = ()) -> Encoded:
+        """Options of a kind of stage: its own, and what they say of the axes that it takes, but for what is named.
 
         Raises:
             StudyError: both say the same.
@@ -129,7 +129,7 @@ class Drafting:
         for name in of_axes.keys() & own.keys():
             problem = f"is what a {kind} stage has already"
             raise StudyError(problem, key="axes", value=name, allowed="an axis of another name")
-        return Encoded({**own, **of_axes})
+        return Encoded({**own, **{name: value for name, value in of_axes.items() if name not in without}})
 
     # -- labels -------------------------------------------------------------------------------------------------------
 

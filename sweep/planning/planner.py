@@ -58,6 +58,7 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
         tags=study.tags.study,
         baselines=_baselines(study, [cell for cell in planned if cell is not None]),
         objective=study.objective,
+        described=study.described,
     )
 
 

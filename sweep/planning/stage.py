@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.study.axis import DescribedValues
 from sweep.study.grid import LeftOut
 from sweep.study.objective import Objective
 from sweep.study.spec import Cell
@@ -77,6 +78,8 @@ class Plan:
     """Of the models that the baseline does not take: what their cells are compared with, where anything takes them."""
     objective: Objective | None = None
     """What the study wants of a cell."""
+    described: DescribedValues = field(default_factory=dict)
+    """What the study says of values of axes by writing them."""
 
     @property
     def cells_with_work(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import as_bytes, as_duration, as_tags, plural
+from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -85,6 +86,7 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
         failures=failures(rows),
         unchecked=unchecked_lines(rows, len(rows)),
         passes_left_out=left_out_lines(rows, len(rows)),
+        slow_layouts=layout_lines(rows, len(rows)),
         simulated=any(_is_simulated(row) for row in rows),
         stage_counts={kind: summary.stage_counts[kind] for kind in _in_order(summary.stage_counts)},
         stage_states=list(dict.fromkeys(state for counts in summary.stage_counts.values() for state in counts)),

@@ -16,6 +16,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.pareto import front_lines
 from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, as_tags, plural
+from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.reason_lines import LINES_SHOWN, reason_lines
 from sweep.analysis.rows.results import Results
@@ -69,6 +70,10 @@ def _rendered(results: Results, console: Console) -> Group:
     if without:
         parts += ["", Text("Passes of the opt level that refuse the network, left out", style="bold yellow")]
         parts += [Padding(Text(line), (0, 0, 0, 2)) for line in without]
+    slow = layout_lines(results.cells)
+    if slow:
+        parts += ["", Text("Operators that keep a slow layout", style="bold yellow")]
+        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in slow]
     notes = untuned_notes(results)
     if notes:
         parts += ["", Text("Tasks without a valid trial", style="bold yellow")]

@@ -14,6 +14,7 @@ from sweep.analysis.answering.objective_words import nearest_of_each
 from sweep.analysis.answering.pareto import COSTS, front, grouped
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.formatting import as_tags, plural
+from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.rows.objective_fit import limit_words, objective_of
 from sweep.analysis.rows.results import Results
@@ -105,6 +106,8 @@ def as_markdown(results: Results) -> str:
         parts += ["## Outputs compared with nothing", "\n".join(f"- {plain(line)}" for line in unchecked)]
     if without := left_out_lines(results.cells):
         parts += ["## Passes left out", "\n".join(f"- {plain(line)}" for line in without)]
+    if slow := layout_lines(results.cells):
+        parts += ["## Slow layouts", "\n".join(f"- {plain(line)}" for line in slow)]
     if notes := untuned_notes(results):
         parts += ["## Tasks without a valid trial", "\n".join(f"- {plain(line)}" for line in notes)]
     if pools := results.summary.tuning:

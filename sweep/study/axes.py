@@ -19,6 +19,7 @@ from sweep.errors import StudyError
 from sweep.registry import Registry
 from sweep.study.axis import NOTHING_DESCRIBED, Axis, Described, DescribedValues
 from sweep.study.identity import identifying
+from sweep.study.layouts import LAYOUTS, UNNAMED, layout_options
 from sweep.study.precision_form import PrecisionForm, as_written, read_precision
 from sweep.study.precisions import PRECISIONS, lowering_options, options_of
 from sweep.study.profile_options import INFERENCE, LATENCY, MODES, TRAINING, VARIABLES
@@ -82,10 +83,12 @@ _ROWS = (
     Axis(
         "layout",
         "tensor layout of the model's activations",
-        default="NCHW",
-        values=("NCHW", "NHWC"),
-        about="Layout of the activations inside the network.",
+        default=UNNAMED,
+        values=LAYOUTS,
+        about="Layout of the activations inside the network, kept at every opt level; as-is: that of its file; auto: "
+        "what the opt level chooses, as where none is listed.",
         stage="lower",
+        described=Described(None, str, layout_options, lambda name, _: name),
         compared_within=False,  # another runtime runs the network as it came, whatever is made of it here
     ),
     Axis(
@@ -245,6 +248,7 @@ def stage_options(
     for name, value in tuple(options.items()):
         axis, own = taken[name], described.get(name, {})
         if axis.described is not None and value in own:
+            del options[name]
             options |= axis.described.options(own[value])
         elif axis.also is not None:
             options |= axis.also(value)

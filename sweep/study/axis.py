@@ -15,16 +15,18 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """How a study may write values of an axis as mappings, each a name with options."""
+    """How values of an axis mean more where a study writes them: as mappings, each a name with options, or by their
+    being written at all.
+    """
 
-    form: type[Any]
-    """Of such a mapping, for pydantic; it has a `name`, which is the value."""
+    form: type[Any] | None
+    """Of such a mapping, for pydantic; it has a `name`, which is the value. None: a value is its name alone."""
     read: Callable[[Any], Any]
-    """What a study keeps of a form that is filled in."""
+    """What a study keeps of a form that is filled in, or of a name."""
     options: Callable[[Any], Mapping[str, Any]]
     """What the options of the axis' stage say of it, in place of the name: two names of one meaning are one stage."""
-    write: Callable[[str, Any], Mapping[str, Any]]
-    """The mapping that reads as it again."""
+    write: Callable[[str, Any], Any]
+    """What reads as it again, of the name and what was kept."""
 
 
 DescribedValues = Mapping[str, Mapping[str, Any]]

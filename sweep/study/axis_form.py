@@ -25,14 +25,15 @@ def list_of(axis: Axis) -> tuple[Any, Any]:
 
 def choice_of(axis: Axis) -> Any:
     """The type of what a rule says of an axis."""
-    value: Any = Name if axis.described is not None else _value_of(axis)  # names of a study's own: see `gate`
+    is_named = axis.described is not None and axis.described.form is not None
+    value: Any = Name if is_named else _value_of(axis)  # names of a study's own: see `gate`
     values: Any = OneOrMany[value]  # type: ignore[misc]
     return values | None
 
 
 def _entry_of(axis: Axis) -> Any:
     """The type of one value in the list of a study, for pydantic."""
-    if axis.described is None:
+    if axis.described is None or axis.described.form is None:
         return _value_of(axis)
     name, form = Annotated[_value_of(axis), Tag("text")], Annotated[axis.described.form, Tag("mapping")]
     return Annotated[name | form, Discriminator(text_or_mapping)]

@@ -11,6 +11,7 @@ from sweep.errors import StudyError
 from sweep.files.schema_ids import schema_id
 from sweep.redaction import redacted
 from sweep.study.axes import axis_names, axis_of, listed_axes
+from sweep.study.axis import Axis
 from sweep.study.calibration_options import read_calibration
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.cluster.cluster_file import local_cluster, read_cluster
@@ -212,13 +213,17 @@ def _check_batches(model: Model, number: int, batches: Sequence[int], file: Path
                 )
 
 
+def _has_form(axis: Axis) -> bool:
+    return axis.described is not None and axis.described.form is not None
+
+
 def _check_rules(study: Study) -> None:
     """Rules may speak only of what the study has; devices are known later."""
     known = study.axes
     # A rule that adds cells may go beyond the axes, but not name what is defined nowhere
-    free = {axis.name: axis for axis in listed_axes() if axis.described is None}
-    defined = {axis: values for axis, values in known.items() if axis not in free}
-    defined |= {axis: (*known[axis], *axis_of(axis).choices) for axis in study.choices if axis not in free}
+    # Of an axis whose values a study may define, those that it has and those that there are anyway
+    named = {axis.name: (*known[axis.name], *axis.choices) for axis in listed_axes() if _has_form(axis)}
+    defined = {axis: values for axis, values in known.items() if axis not in study.choices} | named
     tagged = tuple(rule for rule, _ in study.tags.rules)
     for key, rules, values in (
         ("exclude{}", study.exclude, known),

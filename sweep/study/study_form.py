@@ -169,13 +169,26 @@ class StudyForm(VersionedForm):
         return [value if isinstance(value, (str, int)) else value.name for value in self.values_of(axis)]
 
     def described(self) -> dict[str, dict[str, Any]]:
-        """What it writes as mappings, by axis and name; nothing of an axis without."""
+        """What it says of values by writing them, by axis and name; nothing of an axis without."""
         found: dict[str, dict[str, Any]] = {}
         for axis in listed_axes():
-            if axis.described is not None:
-                forms = {value.name: value for value in self.values_of(axis) if isinstance(value, axis.described.form)}
-                found[axis.name] = {name: axis.described.read(form) for name, form in forms.items()}
+            if axis.described is None:
+                continue
+            if axis.described.form is None:
+                forms = {name: name for name in self._named(axis)}
+            else:
+                listed = [value for value in self.values_of(axis) if isinstance(value, axis.described.form)]
+                forms = {value.name: value for value in listed}
+            found[axis.name] = {name: axis.described.read(form) for name, form in forms.items()}
         return {name: values for name, values in found.items() if values}
+
+    def _named(self, axis: Axis) -> list[str]:
+        """Values that it lists of an axis, or names in a rule beside the default."""
+        place = self if axis.key else self.axes
+        listed = self.values_of(axis) if (axis.key or axis.name) in place.model_fields_set else []
+        ruled = [getattr(rule, axis.name) for rule in self.include]
+        others = [name for one in ruled for name in (one if isinstance(one, list) else [one])]
+        return [*listed, *(name for name in others if name not in (None, axis.default))]
 
 
 _TAGGED = [{"cells": {"tuner": "xgb"}, "tags": {"candidate": "release"}}]

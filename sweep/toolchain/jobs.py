@@ -51,6 +51,7 @@ def lower_model(
 
     crashes: how earlier tries of this very job ended, which the compile server tells.
     """
+    from sweep.toolchain.layer_names import with_kept_layers
     from sweep.toolchain.lowering import lower
     from sweep.toolchain.mac_types import macs_by_type
     from sweep.toolchain.task_extraction import extract_tasks
@@ -59,6 +60,7 @@ def lower_model(
     target = resolve_target(options["target"])
     tvm = load_tvm(())
     with replacing_folder(Path(out_dir)) as folder:  # first of all: an earlier attempt that lives replaces nothing more
+        options = with_kept_layers(options, Path(import_dir))
         result = lower(read_module(Path(import_dir)), options, target, crashes_of(crashes))
         lowered = result.module
         write_module(lowered, folder, made_from=Path(import_dir))
@@ -81,6 +83,7 @@ def lower_model(
         "target_json": target_json(target),
         **({"passes_left_out": [str(each) for each in result.left_out]} if result.left_out else {}),
         "macs_by_type": macs_by_type(lowered),
+        **({"layout": result.layout} if result.layout else {}),
         "lower_s": time.perf_counter() - start,
     }
 

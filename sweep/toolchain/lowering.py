@@ -3,8 +3,9 @@
 TVM's own `PassContext(opt_level=...)` only switches fusion on from 1 up (77 functions at 0 and the same 31 at 1 to 4
 for SqueezeNet), so the levels are explicit lists of passes here, and every pass runs whatever its own opt level is.
 
-The axis `layout` is the layout of convolutions at levels 0 to 2. From 3 on they have channels last whatever it says,
-but for narrow groups (`sweep.toolchain.passes.layout`), and both give one module; inputs and outputs keep theirs.
+A layout that a study names is kept at every level (`sweep.toolchain.asked_passes`). Where it names none, convolutions
+keep that of their import at levels 0 to 2, and from 3 on they have channels last but for narrow groups
+(`sweep.toolchain.passes.layout`). Inputs and outputs keep theirs in any case.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.errors import LowerFailed
+from sweep.toolchain.asked_passes import AskedPasses
 from sweep.toolchain.crash_notes import Crash
+from sweep.toolchain.layout_facts import layout_facts
 from sweep.toolchain.pass_runs import LeftOut, PassRun, run_passes
 from sweep.toolchain.passes.call import calls_of, operator_of
 
@@ -23,21 +26,12 @@ __all__ = ["RECIPES", "Lowered", "Recipe", "finish", "lower"]
 _PASSES = "sweep.toolchain.passes"
 _GUARDED = f"{_PASSES}.guarded"
 _FOLDS_FROM = 2
-_CHANNELS_LAST_FROM = 3
 
 _PAIRS = {"FuseTIR": "FuseOps"}
 """Groups of operators that do not become functions cannot be built."""
 
 _SUSPECTS = (f"{_PASSES}.layout:ChannelsLast",)
 """What makes forms of operators that TVM has no program for: where lowering fails, it is tried without."""
-
-_LAYOUTS: dict[str, tuple[str, ...]] = {"NCHW": (), "NHWC": (f"{_PASSES}.layout:AllChannelsLast",)}
-_EXECUTIONS: dict[str, tuple[str, ...]] = {
-    "integer": (f"{_PASSES}.integers.execution:ExecuteIntegers",),
-    "simulated": (),
-}
-"""What comes first of all, as constants that are folded are no longer quantised. A network of floats stays as it is."""
-_PRECISIONS: dict[str, tuple[str, ...]] = {"float32": (), "float16": (f"{_GUARDED}.precision:ToMixedPrecision",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +144,8 @@ class Lowered:
     """Of the recipe that was followed: below the one asked for where that refuses the network."""
     left_out: tuple[LeftOut, ...]
     """What its level asks for and was not done."""
+    layout: Mapping[str, Any]
+    """That of its convolutions: see `sweep.toolchain.layout_facts`."""
 
 
 def lower(
@@ -166,22 +162,18 @@ def lower(
     asked = int(options["opt_level"])
     if asked not in RECIPES:
         raise LowerFailed(f"no recipe for opt_level {asked}; there are {', '.join(map(str, RECIPES))}")
-    layout = _layout_passes(str(options.get("layout") or "NCHW"), asked)
-    precision = _precision_passes(options)
-    execution = _execution_passes(options)
-    needed = frozenset({*RECIPES[0].passes, *layout, *precision})
+    asking = AskedPasses(options)
+    needed = frozenset({*RECIPES[0].passes, *asking.needed(asked)})
     refusals: list[LeftOut] = []
     first: LowerFailed | None = None
     for level in range(asked if below is None else below - 1, -1, -1):
-        passes = [*execution, *_passes(level, (*layout, *precision))]
+        passes = _passes(level, asking)
         refused: LowerFailed | None = None
         for suspect in (None, *(name for name in _SUSPECTS if name in passes)):
             without = {} if suspect is None else {suspect: str(refused)}
             run = PassRun(target, needed, _PAIRS, f"{level}{'-' * len(without)}/", crashes, without)
             try:
-                lowered, left_out = run_passes(passes, module, run)
-                _check_is_lowered(lowered)
-                return Lowered(lowered, level, (*refusals, *left_out))
+                return _lowered(module, passes, run, level, asking, refusals)
             except LowerFailed as error:
                 refused = error
                 first = first or error
@@ -189,9 +181,23 @@ def lower(
     raise first or LowerFailed("no recipe is left")
 
 
-def _passes(level: int, converted: Sequence[str]) -> list[str]:
-    """Those of a level with those that change layout or precision."""
-    passes = list(RECIPES[level].passes)
+def _lowered(
+    module: Any, passes: Sequence[str], run: PassRun, level: int, asking: AskedPasses, before: list[LeftOut]
+) -> Lowered:
+    """By one recipe. Raises LowerFailed."""
+    programs = min(passes.index(name) for name in (_PACK_INTEGERS, "LegalizeOps") if name in passes)
+    with asking.layers_kept():
+        operators, left_out = run_passes(passes[:programs], module, run)
+    layout = layout_facts(operators, asking.layout_at(level))
+    lowered, more = run_passes(passes[programs:], operators, run)
+    _check_is_lowered(lowered)
+    return Lowered(lowered, level, (*before, *left_out, *more), layout)
+
+
+def _passes(level: int, asking: AskedPasses) -> list[str]:
+    """Those of a level with those that change layout, precision or execution."""
+    passes = asking.in_recipe(RECIPES[level].passes)
+    converted = asking.beside(level)
     # Last before operators become functions: ToMixedPrecision takes operators only
     at = min(passes.index(name) for name in (_FUSE_LOCAL_RESPONSE, _PACK_INTEGERS, "LegalizeOps") if name in passes)
     if converted and level >= _FOLDS_FROM:  # the converted weights are constants again
@@ -201,7 +207,7 @@ def _passes(level: int, converted: Sequence[str]) -> list[str]:
             f"{_PASSES}.constants:FoldCheapConstants",
             "DeadCodeElimination",
         ]
-    return [*passes[:at], *converted, *passes[at:]]
+    return [*asking.execution, *passes[:at], *converted, *passes[at:]]
 
 
 def finish(module: Any, opt_level: int, target: Any, crashes: Sequence[Crash] = ()) -> tuple[Any, list[LeftOut]]:
@@ -214,28 +220,3 @@ def _check_is_lowered(module: Any) -> None:
     names = {name for call in calls_of(module) if (name := operator_of(call)).startswith("relax.nn.")}
     if names:
         raise LowerFailed(f"TVM has no program for {', '.join(sorted(names))} in its form here")
-
-
-def _layout_passes(layout: str, level: int) -> Sequence[str]:
-    """The passes that change the layout; the recipes from level 3 on have channels last already."""
-    if layout not in _LAYOUTS:
-        raise LowerFailed(f"no recipe for layout {layout}; there are {', '.join(_LAYOUTS)}")
-    return _LAYOUTS[layout] if level < _CHANNELS_LAST_FROM else ()
-
-
-def _execution_passes(options: Mapping[str, Any]) -> Sequence[str]:
-    """Those by which a quantised network computes in integers, unless it is to be simulated in floats."""
-    execution = str(options.get("execution") or "integer")
-    if execution not in _EXECUTIONS:
-        raise LowerFailed(f"no recipe for execution {execution}; there are {', '.join(_EXECUTIONS)}")
-    return _EXECUTIONS[execution]
-
-
-def _precision_passes(options: Mapping[str, Any]) -> Sequence[str]:
-    """The passes that change the number type: a precision's own, or those of its type, which may be its name."""
-    if passes := options.get("passes"):
-        return tuple(passes)
-    dtype = str(options.get("dtype") or options.get("precision") or "float32")
-    if dtype not in _PRECISIONS:
-        raise LowerFailed(f"no recipe for precision {dtype}; there are {', '.join(_PRECISIONS)}")
-    return _PRECISIONS[dtype]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from sweep.study.gate import load_cluster, load_study
 from tests.golden.conftest import HERE
 
 ROOT = HERE.parents[1]
+NAMES_LAYOUTS = "every_option.yaml"
+"""The study that names layouts, which were kept at levels 0 to 2 alone when these ids were made: see decision 0108."""
+CHOSEN_LAYOUT = re.compile(r" O[34] ")
 EXPECTED = json.loads((HERE / "plan_ids.json").read_text(encoding="utf-8"))
 
 
@@ -25,9 +29,10 @@ def plan_of(key: str) -> Plan:
 @pytest.mark.parametrize("key", EXPECTED)
 def test_stages_and_cells_have_their_ids_in_their_order(key: str) -> None:
     plan, expected = plan_of(key), EXPECTED[key]
-    assert [f"{stage.id} {stage.label}" for stage in plan.stages.values()] == [
-        f"{stage} {label}" for stage, label in expected["stages"].items()
-    ]
+    stages = [(stage.id, stage.label) for stage in plan.stages.values()]
+    assert [label for _, label in stages] == list(expected["stages"].values())
+    others = {label for (now, label), was in zip(stages, expected["stages"], strict=True) if now != was}
+    assert others == {label for _, label in stages if key.startswith(NAMES_LAYOUTS) and CHOSEN_LAYOUT.search(label)}
     assert [f"{planned.cell.id} {planned.cell.name}" for planned in plan.cells] == [
         f"{cell} {name}" for cell, name in expected["cells"].items()
     ]

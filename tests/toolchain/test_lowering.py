@@ -113,7 +113,7 @@ def test_what_the_build_needs_is_written_down(lowered: Lowered) -> None:
     ("axes", "text"),
     [
         ({"level": 5}, "no recipe for opt_level 5; there are 0, 1, 2, 3, 4"),
-        ({"level": 1, "layout": "NCWH"}, "no recipe for layout NCWH; there are NCHW, NHWC"),
+        ({"level": 1, "layout": "NCWH"}, "no recipe for layout NCWH; there are NCHW, NHWC, as-is, auto"),
         ({"level": 1, "precision": "int4"}, "no recipe for precision int4; there are float32, float16"),
     ],
 )
@@ -149,21 +149,27 @@ def test_layout_and_precision(
     assert 0 < found["difference"] < limit * found["greatest"]
 
 
-def test_the_layout_is_the_axis_below_level_3_and_channels_last_from_there(
+def test_a_layout_is_kept_where_it_is_named_and_chosen_by_the_level_where_not(
     run: Run, small: Path, tmp_path: Path
 ) -> None:
-    blocks, modules = {}, {}
+    blocks, modules, facts = {}, {}, {}
     for level in (2, 3):
-        for layout in ("NCHW", "NHWC"):
-            folder = tmp_path / f"{level}{layout}"
-            lower(run, small, folder, level, layout=layout)
-            modules[level, layout] = [(folder / name).read_bytes() for name in ("module.json", "constants.json")]
+        for layout, kept in (("NCHW", False), ("NHWC", False), ("NCHW", True), ("NHWC", True), ("as-is", False)):
+            key, folder = (level, layout, kept), tmp_path / f"{level}{layout}{kept}"
+            result = lower(run, small, folder, level, layout=layout, **({"keep_layout": True} if kept else {}))
+            modules[key] = [(folder / name).read_bytes() for name in ("module.json", "constants.json")]
             found = run(":calls_of", lower_dir=str(folder), level=level, target=TARGET)["blocks"]
-            blocks[level, layout] = {name for name in found if "conv2d" in name}
-    assert blocks[2, "NCHW"] == {"conv2d_nchw"}
-    assert blocks[2, "NHWC"] == blocks[3, "NCHW"] == {"conv2d_nhwc"}
-    assert modules[2, "NCHW"] != modules[2, "NHWC"]
-    assert modules[3, "NCHW"] == modules[3, "NHWC"]
+            blocks[key], facts[key] = {name for name in found if "conv2d" in name}, result["layout"]
+    for level, layout, kept in blocks:
+        chosen = {"NCHW": "NHWC"}.get(layout, layout) if level == 3 and not kept else layout
+        expected = {"as-is": "NCHW"}.get(chosen, chosen)
+        assert blocks[level, layout, kept] == {f"conv2d_{expected.lower()}"}, (level, layout, kept)
+        assert facts[level, layout, kept]["convolutions"] == {expected: 2}
+        assert facts[level, layout, kept]["fallbacks"] == []
+    assert modules[2, "NCHW", False] == modules[2, "NCHW", True] == modules[2, "as-is", False]
+    assert modules[2, "NHWC", False] == modules[2, "NHWC", True], "the stage has one id in both cases"
+    assert modules[3, "NCHW", False] == modules[3, "NHWC", False] == modules[3, "NHWC", True]
+    assert modules[3, "NCHW", True] == modules[3, "as-is", False] != modules[3, "NCHW", False]
 
 
 @pytest.mark.parametrize(

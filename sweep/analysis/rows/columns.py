@@ -16,6 +16,7 @@ from sweep.analysis.left_out_passes import left_out_passes
 from sweep.analysis.rows.column import CellFacts, Column, Detail
 from sweep.analysis.rows.column_groups.complexity_columns import COMPLEXITY_COLUMNS
 from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
+from sweep.analysis.rows.column_groups.layout_columns import LAYOUT_COLUMNS
 from sweep.analysis.rows.column_groups.mac_columns import MAC_COLUMNS
 from sweep.analysis.rows.column_groups.memory_columns import MEMORY_COLUMNS
 from sweep.analysis.rows.column_groups.quantisation_columns import QUANTISATION_COLUMNS
@@ -261,7 +262,7 @@ COLUMNS: Registry[Column] = Registry(
     {
         column.name: column
         for columns in (
-            *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS),
+            *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS, LAYOUT_COLUMNS),
             *(_SIZES, MEMORY_COLUMNS, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, QUANTISATION_COLUMNS),
             *(VARIANT_COLUMNS, TUNING_COLUMNS, _WORK),
         )

@@ -12,7 +12,7 @@ from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.errors import StudyError
 from sweep.installation import __version__
 from sweep.study.axes import axis_names, value_in
-from sweep.study.precisions import tolerance_of
+from sweep.study.precisions import precision_of
 from sweep.study.targets import host, known_targets
 from sweep.study.targets.written_target import architectures_of
 
@@ -48,7 +48,7 @@ def manifest_of(row: Row, source: CellSource, chosen: Mapping[str, Any], version
         "entry": "main",
         "inputs": _inputs(source),
         "outputs": _outputs(source),
-        "tolerance": tolerance_of(row["precision"]),
+        "tolerance": precision_of(row["precision"], source.described).tolerance,
         "computed_in": source.artifact.facts.computed_in,
         "output_check": {"is_compared": not is_unchecked(row), "reason": row.get("output_check_reason")},
         "axes": {axis: value_in(row, axis) for axis in axis_names()},

@@ -6,15 +6,16 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.errors import MeasureFailed, StudyError
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.running.ledger.ledger import read_ledger
-from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.ledger.saved_plan import described_in, read_plan
 from sweep.running.resuming import damage_of
+from sweep.study.axis import DescribedValues
 
 if TYPE_CHECKING:
     from sweep.devices.runtimes.artifact import Artifact
@@ -34,6 +35,8 @@ class CellSource:
     """Library, inputs and expected outputs."""
     model: Mapping[str, Any]
     """`source` and `sha256` of the network's file."""
+    described: DescribedValues = field(default_factory=dict)
+    """What the study says of values of axes by writing them."""
 
 
 def cell_source(sweep_dir: Path, cell_id: str) -> CellSource:
@@ -65,7 +68,7 @@ def cell_source(sweep_dir: Path, cell_id: str) -> CellSource:
         raise _damaged(Path(file), " ".join(str(error).split())) from error
     if imported.reference and artifact.expected is None:
         raise _damaged(import_dir / "reference.npz", "it is missing")
-    return CellSource(built, imported, metadata, artifact, plan["models"].get(cell["model"], {}))
+    return CellSource(built, imported, metadata, artifact, plan["models"].get(cell["model"], {}), described_in(plan))
 
 
 def _metadata(path: Path) -> dict[str, Any]:

@@ -36,9 +36,10 @@ from sweep.planning.stages.measure import measure_options
 from sweep.planning.stages.quantise import ROLE
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
-from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.ledger.saved_plan import described_in, read_plan
 from sweep.running.resuming import damage_of
-from sweep.study.axes import stage_options
+from sweep.study.axes import axis_of, stage_options
+from sweep.study.axis import DescribedValues
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.spec import NATIVE, TVM, Cell, Measure, Target
 
@@ -130,8 +131,9 @@ def execute(
         say(f"loads the library of the bundle {what}; SHA-256 as in its manifest")
         with laid_out(Path(what)) as bundle:
             check_fit(bundle.manifest["target"], device, "--key")
-            options = measure_options(TVM, bundle.manifest["axes"]["precision"], device, (measure or Measure()).options)
-            options |= {"threshold": bundle.manifest["tolerance"]}  # what it was checked with is what holds for it
+            usual = axis_of("precision").default  # its own tolerance is what it was checked with
+            options = measure_options(TVM, str(usual), device, (measure or Measure()).options)
+            options |= {"threshold": bundle.manifest["tolerance"]}
             library = Path(what) if Path(what).suffix == ".zip" else Path(what) / bundle.manifest["library"]
             inputs = {entry["name"]: entry for entry in bundle.manifest["inputs"]}
             asked = _asked(own, place, texts, inputs, bundle.imported)
@@ -147,7 +149,8 @@ def execute(
     asked = _asked(own, place, texts, inputs, made.imported)
     with EngineSession(alone, made.sweep_dir, is_holder=False) as engine:
         built = made.of if isinstance(made.of, BuildResult) else _compile(engine, made, made.of, device)
-        options = measure_options(TVM, made.cell.precision, device, (measure or Measure()).options)
+        sampling = (measure or Measure()).options
+        options = measure_options(TVM, made.cell.precision, device, sampling, made.described)
     library = made.sweep_dir / built.folder() / "lib.so"
     task = _Task(made.sweep_dir, made.imported, built, options, made.cell.name, library)
     done = _executed(str(what), task, alone, asked)
@@ -167,6 +170,8 @@ class _Made:
     imported: StageResult
     network: Mapping[str, StageResult]
     """What is lowered, by its role: quantised, or as imported."""
+    described: DescribedValues
+    """What the study says of values by writing them."""
     host: object
     """Of its last run, as the ledger has it."""
 
@@ -194,21 +199,23 @@ def _find(what: Path) -> _Made:
     relative = folder.relative_to(sweep_dir).as_posix()
     state = read_ledger(sweep_dir)
     done = state.done
-    for cell in read_plan(sweep_dir)["cells"]:
+    plan = read_plan(sweep_dir)
+    for cell in plan["cells"]:
         results = [done[stage].result for stage in cell["stages"] if stage in done]
         imported = next((result for result in results if isinstance(result, ImportResult)), ImportResult())
         for result in results:
             if isinstance(result, BuildResult | TuneResult) and result.files_dir == relative:
                 quantised = next((one for one in results if isinstance(one, QuantiseResult)), None)
                 network = {"import": imported} if quantised is None else {ROLE: quantised}
-                return _Made(sweep_dir, result, Cell.from_json(cell), imported, network, state.conditions.get("host"))
+                described, host = described_in(plan), state.conditions.get("host")
+                return _Made(sweep_dir, result, Cell.from_json(cell), imported, network, described, host)
     raise StudyError("is of no cell of its sweep", key="WHAT", value=str(what), allowed=_ALLOWED)
 
 
 def _compile(engine: Engine, made: _Made, records: TuneResult, device: Device) -> BuildResult:
     """Lower the network for the device's own target and build it with the log's schedules."""
     target = Target(NATIVE, {"kind": NATIVE}).on(device)
-    options = stage_options("lower", made.cell.axes) | {"target": target}
+    options = stage_options("lower", made.cell.axes, made.described) | {"target": target}
     lowered = perform_stage(engine, "lower", LowerResult, options, made.network, device)
     inputs = {"lower": lowered, "tune": records}
     options = {"target": target, "records": records.records_dir}

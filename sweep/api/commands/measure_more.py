@@ -109,4 +109,4 @@ class Pairing:
         if isinstance(built, BuildResult):
             check_fit(json.loads(built.target_json or "{}"), device, "--cluster")
         inputs = {kind: results[kind] for kind in wanted}
-        return MeasuredSide.of(planned.cell, device, inputs, earlier.conditions, earlier.number)
+        return MeasuredSide.of(planned.cell, device, inputs, earlier.conditions, earlier.number, plan.described)

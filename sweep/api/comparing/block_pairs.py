@@ -15,6 +15,7 @@ from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stages.measure import measure_options
 from sweep.running.contract import Engine
 from sweep.running.policy import GiveUp, RetryPolicy
+from sweep.study.axis import NOTHING_DESCRIBED, DescribedValues
 from sweep.study.cluster.cluster import Device
 from sweep.study.spec import Cell, Measure
 
@@ -44,8 +45,11 @@ class MeasuredSide:
         inputs: Mapping[str, StageResult],
         conditions: Mapping[str, Any],
         number: int | None = None,
+        described: DescribedValues = NOTHING_DESCRIBED,
     ) -> MeasuredSide:
-        """A cell, measured as it was before. conditions: of that measurement; number: its calls a repeat."""
+        """A cell, measured as it was before. conditions: of that measurement; number: its calls a repeat. described:
+        what its study says of values by writing them.
+        """
         is_flushed = bool(conditions.get("cache_flush_bytes"))
         measure = Measure(
             repeat=REPEATS,
@@ -55,7 +59,8 @@ class MeasuredSide:
             number=number,
             cache_flush=is_flushed,
         )
-        return cls(device, measure_options(cell.runtime, cell.precision, device, measure.options), inputs, is_flushed)
+        options = measure_options(cell.runtime, cell.precision, device, measure.options, described)
+        return cls(device, options, inputs, is_flushed)
 
 
 def take_pair(engine: Engine, sides: Sequence[MeasuredSide], taken: int) -> list[dict[str, Any]]:

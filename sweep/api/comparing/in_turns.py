@@ -31,9 +31,12 @@ from sweep.planning.results.quantising import QuantiseResult
 from sweep.planning.results.stage_result import StageResult
 from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import read_ledger
-from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.ledger.saved_plan import described_in, read_plan
 from sweep.running.resuming import damage_of
+from sweep.study.axes import axis_of
+from sweep.study.axis import DescribedValues
 from sweep.study.cluster.cluster import Cluster, Device
+from sweep.study.precisions import Precision, precision_of
 from sweep.study.spec import Cell
 
 __all__ = ["Contestant", "Contestants", "contestants"]
@@ -142,18 +145,26 @@ def _entered(side: OpenSide, cell_id: str, mark: str, folder: Path, device: Devi
             results = [_brought(result, bundle.sweep_dir, folder, mark) for result in (bundle.imported, bundle.built)]
             conditions, number = bundle.manifest["latency"].get("conditions", {}), None
             threshold = {"threshold": bundle.manifest["tolerance"]}
+            described: DescribedValues = {
+                "precision": {cell.precision: _usual()}
+            }  # a bundle tells its tolerance itself
     else:
         cell, made, earlier = _made(side.folder, cell_id)
         results, threshold = [_brought(result, side.folder, folder, mark) for result in made], {}
         conditions, number = earlier.conditions, earlier.number
+        described = described_in(read_plan(side.folder))
     for result in results:
         if isinstance(result, BuildResult):
             check_fit(json.loads(result.target_json or "{}"), device, "--cluster")
     kinds = {"build" if isinstance(result, BuildResult) else "import": result for result in results}
-    measured = MeasuredSide.of(cell, device, kinds, conditions, number)
+    measured = MeasuredSide.of(cell, device, kinds, conditions, number, described)
     network = f"{side.side.networks.get(cell.model, mark)} {cell.precision}"
     content = side.side.libraries.get(cell_id) or f"{cell.runtime} {network}"
     return Contestant(content, replace(measured, options={**measured.options, **threshold}))
+
+
+def _usual() -> Precision:
+    return precision_of(str(axis_of("precision").default))
 
 
 def _made(folder: Path, cell_id: str) -> tuple[Cell, list[StageResult], Measurement]:

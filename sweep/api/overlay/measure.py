@@ -24,6 +24,7 @@ from sweep.running.contract import Engine
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.saved_plan import restore
 from sweep.study.cluster.cluster import Cluster
+from sweep.study.precisions import precision_of
 
 __all__ = ["measure_missing"]
 
@@ -68,7 +69,8 @@ def measure_missing(
         known = look(home, question)
         if not network or question.layer is not None:
             return known.overlay
-        work = NetworkWork(home, out.absolute(), sweep.plan.stages, runner, str(known.choice.axes["precision"]))
+        precision = precision_of(str(known.choice.axes["precision"]), sweep.plan.described)
+        work = NetworkWork(home, out.absolute(), sweep.plan.stages, runner, precision.tolerance)
         networks = work.run(known.overlay, targets, Schedules(home, known.records))
         return replace(known.overlay, networks=networks)
 

@@ -29,7 +29,6 @@ from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Stage
 from sweep.planning.stage_id import stage_of
 from sweep.planning.stages import overlay
-from sweep.study.precisions import tolerance_of
 from sweep.study.spec import TVM, Measure
 from sweep.toolchain.native_log import NativeRecord, write_log
 
@@ -80,11 +79,19 @@ class NetworkWork:
     """Builds and measurements of whole networks for one overlay; each measurement is kept."""
 
     def __init__(
-        self, sweep_dir: Path, out: Path, sweep_stages: Mapping[str, Stage], runner: StageRunner, precision: str
+        self,
+        sweep_dir: Path,
+        out: Path,
+        sweep_stages: Mapping[str, Stage],
+        runner: StageRunner,
+        tolerance: float | None,
     ) -> None:
-        """out: where the overlay's files go, the log of networks among them. sweep_stages: of the sweep, by id."""
+        """out: where the overlay's files go, the log of networks among them. sweep_stages: of the sweep, by id.
+
+        tolerance: of the networks' precision.
+        """
         self._sweep_dir, self._sweep_stages, self._runner = sweep_dir, sweep_stages, runner
-        self._threshold = tolerance_of(precision)
+        self._threshold = tolerance
         self._log = NetworkLog(out)
         self._builds: list[_Build] = []
 

@@ -18,7 +18,7 @@ tuners:
   - none
   - {{name: xgb, trials_per_task: 8}}    # more find more: 64 is a start where speed matters
 opt_levels: [0, 3]                     # 0 to 4
-axes: {{layout: [NCHW], precision: [float32]{batch}}}   # also NHWC, float16{more}
+axes: {{layout: [auto], precision: [float32]{batch}}}   # also NCHW, NHWC, float16, bfloat16{more}
 exclude:
   - {{tuner: xgb, opt_level: 0}}         # tuned at the upper level alone
 measure: {{repeat: 10, min_repeat_ms: 50}}

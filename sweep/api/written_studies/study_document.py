@@ -38,7 +38,7 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
         "tuners": [_tuner(tuner) for tuner in study.tuners],
     }
     for axis in listed_axes():
-        if axis.name == "batch" and not _lists_batches(study):
+        if (axis.name == "batch" and not _lists_batches(study)) or not _is_written(study, axis):
             continue
         values = [_value(study, axis, value) for value in study.choices.get(axis.name, (axis.default,))]
         place = document if axis.key else document.setdefault("axes", {})
@@ -58,9 +58,15 @@ def as_document(study: Study, folder: Path) -> dict[str, Any]:
     return document | {"measure": asdict(study.measure), "budget": asdict(study.budget), "seed": study.seed}
 
 
+def _is_written(study: Study, axis: Axis) -> bool:
+    """Whether the values of an axis are to be written: some mean another thing by that."""
+    by_name = axis.described is not None and axis.described.form is None
+    return not by_name or all(value in study.described.get(axis.name, {}) for value in study.choices.get(axis.name, ()))
+
+
 def _value(study: Study, axis: Axis, value: Any) -> Any:
     own = study.described.get(axis.name, {})
-    return dict(axis.described.write(value, own[value])) if axis.described is not None and value in own else value
+    return axis.described.write(value, own[value]) if axis.described is not None and value in own else value
 
 
 def _model(model: Model, folder: Path) -> dict[str, Any]:

@@ -113,6 +113,9 @@ class LowerResult(StageResult):
     """What its opt level asks for and refused the network, each with the reason."""
     macs_by_type: Mapping[str, int] | None = seldom()
     """Multiply-accumulates of one call by the number type that they are computed in; None of earlier versions."""
+    layout: Mapping[str, Any] | None = seldom()
+    """Of its convolutions: how many have each, `convolutions`; the operators that have another than was asked for,
+    `fallbacks`; and the `transpositions` that are left. None of earlier versions, and where it has no convolution."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:

@@ -15,12 +15,14 @@ from sweep.files.sweep_dir import SweepDir
 from sweep.files.typed_json import WrongContent, as_type, fields_of, parsed, read_as
 from sweep.planning.earlier import Earlier
 from sweep.planning.stage import Plan, PlannedCell, Stage
+from sweep.study.axis import DescribedValues
+from sweep.study.described_values import as_json, from_json
 from sweep.study.grid import LeftOut
 from sweep.study.objective import Objective
 from sweep.study.runtimes import default_baseline
 from sweep.study.spec import Cell, Study
 
-__all__ = ["SavedSweep", "read_plan", "restore", "saved"]
+__all__ = ["SavedSweep", "described_in", "read_plan", "restore", "saved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str,
         content["baselines"] = dict(plan.baselines)
     if plan.objective is not None:
         content["objective"] = plan.objective.to_json()
+    if described := as_json(plan.described):
+        content["described"] = described
     if plan.tags:
         content["tags"] = dict(plan.tags)
     now = {planned.cell.id: planned.stages for planned in plan.cells}
@@ -113,6 +117,11 @@ def read_plan(sweep_dir: Path) -> dict[str, Any]:
             "Update this package, or look at the sweep where it was made"
         )
     return plan
+
+
+def described_in(plan: Mapping[str, Any]) -> DescribedValues:
+    """What the study of a plan.json says of values by writing them; nothing in an earlier version's."""
+    return from_json(plan.get("described") or {})
 
 
 def restore(sweep_dir: Path) -> SavedSweep:
@@ -192,6 +201,7 @@ _FORM = fields_of(
     earlier=Mapping[str, Any] | None,
     tags=Mapping[str, str] | None,
     objective=str | None,
+    described=Mapping[str, Any] | None,
 )
 _EARLIER = fields_of(cells=list[Any], stages=Mapping[str, _SavedStage])
 
@@ -208,8 +218,8 @@ def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
     left_out = [_left_out(entry) for entry in form.get("left_out", ())]
     tags, baselines = form.get("tags") or {}, form.get("baselines") or {}
     objective = Objective.from_json(form["objective"]) if form.get("objective") else None
-    naive = form["naive_stages"]
-    plan = Plan(form["study"], cells, stages, naive, left_out, baseline, tags, baselines, objective)
+    naive, described = form["naive_stages"], described_in(form)
+    plan = Plan(form["study"], cells, stages, naive, left_out, baseline, tags, baselines, objective, described)
     earlier = Earlier({planned.cell.id: planned for planned in had}, former)
     return SavedSweep(form["study"], form["question"], form["models"], plan, earlier)
 

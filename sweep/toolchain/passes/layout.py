@@ -20,12 +20,12 @@ from tvm.ir.transform import module_pass
 from sweep.toolchain.passes.call import calls_of, operator_of
 from sweep.toolchain.passes.guarded.layout_ready import ready_for_layout
 
-__all__ = ["AllChannelsLast", "ChannelsLast"]
+__all__ = ["ABOVE_THE_DEFAULT", "CONV2D", "RULE", "AllChannelsLast", "ChannelsLast", "converted"]
 
 Layouts = dict[str, list[str]]
 
 _LANES = 16
-_CONV2D, _CONV2D_TRANSPOSE = "relax.nn.conv2d", "relax.nn.conv2d_transpose"
+CONV2D, _CONV2D_TRANSPOSE = "relax.nn.conv2d", "relax.nn.conv2d_transpose"
 _OF_TRANSPOSED: Layouts = {_CONV2D_TRANSPOSE: ["NCHW", "IOHW"]}
 """TVM has a program for no other."""
 _STACK = "relax.stack"
@@ -33,8 +33,8 @@ _BAD_RULES = ("relax.nn.rms_norm", _STACK)
 """Operators whose rule does no good. That of an RMS norm turns the weights too, and gives a call without a program;
 that of a stack has no name for the new axis, and divides by the rank of scalars, which ends the process.
 """
-_RULE = "FRelaxInferLayout"
-_ABOVE_THE_DEFAULT = 11
+RULE = "FRelaxInferLayout"
+ABOVE_THE_DEFAULT = 11
 """Level at which an operator's attribute takes the place of one that it had."""
 
 
@@ -44,7 +44,7 @@ class ChannelsLast:
 
     def transform_module(self, module: Any, _context: Any) -> Any:
         """The module in that layout."""
-        return _converted(module, _gaining)
+        return converted(module, _gaining)
 
 
 @module_pass(opt_level=0, name="ConvertLayout")
@@ -53,10 +53,10 @@ class AllChannelsLast:
 
     def transform_module(self, module: Any, _context: Any) -> Any:
         """The module in that layout."""
-        return _converted(module, lambda call: {_CONV2D: ["NHWC", "OHWI"]})
+        return converted(module, lambda call: {CONV2D: ["NHWC", "OHWI"]})
 
 
-def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
+def converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
     """The module in the layouts that are asked for. Where TVM refuses it, it is made ready first, and operators whose
     rule fails keep the layout that they have.
     """
@@ -66,7 +66,7 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
 
     convert = relax.transform.ConvertLayout({}, layouts)
     names = _operators(module)
-    if _CONV2D not in names and _STACK in names:
+    if CONV2D not in names and _STACK in names:
         return module
     first: Exception | None = None
     try:
@@ -75,10 +75,10 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
                 return convert(module)
     except Exception as error:  # noqa: BLE001  (TVM raises what it likes)
         first = error
-    if _CONV2D not in names:
+    if CONV2D not in names:
         return module
     ready = ready_for_layout(module)
-    others = sorted(_operators(ready) - {_CONV2D, _CONV2D_TRANSPOSE, *_BAD_RULES})
+    others = sorted(_operators(ready) - {CONV2D, _CONV2D_TRANSPOSE, *_BAD_RULES})
     for kept in ((), *((name,) for name in others), others):
         try:
             with _without_rules((*_BAD_RULES, *kept)):
@@ -92,27 +92,27 @@ def _converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
 def _operators(module: Any) -> set[str]:
     """Names of the operators that a module calls and that have a rule of layouts."""
     names = {name for call in calls_of(module) if (name := operator_of(call)).startswith("relax.")}
-    return {name for name in names if ir.Op.get(name).get_attr(_RULE) is not None}
+    return {name for name in names if ir.Op.get(name).get_attr(RULE) is not None}
 
 
 @contextmanager
 def _without_rules(names: Sequence[str]) -> Iterator[None]:
     """For as long as it lasts these operators keep the layout of the imported network."""
-    rules = {name: ir.Op.get(name).get_attr(_RULE) for name in names}
+    rules = {name: ir.Op.get(name).get_attr(RULE) for name in names}
     for name in names:
-        ir.Op.get(name).reset_attr(_RULE)
+        ir.Op.get(name).reset_attr(RULE)
     try:
         yield
     finally:
         for name, rule in rules.items():
-            ir.Op.get(name).set_attr(_RULE, rule, _ABOVE_THE_DEFAULT)
+            ir.Op.get(name).set_attr(RULE, rule, ABOVE_THE_DEFAULT)
 
 
 def _gaining(call: Any) -> Layouts:
     """What ConvertLayout asks of each operator: the layouts that it shall have, by the operator's name. Without an
     answer it takes the layout of its data.
     """
-    if operator_of(call) != _CONV2D:
+    if operator_of(call) != CONV2D:
         return {}
     groups = int(call.attrs.groups)
     if groups > 1:
@@ -120,5 +120,5 @@ def _gaining(call: Any) -> Layouts:
         if groups == channels:
             return {}
         if channels // groups % _LANES:
-            return {_CONV2D: ["NCHW", "OIHW"]}
-    return {_CONV2D: ["NHWC", "OHWI"]}
+            return {CONV2D: ["NCHW", "OIHW"]}
+    return {CONV2D: ["NHWC", "OHWI"]}
