@@ -1,7 +1,8 @@
 """How long a plan takes, and what it saves over a nested loop that does every cell's stages anew.
 
 The measure of time is a loop that does nothing but encode and hash each cell's stages, with their options ready made:
-what a plan takes is given as a multiple of that, from the same run. Planning should be linear: what a cell costs in
+what a plan takes, and what `sweep plan` takes, which counts the stages without making them, is given as a multiple of
+that, from the same run, all in CPU seconds. Planning should be linear: what a cell costs in
 time and memory does not grow with the number of cells.
 """
 
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.planning.planner import make_plan
+from sweep.planning.sharing.counted_plan import count_plan
 from sweep.planning.stage import Plan
+from sweep.planning.summary import explain_counted
 from sweep.study.gate import load_cluster, load_study
 from sweep.study.grid import MAX_CELLS
 
@@ -48,6 +51,9 @@ class Timing:
     cells: int
     stages: int
     naive_stages: int
+    counting_s: float
+    """What `sweep plan` does of a grid of which nothing is done."""
+    counting_bytes: int
     plan_s: float
     hashing_s: float
     peak_bytes: int
@@ -65,11 +71,24 @@ def time_planner(size: int) -> Timing:
         )
         study, cluster = load_study(study_file), load_cluster(cluster_file)
     gc.collect()
-    start = time.perf_counter()
+    start = time.process_time()
+    counted = count_plan(study, cluster)
+    assert counted is not None
+    summary = explain_counted(counted)
+    counting_s, counting_bytes = time.process_time() - start, _peak_bytes()
+    start = time.process_time()
     plan = make_plan(study, cluster)
-    plan_s = time.perf_counter() - start
+    plan_s = time.process_time() - start
+    assert sum(kind.unique for kind in summary.kinds) == len(plan.stages)
     return Timing(
-        len(plan.cells), len(plan.stages), sum(plan.naive.values()), plan_s, _time_hashing(plan), _peak_bytes()
+        cells=len(plan.cells),
+        stages=len(plan.stages),
+        naive_stages=sum(plan.naive.values()),
+        counting_s=counting_s,
+        counting_bytes=counting_bytes,
+        plan_s=plan_s,
+        hashing_s=_time_hashing(plan),
+        peak_bytes=_peak_bytes(),
     )
 
 
@@ -88,13 +107,13 @@ def _study(size: int, batches: int) -> dict[str, object]:
 
 
 def _time_hashing(plan: Plan) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     for cell in plan.cells:
         for stage_id in cell.stages:
             stage = plan.stages[stage_id]
             text = json.dumps([stage.kind, dict(stage.options), list(stage.inputs)], sort_keys=True, default=dict)
             hashlib.sha256(text.encode()).hexdigest()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def _peak_bytes() -> int:
@@ -103,14 +122,34 @@ def _peak_bytes() -> int:
 
 def bench_planner(largest: int = LARGEST) -> None:
     """Print a table: one line a size, up to the largest."""
-    print("planner: time of a plan, and stages it saves over a nested loop")
-    print(
-        f"{'cells':>9} {'plan':>9} {'a cell':>9} {'/ hashing':>9} {'stages':>9} {'naive':>9} {'saved':>7} {'peak':>8}"
+    print("planner: time of `sweep plan` and of the plan itself, and stages it saves over a nested loop")
+    heads = (
+        "cells",
+        "sweep plan",
+        "/ hashing",
+        "peak",
+        "plan",
+        "a cell",
+        "/ hashing",
+        "peak",
+        "stages",
+        "naive",
+        "saved",
     )
+    print(" ".join(f"{head:>10}" for head in heads))
     for size in (size for size in BATCHES_AND_DEVICES if size <= largest):
         timing = time_planner(size)
-        print(
-            f"{timing.cells:>9,} {timing.plan_s:>7.2f} s {timing.plan_s / timing.cells * 1e6:>6.1f} us"
-            f" {timing.plan_s / timing.hashing_s:>9.2f} {timing.stages:>9,} {timing.naive_stages:>9,}"
-            f" {1 - timing.stages / timing.naive_stages:>6.0%} {timing.peak_bytes / 1e6:>5.0f} MB"
+        told = (
+            f"{timing.cells:,}",
+            f"{timing.counting_s:.2f} s",
+            f"{timing.counting_s / timing.hashing_s:.3f}",
+            f"{timing.counting_bytes / 1e6:.0f} MB",
+            f"{timing.plan_s:.2f} s",
+            f"{timing.plan_s / timing.cells * 1e6:.1f} us",
+            f"{timing.plan_s / timing.hashing_s:.2f}",
+            f"{timing.peak_bytes / 1e6:.0f} MB",
+            f"{timing.stages:,}",
+            f"{timing.naive_stages:,}",
+            f"{1 - timing.stages / timing.naive_stages:.0%}",
         )
+        print(" ".join(f"{each:>10}" for each in told))

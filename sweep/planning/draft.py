@@ -1,7 +1,7 @@
 """What the planner and the kinds of stages say to each other: drafts of stages, and what they are drafted from.
 
 A draft becomes a stage when the planner gives it an id. Options are encoded once for each combination of axis values
-that they depend on, and not for each cell, so that 100,000 cells take seconds.
+that they depend on, and not for each cell (`sweep.planning.sharing.draft_memo`).
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Draft:
     """What decides the result, beside the inputs and the versions."""
     inputs: Mapping[str, str]
     """Ids of the stages whose results it takes, by role, in the order in which its kind names the roles."""
-    label: str
-    """For people, beginning with the kind."""
+    label: str | Callable[[Drafting, Cell], str]
+    """For people, beginning with the kind; or what gives it for the first cell that takes the stage."""
     hints: Mapping[str, Any] = field(default_factory=lambda: NO_HINTS)
     """What helps to do the work and does not change the result."""
     distributions: tuple[str, ...] | None = None
@@ -57,6 +57,10 @@ class Draft:
     """Hash of a file that does the work and belongs to no package."""
     id: str = ""
     """Set by the planner."""
+
+    def label_for(self, drafting: Drafting, cell: Cell) -> str:
+        """Its label, where this cell is the first that takes it."""
+        return self.label if isinstance(self.label, str) else self.label(drafting, cell)
 
 
 class Drafting:
@@ -125,7 +129,8 @@ class Drafting:
         Raises:
             StudyError: both say the same.
         """
-        of_axes = stage_options(kind, cell.axes, self.study.described)
+        taken = {name: cell.value(name) for name in self._axes[kind]}
+        of_axes = stage_options(kind, taken, self.study.described)
         for name in of_axes.keys() & own.keys():
             problem = f"is what a {kind} stage has already"
             raise StudyError(problem, key="axes", value=name, allowed="an axis of another name")

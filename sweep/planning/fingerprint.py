@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from sweep.errors import PlanError
 
-__all__ = ["canonical_json", "fingerprint", "hashed"]
+__all__ = ["DIGITS", "canonical_json", "fingerprint", "hashed"]
 
-_DIGITS = 16
+DIGITS = 16
 """64 bits: among a million stages the chance that any two meet by accident is below 1 in 10^7."""
 
 
@@ -50,7 +50,7 @@ def fingerprint(value: object) -> str:
 
 def hashed(text: str) -> str:
     """16 hex digits of a text that is canonical already."""
-    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def _float(value: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +10,7 @@ from dataclasses import replace
 from sweep.errors import StudyError
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.planning.order import by_information
-from sweep.planning.shared_stages import SharedStages
+from sweep.planning.sharing.shared_stages import SharedStages
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import Grid
@@ -21,6 +20,9 @@ from sweep.study.spec import Study
 from sweep.suggestions import hint, listed
 
 __all__ = ["make_plan"]
+
+_MANY = 200_000
+"""New objects of a plan that the collector is not to look at once more: it takes a second for each two million."""
 
 
 def make_plan(study: Study, cluster: Cluster) -> Plan:
@@ -39,15 +41,14 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
     chosen = list(grid.cells())
     shared = SharedStages(study, cluster)
     planned: list[PlannedCell | None] = [None] * len(chosen)
-    naive: Counter[str] = Counter()
     for index in by_information(study, chosen):
         refusal = grid.refusals.of(chosen[index])
         cell = shared.of(chosen[index]) if refusal is None else PlannedCell(chosen[index], (), refusal=refusal)
         if study.tags.rules and (tags := study.tags.own(cell.cell)):
             cell = replace(cell, tags=tags)
         planned[index] = cell
-        naive.update(shared.by_id[stage].kind for stage in cell.stages)
     shared.complete()
+    naive = shared.naive()
     return Plan(
         study_name=study.name,
         cells=[cell for cell in planned if cell is not None],
@@ -96,5 +97,7 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        if gc.get_count()[0] > _MANY:
+            gc.freeze()
         if was_enabled:
             gc.enable()

@@ -7,12 +7,15 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.planning.kinds import STAGE_KINDS, kind_of
+from sweep.planning.kinds import STAGE_KINDS, kind_of, place_of
+from sweep.planning.sharing.alike import CountedPlan, alike_by_kind
 from sweep.planning.stage import Plan, Stage
-from sweep.planning.trial_count import TrialCount, count_trials
+from sweep.planning.stage_kind import Place
+from sweep.planning.trial_count import TrialCount, count_alike, count_trials
 from sweep.planning.trial_limits import ASSUMED_TASKS, Tasks
+from sweep.study.grid import LeftOut
 
-__all__ = ["KindSummary", "PlanSummary", "explain"]
+__all__ = ["KindSummary", "PlanSummary", "explain", "explain_counted"]
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
@@ -146,8 +149,38 @@ def explain(
         trials=trials,
         notes=(
             *(f"done again: {one}; `sweep run --keep` goes on with what there is" for one in again),
-            *_notes(plan, trials, any(kind.is_measured for kind in kinds)),
+            *_notes(plan.left_out, trials, any(kind.is_measured for kind in kinds)),
         ),
+    )
+
+
+def explain_counted(counted: CountedPlan) -> PlanSummary:
+    """The same of a plan of which nothing is done yet."""
+    kinds = []
+    for kind, alike in alike_by_kind(counted.stages):
+        unique, naive = sum(one.stages for one in alike), sum(one.cells for one in alike)
+        seconds = sum(one.stages * _expected_s(one.stage) for one in alike)
+        kinds.append(
+            KindSummary(
+                kind=kind,
+                unique=unique,
+                naive=naive,
+                cached=0,
+                remaining_s=seconds,
+                naive_s=seconds / unique * naive,
+                is_measured=False,
+            )
+        )
+    tuned = ((one.stage, one.stages, one.cells) for one in counted.stages if place_of(one.stage) is Place.TUNER)
+    trials = count_alike(tuned)
+    return PlanSummary(
+        study_name=counted.study_name,
+        cells=counted.cells,
+        cells_done=0,
+        cells_refused=counted.refused,
+        kinds=tuple(kinds),
+        trials=trials,
+        notes=tuple(_notes(counted.left_out, trials, is_measured=False)),
     )
 
 
@@ -168,17 +201,22 @@ class _Costs:
     def of(self, stage: Stage) -> float:
         if stage.id in self._seconds:
             return self._seconds[stage.id]
-        kind = kind_of(stage)
         if self.is_measured(stage.kind):
-            return self._measured_s[stage.kind] * kind.units(stage)
-        return kind.cost_s * kind.units(stage) + kind.fixed_s(stage)
+            return self._measured_s[stage.kind] * kind_of(stage).units(stage)
+        return _expected_s(stage)
 
     def is_measured(self, kind: str) -> bool:
         return kind in self._measured_s
 
 
-def _notes(plan: Plan, trials: TrialCount, is_measured: bool) -> Iterable[str]:
-    for entry in plan.left_out:
+def _expected_s(stage: Stage) -> float:
+    """By its kind alone."""
+    kind = kind_of(stage)
+    return kind.cost_s * kind.units(stage) + kind.fixed_s(stage)
+
+
+def _notes(left_out: Iterable[LeftOut], trials: TrialCount, is_measured: bool) -> Iterable[str]:
+    for entry in left_out:
         yield f"left out: {entry.what} on {entry.device}: {entry.reason}"
     basis = "seconds of this sweep so far, and a table where it has none" if is_measured else "a table"
     yield f"estimate: from {basis}, one stage after another; devices and builders work side by side"

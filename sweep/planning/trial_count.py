@@ -18,7 +18,7 @@ from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
 from sweep.planning.trial_limits import RELATIVE_TRIALS, Tasks, shared_limits, trials_alone, trials_at_most
 
-__all__ = ["TrialCount", "count_trials", "trials_together"]
+__all__ = ["TrialCount", "count_alike", "count_trials", "trials_together"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,32 @@ def count_trials(plan: Plan, done: Container[str] = (), lowered: Mapping[str, Ta
         naive=sum(cells[stage.id] * trials_at_most(stage, _tasks(stage, lowered)) for stage in tune_stages),
         networks=len(tune_stages),
         networks_known=sum(_tasks(stage, lowered) is not None for stage in tune_stages),
+    )
+
+
+def count_alike(stages: Iterable[tuple[Stage, int, int]]) -> TrialCount:
+    """Count what a plan may spend of which nothing is lowered yet.
+
+    stages: tune stages that differ by their inputs alone, how many of them there are, and how many cells take one.
+    """
+    known = list(stages)
+    pools: dict[str, tuple[Stage, int]] = {}
+    for stage, number, _ in known:
+        first, so_far = pools.get(str(stage.hints["tuner_key"]), (stage, 0))
+        pools[str(stage.hints["tuner_key"])] = first, so_far + number
+    pooled = 0
+    for stage, number in pools.values():
+        limits = shared_limits(stage, number)
+        per_task = stage.options["tuner"]["options"].get("trials_per_task")
+        if per_task is not None:
+            limits.append(number * trials_alone(None, int(per_task)))
+        pooled += min(limits)
+    return TrialCount(
+        to_do=pooled,
+        pooled=pooled,
+        naive=sum(cells * trials_at_most(stage) for stage, _, cells in known),
+        networks=sum(number for _, number, _ in known),
+        networks_known=0,
     )
 
 

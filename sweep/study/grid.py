@@ -20,6 +20,7 @@ from sweep.suggestions import hint, listed
 
 __all__ = ["MAX_CELLS", "Grid", "LeftOut", "cells"]
 
+_Axes = Mapping[str, tuple[Any, ...]]
 MAX_CELLS = 1_000_000
 """Beyond this a grid is taken for a slip of the pen."""
 
@@ -37,8 +38,7 @@ class LeftOut:
 def cells(study: Study, cluster: Cluster) -> Iterator[Cell]:
     """The cells of the grid, lazily, each once: of each model and device those of other runtimes first.
 
-    Raises StudyError at once when the study does not go with the cluster: an unknown device, a target that fits none of
-    them, a rule that matches nothing, no cell at all.
+    Raises StudyError at once: an unknown device, a target that fits none, a rule that matches nothing, no cell at all.
     """
     return Grid(study, cluster).cells()
 
@@ -58,9 +58,9 @@ class Grid:
         self._fitting = {
             device.key: {target.name for target in targets if self._fits(target, device)} for device in cluster.devices
         }
-        self._axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
+        self.axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
         self._keys = tuple(device.key for device in cluster.devices)
-        self._exclude = _compiled(study.exclude)
+        self.exclude, self.include = study.exclude, study.include
         self.refusals = Refusals(study.models, cluster, study.is_quantised)
         self._check()
 
@@ -71,7 +71,7 @@ class Grid:
 
     def _not_compiled(self) -> Iterator[LeftOut]:
         for axis, device in itertools.product(all_axes() if TVM in self._study.runtimes else (), self._devices):
-            for value in set(axis.only_elsewhere) & set(self._axes[axis.name]):
+            for value in set(axis.only_elsewhere) & set(self.axes[axis.name]):
                 yield LeftOut(f"{TVM} at {axis.name} {value}", device.key, "no compiled code does that")
 
     def _fits(self, target: Any, device: Device) -> bool:
@@ -86,9 +86,9 @@ class Grid:
             reasons = {
                 model: {
                     self.refusals.of(cell): cell
-                    for cell in self._of_other_runtime(runtime, model, device, self._of_model(self._axes, model))
+                    for cell in self._of_other_runtime(runtime, model, device, self.axes_of(self.axes, model))
                 }
-                for model in self._axes["model"]
+                for model in self.axes["model"]
             }
             every = set().union(*reasons.values())
             if len(every) == 1 and (reason := every.pop()) is not None:
@@ -111,9 +111,9 @@ class Grid:
                 self._check_rule(rule, f"{key}[{index}]", adds=key == "include")
         for index, (rule, _) in enumerate(self._study.tags.rules):
             self._check_rule(rule, f"cell_tags[{index}].cells", adds=True)
-        size = sum(self._size(self._axes, key) for key in self._axes["device"])
+        size = sum(self._size(self.axes, key) for key in self.axes["device"])
         if size > MAX_CELLS:
-            longest = max(listed_axes(), key=lambda axis: len(self._axes[axis.name]))
+            longest = max(listed_axes(), key=lambda axis: len(self.axes[axis.name]))
             raise StudyError(
                 "is a grid too large",
                 file=self._study.path,
@@ -161,7 +161,7 @@ class Grid:
             )
 
     def _check_rule(self, rule: Rule, where: str, *, adds: bool) -> None:
-        keys = self._keys if adds else self._axes["device"]
+        keys = self._keys if adds else self.axes["device"]
         for device in rule.get("device", ()):
             if device not in keys:
                 raise StudyError(
@@ -171,7 +171,7 @@ class Grid:
                     value=device,
                     allowed=listed(keys),
                 )
-        if not any(self._size(self._narrowed(rule), key, rule) for key in self._narrowed(rule)["device"]):
+        if not any(self._size(self.narrowed(rule), key, rule) for key in self.narrowed(rule)["device"]):
             raise StudyError(
                 "matches no cell",
                 file=self._study.path,
@@ -180,29 +180,32 @@ class Grid:
                 allowed="values that some cell has together (of runtimes, tvm alone has target, tuner and opt_level)",
             )
 
-    def _narrowed(self, rule: Rule) -> dict[str, tuple[Any, ...]]:
-        return {axis: tuple(rule.get(axis, values)) for axis, values in self._axes.items()}
+    def narrowed(self, rule: Rule) -> dict[str, tuple[Any, ...]]:
+        """The grid's axes with the values that a rule names in place of the grid's own."""
+        return {axis: tuple(rule.get(axis, values)) for axis, values in self.axes.items()}
 
-    def _size(self, axes: Mapping[str, tuple[Any, ...]], device: str, named: Container[str] = ()) -> int:
+    def _size(self, axes: _Axes, device: str, named: Container[str] = ()) -> int:
         """How many cells these axes have on a device, before any exclusion, without making them."""
         there = self._there(axes, device)
         compiled = others = 0
         for model in axes["model"]:
-            own = self._of_model(there, model, named)
+            own = self.axes_of(there, model, named)
             compiled += math.prod(len(of_compiled(own)[axis]) for axis in loops()) if TVM in axes["runtime"] else 0
             others += math.prod(len(own[axis]) for axis in _loops_elsewhere())
         others *= len(self._other_runtimes(axes, named))
         if compiled + others > MAX_CELLS:  # too many in any case, and too many to be asked about one by one
             return compiled + others
-        return compiled + sum(1 for model in axes["model"] for _ in self._other_cells(axes, model, device, named))
+        return compiled + sum(1 for model in axes["model"] for _ in self.other_cells(axes, model, device, named))
 
-    def _there(self, axes: Mapping[str, tuple[Any, ...]], device: str) -> Mapping[str, tuple[Any, ...]]:
+    def compiled_axes(self, axes: _Axes, model: str, device: str, named: Container[str] = ()) -> _Axes:
+        """The same for the compiled cells of a model on a device: the targets that fit it, and the model's batches."""
+        return of_compiled(self.axes_of(self._there(axes, device), model, named))
+
+    def _there(self, axes: _Axes, device: str) -> _Axes:
         """The same, with the targets that fit the device."""
         return {**axes, "target": tuple(target for target in axes["target"] if target in self._fitting[device])}
 
-    def _of_model(
-        self, axes: Mapping[str, tuple[Any, ...]], model: str, named: Container[str] = ()
-    ) -> Mapping[str, tuple[Any, ...]]:
+    def axes_of(self, axes: _Axes, model: str, named: Container[str] = ()) -> _Axes:
         """The same, with the batches of a model. named: axes whose values a rule says, which hold for every model."""
         batches = self._models[model].batch.batches
         if batches is None:
@@ -210,25 +213,21 @@ class Grid:
         kept = tuple(batch for batch in axes["batch"] if batch in batches)
         return {**axes, "batch": kept if "batch" in named else batches}
 
-    def _other_runtimes(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str]) -> list[str]:
+    def _other_runtimes(self, axes: _Axes, named: Container[str]) -> list[str]:
         """Runtimes other than TVM with cells here: none where a rule names an axis on which they have no such value."""
         for axis in all_axes():
             if not axis.in_other_runtimes and axis.name in named and axis.absent not in axes[axis.name]:
                 return []
         return [name for name in self._study.other_runtimes if name in axes["runtime"]]
 
-    def _other_cells(
-        self, axes: Mapping[str, tuple[Any, ...]], model: str, device: str, named: Container[str]
-    ) -> Iterator[Cell]:
+    def other_cells(self, axes: _Axes, model: str, device: str, named: Container[str]) -> Iterator[Cell]:
         """Those of a model on a device, but where a runtime could run nothing."""
-        axes = self._of_model(axes, model, named)
+        axes = self.axes_of(axes, model, named)
         for runtime in self._other_runtimes(axes, named):
             of_runtime = self._of_other_runtime(runtime, model, device, axes)
             yield from (cell for cell in of_runtime if not self.refusals.is_by_device(cell))
 
-    def _of_other_runtime(
-        self, runtime: str, model: str, device: str, axes: Mapping[str, tuple[Any, ...]]
-    ) -> Iterator[Cell]:
+    def _of_other_runtime(self, runtime: str, model: str, device: str, axes: _Axes) -> Iterator[Cell]:
         """The cells of a runtime that runs the network as it was imported; where it can, also as it is quantised."""
         known = runtime_of(runtime)
         absent = {axis.name: axis.absent for axis in all_axes() if not axis.in_other_runtimes}
@@ -239,42 +238,47 @@ class Grid:
 
     # -- cells --------------------------------------------------------------------------------------------------------
 
+    def parts(self) -> Iterator[tuple[_Axes, Rule | None, Sequence[Rule]]]:
+        """The grid's own axes, and those of each rule that includes cells, with that rule and those before it."""
+        yield self.axes, None, ()
+        for index, rule in enumerate(self.include):
+            yield self.narrowed(rule), rule, self.include[:index]
+
     def cells(self) -> Iterator[Cell]:
         """Each cell once."""
-        yield from (cell for cell in self._product(self._axes) if not _matches(cell, self._exclude))
-        earlier: list[Rule] = []
-        for rule in self._study.include:
-            before = _compiled(earlier)
-            for cell in self._product(self._narrowed(rule), rule):
-                if not _matches(cell, before) and not self._is_there(cell):
-                    yield cell
-            earlier.append(rule)
+        for axes, rule, before in self.parts():
+            yield from (cell for cell in self._product(axes, rule or ()) if not self.is_left_out(cell, rule, before))
+
+    def is_left_out(self, cell: Cell, rule: Rule | None, before: Sequence[Rule]) -> bool:
+        """Whether a cell of the grid's own axes is excluded, or one that a rule includes is there already."""
+        if rule is None:
+            return _matches(cell, self.exclude)
+        return _matches(cell, before) or self._is_there(cell)
 
     def _is_there(self, cell: Cell) -> bool:
-        axes = self._of_model(self._axes, cell.model)
+        axes = self.axes_of(self.axes, cell.model)
         in_axes = all(
             cell.value(axis.name) in axes[axis.name]
             for axis in all_axes()
             if cell.is_compiled or axis.in_other_runtimes
         )
-        return in_axes and not _matches(cell, self._exclude)
+        return in_axes and not _matches(cell, self.exclude)
 
-    def _product(self, axes: Mapping[str, tuple[Any, ...]], named: Container[str] = ()) -> Iterator[Cell]:
+    def _product(self, axes: _Axes, named: Container[str] = ()) -> Iterator[Cell]:
         for model, device in itertools.product(axes["model"], axes["device"]):
-            yield from self._other_cells(axes, model, device, named)
+            yield from self.other_cells(axes, model, device, named)
             if TVM in axes["runtime"]:
                 fixed = {"model": model, "device": device, "runtime": TVM}
-                yield from _cells(fixed, of_compiled(self._of_model(self._there(axes, device), model, named)), loops())
+                yield from _cells(fixed, self.compiled_axes(axes, model, device, named), loops())
 
 
-def _cells(fixed: Mapping[str, Any], axes: Mapping[str, tuple[Any, ...]], names: Sequence[str]) -> Iterator[Cell]:
+def _cells(fixed: Mapping[str, Any], axes: _Axes, names: Sequence[str]) -> Iterator[Cell]:
     """One for each combination of the values of the named axes, beside the fixed ones."""
     for values in itertools.product(*(axes[name] for name in names)):
         yield Cell.of({**fixed, **dict(zip(names, values, strict=True))})
 
 
 def _loops_elsewhere() -> tuple[str, ...]:
-    """Listed axes whose values other runtimes are measured at too."""
     return tuple(axis.name for axis in listed_axes() if axis.in_other_runtimes)
 
 
@@ -292,9 +296,5 @@ def _chosen_devices(study: Study, cluster: Cluster) -> list[Device]:
     return [device for device in cluster.devices if study.devices is None or device.key in study.devices]
 
 
-def _compiled(rules: tuple[Rule, ...] | list[Rule]) -> list[list[tuple[str, frozenset[Any]]]]:
-    return [[(axis, frozenset(values)) for axis, values in rule.items()] for rule in rules]
-
-
-def _matches(cell: Cell, rules: list[list[tuple[str, frozenset[Any]]]]) -> bool:
-    return any(all(cell.value(axis) in values for axis, values in rule) for rule in rules)
+def _matches(cell: Cell, rules: Sequence[Rule]) -> bool:
+    return any(all(cell.value(axis) in values for axis, values in rule.items()) for rule in rules)

@@ -24,6 +24,7 @@ from sweep.planning import summary
 from sweep.planning.narrowing import narrowed
 from sweep.planning.planner import make_plan
 from sweep.planning.results.compiling import ImportResult, LowerResult
+from sweep.planning.sharing.large_grids import counted_if_large
 from sweep.planning.stage import Plan
 from sweep.planning.summary import PlanSummary
 from sweep.running.ledger.ledger import FinishedStage, LedgerState, is_held, read_ledger
@@ -145,6 +146,8 @@ def explain(study: Study, cluster: Cluster, *, out: Path | str | None = None, on
     check(sweep_dir, study)
     state = _state_of(sweep_dir)
     finished = state.done
+    if only is None and not finished and (counted := counted_if_large(study, cluster)) is not None:
+        return summary.explain_counted(counted)
     chosen = plan(study, cluster, only=only)
     return summary.explain(
         chosen,

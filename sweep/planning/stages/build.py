@@ -27,9 +27,12 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     )
     hints = study.once(("build hints", cell.device), lambda: {"linker": study.devices[cell.device].linker})
     inputs = {role: made[role] for role in ("lower", "tune") if role in made}
+    return Draft(options, inputs, _label, hints)
+
+
+def _label(study: Drafting, cell: Cell) -> str:
     beside = study.beside(cell, "tune", "build")
-    label = f"build {study.compiled(cell)} {cell.tuner}{beside}{study.whose(cell)}"
-    return Draft(options, inputs, label, hints)
+    return f"build {study.compiled(cell)} {cell.tuner}{beside}{study.whose(cell)}"
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:

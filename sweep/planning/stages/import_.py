@@ -45,7 +45,11 @@ def _drafted(study: Drafting, cell: Cell) -> Draft:
     if files := {name: str(one.file) for name, one in model.given.items() if one.file is not None}:
         hints["input_files"] = files
     packages, source = work_of(importer, model.base)
-    return Draft(study.options("import", cell, own), {}, f"import {study.network(cell)}", hints, packages, source)
+    return Draft(study.options("import", cell, own), {}, _label, hints, packages, source)
+
+
+def _label(study: Drafting, cell: Cell) -> str:
+    return f"import {study.network(cell)}"
 
 
 def work_of(importer: ModelImporter, base: Model | None = None) -> tuple[tuple[str, ...], str]:

@@ -36,7 +36,11 @@ def _drafted(study: Drafting, cell: Cell, network: Mapping[str, str]) -> Draft:
         ("lower options", *study.taken("lower", cell), target.text, has_channels_last),
         lambda: _options(study, cell, target, has_channels_last),
     )
-    return Draft(options, network, f"lower {study.compiled(cell)}{study.whose(cell)}")
+    return Draft(options, network, _label)
+
+
+def _label(study: Drafting, cell: Cell) -> str:
+    return f"lower {study.compiled(cell)}{study.whose(cell)}"
 
 
 def _options(study: Drafting, cell: Cell, target: Encoded, has_channels_last: bool) -> Encoded:

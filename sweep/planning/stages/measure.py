@@ -27,12 +27,17 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
     distributions, source = study.once(("runtime", cell.runtime), lambda: work_of(cell.runtime))
     if cell.is_compiled:
         inputs = {"import": made["import"], "build": made["build"]}
-        what = f"{study.compiled(cell)} {cell.tuner}"
     else:
         inputs = network_role(made)
+    return Draft(options, inputs, _label, distributions=distributions, source=source)
+
+
+def _label(study: Drafting, cell: Cell) -> str:
+    if cell.is_compiled:
+        what = f"{study.compiled(cell)} {cell.tuner}"
+    else:
         what = " ".join([study.network(cell), *study.rounded(cell), cell.runtime])
-    label = f"measure {what}{study.beside(cell, 'tune', 'build', 'measure')} on {cell.device}"
-    return Draft(options, inputs, label, distributions=distributions, source=source)
+    return f"measure {what}{study.beside(cell, 'tune', 'build', 'measure')} on {cell.device}"
 
 
 def measure_options(

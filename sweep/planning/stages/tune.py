@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from sweep.files.sweep_dir import records_folder
@@ -25,8 +24,11 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
         ("tune", cell.tuner, cell.device, target.text, *study.taken("tune", cell)),
         lambda: _options_and_hints(study, cell, target),
     )
-    label = f"tune {study.compiled(cell)} {cell.tuner}{study.beside(cell, 'tune')} on {cell.device}"
-    return Draft(options, {"lower": made["lower"]}, label, hints)
+    return Draft(options, {"lower": made["lower"]}, _label, hints)
+
+
+def _label(study: Drafting, cell: Cell) -> str:
+    return f"tune {study.compiled(cell)} {cell.tuner}{study.beside(cell, 'tune')} on {cell.device}"
 
 
 def _options_and_hints(study: Drafting, cell: Cell, target: Encoded) -> tuple[Encoded, Mapping[str, Any]]:
@@ -54,7 +56,16 @@ def with_members(stages: Sequence[Stage]) -> list[Stage]:
         records = stage.hints["records"]
         if records not in hints:
             hints[records] = {**stage.hints, "members": members[records]}
-    return [replace(stage, hints=hints[stage.hints["records"]]) for stage in stages]
+    return [_hinted(stage, hints[stage.hints["records"]]) for stage in stages]
+
+
+def with_hint(stage: Stage, members: int) -> Stage:
+    """A tune stage that has so many in its pool."""
+    return _hinted(stage, {**stage.hints, "members": members})
+
+
+def _hinted(one: Stage, hints: Mapping[str, Any]) -> Stage:
+    return Stage(one.id, one.kind, one.options, hints, one.inputs, one.label, one.versions)
 
 
 def units(stage: Stage) -> float:

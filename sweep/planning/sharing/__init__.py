@@ -1,0 +1,1 @@
+"""Stages that cells have in common: drafts, ids and counts of them."""
