@@ -21,8 +21,8 @@ from sweep.suggestions import hint, listed
 
 __all__ = ["make_plan"]
 
-_MANY = 200_000
-"""New objects of a plan that the collector is not to look at once more: it takes a second for each two million."""
+_MANY = 20_000
+"""New objects of a plan that the collector is not to look at once more: that took a third of the time."""
 
 
 def make_plan(study: Study, cluster: Cluster) -> Plan:
