@@ -64,6 +64,16 @@ def test_equal_networks_are_hardly_ever_told_apart_and_ten_percent_are_found(slo
         assert len(holding) >= 28
 
 
+def test_networks_that_are_far_apart_are_not_compared_to_five_percent() -> None:
+    """A third of the other's time: told with an interval of a quarter, in a tenth of the time, which holds the ratio."""
+    machines = [Machine(seed, 0.5) for seed in range(30)]
+    far = [duel(machine, 1 / 3) for machine in machines]
+
+    assert sum(machine.now_s for machine in machines) / 30 < 2.0
+    assert sum(r.ci_low is not None and r.ci_high is not None and r.ci_low <= 1 / 3 <= r.ci_high for r in far) >= 28
+    assert all(judge(ratio).verdict is Verdict.FASTER for ratio in far)
+
+
 def test_the_fastest_that_may_lead_leads() -> None:
     times = [[2.0] * 10, [1.0] * 10, [0.5] * 10]
 
