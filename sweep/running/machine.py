@@ -39,6 +39,7 @@ from sweep.running.events import (
 )
 from sweep.running.goals import state_of_cell, wanted_stages
 from sweep.running.held_goals import HeldGoals
+from sweep.running.parties import Parties
 from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.ready_queues import ReadyQueues
 from sweep.running.slots import Need, Slots
@@ -73,11 +74,11 @@ class Machine:
         self._slots = Slots(capacity)
         self._fail_fast = fail_fast
         self._stopped: str | None = None
-        self._finished = False
-        self._open = 0
+        self._open, self._finished = 0, False
         self._running: set[str] = set()
         self._nodes: dict[str, StageNode] = {}
         self._ready = ReadyQueues(self._nodes)
+        self._parties = Parties(self._nodes, self._slots)
         self._delayed = DelayedStages(self._nodes)
         self._pending: list[Instruction] = []
         self._cells = CellBook(plan)
@@ -285,7 +286,7 @@ class Machine:
 
     def _start_ready(self, t: float) -> None:
         """Start the first ready stage, in order, of each kind of need that has its slots free."""
-        for needs in self._ready.kinds():
+        for needs in self._parties.in_turn(self._ready):
             ready = self._ready.of(needs)
             while self._stopped is None and self._slots.has_room(needs) and (node := next(ready, None)) is not None:
                 node.state = StageState.RUNNING

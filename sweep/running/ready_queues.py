@@ -28,6 +28,13 @@ class ReadyQueues:
         """The kinds of need, that of the stage with the least order first."""
         return sorted(self._queues, key=lambda needs: self._queues[needs][:1])
 
+    def first_of(self, needs: tuple[Need, ...]) -> int | None:
+        """The order of the first ready stage with these needs; None where there is none."""
+        queue = self._queues[needs]
+        while queue and self._nodes[queue[0][1]].state is not StageState.READY:
+            heapq.heappop(queue)
+        return queue[0][0] if queue else None
+
     def of(self, needs: tuple[Need, ...]) -> Iterator[StageNode]:
         """Takes out one after another of the ready stages with these needs."""
         queue = self._queues[needs]

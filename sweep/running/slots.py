@@ -31,19 +31,24 @@ class Slots:
 
     def has_room(self, needs: Iterable[Need]) -> bool:
         """Whether a stage with these needs may start."""
-        return all(self._is_shared(need) or self._held[need.slot] < self._capacity.get(need.slot, 1) for need in needs)
+        return all(self.is_held_by(need) or self._held[need.slot] < self._capacity.get(need.slot, 1) for need in needs)
 
     def hold(self, needs: Iterable[Need]) -> None:
         """A stage with these needs starts."""
         for need in needs:
-            self._held[need.slot] += not self._is_shared(need)
+            self._held[need.slot] += not self.is_held_by(need)
             self._parties[need] += 1
 
     def release(self, needs: Iterable[Need]) -> None:
         """A stage with these needs has ended."""
         for need in needs:
             self._parties[need] -= 1
-            self._held[need.slot] -= not self._is_shared(need)
+            self._held[need.slot] -= not self.is_held_by(need)
 
-    def _is_shared(self, need: Need) -> bool:
+    def free(self, slot: str) -> int:
+        """Units of a slot that nobody holds."""
+        return self._capacity.get(slot, 1) - self._held[slot]
+
+    def is_held_by(self, need: Need) -> bool:
+        """Whether the party of a need holds its unit already."""
         return bool(need.party) and self._parties[need] > 0

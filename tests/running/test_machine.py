@@ -60,6 +60,57 @@ def test_more_slots_start_more() -> None:
     assert started(m.handle(StageDone("i", 1.0))) == ["l1", "l2"]
 
 
+def two_pools() -> Plan:
+    """The pool that comes first waits for a lowering that takes longer than the others'."""
+    return plan_of(
+        [
+            stage("i", "import"),
+            stage("l1", "lower", "i"),
+            stage("l2", "lower", "i"),
+            stage("t1", "tune", "l1", tuner="first"),
+            stage("t2", "tune", "l2", tuner="second"),
+            stage("t3", "tune", "l2", tuner="third"),
+        ],
+        ["t1", "t2", "t3"],
+    )
+
+
+def test_a_pool_leaves_its_slot_to_one_that_comes_before_it_and_is_ready_in_a_moment() -> None:
+    m = machine(two_pools(), capacity={"compile": 2, "tune": 2})
+    m.handle(Tick(0.0))
+    assert started(m.handle(StageDone("i", 1.0))) == ["l1", "l2"]
+    assert started(m.handle(StageDone("l2", 2.0))) == ["t2"]
+    assert started(m.handle(StageDone("l1", 3.0))) == ["t1"]
+    assert started(m.handle(StageDone("t2", 4.0))) == ["t3"]
+
+
+def test_no_slot_is_kept_for_a_pool_whose_first_stage_does_not_come() -> None:
+    m = machine(two_pools(), capacity={"compile": 2, "tune": 2})
+    m.handle(Tick(0.0))
+    m.handle(StageDone("i", 1.0))
+    m.handle(StageDone("l2", 2.0))
+    assert started(m.handle(AttemptFailed("l1", "LowerFailed", 3.0))) == ["t3"]
+
+
+def test_no_slot_is_kept_where_what_a_pool_waits_for_has_not_begun() -> None:
+    late = machine(
+        plan_of(
+            [
+                stage("i", "import"),
+                stage("j", "import"),
+                stage("l1", "lower", "j"),
+                stage("l2", "lower", "i"),
+                stage("t1", "tune", "l1", tuner="first"),
+                stage("t2", "tune", "l2", tuner="second"),
+            ],
+            ["t1", "t2"],
+        ),
+        capacity={"compile": 1, "tune": 1},
+        done={"i", "l2"},
+    )
+    assert sorted(started(late.handle(Tick(0.0)))) == ["j", "t2"]
+
+
 def test_a_device_measures_one_thing_at_a_time() -> None:
     m = machine(diamond(), done={"i", "l1", "l2", "b1", "t2", "b2", "b3"})
     assert sorted(started(m.handle(Tick(0.0)))) == ["m1", "m4"]
