@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from statistics import median
 from typing import Any
 
 from sweep.analysis.statistics import relative_interval
@@ -27,6 +28,9 @@ two, 4.3 for three, 2.8 for five), and by luck it looks small too often."""
 SHARE = 4
 """Beyond the rounds asked for, the interval is looked at after every quarter more, two at least: each look is a chance
 to stop while it is narrow by luck."""
+GROWTH = 2
+"""After each look that was not the last the blocks are so much larger. A visit costs up to two seconds beside its
+values (a session, a process, the output check), and blocks of three values took 17 visits to the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Rounds:
         self._rounds = min(int(measure.get("rounds", 1)), max(1, sampling.max_repeat // FEWEST_REPEATS))
         self._size = min(sampling.max_repeat, max(FEWEST_REPEATS, math.ceil(sampling.repeat / self._rounds)))
         self._next_look = self._rounds
+        self._looks = 0
         self._payloads: list[Mapping[str, Any]] = []
         self._spent_s = 0.0
         self._visit_s = 0.0
@@ -95,6 +100,11 @@ class Rounds:
             return 0.0
         return WAITS_S[0] if len(taken) < 2 or not taken[-2].reasons else WAITS_S[1]
 
+    def so_far(self) -> dict[str, Any]:
+        """For whoever waits: the median of what there is, be it disturbed or not."""
+        values = [value for payload in self._payloads for value in payload["run_secs"]]
+        return {"median_s": median(values), "values": len(values)}
+
     def result(self) -> dict[str, Any]:
         """The result of a measure stage: all repeats of the kept blocks in order, each block on its own under `blocks`,
         those that were disturbed under `set_aside`.
@@ -132,6 +142,7 @@ class Rounds:
         if len(clean) < self._next_look:
             return False
         self._next_look = len(clean) + max(2, len(clean) // SHARE)
+        self._looks += 1
         return self._is_narrow([visit.run_secs for visit in clean])
 
     def _has_no_time_for_a_block(self) -> bool:
@@ -162,7 +173,10 @@ class Rounds:
         if not self._payloads:
             return self._size
         clean = self._clean()
-        size = min(self._size, self._sampling.max_repeat - sum(len(visit.run_secs) for visit in clean))
+        size = min(
+            self._size * int(GROWTH**self._looks),
+            self._sampling.max_repeat - sum(len(visit.run_secs) for visit in clean),
+        )
         return max(1, math.floor(min(size, self._share())))
 
     def _share(self) -> float:
