@@ -77,6 +77,8 @@ class DeviceWorker:
         self._no_kernel: str | None = None
         """Why there is none, once it was tried."""
         self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
+        self.latest: dict[str, Mapping[str, Any]] = {}
+        """What the cells that take turns now have shown so far, by their stages."""
         self._queues = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(boards_at_once(device))]
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,12 +127,16 @@ class DeviceWorker:
                 return queue.submit("visit", self._observe_memory, call).result()
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
-        with self._queue() as queue:
-            while (options := rounds.next_visit()) is not None:
-                if queue.is_idle:
-                    time.sleep(rounds.pause_s)
-                payload, seconds = queue.submit("visit", self._visit, call, options, kernel).result()
-                rounds.take(payload, seconds)
+        try:
+            with self._queue() as queue:
+                while (options := rounds.next_visit()) is not None:
+                    if queue.is_idle:
+                        time.sleep(rounds.pause_s)
+                    payload, seconds = queue.submit("visit", self._visit, call, options, kernel).result()
+                    rounds.take(payload, seconds)
+                    self.latest[call.key] = rounds.so_far()
+        finally:
+            self.latest.pop(call.key, None)
         result = rounds.result()
         if kernel is None:
             result["conditions"]["no_reference_kernel"] = self._no_kernel

@@ -99,6 +99,8 @@ class MeasureCall:
     """The results whose files it takes, these or all: they are read, and must be as they were made, before any is
     loaded.
     """
+    key: str = ""
+    """Of its stage, by which its progress is asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ def measure_call(attempt: Attempt) -> MeasureCall:
         threshold=None if options["threshold"] is None else float(options["threshold"]),
         point=point,
         made=_made(attempt),
+        key=attempt.stage.id,
     )
 
 

@@ -147,9 +147,8 @@ class _Watching:
         if self._now < self._due.get(stage.id, 0.0):
             return
         self._due[stage.id] = self._now + _PROGRESS_EVERY_S
-        known = {
-            name: info.get(name) for name in ("trials", "trials_total", "valid", "best_estimate_s", "seconds_left")
-        }
+        of_tuner = ("trials", "trials_total", "valid", "best_estimate_s", "seconds_left")
+        known = {name: info.get(name) for name in (of_tuner if "trials" in info else ("median_s", "values"))}
         self._write("progress", **_about(stage), **known)
 
     def cell_settled(self, cell: int, from_earlier_run: bool) -> None:

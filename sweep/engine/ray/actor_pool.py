@@ -95,7 +95,7 @@ class ActorPool:
             resource = device_name(key)
             known = resource in ray.cluster_resources()
             self._devices[key] = (
-                ray.remote(concurrency_groups={"measure": cells_at_once(self.site.devices[key])})(DeviceActor)
+                ray.remote(concurrency_groups={"measure": cells_at_once(self.site.devices[key]), "tell": 1})(DeviceActor)
                 .options(
                     name=resource,
                     max_concurrency=max(_CANDIDATES, 2 * boards_at_once(self.site.devices[key])),

@@ -129,6 +129,11 @@ class DeviceActor:
         """A stage on the device."""
         return perform(lambda: self._worker.perform(call), self._name)
 
+    @ray.method(max_task_retries=0, concurrency_group="tell")
+    def progress(self, stage_id: str) -> Mapping[str, Any]:
+        """What a measurement has shown so far; empty before its first values."""
+        return self._worker.latest.get(stage_id, {})
+
     @_TWICE
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Outcome:
         """A tuning candidate."""

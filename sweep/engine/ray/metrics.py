@@ -70,6 +70,8 @@ class RayMetrics:
         self._over(stage)
 
     def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
+        if "trials" not in info:  # of a measurement, whose result is counted
+            return
         busy = float((info.get("busy") or {}).get("device", 0.0))
         self._tuned[stage.id] = (self._tuned.get(stage.id, (0, 0.0))[0], busy)
         self._count_trials(stage, int(info.get("trials") or 0))

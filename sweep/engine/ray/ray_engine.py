@@ -15,7 +15,7 @@ from sweep.engine.ray.actor_pool import ActorPool
 from sweep.engine.ray.ray_session import RaySession
 from sweep.engine.ray.watched_calls import watched
 from sweep.engine.site import Site
-from sweep.engine.stage_calls import Outcome, compile_call, device_call, perform, tune_call
+from sweep.engine.stage_calls import MeasureCall, Outcome, compile_call, device_call, perform, tune_call
 from sweep.errors import EngineDown, EngineError, in_one_line
 from sweep.planning.kinds import place_of
 from sweep.planning.stage_kind import Place
@@ -24,12 +24,16 @@ from sweep.running.contract import Attempt, Failed, Progress, Report
 __all__ = ["RayEngine"]
 
 _PROGRESS_EVERY_S = 1.0
+_MEASUREMENTS_ASKED = 32
+"""At a time: a thousand devices would be asked for nothing else."""
 
 
 @dataclass(slots=True)
 class _Running:
     attempt: Attempt
     tuner: ActorHandle | None = None
+    device: ActorHandle | None = None
+    """Of a measurement that has told nothing yet: its first values are worth a word, and its result the next one."""
 
 
 class RayEngine:
@@ -138,10 +142,15 @@ class RayEngine:
         if self._asked or now < self._next_ask:
             return
         self._next_ask = now + _PROGRESS_EVERY_S
+        measuring = 0
         for running in self._running.values():
+            stage_id = running.attempt.stage.id
             if running.tuner is not None:
                 lower_dir = tune_call(running.attempt).lower_dir
-                self._asked[running.tuner.progress.remote(lower_dir)] = running.attempt.stage.id
+                self._asked[running.tuner.progress.remote(lower_dir)] = stage_id
+            elif running.device is not None and measuring < _MEASUREMENTS_ASKED:
+                measuring += 1
+                self._asked[running.device.progress.remote(stage_id)] = stage_id
 
     def _take_progress(self, ref: ray.ObjectRef[Mapping[str, Any]]) -> list[Progress]:
         stage_id = self._asked.pop(ref)
@@ -149,8 +158,11 @@ class RayEngine:
             info = watched(lambda: ray.get(ref), self.why_gone)
         except (EngineDown, ray.exceptions.RayError):
             return []  # the attempt itself will tell
-        is_running = any(running.attempt.stage.id == stage_id for running in self._running.values())
-        return [Progress(stage_id, info)] if info and is_running else []
+        found = next((one for one in self._running.values() if one.attempt.stage.id == stage_id), None)
+        if found is None or not info:
+            return []
+        found.device = None
+        return [Progress(stage_id, info)]
 
 
 def _sent(actors: ActorPool, attempt: Attempt) -> tuple[ray.ObjectRef[Outcome], _Running]:
@@ -162,7 +174,9 @@ def _sent(actors: ActorPool, attempt: Attempt) -> tuple[ray.ObjectRef[Outcome], 
                 return tuner.tune.remote(tune), _Running(attempt, tuner)
             case Place.DEVICE:
                 device_work = device_call(attempt)
-                return actors.device(device_work.device).perform.remote(device_work), _Running(attempt)
+                device = actors.device(device_work.device)
+                told_by = device if isinstance(device_work, MeasureCall) else None
+                return device.perform.remote(device_work), _Running(attempt, device=told_by)
             case Place.COMPILE:
                 call = compile_call(attempt, actors.site.sweep_dir)
                 return actors.builders.send("compile", call), _Running(attempt)

@@ -65,7 +65,9 @@ def _best_row(group: str, best: CellBest) -> tuple[str, ...]:
 
 
 def _running_row(attempt: Running, now: float) -> tuple[str, ...]:
-    return attempt.kind, as_duration(now - attempt.started_t), attempt.label.removeprefix(f"{attempt.kind} ")
+    label = attempt.label.removeprefix(f"{attempt.kind} ")
+    told = f"{label}  {attempt.so_far}" if attempt.so_far else label
+    return attempt.kind, as_duration(now - attempt.started_t), told
 
 
 def _more(count: int) -> list[RenderableType]:

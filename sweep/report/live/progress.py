@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweep.analysis.formatting import as_ms, plural
 from sweep.analysis.rows.bounds import Reading, leading
 from sweep.report.live.pool_progress import PoolProgress, Rate
 
@@ -40,7 +41,17 @@ class Running:
     pool: str = ""
     """Of a tune stage: name of the pool it tunes in."""
     info: Mapping[str, Any] = field(default_factory=dict)
-    """What a tuner last said: trials, trials_total, valid, best_estimate_s, ..."""
+    """What a tuner last said: trials, trials_total, valid, best_estimate_s, ...; or a measurement: median_s, values."""
+
+    @property
+    def so_far(self) -> str:
+        """What it has come to before its end; empty where that is nothing."""
+        if median_s := self.info.get("median_s"):
+            return f"{as_ms(float(median_s) * 1e3)} ms by its first {plural(int(self.info['values']), 'value')}"
+        if estimate_s := self.info.get("best_estimate_s"):
+            trials = plural(int(self.info.get("trials") or 0), "trial")
+            return f"about {as_ms(float(estimate_s) * 1e3)} ms, the sum of its tasks after {trials}"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +132,14 @@ class SweepProgress:
             self.best[group] = CellBest(name, ms / 1e3, not best.is_exact)
 
     def progress(self, info: Mapping[str, Any], now: float) -> None:
-        """A tuner speaks: {label, trials, trials_total, valid, best_estimate_s, tasks, tasks_covered, failed, busy}."""
+        """A tuner speaks: {label, trials, trials_total, valid, best_estimate_s, tasks, tasks_covered, failed, busy}; or
+        a measurement: {label, median_s, values}.
+        """
         running = self.running.get(str(info.get("label")))
-        if running is None or running.pool not in self.pools:
+        if running is None:
+            return
+        if running.pool not in self.pools:
+            running.info = dict(info)
             return
         running.info = dict(info)
         self._rate.add(now, self.pools[running.pool].take(running.label, info, now))

@@ -114,8 +114,14 @@ class ProgressView:
             self._say(Text("        further cells that end for this reason are counted only", style="dim"))
 
     def progress(self, info: Mapping[str, Any]) -> None:
-        """A tuner speaks: {label, trials, trials_total, best_estimate_s, tasks, tasks_covered, failed, busy, ...}."""
+        """A tuner speaks: {label, trials, trials_total, best_estimate_s, tasks, tasks_covered, failed, busy, ...}; or a
+        measurement: {label, median_s, values}. What one comes to at first has a line: its result may be minutes away.
+        """
+        running = self.state.running.get(str(info.get("label")))
+        is_first = running is not None and not running.so_far
         self.state.progress(info, self.clock())
+        if running is not None and is_first and running.so_far and self.state.total_cells <= _LINES_UP_TO_CELLS:
+            self._say(Text(f"first   {_named(running.kind, running.label)}  {running.so_far}"))
 
     def tick(self, now: float) -> None:
         """Time has passed."""

@@ -88,6 +88,7 @@ def test_plain_lines_tell_each_stage_cell_and_failure(clock: Clock) -> None:
         "4 cells to measure in 11 stages (1 lower, 2 tune, 4 build, 4 measure)",
         "stage   lower squeezenet O3  2.0 s",
         "done    squeezenet none O3  16.0 ms",
+        "first   tune squeezenet xgb O3  about 3.00 ms, the sum of its tasks after 32 trials",
         "again   tune squeezenet ga O3: DeviceLost: no server for key local-1",
         "failed  squeezenet ga O3: build BuildFailed: ld: no space",
         "done    squeezenet random O3  4.00 ms",
@@ -341,3 +342,32 @@ def test_no_time_left_is_not_told_as_0_0_s(done: int, is_told: bool, clock: Cloc
     told = view.summary(clock.now)
     assert (" left" in told) is is_told
     assert "0.0 s" not in told
+
+
+def test_what_a_stage_comes_to_at_first_has_a_line_and_what_follows_has_none(clock: Clock) -> None:
+    """The first tuned cell of a study is minutes away, what its tasks add up to some seconds."""
+    view, stream = plain(clock)
+    view.plan_ready(2, {"tune": 1, "measure": 2})
+    view.attempt_started("measure squeezenet onnxruntime on local-1", "measure")
+    view.attempt_started("tune squeezenet xgb O3", "tune", pool="squeezenet xgb O3")
+    view.progress({"label": "measure squeezenet onnxruntime on local-1", "median_s": 3.35e-3, "values": 3})
+    view.progress({"label": "measure squeezenet onnxruntime on local-1", "median_s": 3.4e-3, "values": 6})
+    for trials, estimate_s in ((12, None), (30, 4.9e-3), (60, 4.1e-3)):
+        told = {"label": "tune squeezenet xgb O3", "trials": trials, "trials_total": 191}
+        view.progress({**told, "best_estimate_s": estimate_s})
+    view.progress({"label": "no longer there", "median_s": 1.0, "values": 1})
+    assert [line for line in stream.getvalue().splitlines() if line.startswith("first")] == [
+        "first   measure squeezenet onnxruntime on local-1  3.35 ms by its first 3 values",
+        "first   tune squeezenet xgb O3  about 4.90 ms, the sum of its tasks after 30 trials",
+    ]
+
+
+def test_the_panel_tells_what_a_measurement_has_come_to(clock: Clock) -> None:
+    view, stream = live(clock)
+    with view:
+        view.plan_ready(1, {"measure": 1})
+        view.attempt_started("measure squeezenet onnxruntime on local-1", "measure")
+        view.progress({"label": "measure squeezenet onnxruntime on local-1", "median_s": 3.35e-3, "values": 3})
+        clock.now += 1
+        view.tick(clock.now)
+    assert "squeezenet onnxruntime on local-1  3.35 ms by its first 3 values" in stream.getvalue()
