@@ -65,7 +65,7 @@ def test_equal_networks_are_hardly_ever_told_apart_and_ten_percent_are_found(slo
 
 
 def test_networks_that_are_far_apart_are_not_compared_to_five_percent() -> None:
-    """A third of the other's time: told with an interval of a quarter, in a tenth of the time, which holds the ratio."""
+    """A third of the other's time is told with an interval of a quarter, in a tenth of the time; it holds the ratio."""
     machines = [Machine(seed, 0.5) for seed in range(30)]
     far = [duel(machine, 1 / 3) for machine in machines]
 

@@ -94,8 +94,9 @@ class ActorPool:
                 raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(self.site.devices)}")
             resource = device_name(key)
             known = resource in ray.cluster_resources()
+            groups = {"measure": cells_at_once(self.site.devices[key]), "tell": 1}
             self._devices[key] = (
-                ray.remote(concurrency_groups={"measure": cells_at_once(self.site.devices[key]), "tell": 1})(DeviceActor)
+                ray.remote(concurrency_groups=groups)(DeviceActor)
                 .options(
                     name=resource,
                     max_concurrency=max(_CANDIDATES, 2 * boards_at_once(self.site.devices[key])),

@@ -49,7 +49,9 @@ class Pool:
         self._pipeline: BuildMeasurePipeline[PoolCandidate, Trial] = BuildMeasurePipeline(Libraries(store.folder))
         self._recorder = TrialRecorder(store, target_json, self._accounts, self._pipeline.libraries)
         self._workloads = Workloads(store, searches, self._accounts)
-        self._revalidation = Revalidation(store, self._pipeline, self._accounts, self._workloads.search)
+        self._revalidation = Revalidation(
+            store, self._pipeline, self._accounts, self._workloads.search, self._workloads.share_of
+        )
         self._lock = threading.Lock()
         self._members: list[PoolMember] = []
         self._arriving: list[PoolMember] = []
@@ -181,6 +183,7 @@ class Pool:
         """End the members none of whose tasks can gain more, their best candidates measured again first."""
         is_over = self._trials_left(budget) <= 0
         ended = []
+        self._workloads.weigh([member.job for member in self._members], budget)  # by what came since
         for progress in self._workloads.progress.values():  # not all of them at the end, with search and builders idle
             if not (progress.room or progress.in_flight) and self._members:
                 self._revalidation.see_to(self._workloads.tasks[progress.workload], self._members[0].job)

@@ -24,6 +24,11 @@ __all__ = ["Revalidation"]
 _BEST = 3
 _CLOSE = 1.25
 """Times the best: what is slower will not win."""
+_SHARE = 0.01
+"""Of a network's time: what is below is left as first measured. A wrong choice among contenders that close costs the
+network a quarter of that at most, and a comparison half a second of the device, like three more trials elsewhere. A
+third to a half of SqueezeNet's tasks are such.
+"""
 
 
 class Revalidation:
@@ -35,9 +40,14 @@ class Revalidation:
         pipeline: BuildMeasurePipeline[Any, Trial],
         accounts: Accounts,
         search_for: Callable[[str, TuneJob], WorkloadSearch],
+        share_of: Callable[[str], float],
     ) -> None:
-        """`search_for`: the search of a workload, which builds a contender again whose library is gone."""
+        """`search_for`: the search of a workload, which builds a contender again whose library is gone.
+
+        `share_of`: what it takes of a network's time, in the one of which it takes the most; 0 where that is not known.
+        """
         self._store, self._pipeline, self._accounts, self._search_for = store, pipeline, accounts, search_for
+        self._share_of = share_of
         self._under_way: set[str] = set()
         self._settled: dict[str, int] = {}
         """Workloads whose comparison was begun or not needed, with the trials that they had then."""
@@ -52,7 +62,7 @@ class Revalidation:
         if task.workload in self._under_way:
             return True
         trials = self._store.of(task.workload).trials
-        if task.trivial or self._settled.get(task.workload) == trials:
+        if task.trivial or self._settled.get(task.workload) == trials or 0 < self._share_of(task.workload) < _SHARE:
             return False
         self._settled[task.workload] = trials
         return self._begin(task.workload, job)

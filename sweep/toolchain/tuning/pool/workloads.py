@@ -57,6 +57,10 @@ class Workloads:
         """Trials given away, those under way included."""
         return sum(task.trials + task.in_flight for task in self.progress.values())
 
+    def share_of(self, workload: str) -> float:
+        """What a workload takes of a network's time by now; 0 where that is not known."""
+        return self.progress[workload].share if workload in self.progress else 0.0
+
     def weigh(self, jobs: Sequence[TuneJob], budget: TuningBudget) -> None:
         """What a second of each is worth by now to these members, and what a trial of it costs."""
         calls = [{task.workload: float(task.weight) for task in job.tasks} for job in jobs]

@@ -14,13 +14,12 @@ import math
 import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sweep.files.line_checksum import with_checksum
-from sweep.files.line_log import LineLog, append_line, check_whole, cut_torn_line
+from sweep.files.line_log import LineLog, append_line, cut_torn_line
 from sweep.toolchain.candidates.libraries import remove_left
-from sweep.toolchain.native_log import NOTHING, RECORDS, WORKLOADS, lines_of
-from sweep.toolchain.tuning.records.native_database import open_database
+from sweep.toolchain.native_log import NOTHING, RECORDS, lines_of
+from sweep.toolchain.tuning.records.native_database import NativeDatabase, PlacedRecord
 from sweep.toolchain.tuning.records.trial_logs import (
     TRIALS,
     VALIDATIONS,
@@ -29,9 +28,6 @@ from sweep.toolchain.tuning.records.trial_logs import (
     read_trials,
     read_validations,
 )
-
-if TYPE_CHECKING:
-    from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
 __all__ = ["RecordStore", "WorkloadHistory"]
 
@@ -89,7 +85,7 @@ class RecordStore:
         folder.mkdir(parents=True, exist_ok=True)
         remove_left(folder)
         self.folder = folder
-        self.database: JSONDatabase = open_database(folder)
+        self.database = NativeDatabase(folder)
         self.history: dict[str, WorkloadHistory] = {}
         self.trials = 0
         """Number of the latest one."""
@@ -111,7 +107,7 @@ class RecordStore:
         """History of a workload, empty when it has none."""
         return self.history.setdefault(workload, WorkloadHistory())
 
-    def add(self, trial: Trial, record: TuningRecord | None) -> None:
+    def add(self, trial: Trial, record: PlacedRecord | None) -> None:
         """Keep one trial; `record` is its native form when it is valid.
 
         Raises OSError where the disk refuses; the folder takes nothing more then, until it is opened again.
@@ -120,9 +116,7 @@ class RecordStore:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.folder))
         try:
             if record is not None:
-                self.database.commit_tuning_record(record)
-                for name in (WORKLOADS, RECORDS):  # TVM does not look whether it could write
-                    check_whole(self.folder / name)
+                self.database.commit_record(record)
                 trial = replace(trial, record=self._records)
                 self._records += 1
             self._log.append(with_checksum(asdict(trial)))
@@ -138,5 +132,6 @@ class RecordStore:
         self.of(validation.workload).validation = validation
 
     def close(self) -> None:
-        """Close the trials file."""
+        """Close the files."""
         self._log.close()
+        self.database.close()

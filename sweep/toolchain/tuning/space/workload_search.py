@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.search.strategy import Observation, SearchStrategy
+from sweep.toolchain.tuning.records.native_database import PlacedRecord
 from sweep.toolchain.tuning.space.design import Designs
 
 if TYPE_CHECKING:
@@ -113,13 +114,15 @@ class WorkloadSearch:
             return None
         return _as_candidate(self.workload, point, scheduled.point, scheduled.schedule, trial.origin)
 
-    def record(self, candidate: Candidate, run_secs: Sequence[float]) -> Any:
+    def record(self, candidate: Candidate, run_secs: Sequence[float]) -> PlacedRecord:
         """The native tuning record of a valid measurement."""
         from tvm.s_tir.meta_schedule.arg_info import ArgInfo
         from tvm.s_tir.meta_schedule.database import TuningRecord
 
         info = ArgInfo.from_entry_func(candidate.schedule.mod, remove_preproc=True)
-        return TuningRecord(candidate.schedule.trace, self._native_workload, list(run_secs), self._target, info)
+        native = self._native_workload
+        record = TuningRecord(candidate.schedule.trace, native.workload, list(run_secs), self._target, info)
+        return PlacedRecord(native, record)
 
     def tell(self, candidate: Candidate, seconds: float | None) -> None:
         """What became of a candidate: its median, or None."""

@@ -163,3 +163,38 @@ def test_a_task_with_one_decision_is_not_measured_again(tasks: list[TuningTask],
     assert laboratory.compared == []
     assert result["tasks"][0]["gap"] is None
     assert result["tasks"][0]["best_s"] == 9.0 * MS
+
+
+class Uneven(ChosenLaboratory):
+    """The matrix product of 32 takes a hundredth of a percent of the network's time."""
+
+    def __init__(self) -> None:
+        super().__init__(steadily)
+        self.shapes: list[list[int]] = []
+
+    def measure(self, lib: Path, args: list[dict[str, Any]], options: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        found = super().measure(lib, args, options).result()
+        scale = 1e-4 if args[0]["shape"] == [32, 32] else 1.0
+        future: Future[dict[str, Any]] = Future()
+        future.set_result({**found, "run_secs": [scale * seconds for seconds in found["run_secs"]]})
+        return future
+
+    def compare(
+        self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]
+    ) -> Future[dict[str, Any]]:
+        self.shapes.append(candidates[0][1][0]["shape"])
+        return super().compare(candidates, options)
+
+
+def steadily(number: int) -> list[float]:
+    return [1.0 * MS + 1e-6 * number] * 3
+
+
+def test_a_task_that_takes_next_to_nothing_is_left_as_first_measured(tasks: list[TuningTask], tmp_path: Path) -> None:
+    laboratory = Uneven()
+    result = tuner_at(tmp_path).tune(job_of(tasks[:2]), laboratory, lambda info: None)
+    assert laboratory.shapes == [[64, 64]]
+    small, large = result["tasks"]
+    assert small["gap"] is None
+    assert small["best_s"] == small["screening_s"] < 1e-6
+    assert large["gap"] is not None
