@@ -10,6 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_FOR_TESTS := $(VENV)/.ready-for-tests
+READY_TO_RUN := $(VENV)/.ready-to-run
+ENOUGH_TO_RUN := $(or $(wildcard $(READY)),$(READY_TO_RUN))
+PIP = $(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -c constraints.txt
+comma := ,
 
 STUDY ?= experiments/quickstart.yaml
 CLUSTER ?= clusters/local.yaml
@@ -22,11 +26,11 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 .PHONY: quickstart
-quickstart: $(READY) ## Run the first study on this machine: two devices, two tuners, one table
+quickstart: $(ENOUGH_TO_RUN) ## Run the first study on this machine: two devices, two tuners, one table
 	$(BIN)/sweep run $(STUDY) --cluster $(CLUSTER) $(ARGS)
 
 .PHONY: doctor
-doctor: $(READY) ## Look at this machine: versions, compiler, cores, ports, disk
+doctor: $(ENOUGH_TO_RUN) ## Look at this machine: versions, compiler, cores, ports, disk
 	$(BIN)/sweep doctor
 
 .PHONY: test
@@ -97,7 +101,8 @@ clean: ## Remove caches and built files (not sweeps/, not .venv)
 	find sweep tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # setuptools comes from the constraints too and pip's build isolation is off, so that what builds the package is pinned.
-$(READY): pyproject.toml constraints.txt
+# pip compiles modules one after another on one core, those of tests too; compileall does so on all cores.
+define install
 	$(call phase,virtual environment in $(VENV))
 	@python=''; \
 	for name in python3.11 python3.12 python3.13 python3; do \
@@ -105,13 +110,25 @@ $(READY): pyproject.toml constraints.txt
 	    python="$$name"; break; fi; done; \
 	if [ -z "$$python" ]; then echo 'error: Python 3.11 or newer is needed, and none was found on PATH' >&2; exit 1; fi; \
 	test -x $(BIN)/python || "$$python" -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt setuptools
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs,cluster,postgresql,bench]'
+	@$(PIP) setuptools
+	@$(PIP) --no-build-isolation -e '$(1)'
+	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib sweep >/dev/null || true
+endef
+
+# What runs studies, without what checks and documents this program: a first study does not wait for that.
+$(READY_TO_RUN): pyproject.toml constraints.txt
+	$(call install,.)
 	@touch $@
+	$(call phase,ready)
+
+$(READY): pyproject.toml constraints.txt
+	$(call install,.[dev$(comma)docs$(comma)cluster$(comma)postgresql$(comma)bench])
+	@touch $(READY_TO_RUN) $@
 	$(call phase,ready)
 
 # The other runtimes and frameworks that tests try: a gigabyte that a first study does not wait for.
 $(READY_FOR_TESTS): $(READY)
 	$(call phase,torch and Keras and LiteRT and OpenVINO and Optuna)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[torch,keras,tflite,openvino,optuna]'
+	@$(PIP) --no-build-isolation -e '.[torch,keras,tflite,openvino,optuna]'
+	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib sweep >/dev/null || true
 	@touch $@
