@@ -1,6 +1,6 @@
 """Shares a budget out over many tasks: trials go where the next ones should gain most.
 
-First every task gets a few, so that every model is complete, the costly ones first; then each next round goes to the
+First every task gets one, so that every model is complete, the costly ones first; then each next round goes to the
 task with the largest expected gain: weight x time of one call x the share of it that a round is expected to save. That
 share is what its latest rounds have saved, and what is left to the best efficiency seen on the device, less with each
 round. Where time is the budget and not trials, it is the gain for each second that a trial of the task takes.
@@ -166,8 +166,18 @@ def next_round(tasks: Iterable[TaskProgress], round_size: int, left: int) -> tup
     if task is None:
         return None
     untried = sum(1 for other in tasks if other is not task and other.room and not other.trials + other.in_flight)
-    wanted = round_size if task.is_covered else max(1, task.first - task.in_flight)
-    return task, max(1, min(wanted, task.room, left - untried))
+    return task, max(1, min(_wanted(task, round_size), task.room, left - untried))
+
+
+def _wanted(task: TaskProgress, round_size: int) -> int:
+    """One trial first, so that every model is complete as early as may be; then as many as it has had, at least half a
+    first round and at most a round.
+    """
+    if not task.trials + task.in_flight:
+        return 1
+    if not task.is_covered:
+        return task.first - (task.trials + task.in_flight) % task.first
+    return min(round_size, max(task.first // 2, task.trials))
 
 
 def next_task(tasks: Iterable[TaskProgress], round_size: int) -> TaskProgress | None:

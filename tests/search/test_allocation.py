@@ -58,13 +58,14 @@ def test_every_task_is_reached_also_when_results_come_late() -> None:
     while chosen := next_round(tasks, ROUND, 40 - sum(one.in_flight for one in tasks)):
         chosen[0].in_flight += chosen[1]
         given_out.append((chosen[0].workload, chosen[1]))
-    assert given_out == [(str(n), FIRST) for n in range(4)]  # and then it waits: a second round would know nothing
+    first, rest = [(str(n), 1) for n in range(4)], [(str(n), FIRST - 1) for n in range(4)]
+    assert given_out == first + rest  # and then it waits: a second round would know nothing
 
 
 def test_the_costly_ones_come_first() -> None:
     tasks = [task("light", 1.0), task("heavy", 9.0), task("long", 1.0, flops=4e9)]
     order = [one.workload for one in spend(tasks, {one.workload: falling(1.0) for one in tasks}, 24)]
-    assert order == ["heavy", "long", "light"]
+    assert order[:3] == ["heavy", "long", "light"]
 
 
 # -- gain -------------------------------------------------------------------------------------------------------------
@@ -267,7 +268,7 @@ def test_a_relative_has_one_trial_when_its_leader_has_a_schedule_and_one_when_it
 def test_a_relative_waits_while_its_leader_has_no_result() -> None:
     leader = task("leader", cap=40)
     one = led(leader)
-    assert next_round([leader, one], ROUND, 100) == (leader, FIRST)
+    assert next_round([leader, one], ROUND, 100) == (leader, 1)
     leader.in_flight = FIRST
     assert next_round([leader, one], ROUND, 100) is None
     assert one.room  # it is not done: its model must not end without it
