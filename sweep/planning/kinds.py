@@ -14,6 +14,7 @@ from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult, QuantiseResult
+from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import PlannedCell, Stage
 from sweep.planning.stage_kind import Place, StageKind
@@ -27,6 +28,7 @@ from sweep.planning.stages import (
     measure,
     overlay,
     quantise,
+    train,
     tune,
 )
 from sweep.registry import Registry
@@ -35,8 +37,22 @@ __all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_
 
 _SHIPPED = (
     StageKind(
+        name="train",
+        inputs={"earlier": "train"},
+        place=Place.COMPILE,
+        result=TrainResult,
+        draft=train.draft,
+        arguments=train.arguments,
+        job="sweep.toolchain.training.trained_network:train_network",
+        error_class="ImportFailed",
+        distributions=train.PACKAGES,
+        cost_s=30.0,
+        limit_s=86_400.0,
+        leaves="weights",
+    ),
+    StageKind(
         name="import",
-        inputs={},
+        inputs={"train": "train"},
         place=Place.COMPILE,
         result=ImportResult,
         draft=import_.draft,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells
+from sweep.analysis.checklist import checklists, is_worth_showing
 from sweep.analysis.formatting import as_bytes, as_duration, as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
@@ -85,6 +86,7 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
         figures=pictures_json(shown),
         failures=failures(rows),
         unchecked=unchecked_lines(rows, len(rows)),
+        checklists=checklists(results) if is_worth_showing(results) else [],
         passes_left_out=left_out_lines(rows, len(rows)),
         slow_layouts=layout_lines(rows, len(rows)),
         simulated=any(_is_simulated(row) for row in rows),

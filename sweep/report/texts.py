@@ -13,6 +13,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.objective_words import nearest_of_each
 from sweep.analysis.answering.pareto import COSTS, front, grouped
 from sweep.analysis.answering.standing import best_cells
+from sweep.analysis.checklist import is_worth_showing
 from sweep.analysis.formatting import as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
@@ -22,6 +23,7 @@ from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.files.schema_ids import schema_id
 from sweep.plain_text import as_csv_cell
 from sweep.plain_text import as_markdown as plain
+from sweep.report.checklist_text import as_checklist
 from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
 from sweep.report.page import conditions
 from sweep.report.table import failure_lines, time_line
@@ -116,6 +118,8 @@ def as_markdown(results: Results) -> str:
         heading = "| " + " | ".join(title for title, _ in table.titles) + " |"
         rule = "| --- " + "| ---: " * (len(table.titles) - 1) + "|"
         parts += [*map(plain, sentences(pools)), *_folded("Tuning, by pool", "\n".join([heading, rule, *lines]))]
+    if is_worth_showing(results):
+        parts += _folded("Checklist of each model", as_checklist(results, level=3))
     if times := time_line(results):
         parts += ["## Where the time went", plain(f"{times}.")]
     known = [f"- {plain(name)}: {plain(value)}" for name, value in conditions(summary.conditions)]

@@ -13,6 +13,7 @@ from sweep.analysis.rows.saved import read_saved
 from sweep.errors import RecordError
 from sweep.files.atomic import write_text
 from sweep.files.sweep_dir import SweepDir
+from sweep.report.checklist_text import as_checklist
 from sweep.report.page import render_page
 from sweep.report.table import render_results
 from sweep.report.terminal import TextConsole
@@ -25,6 +26,7 @@ _WRITTEN: Mapping[str, tuple[str, Callable[[Results], str]]] = MappingProxyType(
         "csv": ("results.csv", as_csv),
         "json": ("results.json", as_json),
         "markdown": ("results.md", as_markdown),
+        "checklist": ("checklist.md", as_checklist),
         "html": ("index.html", render_page),
     }
 )

@@ -65,7 +65,8 @@ def study_of(document: Mapping[str, Any], folder: Path) -> Study:
 
 def _study(document: dict[str, Any], path: Path) -> Study:
     form = fill_in(study_form(), document, path)
-    models, places = read_models(form.models, path)
+    datasets = read_datasets(form.datasets, path)
+    models, places = read_models(form.models, datasets, path)
     models = _with_batches(models, places, form, path)
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
     tuners = tuple(read_tuner(entry, form.seed, path, f"tuners[{i}]") for i, entry in enumerate(form.tuners))
@@ -77,7 +78,6 @@ def _study(document: dict[str, Any], path: Path) -> Study:
     _refuse_duplicates("runtimes", form.runtimes, path, "each runtime once")
     _refuse_duplicates("reference", form.reference or (), path, "each runtime once")
     choices = {axis.name: _distinct(axis.study_key, form.names_of(axis), path) for axis in listed_axes()}
-    datasets = read_datasets(form.datasets, path)
     study = Study(
         name=form.study,
         question=" ".join(form.question.split()),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.study.datasets import Dataset
 from sweep.study.importers.batch_dimension import BatchDimension
 from sweep.study.importers.given_inputs import GivenInput
 
@@ -41,3 +42,12 @@ class Model:
     """How it takes the batch axis."""
     base: Model | None = None
     """The model that it is a variant of."""
+    training: Dataset | None = None
+    """Of a variant that is trained, what it learns from."""
+
+    @property
+    def trained(self) -> Model | None:
+        """The nearest model that is trained, of this one and those that it is made of."""
+        if self.training is not None:
+            return self
+        return None if self.base is None else self.base.trained

@@ -56,7 +56,13 @@ def test_markdown_has_a_table_a_model_and_escapes_names(results: Results) -> Non
 def test_a_report_from_the_folder_says_what_one_from_memory_says(results: Results, tmp_path: Path) -> None:
     write_tables(results, tmp_path)
     written = write_report(results, tmp_path)
-    assert [path.name for path in written] == ["results.csv", "results.json", "results.md", "index.html"]
+    assert [path.name for path in written] == [
+        "results.csv",
+        "results.json",
+        "results.md",
+        "checklist.md",
+        "index.html",
+    ]
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == sorted(path.name for path in written)
     for name, path in (("csv", written[0]), ("json", written[1]), ("markdown", written[2])):
         assert printed(tmp_path, name) == path.read_text()

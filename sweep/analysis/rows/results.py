@@ -21,6 +21,7 @@ from sweep.analysis.rows.measurements import measurement_rows, pair_rows
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.runtime_rows import GroupKey, group_key
 from sweep.analysis.rows.status_columns import FINAL_COLUMNS
+from sweep.analysis.rows.training_rows import trainings
 from sweep.analysis.rows.tuning_rows import curve_rows, pools, task_rows
 from sweep.files.typed_json import parsed, read_as
 from sweep.redaction import redacted, without_login
@@ -55,6 +56,8 @@ class SweepSummary:
 
     tags: Mapping[str, str] = field(default_factory=dict)
     """A person's own, of the study."""
+    training: Sequence[Mapping[str, Any]] = ()
+    """One for each network that was trained, with its curve (`sweep.analysis.rows.training_rows`)."""
 
     @property
     def took_s(self) -> float:
@@ -112,6 +115,7 @@ def derive(
             tuning=pools(outcome.cells),
             mlflow_url=_address(tracking_uri or ""),
             tags=dict(outcome.tags),
+            training=trainings(outcome.cells),
         ),
         cells=cells,
         measurements=[

@@ -45,11 +45,8 @@ class Placed:
     weights: int
     """Numbers in kernels and matrices."""
     zeros: int
-
-    @property
-    def rate(self) -> float:
-        """The share of weights that are zero."""
-        return self.zeros / self.weights if self.weights else 0.0
+    rate: float
+    """The share of weights that are zero, or gone from what it is made of."""
 
 
 def lay_out_zoo(
@@ -72,15 +69,34 @@ def lay_out_zoo(
     for cell in plan["cells"]:
         results = (done[stage].result for stage in cell["stages"] if stage in done)
         found = next((result for result in results if isinstance(result, ImportResult)), None)
-        if found is not None and model in (None, cell["model"]):
+        if found is not None:
             imports.setdefault(cell["model"], found)
-    if not imports:
+    # What variants are made of comes before them: it is the original
+    wanted = sorted(
+        (name for name in imports if model in (None, name)), key=lambda name: (bool(imports[name].variant), name)
+    )
+    if not wanted:
         names = ", ".join(sorted({cell["model"] for cell in plan["cells"]}))
         raise StudyError("was not imported", key="--model", value=model or "all", allowed=names)
-    return [
-        _placed(place, sweep_dir, name, found, plan["models"].get(name, {}), [r for r in rows if r["model"] == name])
-        for name, found in sorted(imports.items())
-    ]
+    placed: list[Placed] = []
+    for name in wanted:
+        own = [row for row in rows if row["model"] == name]
+        root_name, before = _made_of(name, imports)
+        about = {"source": dict(plan["models"].get(name, {})), "made_of": root_name, "weights_before": before}
+        placed.append(_placed(place, sweep_dir, name, imports[name], about, own, [one.folder for one in placed]))
+    return placed
+
+
+def _made_of(name: str, imports: Mapping[str, ImportResult]) -> tuple[str, int | None]:
+    """The model that a variant comes from in the end, itself where it is none, and how many weights that one has."""
+    seen: list[str] = []
+    while (of := (imports[name].variant or {}).get("of")) is not None and of not in seen:
+        seen.append(of)
+        if of not in imports:  # excluded from the grid
+            return of, None
+        name = of
+    weights = (imports[name].complexity or {}).get("weights") if seen else None
+    return name, weights
 
 
 def _placed(
@@ -88,8 +104,9 @@ def _placed(
     sweep_dir: Path,
     name: str,
     imported: ImportResult,
-    source: Mapping[str, Any],
+    about: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
+    taken: Sequence[Path],
 ) -> Placed:
     if imported.files is not None and (why := damage_of(imported, sweep_dir, is_read=True)) is not None:
         raise StudyError(f"cannot be laid out: {why}", file=sweep_dir, key="--model", value=name)
@@ -102,8 +119,12 @@ def _placed(
         )
     weights, zeros = _counted(folder)
     measured_t = max((row["measured_t"] for row in rows if row.get("measured_t")), default=time.time())
-    variant = _variant(zeros / weights if weights else 0.0, imported, measured_t)
-    out = place / (_NAME.sub("-", name) or "network") / variant
+    rate = _rate(weights, zeros, imported, about["weights_before"])
+    variant = _variant(rate, imported, measured_t)
+    out = place / (_NAME.sub("-", about["made_of"]) or "network") / variant
+    if out in taken or _is_of_another(out, name):
+        variant = f"{variant}_{_NAME.sub('-', name)}"
+        out = out.with_name(variant)
     if out.exists() and not is_zoo_folder(out):
         raise StudyError("is there and is no folder of a zoo", key="--zoo", value=str(out), allowed="another ROOT")
     with replacing_folder(out) as new:
@@ -118,18 +139,34 @@ def _placed(
             "model": name,
             "network": network,
             "variant": variant,
-            "source": dict(source),
+            "source": about["source"],
+            **({"made_of": about["made_of"], "made": dict(imported.variant)} if imported.variant else {}),
             "inputs": dict(imported.inputs),
             "outputs": [dict(output) for output in imported.outputs],
             "weights": weights,
             "zeros": zeros,
-            "sparse_rate": round(zeros / weights, 4) if weights else 0.0,
+            "sparse_rate": round(rate, 4),
             "cells": [_cell(row) for row in rows],
             "files": files,
         }
         text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
         (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
-    return Placed(name, out, weights, zeros)
+    return Placed(name, out, weights, zeros, rate)
+
+
+def _rate(weights: int, zeros: int, imported: ImportResult, before: int | None) -> float:
+    """Share of the weights of what it is made of that are gone or zero."""
+    if before and imported.complexity is not None:
+        return max(0.0, 1 - float(imported.complexity["nnz"]) / before)
+    left = (weights - zeros) / weights if weights else 1.0
+    return 1 - left * (1 - float((imported.variant or {}).get("removed") or 0.0))
+
+
+def _is_of_another(out: Path, name: str) -> bool:
+    """Whether a folder of a zoo has another network, which came to the same rate on the same day."""
+    if not is_zoo_folder(out):
+        return False
+    return bool(json.loads((out / MANIFEST).read_text(encoding="utf-8")).get("model") != name)
 
 
 def _variant(rate: float, imported: ImportResult, measured_t: float) -> str:

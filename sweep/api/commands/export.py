@@ -63,7 +63,9 @@ class ExportedZoo:
 
     def as_text(self) -> str:
         """For people."""
-        return "\n".join(f"{one.folder}: {one.weights:,} weights, {one.rate:.1%} of them zero" for one in self.networks)
+        return "\n".join(
+            f"{one.folder}: {one.weights:,} weights, {one.rate:.1%} of them zero or gone" for one in self.networks
+        )
 
 
 def export_zoo(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from sweep.planning.draft import TVM_PACKAGES, Draft, Drafting
-from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.stage_result import StageResult, input_of
+from sweep.planning.results.training_result import TrainResult
 from sweep.planning.stage import Stage
 from sweep.study.importers.importer import ModelImporter
 from sweep.study.importers.importer_registry import UNNAMED, importer_named
@@ -19,10 +20,13 @@ __all__ = ["arguments", "draft", "work_of"]
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft:
     """Every cell takes one."""
-    return study.once(("import", cell.model, *study.taken("import", cell)), lambda: _drafted(study, cell))
+    trained = made.get("train")
+    key = ("import", trained, cell.model, *study.taken("import", cell))
+    return study.once(key, lambda: _drafted(study, cell, trained))
 
 
-def _drafted(study: Drafting, cell: Cell) -> Draft:
+def _drafted(study: Drafting, cell: Cell, trained: str | None) -> Draft:
+    """trained: the stage that trains the network, or one that it is made of."""
     model = study.models[cell.model]
     own = {
         "sha256": model.sha256,
@@ -45,7 +49,8 @@ def _drafted(study: Drafting, cell: Cell) -> Draft:
     if files := {name: str(one.file) for name, one in model.given.items() if one.file is not None}:
         hints["input_files"] = files
     packages, source = work_of(importer, model.base)
-    return Draft(study.options("import", cell, own), {}, _label, hints, packages, source)
+    inputs = {} if trained is None else {"train": trained}
+    return Draft(study.options("import", cell, own), inputs, _label, hints, packages, source)
 
 
 def _label(study: Drafting, cell: Cell) -> str:
@@ -67,4 +72,7 @@ def work_of(importer: ModelImporter, base: Model | None = None) -> tuple[tuple[s
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
     """Beside `out_dir`."""
-    return {"options": stage.options, "hints": stage.hints}
+    if "train" not in inputs:
+        return {"options": stage.options, "hints": stage.hints}
+    trained = input_of(inputs, "train", TrainResult)
+    return {"options": stage.options, "hints": {**stage.hints, "trained_dir": str(sweep_dir / trained.folder())}}

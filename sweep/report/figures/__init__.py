@@ -11,7 +11,9 @@ from sweep.report.figures.level_map import heat_maps
 from sweep.report.figures.speedup import speedup_bars
 from sweep.report.figures.time_shares import pool_times, stage_times
 from sweep.report.figures.trade_offs import pareto_fronts
+from sweep.report.figures.training import training_figures
 from sweep.report.figures.tuning_curves import tuning_curves
+from sweep.report.figures.variants import variant_figures
 from sweep.report.table_columns import ranked
 
 __all__ = ["Figure", "figures"]
@@ -31,6 +33,8 @@ def figures(results: Results) -> list[Figure]:
         found += pareto_fronts(model, of_model, colours)
         found += distributions(model, of_model, repeats)
         found += tuning_curves(model, of_model, curves, colours)
+    found += variant_figures(rows)
+    found += training_figures(results.summary.training)
     return [*found, *stage_times(results.summary.stage_seconds), *pool_times(results.summary.tuning)]
 
 

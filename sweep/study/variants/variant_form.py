@@ -8,11 +8,12 @@ from pydantic import Field, model_validator
 
 from sweep.study.reading.form import Form, Name, refuse
 
-__all__ = ["STEPS", "PruneForm", "SparsifyForm", "VariantForm"]
+__all__ = ["STEPS", "PruneForm", "SparsifyForm", "TrainForm", "VariantForm"]
 
-STEPS = ("prune", "sparsify")
+STEPS = ("prune", "sparsify", "train")
 """Ways to make a variant: keys of its form."""
 
+_DEFAULTED = ("prune", "sparsify")
 Level = Annotated[float, Field(ge=0, le=0.99)]
 _LEVELS = [round(0.05 * step, 2) for step in range(19)]
 """0 to 90 %."""
@@ -60,6 +61,47 @@ class SparsifyForm(_StepForm):
     )
 
 
+class TrainForm(_StepForm):
+    """The network learns from labelled samples, and loses weights on the way: first none, then more and more, then no
+    further ones.
+    """
+
+    dataset: str = Field(min_length=1, description="A name of `datasets:`.", examples=["digits"])
+    levels: list[Level] = Field(
+        [0.0],
+        min_length=1,
+        description="Shares of the weights of all layers that are zero in the end, a variant each; 0: a dense network.",
+        examples=[[0.0, 0.8]],
+    )
+    rates: dict[str, Level] = Field(
+        {},
+        description="Other shares, by the name of a layer's weight as `sweep inspect --layers` has it; * as in file "
+        "names.",
+        examples=[{"features.0.*": 0.5}],
+    )
+    distribution: Literal["by-size", "uniform"] = Field(
+        "by-size",
+        description="Whether small layers keep more of their weights, or each layer loses the same share.",
+    )
+    exclude_first: bool = Field(False, description="Whether the first layer keeps its weights.")
+    pretrain_steps: int = Field(300, ge=0, le=1_000_000, description="Steps before any weight goes.")
+    sparse_steps: int = Field(600, ge=0, le=1_000_000, description="Steps in which they go.")
+    finetune_steps: int = Field(600, ge=0, le=1_000_000, description="Steps with what is left.")
+    frequency: int = Field(10, ge=1, le=100_000, description="Weights go at every so many steps.")
+    batch_size: int = Field(64, ge=1, le=4096, description="Samples a step.")
+    learning_rate: float = Field(
+        0.002, gt=0, le=1, description="Of AdamW; in the last steps it falls to a hundredth, as half a cosine."
+    )
+
+    @model_validator(mode="after")
+    def _trains(self) -> TrainForm:
+        if not self.pretrain_steps + self.sparse_steps + self.finetune_steps:
+            raise refuse(
+                "leaves no step to train", key="pretrain_steps", value=0, allowed="from 1 in some of the three"
+            )
+        return self
+
+
 class VariantForm(Form):
     """Variants of another model of the study, a model each."""
 
@@ -71,13 +113,14 @@ class VariantForm(Form):
     )
     prune: PruneForm | None = Field(None, description="Whole filters go.")
     sparsify: SparsifyForm | None = Field(None, description="Single weights become zero.")
+    train: TrainForm | None = Field(None, description="It learns from a data set, and loses weights on the way.")
 
     @model_validator(mode="before")
     @classmethod
     def _empty_steps(cls, value: Any) -> Any:
         """`prune:` with every line under it left out means its defaults."""
         if isinstance(value, dict):
-            return {key: {} if key in STEPS and inner is None else inner for key, inner in value.items()}
+            return {key: {} if key in _DEFAULTED and inner is None else inner for key, inner in value.items()}
         return value
 
     @model_validator(mode="after")

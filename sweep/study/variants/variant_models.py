@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import StudyError
+from sweep.study.datasets import Dataset, dataset_named
 from sweep.study.model import Model
 from sweep.study.model_file import read_model
 from sweep.study.model_form import ModelForm
@@ -22,9 +24,9 @@ RECIPE = 1
 
 
 def read_models(
-    entries: Sequence[str | ModelForm | VariantForm], file: Path
+    entries: Sequence[str | ModelForm | VariantForm], datasets: Mapping[str, Dataset], file: Path
 ) -> tuple[tuple[Model, ...], tuple[int, ...]]:
-    """The models of a study, and for each the number of its entry.
+    """The models of a study, and for each the number of its entry. datasets: of the study, by name.
 
     Raises StudyError about an entry, as `read_model` does, and for a variant that is made of no model of the study.
     """
@@ -40,7 +42,8 @@ def read_models(
                     left.append((number, entry))
                     continue
                 _check_form(base, file, f"models[{number}].from")
-                read[number] = list(_variants(entry, base))
+                training = _training(entry, datasets, file, f"models[{number}].train.dataset")
+                read[number] = list(_variants(entry, base, training))
             else:
                 read[number] = [read_model(entry, file, f"models[{number}]")]
             known.update((model.name, model) for model in read[number])
@@ -66,17 +69,31 @@ def _refuse_unknown(entries: Sequence[tuple[int, Any]], known: Mapping[str, Mode
     raise StudyError(problem, file=file, key=f"models[{number}].from", value=entry.base, allowed=allowed)
 
 
-def _variants(entry: VariantForm, base: Model) -> Iterator[Model]:
+def _training(entry: VariantForm, datasets: Mapping[str, Dataset], file: Path, key: str) -> Dataset | None:
+    """What a variant learns from. Raises StudyError where there is no such data set, or nothing here that trains."""
+    if entry.train is None:
+        return None
+    found = dataset_named(datasets, entry.train.dataset, file, key)
+    if importlib.util.find_spec("torch") is None:
+        problem, allowed = "is to train, which takes torch, and it is not installed", "pip install 'tvm-sweep[torch]'"
+        raise StudyError(problem, file=file, key=key.rpartition(".")[0], value=entry.train.dataset, allowed=allowed)
+    return found
+
+
+def _variants(entry: VariantForm, base: Model, training: Dataset | None) -> Iterator[Model]:
     step = next(name for name in STEPS if getattr(entry, name) is not None)
     written = getattr(entry, step).model_dump()
     levels = written.pop("levels")
+    if training is not None:
+        del written["dataset"]
+        written["data"] = dict(training.options)
     for level in levels:
         percent = f"{round(100 * level, 6):g}"
-        stem = entry.name or f"{base.name}-{written['method']}"
+        stem = entry.name or f"{base.name}-{written.get('method', step)}"
         name = f"{stem}-{percent}"
         if entry.name is not None and len(levels) == 1:
             name = entry.name
-        yield _variant(base, name, step, {**written, "level": level})
+        yield replace(_variant(base, name, step, {**written, "level": level}), training=training)
 
 
 def _variant(base: Model, name: str, step: str, options: Mapping[str, Any]) -> Model:
@@ -84,7 +101,7 @@ def _variant(base: Model, name: str, step: str, options: Mapping[str, Any]) -> M
     return replace(
         base,
         name=name,
-        source=f"{base.source}, {step} {options['method']} {options['level']:g}",
+        source=f"{base.source}, {options.get('method', step)} {options['level']:g}",
         importer=VARIANT.name,
         options={"base": made_of, "variant": {step: dict(options)}, "recipe": RECIPE},
         formats=VARIANT.formats,
@@ -99,5 +116,7 @@ def variant_entry(model: Model) -> dict[str, Any] | None:
     if model.base is None:
         return None
     ((step, options),) = model.options["variant"].items()
-    written = {name: value for name, value in options.items() if name != "level"}
+    written = {name: value for name, value in options.items() if name not in ("level", "data")}
+    if model.training is not None:
+        written["dataset"] = model.training.name
     return {"from": model.base.name, "name": model.name, step: {**written, "levels": [options["level"]]}}

@@ -47,7 +47,8 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         read_values(options.get("values") or {}, hints.get("input_files") or {}),
     )
     loader = _loader(str(hints.get("loader") or importer_named(UNNAMED).loader))
-    model = _read(loader, Path(hints["path"]), options, shapes)
+    trained = {name: hints[name] for name in ("trained_dir",) if name in hints}
+    model = _read(loader, Path(hints["path"]), {**options, **trained}, shapes)
     feeds = make_inputs(with_values(model.inputs, shapes.values), seed)
     save_arrays(folder / "inputs.npz", feeds)
     weights = WeightsFile()

@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.files.npz import load_arrays
 from sweep.files.sweep_dir import network_file
 from sweep.registry import attribute_at
 from sweep.study.importers.importer_registry import importer_named
@@ -24,7 +25,7 @@ from sweep.toolchain.models.variants.structured_pruning import Pruned, masked, p
 from sweep.toolchain.models.variants.unstructured_pruning import sparsified
 from sweep.toolchain.weights_file import WeightsFile
 
-__all__ = ["VariantLoader", "check_against_zeros", "onnx_of"]
+__all__ = ["VariantLoader", "check_against_zeros", "onnx_of", "trained_steps", "weights_file", "with_weights"]
 
 _TOLERANCE = 1e-3
 """Of the largest value of an output: sums of fewer numbers are added in another order."""
@@ -38,6 +39,8 @@ class LoadedVariant:
     loaded: Any
     step: str
     options: Mapping[str, Any]
+    weights: Path | None = None
+    """File of what was learned, of one that was trained."""
 
 
 class VariantLoader:
@@ -45,10 +48,13 @@ class VariantLoader:
 
     def load(self, path: Path, options: Mapping[str, Any]) -> LoadedVariant:
         """What it is made of, which may be a variant itself. Raises ImportFailed."""
-        base = dict(options["base"])
+        base = {**options["base"], **{name: options[name] for name in ("trained_dir",) if name in options}}
         loader = cast("type", attribute_at(importer_named(base["importer"]).loader))()
         ((step, how),) = options["variant"].items()
-        return LoadedVariant(loader, loader.load(path, base), step, how)
+        weights = None
+        if step == "train":
+            weights = Path(options["trained_dir"]) / weights_file(trained_steps(options["base"]))
+        return LoadedVariant(loader, loader.load(path, base), step, how, weights)
 
     def specialise(self, loaded: LoadedVariant, shapes: Shapes) -> ImportedModel:
         """The variant for these shapes, checked against what it is made of. Raises ImportFailed."""
@@ -66,11 +72,13 @@ class VariantLoader:
     def made(self, loaded: LoadedVariant, shapes: Shapes) -> tuple[Any, dict[str, Any]]:
         """The variant in ONNX, and what is told of it."""
         base = settled_onnx(onnx_of(loaded.loader, loaded.loaded, shapes))
-        level, method = float(loaded.options["level"]), str(loaded.options["method"])
+        level, method = float(loaded.options["level"]), str(loaded.options.get("method", loaded.step))
         about = {"step": loaded.step, "method": method, "level": level}
         if loaded.step == "prune":
             made = pruned(base, level, method, shapes.seed)
             return made.model, {**about, **_told(made), "max_abs_diff": check_against_zeros(made, shapes)}
+        if loaded.weights is not None:
+            return with_weights(base, loaded.weights), about
         zeroed = sparsified(
             base,
             level,
@@ -80,6 +88,30 @@ class VariantLoader:
             scope=str(loaded.options.get("scope", "layer")),
         )
         return zeroed.model, {**about, "weights": zeroed.weights, "zeros": zeroed.zeros}
+
+
+def trained_steps(options: Mapping[str, Any]) -> int:
+    """How often a model is trained on its way, by the options of its import."""
+    own = int("train" in options.get("variant", {}))
+    return own + (trained_steps(options["base"]) if "base" in options else 0)
+
+
+def weights_file(number: int) -> str:
+    """In the folder of a training: of this training among those that came before it, from 0 on."""
+    return f"learned-{number}.npz"
+
+
+def with_weights(model: Any, path: Path) -> Any:
+    """The network with what was learned in place of its own. Raises ImportFailed where it does not fit."""
+    from onnx import numpy_helper
+
+    learned = load_arrays(path)
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    for name, array in learned.items():
+        if name not in tensors or tuple(tensors[name].dims) != array.shape:
+            raise ImportFailed(f"train: what was learned of {name!r} does not fit the network at this batch")
+        tensors[name].CopyFrom(numpy_helper.from_array(array, name))
+    return model
 
 
 def onnx_of(loader: Any, loaded: Any, shapes: Shapes) -> Any:
