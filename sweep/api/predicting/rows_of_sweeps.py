@@ -20,7 +20,7 @@ from sweep.study.axes import value_in
 from sweep.study.profile_options import INFERENCE
 from sweep.suggestions import listed
 
-__all__ = ["rows_of_sweeps"]
+__all__ = ["rows_of_sweeps", "variants_in"]
 
 COLUMN = {Variable.LATENCY: "latency_ms_median", Variable.MEMORY: "peak_memory_bytes"}
 MIB = 2**20
@@ -56,11 +56,12 @@ def rows_of_sweeps(
         raise StudyError(f"--device: is needed, since the cells of {runtime} are of {listed(devices)}")
     if device is not None:
         _require_known(cells, "device_key", device)
-    best: dict[tuple[str, float], float] = {}
+    best: dict[tuple[str, float, float], float] = {}
     layers: Geometries = {}
     for folder, rows in _by_folder(cells):
         networks = {cell.name: cell.files.get("network") for cell in cell_files(folder)}
-        names: dict[str, str] = {}
+        names: dict[str, Variant] = {}
+        made_of = variants_in(rows)
         for row in rows:
             value, network = row.get(COLUMN[variable]), networks.get(row["cell_name"])
             is_meant = row["status"] == "done" and not is_unchecked(row) and device in (None, row["device_key"])
@@ -72,29 +73,50 @@ def rows_of_sweeps(
                 continue
             model = str(row["model"])
             if model not in names:
-                names[model] = _add(layers, model, layers_of_onnx(network), folder)
-            key = names[model], float(row["batch"])
+                names[model] = _add(layers, made_of[model], layers_of_onnx(network), folder)
+            key = *names[model], float(row["batch"])
             measured = float(value) / (MIB if variable is Variable.MEMORY else 1)
             best[key] = min(measured, best.get(key, measured))
     if not best:
         raise StudyError(f"DIR: no undisturbed cell of {runtime} has a {COLUMN[variable]} and a network")
     keys = sorted(best)
     return layers, Observations(
-        np.array([name for name, _ in keys]),
-        np.zeros(len(keys)),
-        np.array([batch for _, batch in keys]),
+        np.array([name for name, _, _ in keys]),
+        np.array([level for _, level, _ in keys]),
+        np.array([batch for _, _, batch in keys]),
         np.array([best[key] for key in keys]),
     )
 
 
-def _add(layers: Geometries, model: str, geometry: LayerGeometry, folder: Path) -> str:
+def variants_in(rows: Sequence[dict[str, Any]]) -> dict[str, Variant]:
+    """By model, the network that it is a variant of in the end, and the percentage of its parameters that is gone.
+
+    So whoever leaves a network out leaves its variants out too.
+    """
+    bases = {str(row["model"]): str(row["variant_of"]) for row in rows if row.get("variant_of")}
+    sizes = {str(row["model"]): row["parameters"] for row in rows if row.get("parameters")}
+    levels = {str(row["model"]): 100.0 * (row.get("parameters_removed") or 0.0) for row in rows}
+    found: dict[str, Variant] = {}
+    for model, level in levels.items():
+        root, seen = model, set[str]()
+        while root in bases and root not in seen:
+            seen.add(root)
+            root = bases[root]
+        if root in sizes and model in sizes:
+            level = 100.0 * (1 - sizes[model] / sizes[root])
+        found[model] = root, round(max(0.0, level), 3)
+    return found
+
+
+def _add(layers: Geometries, variant: Variant, geometry: LayerGeometry, folder: Path) -> Variant:
     """Keeps a network's layers, and gives the name that it goes by: sweeps may have other networks of one name."""
-    known = layers.setdefault((model, 0.0), geometry)
-    if geometry.is_same_as(known):
-        return model
-    name = f"{model} of {folder}"
-    layers[name, 0.0] = geometry
-    return name
+    model, level = variant
+    if geometry.is_same_as(layers.setdefault(variant, geometry)):
+        return variant
+    named = f"{model} of {folder}", level
+    while not geometry.is_same_as(layers.setdefault(named, geometry)):  # other filters, and as many of them
+        named = named[0], named[1] + 1e-3
+    return named
 
 
 def _by_folder(cells: list[tuple[Path, dict[str, Any]]]) -> Iterator[tuple[Path, list[dict[str, Any]]]]:

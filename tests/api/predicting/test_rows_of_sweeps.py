@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from sweep.api.predicting.device_models import fit_predictor_to_sweeps
-from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps
+from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps, variants_in
 from sweep.errors import StudyError
 from sweep.predict.observations import Variable
 from tests.api.made_sweep import MadeCell, make_sweep
@@ -61,6 +61,23 @@ def test_other_networks_of_one_name_stay_apart(tmp_path: Path) -> None:
     layers, observed = rows_of_sweeps(folders, Variable.LATENCY, "tvm", None)
     assert observed.networks == ["net", f"net of {tmp_path / 'u'}"]
     assert [one.out_channels.tolist() for one in layers.values()] == [[8.0], [16.0]]
+
+
+def test_a_variant_is_a_level_of_the_network_that_it_comes_from() -> None:
+    rows = [
+        {"model": "net", "variant_of": None, "parameters": 1000},
+        {"model": "net-l1-30", "variant_of": "net", "parameters": 700, "parameters_removed": 0.3},
+        {"model": "twice", "variant_of": "net-l1-30", "parameters": 350, "parameters_removed": 0.5},
+        {"model": "learned", "variant_of": "net", "parameters": 1000, "parameters_removed": None},
+        {"model": "alone", "variant_of": "excluded", "parameters": 10, "parameters_removed": 0.25},
+    ]
+    assert variants_in(rows) == {
+        "net": ("net", 0.0),
+        "net-l1-30": ("net", 30.0),
+        "twice": ("net", 65.0),
+        "learned": ("net", 0.0),
+        "alone": ("excluded", 25.0),
+    }
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path) -> None:
