@@ -137,7 +137,7 @@ def test_status_shows_them_and_without_their_package_says_what_is_missing(home: 
 
     assert refused.returncode == 2
     [line] = refused.stderr.strip().splitlines()
-    assert "is no kind of stage (got 'digest'); allowed: import, lower, tune, build, measure" in line
+    assert "is no kind of stage (got 'digest'); allowed: train, import, " in line
 
 
 def test_report_and_tables_take_no_harm(swept: sweep.SweepRun) -> None:
