@@ -25,6 +25,7 @@ python -m benchmarks plan                                trials of the pooled pl
 python -m benchmarks driver --cells 10000                what the driver costs above the work, beside Ray Tune
 python -m benchmarks recording                           what MLflow costs a sweep of 1,000 cells; --store http
 python -m benchmarks costs                               what one event, cell, run and call costs
+python -m benchmarks replay                              what the planner spares of a measured sweep, 10 seeds
 python -m benchmarks overlay                             the overlay's metric against a loop over rows
 python -m benchmarks tuners                              tuners and Optuna's samplers at equal trials; --measured
 python -m benchmarks comparison --minutes 60             how often equal cells are called different, and 5 % found
@@ -39,7 +40,7 @@ COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
 ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
 RECORDING_CELLS = 1_000
-OWN_FOLDERS = ("zoo", "overlay", "driver", "recording", "comparison", "costs", "tuners")
+OWN_FOLDERS = ("replay", "zoo", "overlay", "driver", "recording", "comparison", "costs", "tuners")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -81,7 +82,7 @@ def _run(asked: argparse.Namespace) -> int:
         from benchmarks.tuning.pooled_plan import bench_plan
 
         bench_plan(folder)
-    elif asked.name in ("costs", "driver", "recording"):
+    elif asked.name in ("costs", "driver", "recording", "replay"):
         _simulated(asked, folder)
     elif asked.name == "overlay":
         from benchmarks.overlay import bench_overlay
@@ -101,7 +102,11 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def _simulated(asked: argparse.Namespace, folder: Path) -> None:
-    if asked.name == "costs":
+    if asked.name == "replay":
+        from benchmarks.planner_replay import bench_planner_replay
+
+        bench_planner_replay(folder)
+    elif asked.name == "costs":
         from benchmarks.unit_costs import bench_costs
 
         bench_costs(folder)
@@ -152,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
         "driver",
         "recording",
         "comparison",
+        "replay",
         "costs",
         "tuners",
     )

@@ -111,3 +111,5 @@ class SweepOutcome:
     """A person's own, of the study."""
     objective: Objective | None = None
     """What the study wants of a cell."""
+    rooflines: Sequence[StageResult] = ()
+    """Roofs of devices and times of layers, in the order in which they were measured."""

@@ -29,6 +29,7 @@ from sweep.cli import (
     mirror,
     overlay,
     predictor,
+    roofline,
     study_commands,
     submit,
     sweep_commands,
@@ -93,6 +94,7 @@ app.command("ui")(sweep_commands.ui_command)
 app.command("exec")(exec.exec_command)
 app.command("export")(export.export_command)
 app.command("overlay")(overlay.overlay_command)
+app.command("roofline")(roofline.roofline_command)
 app.command("import-logs")(import_logs.import_logs_command)
 app.command("import", hidden=True)(import_logs.import_logs_under_old_name)
 app.command("schema")(study_commands.schema_command)

@@ -15,12 +15,12 @@ from sweep.devices.leasing.cores import core_lock
 from sweep.devices.leasing.lease import myself
 from sweep.devices.leasing.register import boards_of
 from sweep.devices.measuring.blocks import MeasuringPlace
-from sweep.devices.measuring.candidate import time_candidate, time_in_turns
+from sweep.devices.measuring.candidate import time_candidate, time_functions, time_in_turns
 from sweep.devices.measuring.kernel_history import KernelHistory
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
-from sweep.devices.runtimes.artifact import load_artifact, measure_on, memory_on
+from sweep.devices.runtimes.artifact import load_artifact, measure_on, memory_on, observe_on
 from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.devices.runtimes.duel_on import DuelContender, duel_on
 from sweep.errors import DeviceLost, MeasureFailed
@@ -197,6 +197,23 @@ class DeviceSession:
             place = self._place(threads, THIS_HOST)
             result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel, point)
         return self._noted(result, THIS_HOST)
+
+    def time_kernels(
+        self, lib: Path, kernels: Sequence[Mapping[str, Any]], *, repeat: int, min_repeat_ms: int, timeout_s: float
+    ) -> dict[str, Any]:
+        """Time functions of one library, each on random arguments of its `args`. Gives `run_secs`, for each `repeat`
+        values in seconds or an error in words, and the `conditions` that were seen. Raises as `measure_candidate` does.
+        """
+        self._boards.let_rest()
+        with self._cores(), self._boards.session(timeout_s) as remote:
+            seen = observe_on(remote)
+            run_secs = time_functions(remote, lib, kernels, repeat, min_repeat_ms)
+            return {"run_secs": run_secs, "conditions": {**seen, "board": remote.board}}
+
+    def observe(self) -> Mapping[str, Any]:
+        """The conditions of the board; nothing where a stock TVM server runs it."""
+        with self._cores(), self._boards.session(OPEN_TIMEOUT_S) as remote:
+            return observe_on(remote)
 
     def duel(
         self,

@@ -22,7 +22,7 @@ from sweep.study.cluster.cluster import Device
 from sweep.study.profile_options import MEMORY
 from sweep.study.runtimes import runtime_of
 from sweep.toolchain.candidates.service import Arguments
-from sweep.toolchain.compile_job import BUILD_SENTINEL_KERNEL
+from sweep.toolchain.compile_job import BUILD_SENTINEL_KERNEL, CompileJob
 
 if TYPE_CHECKING:
     from sweep.devices.device_session import DeviceSession
@@ -147,6 +147,23 @@ class DeviceWorker:
         kernel = self._sentinel_kernel()
         with self._queue() as queue:
             return queue.submit("visit", lambda: self._open().duel(contenders, seconds, timeout_s, kernel)).result()
+
+    def time_kernels(
+        self, lib: Path, kernels: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Time functions of one library within one visit to the device."""
+        with self._queue() as queue:
+            return queue.submit("visit", lambda: self._open().time_kernels(lib, kernels, **options)).result()
+
+    def observe(self) -> Mapping[str, Any]:
+        """The conditions of the device."""
+        with self._queue() as queue:
+            return queue.submit("visit", lambda: self._open().observe()).result()
+
+    def compile(self, job: CompileJob, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a compile worker makes for a stage that is performed here."""
+        made: Mapping[str, Any] = self._submit(job, dict(arguments), KERNEL_TIME_LIMIT_S).result()
+        return made
 
     def close(self) -> None:
         """Give the device back."""

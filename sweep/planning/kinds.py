@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
 from sweep.errors import PlanError
 from sweep.planning.draft import TVM_PACKAGES
@@ -14,6 +15,7 @@ from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult, QuantiseResult
+from sweep.planning.results.roofline_results import DeviceRoof, LayerTimes
 from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import PlannedCell, Stage
@@ -28,12 +30,18 @@ from sweep.planning.stages import (
     measure,
     overlay,
     quantise,
+    roofline_stages,
     train,
     tune,
 )
 from sweep.registry import Registry
 
 __all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_cell", "place_of"]
+
+_beside_cells = partial(
+    StageKind, place=Place.DEVICE, draft=None, error_class="MeasureFailed", distributions=TVM_PACKAGES
+)
+"""On a device, over cells that have ended."""
 
 _SHIPPED = (
     StageKind(
@@ -199,17 +207,27 @@ _SHIPPED = (
         distributions=TVM_PACKAGES,
         cost_s=8.0,
     ),
-    StageKind(
+    _beside_cells(
         name=final.FINAL,
         inputs=final.ROLES,
-        place=Place.DEVICE,
         result=FinalResult,
-        draft=None,
         job="sweep.engine.final_job:take_turns",
-        error_class="MeasureFailed",
-        distributions=TVM_PACKAGES,
         cost_s=4.0,
         fixed_s=final.limit_s,
+    ),
+    _beside_cells(
+        name=roofline_stages.DEVICE,
+        inputs={},
+        result=DeviceRoof,
+        job="sweep.engine.roofline_jobs:measure_roof",
+        cost_s=10.0,
+    ),
+    _beside_cells(
+        name=roofline_stages.LAYERS,
+        inputs=roofline_stages.ROLES,
+        result=LayerTimes,
+        job="sweep.engine.roofline_jobs:time_layers",
+        cost_s=20.0,
     ),
 )
 

@@ -17,6 +17,7 @@ from sweep.analysis.checklist import is_worth_showing
 from sweep.analysis.formatting import as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
+from sweep.analysis.rooflines.placed_layers import roofline_words
 from sweep.analysis.rows.objective_fit import limit_words, objective_of
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -26,6 +27,7 @@ from sweep.plain_text import as_markdown as plain
 from sweep.report.checklist_text import as_checklist
 from sweep.report.choice_table import CHOICES, are_many, best_of_each, choice_lines
 from sweep.report.page import conditions
+from sweep.report.roofline_table import TITLES, layer_cells, roof_words
 from sweep.report.table import failure_lines, time_line
 from sweep.report.table_columns import TableColumn, fastest, final_note, main_columns, ranked, rows_each
 from sweep.report.task_table import untuned_notes
@@ -35,6 +37,7 @@ from sweep.study.axes import compared_within, value_in
 __all__ = ["as_csv", "as_json", "as_markdown"]
 
 Row = Mapping[str, Any]
+_LAYERS = 12
 
 
 def as_csv(results: Results) -> str:
@@ -65,6 +68,10 @@ def _objective(rows: Sequence[Row]) -> dict[str, Any]:
     return {"objective": asked, "nearest": nearest, "pareto": fronts}
 
 
+def _rooflines(results: Results) -> Sequence[Row]:
+    return results.summary.rooflines
+
+
 def as_json(results: Results) -> str:
     """Question, answer, summary and cells."""
     told = {
@@ -85,6 +92,11 @@ def as_json(results: Results) -> str:
             for one in best_cells(results.cells)
         ],
         **_objective(results.cells),
+        **(
+            {"rooflines": [{"words": roofline_words(row), **row} for row in rows]}
+            if (rows := _rooflines(results))
+            else {}
+        ),
         "summary": asdict(results.summary),
         "cells": list(results.cells),
     }
@@ -120,12 +132,21 @@ def as_markdown(results: Results) -> str:
         parts += [*map(plain, sentences(pools)), *_folded("Tuning, by pool", "\n".join([heading, rule, *lines]))]
     if is_worth_showing(results):
         parts += _folded("Checklist of each model", as_checklist(results, level=3))
+    for row in summary.rooflines:
+        parts += ["## Roofline", plain(roofline_words(row)), plain(f"{roof_words(row)}."), _layers(row)]
     if times := time_line(results):
         parts += ["## Where the time went", plain(f"{times}.")]
     known = [f"- {plain(name)}: {plain(value)}" for name, value in conditions(summary.conditions)]
     if known:
         parts += _folded("Conditions", "\n".join(known))
     return "\n\n".join(parts) + "\n"
+
+
+def _layers(row: Row) -> str:
+    """The layers of a network that take longest."""
+    rule = ["---", *["---:"] * (len(TITLES) - 1)]
+    lines = [TITLES, rule, *map(layer_cells, row["layers"][:_LAYERS])]
+    return "\n".join(f"| {' | '.join(plain(text, is_cell=True) for text in line)} |" for line in lines)
 
 
 def _tables(cells: Sequence[Row]) -> list[str]:

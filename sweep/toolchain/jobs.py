@@ -21,7 +21,16 @@ from sweep.toolchain.crash_notes import crashes_of
 from sweep.toolchain.module_files import read_module, write_module
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
-__all__ = ["build_artifact", "build_candidate", "build_sentinel_kernel", "import_model", "lower_model", "preload"]
+__all__ = [
+    "build_artifact",
+    "build_candidate",
+    "build_layers",
+    "build_roof_kernels",
+    "build_sentinel_kernel",
+    "import_model",
+    "lower_model",
+    "preload",
+]
 
 _LOWERING = "lowering.json"
 
@@ -141,6 +150,37 @@ def build_sentinel_kernel(
     library.parent.mkdir(parents=True, exist_ok=True)
     args = compile_sentinel_kernel(resolve_target(target, intrinsics=False), threads, library, linker)
     return {"lib": out_path, "args": args}
+
+
+def build_roof_kernels(
+    target: Mapping[str, Any], threads: int, stream_bytes: Sequence[int], out_path: str, linker: str | None = None
+) -> dict[str, Any]:
+    """Compile what shows the most that a device can do into `out_path`. Returns {lib, kernels}. Raises BuildFailed."""
+    from sweep.toolchain.rooflines.roof_kernels import compile_roof_kernels
+
+    library = Path(out_path)
+    library.parent.mkdir(parents=True, exist_ok=True)
+    resolved = resolve_target(target, intrinsics=False)
+    return {"lib": out_path, "kernels": compile_roof_kernels(resolved, threads, stream_bytes, library, linker)}
+
+
+def build_layers(
+    options: Mapping[str, Any],
+    lower_dir: str,
+    out_path: str,
+    records_dir: str | None = None,
+    linker: str | None = None,
+) -> dict[str, Any]:
+    """The layers of a build as a library of functions in `out_path`, and what each asks of a device. Returns {layers}.
+    Raises BuildFailed.
+    """
+    from sweep.toolchain.build_recipes import BuildRecipes
+    from sweep.toolchain.rooflines.layer_work import layers_of_build
+
+    lowering = json.loads((Path(lower_dir) / _LOWERING).read_text(encoding="utf-8"))
+    recipes = BuildRecipes(Path(lower_dir), lowering, resolve_target(options["target"]), ())
+    records = None if records_dir is None else Path(records_dir)
+    return {"layers": layers_of_build(recipes, records, Path(out_path), linker)}
 
 
 def _compile_once(target: Any) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweep.errors import MeasureFailed
+from sweep.errors import MeasureFailed, in_one_line
 
 if TYPE_CHECKING:
     from sweep.devices.rpc.remote import Remote
 
-__all__ = ["RANDOM_FILL", "arguments", "time_candidate", "time_in_turns", "timed"]
+__all__ = ["RANDOM_FILL", "arguments", "time_candidate", "time_functions", "time_in_turns", "timed"]
 
 RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
 
@@ -53,6 +53,24 @@ def time_in_turns(
         order = range(len(loaded)) if turn % 2 == 0 else reversed(range(len(loaded)))
         for index in order:
             values[index] += timed(remote, *loaded[index], number, repeat, min_repeat_ms)
+    return values
+
+
+def time_functions(
+    remote: Remote, lib: Path, functions: Sequence[Mapping[str, Any]], repeat: int, min_repeat_ms: float
+) -> list[list[float] | str]:
+    """For each of a library's functions, by `name` and `args`, `repeat` means in seconds, or why there are none."""
+    module = remote.load(lib)
+    values: list[list[float] | str] = []
+    for function in functions:
+        try:
+            tensors = arguments(remote, function["args"])
+            evaluator = module.time_evaluator(
+                function["name"], remote.device, number=1, repeat=repeat, min_repeat_ms=min_repeat_ms
+            )
+            values.append([float(value) for value in evaluator(*tensors).results])
+        except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+            values.append(in_one_line(error))
     return values
 
 

@@ -13,6 +13,7 @@ from sweep.analysis.outcome import MEASURED, REFUSED, CellOutcome, CellStatus, S
 from sweep.planning.kinds import names_in_cell
 from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.stage import Plan, PlannedCell
+from sweep.planning.stages import roofline_stages as roofline
 from sweep.running.events import StageState
 from sweep.running.goals import state_of_cell
 from sweep.running.ledger.final_places import final_places
@@ -110,6 +111,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         worked_s=state.worked_s,
         tags=plan.tags,
         objective=plan.objective,
+        rooflines=[one.result for one in state.done.values() if one.kind in (roofline.DEVICE, roofline.LAYERS)],
     )
 
 

@@ -1,0 +1,1 @@
+"""How near the layers of a network come to what their device can do at most."""

@@ -1,0 +1,1 @@
+"""Rooflines of measured cells."""
