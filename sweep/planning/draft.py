@@ -18,12 +18,15 @@ from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.precisions import Precision, precision_of
 from sweep.study.spec import NATIVE, Cell, Model, Study, TunerSpec
 
-__all__ = ["NO_HINTS", "TVM_PACKAGES", "Draft", "Drafting", "Encoded"]
+__all__ = ["NO_HINTS", "ONNX_PACKAGES", "TVM_PACKAGES", "Draft", "Drafting", "Encoded"]
 
 TVM_PACKAGES = ("apache-tvm", "apache-tvm-ffi")
 """What all depends on that TVM does."""
 
 NO_HINTS: Mapping[str, Any] = {}  # plain: stages are pickled
+
+ONNX_PACKAGES = ("onnx", "onnxruntime")
+"""What runs and rewrites networks in ONNX."""
 
 T = TypeVar("T")
 

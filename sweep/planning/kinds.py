@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from sweep.errors import PlanError
-from sweep.planning.draft import TVM_PACKAGES
+from sweep.planning.draft import ONNX_PACKAGES, TVM_PACKAGES
 from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
@@ -81,7 +81,7 @@ _SHIPPED = (
         arguments=calibrate.arguments,
         job="sweep.toolchain.quantisation.quantisation_jobs:calibrate_network",
         error_class="CalibrateFailed",
-        distributions=("onnx", "onnxruntime"),
+        distributions=ONNX_PACKAGES,
         cost_s=10.0,
         limit_s=3600.0,
         leaves="table of ranges",
@@ -95,7 +95,7 @@ _SHIPPED = (
         arguments=layer_errors.arguments,
         job="sweep.toolchain.quantisation.layer_job:compare_layers",
         error_class="QuantiseFailed",
-        distributions=("onnx", "onnxruntime"),
+        distributions=ONNX_PACKAGES,
         cost_s=20.0,
         limit_s=3600.0,
         is_goal=True,
@@ -110,7 +110,7 @@ _SHIPPED = (
         arguments=quantise.arguments,
         job="sweep.toolchain.quantisation.quantisation_jobs:quantise_network",
         error_class="QuantiseFailed",
-        distributions=(*TVM_PACKAGES, "onnx", "onnxruntime"),
+        distributions=(*TVM_PACKAGES, *ONNX_PACKAGES),
         cost_s=5.0,
         limit_s=1200.0,
         leaves="quantised network",

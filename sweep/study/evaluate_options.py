@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sweep.errors import StudyError
 from sweep.study.datasets import Dataset, dataset_named
-from sweep.study.reading.form import Form, Name
+from sweep.study.reading.form import Form, Name, refuse
 from sweep.suggestions import hint, listed
 
 __all__ = ["METRICS", "Evaluate", "EvaluateForm", "read_evaluate"]
@@ -40,7 +40,7 @@ class Evaluate:
 class EvaluateForm(Form):
     """The stage that runs a cell over labelled samples."""
 
-    dataset: Name = Field(description="A name under `datasets:`.", examples=["digits"])
+    dataset: Name | None = Field(None, description="A name under `datasets:`.", examples=["digits"])
     samples: int | None = Field(
         None, ge=1, le=10_000_000, description="At most so many, drawn by the study's seed; by default all."
     )
@@ -53,13 +53,23 @@ class EvaluateForm(Form):
         description="What the report shows; all of them are recorded.",
     )
     models: list[Name] | None = Field(None, min_length=1, description="Of these models alone; by default of all.")
+    layer_error: bool = Field(
+        False,
+        description="Layers of quantised networks are compared with the float ones; takes no dataset.",
+    )
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> EvaluateForm:
+        if self.dataset is None and not self.layer_error:
+            raise refuse("is missing", key="dataset", allowed="a name under `datasets:`, or layer_error: true")
+        return self
 
 
 def read_evaluate(
     form: EvaluateForm | None, datasets: Mapping[str, Dataset], models: Sequence[str], file: Path
 ) -> Evaluate | None:
     """What a study file says; None where it evaluates nothing. Raises StudyError for a name that is none."""
-    if form is None:
+    if form is None or form.dataset is None:
         return None
     dataset = dataset_named(datasets, form.dataset, file, "evaluate.dataset")
     for name in form.models or ():
@@ -67,6 +77,6 @@ def read_evaluate(
             raise StudyError(
                 f"is no model{hint(name, models)}", file=file, key="evaluate.models", value=name, allowed=listed(models)
             )
-    written = form.model_dump(exclude_defaults=True)
+    written = form.model_dump(exclude_defaults=True, exclude={"layer_error"})
     chosen = tuple(name for name in METRICS if name in form.metrics)
     return Evaluate(dataset, form.samples, form.split, chosen, tuple(form.models or ()), written)

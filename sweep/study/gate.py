@@ -101,7 +101,8 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         profile=read_profile(form.profile),
         objective=read_objective(form.objective),
         described=form.described(),
-        calibration=read_calibration(form.calibration),
+        calibration=read_calibration(form.calibration, datasets, form.described().get("precision", {}), path),
+        tells_layer_errors=form.evaluate is not None and form.evaluate.layer_error,
         datasets=datasets,
         evaluate=read_evaluate(form.evaluate, datasets, [model.name for model in models], path),
     )

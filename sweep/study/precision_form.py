@@ -16,7 +16,8 @@ _WHOLE = "float32"
 _KEPT = ("float32", "float32_first", "float32_last")
 _WORST = "float32_worst"
 _PERCENTILE = "percentile"
-_OF_INT8 = (*QUANTISED, _WORST, _PERCENTILE)
+_CLASSES = "calibrate_classes"
+_OF_INT8 = (*QUANTISED, _WORST, _PERCENTILE, _CLASSES)
 
 
 class PrecisionForm(Form):
@@ -32,6 +33,9 @@ class PrecisionForm(Form):
     )
     calibrate: Literal["minmax", "percentile", "kl", "mse"] | None = Field(
         None, description=f"How ranges of activations are found, of int8; by default {QUANTISED['calibrate']}."
+    )
+    calibrate_classes: list[int] | None = Field(
+        None, min_length=1, description="Ranges are found on these classes of the data set alone, of int8."
     )
     percentile: float | None = Field(
         None, ge=50, le=100, description="Of absolute values that `calibrate: percentile` keeps; by default 99.99."
@@ -76,6 +80,8 @@ def read_precision(form: PrecisionForm) -> Precision:
     if "strategy" in said:
         said["strategy"] = said["strategy"] or "null"
     quantised = {**QUANTISED, **{key: value for key, value in said.items() if value is not None}}
+    if form.calibrate_classes is not None:
+        quantised[_CLASSES] = sorted(set(form.calibrate_classes))
     if form.percentile is not None:
         quantised[_PERCENTILE] = form.percentile
     kept = {"float32": sorted(set(form.float32))} | {key: getattr(form, key) for key in (_WORST, *_KEPT[1:])}

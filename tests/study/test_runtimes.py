@@ -160,7 +160,7 @@ def test_no_runtime_is_named_but_where_it_is_described(word: str, homes: set[str
     """A third one would be forgotten at each such place. Packages of this name are another matter, listed here."""
     packages = {"doctor", "toolchain", "api/session/claim.py", "devices/measuring/sentinel_kernel.py"}
     packages |= {"engine/ray/node_probe.py", "api/session/engine_session.py", "inspection"}
-    packages |= {"planning/kinds.py"}  # what calibrates and quantises
+    packages |= {"planning/draft.py"}  # what calibrates and quantises
     packages |= {"api/inspecting/operator_tables.py"}  # what each has of operators
     root = Path(sweep.__file__).parent
     named = {

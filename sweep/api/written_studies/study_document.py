@@ -13,6 +13,7 @@ from typing import Any
 
 from sweep.study.axes import listed_axes
 from sweep.study.axis import Axis
+from sweep.study.calibration_options import Calibration
 from sweep.study.datasets import Dataset
 from sweep.study.final_options import Final
 from sweep.study.importers.batch_dimension import AS_IS
@@ -153,8 +154,11 @@ def _quality(study: Study, folder: Path) -> dict[str, Any]:
     datasets = {
         name: {key: _within(one, key, folder) for key in one.written} for name, one in sorted(study.datasets.items())
     }
-    evaluate = {} if study.evaluate is None else {"evaluate": dict(study.evaluate.written)}
-    return ({"datasets": datasets} if datasets else {}) | evaluate
+    evaluate = {} if study.evaluate is None else dict(study.evaluate.written)
+    evaluate |= {"layer_error": True} if study.tells_layer_errors else {}
+    calibration = {} if study.calibration == Calibration() else dict(study.calibration.written)
+    asked = {"datasets": datasets, "evaluate": evaluate, "calibration": calibration}
+    return {key: value for key, value in asked.items() if value}
 
 
 def _within(dataset: Dataset, key: str, folder: Path) -> Any:

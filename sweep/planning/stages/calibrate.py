@@ -6,36 +6,50 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.planning.draft import Draft, Drafting
+from sweep.planning.draft import ONNX_PACKAGES, Draft, Drafting
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
 from sweep.study.spec import Cell
 
-__all__ = ["arguments", "draft", "samples_of"]
+__all__ = ["CLASSES", "arguments", "draft", "packages_of", "samples_of"]
+
+CLASSES = "calibrate_classes"
+"""The option of a precision that is calibrated on some classes of a data set alone."""
 
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
-    """A cell that computes in a quantised network takes one; of all precisions the same."""
+    """A cell that computes in a quantised network takes one; of all precisions that are calibrated alike the same."""
     if not study.is_quantised(cell):
         return None
     imported = made["import"]
-    return study.once(("calibrate", imported), lambda: _drafted(study, cell, imported))
+    key = ("calibrate", imported, *study.precision(cell).options.get(CLASSES, ()))
+    return study.once(key, lambda: _drafted(study, cell, imported))
 
 
 def _drafted(study: Drafting, cell: Cell, imported: str) -> Draft:
     own, hints = samples_of(study, cell)
-    return Draft(study.options("calibrate", cell, own), {"import": imported}, f"calibrate {study.network(cell)}", hints)
+    on = f" on classes {', '.join(map(str, own[CLASSES]))}" if CLASSES in own else ""
+    options, label = study.options("calibrate", cell, own), f"calibrate {study.network(cell)}{on}"
+    return Draft(options, {"import": imported}, label, hints, packages_of(study))
 
 
 def samples_of(study: Drafting, cell: Cell) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options and hints of a stage that runs a network over the samples of its calibration."""
     model = study.models[cell.model]
-    own = {**study.study.calibration.options, "seed": study.study.seed}
-    if model.given:
+    calibration = study.study.calibration
+    own = {**calibration.options, "seed": study.study.seed}
+    if classes := study.precision(cell).options.get(CLASSES):
+        own[CLASSES] = list(classes)
+    if model.given and calibration.dataset is None:
         own["values"] = {name: dict(one.values) for name, one in model.given.items()}
     files = {name: str(one.file) for name, one in model.given.items() if one.file is not None}
-    return own, {"input_files": files} if files else {}
+    return own, {**calibration.hints, **({"input_files": files} if files else {})}
+
+
+def packages_of(study: Drafting) -> tuple[str, ...]:
+    """What the result of such a stage depends on."""
+    return (*ONNX_PACKAGES, *study.study.calibration.distributions)
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:

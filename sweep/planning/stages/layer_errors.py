@@ -10,7 +10,7 @@ from sweep.planning.draft import Draft, Drafting
 from sweep.planning.results.quantising import CalibrateResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
-from sweep.planning.stages.calibrate import samples_of
+from sweep.planning.stages.calibrate import packages_of, samples_of
 from sweep.planning.stages.quantise import LAYERS, WORST, quantise_options
 from sweep.study.spec import Cell
 
@@ -33,7 +33,7 @@ def _drafted(study: Drafting, cell: Cell, calibrated: str) -> Draft:
     samples, hints = samples_of(study, cell)
     label = f"compare layers of {study.network(cell)} {cell.precision}"
     own = {**options, **samples}
-    return Draft(study.options(LAYERS, cell, own), {"calibrate": calibrated}, label, hints)
+    return Draft(study.options(LAYERS, cell, own), {"calibrate": calibrated}, label, hints, packages_of(study))
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:

@@ -23,8 +23,8 @@ LAYERS = "layer_errors"
 """The kind of stage that ranks them."""
 WORST = "float32_worst"
 """The option of a precision that keeps so many layers in float32: those whose quantisation costs most."""
-_OF_LOWERING = ("execution",)
-"""Options of a precision that say how the quantised network is compiled, not what it is."""
+_OF_OTHERS = ("execution", "calibrate_classes")
+"""Options of a precision that say how the quantised network is compiled, and what it is calibrated on."""
 
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
@@ -43,7 +43,7 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
 
 def quantise_options(precision: Precision) -> dict[str, Any]:
     """What a precision says of how a network is quantised."""
-    return {key: value for key, value in precision.options.items() if key not in _OF_LOWERING}
+    return {key: value for key, value in precision.options.items() if key not in _OF_OTHERS}
 
 
 def network_role(made: Mapping[str, str]) -> dict[str, str]:

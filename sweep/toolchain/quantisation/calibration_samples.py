@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sweep.datasets.preprocessing import NetworkInput
+from sweep.datasets.reading import Wanted, read_samples
+from sweep.errors import CalibrateFailed, StudyError, in_one_line
 from sweep.toolchain.models.input_values import read_values
 from sweep.toolchain.models.loader import TensorType, with_values
 from sweep.toolchain.models.onnx_types import input_types
 
-__all__ = ["RANDOM", "RandomSamples", "samples_for"]
+__all__ = ["RANDOM", "DatasetSamples", "RandomSamples", "samples_for"]
 
 RANDOM = "random"
 _APART = 104_729
@@ -49,8 +52,44 @@ class RandomSamples:
             yield make_inputs(self._inputs, seed)
 
 
+class DatasetSamples:
+    """Samples of a data set, in batches of the network's own size."""
+
+    def __init__(
+        self, network: Any, options: Mapping[str, Any], hints: Mapping[str, Any], *, is_calibration: bool = True
+    ) -> None:
+        """As `RandomSamples`. Raises CalibrateFailed where the data set does not go with the network."""
+        inputs = input_types(network)
+        if len(inputs) != 1:
+            names = ", ".join(tensor.name for tensor in inputs)
+            raise CalibrateFailed(f"a data set feeds one input, and the network has {len(inputs)}: {names}")
+        (self._input,) = inputs
+        self.source = str(hints.get("dataset") or "a data set")
+        shape = [int(size or 1) for size in self._input.shape]
+        self._batch = shape[0] if shape else 1
+        wanted = Wanted(
+            "train" if is_calibration else "test",
+            int(options["samples"]),
+            int(options.get("seed") or 0),
+            options.get("calibrate_classes") or () if is_calibration else (),
+        )
+        try:
+            network_input = NetworkInput(shape, self._input.dtype)
+            self._samples = read_samples(options["dataset"], hints.get("dataset_files") or {}, wanted, network_input)
+        except StudyError as error:
+            raise CalibrateFailed(f"{self.source}: {in_one_line(error)}") from error
+        self.samples = len(self._samples)
+
+    def __iter__(self) -> Iterator[dict[str, _Array]]:
+        """Batches; the last one repeats its last sample until it is full."""
+        for batch, _ in self._samples.batches(self._batch, pads=True):
+            yield {self._input.name: batch}
+
+
 def samples_for(
     network: Any, options: Mapping[str, Any], hints: Mapping[str, Any], *, is_calibration: bool = True
-) -> RandomSamples:
+) -> RandomSamples | DatasetSamples:
     """What a network is calibrated on, or else compared on."""
+    if "dataset" in options:
+        return DatasetSamples(network, options, hints, is_calibration=is_calibration)
     return RandomSamples(network, options, hints.get("input_files") or {}, is_calibration=is_calibration)

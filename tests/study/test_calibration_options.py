@@ -1,0 +1,103 @@
+"""What a study says of the samples that quantised networks are calibrated on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweep.api.written_studies.study_document import as_document
+from sweep.errors import StudyError
+from sweep.planning.planner import make_plan
+from sweep.planning.stage import Stage
+from sweep.study.gate import study_of
+from sweep.study.spec import Study
+from tests.planning.grids import cluster, device
+
+DIGITS = {"digits": {"sklearn": "digits"}}
+ONE_CLASS = {"name": "zeros", "dtype": "int8", "calibrate_classes": [0, 0]}
+
+
+def _study(*precisions: Any, **further: Any) -> Study:
+    axes = {"precision": list(precisions)}
+    document = {"study": "a", "models": ["onnx-light:squeezenet"], "runtimes": ["tvm"], "axes": axes, **further}
+    return study_of(document, Path())
+
+
+def _stages(study: Study, kind: str) -> list[Stage]:
+    plan = make_plan(study, cluster(device("one")))
+    return [stage for stage in plan.stages.values() if stage.kind == kind]
+
+
+def test_where_nothing_is_said_samples_are_made_up() -> None:
+    (stage,) = _stages(_study("float32", "int8"), "calibrate")
+    assert stage.options == {"samples": 32, "seed": 0}
+    assert not _stages(_study("float32", calibration={"random": 5}), "calibrate")
+
+
+def test_a_data_set_is_told_by_its_content_and_its_packages() -> None:
+    study = _study("int8", ONE_CLASS, datasets=DIGITS, calibration={"dataset": "digits", "samples": 64})
+    every, one = _stages(study, "calibrate")
+    assert every.options["dataset"] == study.datasets["digits"].options
+    assert every.options["samples"] == 64
+    assert "scikit-learn" in every.versions
+    assert every.hints["dataset"] == "digits"
+    assert one.options == {**every.options, "calibrate_classes": [0]}
+    assert one.label.endswith("on classes 0")
+    numbers = {"numbers": {"sklearn": "digits"}}
+    renamed = _study("int8", datasets=numbers, calibration={"dataset": "numbers", "samples": 64})
+    assert [stage.id for stage in _stages(renamed, "calibrate")] == [every.id]
+
+
+def test_layers_are_compared_where_it_is_asked_for() -> None:
+    assert not _stages(_study("int8"), "layer_errors")
+    assert len(_stages(_study("float32", "int8", evaluate={"layer_error": True}), "layer_errors")) == 1
+    mixed = {"name": "mixed", "dtype": "int8", "float32_worst": 2}
+    study = _study("int8", mixed, evaluate={"layer_error": True})
+    (compared,) = _stages(study, "layer_errors")
+    plain, kept = _stages(study, "quantise")
+    assert compared.id in kept.inputs
+    assert compared.id not in plain.inputs
+
+
+@pytest.mark.parametrize(
+    "further",
+    [
+        {"calibration": {"random": 7}},
+        {"datasets": DIGITS, "calibration": {"dataset": "digits", "samples": 9}},
+        {"evaluate": {"layer_error": True}},
+        {"datasets": DIGITS, "evaluate": {"dataset": "digits", "layer_error": True}},
+    ],
+)
+def test_a_study_that_is_written_reads_as_it_was(further: dict[str, Any]) -> None:
+    study = _study("int8", **further)
+    again = study_of(as_document(study, Path()), Path())
+    assert (again.calibration, again.tells_layer_errors) == (study.calibration, study.tells_layer_errors)
+    assert (again.evaluate is None) is (study.evaluate is None)
+
+
+@pytest.mark.parametrize(
+    ("further", "message"),
+    [
+        ({"calibration": {}}, r"calibration: names no samples; allowed: dataset: NAME, or random: N"),
+        ({"calibration": {"random": 0}}, r"calibration.random: is out of range \(got 0\)"),
+        ({"calibration": {"dataset": "digits", "random": 3}}, r"calibration.random: does not go with dataset"),
+        ({"calibration": {"random": 3, "samples": 3}}, r"calibration.samples: is of a data set"),
+        ({"calibration": {"dataset": "digit"}}, r"calibration.dataset: is no data set, did you mean 'digits'"),
+        ({"axes": {"precision": [ONE_CLASS]}}, r"calibration: is calibrated on classes \[0\] \(got 'zeros'\)"),
+        ({"evaluate": {}}, r"evaluate.dataset: is missing; allowed: .* or layer_error: true"),
+    ],
+)
+def test_a_slip_is_told_in_one_line(further: dict[str, Any], message: str) -> None:
+    with pytest.raises(StudyError, match=message) as raised:
+        study_of({"study": "a", "models": ["onnx-light:squeezenet"], "datasets": DIGITS, **further}, Path())
+    assert "\n" not in str(raised.value)
+
+
+def test_a_network_that_is_no_onnx_has_a_row_that_says_why(tmp_path: Path) -> None:
+    study = _study("float32", "int8", models=["experiments/networks/small.tflite"])
+    plan = make_plan(study, cluster(device("one")))
+    refused = {planned.cell.precision: planned.refusal for planned in plan.cells}
+    assert not refused["float32"]
+    assert "int8 is made from onnx, and the importer tflite leaves none" in str(refused["int8"])
