@@ -60,6 +60,7 @@ PRECISIONS: Registry[Precision] = Registry(
         for precision in (
             Precision("float32", "float32", tolerance=1e-3),
             Precision("float16", "float16", tolerance=1e-2),  # keeps 11 bits of a number
+            Precision("bfloat16", "bfloat16", tolerance=None),  # keeps 8: how far that leads is its quality
             Precision("int8", "int8", tolerance=None, needs_calibration=True, options=QUANTISED),
         )
     },

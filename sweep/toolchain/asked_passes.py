@@ -37,7 +37,11 @@ _PRECISIONS: dict[str, tuple[str, ...]] = {
     "float16": (f"{_PASSES}.guarded.precision:ToMixedPrecision",),
     "bfloat16": (f"{_PASSES}.kept.reduced_precision:ToBFloat16",),
 }
-_WITH_KEPT_LAYERS = {"float16": (f"{_PASSES}.kept.reduced_precision:ToFloat16",)}
+_WITH_KEPT_LAYERS = {
+    "float16": (f"{_PASSES}.kept.reduced_precision:ToFloat16",),
+    "bfloat16": (f"{_PASSES}.kept.reduced_precision:ToBFloat16",),
+}
+"""Of networks that keep some layers in float32; of a quantised one these stay so when it is quantised."""
 _KEPT_LAYERS = ("float32", "float32_first", "float32_last")
 _COMBINING = (
     f"{_PASSES}.parallel_convolutions:CombineParallelConv2D",
@@ -55,7 +59,8 @@ class AskedPasses:
         self._own: Mapping[str, Any] = options.get("precision_options") or {}
         self._layout = _known(options.get("layout"), "NCHW", "layout", _BELOW)
         self._keeps_layout = bool(options.get("keep_layout"))
-        self._keeps_layers = any(self._own.get(key) for key in _KEPT_LAYERS)
+        is_short = str(options.get("precision") or "float32") in _WITH_KEPT_LAYERS
+        self._keeps_layers = is_short and any(self._own.get(key) for key in _KEPT_LAYERS)
         execution = _known(options.get("execution") or self._own.get("execution"), "integer", "execution", _EXECUTIONS)
         self.execution = _EXECUTIONS[execution]
         """Those by which a quantised network computes in integers, unless it is to be simulated in floats."""
@@ -97,10 +102,9 @@ class AskedPasses:
         """The passes that change the number type: a precision's own, or those of its type, which may be its name."""
         if passes := self._options.get("passes"):
             return tuple(passes)
-        dtype = _known(
-            self._options.get("dtype") or self._options.get("precision"), "float32", "precision", _PRECISIONS
-        )
-        return _WITH_KEPT_LAYERS.get(dtype, _PRECISIONS[dtype]) if self._keeps_layers else _PRECISIONS[dtype]
+        named = self._options.get("dtype") or self._options.get("precision")
+        dtype = _known(named, "float32", "precision", _PRECISIONS)
+        return _WITH_KEPT_LAYERS[dtype] if self._keeps_layers else _PRECISIONS[dtype]
 
 
 def _known(value: object, default: str, what: str, known: Mapping[str, Any]) -> str:

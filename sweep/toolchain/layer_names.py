@@ -14,11 +14,14 @@ from sweep.study.importers.importer_registry import IMPORTERS
 
 __all__ = ["with_kept_layers"]
 
+_QUANTISED = "int8"
+"""Whose layers are kept when the network is quantised, before it is lowered."""
+
 
 def with_kept_layers(options: Mapping[str, Any], import_dir: Path) -> Mapping[str, Any]:
     """Options of a lower stage, with the places of the layers that it names. Raises LowerFailed: there is no such."""
     patterns = list((options.get("precision_options") or {}).get("float32") or ())
-    if not patterns:
+    if not patterns or str(options.get("precision")) == _QUANTISED:
         return options
     layers = _layers_in(import_dir)
     if unknown := unknown_layer(patterns, layers):

@@ -104,5 +104,24 @@ def test_a_slip_is_told_in_one_line(entry: Any, message: str) -> None:
 def test_a_name_stands_for_one_thing() -> None:
     with pytest.raises(StudyError, match=r"axes.precision\[1\]: is the same as axes.precision\[0\]"):
         _study(MIXED, {"name": "mixed", "dtype": "float16"})
-    with pytest.raises(StudyError, match=r"include\[0\].precision: .* allowed: mixed, float32, float16, int8"):
+    with pytest.raises(
+        StudyError, match=r"include\[0\].precision: .* allowed: mixed, float32, float16, bfloat16, int8"
+    ):
         _study(MIXED, include=[{"precision": "mixt"}])
+
+
+def test_a_layer_that_no_file_has_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    from sweep.api.inspecting.named_layers_check import check_layer_names
+    from tests.tflite_files import classifier
+
+    (tmp_path / "net.tflite").write_bytes(classifier())
+    documents = [
+        {"study": "a", "models": ["net.tflite"], "runtimes": ["tvm"], "axes": {"precision": ["float32", entry]}}
+        for entry in ({**MIXED, "float32": ["*sec*", "3 scores"]}, {**MIXED, "float32": ["*sec*", "3 scroes"]})
+    ]
+    right, wrong = (study_of(document, tmp_path) for document in documents)
+    check_layer_names(right, make_plan(right, cluster(device("one"))))
+    allowed = "allowed: 0 first, 1 second, 3 scores, did you mean '3 scores'"
+    told = rf"axes.precision\[1\].float32: is no layer of net \(got '3 scroes'\); {allowed}"
+    with pytest.raises(StudyError, match=told):
+        check_layer_names(wrong, make_plan(wrong, cluster(device("one"))))

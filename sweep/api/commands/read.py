@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.formatting import plural
 from sweep.analysis.outcome import SweepOutcome
+from sweep.api.inspecting.named_layers_check import check_layer_names
 from sweep.api.session.claim import check, default_sweep_dir
 from sweep.api.session.resumed import done_again, remembered
 from sweep.api.session.table_cache import readable_table, refresh
@@ -98,6 +99,7 @@ def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:
         StudyError: the study does not go with the cluster, or `only` fits no cell.
     """
     whole = make_plan(study, cluster)
+    check_layer_names(study, whole)
     return whole if only is None else narrowed(whole, parse_selection(only))
 
 
