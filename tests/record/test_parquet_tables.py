@@ -16,7 +16,14 @@ from sweep.record.parquet_tables import (
     read_saved,
     write_tables,
 )
-from sweep.record.schemas import MEASUREMENTS, TUNING_CURVES, TUNING_RECORDS, TUNING_TASKS, results_schema
+from sweep.record.schemas import (
+    MEASUREMENTS,
+    TUNING_CURVES,
+    TUNING_RECORDS,
+    TUNING_TASKS,
+    results_schema,
+    schema_of,
+)
 from tests.record.fixtures import sweep_outcome, write_trials
 
 PROMISED = {
@@ -94,10 +101,9 @@ def test_schemas_are_the_same_whatever_the_sweep_holds(tmp_path: Path, cells: in
     write_tables(derive(replace(outcome, cells=outcome.cells[:cells])), tmp_path)
     assert read_results(tmp_path).schema.equals(results_schema())
     assert read_results(tmp_path).num_rows == cells
-    assert read_measurements(tmp_path).schema.equals(MEASUREMENTS)
-    assert read_table(tmp_path, "curves").schema.equals(TUNING_CURVES)
-    assert read_table(tmp_path, "tasks").schema.equals(TUNING_TASKS)
-    assert read_table(tmp_path, "records").schema.equals(TUNING_RECORDS)
+    assert read_measurements(tmp_path).schema.equals(schema_of("measurements"))
+    for table in ("curves", "tasks", "records"):
+        assert read_table(tmp_path, table).schema.equals(schema_of(table))
 
 
 def test_columns_say_their_unit_and_meaning(tmp_path: Path) -> None:

@@ -27,7 +27,14 @@ def test_every_default_is_filled_in(study_of: Callable[[str], Study]) -> None:
     assert len(study.models[0].sha256) == 64
     assert [target.attrs for target in study.targets] == [{"kind": "native"}]
     assert [tuner.label for tuner in study.tuners] == ["none"]
-    assert study.choices == {"opt_level": (3,), "layout": ("NCHW",), "precision": ("float32",), "batch": (1,)}
+    assert study.choices == {
+        "opt_level": (3,),
+        "layout": ("NCHW",),
+        "precision": ("float32",),
+        "batch": (1,),
+        "mode": ("inference",),
+        "variable": ("latency",),
+    }
     assert study.measure == Measure(
         repeat=10,
         max_repeat=50,

@@ -119,7 +119,7 @@ def derive(
             mlflow_url=_address(tracking_uri or ""),
             tags=dict(outcome.tags),
             training=trainings(outcome.cells),
-            rooflines=roofline_rows(outcome, cells) if outcome.rooflines else (),
+            rooflines=roofline_rows(outcome, cells) if outcome.rooflines else [],
         ),
         cells=cells,
         measurements=[
