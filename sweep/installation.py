@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 __all__ = [
     "IMPORT_LAST",
@@ -46,12 +50,28 @@ def torch_left_out() -> Iterator[None]:
     if not sys.modules.keys().isdisjoint(("torch", "tvm_ffi")):
         yield
         return
-    sys.modules["torch"] = None  # type: ignore[assignment]
+    refusal = _WithoutTorch()
+    sys.meta_path.insert(0, refusal)
     try:
         yield
     finally:
-        if (found := sys.modules.pop("torch", None)) is not None:  # another thread was here, and torch after it
-            sys.modules["torch"] = found
+        sys.meta_path.remove(refusal)
+
+
+class _WithoutTorch(MetaPathFinder):
+    """Refuses torch to the thread that made it. A None among the modules would be seen by all: scikit-learn in another
+    thread takes it for a torch without tensors.
+    """
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
+    ) -> ModuleSpec | None:
+        if fullname == "torch" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError("torch is left out", name=fullname)
+        return None
 
 
 def child_environment(**further: str) -> dict[str, str]:

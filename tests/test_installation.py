@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -100,3 +101,24 @@ def test_every_module_that_starts_python_does_it_so() -> None:
         text = path.read_text(encoding="utf-8")
         if "sys.executable" in text:
             assert path.relative_to(SOURCE_ROOT).as_posix() in alone, f"{path} names the interpreter itself"
+
+
+def test_torch_is_left_out_for_one_thread_alone_and_nothing_stands_for_it() -> None:
+    """A None among the modules failed what scikit-learn did in another thread while TVM was loaded."""
+    code = """
+import importlib.util, sys, threading
+from sweep.installation import torch_left_out
+before, found = list(sys.meta_path), []
+with torch_left_out():
+    try:
+        import torch
+    except ImportError:
+        print("refused", "torch" in sys.modules)
+    other = threading.Thread(target=lambda: found.append(importlib.util.find_spec("torch") is not None))
+    other.start()
+    other.join()
+print(found, sys.meta_path == before, importlib.util.find_spec("torch") is not None)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    has_torch = importlib.util.find_spec("torch") is not None
+    assert ended.stdout.splitlines() == ["refused False", f"[{has_torch}] True {has_torch}"]
