@@ -27,6 +27,7 @@ __all__ = [
     "DiskFull",
     "EngineDown",
     "EngineError",
+    "EvaluateFailed",
     "ImportFailed",
     "LedgerError",
     "LedgerUnwritable",
@@ -213,6 +214,10 @@ class OutOfMemory(DeviceError):
 
 class OverTimeLimit(DeviceError):
     """A call takes longer than the study's profile allows: the same again would."""
+
+
+class EvaluateFailed(DeviceError):
+    """Samples cannot be read, or are not of the form that a network takes, or it ranks no classes."""
 
 
 class LedgerError(SweepError):

@@ -31,6 +31,7 @@ _SHARED = tuple(
         "doctor",
         "search",
         "analysis",
+        "datasets",
         "study",
         "running",
         "predict",

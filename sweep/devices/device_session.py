@@ -20,6 +20,7 @@ from sweep.devices.measuring.kernel_history import KernelHistory
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
+from sweep.devices.runtimes.answering.samples_asked import START_LIMIT_S, Answered, Asked, answer_in_child, answer_on
 from sweep.devices.runtimes.artifact import load_artifact, measure_on, memory_on, observe_on
 from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.devices.runtimes.duel_on import DuelContender, duel_on
@@ -214,6 +215,27 @@ class DeviceSession:
         """The conditions of the board; nothing where a stock TVM server runs it."""
         with self._cores(), self._boards.session(OPEN_TIMEOUT_S) as remote:
             return observe_on(remote)
+
+    def answer_artifact(
+        self, artifact_dir: Path, import_dir: Path, asked: Asked, start: int, seconds: float
+    ) -> Answered:
+        """The classes that a built model gives samples, from `start` on, for some seconds under the lease.
+
+        Raises MeasureTimeout, MeasureFailed, DeviceLost.
+        """
+        artifact = load_artifact(artifact_dir, import_dir)
+        self._boards.let_rest()
+        with self._cores(), self._boards.session(seconds + START_LIMIT_S) as remote:
+            told = answer_on(remote, artifact, asked, start, seconds)
+            return replace(told, conditions={**told.conditions, "board": remote.board})
+
+    def answer_runtime(self, runtime: str, import_dir: Path, asked: Asked, threads: int) -> Answered:
+        """The same in another runtime, of all samples. Raises MeasureTimeout, MeasureFailed, WorkerKilled."""
+        if not self.device.is_this_host:
+            raise MeasureFailed(f"no {title_of(runtime)} on {self.device.key}: the device is not this host")
+        with self._cores():
+            told = answer_in_child(runtime, import_dir, asked, self._place(threads, THIS_HOST).cores, threads)
+            return replace(told, conditions={**told.conditions, "board": THIS_HOST})
 
     def duel(
         self,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sweep.devices.device_session import DeviceSession
     from sweep.devices.measuring.sentinel_kernel import SentinelKernel
     from sweep.devices.runtimes.duel_on import DuelContender
+
+T = TypeVar("T")
 
 __all__ = ["DeviceWorker", "boards_at_once", "cells_at_once"]
 
@@ -164,6 +166,12 @@ class DeviceWorker:
         """What a compile worker makes for a stage that is performed here."""
         made: Mapping[str, Any] = self._submit(job, dict(arguments), KERNEL_TIME_LIMIT_S).result()
         return made
+
+    @contextmanager
+    def visits(self) -> Iterator[Callable[[Callable[[DeviceSession], T]], T]]:
+        """For a job of several visits to the device, between which others come to theirs: performs one of them."""
+        with self._queue() as queue:
+            yield lambda visit: queue.submit("visit", lambda: visit(self._open())).result()
 
     def close(self) -> None:
         """Give the device back."""

@@ -23,6 +23,7 @@ from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages import (
     build,
     calibrate,
+    evaluate,
     final,
     import_,
     layer_errors,
@@ -172,6 +173,7 @@ _SHIPPED = (
         fixed_s=measure.fixed_s,
         is_goal=True,
     ),
+    evaluate.KIND,
     StageKind(
         name=overlay.LAYER,
         inputs={},
@@ -238,11 +240,7 @@ STAGE_KINDS: Registry[StageKind] = Registry(
 
 
 def kind_of(stage: Stage | str, key: str = "") -> StageKind:
-    """The kind of a stage, or of a name. `key`: where the name was read.
-
-    Raises:
-        StudyError: there is none of this name.
-    """
+    """The kind of a stage, or of a name. `key`: where the name was read. Raises StudyError where there is none."""
     return STAGE_KINDS.get(stage if isinstance(stage, str) else stage.kind, key)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sweep.analysis.answering.answer import answer
+from sweep.analysis.answering.precision_questions import question_lines
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.checklist import checklists, is_worth_showing
 from sweep.analysis.formatting import as_bytes, as_duration, as_tags, plural
@@ -25,6 +26,7 @@ from sweep.report.figures import Figure, figures
 from sweep.report.figures.drawing import drawing_scripts, packed_library, page_script, pictures_json
 from sweep.report.layer_error_table import layer_error_tables
 from sweep.report.next_steps import DIR, next_steps
+from sweep.report.quality_table import quality_table
 from sweep.report.ranking import ranking
 from sweep.report.table_columns import ranked
 from sweep.report.task_table import task_tables, untuned_notes
@@ -66,6 +68,8 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
     return environment.get_template("page.html.jinja").render(
         summary=summary,
         answer=answer(results).splitlines(),
+        questions=question_lines(results.cells),
+        quality=quality_table(rows),
         counts=_counts(results),
         tags=as_tags(summary.tags),
         started=datetime.fromtimestamp(summary.started_t, UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.pareto import front_lines
+from sweep.analysis.answering.precision_questions import question_lines
 from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_duration, as_percent, as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
@@ -52,6 +53,7 @@ def _rendered(results: Results, console: Console) -> Group:
         parts.append(Text(results.summary.question, style="italic"))
     parts.append(Text(answer(results), style="bold"))
     parts += [Text(line, style="dim") for line in final_note(results.cells)]
+    parts += [Padding(Text(line), (0, 0, 0, 2)) for line in question_lines(results.cells, most=12)]
     if results.summary.tags:
         parts.append(Text(f"Tags: {as_tags(results.summary.tags)}", style="dim"))
     fronts = front_lines(results.cells)

@@ -12,6 +12,7 @@ from typing import Any
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.objective_words import nearest_of_each
 from sweep.analysis.answering.pareto import COSTS, front, grouped
+from sweep.analysis.answering.precision_questions import question_lines
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.checklist import is_worth_showing
 from sweep.analysis.formatting import as_tags, plural
@@ -97,6 +98,7 @@ def as_json(results: Results) -> str:
             if (rows := _rooflines(results))
             else {}
         ),
+        "questions": question_lines(results.cells),
         "summary": asdict(results.summary),
         "cells": list(results.cells),
     }
@@ -112,6 +114,7 @@ def as_markdown(results: Results) -> str:
     parts = [f"# {plain(summary.question or summary.study)}", *map(plain, answer(results).splitlines())]
     parts += final_note(results.cells)
     parts += [f"Tags: {plain(as_tags(summary.tags))}."] if summary.tags else []
+    parts += [f"- {plain(line)}" for line in question_lines(results.cells)]
     parts += _tables(results.cells)
     lines = failure_lines(results.cells)
     if lines:

@@ -50,7 +50,7 @@ class EvaluateForm(Form):
     metrics: list[Literal[METRICS]] = Field(  # type: ignore[valid-type]
         list(METRICS),
         min_length=1,
-        description="What the report shows; all of them are recorded.",
+        description="What is recorded, by default all; accuracy always is.",
     )
     models: list[Name] | None = Field(None, min_length=1, description="Of these models alone; by default of all.")
     layer_error: bool = Field(

@@ -58,8 +58,8 @@ def test_every_row_names_what_there_is() -> None:
         if kind.place is Place.COMPILE:
             assert callable(attribute_at(kind.job))
         before.append(kind.name)
-    assert [kind.name for kind in STAGE_KINDS if kind.is_goal] == ["layer_errors", "measure"]
-    assert kinds_after(Place.TUNER) == {"build", "measure", "final"}
+    assert [kind.name for kind in STAGE_KINDS if kind.is_goal] == ["layer_errors", "measure", "evaluate"]
+    assert kinds_after(Place.TUNER) == {"build", "measure", "evaluate", "final"}
 
 
 def _draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:

@@ -14,6 +14,9 @@ from sweep.analysis.rows.runtime_rows import GroupKey, group_key, has_compiled, 
 __all__ = ["nearest_of_each", "objective_lines"]
 
 Row = Mapping[str, Any]
+_LATENCY = "latency_ms_median"
+_MOST = 6
+"""Of many places the table tells the others."""
 
 
 def objective_lines(rows: Sequence[Row]) -> list[str]:
@@ -33,7 +36,26 @@ def objective_lines(rows: Sequence[Row]) -> list[str]:
         )
     limits = ", ".join(f"{name} up to {as_limit(name, limit)}" for name, limit in wanted.subject_to.items())
     lines = [f"Limits: {limits}" + (f"; {', '.join(told)}." if told else ".")]
+    lines += [_passed_by_words(row) for row in _passed_by(compared)[:_MOST]]
     return lines + [_nearest_words(row) for row in nearest_of_each(rows).values()]
+
+
+def _passed_by(rows: Sequence[Row]) -> list[Row]:
+    """Of each place where a cell keeps the limits: the fastest that does not, where that is the faster one."""
+    groups: dict[GroupKey, list[Row]] = {}
+    for row in rows:
+        if Reading.of(row).is_exact:
+            groups.setdefault(group_key(row), []).append(row)
+    found = []
+    for group in groups.values():
+        kept = [row[_LATENCY] for row in group if fit_of(row).is_held]
+        broken = [row for row in group if fit_of(row).broken and kept and row[_LATENCY] < min(kept)]
+        found += [min(broken, key=lambda row: float(row[_LATENCY]))] if broken else []
+    return found
+
+
+def _passed_by_words(row: Row) -> str:
+    return f"{_where(row)}: {configuration(row)} is faster at {known_ms(row)} and is passed by: {limit_words(row)}."
 
 
 def nearest_of_each(rows: Sequence[Row]) -> dict[GroupKey, Row]:
@@ -56,9 +78,13 @@ def _competing(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if is_compiled_row(row) or not compiles]
 
 
-def _nearest_words(row: Row) -> str:
+def _where(row: Row) -> str:
     at = f" at {', '.join(work(row))}" if work(row) else ""
+    return f"{row['model']}{at} on {row['device']}"
+
+
+def _nearest_words(row: Row) -> str:
     return (
-        f"{row['model']}{at} on {row['device']}: no measured cell is known to keep the limits; nearest is "
+        f"{_where(row)}: no measured cell is known to keep the limits; nearest is "
         f"{configuration(row)} at {known_ms(row)} ({limit_words(row)})."
     )

@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sweep.analysis.classification import Agreement
 from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.rows.bounds import Reading, bound_of
 from sweep.analysis.rows.measurements import repeats_of
+from sweep.analysis.rows.quality_reference import QualityReference
 from sweep.analysis.rows.tuning_rows import tuning_columns
 from sweep.analysis.rows.unchecked import NOT_COMPARED, output_check_of, why_unchecked
 from sweep.analysis.statistics import LatencySummary, summarise
 from sweep.planning.results.compiling import BuildResult, ImportResult
+from sweep.planning.results.evaluate_result import Evaluation
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.study.objective import Objective
@@ -43,6 +46,8 @@ class CellFacts:
     """Blocks of repeats that count."""
     objective: Objective | None = None
     """What the study wants of a cell."""
+    quality_reference: QualityReference | None = None
+    """The cell that its answers are compared with."""
 
     @classmethod
     def of(
@@ -53,6 +58,7 @@ class CellFacts:
         baseline: str | None = None,
         objective: Objective | None = None,
         mlflow_run_id: str | None = None,
+        quality_reference: QualityReference | None = None,
     ) -> CellFacts:
         """Of a cell; the rest is what holds for its sweep."""
         measured = outcome.result(Measurement)
@@ -69,7 +75,19 @@ class CellFacts:
             summarise(blocks) if blocks and outcome.status in MEASURED else None,
             len(blocks),
             objective,
+            quality_reference,
         )
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """Its answers to labelled samples; None where it was not evaluated."""
+        return self.outcome.result(Evaluation)
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """With its reference, sample by sample."""
+        found = self.evaluation
+        return None if found is None or self.quality_reference is None else self.quality_reference.agreement(found)
 
     @property
     def bound(self) -> str | None:

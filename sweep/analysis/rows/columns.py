@@ -19,6 +19,7 @@ from sweep.analysis.rows.column_groups.counter_columns import COUNTER_COLUMNS
 from sweep.analysis.rows.column_groups.layout_columns import LAYOUT_COLUMNS
 from sweep.analysis.rows.column_groups.mac_columns import MAC_COLUMNS
 from sweep.analysis.rows.column_groups.memory_columns import MEMORY_COLUMNS
+from sweep.analysis.rows.column_groups.quality_columns import QUALITY_COLUMNS
 from sweep.analysis.rows.column_groups.quantisation_columns import QUANTISATION_COLUMNS
 from sweep.analysis.rows.column_groups.variant_columns import VARIANT_COLUMNS
 from sweep.analysis.rows.objective_fit import OBJECTIVE_COLUMNS, fit_of
@@ -263,8 +264,8 @@ COLUMNS: Registry[Column] = Registry(
         column.name: column
         for columns in (
             *(STATUS_COLUMNS, _LATENCIES, _COMPARED, FINAL_COLUMNS, OBJECTIVE_COLUMNS, LAYOUT_COLUMNS),
-            *(_SIZES, MEMORY_COLUMNS, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS, QUANTISATION_COLUMNS),
-            *(VARIANT_COLUMNS, TUNING_COLUMNS, _WORK),
+            *(_SIZES, MEMORY_COLUMNS, QUALITY_COLUMNS, COUNTER_COLUMNS, COMPLEXITY_COLUMNS, MAC_COLUMNS),
+            *(QUANTISATION_COLUMNS, VARIANT_COLUMNS, TUNING_COLUMNS, _WORK),
         )
         for column in columns
     },

@@ -19,6 +19,7 @@ from sweep.analysis.rows.columns import result_row
 from sweep.analysis.rows.duels import FINAL, overtaken, took_part
 from sweep.analysis.rows.layer_rows import layer_rows
 from sweep.analysis.rows.measurements import measurement_rows, pair_rows
+from sweep.analysis.rows.quality_reference import QualityReferences
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.runtime_rows import GroupKey, group_key
 from sweep.analysis.rows.status_columns import FINAL_COLUMNS
@@ -99,7 +100,8 @@ def derive(
 ) -> Results:
     """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
-    facts = [_facts(outcome, cell, run_ids) for cell in outcome.cells]
+    references = QualityReferences(outcome.cells)
+    facts = [_facts(outcome, cell, run_ids, references) for cell in outcome.cells]
     cells = [result_row(each) for each in facts]
     _set_ratios(cells, facts, Ratios(outcome.baseline, outcome.baselines))
     _drop_overtaken_finals(cells)
@@ -142,10 +144,19 @@ def _shown(conditions: Mapping[str, Any]) -> dict[str, Any]:
     return {name: redacted(value) if isinstance(value, str) else value for name, value in conditions.items()}
 
 
-def _facts(sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str]) -> CellFacts:
+def _facts(
+    sweep: SweepOutcome, outcome: CellOutcome, run_ids: Mapping[str, str], references: QualityReferences
+) -> CellFacts:
     run_id = run_ids.get(outcome.cell.id)
     baseline = sweep.baselines.get(outcome.cell.model, sweep.baseline)
-    return CellFacts.of(outcome, study=sweep.study, baseline=baseline, objective=sweep.objective, mlflow_run_id=run_id)
+    return CellFacts.of(
+        outcome,
+        study=sweep.study,
+        baseline=baseline,
+        objective=sweep.objective,
+        mlflow_run_id=run_id,
+        quality_reference=references.of(outcome),
+    )
 
 
 def _drop_overtaken_finals(rows: Sequence[Row]) -> None:

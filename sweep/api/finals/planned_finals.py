@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sweep.analysis.comparing.finalists import Candidate, finalists
 from sweep.planning.kinds import inputs_by_role, kind_of
@@ -17,6 +18,9 @@ from sweep.running.ledger.ledger import LedgerState
 from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.study.final_options import Final
 from sweep.study.spec import Cell
+
+if TYPE_CHECKING:
+    from sweep.analysis.rows.quality_reference import QualityReferences
 
 __all__ = ["PlannedFinal", "missing_finals", "plan_of"]
 
@@ -67,16 +71,26 @@ def _groups(final: Final, whole: Plan, state: LedgerState, usable: set[str]) -> 
     from sweep.analysis.rows.objective_fit import fulfils
 
     candidates = []
+    references = _quality_references(whole, state)
     for planned in whole.cells:
         found = measured_stage(planned, state)
         if found is None or not whole.stages[found[0]].options or not _closure(whole, [found[0]]) <= usable:
             continue
-        facts = CellFacts.of(cell_outcome(whole, planned, state), objective=whole.objective)
+        outcome = cell_outcome(whole, planned, state)
+        facts = CellFacts.of(outcome, objective=whole.objective, quality_reference=references.of(outcome))
         if whole.objective is not None and planned.cell.is_compiled and not fulfils(result_row(facts)):
             continue  # it would win a place that it cannot have
         candidates.append(Candidate(planned.cell, facts.reading))
     compiles = any(planned.cell.is_compiled for planned in whole.cells)
     return finalists(candidates, final.best, whole.baseline, compiles=compiles, most=final_stage.MOST)
+
+
+def _quality_references(whole: Plan, state: LedgerState) -> QualityReferences:
+    """What accuracies are compared with: of all cells, where an objective may ask for it."""
+    from sweep.analysis.rows.quality_reference import QualityReferences
+
+    cells = () if whole.objective is None else whole.cells
+    return QualityReferences(cell_outcome(whole, planned, state) for planned in cells)
 
 
 def _stage(final: Final, whole: Plan, cells: Sequence[PlannedCell], state: LedgerState) -> Stage:

@@ -45,11 +45,17 @@ def _keeps_limits(plan: Plan, ledger: Ledger) -> Callable[[int, Mapping[str, Sta
     from sweep.analysis.rows.column import CellFacts
     from sweep.analysis.rows.columns import result_row
     from sweep.analysis.rows.objective_fit import fulfils
+    from sweep.analysis.rows.quality_reference import QualityReferences
 
     def keeps(index: int, results: Mapping[str, StageResult]) -> bool:
         outcome = cell_outcome(plan, plan.cells[index], ledger.state)
         whole = replace(outcome, status="done", stages={**outcome.stages, **results})
-        return fulfils(result_row(CellFacts.of(whole, objective=plan.objective)))
+        limits = plan.objective.subject_to if plan.objective is not None else {}
+        compared = plan.cells if "accuracy_drop" in limits else ()
+        of_model = (planned for planned in compared if planned.cell.model == outcome.cell.model)
+        references = QualityReferences(cell_outcome(plan, planned, ledger.state) for planned in of_model)
+        facts = CellFacts.of(whole, objective=plan.objective, quality_reference=references.of(whole))
+        return fulfils(result_row(facts))
 
     return keeps
 

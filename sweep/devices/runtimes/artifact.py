@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Artifact",
     "contestant_on",
+    "invoked",
     "load_artifact",
     "load_expected_output",
+    "load_machine",
     "load_output_facts",
     "measure_on",
     "memory_on",
@@ -143,7 +145,7 @@ def _first_call(
 
     memory = _Memory(remote)
     idle_bytes = memory.reset()
-    machine = _load(remote, artifact)
+    machine = load_machine(remote, artifact)
     # The load's own peak (an uploaded library arrives as one message) is not the inference's.
     memory.reset()
     began = time.monotonic()
@@ -169,7 +171,7 @@ def contestant_on(
 
     Raises OutputMismatch, and what the remote calls raise.
     """
-    machine = _load(remote, artifact)
+    machine = load_machine(remote, artifact)
     machine.invoke_stateful(ENTRY)
     outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
     if artifact.expected is not None:
@@ -217,12 +219,22 @@ class _Memory:
         return None if self._peak is None else int(self._peak())
 
 
-def _load(remote: Remote, artifact: Artifact) -> Any:
+def load_machine(remote: Remote, artifact: Artifact) -> Any:
+    """The virtual machine of a model on the other side, its inputs set."""
     from tvm import runtime
 
     machine = runtime.vm.VirtualMachine(remote.load(artifact.lib), remote.device)
     machine.set_input(ENTRY, *(runtime.tensor(value, remote.device) for value in artifact.inputs))
     return machine
+
+
+def invoked(remote: Remote, machine: Any, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """The outputs of a loaded model for inputs in its order."""
+    from tvm import runtime
+
+    machine.set_input(ENTRY, *(runtime.tensor(value, remote.device) for value in inputs))
+    machine.invoke_stateful(ENTRY)
+    return [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
 
 
 def _flatten(outputs: Any) -> Sequence[Any]:

@@ -18,12 +18,14 @@ from sweep.installation import child_environment, python_command
 from sweep.study.profile_options import USUAL_POINT, ProfilePoint
 from sweep.study.runtimes import Runtime, runtime_of
 
-__all__ = ["START_S", "environment_of", "measure_in_child"]
+__all__ = ["START_S", "answer_of_child", "environment_of", "measure_in_child"]
 
 START_S = 10.0
 """Interpreter, imports and the session's graph optimisation, on top of the measurement's own limit. A runtime that
 takes longer says so (`Runtime.opening_s`).
 """
+
+_MEASURES = "sweep.devices.runtimes.child"
 
 
 def measure_in_child(
@@ -51,15 +53,25 @@ def measure_in_child(
         "limits": dict(point.limits),
         "kernel": None if kernel is None else {"lib": str(kernel.lib.resolve()), "args": list(kernel.args)},
     }
-    limit_s = float(measure["timeout_s"]) + START_S + about.opening_s
+    return answer_of_child(about, orders, float(measure["timeout_s"]), place.threads)
+
+
+def answer_of_child(
+    about: Runtime, orders: Mapping[str, Any], timeout_s: float, threads: int, module: str = _MEASURES
+) -> dict[str, Any]:
+    """What a runtime's process answers to orders, its start apart within `timeout_s`.
+
+    Raises what the process raised, MeasureFailed, MeasureTimeout, WorkerKilled.
+    """
+    limit_s = timeout_s + START_S + about.opening_s
     try:
         done = subprocess.run(
-            python_command("sweep.devices.runtimes.child"),
+            python_command(module),
             input=json.dumps(orders),
             capture_output=True,
             text=True,
             timeout=limit_s,
-            env=environment_of(about, place.threads),
+            env=environment_of(about, threads),
             start_new_session=True,
             check=False,
         )

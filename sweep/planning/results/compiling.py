@@ -32,6 +32,8 @@ class ImportResult(StageResult):
     outputs: Sequence[Mapping[str, Any]] = ()
     """`name`, `shape` and `dtype` of each."""
     params_bytes: int | None = None
+    source_bytes: int | None = seldom()
+    """Size of the network's own files; None of earlier versions, and where it has none."""
     operators: Mapping[str, int] = field(default_factory=dict)
     """How often each occurs."""
     formats: tuple[str, ...] = seldom(("onnx",))

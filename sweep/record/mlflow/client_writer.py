@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweep.planning.stages.evaluate import EVALUATE
+from sweep.record.mlflow.confusion_picture import CONFUSION_FILE, confusion_svg
 from sweep.record.mlflow.run_draft import ModelFile, RunDraft
 from sweep.record.mlflow.run_values import Point
 from sweep.record.mlflow.scratch import scratch
@@ -105,21 +107,28 @@ class ClientWriter:
 
 
 def keep(artifact: Mapping[str, Any], home: str, tracking_uri: str | None = None) -> None:
-    """Write `cell.json` among a run's artifacts. `home`: their URI; `tracking_uri`: of the server that takes them."""
-    text = json.dumps(artifact, indent=2, default=str)
+    """Write `cell.json`, and what can be drawn of it, among a run's artifacts.
+
+    home: their URI. tracking_uri: of the server that takes them.
+    """
+    files = {"cell.json": json.dumps(artifact, indent=2, default=str)}
+    if (picture := confusion_svg(artifact.get("stages", {}).get(EVALUATE, {}))) is not None:
+        files[CONFUSION_FILE] = picture
     if home.startswith(("file:", "/")):  # without MLflow's round about a temporary file
         from mlflow.utils.file_utils import local_file_uri_to_path
 
         folder = Path(local_file_uri_to_path(home))
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "cell.json").write_text(text, encoding="utf-8")
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
         return
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     with scratch() as folder:
-        path = folder / "cell.json"
-        path.write_text(text, encoding="utf-8")
-        get_artifact_repository(home, tracking_uri).log_artifact(str(path))
+        for name, text in files.items():
+            path = folder / name
+            path.write_text(text, encoding="utf-8")
+            get_artifact_repository(home, tracking_uri).log_artifact(str(path))
 
 
 def dataset_source(model: ModelFile) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sweep.analysis.rows.results import Results
+from sweep.report.figures.confusion import accuracy_beside_latency, confusion_maps
 from sweep.report.figures.figure import Figure, Row, tuner_colours
 from sweep.report.figures.latency import distributions, latency_bars
 from sweep.report.figures.level_map import heat_maps
@@ -32,6 +33,8 @@ def figures(results: Results) -> list[Figure]:
         found += latency_bars(model, of_model, colours)
         found += heat_maps(model, of_model)
         found += pareto_fronts(model, of_model, colours)
+        found += accuracy_beside_latency(model, of_model, colours)
+        found += confusion_maps(model, of_model)
         found += distributions(model, of_model, repeats)
         found += tuning_curves(model, of_model, curves, colours)
     found += variant_figures(rows)

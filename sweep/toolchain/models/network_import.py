@@ -63,6 +63,7 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         "inputs": {tensor.name: _told(tensor) for tensor in model.inputs},
         "outputs": [{"name": tensor.name, **_told(tensor), **_allowance(tensor)} for tensor in model.outputs],
         "params_bytes": model.params_bytes,
+        **_source_bytes(Path(hints["path"])),
         "operators": dict(model.operators),
         "formats": list(formats),
         "reference": reference_error is None,
@@ -73,6 +74,15 @@ def import_network(options: Mapping[str, Any], hints: Mapping[str, Any], folder:
         **({} if model.weights_origin is None else {"weights": model.weights_origin}),
         "import_s": time.perf_counter() - start,
     }
+
+
+def _source_bytes(path: Path) -> dict[str, int]:
+    """Of a file, with external data beside it by the usual name; of a folder, of all in it."""
+    try:
+        files = path.rglob("*") if path.is_dir() else (path, path.with_name(path.name + ".data"))
+        return {"source_bytes": sum(file.stat().st_size for file in files if file.is_file())}
+    except OSError:
+        return {}
 
 
 def _complexity(model: ImportedModel, path: Path, options: Mapping[str, Any]) -> dict[str, Any]:

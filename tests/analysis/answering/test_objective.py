@@ -45,15 +45,34 @@ def test_the_fastest_that_keeps_the_limits_is_best() -> None:
     [best] = best_cells(rows)
     assert best.row is rows[1]
     assert marks(rows) == {rows[1]["cell_id"]: "best"}
-    first, limits = said(*rows)
+    first, limits, passed_by = said(*rows)
     assert first == (
         "squeezenet on local-avx2: random at O3 on native is fastest at 3.00 ms, 1.67x faster than untuned."
     )
     assert limits == "Limits: artifact_bytes up to 8.00 MB, peak_memory_bytes up to 60.0 MB; 1 cell above them."
+    assert passed_by == (
+        "squeezenet on local-avx2: xgb at O3 on native is faster at 2.00 ms and is passed by: artifact_bytes "
+        "9.10 MB above 8.00 MB."
+    )
     assert [row["tuner"] for row in ranked(rows)] == ["random", "none", "xgb"]
     shown = [row | {"speedup_vs_untuned": None, "ratio_to_baseline": None, "is_stable": True} for row in rows]
     status = next(column for column in main_columns(shown) if column.title == "status")
     assert [status.text(row) for row in shown] == ["beyond limits", "best", ""]
+
+
+def test_a_fast_cell_that_answers_worse_is_refused() -> None:
+    limits = Objective("latency", {"accuracy_drop": 0.01})
+    drops = {"xgb": 0.053, "random": 0.004, "none": 0.0}
+    rows = [
+        clean(tuner, 3, ms) | {"accuracy_drop": drops[tuner], "objective": limits.to_json()}
+        for tuner, ms in (("xgb", 2.0), ("random", 3.0), ("none", 5.0))
+    ]
+    [best] = best_cells(rows)
+    assert best.row["tuner"] == "random"
+    told = said(*rows)
+    assert "Limits: accuracy_drop up to 0.0100; 1 cell above it." in told
+    assert any("xgb at O3 on native is faster at 2.00 ms and is passed by" in line for line in told)
+    assert any("accuracy_drop 0.0530 above 0.0100" in line for line in told)
 
 
 def test_where_no_cell_keeps_them_the_nearest_is_named() -> None:

@@ -32,7 +32,7 @@ def test_a_row_a_cell_in_the_order_of_the_plan(tmp_path: Path) -> None:
     assert [row["cell_id"] for row in rows] == [cell.cell.id for cell in outcome.cells]
     assert [row["mlflow_run_id"] for row in rows[:2]] == ["run-1", None]
     for row, cell in zip(rows, outcome.cells, strict=True):
-        assert {axis: row[axis] for axis in axis_names()} == {axis: getattr(cell.cell, axis) for axis in axis_names()}
+        assert {axis: row[axis] for axis in axis_names()} == {axis: cell.cell.value(axis) for axis in axis_names()}
 
 
 def test_speedup_is_against_untuned_at_the_same_other_axes(rows: list[Row]) -> None:
