@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         predict_network,
     )
     from sweep.api.predicting.predicted_plan import PredictedPlan, predict_plan
+    from sweep.api.rooflines.measuring import Rooflines, measure_rooflines
     from sweep.api.session.artifact_paths import cell_files, sweeps_below
     from sweep.api.session.claim import default_sweep_dir
     from sweep.api.written_studies.single_model_study import SingleModelStudy, write_study
@@ -70,6 +71,7 @@ __all__ = [
     "Inspection",
     "LogSource",
     "PredictedPlan",
+    "Rooflines",
     "RunOptions",
     "SharedCell",
     "SingleModelStudy",
@@ -105,6 +107,7 @@ __all__ = [
     "load_dump",
     "load_study",
     "measure_overlay",
+    "measure_rooflines",
     "mirror",
     "open_results",
     "open_table",

@@ -22,6 +22,7 @@
     exec            execute
     export          best, export, export_zoo
     overlay         overlay, measure_overlay (--measure)
+    roofline        measure_rooflines
     import-logs     import_logs
     mirror, ui      mirror, ui_server
     farm            farm_up, farm_status, farm_down
@@ -72,6 +73,7 @@ _HOMES = {
     ),
     "sweep.api.commands.report": ("print_report", "runtime_ratios", "write_report"),
     "sweep.api.commands.run": ("SweepRun", "run"),
+    "sweep.api.rooflines.measuring": ("Rooflines", "measure_rooflines"),
     "sweep.api.written_studies.single_model_study": ("SingleModelStudy", "write_study"),
     "sweep.api.commands.submit": ("submit",),
     "sweep.api.commands.ui": ("ui_server",),

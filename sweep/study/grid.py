@@ -13,7 +13,7 @@ from sweep.study.axes import all_axes, listed_axes, loops, of_compiled
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
 from sweep.study.reading.line_numbers import tells_lines
-from sweep.study.refusals import Refusals
+from sweep.study.refusals import Refusals, work_of
 from sweep.study.runtimes import runtime_of
 from sweep.study.spec import TVM, Cell, Rule, Study
 from sweep.suggestions import hint, listed
@@ -96,9 +96,8 @@ class Grid:
                 continue
             for model, of_model in reasons.items():
                 for reason, cell in of_model.items():
-                    work = ", ".join(f"{axis} {cell.value(axis)}" for axis in _loops_elsewhere())
-                    where = "" if len(of_model) == 1 else f" at {work}"
                     if reason is not None:
+                        where = work_of(cell, among=of_model.values(), axes=_loops_elsewhere())
                         yield LeftOut(f"{runtime} for {model}{where}", device, reason)
 
     # -- checks -------------------------------------------------------------------------------------------------------

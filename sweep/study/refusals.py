@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.runtimes import only_on_this_host, runtime_of
 from sweep.study.spec import Cell, Model
 
-__all__ = ["Refusals"]
+__all__ = ["Refusals", "work_of"]
 
 _QUANTISED_FROM = "onnx"
 
@@ -52,3 +52,9 @@ class Refusals:
         if refusal is None:
             return False
         return refusal == only_on_this_host(self._models[cell.model], self._devices[cell.device], cell)
+
+
+def work_of(cell: Cell, among: Collection[Cell], axes: Sequence[str]) -> str:
+    """What tells a cell from others of its runtime, network and device: ` at batch 4`; empty where nothing does."""
+    differing = [axis for axis in axes if len({other.value(axis) for other in among}) > 1]
+    return f" at {', '.join(f'{axis} {cell.value(axis)}' for axis in differing)}" if differing else ""

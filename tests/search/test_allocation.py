@@ -192,10 +192,10 @@ def searched(
 
 def neglected_for(tasks: dict[str, TaskProgress]) -> list[str]:
     """Tasks of 2 % or more of the time with fewer than 16 trials and far from the roof, while one below 0.5 % has more
-    than them.
+    than them, and more than the first, which tells how large it is.
     """
     roof = Roof.over(tasks.values())
-    most = max((one.trials for one in tasks.values() if one.share < 0.005), default=0)
+    most = max((one.trials for one in tasks.values() if one.share < 0.005 and one.trials > 1), default=0)
     return [
         name
         for name, one in tasks.items()

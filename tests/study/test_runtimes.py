@@ -16,7 +16,7 @@ from sweep.planning.kinds import kind_of
 from sweep.planning.stages.measure import work_of
 from sweep.planning.versions import versions_of
 from sweep.study.runtimes import RUNTIMES, Runtime, only_on_this_host, runtime_of, title_of
-from sweep.study.spec import TVM, is_compiled
+from sweep.study.spec import TVM, Cell, is_compiled
 from tests.devices.parts import make_device
 from tests.seams.toy_runtime import TOY
 
@@ -55,8 +55,9 @@ def test_found_by_place_and_by_registration() -> None:
 def test_what_opens_no_form_that_an_import_leaves_refuses_the_model() -> None:
     here, opens = make_device("here"), Runtime("x", "X", (), formats=("onnx", "tflite"))
     onnx, other = (SimpleNamespace(importer="own", formats=formats) for formats in (("onnx",), ("pt2", "own")))
-    assert opens.refusal(onnx, here, None) is None  # type: ignore[arg-type]
-    assert opens.refusal(other, here, None) == "it opens onnx or tflite; the importer own leaves pt2 and own"  # type: ignore[arg-type]
+    cell = Cell("net", "-", "-", None, "NCHW", "float32", 1, "here", "x")
+    assert opens.refusal(onnx, here, cell) is None  # type: ignore[arg-type]
+    assert opens.refusal(other, here, cell) == "it opens onnx or tflite; the importer own leaves pt2 and own"  # type: ignore[arg-type]
 
 
 def test_a_cell_of_a_runtime_that_chooses_its_precision_says_so(tmp_path: Path) -> None:
@@ -160,6 +161,7 @@ def test_no_runtime_is_named_but_where_it_is_described(word: str, homes: set[str
     """A third one would be forgotten at each such place. Packages of this name are another matter, listed here."""
     packages = {"doctor", "toolchain", "api/session/claim.py", "devices/measuring/sentinel_kernel.py"}
     packages |= {"engine/ray/node_probe.py", "api/session/engine_session.py", "inspection"}
+    packages |= {"devices/farm/tracker_server.py"}
     packages |= {"planning/draft.py"}  # what calibrates and quantises
     packages |= {"api/inspecting/operator_tables.py"}  # what each has of operators
     root = Path(sweep.__file__).parent

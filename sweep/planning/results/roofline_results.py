@@ -43,11 +43,12 @@ class DeviceRoof(StageResult):
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
+        slow = draw.uniform(1, 2)
         kernels = (
-            RoofKernel("sums", COMPUTE, 1e6, 1 << 12, (1e-5, 1.1e-5)),
-            RoofKernel("triad", STREAM, 1e8, 10**8, (1e-2, 1.1e-2)),
+            RoofKernel("sums", COMPUTE, 1e6, 1 << 12, (1e-5 * slow, 1.1e-5 * slow)),
+            RoofKernel("triad", STREAM, 1e8, 10**8, (1e-2 * slow, 1.1e-2 * slow)),
         )
-        return cls(device=str(stage.options["device"]), kernels=kernels, conditions={"simulated": True})
+        return cls(device=str(stage.options.get("device", "")), kernels=kernels, conditions={"simulated": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +81,6 @@ class LayerTimes(StageResult):
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
         layer = TimedLayer("simulated", 1, 10**6, 10**4, 10**4, 10**4, (10 ** draw.uniform(-5, -3),))
-        return cls(device=str(stage.options["device"]), cell=str(stage.options["cell"]), layers=(layer,))
+        return cls(
+            device=str(stage.options.get("device", "")), cell=str(stage.options.get("cell", "")), layers=(layer,)
+        )

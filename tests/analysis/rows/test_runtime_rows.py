@@ -15,7 +15,7 @@ from sweep.analysis.outcome import SweepOutcome
 from sweep.analysis.rows.bounds import EXACT, Reading
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.results import Results, derive
-from sweep.analysis.rows.runtime_rows import baseline_title, fastest_of_each, ratios, runtime_title
+from sweep.analysis.rows.runtime_rows import baseline_title, fastest_of_each, group_key, ratios, runtime_title
 from tests.record.fixtures import sweep_outcome, with_runtime
 
 QUICK, SLOW = 0.1, 0.5
@@ -133,7 +133,7 @@ def test_of_a_runtime_of_many_cells_the_fastest_that_nothing_disturbed_counts() 
         row("a", 1, "here", "litert", 1.5),
     ]
     assert [one.ratio for one in ratios(rows, of="tvm", against="litert")] == [2.0]
-    assert fastest_of_each(rows)["a", 1, "here"]["tvm"] is rows[1]
+    assert fastest_of_each(rows)[group_key(rows[1])]["tvm"] is rows[1]
 
 
 def test_the_ratio_of_a_cell_is_to_its_own_batch(tmp_path: Path) -> None:
