@@ -26,6 +26,8 @@ _CHECKED = {
     "sweep/study/grid.py": "of more than a million",
     "sweep/report/comparison_table.py": "a factor",
     "sweep/study/reading/yaml_file.py": "of more than 4,300",
+    "sweep/analysis/answering/precision_questions.py": "a measure with two decimals",
+    "sweep/analysis/rows/column_groups/quality_columns.py": "the same",
     "sweep/analysis/overlay/layer_times.py": "a shape that is wrong, for who calls it",
 }
 

@@ -138,6 +138,7 @@ def test_progress_is_all_that_goes_to_standard_error(finished: Finished) -> None
     """No warning of Ray, TVM or MLflow among it, which a person could not act upon."""
     lines = (
         "stage   ",
+        "first   ",
         "done    ",
         "tuning  ",
         "so far  ",

@@ -88,6 +88,8 @@ def test_any_two_runtimes_can_be_asked_about(swept: sweep.SweepRun, results: Res
         "model": "tiny",
         "batch": 1,
         "device": "here",
+        "mode": "inference",
+        "variable": "latency",
         "of": BY_PLACE,
         "of_cell": f"tiny {BY_PLACE} here",
         "of_latency_ms_median": medians[BY_PLACE],

@@ -61,7 +61,9 @@ class Keeping:
     def of_network(self, layers: int) -> frozenset[int]:
         """The places in a network of so many layers. Raises ValueError where it is another than the named one."""
         if self.places and self.layers != layers:
-            raise ValueError(f"{self.layers} layers with weights in its file, {layers} here: names are of none")
+            raise ValueError(
+                f"its file has layers with weights to the number of {self.layers}, {layers} are here: names are of none"
+            )
         ends = {0} if self.first and layers else set()
         return self.places | ends | ({layers - 1} if self.last and layers else set())
 

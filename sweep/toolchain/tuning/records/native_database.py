@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ __all__ = ["NativeDatabase", "NativeWorkload", "PlacedRecord"]
 
 _THROWN_AWAY_AFTER = 32
 """Records. To begin anew takes a millisecond, and as much again for each workload that comes."""
+_SCRATCH = ".scratch"
 _POSITION = re.compile(r"\s*\[\s*\d+\s*,")
 _REFUSALS = (RuntimeError, ValueError, TypeError, LookupError)
 """What TVM raises of a line that is damaged and still has its form."""
@@ -63,7 +65,7 @@ class NativeDatabase:
         from tvm.s_tir.meta_schedule.database import JSONDatabase
 
         self._records = len(_checked(folder))
-        self._writer = _LineWriter()
+        self._writer = _LineWriter(folder / _SCRATCH)
         self._file, self._log = folder / WORKLOADS, LineLog(folder / RECORDS)
         with tempfile.TemporaryDirectory() as empty:
             no_records = str(Path(empty) / RECORDS)
@@ -104,8 +106,10 @@ class NativeDatabase:
 class _LineWriter:
     """Has MetaSchedule write records, for its objects know best how, into a database that is thrown away soon after."""
 
-    def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+    def __init__(self, folder: Path) -> None:
+        """folder: for that database; what a killed writer has left there goes."""
+        self._folder = folder
+        shutil.rmtree(folder, ignore_errors=True)
         self._database: JSONDatabase | None = None
         self._workloads: set[int] = set()
         self._written = 0
@@ -129,16 +133,15 @@ class _LineWriter:
 
     def close(self) -> None:
         """Remove what is on the disk."""
-        if self._folder is not None:
-            self._folder.cleanup()
-        self._folder = self._database = None
+        self._database = None
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _begin(self) -> None:
         from tvm.s_tir.meta_schedule.database import JSONDatabase
 
         self.close()
-        self._folder = tempfile.TemporaryDirectory(prefix="records-")
-        self._database = JSONDatabase(work_dir=self._folder.name)
+        self._folder.mkdir()
+        self._database = JSONDatabase(work_dir=str(self._folder))
         self._workloads, self._written = set(), 0
 
 
