@@ -1,8 +1,9 @@
-"""How `pytest -n 2` (pytest-xdist) shares the tests: by the room, by the file, and a few to one worker in the end.
+"""How `pytest -n 2` (pytest-xdist) shares the tests: by the file, but for what measures, and for what is timed.
 
-Tests of devices, engines and whole sweeps start farms and Rays, which those of a room share: one worker runs the room.
-They take times as they come on a machine that does other things. The other rooms share nothing, so workers share those
-by the file. What asserts on times has the machine to itself, when all else is done.
+Tests of devices, engines and whole sweeps start farms and Rays, which those of a room share, and keep a core for as
+long as they measure, some without end: one worker runs them all, or those of one room would wait for another's. They
+take times as they come on a machine that does other things. The other rooms share nothing, so workers share those by
+the file. What asserts on times has the machine to itself, when all else is done.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from xdist.workermanage import WorkerController
 
 __all__ = ["SideBySide", "in_order", "is_alone", "unit_of"]
 
-_LONG = ("tests/end_to_end/", "tests/test_readme.py", "tests/toolchain/test_lowering.py")
-"""What takes longest begins first: a room whose sweeps keep a core for their device, so that files fill the other."""
+_MEASURING = tuple(f"tests/{room}/" for room in ("end_to_end", "devices", "engine", "seams", "faults", "cluster"))
+"""Where one worker runs all, in this order."""
+_LONG = (*_MEASURING, "tests/test_readme.py", "tests/toolchain/test_lowering.py")
+"""What takes longest begins first."""
 _SHARED = tuple(
     f"tests/{room}/"
     for room in (
-        "seams",
         "toolchain",
         "record",
         "cli",
@@ -41,8 +43,6 @@ _SHARED = tuple(
         "hostile",
     )
 )
-_ROOMS = tuple(f"tests/{room}/" for room in ("devices", "engine", "faults", "cluster"))
-"""Where one worker runs all, the longest first."""
 _TIMED = (
     "tests/toolchain/test_artifacts.py::test_a_job_costs_little_more_than_its_compilation",
     "tests/record/mlflow/test_http.py",
@@ -56,7 +56,7 @@ _TIMED = (
     "tests/devices/farm/test_farm.py::test_unmanaged_tracker_that_is_away_is_named",
 )
 """What asserts on times."""
-_ALONE = "alone"
+_ALONE, _ONE = "alone", "measuring"
 
 
 def is_alone(nodeid: str) -> bool:
@@ -65,9 +65,13 @@ def is_alone(nodeid: str) -> bool:
 
 
 def unit_of(nodeid: str) -> str:
-    """What one worker runs together: a file of a room that is shared or of no room, or else the whole room."""
+    """What one worker runs together: all that measures; else a file of a room that is shared or of no room, or else the
+    whole room.
+    """
     if is_alone(nodeid):
         return _ALONE
+    if nodeid.startswith(_MEASURING):
+        return _ONE
     path, _, _ = nodeid.partition("::")
     if path.startswith(_SHARED) or path.count("/") < 2:
         return path
@@ -75,7 +79,7 @@ def unit_of(nodeid: str) -> str:
 
 
 def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """What takes long, then files, then rooms, then what runs alone; each in the order it had.
+    """What takes long, then files, then other rooms, then what runs alone; each in the order it had.
 
     Raises pytest.UsageError for a test whose mark says that it must not run where its place has it.
     """
@@ -88,7 +92,7 @@ def in_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def _rank(nodeid: str) -> int:
-    places = (*_LONG, *_SHARED, *_ROOMS)
+    places = (*_LONG, *_SHARED)
     if is_alone(nodeid):
         return len(places) + 1
     return next((place for place, start in enumerate(places) if nodeid.startswith(start)), len(places))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.side_by_side import _LONG, _ROOMS, _SHARED, _TIMED, SideBySide, in_order, is_alone, unit_of
+from tests.side_by_side import _LONG, _MEASURING, _SHARED, _TIMED, SideBySide, in_order, is_alone, unit_of
 
 ROOT = Path(__file__).parents[1]
 ROOMS = [f"tests/{room}/test_{name}.py" for room in ("devices", "engine") for name in "ab"]
@@ -100,15 +100,19 @@ def test_each_test_is_run_once_and_those_alone_are_last_and_alone(
 
 
 def test_whatever_is_named_is_there() -> None:
-    for place in (*_ROOMS, *_SHARED, *_LONG, *_TIMED):
+    for place in (*_MEASURING, *_SHARED, *_LONG, *_TIMED):
         path, _, name = place.partition("::")
         assert (ROOT / path).exists(), path
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8")) if name else None
         assert tree is None or name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
 
 
-def test_a_room_of_devices_engines_or_sweeps_is_one_workers() -> None:
-    for room in ("devices", "engine", "end_to_end", "cluster", "faults", "benchmarks", "a_room_to_come"):
+def test_all_that_measures_is_one_workers() -> None:
+    units = {
+        unit_of(f"tests/{room}/inner/test_x.py::test_y") for room in ("devices", "engine", "end_to_end", "cluster")
+    }
+    assert len(units) == 1
+    for room in ("benchmarks", "a_room_to_come"):
         assert unit_of(f"tests/{room}/inner/test_x.py::test_y[a/b::c]") == f"tests/{room}"
     assert unit_of("tests/cli/inner/test_x.py::test_y") == "tests/cli/inner/test_x.py"
     assert unit_of("tests/test_main.py::test_y") == "tests/test_main.py"
@@ -122,7 +126,7 @@ def test_what_asserts_on_times_is_the_last() -> None:
     ordered = [item.nodeid for item in in_order(items)]
     assert {unit_of(name) for name in ordered[-len(_TIMED) :]} == {"alone"}
     assert ordered[0] == "tests/end_to_end/test_x.py::test_x[1]"
-    assert ordered.index("tests/study/test_b.py::test_x[1]") < ordered.index("tests/devices/test_a.py::test_x[1]")
+    assert ordered.index("tests/devices/test_a.py::test_x[1]") < ordered.index("tests/study/test_b.py::test_x[1]")
 
 
 @pytest.mark.parametrize(("mark", "place"), [("benchmark", "tests/engine/test_x.py"), ("ray", "tests/cli/test_x.py")])

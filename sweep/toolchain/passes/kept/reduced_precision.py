@@ -62,7 +62,7 @@ class Keeping:
         """The places in a network of so many layers. Raises ValueError where it is another than the named one."""
         if self.places and self.layers != layers:
             raise ValueError(
-                f"its file has layers with weights to the number of {self.layers}, {layers} are here: names are of none"
+                f"layers with weights: {self.layers} in its file, {layers} here, so that the names mean none of these"
             )
         ends = {0} if self.first and layers else set()
         return self.places | ends | ({layers - 1} if self.last and layers else set())
