@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from tests.devices.parts import until
+from tests.processes import is_gone
 
 __all__ = ["Node", "RayCluster", "free_ports"]
 
@@ -66,7 +67,7 @@ class Node:
         with contextlib.suppress(psutil.NoSuchProcess):
             own = psutil.Process(self._process.pid)
             self._tree += [p for p in [own, *own.children(recursive=True)] if p not in self._tree]
-        return [p for p in self._tree if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [p for p in self._tree if not is_gone(p)]
 
     def end(self) -> None:
         """End all of it."""

@@ -23,6 +23,7 @@ from sweep.devices.farm.farm import Farm
 from sweep.devices.measuring.candidate import time_candidate
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, WorkerKilled
 from tests.devices.parts import CRASH, HANG, LAST_CORE, RAISE, make_device, until
+from tests.processes import command_of, is_gone
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
@@ -135,7 +136,7 @@ def test_server_killed_in_mid_measurement(
     with _after(0.5, kill), pytest.raises(DeviceLost, match=r"the connection to one at 127\.0\.0\.1:\d+ broke"):
         measure(session, (c_candidate(HANG), []))
     assert worker
-    until(lambda: not worker[0].is_running() or worker[0].status() == "zombie", "the worker died with its server")
+    until(lambda: is_gone(worker[0]), "the worker died with its server")
     measure(session, matmul)
     assert farm.status().keys["one"].pids != (pid,)
     assert farm.status().keys["one"].restarts >= 1
@@ -174,7 +175,7 @@ def test_server_that_takes_no_session_is_lost(
 def test_tracker_killed_and_back(session: DeviceSession, farm: Farm, matmul: Candidate) -> None:
     address = farm.status().address
     assert address is not None
-    (tracker,) = (p for p in _processes(farm) if "sweep.devices.farm.tracker_server" in p.cmdline())
+    (tracker,) = (p for p in _processes(farm) if "sweep.devices.farm.tracker_server" in command_of(p))
     tracker.kill()
     measure(session, matmul)
     assert farm.status().address == address

@@ -27,6 +27,7 @@ from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost, MeasureTimeout
 from sweep.study.cluster.cluster import Server, Tracker
 from tests.devices.parts import HANG, LAST_CORE, make_cluster, make_device, until
+from tests.processes import command_of, is_gone, listening_at
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
@@ -37,22 +38,6 @@ def family(farm: Farm) -> list[psutil.Process]:
     """The supervisor and all below it."""
     supervisor = psutil.Process(json.loads((farm.state_dir / "farm.json").read_text())["warden"]["pid"])
     return [supervisor, *supervisor.children(recursive=True)]
-
-
-def listening(processes: list[psutil.Process]) -> set[tuple[str, int]]:
-    return {
-        (connection.laddr.ip, connection.laddr.port)
-        for process in processes
-        for connection in process.net_connections("all")
-        if connection.status == psutil.CONN_LISTEN
-    }
-
-
-def is_gone(process: psutil.Process) -> bool:
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def assert_gone(processes: list[psutil.Process], ports: set[tuple[str, int]]) -> None:
@@ -107,7 +92,7 @@ def test_tracker_and_servers_load_what_they_use(farm: Farm) -> None:
     """TVM takes half a second to load, torch behind it 1.4 s more: a farm comes up the sooner."""
 
     def loaded(module: str) -> str:
-        found = [process for process in family(farm)[1:] if f"sweep.devices.farm.{module}" in process.cmdline()]
+        found = [process for process in family(farm)[1:] if f"sweep.devices.farm.{module}" in command_of(process)]
         return "".join(Path(f"/proc/{process.pid}/maps").read_text() for process in found)
 
     assert loaded("tracker_server")
@@ -117,7 +102,7 @@ def test_tracker_and_servers_load_what_they_use(farm: Farm) -> None:
 
 
 def test_nothing_listens_beyond_loopback(farm: Farm) -> None:
-    sockets = listening(family(farm))
+    sockets = listening_at(family(farm))
     assert len(sockets) == 3
     assert {host for host, _ in sockets} == {"127.0.0.1"}
 
@@ -136,7 +121,7 @@ def test_many_boards_may_share_a_key(tmp_path: Path) -> None:
 def test_down_leaves_logs_alone(small: Farm) -> None:
     small.up()
     processes = family(small)
-    ports = listening(processes)
+    ports = listening_at(processes)
     small.down()
     assert_gone(processes, ports)
     assert {path.name for path in small.state_dir.iterdir()} == {"logs", "farm.lock"}
@@ -180,7 +165,7 @@ def test_a_farm_whose_state_cannot_be_written_stays_up(small: Farm) -> None:
     assert small.status().keys["one"].pids == (first,)
     supervisor.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
     for process in supervisor.children():
-        if "sweep.devices.farm.device_server" in process.cmdline():
+        if "sweep.devices.farm.device_server" in command_of(process):
             process.kill()
     until(lambda: first not in small.status().keys["one"].pids, "another one is told of")
     until(lambda: small.status().keys["one"].free == 1, "it is at the tracker", 20)
@@ -189,7 +174,7 @@ def test_a_farm_whose_state_cannot_be_written_stays_up(small: Farm) -> None:
 def test_down_from_another_process(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     _, farm = owner
     processes = family(farm)
-    ports = listening(processes)
+    ports = listening_at(processes)
     farm.down()
     assert_gone(processes, ports)
 
@@ -198,7 +183,7 @@ def test_down_from_another_process(owner: tuple[subprocess.Popen[str], Farm]) ->
 def test_nothing_is_left_of_a_killed_owner(number: int, owner: tuple[subprocess.Popen[str], Farm]) -> None:
     process, farm = owner
     processes = family(farm)
-    ports = listening(processes)
+    ports = listening_at(processes)
     process.send_signal(number)
     assert_gone(processes, ports)
     until(lambda: not (farm.state_dir / "tmp").exists(), "temporary files are gone")
@@ -208,7 +193,7 @@ def test_nothing_is_left_of_a_killed_owner(number: int, owner: tuple[subprocess.
 def test_nothing_is_left_of_a_killed_supervisor(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     _, farm = owner
     processes = family(farm)
-    ports = listening(processes)
+    ports = listening_at(processes)
     processes[0].kill()
     assert_gone(processes, ports)
     assert farm.status().problem is not None

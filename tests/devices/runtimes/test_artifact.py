@@ -17,6 +17,7 @@ from sweep.devices.device_session import DeviceSession
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel
 from sweep.errors import MeasureFailed, MeasureTimeout, OutputMismatch
 from tests.devices.parts import LAST_CORE, make_device
+from tests.processes import command_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
@@ -142,7 +143,7 @@ def test_measurement_that_takes_too_long_is_ended(
     monkeypatch.setattr("sweep.devices.runtimes.child_process.START_S", 0.5)
     with pytest.raises(MeasureTimeout, match="did not finish within"):
         measure(session, runtime, network, number=10_000_000, timeout_s=1.0)
-    assert not [p for p in psutil.Process().children(recursive=True) if "runtimes.child" in " ".join(p.cmdline())]
+    assert not [p for p in psutil.Process().children(recursive=True) if "runtimes.child" in " ".join(command_of(p))]
     assert measure(session, runtime, network)["run_secs"]
 
 

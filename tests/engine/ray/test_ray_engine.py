@@ -17,6 +17,7 @@ from sweep.planning.stage import Stage
 from sweep.running.contract import Done, Failed, Progress, Report
 from tests.devices.parts import until
 from tests.engine.shop import LIMIT_S, Shop, changed, ends
+from tests.processes import command_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray]
 
@@ -150,7 +151,7 @@ def _kill(title: str) -> None:
     def is_there() -> bool:
         for process in _workers():
             with _gone_is_fine():
-                if process.cmdline()[0].startswith(title):
+                if command_of(process)[0].startswith(title):
                     found.append(process)
         return bool(found)
 
@@ -166,8 +167,8 @@ def _halted_forge() -> Iterator[None]:
     for process in _workers():
         with _gone_is_fine():
             owner = process.parent()
-            is_forge = "sweep.toolchain.compile_workers.server" in process.cmdline()
-            if is_forge and owner is not None and owner.cmdline()[0].startswith("ray::BuilderActor"):
+            is_forge = "sweep.toolchain.compile_workers.server" in command_of(process)
+            if is_forge and owner is not None and command_of(owner)[0].startswith("ray::BuilderActor"):
                 forges.append(process)
     (forge,) = forges
     forge.suspend()
