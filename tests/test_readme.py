@@ -111,7 +111,7 @@ def test_the_ui_answers_on_its_port_and_ends_with_ctrl_c(here: Path) -> None:
         assert again.stderr.startswith("sweep: StudyError: --port: cannot be used: Address already in use")
     finally:
         os.killpg(server.pid, signal.SIGINT)
-        server.wait(timeout=30)
+        server.wait(timeout=60)
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line not in SWEEP_COMMANDS])

@@ -23,6 +23,10 @@ def make_device(key: str, cores: tuple[int, ...] = (LAST_CORE,), **changed: Any)
     return Device(key=key, cores=cores, **fields)
 
 
+PATIENCE_S = 60.0
+"""What should come comes long before, also on a busy machine."""
+
+
 def make_cluster(*devices: Device, tracker: Tracker | None = None) -> Cluster:
     return Cluster(
         name="test",
@@ -36,7 +40,7 @@ def make_cluster(*devices: Device, tracker: Tracker | None = None) -> Cluster:
     )
 
 
-def until(condition: Callable[[], bool], what: str, limit_s: float = 10.0) -> None:
+def until(condition: Callable[[], bool], what: str, limit_s: float = PATIENCE_S) -> None:
     """Wait for a condition; the test fails with `what` when it never comes."""
     deadline = time.monotonic() + limit_s
     while not condition():

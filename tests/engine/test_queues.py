@@ -53,19 +53,19 @@ def test_kinds_that_wait_get_the_time_by_their_shares_and_the_rest_what_is_left(
     calls = [board.call("visit", 1.0) for _ in range(4)] + [board.call("candidate", 0.25) for _ in range(32)]
     board.let_go.set()
     for call in calls:
-        call.result(timeout=10)
+        call.result(timeout=60)
     assert "".join(board.order) == "c" + 3 * ("v" + 8 * "c") + "v" + 7 * "c"
 
 
 def test_who_did_not_wait_has_saved_nothing_up(board: Board) -> None:
     board.let_go.set()
-    board.call("visit", 100.0).result(timeout=10)
+    board.call("visit", 100.0).result(timeout=60)
     board.let_go.clear()
     board.lane.submit("visit", board.let_go.wait)
     calls = [board.call("candidate", 1.0) for _ in range(8)] + [board.call("visit", 2.0) for _ in range(2)]
     board.let_go.set()
     for call in calls:
-        call.result(timeout=10)
+        call.result(timeout=60)
     assert board.order[1:].index("v") <= 5
 
 
@@ -76,8 +76,8 @@ def test_what_a_call_raises_is_raised_by_its_answer_and_the_lane_goes_on(board: 
     failed, after = board.lane.submit("candidate", fail), board.call("candidate", 1.0)
     board.let_go.set()
     with pytest.raises(ValueError, match="no"):
-        failed.result(timeout=10)
-    after.result(timeout=10)
+        failed.result(timeout=60)
+    after.result(timeout=60)
     assert board.lane.is_idle
 
 
@@ -89,7 +89,7 @@ def test_closing_lets_the_running_call_end_and_drops_the_rest(board: Board) -> N
     until(waiting.cancelled, "what waits is dropped")
     seen = waiting.cancelled(), board.first.done()
     board.let_go.set()
-    closing.join(timeout=10)
+    closing.join(timeout=60)
     assert seen == (True, False)
     assert board.first.result(timeout=0)
     assert board.order == []

@@ -76,7 +76,7 @@ def shown(browser: Any, page: str) -> Any:
     # a second visit of the same page could be answered by the first, which is sorted already
     browser.get("about:blank")
     browser.get(page)
-    until(lambda: browser.execute_script(READY), "the page's script to be through", 20)
+    until(lambda: browser.execute_script(READY), "the page's script to be through")
     return browser
 
 
@@ -134,7 +134,7 @@ def test_filters_leave_the_cells_that_fit(opened: Any) -> None:
     choose(opened, opt_level="O3")
     assert len(shown_rows(opened)) == 1
     opened.execute_script("document.querySelector('#filters [type=reset]').click()")
-    until(lambda: len(shown_rows(opened)) == 28, "all rows to come back", 10)
+    until(lambda: len(shown_rows(opened)) == 28, "all rows to come back")
 
 
 def test_filters_of_model_and_device_hold_for_cards_and_pictures_too(opened: Any) -> None:
@@ -210,7 +210,7 @@ def test_a_browser_that_cannot_unpack_the_library_says_so(browser: Any, page: st
         browser.get("about:blank")
         browser.get(page)
         told = "return document.querySelector('.plot').textContent"
-        until(lambda: "Not drawn" in browser.execute_script(told), "pictures to say why there is none", 20)
+        until(lambda: "Not drawn" in browser.execute_script(told), "pictures to say why there is none")
         assert len(shown_rows(browser)) == 28
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", known)
@@ -222,11 +222,11 @@ def test_nothing_runs_off_the_side_of_a_phone(opened: Any) -> None:
     )
     try:
         opened.refresh()
-        until(lambda: opened.execute_script(READY), "the page's script to be through", 20)
+        until(lambda: opened.execute_script(READY), "the page's script to be through")
         for moment in ("beforeprint", "afterprint"):
             opened.execute_script(f"window.dispatchEvent(new Event('{moment}'))")
         width = "return document.documentElement.scrollWidth"
-        until(lambda: opened.execute_script(width) <= 390, "pictures to be as narrow as the phone", 20)
+        until(lambda: opened.execute_script(width) <= 390, "pictures to be as narrow as the phone")
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert opened.get_log("browser") == []
@@ -260,7 +260,7 @@ def test_a_dark_screen_has_dark_paper_that_everything_can_be_read_on_and_print_i
     assert in_light[2] > 0.9
     try:
         media(features=[{"name": "prefers-color-scheme", "value": "dark"}])
-        until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be drawn for a dark screen", 20)
+        until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be drawn for a dark screen")
         _, words, paper = opened.execute_script(CONTRAST)
         assert words > 4.5
         assert paper < 0.05
@@ -272,14 +272,14 @@ def test_a_dark_screen_has_dark_paper_that_everything_can_be_read_on_and_print_i
     finally:
         media(media="", features=[])
         opened.execute_script("window.dispatchEvent(new Event('afterprint'))")
-    until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be light again", 20)
+    until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be light again")
 
 
 def test_print_cuts_no_table_and_no_picture(on_paper: Any) -> None:
     over = """const paper = document.querySelector('main').getBoundingClientRect().right + 1;
         return [...document.querySelectorAll('table, .main-svg, pre, code, dl')]
           .filter(e => e.getBoundingClientRect().right > paper).map(e => e.outerHTML.slice(0, 80))"""
-    until(lambda: on_paper.execute_script(over) == [], "pictures to be drawn for the paper", 20)
+    until(lambda: on_paper.execute_script(over) == [], "pictures to be drawn for the paper")
     hidden = "return getComputedStyle(document.querySelector(arguments[0])).display"
     assert on_paper.execute_script(hidden, "#filters") == "none"
     assert on_paper.execute_script(hidden, "#cells") == "table"
@@ -345,6 +345,6 @@ def test_the_page_of_an_overlay_draws_and_runs_nothing_of_theirs(browser: Any, t
     path.write_text(overlay_page([*overview([theirs]), *layer_figures(theirs)], ALL), encoding="utf-8")
     browser.get_log("browser")
     browser.get(path.as_uri())
-    until(lambda: browser.execute_script("return document.querySelectorAll('.main-svg').length") >= 3, "drawn", 20)
+    until(lambda: browser.execute_script("return document.querySelectorAll('.main-svg').length") >= 3, "drawn")
     assert browser.execute_script(CANARY)
     assert browser.get_log("browser") == []

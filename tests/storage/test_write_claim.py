@@ -60,7 +60,7 @@ def test_a_writer_of_another_host_is_gone_when_it_has_shown_no_sign_for_long(pla
             return False
         return True
 
-    until(is_taken, "a lease that expires", 30.0)
+    until(is_taken, "a lease that expires")
     with pytest.raises(LedgerError, match="taken over by another `sweep run` after"):
         silent.hold()
     taken[0].hold()
@@ -75,4 +75,4 @@ def test_a_sign_of_life_keeps_it(tmp_path: Path) -> None:
         lease.hold()
         return store.below("writers")[0].changed_t > before.changed_t
 
-    until(is_renewed, "a renewal", 10.0)
+    until(is_renewed, "a renewal")

@@ -38,6 +38,8 @@ UP_TIMEOUT_S = 60.0
 """A server registers in about a second on an idle machine; a loaded one has been seen to take ten times that."""
 DOWN_GRACE_S = 5.0
 POLL_INTERVAL_S = 0.02
+STARTS = 3
+"""So often it is tried where a signal ends the supervisor before its servers are at the tracker."""
 LOG_TAIL_LINES = 5
 
 
@@ -53,6 +55,8 @@ class Farm:
         self.state_dir = state_dir.resolve()
         self.up_timeout_s = up_timeout_s
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._log_begins: dict[str, int] = {}
+        """Where what the latest start wrote begins, in bytes, by the name of the log."""
         self._ports: dict[str, int] = {}
         """Of tracker and servers, by the name of their log, since they were up."""
 
@@ -80,13 +84,7 @@ class Farm:
             return FarmAddress(self.cluster.tracker.host, self.cluster.tracker.port)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         with self._starting():
-            self._clear_stale()
-            self._start_supervisor(servers)
-            try:
-                return self._wait_until_up(servers)
-            except BaseException:
-                self.down()
-                raise
+            return self._start(servers, STARTS)
 
     def why_gone(self) -> str | None:
         """What has become of the supervisor, and of all that it kept; None while it lives, or where there is none."""
@@ -164,6 +162,19 @@ class Farm:
             self._end_rest(state)
         self._remove_state()
 
+    def _start(self, servers: list[dict[str, Any]], times: int) -> FarmAddress:
+        """Tried so often, where a signal ends the supervisor meanwhile: with the farm itself nothing is wrong then."""
+        self._clear_stale()
+        self._start_supervisor(servers)
+        try:
+            return self._wait_until_up(servers)
+        except BaseException as problem:
+            was_killed = self._supervisor is not None and (self._supervisor.poll() or 0) < 0
+            self.down()
+            if not (was_killed and times > 1 and isinstance(problem, DeviceLost)):
+                raise
+        return self._start(servers, times - 1)
+
     def _start_supervisor(self, servers: list[dict[str, Any]]) -> None:
         for name in ("logs", "tmp", "tmp/import"):
             (self.state_dir / name).mkdir(exist_ok=True)
@@ -183,6 +194,7 @@ class Farm:
             "servers": [{**server, "port": self._ports.get(server["name"], 0)} for server in servers],
         }
         with (self.state_dir / "logs" / "supervisor.log").open("ab") as log:
+            self._log_begins["supervisor"] = log.tell()
             self._supervisor = subprocess.Popen(
                 python_command("sweep.devices.farm.supervisor"),
                 stdin=subprocess.PIPE,
@@ -203,8 +215,10 @@ class Farm:
         missing = "the supervisor"
         while time.monotonic() < deadline:
             assert self._supervisor is not None
-            if self._supervisor.poll() is not None:
-                raise DeviceLost(f"the farm did not start: {self._log_tail('supervisor')}")
+            code = self._supervisor.poll()
+            if code is not None:
+                ended = f"its supervisor ended ({end_of_process(code)})"
+                raise DeviceLost(f"the farm did not start, {ended}: {self._log_tail('supervisor')}")
             state = self._state()
             if state is not None:
                 address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
@@ -220,7 +234,8 @@ class Farm:
 
     def _log_tail(self, name: str) -> str:
         path = self.state_dir / "logs" / f"{name}.log"
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        written = path.read_bytes()[self._log_begins.get(name, 0) :] if path.exists() else b""
+        lines = written.decode(errors="replace").splitlines()
         return " | ".join(line.strip() for line in lines[-LOG_TAIL_LINES:]) or f"(nothing in {path})"
 
     def _state(self) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from sweep.devices.device_session import DeviceSession
-from sweep.devices.farm.farm import Farm, FarmAddress
+from sweep.devices.farm.farm import STARTS, Farm, FarmAddress
 from sweep.devices.measuring.candidate import time_candidate
 from sweep.devices.processes import identify
 from sweep.devices.rpc.remote import Connection
@@ -168,7 +168,7 @@ def test_a_farm_whose_state_cannot_be_written_stays_up(small: Farm) -> None:
         if "sweep.devices.farm.device_server" in command_of(process):
             process.kill()
     until(lambda: first not in small.status().keys["one"].pids, "another one is told of")
-    until(lambda: small.status().keys["one"].free == 1, "it is at the tracker", 20)
+    until(lambda: small.status().keys["one"].free == 1, "it is at the tracker")
 
 
 def test_down_from_another_process(owner: tuple[subprocess.Popen[str], Farm]) -> None:
@@ -220,6 +220,42 @@ def test_a_killed_supervisor_is_replaced_and_all_is_where_it_was(small: Farm) ->
     assert_gone(before, set())
     small.down()
     assert small.why_gone() is None
+
+
+def test_a_supervisor_that_is_killed_while_it_starts_is_started_again(
+    small: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills = _killed_at_its_start(small, monkeypatch, times=2)
+    small.up()
+    assert kills == [-9, -9]
+    assert small.status().keys["one"].free == 1
+
+
+def test_a_supervisor_that_is_killed_at_every_start_is_told_with_its_own_log(
+    small: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (small.state_dir / "logs").mkdir(parents=True)
+    (small.state_dir / "logs" / "supervisor.log").write_text("of another day\n")
+    kills = _killed_at_its_start(small, monkeypatch, times=100)
+    with pytest.raises(DeviceLost, match=r"^the farm did not start, its supervisor ended \(signal 9\): ") as refused:
+        small.up()
+    assert kills == [-9] * STARTS
+    assert "of another day" not in str(refused.value)
+
+
+def _killed_at_its_start(small: Farm, monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
+    """The supervisor's first starts end by SIGKILL, before its servers are there."""
+    start, codes = small._start_supervisor, list[int]()
+
+    def killed(servers: list[dict[str, Any]]) -> None:
+        start(servers)
+        if len(codes) < times:
+            assert small._supervisor is not None
+            small._supervisor.kill()
+            codes.append(small._supervisor.wait())
+
+    monkeypatch.setattr(small, "_start_supervisor", killed)
+    return codes
 
 
 def test_killed_supervisor_and_owner_are_cleaned_up_by_the_next(owner: tuple[subprocess.Popen[str], Farm]) -> None:

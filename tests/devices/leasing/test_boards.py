@@ -190,8 +190,8 @@ def test_a_board_that_hangs_rests_and_its_sibling_takes_the_work(
         assert seen.failures >= 1
         assert "did not take the session" in str(seen.reason)
     rested(register)
-    until(lambda: session.tracker.keys()["pair"].free == 2, "it is back", 20)
-    until(lambda: _measured_on(session, c_candidate, register, bad), "it is tried again, and well", 30)
+    until(lambda: session.tracker.keys()["pair"].free == 2, "it is back")
+    until(lambda: _measured_on(session, c_candidate, register, bad), "it is tried again, and well")
     assert pair_farm.status(tmp_path).keys["pair"].broken == 0
 
 

@@ -63,7 +63,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def ask(process: subprocess.Popen[str]) -> str:
-    return process.communicate("give it back\n", timeout=30)[0].strip()
+    return process.communicate("give it back\n", timeout=60)[0].strip()
 
 
 def try_for(boards: Register, timeout_s: float = 0.0) -> Lease:

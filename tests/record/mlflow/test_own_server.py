@@ -102,4 +102,4 @@ def test_what_is_not_this_users_does_not_reach_mlflow(
 def test_a_command_that_is_killed_keeps_no_port(server: tuple[subprocess.Popen[bytes], int]) -> None:
     command, port = server
     command.kill()
-    until(lambda: not answers(port), "the port is free", 10.0)
+    until(lambda: not answers(port), "the port is free")

@@ -37,7 +37,7 @@ def bare() -> Any:
         yield forge
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 20) -> bool:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
     end = time.monotonic() + timeout_s
     while time.monotonic() < end:
         if condition():
