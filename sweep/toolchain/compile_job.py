@@ -1,4 +1,4 @@
-"""What a compile pool performs: a function, the class of its failures, and whether it gives way."""
+"""What a compile pool performs: a function, the class of its failures, and whether it is a candidate of tuning."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ class CompileJob:
     """`module:function`."""
     error_class: str = ToolchainError.__name__
     """Class of the error tree of what is no error of that tree: a crash, a time limit, a bug."""
-    gives_way: bool = False
-    """Whether it waits behind all jobs that do not: tuning has dozens of candidates waiting, and a stage would queue
-    behind them."""
+    is_candidate: bool = False
+    """Whether it is a candidate of tuning, of which dozens wait: they share the slots with stages."""
 
 
-BUILD_CANDIDATE = CompileJob("sweep.toolchain.jobs:build_candidate", "BuildFailed", gives_way=True)
+BUILD_CANDIDATE = CompileJob("sweep.toolchain.jobs:build_candidate", "BuildFailed", is_candidate=True)
 BUILD_SENTINEL_KERNEL = CompileJob("sweep.toolchain.jobs:build_sentinel_kernel", "BuildFailed")
 BUILD_ROOF_KERNELS = CompileJob("sweep.toolchain.jobs:build_roof_kernels", "BuildFailed")
 BUILD_LAYERS = CompileJob("sweep.toolchain.jobs:build_layers", "BuildFailed")

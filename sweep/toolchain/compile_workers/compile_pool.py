@@ -20,6 +20,7 @@ from typing import Any
 from sweep.errors import ToolchainError
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.connection import Result, WorkerConnection
+from sweep.toolchain.compile_workers.waiting_jobs import CANDIDATE, STAGE
 
 __all__ = ["CompilePool"]
 
@@ -27,8 +28,8 @@ __all__ = ["CompilePool"]
 class CompilePool:
     """A pool of killable children, forked from one process that has TVM loaded. Thread-safe.
 
-    Jobs wait in the order in which they came, but those that give way behind all others. The server starts with the
-    object and loads TVM while the first jobs arrive. It ends with its owner, however that ends.
+    Jobs wait in the order in which they came; stages and tuners' candidates share the slots (`waiting_jobs`). The
+    server starts with the object and loads TVM while the first jobs arrive. It ends with its owner, however that ends.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class CompilePool:
         request: dict[str, Any] = {
             "job": job.function,
             "error_class": job.error_class,
-            "gives_way": job.gives_way,
+            "kind": CANDIDATE if job.is_candidate else STAGE,
             "kwargs": dict(kwargs),
             "timeout_s": timeout_s,
         }

@@ -24,6 +24,7 @@ from sweep.core_sharing import is_frozen
 from sweep.errors import disk_refusal_in
 from sweep.toolchain.compile_workers.borrowed_core import BorrowedCore, take
 from sweep.toolchain.compile_workers.job_errors import error_answer, how_it_died
+from sweep.toolchain.compile_workers.waiting_jobs import UnderWay
 from sweep.toolchain.compile_workers.worker import live
 
 __all__ = ["CoreLender", "JobProcess", "fork"]
@@ -53,6 +54,8 @@ class JobProcess:
     deadline: float
     """Later by each freeze that is over."""
     loan: BorrowedCore | None
+    begun: float
+    """When it got its slot, on the monotonic clock."""
     answer: bytearray = field(default_factory=bytearray)
     stopped_since: float | None = None
     """Of a child on the server's own cores, that a person has stopped, or a debugger."""
@@ -82,6 +85,10 @@ class JobProcess:
             self.deadline += now - self.stopped_since
             self.stopped_since = None
         return self.deadline <= now and not self.is_frozen
+
+    def under_way(self, now: float) -> UnderWay:
+        """For whoever shares slots out."""
+        return UnderWay(self.request["kind"], now - self.begun)
 
     def move(self) -> None:
         """Let a frozen child go on, on the server's own cores."""
@@ -120,7 +127,7 @@ class JobProcess:
 
 
 def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender: CoreLender | None) -> JobProcess:
-    """Fork a child for a request: {id, job, error_class, kwargs, timeout_s, memory_limit_bytes}.
+    """Fork a child for a request: {id, job, kind, error_class, kwargs, timeout_s, memory_limit_bytes}.
 
     home: where its folder is made. control: the server's socket, which the child must not keep. lender: None for a
     child on the server's own cores. Raises OSError, and leaves nothing behind then.
@@ -139,8 +146,9 @@ def fork(request: Mapping[str, Any], home: Path, control: socket.socket, lender:
     os.close(writing)
     loan = None if lender is None else BorrowedCore(pid, lender.core, lender.lock_dir, lender.own_cores)
     timeout_s = request["timeout_s"]
-    deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    return JobProcess(request, pid, reading, folder, timeout_s, deadline, loan)
+    begun = time.monotonic()
+    deadline = float("inf") if timeout_s is None else begun + timeout_s
+    return JobProcess(request, pid, reading, folder, timeout_s, deadline, loan, begun)
 
 
 def _kill_group(pid: int) -> None:

@@ -18,14 +18,14 @@ import socket
 import sys
 import tempfile
 import time
-from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sweep.errors import CompilerLost, disk_refusal, in_one_line
 from sweep.toolchain import crash_notes
 from sweep.toolchain.compile_workers.job_errors import error_answer, how_it_died, log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
+from sweep.toolchain.compile_workers.waiting_jobs import UnderWay, WaitingJobs
 from sweep.toolchain.host_memory import job_memory_bytes
 
 __all__ = ["main"]
@@ -33,6 +33,11 @@ __all__ = ["main"]
 _POLL_S = 1.0
 _FROZEN_POLL_S = 0.25
 """How often a frozen child is looked at: the measurer that froze it may have been killed."""
+
+
+class _Slot(NamedTuple):
+    lent_core: int | None
+    """None: on the server's own cores."""
 
 
 class CompileServer:
@@ -50,8 +55,7 @@ class CompileServer:
         self._selector.register(control, selectors.EVENT_READ)
         self._woken = _wake_up_on_signals()
         self._selector.register(self._woken, selectors.EVENT_READ)
-        self._waiting: tuple[deque[dict[str, Any]], deque[dict[str, Any]]] = deque(), deque()
-        """Jobs that wait: those that give way to others last."""
+        self._waiting = WaitingJobs()
         self._children: dict[int, JobProcess] = {}
         self._incoming = bytearray()
         self.ending = False
@@ -101,36 +105,34 @@ class CompileServer:
             if request.get("cancel"):
                 self._cancel(request["id"])
             else:
-                self._waiting[bool(request["gives_way"])].append(request)
+                self._waiting.add(request, self._under_way())
 
     def _cancel(self, job_id: int) -> None:
-        for queue in self._waiting:
-            for request in [request for request in queue if request["id"] == job_id]:
-                queue.remove(request)
+        self._waiting.drop(job_id)
         if job_id in self._children:
             self._reap(self._children[job_id])
 
     def _fill_slots(self) -> None:
-        """Start what waits, on our own cores first. Of a frozen child and a new candidate these go to the older."""
-        stages, candidates = self._waiting
-        while stages and self._start(stages):
-            pass
+        """Start what waits, on our own cores first; a frozen child comes before it there, since it is older."""
         for child in list(self._children.values()):
             if child.is_frozen and self._own_slots_left():
                 child.move()
-        while candidates and self._start(candidates):
-            pass
+        while (place := self._free_slot()) is not None:
+            request = self._waiting.next(self._under_way())
+            if request is None:
+                return
+            self._fork(request, place.lent_core)
 
-    def _start(self, queue: deque[dict[str, Any]]) -> bool:
-        """Start the first of the queue, unless there is no slot."""
+    def _free_slot(self) -> _Slot | None:
         if self._own_slots_left():
-            self._fork(queue.popleft(), None)
-            return True
+            return _Slot(None)
         taken = {child.lent_core for child in self._children.values()}
         left = [core for core in self._lent_cores if core not in taken]
-        if left:
-            self._fork(queue.popleft(), left[0])
-        return bool(left)
+        return _Slot(left[0]) if left else None
+
+    def _under_way(self) -> list[UnderWay]:
+        now = time.monotonic()
+        return [child.under_way(now) for child in self._children.values()]
 
     def _own_slots_left(self) -> int:
         return self._slots - sum(child.lent_core is None for child in self._children.values())
@@ -162,10 +164,11 @@ class CompileServer:
         if again is None:
             self._answer({"id": child.job_id, **child.outcome(status, log, verdict)})
         else:
-            self._waiting[bool(again["gives_way"])].appendleft(again)
+            self._waiting.put_back(again)
 
     def _reap(self, child: JobProcess) -> int:
         del self._children[child.job_id]
+        self._waiting.ended(child.under_way(time.monotonic()))
         self._selector.unregister(child.pipe)
         return child.reap()
 

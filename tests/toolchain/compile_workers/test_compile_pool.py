@@ -160,24 +160,29 @@ def test_at_most_so_many_children(tmp_path: Path) -> None:
         assert sum(file.exists() for file in files) == 2
 
 
-def test_tuning_candidates_wait_for_all_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("many", "one"), [(False, True), (True, False)], ids=["stages", "candidates"])
+def test_of_two_slots_each_kind_that_waits_has_one(tmp_path: Path, many: bool, one: bool) -> None:
+    """What many of one kind wait for is made by one of the other, which came last: behind them it would never be."""
+    made, blocked = tmp_path / "made", tmp_path / "blocked"
+    wait, make = f"{JOBS}:wait_for_file", f"{JOBS}:note"
+    with CompilePool(slots=2, preload=False) as forge:
+        blockers = [forge.submit(CompileJob(wait), {"path": str(blocked)}) for _ in range(2)]
+        waiting = [forge.submit(CompileJob(wait, is_candidate=many), {"path": str(made)}) for _ in range(4)]
+        making = forge.submit(CompileJob(make, is_candidate=one), {"path": str(made), "text": "made"})
+        blocked.touch()
+        for job in (*blockers, making, *waiting):
+            job.result(30)
+
+
+def test_a_candidate_that_is_dropped_is_not_built(tmp_path: Path) -> None:
     release, order = tmp_path / "release", tmp_path / "order"
     with CompilePool(slots=1, preload=False) as forge:
-        jobs = [forge.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(release)})]
-        for job, text in (("build_candidate", "c1 "), ("note", "s1 "), ("build_candidate", "c2 "), ("note", "s2 ")):
-            jobs.append(
-                forge.submit(
-                    CompileJob(f"{JOBS}:{job}", gives_way=job == "build_candidate"), {"path": str(order), "text": text}
-                )
-            )
-        dropped = forge.submit(
-            CompileJob(f"{JOBS}:build_candidate", gives_way=True), {"path": str(order), "text": "dropped "}
-        )
-        assert dropped.cancel()
+        forge.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(release)})
+        text = {"path": str(order), "text": "dropped "}
+        assert forge.submit(CompileJob(f"{JOBS}:build_candidate", is_candidate=True), text).cancel()
         release.touch()
-        for job in jobs:
-            job.result(30)
-    assert order.read_text() == "s1 s2 c1 c2 "
+        forge.submit(CompileJob(f"{JOBS}:note"), {"path": str(order), "text": "s"}).result(30)
+    assert order.read_text() == "s"
 
 
 def test_cancel_frees_the_slot(tmp_path: Path) -> None:
