@@ -18,6 +18,7 @@ from sweep.errors import BuildFailed, WorkerKilled, in_one_line, killed_by
 from sweep.files.atomic import replacing
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.build_recipes import Buildable, BuildRecipes
+from sweep.toolchain.compiled_functions import CompiledNetwork, compile_network
 from sweep.toolchain.crash_notes import note
 from sweep.toolchain.pass_runs import LeftOut
 from sweep.toolchain.tvm_loader import load_tvm, target_json
@@ -48,14 +49,15 @@ def build_library(
     target = recipes.target
     with tempfile.TemporaryDirectory(prefix="records-") as scratch:
         best = BestRecords(records_dir, Path(scratch))
-        built, executable = _built(recipes, best, Path(scratch))
+        built, network = _built(recipes, best, Path(scratch))
         tuned = {task["workload"] for task in built.tasks if best.has(task["workload"])}
-    try:
-        executable.export_library(str(folder / LIBRARY), **_linking(target, linker))
-    except WorkerKilled:
-        raise
-    except Exception as error:
-        raise BuildFailed(in_one_line(error)) from error
+        objects = [str(path) for path in network.objects]
+        try:
+            network.executable.export_library(str(folder / LIBRARY), addons=objects, **_linking(target, linker))
+        except WorkerKilled:
+            raise
+        except Exception as error:
+            raise BuildFailed(in_one_line(error)) from error
     library = folder / LIBRARY
     result = {
         "lib": LIBRARY,
@@ -65,6 +67,8 @@ def build_library(
         "untuned_tasks": len(built.tasks) - len(tuned),
         "target_json": target_json(target),
         "tvm_version": str(tvm.__version__),
+        "functions": network.functions,
+        "reused_functions": network.reused,
         **({"passes_left_out": [str(each) for each in built.left_out]} if built.left_out else {}),
     }
     names = {task["workload"]: task["name"] for task in built.tasks}
@@ -80,8 +84,8 @@ def build_library(
     return result
 
 
-def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Buildable, Any]:
-    """The first module of the recipes that can be built, and TVM's executable of it. Raises BuildFailed."""
+def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Buildable, CompiledNetwork]:
+    """The first module of the recipes that can be built, compiled. Raises BuildFailed."""
     tvm = load_tvm(())
     crashed = {crash.at: crash.how for crash in recipes.crashes}
     first: tuple[LeftOut, Exception | None] | None = None
@@ -93,8 +97,8 @@ def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Bui
         try:
             buildable = recipes.make(one, module, best, first and first[0], scratch)
             note(one.at)
-            with recipes.target, tvm.transform.PassContext(opt_level=3):
-                return buildable, tvm.relax.build(buildable.module, recipes.target)
+            with tvm.transform.PassContext(opt_level=3):
+                return buildable, compile_network(buildable.module, recipes.target, scratch)
         except (MemoryError, OSError):
             raise  # says nothing of the network
         except Exception as error:  # noqa: BLE001  (whatever TVM raises is a refusal)

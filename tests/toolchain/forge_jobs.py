@@ -110,6 +110,12 @@ def note(path: str, text: str) -> dict[str, Any]:
 build_candidate = note
 
 
+def kept_functions() -> dict[str, Any]:
+    from sweep.toolchain.compiled_functions import OBJECTS
+
+    return {"folder": os.environ[OBJECTS]}
+
+
 def litter() -> dict[str, Any]:
     folder = tempfile.mkdtemp()
     Path(folder, "tvm_tmp_mod.tar").write_bytes(b"left behind")

@@ -150,6 +150,9 @@ class BuildResult(StageResult):
     tuned_tasks: int | None = seldom()
     untuned_tasks: int | None = seldom()
     tvm_version: str | None = seldom()
+    functions: int | None = seldom()
+    reused_functions: int | None = seldom()
+    """Of the functions, those that another build of this run had compiled."""
     passes_left_out: tuple[str, ...] = seldom(())
     """As of a lowering; those at the build, and the levels that could not be built."""
 

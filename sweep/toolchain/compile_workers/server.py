@@ -26,6 +26,7 @@ from sweep.toolchain import crash_notes
 from sweep.toolchain.compile_workers.job_errors import error_answer, how_it_died, log_tail
 from sweep.toolchain.compile_workers.job_process import CoreLender, JobProcess, fork
 from sweep.toolchain.compile_workers.waiting_jobs import UnderWay, WaitingJobs
+from sweep.toolchain.compiled_functions import OBJECTS
 from sweep.toolchain.host_memory import job_memory_bytes
 
 __all__ = ["main"]
@@ -190,6 +191,7 @@ def main(arguments: list[str]) -> int:
     options["cores"] = sorted(os.sched_getaffinity(0))
     folder = Path(tempfile.mkdtemp(prefix="sweep-compile-"))
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+    os.environ[OBJECTS] = str(folder / "objects")
     server = CompileServer(control, options, folder)
 
     def end(_signal: int, _frame: object) -> None:
