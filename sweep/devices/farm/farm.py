@@ -217,8 +217,8 @@ class Farm:
             assert self._supervisor is not None
             code = self._supervisor.poll()
             if code is not None:
-                ended = f"its supervisor ended ({end_of_process(code)})"
-                raise DeviceLost(f"the farm did not start, {ended}: {self._log_tail('supervisor')}")
+                by_signal = f", its supervisor ended ({end_of_process(code)})" if code < 0 else ""
+                raise DeviceLost(f"the farm did not start{by_signal}: {self._log_tail('supervisor')}")
             state = self._state()
             if state is not None:
                 address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
