@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from sweep.files.atomic import write_bytes
 from sweep.toolchain.tvm_loader import load_tvm, target_json
 
-__all__ = ["OBJECTS", "CompiledNetwork", "compile_network"]
+__all__ = ["MOST_BYTES", "OBJECTS", "CompiledNetwork", "compile_network", "make_room"]
 
 OBJECTS = "SWEEP_COMPILED_FUNCTIONS"
 """The environment variable with the folder of objects, which the compile server sets for its children; without it
@@ -27,6 +28,8 @@ nothing is kept."""
 
 _NAME_OF_FUNCTION = '"ir.GlobalVar"'
 """In a module's JSON: once for a function that calls no other."""
+MOST_BYTES = 1 << 30
+"""Of all objects that are kept: some hundred networks. Beyond it the half that has been unused for longest goes."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -86,6 +89,8 @@ class _Objects:
         tvm = load_tvm(())
         llvm = importlib.import_module("tvm.target.codegen").llvm_version_major()
         self._made_by = json.dumps([target_json(target), str(tvm.__version__), llvm])
+        if self._folder is not None:
+            make_room(self._folder, MOST_BYTES)
 
     def take(self, text: str, file: Path) -> bool:
         """Write the object of a function into a file; False where there is none that is whole."""
@@ -99,6 +104,8 @@ class _Objects:
         if hashlib.sha256(body).digest() != digest:
             return False
         file.write_bytes(body)
+        with suppress(OSError):
+            os.utime(self._path(text))  # it was of use now
         return True
 
     def keep(self, text: str, file: Path) -> None:
@@ -115,6 +122,25 @@ class _Objects:
     def _path(self, text: str) -> Path:
         assert self._folder is not None
         return self._folder / hashlib.sha256(f"{self._made_by}\n{text}".encode()).hexdigest()
+
+
+def make_room(folder: Path, most_bytes: int) -> None:
+    """Where objects take more, remove those that have been of no use for longest, to half of it.
+
+    Other builds look here at the same time: what one of them misses, it compiles.
+    """
+    with suppress(OSError):
+        objects = sorted(
+            (stat.st_mtime_ns, stat.st_size, entry.path) for entry in os.scandir(folder) for stat in [entry.stat()]
+        )
+        left = sum(size for _, size, _ in objects)
+        if left <= most_bytes:
+            return
+        for _, size, path in objects:
+            if left <= most_bytes / 2:
+                return
+            Path(path).unlink(missing_ok=True)
+            left -= size
 
 
 def _functions_alone(module: Any) -> dict[str, _Function]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from sweep.toolchain.compiled_functions import make_room
 from tests.toolchain.conftest import TARGET, Run, build, lower
 
 pytestmark = pytest.mark.tvm
@@ -47,3 +49,15 @@ def test_a_library_for_another_processor_reuses_nothing(run: Run, small: Path, t
     lower(run, small, tmp_path / "there", 3, target=other)
     arguments = {"options": {"target": other}, "lower_dir": str(tmp_path / "there"), "out_dir": str(tmp_path / "b")}
     assert run("build_artifact", **arguments)["reused_functions"] == 0
+
+
+def test_objects_that_were_of_no_use_for_longest_make_room(tmp_path: Path) -> None:
+    for number in range(8):
+        file = tmp_path / str(number)
+        file.write_bytes(b"x" * 100)
+        os.utime(file, (1000 + number % 4, 1000 + number % 4))
+    make_room(tmp_path, 800)
+    assert len(list(tmp_path.iterdir())) == 8
+    make_room(tmp_path, 799)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["3", "6", "7"]
+    make_room(tmp_path / "nothing", 1)
