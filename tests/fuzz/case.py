@@ -80,7 +80,7 @@ def _command(arguments: Sequence[str]) -> tuple[str | None, str]:
         return f"writes outside: {', '.join(sorted(_Watch.outside)[:3])}", "outside"
     if "Traceback (most recent" in said:
         return _where(said), "traceback"
-    if code not in (0, 1, 2):
+    if code not in ((0, 1, 2, 3) if arguments[0] == "compare" else (0, 1, 2)):  # 3: it cannot be told
         return f"ends with {code}", str(code)
     if code == 2 and not said.strip():
         return "is refused without a word", "2"

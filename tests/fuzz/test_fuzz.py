@@ -57,7 +57,7 @@ def say_nothing(_: Sequence[str]) -> int:
         (die, "its process ended with SIGKILL"),
         (hang, "takes more than 1 s"),
         (say_nothing, "is refused without a word"),
-        (lambda _: 3, "ends with 3"),
+        (lambda _: 4, "ends with 4"),
     ],
 )
 def test_what_no_command_may_do_is_found(
