@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from sweep.planning.results.final_result import FinalResult
+from sweep.analysis.taint import BlockConditions, taints
+from sweep.planning.results.disturbance import DisturbanceKind
 
-__all__ = ["FinalPlace", "places_of"]
+if TYPE_CHECKING:
+    from sweep.planning.results.final_result import Contender, FinalResult
+
+__all__ = ["FinalPlace", "places_of", "rounds_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +31,16 @@ class FinalPlace:
     """Of the whole final."""
     median_s: float
     """Of its own slots."""
+    most_s: float | None = None
+    """Upper end of the 95 % interval of that median, by rounds: what disturbed the final can only have made it larger.
+    None where the CPU's clock changed meanwhile, which may have made it smaller.
+    """
 
 
 def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     """The places of a final by cell; none where its rounds do not tell intervals."""
-    from sweep.analysis.turns import look_at  # numpy, which a plan need not wait for
+    from sweep.analysis.statistics import summarise  # numpy, which a plan need not wait for
+    from sweep.analysis.turns import look_at
 
     timed = result.timed
     if len(timed) < 2 or result.rounds < 2 or not result.looks:
@@ -44,7 +51,19 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     for one, ratio in zip(timed, look.ratios, strict=True):
         if ratio.ci_low is None or ratio.ci_high is None:
             return {}
+        own = summarise(rounds_of(one))
+        most_s = None if _clock_changed(one) else own.ci_high
         places[one.cell] = FinalPlace(
-            final, ratio.value, ratio.ci_low, ratio.ci_high, result.rounds, result.took_s, median(one.run_secs)
+            final, ratio.value, ratio.ci_low, ratio.ci_high, result.rounds, result.took_s, own.median, most_s
         )
     return places
+
+
+def rounds_of(one: Contender) -> list[list[float]]:
+    """Seconds of the slots of a contender, two a round."""
+    return [list(one.run_secs[at : at + 2]) for at in range(0, len(one.run_secs) - 1, 2)]
+
+
+def _clock_changed(one: Contender) -> bool:
+    found = taints(BlockConditions((), (), None, one.conditions, (), 0))
+    return any(each.kind == DisturbanceKind.CLOCK_CHANGED for each in found)

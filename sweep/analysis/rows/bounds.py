@@ -1,7 +1,8 @@
 """What the row of a cell says of its latency: an interval, an upper end alone, or nothing. Pure.
 
 Most of what disturbs a measurement can only slow it down: the network takes at most what was measured then. A clock,
-cores or threads other than they should be may have made it faster as well, and then the number says nothing.
+cores or threads other than they should be may have made it faster as well, and then the number says nothing. The slots
+of a final are a measurement too: what was slowed takes at most the less of the two.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sweep.analysis.formatting import as_ms, rounded_up
 from sweep.planning.results.disturbance import Disturbance, DisturbanceKind
 
 if TYPE_CHECKING:
+    from sweep.analysis.final_place import FinalPlace
     from sweep.analysis.statistics import LatencySummary
 
 __all__ = ["AT_LEAST", "AT_MOST", "EXACT", "UPPER", "BoundedRatio", "Reading", "bound_of", "bound_of_row", "leading"]
@@ -59,7 +61,8 @@ class Reading:
     """The latency of a cell lies between two ends, in milliseconds."""
 
     median_ms: float
-    """As it was measured, disturbed or not; infinite where it was not."""
+    """As it was measured, disturbed or not; of what was slowed the less of that and the final's; infinite where it was
+    not measured."""
     low_ms: float
     """0 where only the upper end is known."""
     high_ms: float
@@ -76,16 +79,26 @@ class Reading:
         median, low, high = (row[f"latency_ms_{part}"] for part in ("median", "ci_low", "ci_high"))
         low = row["latency_ms_min"] if low is None else low
         high = row["latency_ms_max"] if high is None else high
-        return cls(float(median), float(low) if bound == EXACT else 0.0, float(high), bound)
+        found = cls(float(median), float(low) if bound == EXACT else 0.0, float(high), bound)
+        return found._at_most(row.get("final_ms_median"), row.get("final_ms_ci_high"))
 
     @classmethod
-    def of_summary(cls, latency: LatencySummary | None, bound: str | None) -> Self:
-        """The same before there is a row. `latency`: in seconds."""
+    def of_summary(cls, latency: LatencySummary | None, bound: str | None, final: FinalPlace | None = None) -> Self:
+        """The same before there is a row. `latency`: in seconds. `final`: in which it took turns, if it did."""
         if latency is None or bound is None:
             return cls(math.inf, 0.0, math.inf, None)
         low = latency.min if latency.ci_low is None else latency.ci_low
         high = latency.max if latency.ci_high is None else latency.ci_high
-        return cls(latency.median * 1e3, low * 1e3 if bound == EXACT else 0.0, high * 1e3, bound)
+        found = cls(latency.median * 1e3, low * 1e3 if bound == EXACT else 0.0, high * 1e3, bound)
+        if final is None or final.most_s is None:
+            return found
+        return found._at_most(final.median_s * 1e3, final.most_s * 1e3)
+
+    def _at_most(self, median_ms: float | None, high_ms: float | None) -> Self:
+        """With what a final tells of it, where something slowed it."""
+        if self.bound != UPPER or median_ms is None or high_ms is None:
+            return self
+        return replace(self, median_ms=min(self.median_ms, median_ms), high_ms=min(self.high_ms, high_ms))
 
     @property
     def is_exact(self) -> bool:

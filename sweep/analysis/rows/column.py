@@ -109,7 +109,7 @@ class CellFacts:
     @property
     def reading(self) -> Reading:
         """Its latency as others are compared with it."""
-        return Reading.of_summary(self.latency, self.bound)
+        return Reading.of_summary(self.latency, self.bound, self.outcome.final)
 
     @property
     def is_tuned(self) -> bool:

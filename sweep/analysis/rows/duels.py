@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.rows.bounds import Reading, bound_of_row, leading
+from sweep.analysis.rows.objective_fit import is_in_the_running
 from sweep.analysis.statistics import Ratio
 
 __all__ = ["FINAL", "duel_of", "is_below", "leader_of", "may_be_below", "overtaken", "took_part"]
@@ -53,9 +54,10 @@ def may_be_below(row: Row, other: Row) -> bool:
 
 def overtaken(rows: Sequence[Row]) -> set[str]:
     """Finals that do not hold for these rows of one group: a cell that took no part is faster beyond doubt than one
-    that they name as the fastest, or as no slower than that. It came later, or a first measurement was wrong.
+    that they name as the fastest, or as no slower than that. It came later, or a first measurement was wrong. What
+    does not keep the limits of the study was not asked, and overtakes nothing.
     """
-    outside = [row for row in rows if not took_part(row)]
+    outside = [row for row in rows if not took_part(row) and is_in_the_running(row)]
     fastest = [row for row in rows if took_part(row) and float(row[f"{_RATIO}_ci_low"]) <= 1]
     return {row[FINAL] for row in fastest if any(is_below(other, row) for other in outside)}
 

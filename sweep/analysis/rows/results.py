@@ -34,6 +34,7 @@ NO_TUNER = "none"
 """Usual label of the tuner that does not tune."""
 
 Row = dict[str, Any]
+_TIMES_IN_FINAL = ("final_ms_median", "final_ms_ci_high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _facts(
 
 
 def _drop_overtaken_finals(rows: Sequence[Row]) -> None:
-    """A final that something outside of it has overtaken says nothing of its cells any more; the ledger keeps it."""
+    """A final that something outside of it has overtaken says no more how its cells stand; their times in it remain."""
     groups: dict[GroupKey, list[Row]] = {}
     for row in rows:
         if row["latency_ms_median"] is not None:
@@ -169,7 +170,7 @@ def _drop_overtaken_finals(rows: Sequence[Row]) -> None:
         dropped = overtaken(group) if any(map(took_part, group)) else set()
         for row in group:
             if row[FINAL] in dropped:
-                row.update({column.name: None for column in FINAL_COLUMNS})
+                row.update({column.name: None for column in FINAL_COLUMNS if column.name not in _TIMES_IN_FINAL})
 
 
 def _set_adjusted(rows: Sequence[Row], outcome: SweepOutcome) -> None:

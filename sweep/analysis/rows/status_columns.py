@@ -113,6 +113,14 @@ FINAL_COLUMNS = (
     _final("final_ratio_to_best_ci_low", "float64", "ci_low", "lower end of the ratio's 99 % interval", "x"),
     _final("final_ratio_to_best_ci_high", "float64", "ci_high", "upper end of the ratio's 99 % interval", "x"),
     _final("final_ms_median", "float64", "median_s", "median of its slots in the final, disturbed or not", "ms", 1e3),
+    _final(
+        "final_ms_ci_high",
+        "float64",
+        "most_s",
+        "upper end of the 95 % interval of that median: what it takes at most, as far as the final tells",
+        "ms",
+        1e3,
+    ),
     _final("final_rounds", "int32", "rounds", "rounds of the final, two slots of each cell in each", "rounds"),
     _final("final_s", "float64", "took_s", "time of the final, of all of its cells together", "s"),
 )

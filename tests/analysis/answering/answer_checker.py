@@ -75,7 +75,13 @@ def _least(row: Row) -> float:
 
 
 def _most(row: Row) -> float:
-    return row["latency_ms_ci_high"] if _kind(row) else math.inf
+    """The most that the true latency may be: what slowed a cell slowed its slots in a final too, if it was that."""
+    if not _kind(row):
+        return math.inf
+    ends = [row["latency_ms_ci_high"]]
+    if _kind(row) == "upper" and row.get("final_ms_ci_high") is not None:
+        ends.append(row["final_ms_ci_high"])
+    return min(ends)
 
 
 def _duel(row: Row, other: Row) -> tuple[float, float, float] | None:

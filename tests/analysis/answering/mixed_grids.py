@@ -66,11 +66,20 @@ def row_of(
         "tuned_tasks": 2,
         "untuned_tasks": 0,
         "final": None,
+        "final_ms_median": None,
+        "final_ms_ci_high": None,
     }
 
 
-def hold_final(rows: list[Row], ratios: list[tuple[float, float]], compiles: bool) -> None:
-    """Have rows of a place take part in a final. ratios: of each to the leader, and the factor of its interval."""
+def hold_final(
+    rows: list[Row],
+    ratios: list[tuple[float, float]],
+    compiles: bool,
+    took_ms: list[tuple[float, float | None]] | None = None,
+) -> None:
+    """Have rows of a place take part in a final. ratios: of each to the leader, and the factor of its interval.
+    took_ms: the median of each one's slots, and the upper end of its interval, where that is known.
+    """
     may_lead = [row["runtime"] == "tvm" or not compiles for row in rows]
     leader = min((index for index, may in enumerate(may_lead) if may), key=lambda index: ratios[index][0])
     for index, (row, (value, spread)) in enumerate(zip(rows, ratios, strict=True)):
@@ -82,6 +91,8 @@ def hold_final(rows: list[Row], ratios: list[tuple[float, float]], compiles: boo
             "final_ratio_to_best_ci_low": low,
             "final_ratio_to_best_ci_high": high,
         }
+        if took_ms is not None:
+            row["final_ms_median"], row["final_ms_ci_high"] = took_ms[index]
 
 
 @st.composite
@@ -117,7 +128,11 @@ def mixed_grids(draw: st.DrawFn) -> list[Row]:
                 chosen = [known[index] for index in sorted(some)]
                 if len(chosen) > 1 and any(row["runtime"] == "tvm" or not compiles for row in chosen):
                     ratios = [(draw(st.floats(0.5, 2.0)), draw(st.sampled_from((1.0, 1.01, 1.3)))) for _ in chosen]
-                    hold_final(chosen, ratios, compiles)
+                    factors = [draw(st.sampled_from((0.1, 0.97, 1.2))) for _ in chosen]
+                    ends = [draw(st.sampled_from((1.0, 1.02, None))) for _ in chosen]
+                    took = [row["latency_ms_median"] * factor for row, factor in zip(chosen, factors, strict=True)]
+                    took_ms = [(ms, end and ms * end) for ms, end in zip(took, ends, strict=True)]
+                    hold_final(chosen, ratios, compiles, took_ms)
                     _take_back_overtaken(place)
             rows += place
     return rows

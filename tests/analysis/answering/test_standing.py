@@ -10,7 +10,7 @@ from sweep.analysis.answering.standing import best_cells, marks
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.results import Results, SweepSummary
 from sweep.report.best import cards
-from tests.analysis.answering.mixed_grids import Row, row_of
+from tests.analysis.answering.mixed_grids import Row, hold_final, row_of
 
 SUMMARY = SweepSummary("cpu-quickstart", "", 0.0, 1.0, False, {}, {}, {})
 SLOWED = "the sentinel kernel was 33 % slower than its best on this device (contention or throttling); in 4 of 4 blocks"
@@ -142,3 +142,20 @@ def test_a_spared_cell_that_may_be_faster_after_all_is_open() -> None:
     """The best that it was compared with was disturbed, or measured again and is slower."""
     rows = [clean("xgb", 3, 20.0), spared("none", 0, 15.0)]
     assert "1 skipped cell may be faster" in said(*rows)
+
+
+def test_a_disturbed_winner_of_a_final_takes_at_most_what_it_took_there() -> None:
+    """Of a small network beside other work: its blocks had 0.49 ms, and its slots in the final 0.047."""
+    rows = [slowed("xgb", 3, 0.48), slowed("none", 3, 0.5), slowed("-", None, 0.3, "onnxruntime")]
+    hold_final(rows, [(1.0, 1.0), (1.5, 1.01), (2.0, 1.01)], True, [(0.0474, 0.0481), (0.0711, 0.072), (0.095, None)])
+    assert said(*rows) == (
+        "squeezenet on local-avx2: xgb at O3 on native is fastest and takes, disturbed as it was, at most 0.0481 ms, "
+        "1.50x faster than untuned in turns, 2.00x faster than ONNX Runtime in turns."
+    )
+    assert [Reading.of(row).as_ms for row in rows] == ["<= 0.0481", "<= 0.0720", "<= 0.303"]
+
+
+def test_slots_of_a_final_bound_no_cell_that_was_measured_undisturbed() -> None:
+    rows = [clean("xgb", 3, 10.0), clean("none", 3, 20.0)]
+    hold_final(rows, [(1.0, 1.0), (2.0, 1.01)], True, [(9.0, 9.1), (18.0, 18.1)])
+    assert "is fastest at 10.0 ms" in said(*rows)
