@@ -16,6 +16,7 @@ from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
 
 if TYPE_CHECKING:
+    from sweep.planning.results.final_result import FinalResult
     from sweep.study.objective import Objective
     from sweep.study.spec import Cell
 
@@ -111,5 +112,7 @@ class SweepOutcome:
     """A person's own, of the study."""
     objective: Objective | None = None
     """What the study wants of a cell."""
+    finals: Mapping[str, FinalResult] = field(default_factory=dict)
+    """By their id, those that cells have their places in."""
     rooflines: Sequence[StageResult] = ()
     """Roofs of devices and times of layers, in the order in which they were measured."""

@@ -4,7 +4,8 @@ log time = cell + round + elasticity x (log sentinel kernel - its usual). Blocks
 the sentinel kernel beside a block tells part of it; how much a cell slows when the kernel does is its own elasticity,
 which is held near 1 where few blocks tell it. Outlying blocks and rounds count less (Huber's weights, iterated least
 squares). Intervals are a bootstrap over rounds, which are what was drawn independently, at Student's width: few
-rounds give wide ones. Pure; knows no cell and no file.
+rounds give wide ones. What the bootstrap cannot see is added: an elasticity that is held near 1 stays near it in every
+draw, and a kernel that is slow throughout then moves the cell. Pure; knows no cell and no file.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def estimates(blocks: Sequence[RoundBlock], usual_kernel_s: float | None, *, see
         draws = drawn[:, index][np.isfinite(drawn[:, index])]
         if own > 1 and len(draws) > DRAWS // 4:
             spread = float(draws.std(ddof=1)) * math.sqrt(own / (own - 1)) * fit.widened(index)
-            reach = student_t(LEVEL, own - 1) * max(spread, LEAST_SPREAD / math.sqrt(own))
+            spread = math.hypot(max(spread, LEAST_SPREAD / math.sqrt(own)), fit.held_back(index))
+            reach = student_t(LEVEL, own - 1) * spread
             low, high = math.exp(value - reach), math.exp(value + reach)
         found[cell] = Estimate(math.exp(value), low, high, own, float(slopes[0, index]))
     return found
@@ -126,6 +128,16 @@ class _Fit:
         own = self._block_weights[self._cell == cell]
         return max(_widened(own), _widened(self._round_weights))
 
+    def held_back(self, cell: int) -> float:
+        """By what the logarithm of a cell is off, as a rule, because elasticities are held near 1: they are spread by
+        `ELASTICITY_SPREAD`, and what the blocks do not tell of them is taken as nothing.
+        """
+        normal, _ = self._equations(np.ones((1, self._rounds)))
+        unit = np.zeros(normal.shape[1])
+        unit[cell] = 1.0
+        own = np.linalg.solve(normal[0], unit)[self._cells + self._rounds :]
+        return float(np.linalg.norm(own) * self._noise**2 / ELASTICITY_SPREAD)
+
     def _reweight(self) -> None:
         all_once = np.ones((1, self._rounds))
         # Each block takes part of a degree of freedom, and what is left looks smaller than it is
@@ -143,6 +155,11 @@ class _Fit:
             self._round_weights = _huber_weights(effects, self._round_spread)
 
     def _solve(self, counts: Array) -> Array:
+        normal, right = self._equations(counts)
+        return np.asarray(np.linalg.solve(normal, right[..., None])[..., 0], dtype=np.float64)
+
+    def _equations(self, counts: Array) -> tuple[Array, Array]:
+        """The normal equations, held where the blocks tell too little."""
         weights = counts[:, self._round] * self._block_weights
         normal = np.einsum("dn,np,nq->dpq", weights, self._design, self._design, optimize=True)
         right = np.einsum("dn,np,n->dp", weights, self._design, self._values, optimize=True)
@@ -154,8 +171,7 @@ class _Fit:
         ridge[:, : self._cells] = 1e-9
         ridge[:, self._cells + self._rounds :] = (self._noise / ELASTICITY_SPREAD) ** 2 + 1e-9
         normal[:, np.arange(size), np.arange(size)] += ridge
-        solution: Array = np.linalg.solve(normal, right[..., None])[..., 0]
-        return solution
+        return normal, right
 
 
 def _widened(weights: Array) -> float:

@@ -23,6 +23,7 @@ __all__ = [
     "RunSecs",
     "Verdict",
     "compare",
+    "interval_of_another_block",
     "judge",
     "ratio",
     "relative_interval",
@@ -41,6 +42,8 @@ STABLE_REPEATS = 6
 """Fewest repeats of a stable measurement: min..max covers the median with probability 1 - 2**(1 - n), 97 % at 6."""
 P90_REPEATS, P99_REPEATS = 10, 100
 """Fewest repeats for which a percentile is more than the largest value under another name."""
+FEWEST_BLOCKS = 3
+"""Of two blocks the spread is known to a factor of 64 at 99 %."""
 SAME_WITHIN = 0.02
 """Two latencies are the same when their ratio's interval lies within this of 1: less does not change what one ships."""
 
@@ -143,6 +146,22 @@ def relative_interval(run_secs: RunSecs, *, seed: int = 0) -> float | None:
         return None
     ci_low, ci_high = interval_of(blocks, LEVEL, seed=seed)
     return (ci_high - ci_low) / float(np.median(values))
+
+
+def interval_of_another_block(run_secs: RunSecs, *, level: float = VERDICT_LEVEL) -> tuple[float, float] | None:
+    """Where the median of one more block will lie, with probability `level`, in the unit of the repeats. None for fewer
+    than three blocks, whose spread nobody knows.
+
+    The interval of the median of all blocks narrows with their number, and one block more has a level of its own
+    (process, load address, pages): Student's prediction interval of the logarithms of the blocks' medians (Hahn and
+    Meeker, Statistical Intervals, 1991). Raises ValueError as `summarise` does.
+    """
+    logs = log_medians(blocks_of(run_secs))
+    if len(logs) < FEWEST_BLOCKS:
+        return None
+    reach = student_t(level, len(logs) - 1) * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
+    centre, reach = float(logs.mean()), min(reach, _UNKNOWN)
+    return math.exp(centre - reach), math.exp(centre + reach)
 
 
 def ratio(numerator: RunSecs, denominator: RunSecs, *, level: float = VERDICT_LEVEL, seed: int = 0) -> Ratio:

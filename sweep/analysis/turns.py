@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sweep.analysis.repeats import student_t
 from sweep.analysis.statistics import VERDICT_LEVEL, Ratio, Verdict, judge
 
-__all__ = ["FIRST_LOOK", "GROWTH", "Look", "huber", "look_at", "next_look"]
+__all__ = ["FIRST_LOOK", "GROWTH", "Look", "huber", "look_at", "looks_in", "next_look"]
 
 Logs = NDArray[np.float64]
 
@@ -72,6 +72,14 @@ def look_at(seconds: Sequence[Sequence[float]], may_lead: Sequence[bool], look: 
 def next_look(rounds: int) -> int:
     """After how many rounds to look again, having looked after `rounds`; 0: not yet."""
     return math.ceil(GROWTH * rounds) if rounds else FIRST_LOOK
+
+
+def looks_in(rounds: int) -> int:
+    """How often one has looked at most after so many rounds, the last of them included."""
+    looks, due = 0, next_look(0)
+    while due < rounds:
+        looks, due = looks + 1, next_look(due)
+    return looks + 1
 
 
 def huber(values: Logs, level: float) -> tuple[float, float]:

@@ -74,12 +74,12 @@ MEASUREMENTS = pa.schema(
         _column(
             "kind",
             pa.string(),
-            "warm-up, repeat, set aside (a repeat of a disturbed block) or compared (of a block that `sweep compare` "
-            "has measured later); latencies are made of repeats alone",
+            "warm-up, repeat, set aside (a repeat of a disturbed block), final (a slot of one, disturbed or not) or "
+            "compared (of a block that `sweep compare` has measured later); latencies are made of repeats alone",
         ),
         _column("compared_with", pa.string(), "cell_id of the cell that it was measured in turns with, where compared"),
-        _column("block", pa.int32(), "index of the block of repeats, in the order in which they were taken"),
-        _column("tainted", pa.bool_(), "whether something disturbed its block"),
+        _column("block", pa.int32(), "index of the block of repeats, in the order in which they were taken; round"),
+        _column("tainted", pa.bool_(), "whether something disturbed its block; null in a final"),
         _column("repeat", pa.int32(), "index within its kind, from 0"),
         _column("seconds", pa.float64(), "seconds of one call, mean over `number` calls", "s"),
         _column("number", pa.int64(), "calls the value is the mean of", "calls"),

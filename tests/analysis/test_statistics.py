@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweep.analysis.statistics import Verdict, compare, ratio, relative_interval, summarise
+from sweep.analysis.statistics import (
+    Verdict,
+    compare,
+    interval_of_another_block,
+    ratio,
+    relative_interval,
+    summarise,
+)
 
 latencies = st.lists(st.floats(1e-7, 1e3), min_size=1, max_size=120)
 
@@ -197,3 +204,25 @@ def test_repeats_of_one_block_that_follow_each_other_count_for_less() -> None:
     shuffled = [(random.permutation(one).tolist(), random.permutation(other).tolist()) for one, other in runs]
     assert wrong(runs) <= 0.04 * 200
     assert wrong(shuffled) >= 2 * wrong(runs)
+
+
+@pytest.mark.parametrize("blocks", [3, 5, 12])
+def test_one_more_process_lies_in_the_interval_of_new_ones_as_often_as_that_says(blocks: int) -> None:
+    """Each process has a level of its own, 1 % apart; the 95 % interval of the median misses every other one."""
+    random = np.random.default_rng(blocks)
+    levels = random.normal(0, 0.01, (600, blocks + 1))
+    times = np.exp(levels[..., None] + random.normal(0, 0.002, (600, blocks + 1, 5)))
+    in_new, in_old = 0, 0
+    for of_all in times:
+        known, further = of_all[:-1].tolist(), float(np.median(of_all[-1]))
+        low, high = interval_of_another_block(known) or (math.nan, math.nan)
+        own = summarise(known)
+        in_new += low <= further <= high
+        in_old += (own.ci_low or 0) <= further <= (own.ci_high or 0)
+    assert 0.975 <= in_new / 600 <= 1.0
+    assert in_old / 600 < 0.93
+
+
+def test_two_processes_say_nothing_of_a_third() -> None:
+    assert interval_of_another_block([[1.0, 1.1], [1.0, 1.2]]) is None
+    assert interval_of_another_block([1.0, 1.1, 1.2]) is None

@@ -40,6 +40,8 @@ class MadeCell:
     more: tuple[tuple[str, str | int], ...] = ()
     """Further axes, where they are not at their default."""
     memory_bytes: int | None = None
+    rounds: int = 1
+    """Blocks that its repeats were taken in."""
 
     @property
     def cell(self) -> Cell:
@@ -130,6 +132,10 @@ def _measure(folder: Path, number: int, made: MadeCell) -> dict[str, Any]:
     about |= {"peak_memory_bytes": made.memory_bytes}
     if dict(made.more).get("variable") == "memory":
         return {"run_secs": [], **about}
+    if made.rounds > 1:
+        size = REPEATS // made.rounds
+        parts = [seconds[begin : begin + size] for begin in range(0, REPEATS, size)]
+        about["blocks"] = [{"block": index, "run_secs": part} for index, part in enumerate(parts)]
     return {"run_secs": seconds, "number": 1, **about}
 
 

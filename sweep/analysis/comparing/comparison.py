@@ -14,6 +14,7 @@ from sweep.analysis.comparing.pairs import FIRST_LOOK, PairedComparison, compare
 from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, rounded_down, significant
 from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST, EXACT, UPPER
 from sweep.analysis.statistics import SAME_WITHIN, VERDICT_LEVEL, Comparison, Ratio, Verdict, judge, ratio, summarise
+from sweep.analysis.turns import look_at, looks_in
 from sweep.errors import StudyError
 
 __all__ = ["CellComparison", "compare_cells", "find_cell"]
@@ -43,6 +44,8 @@ class CellComparison:
     measured_more: PairedBlocks
     paired: PairedComparison | None
     """Of what was measured more; where there is one, `found` is its."""
+    final_rounds: int = 0
+    """Rounds of the final in which both took turns, where `found` is of these."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON. The ratio is the first's median over the second's: below 1, the first is faster."""
@@ -53,7 +56,8 @@ class CellComparison:
             "ratio_ci_low": ratio.ci_low,
             "ratio_ci_high": ratio.ci_high,
             "ratio_bound": self.ratio_bound,
-            "took_turns": self.paired is not None or self.first.took_turns_with(self.second),
+            "took_turns": self.is_of_turns or self.first.took_turns_with(self.second),
+            "final_rounds": self.final_rounds,
             "pairs": {
                 "measured": len(self.measured_more.pairs),
                 "disturbed": self.measured_more.disturbed,
@@ -62,7 +66,7 @@ class CellComparison:
             },
             "cells": [
                 {
-                    **{name: value for name, value in asdict(cell).items() if name != "blocks"},
+                    **{name: value for name, value in asdict(cell).items() if name not in ("blocks", "slots")},
                     "run_secs": [seconds for block in cell.run_secs for seconds in block],
                     "rounds": len(cell.blocks),
                     "latency_ms_median": summarise(cell.run_secs).median * 1e3,
@@ -89,10 +93,15 @@ class CellComparison:
         return self.found.verdict
 
     @property
+    def is_of_turns(self) -> bool:
+        """Whether the ratio is of both in turns: of a final, or of what was measured more."""
+        return self.paired is not None or self.final_rounds > 0
+
+    @property
     def ratio_bound(self) -> str | None:
         """What is known of the ratio: exact; at_most its upper end, at_least its lower one; None where nothing is."""
         bounds = (self.first.bound, self.second.bound)
-        if self.paired is not None or bounds == (EXACT, EXACT):
+        if self.is_of_turns or bounds == (EXACT, EXACT):
             return EXACT
         if bounds == (UPPER, EXACT):
             return AT_MOST
@@ -139,11 +148,12 @@ class CellComparison:
         for cell in (self.first, self.second):
             if cell.unchecked:
                 yield f"nothing was compared with the outputs of {cell.name}, so nothing is claimed: {cell.unchecked}"
-        for cell in (self.first, self.second) if self.paired is None else ():
+        for cell in (self.first, self.second) if not self.is_of_turns else ():
             if cell.unchecked:
                 continue
             if cell.disturbed and cell.bound == UPPER:
-                yield f"{cell.name} was slowed, so its times are the most that it takes: {cell.disturbed}"
+                of = " in a final" if cell.is_bounded_by_final else ""
+                yield f"{cell.name} was slowed, so its times{of} are the most that it takes: {cell.disturbed}"
             elif cell.disturbed:
                 yield f"{cell.name} was disturbed, and is not compared by what the sweep measured: {cell.disturbed}"
         if self.measured_more.disturbed:
@@ -153,6 +163,8 @@ class CellComparison:
                 f"the ratio is of {plural(self.paired.used, 'pair')} of blocks measured in turns after the sweep, "
                 f"looked at {plural(self.paired.looks, 'time')}, its interval widened for that"
             )
+        elif self.final_rounds:
+            yield f"the ratio is of {plural(self.final_rounds, 'round')} in turns, in the final of the sweep"
         elif (self.found.ratio.ci_low or self.found.ratio.ci_high) and not self.first.took_turns_with(self.second):
             yield (
                 "they did not take turns: the interval allows for a drift of "
@@ -188,7 +200,7 @@ def compare_cells(
     is_enough: Callable[[Comparison], bool] | None = None,
 ) -> CellComparison:
     """Is the first faster than the second? By what was measured `more`, once that is enough for a first look; else by
-    the sweep's own repeats, unless something disturbed those.
+    the final in which both took turns; else by the sweep's own repeats, unless something disturbed those.
 
     level: how sure the interval of the ratio is. is_enough: as of `compare_pairs`.
 
@@ -207,10 +219,24 @@ def compare_cells(
     paired = compare_pairs(more.pairs, level, is_enough) if is_checked else None
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
+    if is_checked and level == VERDICT_LEVEL and (in_turns := _in_final(first, second)) is not None:
+        return CellComparison(first, second, judge(in_turns), more, None, len(first.slots))
     found = ratio(first.run_secs, second.run_secs, level=level)
     if not first.took_turns_with(second):
         found = _with_drift(found, first, second)
     return CellComparison(first, second, judge(_as_far_as_known(found, first.bound, second.bound)), more, None)
+
+
+def _in_final(first: MeasuredCell, second: MeasuredCell) -> Ratio | None:
+    """The first over the second in the final that holds for both; None where there is none, or it tells no interval."""
+    rounds, is_read = len(first.slots), first.bound is not None and second.bound is not None
+    if first.final is None or first.final != second.final or first.cell_id == second.cell_id or not is_read:
+        return None
+    if not rounds or rounds != len(second.slots):
+        return None
+    slots = [[seconds for each in cell.slots for seconds in each] for cell in (first, second)]
+    found = look_at(slots, (False, True), looks_in(rounds)).ratios[0]
+    return found if found.ci_low is not None else None
 
 
 def _as_far_as_known(found: Ratio, first: str | None, second: str | None) -> Ratio:

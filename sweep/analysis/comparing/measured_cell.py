@@ -9,13 +9,15 @@ from statistics import median
 from typing import Any
 
 from sweep.analysis.outcome import MEASURED
-from sweep.analysis.rows.bounds import EXACT, bound_of_row
+from sweep.analysis.rows.bounds import EXACT, UPPER, Reading, bound_of_row
 from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.errors import StudyError
 
-__all__ = ["Block", "MeasuredCell", "PairedBlocks"]
+__all__ = ["COMPARABLE", "Block", "MeasuredCell", "PairedBlocks"]
 
 Row = Mapping[str, Any]
+COMPARABLE = ("repeat", "final")
+"""Kinds of rows of measurements that a cell is compared by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +48,20 @@ class MeasuredCell:
     """What its repeats are: exact, upper where it can only have been slowed, None where they cannot be read."""
     unchecked: str | None = None
     """Why nothing was compared with its outputs, where nothing was: then its times are no claim."""
+    final: str | None = None
+    """Id of the final that holds for it."""
+    slots: tuple[tuple[float, ...], ...] = ()
+    """Seconds of its two slots in each round of a final."""
+    is_bounded_by_final: bool = False
+    """Whether its slots tell more of what it takes at most than its repeats, all of which something slowed; `blocks`
+    are then these.
+    """
 
     @classmethod
     def of(cls, row: Row, repeats: Iterable[Row]) -> MeasuredCell:
         """From its row of results and its rows of measurements. Raises StudyError when it has no measurement."""
-        found: dict[int, list[Row]] = {}
-        for repeat in repeats:
-            if repeat["kind"] == "repeat" and repeat["cell_id"] == row["cell_id"]:
-                found.setdefault(repeat.get("block") or 0, []).append(repeat)
+        own = [repeat for repeat in repeats if repeat["cell_id"] == row["cell_id"]]
+        found, slots = (_by_block(own, kind) for kind in COMPARABLE)
         if row["status"] not in MEASURED or not found:
             reason = f"{row['status']}: {row['error']}" if row.get("error") else str(row["status"])
             raise StudyError(
@@ -64,17 +72,22 @@ class MeasuredCell:
             )
         conditions = json.loads(row.get("conditions_json") or "{}")
         host = [conditions.get("host"), conditions.get("cpu_model")]
+        bound = bound_of_row(row)
+        is_bounded_by_final = bool(slots) and bound == UPPER and Reading.of(row).high_ms < _most_ms(row)
         return cls(
             cell_id=row["cell_id"],
             name=row["cell_name"],
-            blocks=tuple(Block(tuple(one["seconds"] for one in block), block[0].get("t")) for block in found.values()),
+            blocks=slots if is_bounded_by_final else found,
             device=row["device"],
             host=", ".join(filter(None, host)) or None,
             is_stable=row.get("is_stable"),
             kernel_ms=row.get("reference_kernel_ms"),
             disturbed=row["error"] if row["status"] == "tainted" else None,
-            bound=bound_of_row(row),
+            bound=bound,
             unchecked=(row.get("output_check_reason") or "no expected output") if is_unchecked(row) else None,
+            final=row.get("final"),
+            slots=tuple(block.run_secs for block in slots),
+            is_bounded_by_final=is_bounded_by_final,
         )
 
     @property
@@ -90,6 +103,20 @@ class MeasuredCell:
     def _times(self) -> list[float]:
         times = [block.t for block in self.blocks if block.t is not None]
         return sorted(times) if len(times) == len(self.blocks) > 1 else []
+
+
+def _by_block(repeats: Iterable[Row], kind: str) -> tuple[Block, ...]:
+    found: dict[int, list[Row]] = {}
+    for repeat in repeats:
+        if repeat["kind"] == kind:
+            found.setdefault(repeat.get("block") or 0, []).append(repeat)
+    return tuple(Block(tuple(one["seconds"] for one in block), block[0].get("t")) for block in found.values())
+
+
+def _most_ms(row: Row) -> float:
+    """As its repeats tell."""
+    high = row.get("latency_ms_ci_high")
+    return float(row["latency_ms_max"] if high is None else high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,18 @@
-"""The rows of measurements.parquet: every repeat of a cell, warm-ups and what was set aside included."""
+"""The rows of measurements.parquet: every repeat of a cell, warm-ups and what was set aside included, and its slots in
+a final.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sweep.analysis.final_place import rounds_of
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 
-__all__ = ["measurement_rows", "pair_rows", "repeats_of"]
+__all__ = ["final_rows", "measurement_rows", "pair_rows", "repeats_of"]
 
 Row = dict[str, Any]
 
@@ -39,6 +43,28 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
                 "seconds": seconds,
                 "number": measure.number,
             }
+
+
+def final_rows(outcome: CellOutcome, finals: Mapping[str, FinalResult]) -> Iterator[Row]:
+    """The slots of the final that a cell has its place in, two a round."""
+    held = None if outcome.final is None else finals.get(outcome.final.final)
+    own = [] if held is None else [one for one in held.timed if one.cell == outcome.cell.id]
+    for one in own:
+        for number, slots in enumerate(rounds_of(one)):
+            for index, seconds in enumerate(slots):
+                yield {
+                    "cell_id": outcome.cell.id,
+                    "cell_name": outcome.cell.name,
+                    **outcome.cell.axes,
+                    "kind": "final",
+                    "compared_with": None,
+                    "block": number,
+                    "tainted": None,
+                    "repeat": index,
+                    "seconds": seconds,
+                    "number": one.number,
+                    "t": one.conditions.get("at_before"),
+                }
 
 
 def pair_rows(outcome: CellOutcome, pairs: Sequence[Mapping[str, Any]]) -> Iterator[Row]:

@@ -18,7 +18,7 @@ from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import result_row
 from sweep.analysis.rows.duels import FINAL, overtaken, took_part
 from sweep.analysis.rows.layer_rows import layer_rows
-from sweep.analysis.rows.measurements import measurement_rows, pair_rows
+from sweep.analysis.rows.measurements import final_rows, measurement_rows, pair_rows
 from sweep.analysis.rows.quality_reference import QualityReferences
 from sweep.analysis.rows.ratios import Ratios
 from sweep.analysis.rows.runtime_rows import GroupKey, group_key
@@ -126,7 +126,13 @@ def derive(
         ),
         cells=cells,
         measurements=[
-            row for cell in outcome.cells for row in (*measurement_rows(cell), *pair_rows(cell, outcome.pairs))
+            row
+            for cell in outcome.cells
+            for row in (
+                *measurement_rows(cell),
+                *final_rows(cell, outcome.finals),
+                *pair_rows(cell, outcome.pairs),
+            )
         ],
         curves=[row for cell in outcome.cells for row in curve_rows(cell)],
         tasks=[row for cell in outcome.cells for row in task_rows(cell)],

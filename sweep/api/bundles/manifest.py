@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.formatting import as_ms
+from sweep.analysis.rows.measurements import repeats_of
 from sweep.analysis.rows.unchecked import is_unchecked
+from sweep.analysis.statistics import VERDICT_LEVEL, interval_of_another_block
 from sweep.errors import StudyError
 from sweep.installation import __version__
 from sweep.study.axes import axis_names, value_in
@@ -18,6 +20,7 @@ from sweep.study.targets.written_target import architectures_of
 
 if TYPE_CHECKING:
     from sweep.api.bundles.source import CellSource
+    from sweep.planning.results.measurement import Measurement
 
 __all__ = ["FORMAT", "VERSION", "cpu_needs", "is_manifest", "manifest_of"]
 
@@ -60,7 +63,7 @@ def manifest_of(row: Row, source: CellSource, chosen: Mapping[str, Any], version
             "apache-tvm-ffi": versions.get("apache-tvm-ffi") or importlib.metadata.version("apache-tvm-ffi"),
             "tvm-sweep": __version__,
         },
-        "latency": _latency(row, conditions),
+        "latency": _latency(row, conditions, source.measured),
         "chosen": dict(chosen),
     }
 
@@ -111,7 +114,7 @@ def _kept(told: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: told[name] for name in names if name in told}
 
 
-def _latency(row: Row, conditions: Mapping[str, Any]) -> dict[str, Any]:
+def _latency(row: Row, conditions: Mapping[str, Any], measured: Measurement | None) -> dict[str, Any]:
     low, high = row["latency_ms_ci_low"], row["latency_ms_ci_high"]
     interval = "" if low is None or high is None else f" [{as_ms(low)}, {as_ms(high)}]"
     where = f" on {row['device']}" + (f" of {conditions['host']}" if conditions.get("host") else "")
@@ -123,8 +126,20 @@ def _latency(row: Row, conditions: Mapping[str, Any]) -> dict[str, Any]:
         "repeats": row["repeats"],
         "number": row["number"],
         "is_stable": row["is_stable"],
+        "new_process": None if disturbed else _in_new_process(measured),
         "disturbed": disturbed,
         "device": row["device"],
         "conditions": dict(conditions),
         "text": f"{as_ms(row['latency_ms_median'])} ms{interval}{where}" + (", disturbed" if disturbed else ""),
     }
+
+
+def _in_new_process(measured: Measurement | None) -> dict[str, Any] | None:
+    """Where the median of one more process will lie: each block was taken in a process of its own. None where there
+    are too few, as where all was measured in one go.
+    """
+    blocks = repeats_of(measured)
+    found = interval_of_another_block(blocks) if blocks else None
+    if found is None:
+        return None
+    return {"low_ms": found[0] * 1e3, "high_ms": found[1] * 1e3, "level": VERDICT_LEVEL, "processes": len(blocks)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import MeasureFailed, StudyError
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
+from sweep.planning.results.measurement import Measurement
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import described_in, read_plan
 from sweep.running.resuming import damage_of
@@ -33,6 +34,8 @@ class CellSource:
     """What the build says of its library: `inputs`, `outputs`, and how it was lowered."""
     artifact: Artifact
     """Library, inputs and expected outputs."""
+    measured: Measurement | None
+    """None where it has no latency."""
     model: Mapping[str, Any]
     """`source` and `sha256` of the network's file."""
     described: DescribedValues = field(default_factory=dict)
@@ -68,7 +71,9 @@ def cell_source(sweep_dir: Path, cell_id: str) -> CellSource:
         raise _damaged(Path(file), " ".join(str(error).split())) from error
     if imported.reference and artifact.expected is None:
         raise _damaged(import_dir / "reference.npz", "it is missing")
-    return CellSource(built, imported, metadata, artifact, plan["models"].get(cell["model"], {}), described_in(plan))
+    measured = next((result for result in results if isinstance(result, Measurement)), None)
+    model = plan["models"].get(cell["model"], {})
+    return CellSource(built, imported, metadata, artifact, measured, model, described_in(plan))
 
 
 def _metadata(path: Path) -> dict[str, Any]:

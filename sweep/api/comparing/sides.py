@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweep.analysis.comparing.measured_cell import Block, MeasuredCell
+from sweep.analysis.comparing.measured_cell import COMPARABLE, Block, MeasuredCell
 from sweep.analysis.comparing.shared_cells import SweepSide
 from sweep.analysis.outcome import MEASURED
 from sweep.analysis.rows.bounds import EXACT
@@ -76,7 +76,7 @@ def _sweep(folder: Path, name: str, *, is_copy: bool = False) -> OpenSide:
     rows = {row["cell_id"]: row for row in read_results(folder).to_pylist()}
     repeats: dict[str, list[Mapping[str, Any]]] = {}
     for repeat in read_measurements(folder).to_pylist():
-        if repeat["kind"] == "repeat":
+        if repeat["kind"] in COMPARABLE:
             repeats.setdefault(repeat["cell_id"], []).append(repeat)
     measured = {
         cell_id: MeasuredCell.of(row, repeats[cell_id])

@@ -11,6 +11,7 @@ from pathlib import Path
 from sweep.analysis.final_place import FinalPlace
 from sweep.analysis.outcome import MEASURED, REFUSED, CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.kinds import names_in_cell
+from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.planning.stages import roofline_stages as roofline
@@ -111,8 +112,14 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         worked_s=state.worked_s,
         tags=plan.tags,
         objective=plan.objective,
+        finals=_finals(state, places),
         rooflines=[one.result for one in state.done.values() if one.kind in (roofline.DEVICE, roofline.LAYERS)],
     )
+
+
+def _finals(state: LedgerState, places: Mapping[str, FinalPlace]) -> Mapping[str, FinalResult]:
+    results = {final: state.done[final].result for final in dict.fromkeys(one.final for one in places.values())}
+    return {final: result for final, result in results.items() if isinstance(result, FinalResult)}
 
 
 def _placed(outcome: CellOutcome, places: Mapping[str, FinalPlace]) -> CellOutcome:

@@ -190,3 +190,59 @@ def test_what_was_slowed_and_is_faster_all_the_same_is_faster() -> None:
 def test_what_the_bounds_do_not_tell_is_ambiguous(first: dict[str, str], second: dict[str, str]) -> None:
     found = compare_cells(cell(FAST, **first), cell(SLOW, "b", at=2.0, **second))
     assert found.found.verdict is Verdict.AMBIGUOUS
+
+
+def in_final(name: str, slot_s: float, rounds: int = 18, final: str | None = "f", **row: Any) -> MeasuredCell:
+    """A cell that something slowed tenfold when it was measured alone, and its slots in a final."""
+    error = "2 foreign threads wanted the cores; in 3 of 3 blocks"
+    given = {
+        "cell_id": name,
+        "cell_name": name,
+        "status": "tainted",
+        "error": error,
+        "latency_bound": "upper",
+        "device": "d",
+        "conditions_json": json.dumps({"host": "box", "cpu_model": "cpu"}),
+        "latency_ms_median": 10e3 * slot_s,
+        "latency_ms_min": 8e3 * slot_s,
+        "latency_ms_ci_low": 9e3 * slot_s,
+        "latency_ms_ci_high": 11e3 * slot_s,
+        "latency_ms_max": 12e3 * slot_s,
+        "final": final,
+        "final_ms_median": 1e3 * slot_s,
+        "final_ms_ci_high": 1.01e3 * slot_s,
+    }
+    alone = {"cell_id": name, "kind": "repeat", "seconds": 10 * slot_s, "t": 1.0}
+    repeats = [{**alone, "block": index // 4} for index in range(12)]
+    repeats += [
+        {"cell_id": name, "kind": "final", "block": index // 2, "seconds": slot_s * (1 + 0.002 * (index % 3)), "t": 9.0}
+        for index in range(2 * rounds)
+    ]
+    return MeasuredCell.of(given | row, repeats)
+
+
+def test_two_that_met_in_a_final_are_compared_by_it_although_both_were_disturbed() -> None:
+    found = compare_cells(in_final("a", 1.0e-3), in_final("b", 1.1e-3))
+
+    assert found.verdict is Verdict.FASTER
+    assert found.found.ratio.value == pytest.approx(1 / 1.1)
+    assert (found.ratio_bound, found.final_rounds) == ("exact", 18)
+    assert found.notes() == ["the ratio is of 18 rounds in turns, in the final of the sweep"]
+    assert found.as_dict()["took_turns"] is True
+
+
+@pytest.mark.parametrize("row", [{"final": "g"}, {"final": None}, {"latency_bound": None}])
+def test_what_was_in_no_final_with_it_is_not_compared_by_one(row: dict[str, Any]) -> None:
+    assert compare_cells(in_final("a", 1.0e-3), in_final("b", 1.1e-3, **row)).final_rounds == 0
+
+
+def test_what_was_slowed_takes_at_most_what_it_took_in_its_final() -> None:
+    """Slowed tenfold when it was alone it was not to be told apart from a clean one that takes twice as long."""
+    slowed, clean = in_final("a", 1.0e-3), cell(tuple(2 * value for value in FAST), "b")
+    found = compare_cells(slowed, clean)
+
+    assert (found.verdict, found.ratio_bound) == (Verdict.FASTER, "at_most")
+    assert found.found.ratio.ci_high is not None
+    assert 0.5 <= found.found.ratio.ci_high < 0.53
+    assert any("its times in a final are the most that it takes" in note for note in found.notes())
+    assert compare_cells(in_final("a", 1.0e-3, final_ms_ci_high=None), clean).verdict is Verdict.AMBIGUOUS

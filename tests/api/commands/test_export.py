@@ -229,3 +229,25 @@ def test_a_damaged_bundle_is_refused(made: Path, tmp_path: Path) -> None:
     assert done.stderr.startswith("run.py: lib.so is damaged")
     (out / "lib.so").unlink()
     assert run_py(out).stderr.startswith("run.py: lib.so cannot be read: No such file")
+
+
+def test_it_says_what_a_new_process_takes_by_those_in_which_it_was_measured(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    sweep.export(make_sweep(tmp_path / "made", [MadeCell("xgb", rounds=4)]), out=out)
+    latency = read(out)["latency"]
+    told = latency["new_process"]
+    assert (told["processes"], told["level"]) == (4, 0.99)
+    assert told["low_ms"] < latency["ci_low_ms"] < latency["median_ms"] < latency["ci_high_ms"] < told["high_ms"]
+    assert (
+        f"A new process there takes {told['low_ms']:.4g} to {told['high_ms']:.4g} ms" in (out / "README.md").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    "cell", [MadeCell("xgb"), MadeCell("xgb", rounds=2), MadeCell("xgb", rounds=4, is_tainted=True)]
+)
+def test_of_one_process_or_of_disturbed_ones_it_says_nothing_of_a_new_one(tmp_path: Path, cell: MadeCell) -> None:
+    out = tmp_path / "bundle"
+    sweep.export(make_sweep(tmp_path / "made", [cell]), cell.cell.name, out=out)
+    assert read(out)["latency"]["new_process"] is None
+    assert "new process" not in (out / "README.md").read_text()

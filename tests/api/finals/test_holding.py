@@ -147,3 +147,17 @@ def test_a_ledger_with_a_final_is_read_as_before(held: Path) -> None:
 def test_a_slip_is_one_line(said: Any, wrong: str) -> None:
     with pytest.raises(sweep.errors.StudyError, match=wrong.replace(".", r"\.")):
         sweep.load_study({"study": "s", "models": ["onnx-light:squeezenet"], "final": said})
+
+
+def test_its_slots_are_rows_of_the_measurements_and_two_that_met_in_it_are_compared_by_them(held: Path) -> None:
+    results = derive(current_outcome(held / "out"))
+    slots = [row for row in results.measurements if row["kind"] == "final"]
+    placed = {row["cell_id"] for row in results.cells if row["final"]}
+
+    assert {row["cell_id"] for row in slots} == placed
+    assert len(slots) == 2 * 5 * len(placed)
+    assert {(row["block"], row["repeat"]) for row in slots} == {
+        (number, slot) for number in range(5) for slot in (0, 1)
+    }
+    compared = sweep.compare(held / "out", *sorted(placed)[:2])
+    assert compared.final_rounds == 5

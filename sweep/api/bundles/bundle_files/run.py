@@ -211,9 +211,17 @@ def _run(options):
         verdict = "output agrees" if agrees else f"output DIFFERS by up to {worst:.3g}"
         code = 0 if agrees else 1
     median_ms = statistics.median(network.times_ms(*inputs, repeat=options.repeat))
-    print(f"{verdict}, {median_ms:.4g} ms")
-    print(f"measured before: {network.manifest['latency']['text']}")
+    latency = network.manifest["latency"]
+    print(f"{verdict}, {median_ms:.4g} ms{_of_new_processes(latency.get('new_process'))}")
+    print(f"measured before: {latency['text']}")
     return code
+
+
+def _of_new_processes(told):
+    """Where the time of a new process lies on the machine that measured it; empty where that is not known."""
+    if not told:
+        return ""
+    return f" (interval of this library in new processes: {told['low_ms']:.4g} to {told['high_ms']:.4g})"
 
 
 def _own_inputs(path, entries):
