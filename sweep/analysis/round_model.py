@@ -73,8 +73,8 @@ def estimates(blocks: Sequence[RoundBlock], usual_kernel_s: float | None, *, see
         draws = drawn[:, index][np.isfinite(drawn[:, index])]
         if own > 1 and len(draws) > DRAWS // 4:
             spread = float(draws.std(ddof=1)) * math.sqrt(own / (own - 1)) * fit.widened(index)
-            spread = math.hypot(max(spread, LEAST_SPREAD / math.sqrt(own)), fit.held_back(index))
-            reach = student_t(LEVEL, own - 1) * spread
+            reach = student_t(LEVEL, own - 1) * max(spread, LEAST_SPREAD / math.sqrt(own))
+            reach = math.hypot(reach, student_t(LEVEL, math.inf) * fit.held_back(index))  # whose spread is assumed
             low, high = math.exp(value - reach), math.exp(value + reach)
         found[cell] = Estimate(math.exp(value), low, high, own, float(slopes[0, index]))
     return found

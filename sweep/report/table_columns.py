@@ -154,9 +154,10 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             value=lambda row: row["ratio_to_baseline"],
             is_compared=True,
             keep=8,
-            about=f"its time over that of {baseline} on the same device, by the medians: above 1 is slower"
+            about=f"its time over the least of {baseline} on the same device, by the medians: above 1 is slower"
             + ("; how they stood in the final, the answer tells" if any(map(took_part, rows)) else ""),
         ),
+        *_in_same_precision(rows, baseline),
         TableColumn(
             "status",
             lambda row: _status(row, marked),
@@ -173,6 +174,23 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         if (column.axis is None or varies(rows, column.axis))
         and (not column.is_compared or any(column.value and column.value(row) is not None for row in rows))
     ]
+
+
+def _in_same_precision(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
+    """Where the baseline was measured in several precisions: a float cell is then held against its float one too."""
+    name, bound = "ratio_to_baseline_same_precision", "ratio_same_precision_bound"
+    if all(row.get(name) in (None, row["ratio_to_baseline"]) for row in rows):
+        return []
+    about = f"its time over the least of {baseline} in the same precision; the column before has its fastest of any"
+    shown = TableColumn(
+        "same precision",
+        lambda row: "1x" if row.get(name) == 1 else _bounded(row.get(name), row.get(bound)),
+        value=lambda row: row.get(name),
+        is_compared=True,
+        keep=7,
+        about=about,
+    )
+    return [shown]
 
 
 def final_note(rows: Sequence[Row]) -> list[str]:

@@ -17,6 +17,7 @@ from sweep.analysis.rows.duels import took_part
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 from sweep.study.axes import axes_under, unusual, value_in
+from sweep.study.runtimes import title_of
 
 __all__ = [
     "AGAIN",
@@ -87,6 +88,10 @@ def comparisons(best: Best) -> list[tuple[str, str]]:
     if (untuned := best.against_untuned) is not None:
         facts.append((times_words(untuned, "untuned"), _mood(untuned)))
     facts += [(times_words(rival, rival.against_title), _mood(rival)) for rival in best.worth_naming]
+    if (alike := best.alike) is not None:
+        facts.append(
+            (times_words(alike, f"{title_of(alike.against['runtime'])} in {best.row['precision']}"), _mood(alike))
+        )
     if note := untuned_note(best.row):
         facts.append((note, "bad"))
     if best.ties:

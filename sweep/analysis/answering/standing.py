@@ -13,7 +13,7 @@ from typing import Any, Self
 from sweep.analysis.answering.predicted import is_predicted_slower
 from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.duels import duel_of, is_below, leader_of, may_be_below, took_part
-from sweep.analysis.rows.objective_fit import fulfils, is_in_the_running
+from sweep.analysis.rows.objective_fit import fit_of, fulfils, is_in_the_running
 from sweep.analysis.rows.runtime_rows import (
     GroupKey,
     RuntimeRatio,
@@ -84,7 +84,11 @@ class Best:
     competitors: tuple[Row, ...]
     """Of these, what the row competes with, itself included."""
     rivals: tuple[RuntimeRatio, ...]
-    """Against each other runtime that was measured there, the baseline first."""
+    """Against the fastest of each other runtime that was measured there, the baseline first: of those that break no
+    limit of an objective, where there are any.
+    """
+    alike: RuntimeRatio | None = None
+    """Against the baseline's fastest in its own precision, where its fastest of all is in another one."""
 
     @property
     def reading(self) -> Reading:
@@ -205,7 +209,7 @@ def _best(group: tuple[Row, ...], compiles: bool) -> Best | None:
     if row is None:
         return None
     runtimes = dict.fromkeys(other["runtime"] for other in group if other["runtime"] != row["runtime"])
-    leaders = (leader_of([other for other in group if other["runtime"] == runtime]) for runtime in runtimes)
+    leaders = (_rival([other for other in group if other["runtime"] == runtime]) for runtime in runtimes)
     rivals = [RuntimeRatio(row, leader) for leader in leaders if leader is not None]
     return Best(
         model=row["model"],
@@ -215,7 +219,24 @@ def _best(group: tuple[Row, ...], compiles: bool) -> Best | None:
         group=admitted,
         competitors=competitors,
         rivals=tuple(sorted(rivals, key=lambda rival: not rival.is_to_baseline)),
+        alike=_alike(row, group, rivals),
     )
+
+
+def _rival(of_runtime: Sequence[Row]) -> Row | None:
+    """What a cell is held against: the fastest that is as good as the study wants, where there is such a one."""
+    kept = leader_of([row for row in of_runtime if not fit_of(row).broken])
+    return leader_of(of_runtime) if kept is None else kept
+
+
+def _alike(row: Row, group: Sequence[Row], rivals: Sequence[RuntimeRatio]) -> RuntimeRatio | None:
+    baseline = next((rival.against for rival in rivals if rival.is_to_baseline), None)
+    precision = row.get("precision")
+    if baseline is None or baseline.get("precision") == precision:
+        return None
+    of_baseline = [other for other in group if other["runtime"] == baseline["runtime"]]
+    leader = leader_of([other for other in of_baseline if other.get("precision") == precision])
+    return None if leader is None else RuntimeRatio(row, leader)
 
 
 def is_tuned(row: Row) -> bool:

@@ -193,4 +193,4 @@ def _set_ratios(rows: Sequence[Row], facts: Sequence[CellFacts], ratios: Ratios)
     for each in facts:
         ratios.note(each.outcome, each.reading)
     for row, each in zip(rows, facts, strict=True):
-        row.update(ratios.of(each.outcome.cell, each.reading))
+        row.update(ratios.of(each.outcome.cell, each.reading, each.outcome.axes["precision"]))

@@ -55,6 +55,11 @@ class LedgerMirror:
         """Why the store takes nothing now."""
 
     @cached_property
+    def _varied(self) -> set[str]:
+        """Further axes that cells differ in."""
+        return {axis for planned in self._plan.cells for axis, _ in planned.cell.more}
+
+    @cached_property
     def _cell_of_id(self) -> Mapping[str, int]:
         """Made when it is asked for: most sweeps skip no cell, and an id is a hash."""
         return {planned.cell.id: index for index, planned in enumerate(self._plan.cells)}
@@ -151,7 +156,7 @@ class LedgerMirror:
                 yield index, None
                 continue
             model = self._models.get(planned.cell.model)
-            draft = draft_of(outcome, model, str(self._sweep_dir), self._settled_t(planned.stages))
+            draft = draft_of(outcome, model, str(self._sweep_dir), self._settled_t(planned.stages), self._varied)
             self._ratios.note(outcome, draft.reading)
             yield index, draft
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,6 +52,8 @@ class RunDraft:
     model: ModelFile | None
     reading: Reading
     """Its latency as others are compared with it."""
+    precision: str | None
+    """That it computes in, which its runtime may have chosen."""
     artifact: Mapping[str, Any]
     """Kept as `cell.json`."""
 
@@ -67,7 +69,7 @@ class RunDraft:
 
     def with_ratios(self, known: Ratios) -> RunDraft:
         """The same with what is known of its ratios to other cells, at its end."""
-        columns = known.of(self.cell, self.reading)
+        columns = known.of(self.cell, self.reading, self.precision)
         ratios = {name: value for name, value in columns.items() if name in rows.DERIVED_METRICS}
         points = [Point(name, value, self.end_ms) for name, value in ratios.items()]
         return replace(self, points=[*self.points, *points])
@@ -78,8 +80,11 @@ class RunDraft:
         return self.tags[rows.CONTENT_TAG]
 
 
-def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, settled_t: float) -> RunDraft:
+def draft_of(
+    outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, settled_t: float, varied: Collection[str] = ()
+) -> RunDraft:
     """The run of a settled cell. settled_t: Unix seconds of its last event, for a cell that has no measurement.
+    varied: further axes that cells of the sweep differ in.
 
     Raises ValueError for a pending cell.
     """
@@ -93,10 +98,11 @@ def draft_of(outcome: CellOutcome, model: ModelFile | None, sweep_dir: str, sett
         end_ms=end_ms,
         status=rows.STATUS[outcome.status],
         tags=rows.cell_tags(outcome, sweep_dir),
-        params=rows.params(outcome),
+        params=rows.params(outcome, varied),
         points=list(dict.fromkeys(rows.metrics(outcome, settled_t))),
         model=model,
         reading=CellFacts.of(outcome).reading,
+        precision=outcome.axes["precision"],
         artifact=_as_artifact(outcome),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -20,6 +20,7 @@ from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.plain_text import as_markdown, visible
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.tuning_result import TuneResult
+from sweep.study.axes import further_axes
 
 __all__ = [
     "CONTENT_TAG",
@@ -69,9 +70,14 @@ def span(outcome: CellOutcome, now: float) -> tuple[int, int]:
     return round((ended - sum(outcome.stage_seconds.values())) * 1e3), round(ended * 1e3)
 
 
-def params(outcome: CellOutcome) -> dict[str, str]:
-    """The axes, as text; `-` where one does not apply, since a missing value drops the run from a parallel plot."""
-    return {axis: "-" if value is None else str(value) for axis, value in outcome.axes.items()}
+def params(outcome: CellOutcome, varied: Collection[str] = ()) -> dict[str, str]:
+    """The axes, as text; `-` where one does not apply, since a missing value drops the run from a parallel plot.
+
+    A further axis at its default is left out, unless it is among `varied`: those that cells of the sweep differ in.
+    """
+    usual = {axis.name: axis.default for axis in further_axes() if axis.name not in varied}
+    told = {axis: value for axis, value in outcome.axes.items() if axis not in usual or value != usual[axis]}
+    return {axis: "-" if value is None else str(value) for axis, value in told.items()}
 
 
 def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sweep.analysis.answering.answer import answer
@@ -159,3 +161,30 @@ def test_slots_of_a_final_bound_no_cell_that_was_measured_undisturbed() -> None:
     rows = [clean("xgb", 3, 10.0), clean("none", 3, 20.0)]
     hold_final(rows, [(1.0, 1.0), (2.0, 1.01)], True, [(9.0, 9.1), (18.0, 18.1)])
     assert "is fastest at 10.0 ms" in said(*rows)
+
+
+def of_precision(row: Row, precision: str) -> Row:
+    return {**row, "precision": precision, "cell_id": f"{row['cell_id']} {precision}"}
+
+
+def test_a_float_winner_is_held_against_the_rival_at_its_fastest_and_in_floats() -> None:
+    rivals = [clean("-", None, 10.0, "onnxruntime"), of_precision(clean("-", None, 4.0, "onnxruntime"), "int8")]
+    assert said(clean("xgb", 3, 5.0), *rivals) == (
+        "squeezenet on local-avx2: ship ONNX Runtime (int8) here: it is fastest at 4.00 ms; of what is compiled, "
+        "xgb at O3 on native is fastest at 5.00 ms, still 1.25x slower than ONNX Runtime (int8), "
+        "2.00x faster than ONNX Runtime in float32."
+    )
+    told = said(clean("xgb", 3, 5.0), clean("-", None, 10.0, "onnxruntime"))
+    assert told.endswith("2.00x faster than ONNX Runtime.")
+
+
+def test_a_rival_that_is_not_as_good_as_the_study_wants_is_not_what_a_cell_is_held_against() -> None:
+    objective = json.dumps({"minimise": "latency", "subject_to": {"accuracy_drop": 0.01}})
+    rivals = [clean("-", None, 10.0, "onnxruntime"), of_precision(clean("-", None, 4.0, "onnxruntime"), "int8")]
+    rows = [
+        {**row, "objective": objective, "accuracy_drop": drop}
+        for row, drop in zip([clean("xgb", 3, 5.0), *rivals], (0.0, 0.0, 0.2), strict=True)
+    ]
+    assert said(*rows).splitlines()[0] == (
+        "squeezenet on local-avx2: xgb at O3 on native is fastest at 5.00 ms, 2.00x faster than ONNX Runtime."
+    )

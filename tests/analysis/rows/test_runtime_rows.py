@@ -151,6 +151,8 @@ def test_the_ratio_of_a_cell_is_to_its_own_batch(tmp_path: Path) -> None:
         "speedup_bound": "exact",
         "ratio_to_baseline": 4.0,
         "ratio_bound": "exact",
+        "ratio_to_baseline_same_precision": 4.0,
+        "ratio_same_precision_bound": "exact",
         "ratio_to_onnxruntime": 2.0,
     }
     assert known.of(replace(compiled, batch=8), exact(8.0))["ratio_to_baseline"] == 0.4
