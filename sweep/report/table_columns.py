@@ -9,8 +9,7 @@ from typing import Any
 
 from sweep.analysis.answering.best_words import untuned_note
 from sweep.analysis.answering.standing import marks
-from sweep.analysis.formatting import as_bytes, as_ms, as_percent, as_times, rounded_down, rounded_up
-from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST
+from sweep.analysis.formatting import as_bytes, as_ms, as_percent
 from sweep.analysis.rows.column import Column, Detail
 from sweep.analysis.rows.columns import result_columns
 from sweep.analysis.rows.duels import took_part
@@ -21,12 +20,12 @@ from sweep.analysis.rows.runtime_rows import (
     baseline_title,
     group_key,
     has_compiled,
-    is_baseline,
     is_compiled_row,
     runtime_title,
 )
 from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.analysis.statistics import why_unstable
+from sweep.report.ratio_texts import ALIKE, against_baseline, against_untuned, in_same_precision
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
 from sweep.study.profile_options import MEMORY
@@ -142,7 +141,7 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         ),
         TableColumn(
             "speed-up",
-            _against_untuned,
+            against_untuned,
             value=lambda row: row["speedup_vs_untuned"],
             is_compared=True,
             keep=6,
@@ -150,7 +149,7 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
         ),
         TableColumn(
             f"time / {baseline_title(rows, short=True)}",
-            _against_baseline,
+            against_baseline,
             value=lambda row: row["ratio_to_baseline"],
             is_compared=True,
             keep=8,
@@ -178,14 +177,13 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
 
 def _in_same_precision(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
     """Where the baseline was measured in several precisions: a float cell is then held against its float one too."""
-    name, bound = "ratio_to_baseline_same_precision", "ratio_same_precision_bound"
-    if all(row.get(name) in (None, row["ratio_to_baseline"]) for row in rows):
+    if all(row.get(ALIKE) in (None, row["ratio_to_baseline"]) for row in rows):
         return []
     about = f"its time over the least of {baseline} in the same precision; the column before has its fastest of any"
     shown = TableColumn(
         "same precision",
-        lambda row: "1x" if row.get(name) == 1 else _bounded(row.get(name), row.get(bound)),
-        value=lambda row: row.get(name),
+        in_same_precision,
+        value=lambda row: row.get(ALIKE),
         is_compared=True,
         keep=7,
         about=about,
@@ -269,23 +267,6 @@ def _half_width(row: Row) -> float | None:
 def _spread(row: Row) -> str:
     share = _half_width(row)
     return "-" if share is None else as_percent(share)
-
-
-def _against_untuned(row: Row) -> str:
-    is_measure = row["tuner"] == NO_TUNER and row["speedup_vs_untuned"] == 1
-    return "1x" if is_measure else _bounded(row["speedup_vs_untuned"], row.get("speedup_bound"))
-
-
-def _against_baseline(row: Row) -> str:
-    is_measure = is_baseline(row) and not is_compiled_row(row) and row["status"] == "done" and not is_unchecked(row)
-    return "1x" if is_measure else _bounded(row["ratio_to_baseline"], row.get("ratio_bound"))
-
-
-def _bounded(factor: float | None, bound: str | None) -> str:
-    """`≥21.3x` where it is at least so much."""
-    if factor is None or bound not in (AT_LEAST, AT_MOST):
-        return as_times(factor)
-    return f"≥{as_times(rounded_down(factor))}" if bound == AT_LEAST else f"≤{as_times(rounded_up(factor))}"
 
 
 def _status(row: Row, marked: Mapping[str, str]) -> str:

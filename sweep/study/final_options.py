@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from sweep.study.reading.form import Form
+from sweep.study.reading.form import Form, refuse
 
-__all__ = ["Final", "FinalForm", "read_final"]
+__all__ = ["Final", "FinalForm", "null_or_mapping", "read_final"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,13 @@ class FinalForm(Form):
         20.0, gt=0, le=3_600, description="For each pair of the leader and another cell, unless they are told apart."
     )
     best: int = Field(3, ge=1, le=8, description="Compiled cells of each model and device that take part, at most.")
+
+
+def null_or_mapping(value: object) -> object:
+    """Whoever wants none writes `false` or `off` as often as `null`, and is told so."""
+    if value is None or isinstance(value, dict | FinalForm):
+        return value
+    raise refuse("has the wrong type", value=value, allowed="a mapping with seconds, best; null: no final")
 
 
 def read_final(form: FinalForm | None, is_asked: bool) -> Final | None:

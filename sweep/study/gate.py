@@ -99,7 +99,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         final=read_final(form.final, "final" in form.model_fields_set),
         planner=read_planner(form.planner),
         profile=read_profile(form.profile),
-        objective=read_objective(form.objective),
+        objective=read_objective(form.objective, form.evaluate is not None, path),
         described=form.described(),
         calibration=read_calibration(form.calibration, datasets, form.described().get("precision", {}), path),
         tells_layer_errors=form.evaluate is not None and form.evaluate.layer_error,

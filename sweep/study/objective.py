@@ -7,11 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
+from sweep.errors import StudyError
 from sweep.study.reading.form import Form, refuse
 from sweep.suggestions import hint, listed
 
@@ -83,8 +85,19 @@ class ObjectiveForm(Form):
     )
 
 
-def read_objective(form: ObjectiveForm | None) -> Objective | None:
-    """None where the file names none, or no limit: then the fastest cell is best, as ever."""
+def read_objective(form: ObjectiveForm | None, is_evaluated: bool, file: Path) -> Objective | None:
+    """None where the file names none, or no limit: then the fastest cell is best, as ever.
+
+    is_evaluated: whether cells are run over labelled samples. Raises StudyError for a limit that no cell could keep.
+    """
     if form is None or not form.subject_to:
         return None
+    if "accuracy_drop" in form.subject_to and not is_evaluated:
+        raise StudyError(
+            "is known of no cell, since the study evaluates none",
+            file=file,
+            key="objective.subject_to.accuracy_drop",
+            value=form.subject_to["accuracy_drop"],
+            allowed="a study with evaluate: {dataset: NAME}",
+        )
     return Objective(form.minimise, dict(form.subject_to))

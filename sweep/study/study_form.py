@@ -13,7 +13,7 @@ from sweep.study.axis_form import choice_of, list_of, text_or_mapping
 from sweep.study.calibration_options import CalibrationForm
 from sweep.study.datasets import DatasetForm
 from sweep.study.evaluate_options import EvaluateForm
-from sweep.study.final_options import FinalForm
+from sweep.study.final_options import FinalForm, null_or_mapping
 from sweep.study.measure_options import MeasureForm
 from sweep.study.model_form import ModelForm
 from sweep.study.notify import NotifyForm
@@ -123,7 +123,7 @@ class StudyForm(VersionedForm):
     budget: Annotated[BudgetForm, BeforeValidator(_empty_is_empty)] = Field(
         BudgetForm(), description="What a run may cost."
     )
-    final: FinalForm | None = Field(
+    final: Annotated[FinalForm | None, BeforeValidator(null_or_mapping)] = Field(
         FinalForm(), description="The best cells compared in turns once all are measured; null: no such comparison."
     )
     seed: int = Field(0, ge=0, le=(1 << 31) - 1, description="For inputs, random weights and search.")

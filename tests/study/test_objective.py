@@ -18,7 +18,7 @@ def study(folder: Path, **keys: object) -> sweep.Study:
 
 
 def test_limits_are_read_and_change_no_id(tmp_path: Path) -> None:
-    limits = {"accuracy_drop": 0.01, "peak_memory_bytes": 60_000_000, "artifact_bytes": 8_000_000}
+    limits = {"build_s": 60.0, "peak_memory_bytes": 60_000_000, "artifact_bytes": 8_000_000}
     asked = study(tmp_path, objective={"minimise": "latency", "subject_to": limits})
     assert asked.objective == Objective("latency", limits)
     cluster = sweep.load_cluster(Path(__file__).parents[2] / "clusters" / "simulated.yaml")

@@ -13,6 +13,7 @@ from sweep.study.cluster.cluster import Cluster
 from sweep.study.grid import cells
 from sweep.study.spec import Study
 from tests.networks import write_corrupt, write_tiny
+from tests.study.later_slips import LATER
 from tests.study.more_slips import HEAD, INPUTS, MORE, NET
 
 OPEN = HEAD + "models:\n  - path: open.onnx\n"
@@ -191,6 +192,7 @@ STUDIES = {
         "6: tuners[0].rounds: is not a key here, did you mean 'round'?",
     ),
     **MORE,
+    **LATER,
 }
 
 

@@ -148,7 +148,7 @@ def run(
             out = closing.enter_context(stored(str(out), fresh=fresh))
         begun_s = time.monotonic()
         sweep_dir = Path(out or default_sweep_dir(study)).absolute()
-        learnt_from(study)  # a wrong one is told before anything is begun
+        learnt_from(study, study.path)  # a wrong one is told before anything is begun
         whole = make_plan(study, cluster)
         check_layer_names(study, whole)
         if warm_start:

@@ -17,6 +17,7 @@ from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.running.pruning.predictive_admission import PredictiveAdmission
 from sweep.study.axes import axis_names
 from sweep.study.planner_options import SELF
+from sweep.study.reading.line_numbers import tells_lines
 from sweep.study.spec import Study
 
 if TYPE_CHECKING:
@@ -60,8 +61,10 @@ def _keeps_limits(plan: Plan, ledger: Ledger) -> Callable[[int, Mapping[str, Sta
     return keeps
 
 
-def learnt_from(study: Study) -> Path | None:
-    """The sweep directory that a study's planner begins with; None where it learns from its own run alone.
+@tells_lines
+def learnt_from(study: Study, file: Path | None = None) -> Path | None:
+    """The sweep directory that a study's planner begins with; None where it learns from its own run alone. file: where
+    a person has written it, if in one.
 
     Raises StudyError: it is none.
     """
@@ -70,7 +73,8 @@ def learnt_from(study: Study) -> Path | None:
     folder = study.path.parent / study.planner.predictor
     if not SweepDir(folder).is_sweep:
         allowed = "self, or a sweep directory"
-        raise StudyError("is no sweep directory", key="planner.predictor", value=str(folder), allowed=allowed)
+        problem = "is no sweep directory"
+        raise StudyError(problem, file=file, key="planner.predictor", value=str(folder), allowed=allowed)
     return folder
 
 

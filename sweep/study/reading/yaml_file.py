@@ -22,6 +22,8 @@ MAX_DEPTH = 20
 MAX_NODES = 100_000
 """Values after aliases are expanded."""
 
+_NO_BREAK = "\u00a0"
+"""As pages and word processors write it, where it looks like any space."""
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -124,6 +126,9 @@ def _marked(error: yaml.MarkedYAMLError, text: str) -> tuple[str, int | None]:
     if mark is None:
         return str(error.problem), None
     lines = text.splitlines()
+    for number in (mark.line, mark.line - 1):  # a key that goes on in it is missed in the line behind
+        if 0 <= number < len(lines) and _NO_BREAK in lines[number].partition("#")[0]:
+            return "a no-break space where a plain one is needed", number + 1
     written = lines[mark.line] if mark.line < len(lines) else ""
     is_tab = written[mark.column : mark.column + 1] == "\t"
     return f"{'a tab where spaces are needed' if is_tab else error.problem} (column {mark.column + 1})", mark.line + 1
