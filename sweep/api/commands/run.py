@@ -207,7 +207,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
     request, ledger = claimed.request, claimed.ledger
     tell_if_foreign(request.sweep_dir, ledger.state.conditions.get("host"))
     session = EngineSession(request.cluster, request.sweep_dir)
-    observers = _observers(request, ledger)
+    observers, watching = _observers(request, ledger)
     with session as engine:
         if claimed.mirror is not None:
             claimed.mirror.start()  # here: on the cores that no device owns
@@ -217,7 +217,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
             engine,
             ledger,
             request.sweep_dir,
-            observers=observers,
+            observers=[*observers, *watching],
             options=admitting(options, request.study, request.plan, ledger),
             conditions={
                 **conditions_of(request.study),
@@ -227,7 +227,8 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
         )
         held = None
         if result.status in ("done", "failed"):
-            held = claimed.finals.hold(engine, _less(request.options, time.monotonic() - request.begun_s), request.view)
+            left = _less(request.options, time.monotonic() - request.begun_s)
+            held = claimed.finals.hold(engine, left, request.view, watching)
     ended = replace(
         ended, status=result.status, executed=result.executed, stopped=result.stopped, cut_short=result.cut_short
     )
@@ -268,13 +269,14 @@ def _announce(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
 _STEPS: tuple[Callable[[_ClaimedRun, SweepRun], SweepRun], ...] = (_execute, _judge, _publish, _announce)
 
 
-def _observers(request: RunRequest, ledger: Ledger) -> list[Observer]:
+def _observers(request: RunRequest, ledger: Ledger) -> tuple[list[Observer], list[Observer]]:
+    """The view's, and those who watch, also finals, of which the view has an observer of its own."""
     view, plan = request.view, request.plan
     say = (lambda text: None) if view is None else view.tell
     watchers = (*request.watchers, *watchers_of(request.cluster, say))
     usable = usable_results(plan, ledger, request.sweep_dir, request.options).done
     shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger, usable)]
-    return [*shown, *(watch(plan, ledger) for watch in watchers)]
+    return shown, [watch(plan, ledger) for watch in watchers]
 
 
 def _less(options: RunOptions, spent_s: float) -> RunOptions:

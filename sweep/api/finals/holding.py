@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from sweep.planning.stage import Plan, Stage
 from sweep.running.contract import Engine
 from sweep.running.driver import RunResult, drive
 from sweep.running.ledger.ledger import Ledger, LedgerState
+from sweep.running.observer import Observer
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from sweep.running.resuming import settled_failures, usable_results
@@ -67,32 +68,43 @@ class Finals:
         finals = missing_finals(self.final, self.whole, self.plan, self.ledger.state, usable)
         return [one for one in finals if one.stage.id not in failed]
 
-    def hold(self, engine: Engine, options: RunOptions, view: ProgressView | None) -> RunResult | None:
+    def hold(
+        self, engine: Engine, options: RunOptions, view: ProgressView | None, watching: Sequence[Observer] = ()
+    ) -> RunResult | None:
         """Measure contenders again that stayed disturbed, now that nothing is tuned or built beside them, then have
-        the best cells take turns; None where there is nothing to compare, or no time. options: of the run.
+        the best cells take turns; None where there is nothing to compare, or no time. options: of the run. watching:
+        who is told of its stages beside the view.
         """
+        watching = [_OfStages(observer) for observer in watching]
         begun_s, retaken = time.monotonic(), None
         tainted = {planned.cell.id for one in self.missing(options) for planned in one.tainted(self.ledger.state)}
         if tainted and options.max_seconds != 0:
             again = of_cells(self.whole, tainted)
-            retaken = self._drive(again, engine, replace(options, retry_tainted=True), view)
+            retaken = self._drive(again, engine, replace(options, retry_tainted=True), view, watching)
             if retaken.status == "interrupted":
                 return retaken
         options = _less(options, time.monotonic() - begun_s)
         finals = self.missing(options)
         if not finals or options.max_seconds == 0:
             return retaken
-        held = self._drive(plan_of(self.whole, finals), engine, options, view)
+        held = self._drive(plan_of(self.whole, finals), engine, options, view, watching)
         return held if retaken is None else replace(held, executed=held.executed + retaken.executed)
 
-    def _drive(self, plan: Plan, engine: Engine, options: RunOptions, view: ProgressView | None) -> RunResult:
+    def _drive(
+        self,
+        plan: Plan,
+        engine: Engine,
+        options: RunOptions,
+        view: ProgressView | None,
+        watching: Sequence[Observer],
+    ) -> RunResult:
         names = {planned.cell.id: planned.cell.name for planned in self.whole.cells}
         return drive(
             plan,
             engine,
             self.ledger,
             self.sweep_dir,
-            observers=[] if view is None else [_FinalObserver(view, names)],
+            observers=[*([] if view is None else [_FinalObserver(view, names)]), *watching],
             options=RunOptions(
                 options.max_seconds,
                 retry_failed=options.retry_failed,
@@ -105,6 +117,31 @@ class Finals:
 def _less(options: RunOptions, spent_s: float) -> RunOptions:
     limit_s = options.max_seconds
     return options if limit_s is None else replace(options, max_seconds=max(0.0, limit_s - spent_s))
+
+
+@dataclass(frozen=True, slots=True)
+class _OfStages:
+    """Passes on to an observer of the run what its finals do; the cells of their plans are not those that it counts."""
+
+    observer: Observer
+
+    def attempt_started(self, stage: Stage, attempt: int) -> None:
+        self.observer.attempt_started(stage, attempt)
+
+    def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
+        self.observer.stage_done(stage, result, seconds)
+
+    def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
+        self.observer.attempt_failed(stage, error_class, error, will_retry)
+
+    def progress(self, stage: Stage, info: Mapping[str, Any]) -> None:
+        self.observer.progress(stage, info)
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        pass
+
+    def tick(self, now: float) -> None:
+        self.observer.tick(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from typing import Any, Self, TextIO
 from sweep.analysis.outcome import CellOutcome
 from sweep.analysis.rows.unchecked import output_check_of
 from sweep.errors import StudyError, cut_to_length
+from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
@@ -137,6 +138,8 @@ class _Watching:
 
     def stage_done(self, stage: Stage, result: StageResult, seconds: float) -> None:
         self._write("stage_done", **_about(stage), seconds=round(seconds, 3), **result.key_figures)
+        if isinstance(result, FinalResult):
+            self._tell_places(stage, result)
 
     def attempt_failed(self, stage: Stage, error_class: str, error: str, will_retry: bool) -> None:
         level = "warning" if will_retry else "error"
@@ -171,6 +174,22 @@ class _Watching:
 
     def tick(self, now: float) -> None:
         self._now = now
+
+    def _tell_places(self, stage: Stage, result: FinalResult) -> None:
+        from sweep.analysis.final_place import places_of
+
+        names = {planned.cell.id: planned.cell.name for planned in self._plan.cells}
+        for cell, place in sorted(places_of(stage.id, result).items(), key=lambda item: item[1].ratio):
+            self._write(
+                "final_placed",
+                **_about(stage),
+                cell=names.get(cell),
+                cell_id=cell,
+                ratio_to_best=round(place.ratio, 6),
+                ratio_ci_low=round(place.ci_low, 6),
+                ratio_ci_high=round(place.ci_high, 6),
+                final_ms_median=round(place.median_s * 1e3, 6),
+            )
 
 
 class _Handler(logging.Handler):

@@ -12,6 +12,7 @@ import pytest
 import sweep
 from sweep.analysis.rows.results import derive
 from sweep.api.finals.holding import final_of
+from sweep.api.session.journal import Journal
 from sweep.api.session.reporting import current_outcome
 from sweep.running.ledger.ledger import Ledger, LedgerState, read_ledger
 from sweep.study.final_options import Final
@@ -161,3 +162,22 @@ def test_its_slots_are_rows_of_the_measurements_and_two_that_met_in_it_are_compa
     }
     compared = sweep.compare(held / "out", *sorted(placed)[:2])
     assert compared.final_rounds == 5
+
+
+def test_a_log_for_machines_tells_of_its_stage_and_of_each_place(tmp_path: Path) -> None:
+    folder = begun(tmp_path, STUDY.replace("final: {seconds: 5, best: 2}", "final: null"))
+    (folder / "study.yaml").write_text(STUDY)
+    study, cluster = sweep.load_study(folder / "study.yaml"), sweep.load_cluster(folder / "cluster.yaml")
+    with Journal(str(folder / "log.jsonl"), study.name) as journal:
+        sweep.run(study, cluster, out=folder / "out", watchers=[journal.watch])
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+    of_final = [line for line in lines if line.get("kind") == "final"]
+    rows = {row["cell_id"]: row for row in derive(current_outcome(folder / "out")).cells if row["final"]}
+    assert [line["event"] for line in of_final[:2]] == ["attempt_started", "stage_done"]
+    assert {line["cell_id"] for line in of_final[2:]} == set(rows)
+    for line in of_final[2:]:
+        assert line["event"] == "final_placed"
+        assert line["cell"] == rows[line["cell_id"]]["cell_name"]
+        assert line["ratio_to_best"] == pytest.approx(rows[line["cell_id"]]["final_ratio_to_best"], abs=1e-6)
+    assert [line["event"] for line in lines].count("cell_settled") == 0, "the cells are of an earlier run"
