@@ -153,7 +153,7 @@ def main_columns(rows: Sequence[Row]) -> list[TableColumn]:
             value=lambda row: row["ratio_to_baseline"],
             is_compared=True,
             keep=8,
-            about=f"its time over the least of {baseline} on the same device, by the medians: above 1 is slower"
+            about=f"its time over that of {baseline} on the same device, by the medians: above 1 is slower"
             + ("; how they stood in the final, the answer tells" if any(map(took_part, rows)) else ""),
         ),
         *_in_same_precision(rows, baseline),
@@ -179,7 +179,7 @@ def _in_same_precision(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
     """Where the baseline was measured in several precisions: a float cell is then held against its float one too."""
     if all(row.get(ALIKE) in (None, row["ratio_to_baseline"]) for row in rows):
         return []
-    about = f"its time over the least of {baseline} in the same precision; the column before has its fastest of any"
+    about = f"its time over the least of {baseline} in the same precision; the column before is by its fastest of any"
     shown = TableColumn(
         "same precision",
         in_same_precision,
