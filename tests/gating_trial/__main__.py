@@ -3,12 +3,14 @@
     python -m tests.gating_trial --pairs 20 --out /tmp/trial
 
 Wants a machine with nothing else on it. A pair takes some two minutes. Equal code is SAME by its bytes; what counts
-here is what its times alone would have said.
+here is what its times alone would have said. Ends with 1 where two equal ones were told apart, or where more than one
+slower one of twenty was not found.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import sweep
+from sweep.analysis.statistics import Verdict
 
 BLOCKS = 12
 """Of the network; one more is 8.3 % more work."""
@@ -29,7 +32,7 @@ opt_levels: [1, 3]
 CLUSTER = "name: here\nengine: inline\ndevices: [{key: here, cores: [-1]}]\nmlflow: {enabled: false}\n"
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.gating_trial")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--out", type=Path, required=True)
@@ -56,6 +59,11 @@ def main() -> None:
             found = sweep.compare_sweep_dirs_more(base, padded, cluster, minutes=asked.turns, only="runtime=tvm")
             said["in turns"].update(str(cell.verdict) for cell in found.cells)
         print(f"pair {pair + 1}:", *(f"{kind} {dict(counts)}" for kind, counts in said.items() if counts), flush=True)
+    alarms = sum(said["equal"][str(verdict)] for verdict in (Verdict.FASTER, Verdict.SLOWER))
+    found = said["in turns" if asked.turns else "padded"]
+    missed = sum(found.values()) - found[str(Verdict.SLOWER)]
+    print(f"told apart without a difference: {alarms}; slower and not found: {missed} of {sum(found.values())}")
+    return int(alarms > 0 or missed > 0.05 * sum(found.values()))
 
 
 def network(blocks: int) -> onnx.ModelProto:
@@ -75,4 +83,4 @@ def network(blocks: int) -> onnx.ModelProto:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -15,6 +15,7 @@ from typing import Any
 
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import Best, best_cells, is_tuned
+from sweep.analysis.rows.bounds import Reading
 from sweep.analysis.rows.results import derive
 from sweep.api.session.reporting import current_outcome
 from tests.analysis.answering.answer_checker import check_answer
@@ -64,9 +65,10 @@ def _try_study(chosen: argparse.Namespace) -> int:
         tuned += all(one.is_tuned for one in found.values()) and set(found) == set(quiet)
         for where in found.keys() & quiet.keys():
             one, alone = found[where], quiet[where]
-            if one.ratio is not None and alone.ratio is not None:
-                near[where] += abs(one.ratio / alone.ratio - 1) <= WITHIN
-                holding[where] += one.low <= alone.ratio <= one.high
+            if alone.ratio is None:
+                continue
+            near[where] += one.ratio is not None and abs(one.ratio / alone.ratio - 1) <= WITHIN
+            holding[where] += one.low <= alone.ratio <= one.high  # an end alone holds it, too
     print(f"answers with a tuned cell for every device: {tuned} of {chosen.runs}; with a false sentence: {false}")
     for where in quiet:
         print(f"{where}: ratio within 10 % of the quiet one {near[where]} of {chosen.runs}, held {holding[where]}")
@@ -110,10 +112,9 @@ def _found(best: Best) -> Found:
 
 
 def _ends(row: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[float, float]:
-    return (
-        row["latency_ms_ci_low"] / other["latency_ms_ci_high"],
-        row["latency_ms_ci_high"] / other["latency_ms_ci_low"],
-    )
+    """As far as they are known: of what was slowed its upper end alone."""
+    one, against = Reading.of(row), Reading.of(other)
+    return one.low_ms / against.high_ms, one.high_ms / against.low_ms if against.low_ms else math.inf
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def test_a_view_asks_for_nothing_that_cells_do_not_have(tmp_path: Path) -> None:
     tuned = next(one for one in cells if one.cell.tuner == "xgb" and one.status == "done")
     failed = next(one for one in cells if one.status == "failed")
     points = {point.name for point in metrics(tuned, 0.0)} | set(DERIVED_METRICS)
-    had = {f"params.`{name}`" for name in params(tuned)} | {f"metrics.`{name}`" for name in points}
+    had = {f"params.`{name}`" for name in params(tuned, axis_names())} | {f"metrics.`{name}`" for name in points}
     had |= {f"tags.`{name}`" for name in cell_tags(failed, "")}
     for state in states():
         assert {*state["selectedColumns"], state["orderByKey"]} <= had
