@@ -153,3 +153,22 @@ def test_the_page_has_them_all(tmp_path: Path) -> None:
 
 def _of(pictures: list[Figure], section: str) -> list[Figure]:
     return [picture for picture in pictures if picture.section == section]
+
+
+def test_where_the_baseline_has_several_precisions_the_table_says_both_ratios(tmp_path: Path) -> None:
+    rows = [dict(row) for row in three(tmp_path).cells]
+    titles = [column.title for column in main_columns(rows)]
+    assert "same precision" not in titles, "all are of one"
+    rival = next(row for row in rows if row["runtime"] == "onnxruntime")
+    for row in rows:
+        if row["model"] == rival["model"]:  # as derived beside an int8 row of the baseline that takes half its time
+            row["ratio_to_baseline"] = 2 * row["ratio_to_baseline_same_precision"]
+    rows.append({**rival, "precision": "int8", "ratio_to_baseline": 1.0, "ratio_to_baseline_same_precision": 1.0})
+    columns = {column.title: column for column in main_columns(rows)}
+    found = [(columns["time / ORT"].text(row), columns["same precision"].text(row)) for row in (rival, rows[-1])]
+    assert found[1] == ("1x", "1x")
+    fastest_compiled = next(row for row in rows if (row["tuner"], row["opt_level"]) == ("xgb", 3))
+    assert (columns["time / ORT"].text(fastest_compiled), columns["same precision"].text(fastest_compiled)) == (
+        "4.22x",
+        "2.11x",
+    )

@@ -74,6 +74,7 @@ def _front_figure(model: str, shown: Sequence[Row], cost: str, colours: Mapping[
     }
     layout = plain_layout(0, x="median latency (ms)")
     layout["yaxis"] |= {"title": {"text": _TITLES[cost]}, "automargin": True}
+    layout["legend"] = {"orientation": "h", "y": -0.28, "font": {"size": 11}}  # beside it a phone has no room
     wanted = objective_of(shown[0])
     limit = None if wanted is None else wanted.subject_to.get(cost)
     if limit is not None:

@@ -7,7 +7,7 @@
   // Drawn when first near the screen: a page of fifty figures opens as fast as one of two.
   const place = (element, data, layout) => Plotly.newPlot(element, data, layout, { responsive: true, displayModeBar: false });
   // Inks of pictures on white paper, and those that a dark screen has for them; print is always white.
-  const DARK = { "#222": "#dde3ea", "#333": "#dde3e9", "#333333": "#c7d0da", "#777": "#93a0ae", "#e6e6e6": "#2b3540", "#bbb": "#596572" };
+  const DARK = { "#222": "#dde3ea", "#333": "#dde3e9", "#333333": "#c7d0da", "#777": "#93a0ae", "#e6e6e6": "#2b3540", "#bbb": "#596572", "#dfe4ea": "#232c36" };
   const LIGHT = Object.fromEntries(Object.entries(DARK).map(([light, dark]) => [dark, light]));
   const inked = (value, inks, isColour = false) => {
     if (typeof value === "string") return isColour && value in inks ? inks[value] : value;
