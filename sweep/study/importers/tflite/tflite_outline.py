@@ -12,11 +12,12 @@ import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sweep.study.importers.importer import ModelInput
 from sweep.study.importers.tflite.flatbuffer_scan import FlatBuffer, NoFlatBuffer, Table
 
-__all__ = ["CUSTOM", "GraphOutline", "OperatorOutline", "TensorOutline", "TfliteOutline", "read_outline"]
+__all__ = ["CUSTOM", "GraphOutline", "OperatorOutline", "TensorOutline", "TfliteOutline", "outline_of", "read_outline"]
 
 CUSTOM = 32
 """`BuiltinOperator.CUSTOM`."""
@@ -113,18 +114,23 @@ def read_outline(path: Path) -> TfliteOutline:
         OSError: it cannot be read.
     """
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        buffer = FlatBuffer(data)
-        model = buffer.root(b"TFL3")
-        codes = [_code(table) for table in model.tables(1)]
-        sizes = [_buffer_bytes(table, len(data)) for table in model.tables(4)]
-        for signature in model.tables(7):  # LiteRT reads these when it opens a file
-            for index in (0, 1):
-                for entry in signature.tables(index):
-                    entry.text(0)
-        graphs = [_graph(table, codes, sizes) for table in model.tables(2)]
-        if not graphs or not graphs[0].outputs:
-            raise NoFlatBuffer("has no graph that gives something")
-        return TfliteOutline(graphs)
+        return outline_of(data)
+
+
+def outline_of(data: Any) -> TfliteOutline:
+    """The outline of a file's bytes, or of a map of them. Raises ValueError, as `read_outline` does."""
+    buffer = FlatBuffer(data)
+    model = buffer.root(b"TFL3")
+    codes = [_code(table) for table in model.tables(1)]
+    sizes = [_buffer_bytes(table, len(data)) for table in model.tables(4)]
+    for signature in model.tables(7):  # LiteRT reads these when it opens a file
+        for index in (0, 1):
+            for entry in signature.tables(index):
+                entry.text(0)
+    graphs = [_graph(table, codes, sizes) for table in model.tables(2)]
+    if not graphs or not graphs[0].outputs:
+        raise NoFlatBuffer("has no graph that gives something")
+    return TfliteOutline(graphs)
 
 
 def _code(table: Table) -> tuple[int, str]:

@@ -40,6 +40,11 @@ class KnownValues:
         array: Array = numpy_helper.to_array(stored)
         return array
 
+    @property
+    def contradictions(self) -> int:
+        """Nodes so far that cannot be computed of inputs of these shapes."""
+        return self._infer.contradictions
+
     def shape(self, name: str) -> tuple[int, ...] | None:
         """None where it is not known, or not whole."""
         return self._infer.shape(self._type(name))

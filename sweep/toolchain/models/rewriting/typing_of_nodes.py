@@ -18,6 +18,8 @@ class OutputTypes:
     def __init__(self, opsets: Sequence[Any], ir_version: int) -> None:
         self._opsets, self._ir_version = list(opsets), ir_version
         self._versions = {opset.domain: int(opset.version) for opset in opsets}
+        self.contradictions = 0
+        """Nodes so far that cannot be computed of inputs of these shapes."""
 
     def of(self, node: Any, types: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         """By the output's name, for those that can be told. values: of constant inputs, as tensors."""
@@ -34,6 +36,10 @@ class OutputTypes:
                     schema, node, known, dict(values), opset_imports=self._opsets, ir_version=self._ir_version
                 )
             )
+        except shape_inference.InferenceError:
+            if all(self.shape(known.get(name)) is not None for name in node.input if name):
+                self.contradictions += 1
+            return {}
         except Exception:  # noqa: BLE001  (the inference of the whole network, at the end, says what contradicts what)
             return {}
 

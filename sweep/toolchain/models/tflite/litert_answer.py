@@ -29,18 +29,26 @@ class NotInstalled(ImportFailed):
 
 def litert_shapes(model: Path, shapes: Sequence[Sequence[int]]) -> dict[int, list[int]]:
     """The shapes of all tensors by index, where the inputs have these. Raises ImportFailed, NotInstalled."""
-    orders = {"model": str(model), "shapes": [list(shape) for shape in shapes], "inputs": None, "outputs": None}
+    orders = {"model": str(model), "shapes": [list(shape) for shape in shapes], "inputs": [], "outputs": None}
     found = _asked({**orders, "delegated": False})
     return {int(index): shape for index, shape in found.items()}
 
 
-def litert_outputs(model: Path, feeds: Mapping[str, _Array]) -> list[_Array]:
-    """The outputs in their order. feeds: in the order of the inputs. Raises ImportFailed, NotInstalled."""
+def litert_outputs(model: Path, *calls: Mapping[str, _Array]) -> list[_Array]:
+    """The outputs of the last call, in their order. calls: what each is given, in the order of the inputs; a network
+    may keep something from one to the next. Raises ImportFailed, NotInstalled.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
-        save_arrays(inputs, dict(feeds))
-        shapes = [list(array.shape) for array in feeds.values()]
-        orders = {"model": str(model), "shapes": shapes, "inputs": str(inputs), "outputs": str(outputs)}
+        inputs, outputs = [Path(folder) / f"inputs_{index}.npz" for index in range(len(calls))], Path(folder) / "o.npz"
+        for path, feeds in zip(inputs, calls, strict=True):
+            save_arrays(path, dict(feeds))
+        shapes = [list(array.shape) for array in calls[0].values()]
+        orders = {
+            "model": str(model),
+            "shapes": shapes,
+            "inputs": [str(path) for path in inputs],
+            "outputs": str(outputs),
+        }
         try:
             _asked({**orders, "delegated": True})
         except _Ended:  # its own kernels may take what those of XNNPACK die of

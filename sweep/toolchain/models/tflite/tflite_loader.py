@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,14 @@ import tflite
 
 from sweep.errors import ImportFailed, SweepError, in_one_line
 from sweep.files.sweep_dir import network_file
-from sweep.study.importers.tflite.tflite_outline import GraphOutline, TfliteOutline, read_outline
+from sweep.study.importers.tflite.tflite_outline import GraphOutline, TfliteOutline, outline_of, read_outline
 from sweep.toolchain.host_memory import left_to_this_process
-from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType
+from sweep.toolchain.models.input_values import Values
+from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType, with_values
 from sweep.toolchain.models.tflite.dynamic_range import distance, rounded_weights, with_float_weights
 from sweep.toolchain.models.tflite.litert_answer import litert_outputs, litert_shapes
+from sweep.toolchain.models.tflite.rewriting.calls_in_a_row import compared
+from sweep.toolchain.models.tflite.rewriting.rewritten_file import RewrittenFile, rewritten_file
 from sweep.toolchain.models.tflite.tflite_tensors import input_types, output_types
 from sweep.toolchain.models.tflite.tflite_view import ModelView
 from sweep.toolchain.weights_file import WeightsFile, link_or_copy
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["TfliteLoader", "TfliteModel", "operator_names"]
 
 _FILE = network_file("tflite")
+_NOT_IN_LITERT = "LiteRT lacks the operators of a maker's own that the file has"
 _ROUNDED = 2.0
 """How much further off than LiteRT's roundings on these inputs a runtime may be: with more threads it adds in another
 order, and an activation between two steps is rounded to the other one.
@@ -43,6 +48,19 @@ class LoadedTflite:
     path: Path
     content: bytes
     outline: TfliteOutline
+    rewritten: RewrittenFile | None = None
+    """What the content is where that is not the file's."""
+
+    @contextlib.contextmanager
+    def file(self) -> Iterator[Path]:
+        """A file with the content, while it is used."""
+        if self.rewritten is None:
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / _FILE
+            path.write_bytes(self.content)
+            yield path
 
 
 class TfliteLoader:
@@ -54,7 +72,10 @@ class TfliteLoader:
             outline = read_outline(path)
         except ValueError as error:
             raise ImportFailed(f"{path.name} is no TFLite file, or a damaged one: it {error}") from error
-        return LoadedTflite(path, path.read_bytes(), outline)
+        content = path.read_bytes()
+        if (made := rewritten_file(content, outline)) is None:
+            return LoadedTflite(path, content, outline)
+        return LoadedTflite(path, made.content, outline_of(made.content), made)
 
     def specialise(self, loaded: LoadedTflite, shapes: Shapes) -> TfliteModel:
         """The network for these shapes. Raises ImportFailed."""
@@ -65,11 +86,15 @@ class TfliteLoader:
         changed: dict[int, list[int]] = {}
         if wanted != own:
             try:
-                changed = litert_shapes(loaded.path, list(wanted.values()))
+                with loaded.file() as path:
+                    changed = litert_shapes(path, list(wanted.values()))
             except ImportFailed as error:
                 raise ImportFailed(f"another shape than the file's cannot be had: {error}") from error
             changed = {index: shape for index, shape in changed.items() if index < len(graph.tensors)}
-        return TfliteModel(loaded, ModelView.of(loaded.content, names, changed), changed)
+        model = TfliteModel(loaded, ModelView.of(loaded.content, names, changed), changed)
+        if loaded.rewritten is not None:
+            model.compare(shapes)
+        return model
 
 
 class TfliteModel(ImportedModel):
@@ -79,13 +104,28 @@ class TfliteModel(ImportedModel):
         graph = loaded.outline.graphs[0]
         _check_sizes(graph, shapes)
         self._loaded, self._module = loaded, _to_relax(view)
-        self.inputs: Sequence[TensorType] = input_types(graph, shapes)
+        self.inputs: Sequence[TensorType] = _with_first_values(input_types(graph, shapes), loaded)
         self.outputs: Sequence[TensorType] = _with_shapes(output_types(graph, shapes), self._module)
         self.operators = operator_names(loaded.outline)
         self.params_bytes = len(loaded.content)
 
     def relax(self) -> Any:
         return self._module
+
+    def compare(self, shapes: Shapes) -> None:
+        """Hold what was written anew against the file. Raises ImportFailed where it is another network."""
+        made = self._loaded.rewritten
+        assert made is not None
+        comparison: Mapping[str, Any] = {
+            "inputs": 0,
+            "max_abs_diff": None,
+            "not_compared": "LiteRT lacks its operators",
+        }
+        if not made.replaced:
+            inputs = with_values(self.inputs, shapes.values)
+            with self._loaded.file() as path:
+                comparison = compared(self._loaded.path, path, inputs, len(made.states), shapes.seed)
+        self.rewriting = {"steps": made.steps, **comparison}
 
     def write(self, folder: Path, weights: WeightsFile) -> Sequence[str]:
         """The file itself, once for all imports of it."""
@@ -119,6 +159,20 @@ def operator_names(outline: TfliteOutline) -> dict[str, int]:
         for each in outline.graphs[0].operators
     )
     return dict(counted.most_common())
+
+
+def _with_first_values(inputs: list[TensorType], loaded: LoadedTflite) -> list[TensorType]:
+    """States begin with what the file gives them, once for each element of a batch."""
+    if loaded.rewritten is None:
+        return inputs
+    found = []
+    for index, tensor in zip(loaded.outline.graphs[0].inputs, inputs, strict=True):
+        first = loaded.rewritten.first_values.get(index)
+        shape = tuple(size or 0 for size in tensor.shape)
+        if first is not None and first.shape != shape and first.shape[1:] == shape[1:] and first.shape[:1] == (1,):
+            first = first.repeat(shape[0], axis=0)
+        found.append(tensor if first is None else replace(tensor, values=Values(array=first)))
+    return found
 
 
 def _wanted(name: str, shape: Sequence[int], shapes: Shapes) -> tuple[int, ...]:

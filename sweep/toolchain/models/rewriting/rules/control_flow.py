@@ -28,7 +28,29 @@ def _if(network: Rewriter, call: Call) -> Sequence[str]:
     branches = [call.get("then_branch"), call.get("else_branch")]
     if condition is not None:
         return _body(network, branches[0] if condition.reshape(-1)[0] else branches[1], {})
-    return [_chosen(network, call, *pair) for pair in zip(*(_body(network, b, {}) for b in branches), strict=True)]
+    made = [_possible(network, branch) for branch in branches]
+    values = [each for each in made if not isinstance(each, ImportFailed)]
+    if not values:
+        raise next(each for each in made if isinstance(each, ImportFailed))
+    if len(values) == 1:
+        return values[0]
+    return [_chosen(network, call, *pair) for pair in zip(*values, strict=True)]
+
+
+def _possible(network: Rewriter, branch: Any) -> list[str] | ImportFailed:
+    """The values of a branch's outputs; why it has none where inputs of these shapes end in an error in it: a network
+    that takes sound of 16 kHz and of 8 kHz has a branch for each, and only one of them runs on a given length.
+    """
+    before = network.contradictions
+    try:
+        values = _body(network, branch, {})
+    except ImportFailed as error:
+        if network.contradictions == before:
+            raise
+        return error
+    if network.contradictions > before:
+        return ImportFailed("no branch can be computed of inputs of these shapes")
+    return values
 
 
 def _chosen(network: Rewriter, call: Call, one: str, other: str) -> str:
