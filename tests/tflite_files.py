@@ -141,13 +141,72 @@ def _few(starts: Sequence[int], indices: Sequence[int]) -> dict[int, Any]:
 
 
 def streaming() -> bytes:
-    """State that is kept from call to call, and an operator of a maker's own."""
+    """The last two of four frames are kept from call to call, and what was added up so far; both begin with values of
+    the file. What is read after it was assigned, and what is only read, is no state.
+    """
     network = Network()
-    handle = network.tensor("handle", (1,))
+    frames, total = network.tensor("ring", (1,), "resource"), network.tensor("sum", (1,), "resource")
+    known, passed = network.tensor("known", (1,), "resource"), network.tensor("passed", (1,), "resource")
+    network.operator("CALL_ONCE", [], [], ("CallOnceOptions", {0: 1}))
+    for handle, name in ((frames, "ring"), (total, "total"), (known, "known"), (passed, "passed")):
+        network.operator("VAR_HANDLE", [], [handle], ("VarHandleOptions", {1: name}))
+    data = network.tensor("data", (1, 2, 3))
+
+    def read(handle: int, name: str, shape: Sequence[int]) -> int:
+        value = network.tensor(name, shape)
+        network.operator("READ_VARIABLE", [handle], [value], ("ReadVariableOptions", {}))
+        return value
+
+    def assign(handle: int, value: int) -> None:
+        network.operator("ASSIGN_VARIABLE", [handle, value], [], ("AssignVariableOptions", {}))
+
+    before = read(frames, "before", (1, 2, 3))
+    both = network.tensor("both", (1, 4, 3))
+    network.operator("CONCATENATION", [before, data], [both], ("ConcatenationOptions", {0: 1}))
+    kept = network.tensor("kept", (1, 2, 3))
+    places = [network.constant(values) for values in ((0, 1, 0), (1, 2, 3))]
+    network.operator("SLICE", [both, *places], [kept], ("SliceOptions", {}))
+    assign(frames, kept)
+    mean = network.tensor("mean", (1, 3))
+    network.operator("MEAN", [both, network.constant([1])], [mean], ("ReducerOptions", {}))
+    more = network.tensor("more", (1, 3))
+    network.operator("ADD", [read(total, "so far", (1, 3)), mean], [more], ("AddOptions", {}))
+    assign(total, more)
+    assign(passed, mean)
+    scaled, result = network.tensor("scaled", (1, 3)), network.tensor("result", (1, 3))
+    again = read(passed, "again", (1, 3))
+    network.operator("MUL", [read(known, "factor", (1, 3)), again], [scaled], ("MulOptions", {}))
+    network.operator("ADD", [read(total, "now", (1, 3)), scaled], [result], ("AddOptions", {}))
+
+    first = Network(codes=network.codes, buffers=network.buffers)
+    for name, values in (("ring", np.ones((1, 2, 3))), ("total", [[1, 2, 3]]), ("known", [[2, -1, 0.5]])):
+        handle = first.tensor(name, (1,), "resource")
+        first.operator("VAR_HANDLE", [], [handle], ("VarHandleOptions", {1: name}))
+        value = first.constant(values, "float32")
+        first.operator("ASSIGN_VARIABLE", [handle, value], [], ("AssignVariableOptions", {}))
+    return network.written([data], [result], first.graph([], []))
+
+
+def transposed_with_bias(padding: int) -> bytes:
+    """MediaPipe's transposed convolution, between two operators of TFLite. padding: 1 for SAME, 2 for VALID."""
+    network, draw = Network(), np.random.default_rng(4)
+    data, source = network.tensor("data", (1, 5, 4, 3)), network.tensor("source", (1, 5, 4, 3))
+    network.operator("ABS", [data], [source])
+    weights = network.constant(draw.standard_normal((2, 3, 2, 3)), "float32")
+    bias = network.constant([0.5, -0.25], "float32")
+    shape = (1, 10, 8, 2) if padding == 1 else (1, 11, 8, 2)
+    wide, result = network.tensor("wide", shape), network.tensor("result", shape)
+    network.operator("Convolution2DTransposeBias", [source, weights, bias], [wide])
+    network.operators[-1][5] = np.frombuffer(np.asarray([padding, 2, 2], "int32").tobytes(), np.uint8)
+    network.operator("LOGISTIC", [wide], [result])
+    return network.written([data], [result])
+
+
+def not_supported() -> bytes:
+    """An operator of a maker's own, and one that TVM has no converter for."""
+    network = Network()
     data, kept = network.tensor("data", (1, 4)), network.tensor("kept", (1, 4))
-    network.operator("VAR_HANDLE", [], [handle], ("VarHandleOptions", {1: "state"}))
-    network.operator("ASSIGN_VARIABLE", [handle, data], [], ("AssignVariableOptions", {}))
-    network.operator("READ_VARIABLE", [handle], [kept], ("ReadVariableOptions", {}))
+    network.operator("ABS", [data], [kept])
     result = network.tensor("result", (1, 4))
     network.operator("MakersOwnOperator", [kept], [result])
     network.operator("SKIP_GRAM", [kept], [result])

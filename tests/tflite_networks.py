@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 TYPES = {
     "float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "string": 5, "bool": 6, "int16": 7, "int8": 9,
-    "int4": 17,
+    "int4": 17, "resource": 13,
 }  # fmt: skip
 SAME, VALID = 0, 1
 NONE, RELU, RELU6 = 0, 1, 3
@@ -170,7 +170,7 @@ class Network:
         """The table of the graph."""
         return {0: self.tensors, 1: ints(*inputs), 2: ints(*outputs), 3: self.operators, 4: "main"}
 
-    def written(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The file."""
-        graph = self.graph(inputs, outputs)
-        return written({0: 3, 1: self.codes, 2: [graph], 3: "made for a test", 4: self.buffers})
+    def written(self, inputs: Sequence[int], outputs: Sequence[int], *others: Table) -> bytes:
+        """The file; others: graphs that it calls."""
+        graphs = [self.graph(inputs, outputs), *others]
+        return written({0: 3, 1: self.codes, 2: graphs, 3: "made for a test", 4: self.buffers})

@@ -49,7 +49,7 @@ def _beside_litert(
     try:
         interpreter, details = _interpreter(original)
     except RuntimeError:
-        original = str(import_dir / "network.tflite")
+        original = str(import_dir / "model.tflite")
         interpreter, details = _interpreter(original)
     states = len(artifact.inputs) - len(details)
     own = list(artifact.inputs[: len(details)])

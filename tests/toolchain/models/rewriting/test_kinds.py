@@ -326,3 +326,40 @@ def test_a_region_along_some_axes_is_one_along_all() -> None:
     )
     [found], [right] = (run_reference_evaluator(each, feeds) for each in (made, full))
     np.testing.assert_array_equal(found, right)
+
+
+def _branch(name: str, *nodes: Any, output: str = "z") -> Any:
+    return helper.make_graph(list(nodes), name, [], [helper.make_empty_tensor_value_info(output)])
+
+
+def _by_rate(length: int) -> Any:
+    """A branch for frames of 4 and one for frames of 6, chosen by an input."""
+    branches = {
+        f"{kind}_branch": _branch(
+            kind, node("Reshape", ["x", f"frame_{kind}"], ["f"]), node("MatMul", ["f", kind], ["z"])
+        )
+        for kind in ("then", "else")
+    }
+    nodes = [node("Equal", ["rate", "high"], ["is_high"]), node("If", ["is_high"], ["y"], **branches)]
+    stored = {
+        "high": np.int64(16000),
+        "then": RANDOM.standard_normal((6, 3)).astype("float32"),
+        "else": RANDOM.standard_normal((4, 3)).astype("float32"),
+        "frame_then": np.array([-1, length], np.int64),
+        "frame_else": np.array([-1, length], np.int64),
+    }
+    return network(nodes, {"x": ([12], FLOAT), "rate": ([], INT64)}, ["y"], stored)
+
+
+@pytest.mark.parametrize(("length", "rate"), [(6, 16000), (4, 8000)])
+def test_a_branch_that_these_shapes_rule_out_is_never_taken(length: int, rate: int) -> None:
+    model = _by_rate(length)
+    made = rewritten(model)
+    assert {one.op_type for one in made.graph.node} <= {"Reshape", "MatMul"}
+    feeds = {"x": RANDOM.standard_normal(12).astype("float32"), "rate": np.array(rate)}
+    np.testing.assert_allclose(*(run_reference_evaluator(each, feeds) for each in (made, model)), rtol=1e-6)
+
+
+def test_a_choice_of_which_neither_side_can_be_computed_is_refused() -> None:
+    with pytest.raises(ImportFailed, match="no branch can be computed of inputs of these shapes"):
+        rewritten(_by_rate(3))

@@ -15,6 +15,7 @@ from sweep.devices.runtimes.artifact import load_expected_output, load_output_fa
 from sweep.errors import ImportFailed, OutputMismatch
 from sweep.files.npz import load_arrays
 from sweep.toolchain.models.tflite import litert_answer
+from sweep.toolchain.models.tflite.rewriting import state
 from tests import tflite_files
 from tests.tflite_networks import Network, Quantised
 from tests.toolchain.models.tflite.conftest import compiled, drawn, litert, read
@@ -44,6 +45,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "sparse, float16": lambda: tflite_files.sparse("float16"),
     "sparse, in blocks": lambda: tflite_files.sparse("float32", blocks=True),
     "tensors of one name": tflite_files.same_names,
+    "state": tflite_files.streaming,
+    "MediaPipe's transposed convolution": lambda: tflite_files.transposed_with_bias(1),
+    "the same without padding": lambda: tflite_files.transposed_with_bias(2),
 }
 
 
@@ -112,21 +116,51 @@ def test_without_litert_nothing_is_compared_and_the_mend_is_told(
         read(tmp_path / "net.tflite", batch=4)
 
 
+def test_state_is_given_and_returned_and_begins_as_the_file_has_it(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+    folder, result = imported(tmp_path / "net", tflite_files.streaming())
+    assert list(result["inputs"]) == ["data", "ring", "total"]
+    assert [output["shape"] for output in result["outputs"]] == [[1, 3], [1, 2, 3], [1, 3]]
+    assert result["rewriting"] == {"steps": ["state"], "inputs": 3, "max_abs_diff": 0.0, "not_compared": None}
+    given = load_arrays(folder / "inputs.npz")
+    np.testing.assert_array_equal(given["ring"], np.ones((1, 2, 3)))
+    np.testing.assert_array_equal(given["total"], [[1, 2, 3]])
+    first = litert(tmp_path / "net.tflite", [given["data"]])  # the file as it is, at its first call
+    np.testing.assert_array_equal(load_arrays(folder / "reference.npz")["output_0"], first[0])
+    batched = read(tmp_path / "net.tflite", batch=3)
+    assert [list(tensor.shape) for tensor in batched.inputs] == [[3, 2, 3], [3, 2, 3], [3, 3]]
+
+
+def test_another_state_than_the_file_keeps_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+    whole = state.without_state
+
+    def wrong(parts: Any) -> Any:
+        states = whole(parts)
+        parts.outputs[-2] = parts.inputs[-2]  # the frames would stay as they are
+        return states
+
+    monkeypatch.setattr("sweep.toolchain.models.tflite.rewriting.rewritten_file.without_state", wrong)
+    (tmp_path / "net.tflite").write_bytes(tflite_files.streaming())
+    with pytest.raises(ImportFailed, match="at call 2 an output differs by"):
+        read(tmp_path / "net.tflite")
+
+
 def test_a_process_of_litert_that_dies_leaves_the_import_alone(tmp_path: Path) -> None:
     """LiteRT ends its process where a kernel finds something amiss: here there is no such operator."""
     pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
-    (tmp_path / "net.tflite").write_bytes(tflite_files.streaming())
+    (tmp_path / "net.tflite").write_bytes(tflite_files.not_supported())
     with pytest.raises(ImportFailed, match=r"LiteRT.*"):
         litert_answer.litert_outputs(tmp_path / "net.tflite", {"data": drawn((1, 4), "float32")})
 
 
 def test_all_that_cannot_be_imported_is_named_at_once(tmp_path: Path) -> None:
-    (tmp_path / "net.tflite").write_bytes(tflite_files.streaming())
+    (tmp_path / "net.tflite").write_bytes(tflite_files.not_supported())
     with pytest.raises(ImportFailed) as refused:
         read(tmp_path / "net.tflite")
     assert str(refused.value) == (
-        "the network has operators of its maker's own (MakersOwnOperator) and state that is kept from call to call "
-        "(ASSIGN_VARIABLE, READ_VARIABLE, VAR_HANDLE) and operators that TVM's importer does not have (SKIP_GRAM)"
+        "the network has operators of its maker's own (MakersOwnOperator) and operators that TVM's importer does not "
+        "have (SKIP_GRAM)"
     )
 
 

@@ -76,6 +76,8 @@ def without_state(parts: FileParts) -> list[State]:
         name = variable[1] or f"state_{len(states)}"
         states.append(State(name, tensor, held[variable], graph, constant))
         parts.replace_tensor(tensor, name=Bytes(name.encode(), is_text=True))
+    for handle in handles:  # it has the name of the variable, and nothing takes it any more
+        parts.replace_tensor(handle, name=Bytes(b"", is_text=True))
     parts.inputs += [state.tensor for state in states]
     parts.outputs += [state.after for state in states]
     return states
