@@ -21,14 +21,13 @@ def operator_table(name: str) -> OperatorTable | None:
     """Of a format, by the name of its importer; None where nothing is known of its operators, as of one that a package
     adds.
     """
-    from sweep.toolchain.models.own_operators import own_operators, refused_operators
+    from sweep.toolchain.models.own_operators import own_operators
 
     by_tvm = converted_by_tvm(name)
     if by_tvm is None:
         return None
     known = _KNOWN[name]() if name in _KNOWN else sorted(by_tvm)
-    taken = by_tvm - refused_operators(name)
-    return OperatorTable(name, tuple(known), taken, own_operators(name), _runtimes(name))
+    return OperatorTable(name, tuple(known), by_tvm, own_operators(name), _runtimes(name))
 
 
 def _onnx_operators() -> list[str]:

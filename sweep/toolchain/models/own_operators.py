@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-__all__ = ["KEEPS_STATE", "own_operators", "refused_operators"]
+__all__ = ["KEEPS_STATE", "own_operators"]
 
 KEEPS_STATE = frozenset({"ASSIGN_VARIABLE", "CALL_ONCE", "READ_VARIABLE", "VAR_HANDLE"})
-"""Operators of TFLite that keep something from call to call, which a compiled network does not."""
+"""Operators of TFLite that keep something from call to call, which a compiled network is given and returns: in the
+network itself, that is, and not in the bodies of its control flow.
+"""
 
 
 def own_operators(format_name: str) -> frozenset[str]:
@@ -23,9 +25,8 @@ def _onnx() -> frozenset[str]:
     return frozenset(rules()) | UPGRADED
 
 
-_OWN: Mapping[str, Callable[[], frozenset[str]]] = {"onnx": _onnx}
+def _tflite() -> frozenset[str]:
+    return KEEPS_STATE
 
 
-def refused_operators(format_name: str) -> frozenset[str]:
-    """What TVM has a converter for and an importer of this package refuses all the same."""
-    return KEEPS_STATE if format_name == "tflite" else frozenset()
+_OWN: Mapping[str, Callable[[], frozenset[str]]] = {"onnx": _onnx, "tflite": _tflite}
