@@ -13,7 +13,7 @@ from tests.tflite_networks import RELU, RELU6, SAME, VALID, Byte, Network, Table
 __all__ = ["OPERATORS", "SHAPE", "joined"]
 
 SHAPE = (1, 6, 6, 4)
-X, I, B = "the tensor", "the tensor as int32", "whether the tensor is above 0"
+X, WHOLE, B = "the tensor", "the tensor as int32", "whether the tensor is above 0"
 _draw = np.random.default_rng(11)
 
 
@@ -66,9 +66,7 @@ def _resized(operator: str, size: int, corners: bool, half: bool) -> Entry:
 def _sliced(at: Any, to: Any, steps: Any, shape: Sequence[int], **masks: int) -> Entry:
     numbers = {"begin": 0, "end": 1, "ellipsis": 2, "new": 3, "shrink": 4}
     options = {numbers[name]: mask for name, mask in masks.items()}
-    return Entry(
-        "STRIDED_SLICE", [X, _ints(*at), _ints(*to), _ints(*steps)], [shape], ("StridedSliceOptions", options)
-    )
+    return Entry("STRIDED_SLICE", [X, _ints(*at), _ints(*to), _ints(*steps)], [shape], ("StridedSliceOptions", options))
 
 
 OPERATORS: dict[str, Entry] = {
@@ -99,9 +97,13 @@ OPERATORS: dict[str, Entry] = {
     "squared difference": _pair("SQUARED_DIFFERENCE", "SquaredDifferenceOptions"),
     "floor div": _pair("FLOOR_DIV", "FloorDivOptions"),
     "floor mod": _pair("FLOOR_MOD", "FloorModOptions"),
-    "floor mod of integers": Entry("FLOOR_MOD", [I, _ints(3, -3, 5, 7)], [SHAPE], ("FloorModOptions", {}), ("int32",)),
-    "floor div of integers": Entry("FLOOR_DIV", [I, _ints(3, -3, 5, 7)], [SHAPE], ("FloorDivOptions", {}), ("int32",)),
-    "div of integers": Entry("DIV", [I, _ints(3, -3, 5, 7)], [SHAPE], ("DivOptions", {}), ("int32",)),
+    "floor mod of integers": Entry(
+        "FLOOR_MOD", [WHOLE, _ints(3, -3, 5, 7)], [SHAPE], ("FloorModOptions", {}), ("int32",)
+    ),
+    "floor div of integers": Entry(
+        "FLOOR_DIV", [WHOLE, _ints(3, -3, 5, 7)], [SHAPE], ("FloorDivOptions", {}), ("int32",)
+    ),
+    "div of integers": Entry("DIV", [WHOLE, _ints(3, -3, 5, 7)], [SHAPE], ("DivOptions", {}), ("int32",)),
     "add of n": Entry("ADD_N", [X, X, _floats(*SHAPE)], [SHAPE], ("AddNOptions", {})),
     "equal": _pair("EQUAL", "EqualOptions", other=np.float32(0), dtype="bool"),
     "greater equal": _pair("GREATER_EQUAL", "GreaterEqualOptions", dtype="bool"),
@@ -115,11 +117,13 @@ OPERATORS: dict[str, Entry] = {
     "arg min": Entry("ARG_MIN", [X, _ints(1)], [(1, 6, 4)], ("ArgMinOptions", {0: Byte(4)}), ("int64",)),
     "top k": Entry("TOPK_V2", [X, np.int32(2)], [(1, 6, 6, 2)] * 2, ("TopKV2Options", {}), ("float32", "int32")),
     "one hot": Entry(
-        "ONE_HOT", [I, np.int32(3), np.float32(2), np.float32(-1)], [(*SHAPE, 3)], ("OneHotOptions", {0: -1})
+        "ONE_HOT", [WHOLE, np.int32(3), np.float32(2), np.float32(-1)], [(*SHAPE, 3)], ("OneHotOptions", {0: -1})
     ),
     "gather": Entry("GATHER", [X, _ints(5, 0, 2)], [(1, 3, 6, 4)], ("GatherOptions", {0: 1})),
     "gather in a batch": Entry("GATHER", [X, _ints([5, 0, 2])], [(1, 3, 6, 4)], ("GatherOptions", {0: 1, 1: 1})),
+    "gather behind a batch": Entry("GATHER", [X, _ints([3, 0])], [(1, 6, 6, 2)], ("GatherOptions", {0: 3, 1: 1})),
     "gather nd": Entry("GATHER_ND", [X, _ints([0, 1], [0, 5])], [(2, 6, 4)], ("GatherNdOptions", {})),
+    "gather nd of elements": Entry("GATHER_ND", [X, _ints([0, 1, 5, 3])], [(1,)], ("GatherNdOptions", {})),
     "scatter nd": Entry(
         "SCATTER_ND", [_ints([1], [3]), _floats(2, 4), _ints(5, 4)], [(5, 4)], ("ScatterNdOptions", {})
     ),
@@ -163,7 +167,6 @@ OPERATORS: dict[str, Entry] = {
     ),
     "squeeze": Entry("SQUEEZE", [X], [(6, 6, 4)], ("SqueezeOptions", {0: ints(0)})),
     "expand dims": Entry("EXPAND_DIMS", [X, np.int32(-1)], [(*SHAPE, 1)], ("ExpandDimsOptions", {})),
-    "broadcast to": Entry("BROADCAST_TO", [X, _ints(3, 6, 6, 4)], [(3, 6, 6, 4)], ("BroadcastToOptions", {})),
     "resize bilinear": _resized("RESIZE_BILINEAR", 11, False, False),
     "resize bilinear, corners": _resized("RESIZE_BILINEAR", 11, True, False),
     "resize bilinear, half a pixel": _resized("RESIZE_BILINEAR", 11, False, True),
@@ -190,6 +193,7 @@ OPERATORS: dict[str, Entry] = {
     "dense": Entry(
         "FULLY_CONNECTED", [X, _floats(3, 4), _floats(3)], [(36, 3)], ("FullyConnectedOptions", {0: Byte(RELU)})
     ),
+    "dense, of an image": Entry("FULLY_CONNECTED", [X, _floats(3, 144), -1], [(1, 3)], ("FullyConnectedOptions", {})),
     "dense, dimensions kept": Entry(
         "FULLY_CONNECTED", [X, _floats(3, 4), -1], [(1, 6, 6, 3)], ("FullyConnectedOptions", {2: True})
     ),
@@ -237,7 +241,7 @@ OPERATORS: dict[str, Entry] = {
     "reverse of sequences": Entry("REVERSE_SEQUENCE", [X, _ints(4)], [SHAPE], ("ReverseSequenceOptions", {0: 1, 1: 0})),
     "rank": Entry("RANK", [X], [()], ("RankOptions", {}), ("int32",)),
     "power": Entry("POW", [X, np.float32(2)], [SHAPE], ("PowOptions", {})),
-    "atan2": _pair("ATAN2"),
+    "atan2": _pair("ATAN2", other=_floats(*SHAPE)),
     "fill": Entry("FILL", [_ints(2, 3), np.float32(1.5)], [(2, 3)], ("FillOptions", {})),
     "range": Entry("RANGE", [np.int32(2), np.int32(9), np.int32(3)], [(3,)], ("RangeOptions", {}), ("int32",)),
 }
@@ -255,7 +259,7 @@ def joined(names: Sequence[str] = tuple(OPERATORS)) -> tuple[bytes, dict[str, sl
     network.operator("MUL", [source, network.constant(np.float32(10), "float32")], [scaled], ("MulOptions", {}))
     network.operator("CAST", [scaled], [whole], ("CastOptions", {}))
     network.operator("GREATER", [source, network.constant(np.float32(0), "float32")], [above], ("GreaterOptions", {}))
-    known = {X: source, I: whole, B: above}
+    known = {X: source, WHOLE: whole, B: above}
     for name in names:
         entry = OPERATORS[name]
         inputs = [

@@ -26,7 +26,7 @@ def _onnx() -> frozenset[str]:
 
 
 def _tflite() -> frozenset[str]:
-    return KEEPS_STATE
+    return KEEPS_STATE | {"DYNAMIC_UPDATE_SLICE"}
 
 
 _OWN: Mapping[str, Callable[[], frozenset[str]]] = {"onnx": _onnx, "tflite": _tflite}

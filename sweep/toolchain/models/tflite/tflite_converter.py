@@ -24,8 +24,9 @@ from sweep.toolchain.models.tflite.tflite_view import stored_values
 __all__ = ["TfliteConverter", "refusal"]
 
 _MOVES = frozenset(
-    "DEPTH_TO_SPACE EXPAND_DIMS GATHER GATHER_ND PACK PAD PADV2 MIRROR_PAD RESHAPE REVERSE_V2 SLICE SPACE_TO_DEPTH "
-    "SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK BROADCAST_TO RESIZE_NEAREST_NEIGHBOR".split()
+    "DEPTH_TO_SPACE DYNAMIC_UPDATE_SLICE EXPAND_DIMS GATHER GATHER_ND MATRIX_DIAG PACK PAD PADV2 MIRROR_PAD RESHAPE "
+    "REVERSE_V2 SLICE SPACE_TO_DEPTH SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK BROADCAST_TO "
+    "RESIZE_NEAREST_NEIGHBOR".split()
 )
 """What gives the values that it takes, so the integers where these stand for the same numbers."""
 _RAW = frozenset("BITCAST CAST RANK SHAPE ZEROS_LIKE QUANTIZE DEQUANTIZE".split())
@@ -39,6 +40,7 @@ class TfliteConverter(TfliteOperators):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
+        self.convert_map["DYNAMIC_UPDATE_SLICE"] = self.convert_dynamic_update_slice
         self._is_in_floats = False
         """Whether quantised tensors are shown as floats, while one operator is converted."""
 

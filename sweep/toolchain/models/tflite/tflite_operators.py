@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import tflite
 from tvm import relax
-from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
 
-from sweep.errors import ImportFailed
 from sweep.toolchain.models.tflite.float_views import dequantised
+from sweep.toolchain.models.tflite.operator_options import options_of
+from sweep.toolchain.models.tflite.tflite_arithmetic import TfliteArithmetic
+from sweep.toolchain.models.tflite.tflite_indexing import TfliteIndexing
 
 __all__ = ["TfliteOperators"]
 
@@ -19,7 +20,7 @@ _ROUNDING = 0.5 + 2.0**-12
 """Half a step, and what the division of a sum may be off: two values of a window of 2,048 lie further apart."""
 
 
-class TfliteOperators(OperatorConverter):
+class TfliteOperators(TfliteArithmetic, TfliteIndexing):
     """The operators. `TfliteConverter` says what their tensors are."""
 
     def convert_densify(self, op: Any) -> None:
@@ -66,14 +67,14 @@ class TfliteOperators(OperatorConverter):
         dtype = self.get_tensor_type_str(target.tensor.Type())
         return self.convert_qnn_fused_activation_function(
             expr=relax.op.astype(rounded, dtype),
-            fused_activation_fn=_options(op, tflite.Pool2DOptions()).FusedActivationFunction(),
+            fused_activation_fn=options_of(op, tflite.Pool2DOptions()).FusedActivationFunction(),
             scale=float(target.qnn_params["scale"].value.numpy()),
             zero_point=int(target.qnn_params["zero_point"].value.numpy()),
             dtype=dtype,
         )
 
     def _float_pool(self, op: Any, source: Any) -> Any:
-        options = _options(op, tflite.Pool2DOptions())
+        options = options_of(op, tflite.Pool2DOptions())
         sizes = self.get_tensor_shape(source)[1:3]
         windows, strides = (options.FilterHeight(), options.FilterWidth()), (options.StrideH(), options.StrideW())
         pads = [(0, 0), (0, 0)]
@@ -88,7 +89,7 @@ class TfliteOperators(OperatorConverter):
 
     def convert_batch_matmul(self, op: Any) -> Any:
         """A product of the last two dimensions; the others are broadcast."""
-        options = _options(op, tflite.BatchMatMulOptions())
+        options = options_of(op, tflite.BatchMatMulOptions())
         left, right = (self.get_tensor_expr(wrapper) for wrapper in self.get_input_tensors(op))
         return relax.op.matmul(_turned(left, options.AdjX()), _turned(right, options.AdjY()))
 
@@ -97,7 +98,7 @@ class TfliteOperators(OperatorConverter):
         the file says, whatever the kernel reaches.
         """
         shape_of_output, weights, source, *bias = self.get_input_tensors(op)
-        options = _options(op, tflite.TransposeConvOptions())
+        options = options_of(op, tflite.TransposeConvOptions())
         kernel = self.get_tensor_expr(weights)
         _, *windows, _ = (int(size) for size in self.get_tensor_shape(weights))
         _, *sizes, _ = (int(size) for size in self.get_tensor_shape(source))
@@ -160,14 +161,6 @@ class TfliteOperators(OperatorConverter):
         begins = [around[2 * i] for i in range(count)]
         ends = [whole[i] - around[2 * i + 1] for i in range(count)]
         return relax.op.strided_slice(value, axes=list(range(1, count + 1)), begin=begins, end=ends)
-
-
-def _options(op: Any, options: Any) -> Any:
-    table = op.BuiltinOptions()
-    if table is None:
-        raise ImportFailed("has no options")
-    options.Init(table.Bytes, table.Pos)
-    return options
 
 
 def _same_pads(size: int, window: int, stride: int) -> tuple[int, int]:
