@@ -44,12 +44,33 @@ def read_onnx(path: Path) -> Any:
         raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: it holds no graph")
     _set_format(model)
     try:
+        _check(model)
+    except Exception as error:
+        raise ImportFailed(f"{path}: the network is invalid: {in_one_line(error)}") from error
+    check_tensors(model)
+    newest = int(onnx.defs.onnx_opset_version())
+    if (opset := max((int(o.version) for o in model.opset_import if o.domain in _ONNX), default=1)) > newest:
+        raise ImportFailed(f"{path}: the network is of opset {opset}; the onnx package here knows those up to {newest}")
+    return model
+
+
+def _check(model: Any) -> None:
+    """By the onnx package, which takes no value without a rank, as runtimes do, and says nothing of what follows."""
+    import onnx
+
+    values = (*model.graph.output, *model.graph.value_info)
+    kinds = [value.type.tensor_type for value in values if value.type.HasField("tensor_type")]
+    without = [kind for kind in kinds if kind.elem_type and not kind.HasField("shape")]
+    for kind in without:
+        kind.shape.SetInParent()
+    try:
         onnx.checker.check_model(model)
     except Exception as error:
         if _NO_SHAPE not in str(error):
-            raise ImportFailed(f"{path}: the network is invalid: {in_one_line(error)}") from error
-    check_tensors(model)
-    return model
+            raise
+    finally:
+        for kind in without:
+            kind.ClearField("shape")
 
 
 def _set_format(model: Any) -> None:
