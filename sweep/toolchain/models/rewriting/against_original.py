@@ -76,7 +76,7 @@ def compared(original: Any, rewritten: Any, inputs: Sequence[TensorType], seed: 
 
 def _is_quantised(node: Any) -> bool:
     """Whether it rounds by itself, so that an integer of one byte may be one step away."""
-    return str(node.op_type).startswith(("QLinear", "QGemm"))
+    return str(node.op_type).startswith(("QLinear", "QGemm", "DynamicQuantize"))
 
 
 def _difference(name: str, found: _Array, expected: _Array, is_rounding: bool, floor: float) -> float:

@@ -15,7 +15,7 @@ from sweep.devices.runtimes.artifact import load_expected_output, load_output_fa
 from sweep.errors import ImportFailed, OutputMismatch
 from sweep.files.npz import load_arrays
 from sweep.toolchain.models.tflite import litert_answer
-from sweep.toolchain.models.tflite.rewriting import state
+from sweep.toolchain.models.tflite.rewriting import kept_state
 from tests import tflite_files
 from tests.tflite_networks import Network, Quantised
 from tests.toolchain.models.tflite.conftest import compiled, drawn, litert, read
@@ -133,7 +133,7 @@ def test_state_is_given_and_returned_and_begins_as_the_file_has_it(tmp_path: Pat
 
 def test_another_state_than_the_file_keeps_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
-    whole = state.without_state
+    whole = kept_state.without_state
 
     def wrong(parts: Any) -> Any:
         states = whole(parts)
