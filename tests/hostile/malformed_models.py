@@ -137,7 +137,7 @@ def _archive(**files: bytes | str) -> bytes:
 def _bomb(name: str) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, b"{" + bytes(1 << 28))
+        archive.writestr(name, b"{" + bytes(1 << 26))
     return stream.getvalue()
 
 
@@ -263,7 +263,7 @@ MALFORMED: dict[str, tuple[str, Maker]] = {
         "pt2",
         _plain(lambda: _archive(**{"../../outside/results.parquet": "yours"})),
     ),
-    "pt2: an archive that unpacks to 256 MB": ("pt2", _plain(lambda: _bomb("net/models/model.json"))),
+    "pt2: an archive that unpacks to 64 MB": ("pt2", _plain(lambda: _bomb("net/models/model.json"))),
     "pt2: an archive cut short": ("pt2", _plain(lambda: _cut(_archive(**{"net/data.pkl": _RANDOM})))),
     "keras: an archive of nothing": ("keras", _plain(lambda: _archive(other=""))),
     "keras: no JSON": ("keras", _plain(lambda: _archive(**{"config.json": "{", "metadata.json": "{}"}))),
@@ -291,7 +291,7 @@ MALFORMED: dict[str, tuple[str, Maker]] = {
         "keras",
         _plain(lambda: _archive(**{"../../outside/results.parquet": "yours", "config.json": "{}"})),
     ),
-    "keras: an archive that unpacks to 256 MB": ("keras", _plain(lambda: _bomb("config.json"))),
+    "keras: an archive that unpacks to 64 MB": ("keras", _plain(lambda: _bomb("config.json"))),
 }
 """What is wrong, by the format: `suffix` and how the file is made."""
 

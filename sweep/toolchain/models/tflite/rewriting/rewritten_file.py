@@ -11,8 +11,8 @@ import tflite
 
 from sweep.study.importers.tflite.tflite_outline import TfliteOutline
 from sweep.toolchain.models.tflite.rewriting.file_parts import FileParts
-from sweep.toolchain.models.tflite.rewriting.maker_operators import as_builtin, has_known
 from sweep.toolchain.models.tflite.rewriting.kept_state import State, has_state, without_state
+from sweep.toolchain.models.tflite.rewriting.maker_operators import as_builtin, has_known
 from sweep.toolchain.models.tflite.tflite_view import stored_values
 
 __all__ = ["RewrittenFile", "rewritten_file"]
