@@ -9,11 +9,13 @@ from contextlib import suppress
 
 from sweep.devices.measuring import conditions
 
-__all__ = ["MAXRSS", "VMHWM", "PeakMemory", "resident_bytes"]
+__all__ = ["MAXRSS", "OWN", "VMHWM", "PeakMemory", "resident_bytes"]
 
 VMHWM, MAXRSS = "VmHWM", "ru_maxrss"
 """How it was read: the kernel's high-water mark, forgotten before the calls, or, where the kernel does not let us
 forget it, getrusage's of the whole life of the process, in which the network's loading is."""
+OWN = "runtime"
+"""The runtime tells it: its network's memory is not, or not alone, that of its process."""
 
 
 class PeakMemory:

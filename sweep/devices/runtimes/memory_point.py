@@ -10,7 +10,7 @@ from typing import Any
 from sweep.devices.measuring import conditions
 from sweep.devices.measuring.blocks import MeasuringPlace
 from sweep.devices.measuring.point_limits import GiveUp, PointLimits, check_memory, check_time
-from sweep.devices.measuring.resident_peak import PeakMemory
+from sweep.devices.measuring.resident_peak import OWN, PeakMemory
 from sweep.devices.runtimes.opening import blamed_on, clock_of, open_session
 from sweep.study.runtimes import Runtime, SessionRequest
 
@@ -46,15 +46,16 @@ def observe_memory(
             began = time.monotonic()
             with blamed_on(runtime):
                 outputs = [np.asarray(output) for output in session.run(inputs)]
-            call_s = time.monotonic() - began
-            calls_s = clock_of(session, runtime, inputs, lambda: None)(1, CALLS - 1)
-            check_time(max(call_s, *calls_s), limits)
-            peak_bytes = memory.above_idle()
+            check_time(time.monotonic() - began, limits)
+        with PointLimits(limits, memory, give_up, calls=CALLS):
+            check_time(max(clock_of(session, runtime, inputs, lambda: None)(1, CALLS - 1)), limits)
+            told_bytes = session.memory_bytes()
+            peak_bytes = memory.above_idle() if told_bytes is None else told_bytes
             check_memory(peak_bytes, limits)
         seen = conditions.observe()
         return outputs, {
             "peak_memory_bytes": peak_bytes,
-            "peak_memory_method": memory.method,
+            "peak_memory_method": memory.method if told_bytes is None else OWN,
             "runtime_version": session.version,
             "conditions": {**conditions.merge(seen, seen, place.threads), **session.conditions()},
         }

@@ -22,7 +22,7 @@ MEMORY_COLUMNS = (
     Column(
         "peak_memory_method",
         "text",
-        "how the memory of a cell of the variable memory was read: VmHWM, or ru_maxrss, which loading is part of",
+        "how memory of the variable memory was read: VmHWM; ru_maxrss, with loading; runtime, which told it",
         value=lambda facts: facts.measure.peak_memory_method,
     ),
 )
