@@ -59,7 +59,10 @@ def time_in_turns(
 def time_functions(
     remote: Remote, lib: Path, functions: Sequence[Mapping[str, Any]], repeat: int, min_repeat_ms: float
 ) -> list[list[float] | str]:
-    """For each of a library's functions, by `name` and `args`, `repeat` means in seconds, or why there are none."""
+    """For each of a library's functions, by `name` and `args`, `repeat` means in seconds, or why there are none.
+
+    What ends the session is no answer of a function, and is raised: the board went, the time is over, the code crashed.
+    """
     module = remote.load(lib)
     values: list[list[float] | str] = []
     for function in functions:
@@ -70,8 +73,18 @@ def time_functions(
             )
             values.append([float(value) for value in evaluator(*tensors).results])
         except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+            if not _still_answers(remote):
+                raise
             values.append(in_one_line(error))
     return values
+
+
+def _still_answers(remote: Remote) -> bool:
+    try:
+        remote.rpc.get_function("tvm.rpc.server.remove")
+    except Exception:  # noqa: BLE001  whatever it is: no answer
+        return False
+    return True
 
 
 def arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
