@@ -26,7 +26,7 @@ def pixels_of(path: Path, *, is_grey: bool = False, covering: Box | None = None,
     import numpy as np
 
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, ImageOps
     except ImportError as error:
         allowed = "`pip install pillow`, or an .npz file"
         problem = "is a picture, which takes Pillow to read"
@@ -39,7 +39,7 @@ def pixels_of(path: Path, *, is_grey: bool = False, covering: Box | None = None,
                 picture = ImageOps.fit(picture, (covering[1], covering[0]), Image.Resampling.BILINEAR)
             pixels = np.asarray(picture, "uint8")
             return pixels[:, :, None] if is_grey else pixels
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except Exception as error:  # a damaged picture has its decoder raise whatever it comes to
         problem = f"cannot be read: {getattr(error, 'strerror', None) or 'it is no picture, or a damaged one'}"
         raise StudyError(problem, key=key, value=str(path), allowed=f"a picture ({listed(PICTURES)})") from error
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.datasets.pictures import pixels_of
 from sweep.datasets.preprocessing import NetworkInput, fitted, preprocess
+from sweep.datasets.unchanged import check_unchanged
 from sweep.errors import StudyError
 from sweep.files.npz import load_arrays
-from sweep.study.datasets import PICTURES
+from sweep.study.datasets import PICTURES, pictures_in
 from sweep.suggestions import listed
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ __all__ = ["Samples", "Wanted", "read_samples"]
 
 _SHAPING = ("resize", "crop")
 """Steps that pictures of several sizes go through one by one, before they are one array."""
+_MOST = (1 << 31) - 1
+"""Classes are kept as numbers of 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ def read_samples(
     """
     import numpy as np
 
+    check_unchanged(options, files)
     recipe = options.get("preprocess", {})
     kind = options["of"]
     if kind == "images":
@@ -87,6 +91,8 @@ def read_samples(
         raw, labels, classes, fixed = _arrays(options, files, wanted.split)
         chosen = _chosen(labels, {} if fixed else options, wanted)
         values = preprocess(raw[chosen], recipe)
+    if len(chosen) and (least := int(labels[chosen].min())) < 0:
+        raise StudyError("has a class below 0", key="labels", value=least, allowed="classes from 0 on")
     if network is None:
         return Samples(np.ascontiguousarray(values.astype(recipe.get("dtype", "float32"))), labels[chosen], classes)
     return Samples(fitted(values, network, recipe.get("dtype")), labels[chosen], classes)
@@ -150,16 +156,15 @@ def _listed_pictures(folder: Path, labels: str | None) -> tuple[list[str], NDArr
     import numpy as np
 
     if labels is None:
-        names = sorted(
-            path.relative_to(folder).as_posix()
-            for path in folder.rglob("*")
-            if path.suffix.lower() in PICTURES and path.is_file()
-        )
+        names = [path.relative_to(folder).as_posix() for path in pictures_in(folder)]
         said = [name.partition("/")[0] for name in names]
     else:
         names, said = _labelled(Path(labels))
     if all(text.isdecimal() for text in said):
-        return names, np.array([int(text) for text in said], "int64"), ()
+        numbers = [int(text) for text in said]
+        if max(numbers) > _MOST:
+            raise StudyError("has too high a class", key="labels", value=max(numbers), allowed=f"at most {_MOST}")
+        return names, np.array(numbers, "int64"), ()
     classes = sorted(set(said))
     at = {name: index for index, name in enumerate(classes)}
     return names, np.array([at[text] for text in said], "int64"), classes
@@ -203,6 +208,8 @@ def _read_pictures(
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
             raise StudyError("lies outside the folder of pictures", key="labels", value=name, allowed=str(folder))
+        if path.suffix.lower() not in PICTURES:  # of which the data set's hash knows nothing
+            raise StudyError("is no picture that is read", key="labels", value=name, allowed=listed(PICTURES))
         pixels = pixels_of(path, is_grey=is_grey, covering=covering, key="images")
         pictures.append(preprocess(pixels[None], {**steps, "divide": 1.0})[0] if is_shaped else pixels)
     sizes = {picture.shape for picture in pictures}

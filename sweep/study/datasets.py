@@ -11,11 +11,21 @@ from pydantic import Field, model_validator
 
 from sweep.errors import StudyError
 from sweep.files.npz import array_headers
-from sweep.study.importers.importer import WrittenModel, hash_of
+from sweep.study.importers.importer import WrittenModel, hash_of, sha256_of
 from sweep.study.reading.form import Form, Name, refuse
 from sweep.suggestions import hint, listed
 
-__all__ = ["BUILT_IN", "PICTURES", "Dataset", "DatasetForm", "PreprocessForm", "dataset_named", "read_datasets"]
+__all__ = [
+    "BUILT_IN",
+    "PICTURES",
+    "Dataset",
+    "DatasetForm",
+    "PreprocessForm",
+    "content_of",
+    "dataset_named",
+    "pictures_in",
+    "read_datasets",
+]
 
 BUILT_IN = ("digits", "iris", "wine", "breast_cancer")
 """Those that scikit-learn's package holds itself: nothing is fetched."""
@@ -184,11 +194,10 @@ def _images(form: DatasetForm, at: WrittenModel) -> Found:
     folder = _path(at)
     if not folder.is_dir():
         raise at.refused("is no folder", f"a folder of pictures ({folder.absolute()})")
-    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    pictures = pictures_in(folder)
     if not pictures:
         raise at.refused("holds no picture", listed(PICTURES))
-    names = [path.relative_to(folder).as_posix() for path in pictures]
-    # Of names and content: a picture that is called otherwise has another label
+    names = _names(pictures, folder)
     own: dict[str, Any] = {"sha256": hash_of(pictures, at), "names": hash_of_text("\n".join(names))}
     files = {"images": str(folder.absolute())}
     if form.labels is not None:
@@ -200,6 +209,28 @@ def _images(form: DatasetForm, at: WrittenModel) -> Found:
         loose = next(name for name in names if "/" not in name)
         raise at.refused(f"holds {loose} in no folder of a class", "labels: FILE, or a folder for each class")
     return own, files, ("pillow",)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder and of those within it, by name."""
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+
+
+def _names(pictures: Sequence[Path], folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in pictures]
+
+
+def content_of(files: Mapping[str, str]) -> dict[str, str]:
+    """What the options of a data set say of its files, as they are now. Raises OSError."""
+    if "npz" in files:
+        return {"sha256": sha256_of([Path(files["npz"])])}
+    if "images" not in files:
+        return {}
+    folder = Path(files["images"])
+    pictures = pictures_in(folder)
+    # Of names and content: a picture that is called otherwise has another label
+    said = {"sha256": sha256_of(pictures), "names": hash_of_text("\n".join(_names(pictures, folder)))}
+    return said | ({"labels": sha256_of([Path(files["labels"])])} if "labels" in files else {})
 
 
 def hash_of_text(text: str) -> str:

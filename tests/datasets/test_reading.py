@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,59 @@ def test_a_listed_picture_stays_in_its_folder(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("../secret.png,0\n")
     options, files = dataset(tmp_path, {"images": "pets", "labels": "labels.txt"})
     with pytest.raises(StudyError, match="outside the folder"):
+        read_samples(options, files, Wanted("test"))
+
+
+def test_files_that_are_not_what_they_were_are_refused(tmp_path: Path) -> None:
+    """What is measured with them carries the hash that the study was read with."""
+    np.savez(tmp_path / "d.npz", x=np.zeros((2, 3), "float32"), y=[0, 1])
+    options, files = dataset(tmp_path, {"npz": "d.npz"})
+    assert len(read_samples(options, files, Wanted("test"))) == 2
+    np.savez(tmp_path / "d.npz", x=np.ones((2, 3), "float32"), y=[1, 1])
+    with pytest.raises(StudyError, match="is not what it was when the study was read"):
+        read_samples(options, files, Wanted("test"))
+
+    for name in ("a.png", "b.png"):
+        (tmp_path / "pets").mkdir(exist_ok=True)
+        Image.new("RGB", (2, 2)).save(tmp_path / "pets" / name)
+    (tmp_path / "labels.txt").write_text("a.png 0\nb.png 1\n")
+    options, files = dataset(tmp_path, {"images": "pets", "labels": "labels.txt"})
+    assert len(read_samples(options, files, Wanted("test"))) == 2
+    (tmp_path / "labels.txt").write_text("a.png 1\nb.png 0\n")
+    with pytest.raises(StudyError, match="is not what it was"):
+        read_samples(options, files, Wanted("test"))
+    (tmp_path / "labels.txt").write_text("a.png 0\nb.png 1\n")
+    (tmp_path / "pets" / "b.png").rename(tmp_path / "pets" / "c.png")
+    with pytest.raises(StudyError, match="is not what it was"):
+        read_samples(options, files, Wanted("test"))
+
+
+def test_classes_that_are_none_are_refused(tmp_path: Path) -> None:
+    """-1 stands for what was not answered: such a sample would be right where the scores are no numbers."""
+    np.savez(tmp_path / "d.npz", x=np.zeros((2, 3), "float32"), y=[0, -1])
+    options, files = dataset(tmp_path, {"npz": "d.npz"})
+    with pytest.raises(StudyError, match=r"has a class below 0 \(got -1\)"):
+        read_samples(options, files, Wanted("test"))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("a.png 99999999999999999999", "has too high a class"),
+        ("b.tif 0", r"is no picture that is read.*\.png"),
+        ("damaged.png 0", "cannot be read: it is no picture, or a damaged one"),
+    ],
+)
+def test_what_a_list_of_pictures_may_hold(line: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "pets").mkdir()
+    for name in ("a.png", "b.tif"):
+        Image.new("RGB", (2, 2)).save(tmp_path / "pets" / name)
+    chunk = b"IHDR" + b"\0\0\0\2\0"
+    header = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "pets" / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header)
+    (tmp_path / "labels.txt").write_text(line + "\n")
+    options, files = dataset(tmp_path, {"images": "pets", "labels": "labels.txt"})
+    with pytest.raises(StudyError, match=said):
         read_samples(options, files, Wanted("test"))
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "file_of",
     "hash_of",
     "path_of",
+    "sha256_of",
 ]
 
 AS_INTEGERS: Mapping[str, Any] = {"quantised": "integers"}
@@ -211,14 +212,19 @@ def path_of(written: WrittenModel) -> Path:
 
 
 def hash_of(files: Sequence[Path], written: WrittenModel) -> str:
-    """SHA-256 of a file; of several files, of their hashes in order. Raises StudyError where one cannot be read."""
+    """As `sha256_of`. Raises StudyError where a file cannot be read."""
+    try:
+        return sha256_of(files)
+    except OSError as error:
+        raise written.refused(f"cannot be read: {error.strerror}", value=str(error.filename)) from None
+
+
+def sha256_of(files: Sequence[Path]) -> str:
+    """SHA-256 of a file; of several files, of their hashes in order. Raises OSError."""
     hashes = []
     for path in files:
-        try:
-            with path.open("rb") as stream:
-                hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
-        except OSError as error:
-            raise written.refused(f"cannot be read: {error.strerror}", value=str(path)) from None
+        with path.open("rb") as stream:
+            hashes.append(hashlib.file_digest(stream, "sha256").hexdigest())
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
