@@ -42,12 +42,12 @@ def quality_of(ranked: NDArray[Any], labels: NDArray[Any], classes: int) -> dict
     """Rates of ranked classes, [samples, k], against the true ones.
 
     Gives `samples`, `correct`, `accuracy` with its Wilson interval of 95 % (`accuracy_ci_low`, `accuracy_ci_high`),
-    `top5` (None where there are no more than five classes: it would be 1), `mean_precision`, `mean_recall`, `g_mean`,
-    `confusion` as [truth, predicted, count] of what occurs, and how many samples are `unanswered`.
+    `top5` (None where no five are ranked, or there are no more: it would be 1), `mean_precision`, `mean_recall`,
+    `g_mean`, `confusion` as [truth, predicted, count] of what occurs, and how many samples are `unanswered`.
     """
     import numpy as np
     from scipy.stats import binomtest
-    from sklearn.metrics import confusion_matrix, precision_score, recall_score
+    from sklearn.metrics import precision_score, recall_score
 
     predicted = ranked[:, 0]
     occurring = np.unique(labels)
@@ -55,7 +55,10 @@ def quality_of(ranked: NDArray[Any], labels: NDArray[Any], classes: int) -> dict
     interval = binomtest(correct, count).proportion_ci(method="wilson")
     asked: Mapping[str, Any] = {"labels": occurring, "average": None, "zero_division": 0}
     recalls = recall_score(labels, predicted, **asked)
-    matrix = confusion_matrix(labels, predicted, labels=np.arange(classes))  # leaves out what was not answered
+    has_more_than_top = classes > TOP and ranked.shape[1] >= TOP
+    is_answered = predicted != UNANSWERED
+    # Of the pairs that occur: a table of all takes gigabytes where there are some ten thousand classes
+    pairs, counts = np.unique(np.stack([labels, predicted])[:, is_answered], axis=1, return_counts=True)
     return {
         "samples": count,
         "classes": classes,
@@ -63,11 +66,11 @@ def quality_of(ranked: NDArray[Any], labels: NDArray[Any], classes: int) -> dict
         "accuracy": correct / count,
         "accuracy_ci_low": float(interval.low),
         "accuracy_ci_high": float(interval.high),
-        "top5": float((ranked == labels[:, None]).any(axis=1).mean()) if classes > TOP else None,
+        "top5": float((ranked == labels[:, None]).any(axis=1).mean()) if has_more_than_top else None,
         "mean_precision": float(precision_score(labels, predicted, **asked).mean()),
         "mean_recall": float(recalls.mean()),
         "g_mean": float(np.exp(np.log(recalls).mean())) if recalls.all() else 0.0,
-        "confusion": [[int(a), int(b), int(matrix[a, b])] for a, b in zip(*np.nonzero(matrix), strict=True)],
+        "confusion": [[*pair, count] for pair, count in zip(pairs.T.tolist(), counts.tolist(), strict=True)],
         "unanswered": int((predicted == UNANSWERED).sum()),
     }
 

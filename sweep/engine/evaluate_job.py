@@ -105,12 +105,10 @@ def _answers(attempt: Attempt, worker: DeviceWorker, asked: Asked) -> tuple[list
 def _judged(ranked: list[list[int]], samples: Samples, classes: int) -> Mapping[str, Any]:
     import numpy as np
 
-    width = max(len(each) for each in ranked)  # whole numbers as answers may differ in how many classes there are
-    filled = np.array([each + each[-1:] * (width - len(each)) for each in ranked])
     most = int(samples.labels.max())
     if most >= classes:
         raise EvaluateFailed(f"the data set has a class {most}, and the network tells {classes} apart, 0 the first")
-    return quality_of(filled, samples.labels, classes)
+    return quality_of(np.array(ranked), samples.labels, classes)
 
 
 _FIELDS = {"top5": "top5", "precision": "mean_precision", "recall": "mean_recall", "g_mean": "g_mean"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweep.devices.measuring.class_scores import ClassAnswers, class_scores
+from sweep.analysis.classification import quality_of
+from sweep.devices.measuring.class_scores import ClassAnswers, ranking_of
 from sweep.devices.runtimes.answering.samples_asked import Asked
 from sweep.errors import MeasureFailed
 
@@ -34,7 +35,22 @@ def test_the_forms_of_classifiers(outputs: list[np.ndarray], samples: int, first
 @pytest.mark.parametrize("output", [np.zeros((2, 3, 4)), np.zeros((3, 5)), np.zeros((2, 3), "complex64")])
 def test_what_ranks_no_classes_is_told(output: np.ndarray) -> None:
     with pytest.raises(MeasureFailed, match="no output ranks classes"):
-        class_scores([output], 2)
+        ranking_of([output], 2)
+
+
+def test_classes_that_are_named_are_answers_whatever_their_numbers() -> None:
+    """Among a million classes, two samples take the memory of two; of the others none was ranked second."""
+    answers = ClassAnswers()
+    answers.add([np.array([999_999, 7])], 2, 2)
+    assert (answers.ranked, answers.classes) == ([[999_999], [7]], 1_000_000)
+    told = quality_of(np.array(answers.ranked), np.array([999_999, 0]), answers.classes)
+    assert (told["accuracy"], told["top5"]) == (0.5, None)
+    assert told["confusion"] == [[0, 7, 1], [999_999, 999_999, 1]]
+
+
+def test_a_number_beyond_all_classes_is_no_class() -> None:
+    with pytest.raises(MeasureFailed, match="no output ranks classes: int64"):
+        ranking_of([np.array([1 << 40, 3])], 2)
 
 
 def test_a_padded_batch_counts_its_samples_alone() -> None:
