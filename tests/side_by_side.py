@@ -55,7 +55,7 @@ _TIMED = (
     "tests/devices/rpc/test_tracker_client.py",
     "tests/devices/farm/test_farm.py::test_unmanaged_tracker_that_is_away_is_named",
 )
-"""What asserts on times."""
+"""What asserts on times, or sets short limits of its own."""
 _ALONE, _ONE = "alone", "measuring"
 
 

@@ -18,6 +18,13 @@ HANG = 'for (;;) __asm__ volatile("");'
 RAISE = "return -1;"
 
 
+def waits_for(path: Path, comes: Path | None = None) -> str:
+    """The body of a candidate that says by a file that it runs, and goes on once another file is there."""
+    says = "" if comes is None else f'extern int creat(const char *, unsigned); creat("{comes}", 0600);'
+    looks = "extern int access(const char *, int); extern int usleep(unsigned);"
+    return f'{says} {looks} while (access("{path}", 0)) usleep(1000);'
+
+
 def make_device(key: str, cores: tuple[int, ...] = (LAST_CORE,), **changed: Any) -> Device:
     fields = {"target": {"kind": "llvm"}, "threads": len(cores), "managed": True} | changed
     return Device(key=key, cores=cores, **fields)

@@ -22,7 +22,7 @@ from sweep.devices.device_session import DeviceSession
 from sweep.devices.farm.farm import Farm
 from sweep.devices.measuring.candidate import time_candidate
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, WorkerKilled
-from tests.devices.parts import CRASH, HANG, LAST_CORE, RAISE, make_device, until
+from tests.devices.parts import CRASH, HANG, LAST_CORE, RAISE, make_device, until, waits_for
 from tests.processes import command_of, is_gone
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
@@ -49,6 +49,7 @@ def test_min_repeat_ms_is_kept(session: DeviceSession, matmul: Candidate) -> Non
     assert time.monotonic() - began > 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.benchmark
 def test_a_candidate_costs_less_than_100_ms(session: DeviceSession, matmul: Candidate) -> None:
     costs = [session.measure_candidate(*matmul, number=1, repeat=1, min_repeat_ms=0)["seconds"] for _ in range(5)]
@@ -77,11 +78,9 @@ def test_a_bad_candidate_fails_alone(
     matmul: Candidate,
 ) -> None:
     with pytest.raises(error, match=message) as caught:
-        measure(session, (c_candidate(body), []), timeout_s=1.0)
+        measure(session, (c_candidate(body), []), timeout_s=1.0 if error is MeasureTimeout else 30.0)
     assert "\n" not in str(caught.value)
-    began = time.monotonic()
     measure(session, matmul)
-    assert time.monotonic() - began < 2.0
 
 
 @pytest.mark.parametrize(
@@ -124,17 +123,18 @@ def test_nothing_is_left_on_the_device(
 
 
 def test_server_killed_in_mid_measurement(
-    session: DeviceSession, farm: Farm, c_candidate: Build, matmul: Candidate
+    session: DeviceSession, farm: Farm, c_candidate: Build, matmul: Candidate, tmp_path: Path
 ) -> None:
     (pid,) = farm.status().keys["one"].pids
     worker: list[psutil.Process] = []
+    runs = tmp_path / "runs"
 
     def kill() -> None:
         worker.extend(psutil.Process(pid).children())
         os.kill(pid, signal.SIGKILL)
 
-    with _after(0.5, kill), pytest.raises(DeviceLost, match=r"the connection to one at 127\.0\.0\.1:\d+ broke"):
-        measure(session, (c_candidate(HANG), []))
+    with _once(runs.exists, kill), pytest.raises(DeviceLost, match=r"the connection to one at 127\.0\.0\.1:\d+ broke"):
+        measure(session, (c_candidate(waits_for(tmp_path / "never", runs)), []), timeout_s=60.0)
     assert worker
     until(lambda: is_gone(worker[0]), "the worker died with its server")
     measure(session, matmul)
@@ -143,13 +143,20 @@ def test_server_killed_in_mid_measurement(
 
 
 def test_server_that_is_stopped_costs_a_limit_and_no_more(
-    session: DeviceSession, farm: Farm, c_candidate: Build, matmul: Candidate, monkeypatch: pytest.MonkeyPatch
+    session: DeviceSession,
+    farm: Farm,
+    c_candidate: Build,
+    matmul: Candidate,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sweep.devices.rpc.remote.SERVER_GRACE_S", 0.5)
     (pid,) = farm.status().keys["one"].pids
+    runs = tmp_path / "runs"
+    body = waits_for(tmp_path / "never", runs)
     try:
-        with _after(0.3, lambda: os.kill(pid, signal.SIGSTOP)), pytest.raises(DeviceLost, match="said nothing"):
-            measure(session, (c_candidate(HANG), []), timeout_s=1.0)
+        with _once(runs.exists, lambda: os.kill(pid, signal.SIGSTOP)), pytest.raises(DeviceLost, match="said nothing"):
+            measure(session, (c_candidate(body), []), timeout_s=2.0)
     finally:
         os.kill(pid, signal.SIGCONT)
     measure(session, matmul)
@@ -158,18 +165,53 @@ def test_server_that_is_stopped_costs_a_limit_and_no_more(
 def test_server_that_takes_no_session_is_lost(
     session: DeviceSession, farm: Farm, matmul: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sweep.devices.rpc.remote.HANDSHAKE_TIMEOUT_S", 0.5)
     (pid,) = farm.status().keys["one"].pids
     until(lambda: farm.status().keys["one"].free == 1, "the session of the opening is over")
     os.kill(pid, signal.SIGSTOP)
     try:
-        with pytest.raises(DeviceLost, match="did not take the session"):
-            measure(session, matmul)
+        with monkeypatch.context() as short:
+            short.setattr("sweep.devices.rpc.remote.HANDSHAKE_TIMEOUT_S", 0.5)
+            with pytest.raises(DeviceLost, match="did not take the session"):
+                measure(session, matmul)
     finally:
         os.kill(pid, signal.SIGCONT)
-    began = time.monotonic()
     measure(session, matmul)
-    assert time.monotonic() - began < 3.0
+
+
+def time_kernels(session: DeviceSession, library: Path, count: int, timeout_s: float = 60.0) -> list[Any]:
+    kernels = [{"name": "main", "args": []}] * count
+    told = session.time_kernels(library, kernels, repeat=2, min_repeat_ms=0, timeout_s=timeout_s)
+    return list(told["run_secs"])
+
+
+def test_a_kernel_that_fails_is_told_beside_the_others(session: DeviceSession, matmul: Candidate) -> None:
+    library, args = matmul
+    kernels = [{"name": name, "args": given} for name, given in (("main", args[:2]), ("none", args), ("main", args))]
+    first, second, third = session.time_kernels(library, kernels, repeat=2, min_repeat_ms=0, timeout_s=60.0)["run_secs"]
+    assert "Expected 3 arguments" in first
+    assert "none" in second
+    assert len(third) == 2
+
+
+def test_a_board_that_goes_is_no_answer_of_the_kernels_that_were_to_come(
+    session: DeviceSession, farm: Farm, c_candidate: Build, tmp_path: Path
+) -> None:
+    (pid,) = farm.status().keys["one"].pids
+    runs = tmp_path / "runs"
+    waits = c_candidate(waits_for(tmp_path / "never", runs))
+    with _once(runs.exists, lambda: os.kill(pid, signal.SIGKILL)), pytest.raises(DeviceLost, match="broke"):
+        time_kernels(session, waits, 3)
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [(CRASH, MeasureFailed, "died of SIG"), (HANG, MeasureTimeout, "did not finish within 2 s")],
+)
+def test_a_kernel_that_ends_the_session_fails_all(
+    body: str, error: type[Exception], message: str, session: DeviceSession, c_candidate: Build
+) -> None:
+    with pytest.raises(error, match=message):
+        time_kernels(session, c_candidate(body), 3, timeout_s=2.0 if error is MeasureTimeout else 60.0)
 
 
 def test_tracker_killed_and_back(session: DeviceSession, farm: Farm, matmul: Candidate) -> None:
@@ -181,42 +223,37 @@ def test_tracker_killed_and_back(session: DeviceSession, farm: Farm, matmul: Can
     assert farm.status().address == address
 
 
-def test_a_client_that_dies_frees_the_device_at_once(
-    farm: Farm, session: DeviceSession, c_candidate: Build, matmul: Candidate
+def test_a_client_that_dies_frees_the_device_before_its_limit(
+    farm: Farm, session: DeviceSession, c_candidate: Build, matmul: Candidate, tmp_path: Path
 ) -> None:
+    runs = tmp_path / "runs"
+    body = c_candidate(waits_for(tmp_path / "never", runs))
     child = os.fork()
     if child == 0:
         try:
-            measure(session, (c_candidate(HANG), []), timeout_s=60.0)
+            measure(session, (body, []), timeout_s=3600.0)
         finally:
             os._exit(1)
-    until(lambda: farm.status().keys["one"].free == 0, "the child measures")
-    time.sleep(0.3)
+    until(runs.exists, "the child measures")
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    began = time.monotonic()
     measure(session, matmul)
-    assert time.monotonic() - began < 5.0
 
 
 def test_unknown_key_names_those_there_are(farm: Farm, tmp_path: Path) -> None:
     address = farm.status().address
     assert address is not None
-    absent = DeviceSession(make_device("absent"), address.tracker_host, address.tracker_port, tmp_path, 1.0)
-    began = time.monotonic()
+    absent = DeviceSession(make_device("absent"), address.tracker_host, address.tracker_port, tmp_path, 3600.0)
     with pytest.raises(DeviceLost, match="has no device 'absent'; keys there: all, one"):
         absent.open()
-    assert time.monotonic() - began < 3.0
 
 
 def test_tracker_away_is_told_at_once(tmp_path: Path) -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    began = time.monotonic()
-    with pytest.raises(DeviceLost, match=f"no tracker answers at 127.0.0.1:{port}"):
-        DeviceSession(make_device("one"), "127.0.0.1", port, tmp_path).open()
-    assert time.monotonic() - began < 1.0
+    with socket.socket() as deaf:  # takes its port, so that nobody else listens there, and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        port = deaf.getsockname()[1]
+        with pytest.raises(DeviceLost, match=f"no tracker answers at 127.0.0.1:{port}: .*Connection refused"):
+            DeviceSession(make_device("one"), "127.0.0.1", port, tmp_path, 3600.0).open()
 
 
 def test_busy_device_is_waited_for_within_limits(
@@ -225,12 +262,14 @@ def test_busy_device_is_waited_for_within_limits(
     holder = open_session()
     impatient = DeviceSession(devices["one"], holder.tracker.host, holder.tracker.port, tmp_path, free_timeout_s=0.5)
     with ThreadPoolExecutor() as pool:
-        held = pool.submit(measure, holder, (c_candidate(HANG), []), timeout_s=2.0)
-        time.sleep(0.5)
+        body, options = c_candidate(waits_for(tmp_path / "go", tmp_path / "runs")), {"number": 1, "repeat": 1}
+        held = pool.submit(holder.measure_candidate, body, [], timeout_s=60.0, min_repeat_ms=0, **options)
+        until((tmp_path / "runs").exists, "it is measured on")
         with pytest.raises(DeviceLost, match=r"no device with key 'one' became free within 0\.5 s"):
             impatient.open()
-        with pytest.raises(MeasureTimeout):
-            held.result()
+        (tmp_path / "go").touch()
+        assert held.result()["run_secs"]
+    until(lambda: holder.tracker.keys()["one"].free == 1, "it is free")
     impatient.open()
 
 
@@ -263,21 +302,24 @@ def test_devices_that_share_a_core_take_turns(
 
 
 def test_code_runs_on_the_devices_cores_alone(
-    open_session: Callable[..., DeviceSession], farm: Farm, c_candidate: Build
+    open_session: Callable[..., DeviceSession], farm: Farm, c_candidate: Build, tmp_path: Path
 ) -> None:
     session = open_session("one")
     (pid,) = farm.status().keys["one"].pids
     with ThreadPoolExecutor() as pool:
         until(lambda: not psutil.Process(pid).children(), "the worker of the opening is gone")
-        held = pool.submit(measure, session, (c_candidate(HANG), []), timeout_s=1.5)
+        body, options = c_candidate(waits_for(tmp_path / "go")), {"number": 1, "repeat": 1, "min_repeat_ms": 0}
+        held = pool.submit(session.measure_candidate, body, [], timeout_s=60.0, **options)
         until(lambda: len(psutil.Process(pid).children()) == 1, "a worker serves the session")
         (worker,) = psutil.Process(pid).children()
-        for process in (psutil.Process(pid), worker):
-            threads = {thread.id: os.sched_getaffinity(thread.id) for thread in process.threads()}
-            assert set(map(frozenset, threads.values())) == {frozenset({LAST_CORE})}
-            assert process.environ()["TVM_NUM_THREADS"] == process.environ()["OMP_NUM_THREADS"] == "1"
-        with pytest.raises(MeasureTimeout):
-            held.result()
+        try:
+            for process in (psutil.Process(pid), worker):
+                threads = {thread.id: os.sched_getaffinity(thread.id) for thread in process.threads()}
+                assert set(map(frozenset, threads.values())) == {frozenset({LAST_CORE})}
+                assert process.environ()["TVM_NUM_THREADS"] == process.environ()["OMP_NUM_THREADS"] == "1"
+        finally:
+            (tmp_path / "go").touch()
+        assert held.result()["run_secs"]
 
 
 def _processes(farm: Farm) -> list[psutil.Process]:
@@ -286,8 +328,14 @@ def _processes(farm: Farm) -> list[psutil.Process]:
 
 
 @contextmanager
-def _after(delay_s: float, action: Callable[[], None]) -> Iterator[None]:
-    timer = threading.Timer(delay_s, action)
-    timer.start()
+def _once(condition: Callable[[], bool], action: Callable[[], None]) -> Iterator[None]:
+    """Does something beside the block as soon as a condition holds."""
+
+    def act() -> None:
+        until(condition, "the time to act")
+        action()
+
+    thread = threading.Thread(target=act)
+    thread.start()
     yield
-    timer.join()
+    thread.join()

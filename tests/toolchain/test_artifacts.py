@@ -169,6 +169,7 @@ def test_files_of_a_candidate_need_no_library_but_the_runtime(run: Run, lowered:
     assert all(name.startswith(("TVM", "_")) or name.partition("@")[0] in ("exp", "expf", "powf") for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.benchmark
 def test_a_job_costs_little_more_than_its_compilation(run: Run, lowered: Lowered, tmp_path: Path) -> None:
     module = heavy_task(lowered).read_text()

@@ -289,8 +289,8 @@ def test_a_recycled_pid_is_not_killed(small: Farm) -> None:
 
 
 def test_server_that_cannot_start_is_told_with_its_log(tmp_path: Path) -> None:
-    farm = Farm(make_cluster(make_device("one", (4095,))), tmp_path, up_timeout_s=2.0)
-    with pytest.raises(DeviceLost, match=r"not at the tracker after 2 s: one; its log ends: .*Invalid argument"):
+    farm = Farm(make_cluster(make_device("one", (4095,))), tmp_path, up_timeout_s=5.0)
+    with pytest.raises(DeviceLost, match=r"not at the tracker after 5 s: one; its log ends: .*Invalid argument"):
         farm.up()
     assert not (tmp_path / "farm.json").exists()
 
@@ -306,10 +306,8 @@ def test_tracker_port_that_is_taken_is_told(tmp_path: Path) -> None:
 
 def test_unmanaged_tracker_that_is_away_is_named(tmp_path: Path) -> None:
     cluster = make_cluster(make_device("one"), tracker=Tracker("127.0.0.1", 1, False))
-    began = time.monotonic()
     with pytest.raises(DeviceLost, match=r"no tracker answers at 127\.0\.0\.1:1"):
-        Farm(cluster, tmp_path).up()
-    assert time.monotonic() - began < 2.0
+        Farm(cluster, tmp_path, up_timeout_s=3600.0).up()
 
 
 def test_what_answers_but_is_no_tracker_is_named(tmp_path: Path, farm: Farm) -> None:

@@ -228,6 +228,7 @@ def test_a_register_that_cannot_be_written_is_told(tmp_path: Path) -> None:
         try_for(boards_of(tmp_path / "file", "tracker:1", "key"))
 
 
+@pytest.mark.slow
 @pytest.mark.benchmark
 def test_a_lease_costs_less_than_two_milliseconds(boards: Register) -> None:
     costs = []

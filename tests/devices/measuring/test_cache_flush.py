@@ -18,6 +18,7 @@ def test_twice_the_largest_cache_is_written(cache_bytes: int | None, wanted: int
     assert flush_bytes(cache_bytes) == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.benchmark
 def test_what_was_in_the_caches_is_read_from_memory_again() -> None:
     values = np.ones(1 << 15)  # 256 kB

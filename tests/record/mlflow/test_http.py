@@ -12,7 +12,10 @@ import urllib3
 
 from sweep.record.mlflow.http import acknowledge_at_once
 
-pytestmark = pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="Linux alone has the option")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="Linux alone has the option"),
+    *(pytest.mark.slow, pytest.mark.benchmark),
+]
 
 LATE_S = 0.03
 """Sooner than the kernel's 40 ms."""

@@ -105,10 +105,8 @@ def test_a_disk_that_refuses_a_job_is_told_by_its_number(bare: CompilePool, how:
 
 def test_time_limit_kills_the_whole_group(bare: CompilePool, tmp_path: Path) -> None:
     pid_file = tmp_path / "pids"
-    started = time.monotonic()
     with pytest.raises(ToolchainError, match="timed out after 2 s"):
         bare.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(pid_file)}, timeout_s=2).result(30)
-    assert time.monotonic() - started < 10
     pids = [int(pid) for pid in pid_file.read_text().split()]
     assert wait_until(lambda: not any(alive(pid) for pid in pids))
 
