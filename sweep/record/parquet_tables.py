@@ -22,7 +22,7 @@ from sweep.files.atomic import replacing
 from sweep.files.line_checksum import is_as_written
 from sweep.files.line_log import MOST_LINE_BYTES, lines_in
 from sweep.files.schema_ids import SCHEMA_KEY, TABLE_VERSION, VERSION_KEY, schema_id
-from sweep.files.sweep_dir import SweepDir
+from sweep.files.sweep_dir import SELDOM_TABLES, SweepDir
 from sweep.files.typed_json import Fields, WrongContent, fields_of, parsed
 from sweep.record.schemas import (
     TUNING_RECORDS,
@@ -57,6 +57,8 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
     }
     if results.layers:
         tables["layers"] = _table(results.layers, schema_of("layers"))
+    for name in SELDOM_TABLES.keys() - tables.keys():  # that the study had before
+        _remove(SweepDir(sweep_dir).table(name))
     return [_write(_identified(table, name, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]
 
 
@@ -95,6 +97,13 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
 def _identified(table: pa.Table, name: str, source: str) -> pa.Table:
     about = {SCHEMA_KEY: schema_id(name, TABLE_VERSION), VERSION_KEY: str(TABLE_VERSION), SOURCE_KEY: source}
     return table.replace_schema_metadata({**(table.schema.metadata or {}), **about})
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be removed: {error.strerror}") from error
 
 
 def _write(table: pa.Table, path: Path) -> Path:

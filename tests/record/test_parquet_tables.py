@@ -175,3 +175,14 @@ def test_a_row_with_an_unknown_key_is_refused_not_dropped(tmp_path: Path) -> Non
     results = derive(sweep_outcome(tmp_path))
     with pytest.raises(RecordError, match="no column takes: surprise"):
         write_tables(replace(results, cells=[{**results.cells[0], "surprise": 1}]), tmp_path)
+
+
+def test_a_table_that_the_study_asks_for_no_longer_goes(tmp_path: Path) -> None:
+    results = derive(sweep_outcome(tmp_path))
+    layer = {field.name: None for field in schema_of("layers")} | {"model": "net"}
+    write_tables(replace(results, layers=[layer]), tmp_path)
+    assert read_table(tmp_path, "layers").num_rows == 1
+    write_tables(replace(results, layers=[]), tmp_path)
+    with pytest.raises(RecordError):
+        read_table(tmp_path, "layers")
+    write_tables(replace(results, layers=[]), tmp_path)

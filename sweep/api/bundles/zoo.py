@@ -91,6 +91,7 @@ def _made_of(name: str, imports: Mapping[str, ImportResult]) -> tuple[str, int |
     """The model that a variant comes from in the end, itself where it is none, and how many weights that one has."""
     seen: list[str] = []
     while (of := (imports[name].variant or {}).get("of")) is not None and of not in seen:
+        of = str(of)
         seen.append(of)
         if of not in imports:  # excluded from the grid
             return of, None
@@ -121,7 +122,7 @@ def _placed(
     measured_t = max((row["measured_t"] for row in rows if row.get("measured_t")), default=time.time())
     rate = _rate(weights, zeros, imported, about["weights_before"])
     variant = _variant(rate, imported, measured_t)
-    out = place / (_NAME.sub("-", about["made_of"]) or "network") / variant
+    out = place / _folder_name(about["made_of"]) / variant
     if out in taken or _is_of_another(out, name):
         variant = f"{variant}_{_NAME.sub('-', name)}"
         out = out.with_name(variant)
@@ -152,6 +153,12 @@ def _placed(
         text = json.dumps(manifest, indent=1, ensure_ascii=False, default=str)
         (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return Placed(name, out, weights, zeros, rate)
+
+
+def _folder_name(network: str) -> str:
+    """Of a network: one name, which leads nowhere else whatever the sweep calls it."""
+    name = _NAME.sub("-", network)
+    return name if name.strip(".") else "network"
 
 
 def _rate(weights: int, zeros: int, imported: ImportResult, before: int | None) -> float:

@@ -16,12 +16,12 @@ from sweep.api.session.engine_session import EngineSession
 from sweep.api.session.reporting import current_outcome, write_report_of
 from sweep.api.session.single_stage import device_of
 from sweep.api.session.table_cache import known_runs, known_server
-from sweep.errors import StudyError
+from sweep.errors import PlanError, StudyError, in_one_line
 from sweep.files.maker import loads
 from sweep.files.sweep_dir import SweepDir
 from sweep.planning.kinds import inputs_by_role, kind_of
 from sweep.planning.results.compiling import BuildResult, LowerResult
-from sweep.planning.results.stage_result import StageResult
+from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.planning.stage_id import stage_of
@@ -121,15 +121,14 @@ def _cells(chosen: Sequence[str], planned: Mapping[str, PlannedCell]) -> list[An
 def _layers(home: Path, plan: Plan, state: LedgerState, planned: PlannedCell, devices: Mapping[str, Device]) -> Work:
     cell = planned.cell
     done = {stage_id: state.done[stage_id].result for stage_id in planned.stages if stage_id in state.done}
-    build = next(plan.stages[stage_id] for stage_id, result in done.items() if isinstance(result, BuildResult))
-    inputs = {**inputs_by_role(build, plan.stages), "build": build.id}
-    lowered = state.done[inputs["lower"]].result
-    assert isinstance(lowered, LowerResult)
     try:
+        build = next(plan.stages[stage_id] for stage_id, result in done.items() if isinstance(result, BuildResult))
+        inputs = {**inputs_by_role(build, plan.stages), "build": build.id}
+        lowered = input_of({role: state.done[need].result for role, need in inputs.items()}, "lower", LowerResult)
         text = (home / lowered.folder() / "lowering.json").read_text(encoding="utf-8")
         target = dict(json.loads(text)["options"]["target"])
-    except (OSError, ValueError, KeyError) as error:
-        problem = f"has no lowered network of {cell.name} any more: {error}"
+    except (OSError, ValueError, KeyError, TypeError, StopIteration, PlanError) as error:
+        problem = f"has no lowered network of {cell.name}, or none any more: {in_one_line(error)}"
         raise StudyError(problem, key="DIR", value=str(home), allowed="`sweep run` again, then this") from error
     tuned = state.done[inputs["tune"]].result if "tune" in inputs else None
     records = tuned.records_dir if isinstance(tuned, TuneResult) else None

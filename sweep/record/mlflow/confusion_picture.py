@@ -13,6 +13,7 @@ __all__ = ["CONFUSION_FILE", "confusion_svg"]
 CONFUSION_FILE = "confusion.svg"
 _MOST_CLASSES = 40
 """With more, no number can be read; `cell.json` has them all."""
+_MOST_LETTERS = 12
 _SIDE, _EDGE = 34, 90
 
 
@@ -21,7 +22,7 @@ def confusion_svg(evaluation: Mapping[str, Any]) -> str | None:
     classes, counts = int(evaluation.get("classes") or 0), evaluation.get("confusion") or ()
     if not counts or not 0 < classes <= _MOST_CLASSES:
         return None
-    names = [escape(visible(str(name)))[:12] for name in evaluation.get("class_names") or ()]
+    names = [escape(visible(str(name))[:_MOST_LETTERS]) for name in evaluation.get("class_names") or ()]
     names += [str(number) for number in range(len(names), classes)]
     totals = [sum(count for truth, _, count in counts if truth == one) for one in range(classes)]
     parts = []

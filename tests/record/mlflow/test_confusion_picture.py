@@ -34,6 +34,11 @@ def test_it_has_each_count_where_truth_and_guess_meet() -> None:
     assert len(by_row) == 3
 
 
+def test_a_long_name_is_cut_between_its_letters() -> None:
+    drawn = ElementTree.fromstring(confusion_svg({**TOLD, "class_names": ["elevenchars<&", "dog", "owl"]}) or "")
+    assert "elevenchars<" in {element.text for element in drawn.iter()}
+
+
 def test_it_lies_beside_the_cell(tmp_path: Path) -> None:
     keep({"stages": {"evaluate": TOLD}}, str(tmp_path / "with"))
     keep({"stages": {}}, str(tmp_path / "without"))
