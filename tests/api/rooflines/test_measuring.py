@@ -30,5 +30,5 @@ def test_a_sweep_without_lowered_networks_is_told_what_it_lacks(tmp_path: Path) 
     """Nothing that is not in the tree of errors comes out, be it that the sweep was made by somebody else."""
     run_simulated(tmp_path)
     cluster = load_cluster(tmp_path / "cluster.yaml")
-    with pytest.raises(StudyError, match="has no lowered network of squeezenet .*LowerResult has no folder of files"):
+    with pytest.raises(StudyError, match=r"has no lowered network of squeezenet .*LowerResult has no folder of files"):
         measure_rooflines(tmp_path / "sweep", cluster, Silent())
