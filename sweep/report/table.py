@@ -56,30 +56,17 @@ def _rendered(results: Results, console: Console) -> Group:
     parts += [Padding(Text(line), (0, 0, 0, 2)) for line in question_lines(results.cells, most=12)]
     if results.summary.tags:
         parts.append(Text(f"Tags: {as_tags(results.summary.tags)}", style="dim"))
-    fronts = front_lines(results.cells)
-    if fronts:
-        parts += ["", Text("No other cell is better in both", style="bold")]
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in fronts]
-    failures = failure_lines(results.cells)
-    if failures:
-        parts += ["", Text("Failed, skipped or tainted", style="bold red")]
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in failures]
-    unchecked = unchecked_lines(results.cells)
-    if unchecked:
-        parts += ["", Text("Outputs compared with nothing, so never best", style="bold yellow")]
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in unchecked]
-    without = left_out_lines(results.cells)
-    if without:
-        parts += ["", Text("Passes of the opt level that refuse the network, left out", style="bold yellow")]
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in without]
-    slow = layout_lines(results.cells)
-    if slow:
-        parts += ["", Text("Operators that keep a slow layout", style="bold yellow")]
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in slow]
-    notes = untuned_notes(results)
-    if notes:
-        parts += ["", Text("Tasks without a valid trial", style="bold yellow")]
-        parts += [Padding(Text(line), (0, 0, 0, 2)) for line in notes]
+    for title, style, lines in (
+        ("No other cell is better in both", "bold", front_lines(results.cells)),
+        ("Failed, skipped or tainted", "bold red", failure_lines(results.cells)),
+        ("Outputs compared with nothing, so never best", "bold yellow", unchecked_lines(results.cells)),
+        ("Passes of the opt level that refuse the network, left out", "bold yellow", left_out_lines(results.cells)),
+        ("Operators that keep a slow layout", "bold yellow", layout_lines(results.cells)),
+        ("Tasks without a valid trial", "bold yellow", untuned_notes(results)),
+    ):
+        if lines:
+            parts += ["", Text(title, style=style)]
+            parts += [Padding(Text(line), (0, 0, 0, 2)) for line in lines]
     told = [line for line in (time_line(results), *sentences(results.summary.tuning)) if line]
     if told:
         parts += ["", *(Text(line, style="dim") for line in told)]

@@ -10,10 +10,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sweep.devices.measuring.class_scores import ClassAnswers
 from sweep.devices.processes import die_with_parent
+from sweep.devices.runtimes.answering.samples_asked import Asked
 from sweep.devices.runtimes.opening import blamed_on, named_runtime, open_session
 from sweep.errors import SweepError
 from sweep.files.npz import load_arrays
@@ -47,12 +46,10 @@ def answers_of(orders: Mapping[str, Any]) -> dict[str, Any]:
     [(name, samples)] = load_arrays(Path(orders["samples"])).items()
     request = SessionRequest(import_dir, orders["threads"], tuple(orders["cores"]))
     with closing(open_session(runtime, request, USUAL_POINT.mode)) as session:
-        for start in range(0, len(samples), batch):
-            values = samples[start : start + batch]
-            filled = np.concatenate([values, np.repeat(values[-1:], batch - len(values), axis=0)])
+        for values, count in Asked(samples, batch, name, list(inputs).index(name)).batches():
             with blamed_on(runtime):
-                outputs = session.run({**inputs, name: filled})
-            answers.add(outputs, batch, len(values))
+                outputs = session.run({**inputs, name: values})
+            answers.add(outputs, batch, count)
         return {
             "ranked": answers.ranked,
             "classes": answers.classes,
