@@ -40,8 +40,8 @@ class UntilFirstFailure:
 
     def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
         """A cell is settled: where it has failed, those of larger batches are not worth their work."""
-        if cell.state is not StageState.FAILED or cell.error_class in _LOST:
-            return []
+        if index not in self._batches or cell.state is not StageState.FAILED or cell.error_class in _LOST:
+            return []  # of a network that is run as it is written there is no batch, and no larger one
         reason = f"batch {self._batches[index]} failed: larger ones are not tried"  # the same in every run
         return [SkipCell(larger, reason) for larger in self._larger.get(index, ())]
 

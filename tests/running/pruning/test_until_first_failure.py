@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ BATCHES = (64, 1, 8, 256)
 KINDS = tuple((mode, variable) for mode in ("inference", "training") for variable in ("latency", "memory"))
 
 
-def cell(batch: int, mode: str = "inference", variable: str = "latency") -> Cell:
+def cell(batch: int | None, mode: str = "inference", variable: str = "latency") -> Cell:
     axes = {"model": "net", "target": "-", "tuner": "-", "opt_level": None, "device": "here", "runtime": "torch"}
     return Cell.of({**axes, "batch": batch, "mode": mode, "variable": variable})
 
@@ -99,6 +100,20 @@ def test_batches_come_in_order_whatever_the_study_lists() -> None:
     for mode, variable in KINDS:
         of_kind = [int(name.split()[2]) for name in started if name.startswith(f"{mode} {variable} ")]
         assert of_kind == sorted(BATCHES)
+
+
+def test_what_fails_without_a_batch_ends_no_series_and_no_run() -> None:
+    """A network that is run as it is written (`batch: as-is`) beside others."""
+    plan, as_is = grid(), stage("as it is", "measure", device="here")
+    plan = replace(
+        plan,
+        cells=[PlannedCell(cell(None), (as_is.id,)), *plan.cells],
+        stages={as_is.id: as_is, **plan.stages},
+    )
+    for failed in ((), (as_is.id,)):
+        told = run(plan, {as_is.id}, failed=failed)
+        assert sum(isinstance(one, CellSettled) for one in told) == len(plan.cells)
+        assert not [one for one in told if isinstance(one, SkipCell)]
 
 
 def test_the_reason_names_the_batch_and_a_lost_worker_is_none() -> None:
