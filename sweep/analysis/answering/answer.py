@@ -83,6 +83,8 @@ def _without_latency(rows: Sequence[Row], *, compiles: bool) -> str:
     of = ""
     if compiles and any(Reading.of(row).bound for row in rows):  # another runtime has one
         of, rows = " of a compiled cell", [row for row in rows if is_compiled_row(row)]
+        if not rows:
+            return f"No latency{of}: there is none."
     counts = Counter(NOT_COMPARED if is_unchecked(row) else row["status"] for row in rows)
     causes = Counter((row["error_class"], row["failed_stage"]) for row in rows if row["status"] == "failed")
     if causes:

@@ -8,7 +8,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import best_cells, marks
 from sweep.analysis.rows.results import Results, SweepSummary
 from tests.analysis.answering.answer_checker import check_answer
-from tests.analysis.answering.mixed_grids import Row, mixed_grids
+from tests.analysis.answering.mixed_grids import Row, mixed_grids, row_of
 
 SUMMARY = SweepSummary("mixed", "", 0.0, 1.0, False, {}, {}, {})
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -34,3 +34,13 @@ def test_a_cell_is_marked_best_only_where_none_that_competes_can_be_open(rows: l
             assert mark == expected
         else:
             assert mark == ("faster" if any(row["status"] == "done" for row in best.competitors) else None)
+
+
+def test_a_group_without_a_compiled_cell_is_told_beside_one_with_some() -> None:
+    """As of networks that are trained, which compiled cells are not."""
+    rows = [
+        row_of("alpha", "here", "none", 3, ms=(1.0, 0.99, 1.01)),
+        row_of("beta", "here", "none", None, runtime="onnxruntime", ms=(2.0, 1.99, 2.01)),
+    ]
+    told = answer(Results(SUMMARY, rows))
+    assert told.endswith("In 1 of 2 model-device pairs: no latency of a compiled cell: there is none.")
