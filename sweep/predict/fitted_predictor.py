@@ -98,18 +98,18 @@ def fit_rows(settings: Settings, rows: DesignMatrix, observed: Observations) -> 
         raise StudyError(
             f"measurements: {counted} of {settings.variable} can be used; at least {LEAST_ROWS} are needed"
         )
-    return Predictor(
-        settings, rows, observed, _fit(settings, rows, observed.value), _calibrate(settings, rows, observed)
-    )
+    return fit_only(settings, rows, observed, _calibrate(settings, rows, observed))
 
 
 def fit_only(settings: Settings, rows: DesignMatrix, observed: Observations, calibration: Calibration) -> Predictor:
     """Fits a predictor whose intervals are calibrated already."""
-    return Predictor(settings, rows, observed, _fit(settings, rows, observed.value), calibration)
+    fitted = _fit(settings, rows, observed.value, is_one_network=len(observed.networks) == 1)
+    return Predictor(settings, rows, observed, fitted, calibration)
 
 
-def _fit(settings: Settings, rows: DesignMatrix, measured: np.ndarray) -> Fitted:
-    return fit_model(settings.kind, terms_of(settings.variable, settings.mode), rows, measured, settings.seed)
+def _fit(settings: Settings, rows: DesignMatrix, measured: np.ndarray, *, is_one_network: bool) -> Fitted:
+    terms = terms_of(settings.variable, settings.mode)
+    return fit_model(settings.kind, terms, rows, measured, seed=settings.seed, is_one_network=is_one_network)
 
 
 def _calibrate(settings: Settings, rows: DesignMatrix, observed: Observations) -> Calibration:
@@ -132,8 +132,12 @@ def _calibrate(settings: Settings, rows: DesignMatrix, observed: Observations) -
 
 
 def _held_out(settings: Settings, rows: DesignMatrix, observed: Observations, held: np.ndarray) -> HeldOut:
-    """Fits on what is not held out, and compares the rest with it."""
-    fitted = _fit(settings, rows.where(~held), observed.value[~held])
+    """Fits on what is not held out, and compares the rest with it.
+
+    One network is known as such where nothing else was asked: not where it is what is left of several.
+    """
+    is_one_network = len(observed.networks) == 1
+    fitted = _fit(settings, rows.where(~held), observed.value[~held], is_one_network=is_one_network)
     logarithm, novelty = fitted.predict(rows.where(held))
     return HeldOut(np.abs(logarithm - np.log(observed.value[held])), novelty)
 

@@ -56,6 +56,9 @@ def calibrate(coverage: float, near: HeldOut, far: list[HeldOut], shrunk: float 
 def shrinkage(networks: int, with_one_out: list[float], with_two_out: list[float]) -> float:
     """Guesses by how much errors shrink when a model knows one network more, from a power law.
 
+    Some networks' errors shrink and others' grow, and few are known: what is believed is a standard error less than the
+    mean says.
+
     Args:
         networks: how many are known.
         with_one_out: median error on each network, of a model that knows the `networks - 1` others.
@@ -66,7 +69,8 @@ def shrinkage(networks: int, with_one_out: list[float], with_two_out: list[float
     """
     if networks < 3:
         return 1.0
-    step = float(np.mean(np.log(with_one_out) - np.log(with_two_out)))
+    steps = np.log(with_one_out) - np.log(with_two_out)
+    step = float(steps.mean() + steps.std(ddof=1) / np.sqrt(len(steps)))
     exponent = np.log(networks / (networks - 1)) / np.log((networks - 1) / (networks - 2))
     return float(np.clip(np.exp(step * exponent), MOST_SHRINKAGE, 1.0))
 

@@ -11,7 +11,7 @@ import numpy as np
 from sweep.predict.design_matrix import DesignMatrix
 from sweep.predict.physical_model import fit_physical
 from sweep.predict.physical_terms import Terms
-from sweep.predict.residual_model import fit_residual
+from sweep.predict.residual_model import USUAL, fit_residual, memory_of_one_network
 
 __all__ = ["Fitted", "ModelKind", "fit_model"]
 
@@ -38,13 +38,25 @@ class Fitted:
     """Parameters that a person can read."""
 
 
-def fit_model(kind: ModelKind, terms: Terms, rows: DesignMatrix, measured: np.ndarray, seed: int = 0) -> Fitted:
-    """Fits a model to measured values, shape [rows]."""
+def fit_model(
+    kind: ModelKind,
+    terms: Terms,
+    rows: DesignMatrix,
+    measured: np.ndarray,
+    *,
+    seed: int = 0,
+    is_one_network: bool = False,
+) -> Fitted:
+    """Fits a model to measured values, shape [rows].
+
+    is_one_network: whether all there is to know are levels of one network, of which others are asked.
+    """
     if kind in {ModelKind.XGBOOST, ModelKind.EXTRA_TREES}:
         return _fit_trees(kind, rows, measured, seed)
     physical = fit_physical(terms, rows.terms, rows.floor_term, measured)
     sums = np.log(physical.predict(rows.terms, rows.floor_term))
-    residual = fit_residual(rows.places, np.log(measured) - sums)
+    left = np.log(measured) - sums
+    residual = fit_residual(rows.places, left, memory_of_one_network(rows.places, left) if is_one_network else USUAL)
     is_corrected = kind is ModelKind.PHYSICAL_RESIDUAL
 
     def predict(asked: DesignMatrix) -> tuple[np.ndarray, np.ndarray]:

@@ -1,8 +1,8 @@
 """Which cells of a grid need not be measured, because the measured ones say that they cannot be the best. Pure.
 
-A cell is skipped when the lower end of its predicted latency lies above the best that was measured of its group, with
-99 % confidence. Of those that would be skipped a sample is measured all the same, the audit: it tells how often the
-prediction would have been wrong, and by how much.
+A cell is skipped when with 99 % it is not faster than the best that was measured of its group, by more than two percent.
+Of those that would be skipped a sample is measured all the same, the audit: it tells how often the prediction would have
+been wrong, and by how much.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweep.predict.cells.cell_model import FEWEST, CellModel, Point
+from sweep.predict.cells.exploring import values_to_learn
 
-__all__ = ["LEAST_SKILL", "Candidate", "Outlook", "Prediction", "Pruner", "PruningRules"]
+__all__ = ["AS_GOOD", "LEAST_SKILL", "Candidate", "Outlook", "Prediction", "Pruner", "PruningRules"]
 
 _NORMAL_99 = 2.326348  # one-sided
-_CELLS_A_VALUE = 1.0
-"""Measured cells for each value of each axis, before the model is believed."""
+AS_GOOD = 0.02
+"""A cell that is faster than the best by less is not looked for: within so much two latencies are the same here."""
 LEAST_SKILL = 0.7
 """Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds. A few
 cells have come to 0.5 by chance, where there was nothing to see."""
@@ -59,7 +60,7 @@ class Prediction:
     high_s: float
     """Ends of an interval that holds the latency with 98 %: it is below the lower end with 1 %."""
     best_s: float
-    """The upper end of the fastest measured cell of its group, which it does not reach."""
+    """The upper end of the fastest measured cell of its group, below which it does not lie by more than AS_GOOD."""
     is_audited: bool
     """Whether it is measured all the same."""
 
@@ -69,7 +70,9 @@ class Outlook:
     """What the measured cells say of the others."""
 
     promising: Sequence[int]
-    """Cells that are not measured, the likeliest to be better than the best of their group first."""
+    """Cells that are not measured, those first whose group has none that was measured, then those of which the most is
+    expected beside the best of their group.
+    """
     hopeless: Sequence[Prediction]
     """Cells that have come to be without hope, each named once; the surest first."""
 
@@ -90,8 +93,8 @@ class Pruner:
         self._skipped = 0
         self._audited: set[int] = set()
         self._fitted_on = 0
-        values = {(axis, value) for candidate in candidates for axis, value in candidate.point.items()}
-        self._fewest = max(FEWEST, round(_CELLS_A_VALUE * len(values)))
+        self.fewest = max(FEWEST, values_to_learn([candidate.point for candidate in candidates]))
+        """Measured cells before the model is asked."""
 
     def observe(
         self, index: int, seconds: float | None, high_s: float | None = None, *, may_be_best: bool = True
@@ -118,25 +121,27 @@ class Pruner:
         model = self._refit()
         if model is None or model.skill < LEAST_SKILL:
             return None
+        unseen = [index for index in sorted(self._open) if self._candidates[index].group not in self._best_s]
         asked = [
             index
-            for index in sorted(self._open - self._audited)
-            if self._candidates[index].may_be_skipped and self._candidates[index].group in self._best_s
+            for index in sorted(self._open - self._audited - set(unseen))
+            if self._candidates[index].may_be_skipped
         ]
         if not asked:
             return None
         expected, deviation = model.predict([self._candidates[index].point for index in asked])
         best = np.log([self._best_s[self._candidates[index].group] for index in asked])
         low, high = expected - _NORMAL_99 * deviation, expected + _NORMAL_99 * deviation
-        promising = np.argsort(low - best, kind="stable")
+        above = low - best - math.log(1 - AS_GOOD)
         hopeless = []
-        for place in promising[::-1]:
-            if low[place] <= best[place]:
+        for place in np.argsort(-above, kind="stable"):
+            if above[place] <= 0:
                 break
             low_s, high_s, best_s = (math.exp(value[place]) for value in (low, high, best))
             index = asked[place]
             hopeless.append(Prediction(index, low_s, high_s, best_s, is_audited=self._is_in_audit(index)))
-        return Outlook([asked[place] for place in promising], self._judged(hopeless))
+        promising = [asked[place] for place in np.argsort(expected - best, kind="stable")]
+        return Outlook([*unseen, *promising], self._judged(hopeless))
 
     def _judged(self, hopeless: Sequence[Prediction]) -> list[Prediction]:
         """As many as may be skipped, the surest first, with those of the audit among them."""
@@ -157,7 +162,7 @@ class Pruner:
     def _refit(self) -> CellModel | None:
         """A model of all that is measured; None where too little is new since the last one."""
         measured = len(self._seconds) + len(self._known)
-        if measured < max(self._fewest, _GROWTH * self._fitted_on):
+        if measured < max(self.fewest, _GROWTH * self._fitted_on):
             return None
         points = [point for point, _ in self._known] + [self._candidates[index].point for index in self._seconds]
         seconds = [value for _, value in self._known] + list(self._seconds.values())

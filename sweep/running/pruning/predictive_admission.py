@@ -6,7 +6,6 @@ A sample of the cells that it would skip is measured all the same (`sweep.predic
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from random import Random
 from typing import TYPE_CHECKING
 
 from sweep.analysis.formatting import as_ms
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from sweep.predict.cells.pruning import Outlook, Prediction, Pruner
 
 __all__ = ["PredictiveAdmission", "point_of"]
+
+_EXPLORED = 2
+"""Cells that are chosen to be explored, in units of those that a model needs at least: it may say nothing at first."""
 
 
 class PredictiveAdmission:
@@ -53,7 +55,7 @@ class PredictiveAdmission:
         self._may_be_best = may_be_best or (lambda index, results: True)
         self._plan = plan
         self._pruner = _pruner_of(plan, options, known)
-        self._order: Sequence[int] | None = _exploring(plan, seed)
+        self._order: Sequence[int] | None = _exploring(plan, self._pruner.fewest, seed)
         for index, planned in enumerate(plan.cells):
             for goal in planned.goals:
                 if isinstance(result := earlier.get(goal), Measurement):
@@ -101,19 +103,23 @@ def _pruner_of(plan: Plan, options: PlannerOptions, known: Iterable[tuple[Point,
     return Pruner(candidates, PruningRules(options.prune, options.audit), known)
 
 
-def _exploring(plan: Plan, seed: int) -> Sequence[int]:
-    """Other runtimes and the most informative cell of each group first, as planned, then the rest at random.
+def _exploring(plan: Plan, fewest: int, seed: int) -> Sequence[int]:
+    """Other runtimes first, as planned, then compiled cells that show the most of each other.
 
     An order that follows the grid shows one tuner long before another, and nothing is learnt of their difference.
     """
+    from sweep.predict.cells.exploring import balanced_order
+
     place = {stage: number for number, stage in enumerate(plan.stages)}
     taken = [index for index, planned in enumerate(plan.cells) if planned.goals]  # the others are refused
-    cells = sorted(taken, key=lambda index: place[plan.cells[index].goals[0]])
-    groups = {values_on(compared_within())(plan.cells[index].cell) for index in cells}
-    compiled = [index for index in cells if plan.cells[index].cell.is_compiled]
-    first, rest = compiled[: len(groups)], compiled[len(groups) :]
-    Random(seed).shuffle(rest)
-    return [*(index for index in cells if not plan.cells[index].cell.is_compiled), *first, *rest]
+    others = [index for index in taken if not plan.cells[index].cell.is_compiled]
+    others.sort(key=lambda index: place[plan.cells[index].goals[0]])
+    compiled = [index for index in taken if plan.cells[index].cell.is_compiled]
+    group = values_on(compared_within())
+    groups = [group(plan.cells[index].cell) for index in compiled]
+    most = _EXPLORED * max(fewest, len(set(groups)))
+    order = balanced_order([point_of(plan.cells[index].cell) for index in compiled], groups, most, seed)
+    return [*others, *(compiled[index] for index in order)]
 
 
 def _verdicts(outlook: Outlook) -> list[Verdict]:
