@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from sweep.api.inspecting.inspected_model import Inspection, inspect
     from sweep.api.predicting.device_models import (
         evaluate_predictor,
+        evaluate_predictor_on_sweeps,
         fit_predictor_to_sweeps,
         fit_predictor_to_tables,
         predict_network,
@@ -89,6 +90,7 @@ __all__ = [
     "default_sweep_dir",
     "diagnose",
     "evaluate_predictor",
+    "evaluate_predictor_on_sweeps",
     "execute",
     "explain",
     "export",

@@ -2,8 +2,8 @@
 
     python experiments/networks/make_families.py
 
-The files lie here, so that nobody need run this: weights are `ConstantOfShape`, which an import fills with seeded random
-values, so that a file has one to five kB. Each takes pictures of 3 x 48 x 48, any number at a time.
+The files lie here, so that nobody need run this: weights are `ConstantOfShape`, which an import fills with seeded
+random values, so that a file has 3 to 11 kB. Each takes pictures of 3 x 48 x 48, any number at a time.
 """
 
 from __future__ import annotations

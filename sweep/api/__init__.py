@@ -26,7 +26,8 @@
     import-logs     import_logs
     mirror, ui      mirror, ui_server
     farm            farm_up, farm_status, farm_down
-    predictor       fit_predictor_to_sweeps, fit_predictor_to_tables, evaluate_predictor, predict_network
+    predictor       fit_predictor_to_sweeps, fit_predictor_to_tables, evaluate_predictor,
+                    evaluate_predictor_on_sweeps, predict_network
     schema          study_json_schema, cluster_json_schema
     doctor          diagnose
 
@@ -79,6 +80,8 @@ _HOMES = {
     "sweep.api.commands.ui": ("ui_server",),
     "sweep.api.predicting.device_models": (
         "evaluate_predictor",
+        "evaluate_predictor_on_sweeps",
+        "evaluate_predictor_on_sweeps",
         "fit_predictor_to_sweeps",
         "fit_predictor_to_tables",
         "predict_network",

@@ -28,9 +28,18 @@ predictor_app = typer.Typer(
 )
 
 PredictorArgument = Annotated[Path, typer.Argument(metavar="P", help="What `fit` wrote.", show_default=False)]
-LayersOption = Annotated[Path, typer.Option("--layers", help="CSV, a row a layer at batch 1.", show_default=False)]
+FoldersArgument = Annotated[
+    list[Path] | None, typer.Argument(metavar="[DIR]...", help="Sweep directories.", show_default=False)
+]
+LayersOption = Annotated[
+    Path | None, typer.Option("--layers", help="CSV, a row a layer at batch 1.", show_default=False)
+]
 MeasurementsOption = Annotated[
-    Path, typer.Option("--measurements", help="CSV, a row a measured value.", show_default=False)
+    Path | None, typer.Option("--measurements", help="CSV, a row a measured value.", show_default=False)
+]
+RuntimeOption = Annotated[str, typer.Option("--runtime", help="Of the sweeps' cells.")]
+DeviceOption = Annotated[
+    str | None, typer.Option("--device", help="Of the sweeps' cells.", show_default="the only one")
 ]
 ColumnOption = Annotated[
     str | None, typer.Option("--column", help="Holds the value.", show_default="latency_ms or mem_used_mib")
@@ -39,11 +48,9 @@ ColumnOption = Annotated[
 
 @predictor_app.command("fit")
 def fit_command(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="[DIR]...", help="Sweep directories.", show_default=False)
-    ] = None,
-    layers: Annotated[Path | None, typer.Option(help="CSV, a row a layer at batch 1.", show_default=False)] = None,
-    measurements: Annotated[Path | None, typer.Option(help="CSV, a row a measured value.", show_default=False)] = None,
+    folders: FoldersArgument = None,
+    layers: LayersOption = None,
+    measurements: MeasurementsOption = None,
     out: Annotated[Path, typer.Option(help="The predictor's file.")] = Path("predictor.json"),
     variable: Annotated[str, typer.Option(help="latency or memory.")] = "latency",
     mode: Annotated[
@@ -54,8 +61,8 @@ def fit_command(
         str, typer.Option(help="physical+residual, physical, xgboost or extra-trees.")
     ] = "physical+residual",
     column: ColumnOption = None,
-    runtime: Annotated[str, typer.Option(help="Of the sweeps' cells.")] = USUAL_BASELINE,
-    device: Annotated[str | None, typer.Option(help="Of the sweeps' cells.", show_default="the only one")] = None,
+    runtime: RuntimeOption = USUAL_BASELINE,
+    device: DeviceOption = None,
     coverage: Annotated[float, typer.Option(help="Share of values that the intervals are to hold.")] = 0.9,
     register: Annotated[
         str | None,
@@ -72,11 +79,10 @@ def fit_command(
     """
     from sweep.api.predicting.device_models import fit_predictor_to_sweeps, fit_predictor_to_tables
 
-    if bool(folders) == (layers is not None or measurements is not None):
-        raise StudyError("predictor fit: give sweep directories, or both --layers and --measurements")
-    if folders:
+    tables = _tables("fit", folders, layers, measurements)
+    if tables is None:
         done = fit_predictor_to_sweeps(
-            folders,
+            folders or (),
             out,
             variable=variable,
             runtime=runtime,
@@ -86,12 +92,8 @@ def fit_command(
             coverage=coverage,
         )
     else:
-        if layers is None or measurements is None:
-            missing = "--layers" if layers is None else "--measurements"
-            raise StudyError(f"{missing}: is needed beside the other table")
         done = fit_predictor_to_tables(
-            layers,
-            measurements,
+            *tables,
             out,
             variable=variable,
             mode=mode or "training",
@@ -111,21 +113,29 @@ def fit_command(
 @predictor_app.command("evaluate")
 def evaluate_command(
     predictor: PredictorArgument,
-    layers: LayersOption,
-    measurements: MeasurementsOption,
+    folders: FoldersArgument = None,
+    layers: LayersOption = None,
+    measurements: MeasurementsOption = None,
     how: Annotated[
         str, typer.Option(help="as-it-is; or fitted anew: leave-one-network-out, leave-one-device-out, within-network.")
     ] = "as-it-is",
     column: ColumnOption = None,
+    runtime: RuntimeOption = USUAL_BASELINE,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Compare a predictor with measurements: errors, and how many values its intervals hold.
+    """Compare a predictor with sweeps or tables: errors, and how many values its intervals hold.
 
-    Example: sweep predictor evaluate tx2.json --layers layers.csv --measurements measurements.csv
+    Example: sweep predictor evaluate here.json sweeps/other --how leave-one-network-out
     """
-    from sweep.api.predicting.device_models import evaluate_predictor
+    from sweep.api.predicting.device_models import evaluate_predictor, evaluate_predictor_on_sweeps
 
-    found, left_out, remark = evaluate_predictor(predictor, layers, measurements, how=how, column=column)
+    tables = _tables("evaluate", folders, layers, measurements)
+    if tables is not None:
+        found, left_out, remark = evaluate_predictor(predictor, *tables, how=how, column=column)
+    else:
+        evaluated = evaluate_predictor_on_sweeps(predictor, folders or (), how=how, runtime=runtime, device=device)
+        found, left_out, remark = evaluated
     if remark:
         say(f"note: {remark}", err=True)
     if as_json:
@@ -168,6 +178,20 @@ def predict_command(
     return EXIT_DONE
 
 
+def _tables(
+    command: str, folders: list[Path] | None, layers: Path | None, measurements: Path | None
+) -> tuple[Path, Path] | None:
+    """Both tables; None where sweep directories are given in their place."""
+    if bool(folders) == (layers is not None or measurements is not None):
+        raise StudyError(f"predictor {command}: give sweep directories, or both --layers and --measurements")
+    if folders:
+        return None
+    if layers is None or measurements is None:
+        missing = "--layers" if layers is None else "--measurements"
+        raise StudyError(f"{missing}: is needed beside the other table")
+    return layers, measurements
+
+
 def _batches(text: str) -> list[int]:
     try:
         batches = [int(part) for part in text.split(",")]
@@ -192,7 +216,7 @@ def _fit_text(told: dict[str, Any]) -> str:
 
 def _evaluation_text(found: Evaluation, left_out: int) -> str:
     lines = [f"{'network':<24} {'rows':>6} {'mean error':>11} {'median':>8} {'in interval':>12} {'abstained':>10}"]
-    for name, errors in [*found.by_network.items(), ("all rows", found.total)]:
+    for name, errors in [*found.by_network.items(), *found.by_device.items(), ("all rows", found.total)]:
         mean, median, held = (
             "-" if value is None else f"{value:.1%}"
             for value in (

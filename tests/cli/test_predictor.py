@@ -76,6 +76,7 @@ def test_a_network_is_predicted_at_several_batches(fitted: Path) -> None:
         (["fit", "LAYERS", "--out", "/"], "--out: is a folder (got '/')"),
         (["evaluate", "P", "LAYERS", "--how", "guess"], "--how: 'guess'; allowed: as-it-is"),
         (["evaluate", "nowhere.json", "LAYERS"], "nowhere.json: does not exist"),
+        (["evaluate", "P"], "predictor evaluate: give sweep directories, or both --layers and --measurements"),
         (["predict", "P", "nowhere.onnx"], "nowhere.onnx: does not exist"),
         (["predict", "P", "nowhere.onnx", "--batch", "0"], "--batch: '0'; allowed"),
         (["predict", "P", NET, "--input", "y=1,3,8,8"], "--input: is no input of the network (got 'y'); allowed: "),

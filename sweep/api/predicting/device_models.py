@@ -14,12 +14,15 @@ from sweep.study.runtimes import USUAL_BASELINE
 
 if TYPE_CHECKING:
     from sweep.predict.fitted_predictor import Predictor
-    from sweep.predict.predictor_evaluation import Evaluation
+    from sweep.predict.layer_geometry import LayerGeometry, Variant
+    from sweep.predict.observations import Observations
+    from sweep.predict.predictor_evaluation import Evaluation, Held
 
 __all__ = [
     "FittedPredictor",
     "Prediction",
     "evaluate_predictor",
+    "evaluate_predictor_on_sweeps",
     "fit_predictor_to_sweeps",
     "fit_predictor_to_tables",
     "predict_network",
@@ -169,7 +172,7 @@ def evaluate_predictor(
         path: the predictor's file.
         layers, measurements: as of `fit_predictor_to_tables`.
         how: `as-it-is`, or with the predictor's settings fitted anew with a part of the tables held out:
-            `leave-one-network-out` or `within-network`.
+            `leave-one-network-out`, `leave-one-device-out` or `within-network`.
         column: the value's column.
 
     Returns:
@@ -180,18 +183,57 @@ def evaluate_predictor(
     """
     from sweep.predict.layer_geometry import read_layers
     from sweep.predict.observations import read_observations
-    from sweep.predict.predictor_evaluation import AS_IT_IS, Held, evaluate, evaluate_held_out
     from sweep.predict.saved_predictor import load_predictor
 
-    allowed = [AS_IT_IS, *(str(one) for one in Held)]
-    if how not in allowed:
-        raise StudyError(f"--how: {how!r}; allowed: {', '.join(allowed)}")
+    held = _held(how)
     predictor, remark = load_predictor(path)
     geometry = read_layers(layers)
     observed = read_observations(measurements, predictor.settings.variable, column)
+    return *_evaluated(predictor, held, geometry, observed), remark
+
+
+def evaluate_predictor_on_sweeps(
+    path: Path, sweep_dirs: Sequence[Path], *, how: str = "as-it-is", runtime: str = USUAL_BASELINE,
+    device: str | None = None,
+) -> tuple[Evaluation, int, str | None]:  # fmt: skip
+    """Compares a predictor with the cells of sweeps: those that `fit_predictor_to_sweeps` would take.
+
+    With `leave-one-device-out` those of all devices count where none is named. Otherwise as `evaluate_predictor`.
+    """
+    from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps
+    from sweep.predict.predictor_evaluation import Held
+    from sweep.predict.saved_predictor import load_predictor
+
+    held = _held(how)
+    for folder in sweep_dirs:
+        SweepDir(folder).require_as("DIR")
+    predictor, remark = load_predictor(path)
+    of = predictor.settings
+    is_by_device = held is Held.DEVICES
+    rows = rows_of_sweeps(sweep_dirs, of.variable, runtime, device, of.mode, is_by_device=is_by_device)
+    return *_evaluated(predictor, held, *rows), remark
+
+
+def _held(how: str) -> Held | None:
+    """What is to be held out; None where nothing is."""
+    from sweep.predict.predictor_evaluation import AS_IT_IS, Held
+
     if how == AS_IT_IS:
-        return *evaluate(predictor, geometry, observed), remark
-    return *evaluate_held_out(predictor.settings, geometry, observed, Held(how)), remark
+        return None
+    allowed = [AS_IT_IS, *(str(one) for one in Held)]
+    if how not in allowed:
+        raise StudyError(f"--how: {how!r}; allowed: {', '.join(allowed)}")
+    return Held(how)
+
+
+def _evaluated(
+    predictor: Predictor, held: Held | None, layers: dict[Variant, LayerGeometry], observed: Observations
+) -> tuple[Evaluation, int]:
+    from sweep.predict.predictor_evaluation import evaluate, evaluate_held_out
+
+    if held is None:
+        return evaluate(predictor, layers, observed)
+    return evaluate_held_out(predictor.settings, layers, observed, held)
 
 
 def predict_network(

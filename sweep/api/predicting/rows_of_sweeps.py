@@ -29,9 +29,17 @@ Geometries = dict[Variant, LayerGeometry]
 
 
 def rows_of_sweeps(
-    folders: Sequence[Path], variable: Variable, runtime: str, device: str | None, mode: str = INFERENCE
+    folders: Sequence[Path],
+    variable: Variable,
+    runtime: str,
+    device: str | None,
+    mode: str = INFERENCE,
+    *,
+    is_by_device: bool = False,
 ) -> tuple[Geometries, Observations]:
     """Gives layers and measured values of all undisturbed cells of one runtime on one device, in one mode.
+
+    With `is_by_device` of all devices, where none is named.
 
     Memory is that of cells that observe it, which have a process for it alone; where there is none, that of the
     processes that were timed, in which the runtime's own library is.
@@ -52,11 +60,11 @@ def rows_of_sweeps(
     observed = [(folder, row) for folder, row in cells if value_in(row, "variable") == str(variable)]
     cells = observed or cells
     devices = sorted({row["device_key"] for _, row in cells})
-    if device is None and len(devices) > 1:
+    if device is None and len(devices) > 1 and not is_by_device:
         raise StudyError(f"--device: is needed, since the cells of {runtime} are of {listed(devices)}")
     if device is not None:
         _require_known(cells, "device_key", device)
-    best: dict[tuple[str, float, float], float] = {}
+    best: dict[tuple[str, float, float, str], float] = {}
     layers: Geometries = {}
     for folder, rows in _by_folder(cells):
         networks = {cell.name: cell.files.get("network") for cell in cell_files(folder)}
@@ -74,18 +82,14 @@ def rows_of_sweeps(
             model = str(row["model"])
             if model not in names:
                 names[model] = _add(layers, made_of[model], layers_of_onnx(network), folder)
-            key = *names[model], float(row["batch"])
+            key = *names[model], float(row["batch"]), str(row["device_key"])
             measured = float(value) / (MIB if variable is Variable.MEMORY else 1)
             best[key] = min(measured, best.get(key, measured))
     if not best:
         raise StudyError(f"DIR: no undisturbed cell of {runtime} has a {COLUMN[variable]} and a network")
     keys = sorted(best)
-    return layers, Observations(
-        np.array([name for name, _, _ in keys]),
-        np.array([level for _, level, _ in keys]),
-        np.array([batch for _, _, batch in keys]),
-        np.array([best[key] for key in keys]),
-    )
+    name, level, batch, on = (np.array(column) for column in zip(*keys, strict=True))
+    return layers, Observations(name, level, batch, np.array([best[key] for key in keys]), device=on)
 
 
 def variants_in(rows: Sequence[dict[str, Any]]) -> dict[str, Variant]:

@@ -16,6 +16,7 @@ from itertools import combinations
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits
 
 __all__ = ["FEWEST", "CellModel", "Point"]
@@ -27,9 +28,10 @@ FEWEST = 8
 """Measured cells below which nothing is predicted."""
 
 _MAIN = 1.0  # variance of what an axis alone decides, in squared nats: networks differ by factors, not by percents
-_SCALES = (0.002, 0.02, 0.1, 0.5)  # variances that are tried for everything else
-_NOISES = (0.0005, 0.005, 0.05)
+_SCALES = (0.0001, 0.002, 0.02, 0.1, 0.5)  # variances that are tried for everything else
+_NOISES = (0.00002, 0.0002, 0.001, 0.005, 0.05)
 _NOISE = "noise"
+_TYPICAL, _TYPICAL_NOISE, _WIDTH = 0.005, 0.0005, 2.0  # of a log-normal prior, its width in natural logarithms
 _PASSES = 2
 _TRIED_ON = 250
 """Cells by which variances are chosen."""
@@ -37,7 +39,9 @@ _MOST = 1200
 """Cells that a fit takes: it costs the cube of them."""
 _AT_A_TIME = 1000
 """Cells that are predicted together: each takes a row of numbers for each measured one, in a dozen tables."""
-_NORMAL_95 = 1.959964
+_NOTHING = 0.02
+"""Standard deviation of the cells of a network, in nats, from where on there is something to explain."""
+_NORMAL_95, _NORMAL_99 = 1.959964, 2.326348  # two-sided, one-sided
 _LEAST_INFLATION = 1.25  # variances that are chosen from few cells flatter themselves
 
 
@@ -61,7 +65,7 @@ class CellModel:
     """By how much the model's deviations fell short when each cell was left out, and at least a quarter."""
     skill: float
     """Share of the variance within networks that it explains, of cells that were left out: 1 is all, 0 no more than the
-    mean of the network.
+    mean of the network. Where all cells of a network are nearly alike, errors are held against 2 % in its place.
     """
 
     @classmethod
@@ -92,8 +96,10 @@ class CellModel:
         precision = np.diag(cho_solve((factor, True), np.eye(len(points)), check_finite=False))
         errors = weights / precision  # of each cell, left out
         spread = logs - _means_by([point[network] for point in points], logs)
-        skill = 1.0 - float((errors**2).sum()) / max(float((spread**2).sum()), 1e-12)
+        skill = 1.0 - float((errors**2).mean()) / max(float((spread**2).mean()), _NOTHING**2)
         inflation = max(_LEAST_INFLATION, float(np.quantile(np.abs(errors) * np.sqrt(precision), 0.95)) / _NORMAL_95)
+        left = max(1.0, scales[_NOISE] * float(precision.sum()))  # degrees of freedom that no part has used up
+        inflation *= float(stdtrit(left, 0.99)) / _NORMAL_99
         return cls(points, axes, network, scales, mean, factor, weights, inflation, skill)
 
     def predict(self, points: Sequence[Point]) -> tuple[np.ndarray, np.ndarray]:
@@ -145,7 +151,7 @@ def _same(points: Sequence[Point], others: Sequence[Point], axis: str) -> np.nda
 
 def _likeliest(parts: Mapping[str, np.ndarray], logs: np.ndarray) -> dict[str, float]:
     """The variances under which the cells are likeliest: each part in turn, the others held."""
-    scales = {name: _MAIN if name == "main" else _SCALES[1] for name in parts} | {_NOISE: _NOISES[1]}
+    scales = {name: _MAIN if name == "main" else _SCALES[2] for name in parts} | {_NOISE: _NOISES[2]}
     left = logs - logs.mean()
     best = _log_likelihood(parts, scales, left)
     for _ in range(_PASSES):
@@ -161,7 +167,16 @@ def _log_likelihood(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]
     """But for a constant."""
     factor = cholesky(_covariance(parts, scales), lower=True, check_finite=False)
     weights = cho_solve((factor, True), left, check_finite=False)
-    return -0.5 * float(left @ weights) - float(np.log(np.diag(factor)).sum())
+    likely = -0.5 * float(left @ weights) - float(np.log(np.diag(factor)).sum())
+    return likely + sum(_prior(name, scale) for name, scale in scales.items())
+
+
+def _prior(name: str, scale: float) -> float:
+    """Of a variance, log-normal: a few cells would be explained by any part of the covariance, and without noise."""
+    if name == "main":
+        return 0.0
+    typical = _TYPICAL_NOISE if name == _NOISE else _TYPICAL
+    return -0.5 * (np.log(scale / typical) / _WIDTH) ** 2
 
 
 def _weighted(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Which cells of a grid need not be measured, because the measured ones say that they cannot be the best. Pure.
 
-A cell is skipped when with 99 % it is not faster than the best that was measured of its group, by more than two percent.
-Of those that would be skipped a sample is measured all the same, the audit: it tells how often the prediction would have
-been wrong, and by how much.
+A cell is skipped when with 99 % it is not faster than the best that was measured of its group, by more than 2 %. Of
+those to be skipped a sample is measured all the same, the audit: it tells how often the prediction would
+have been wrong.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ class Outlook:
     """What the measured cells say of the others."""
 
     promising: Sequence[int]
-    """Cells that are not measured, those first whose group has none that was measured, then those of which the most is
-    expected beside the best of their group.
-    """
+    """Cells that are not measured, the most promising first: see `_by_promise`."""
     hopeless: Sequence[Prediction]
     """Cells that have come to be without hope, each named once; the surest first."""
 
@@ -121,27 +119,23 @@ class Pruner:
         model = self._refit()
         if model is None or model.skill < LEAST_SKILL:
             return None
-        unseen = [index for index in sorted(self._open) if self._candidates[index].group not in self._best_s]
-        asked = [
-            index
-            for index in sorted(self._open - self._audited - set(unseen))
-            if self._candidates[index].may_be_skipped
-        ]
+        asked = [index for index in sorted(self._open - self._audited) if self._candidates[index].may_be_skipped]
         if not asked:
             return None
         expected, deviation = model.predict([self._candidates[index].point for index in asked])
-        best = np.log([self._best_s[self._candidates[index].group] for index in asked])
         low, high = expected - _NORMAL_99 * deviation, expected + _NORMAL_99 * deviation
+        groups = [self._candidates[index].group for index in asked]
+        best = np.log([self._best_s.get(group, math.nan) for group in groups])
         above = low - best - math.log(1 - AS_GOOD)
         hopeless = []
-        for place in np.argsort(-above, kind="stable"):
-            if above[place] <= 0:
+        for place in np.argsort(-above, kind="stable"):  # what is not a number comes last
+            if not above[place] > 0:
                 break
             low_s, high_s, best_s = (math.exp(value[place]) for value in (low, high, best))
             index = asked[place]
             hopeless.append(Prediction(index, low_s, high_s, best_s, is_audited=self._is_in_audit(index)))
-        promising = [asked[place] for place in np.argsort(expected - best, kind="stable")]
-        return Outlook([*unseen, *promising], self._judged(hopeless))
+        order = _by_promise(groups, expected, best)
+        return Outlook([asked[place] for place in order], self._judged(hopeless))
 
     def _judged(self, hopeless: Sequence[Prediction]) -> list[Prediction]:
         """As many as may be skipped, the surest first, with those of the audit among them."""
@@ -172,3 +166,19 @@ class Pruner:
     def _is_in_audit(self, index: int) -> bool:
         draw = int.from_bytes(hashlib.sha256(self._candidates[index].id.encode()).digest()[:4], "big") / 2**32
         return draw < self._rules.audit
+
+
+def _by_promise(groups: Sequence[Hashable], expected: np.ndarray, best: np.ndarray) -> list[int]:
+    """Places by promise: of each group without a measured cell the likeliest, then by what is expected
+    beside the best of the group, or beside its likeliest.
+
+    groups: of each cell. expected, best: logarithms of seconds, the latter NaN without a measured cell; shape [cells].
+    """
+    likeliest: dict[Hashable, int] = {}
+    for place in np.argsort(expected, kind="stable").tolist():
+        likeliest.setdefault(groups[place], place)
+    first = [place for place in likeliest.values() if np.isnan(best[place])]
+    least = expected[[likeliest[group] for group in groups]]
+    beside = expected - np.where(np.isnan(best), least, best)
+    beside[first] = -np.inf
+    return [int(place) for place in np.argsort(beside, kind="stable")]

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from sweep.api.predicting.device_models import fit_predictor_to_sweeps
+from sweep.api.predicting.device_models import evaluate_predictor_on_sweeps, fit_predictor_to_sweeps
 from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps, variants_in
 from sweep.errors import StudyError
 from sweep.predict.observations import Variable
@@ -40,6 +40,28 @@ def test_a_predictor_is_fitted_to_sweeps(tmp_path: Path) -> None:
     assert done.as_dict()["networks"] == ["a", "b"]
     assert done.as_dict()["rows"] == len(cells)
     assert (tmp_path / "p.json").is_file()
+
+
+def test_a_predictor_is_evaluated_on_sweeps_with_networks_or_devices_held_out(tmp_path: Path) -> None:
+    cells = [
+        MadeCell(model=model, batch=batch, ms=batch * factor, device=device)
+        for model in ("a", "b", "c")
+        for batch in BATCHES
+        for device, factor in (("here", 1.0), ("slow", 2.0))
+    ]
+    folders, file = [sweep_of(tmp_path / "s", cells)], tmp_path / "p.json"
+    fit_predictor_to_sweeps(folders, file, runtime="tvm", device="here")
+    found, left_out, remark = evaluate_predictor_on_sweeps(
+        file, folders, how="leave-one-network-out", runtime="tvm", device="here"
+    )
+    assert (set(found.by_network), found.total.rows, left_out, remark) == ({"a", "b", "c"}, 15, 0, None)
+    assert found.mean_over_networks is not None
+    assert found.mean_over_networks < 0.2, "all are the same network"
+    found, _, _ = evaluate_predictor_on_sweeps(file, folders, how="leave-one-device-out", runtime="tvm")
+    errors = {device: one.mean_absolute_relative_error for device, one in found.by_device.items()}
+    assert errors == {"here": pytest.approx(1.0, abs=0.2), "slow": pytest.approx(0.5, abs=0.1)}
+    with pytest.raises(StudyError, match=r"--device: is needed, since the cells of tvm are of here, slow"):
+        evaluate_predictor_on_sweeps(file, folders, runtime="tvm")
 
 
 def test_the_least_of_those_that_can_be_relied_on_counts(tmp_path: Path) -> None:
