@@ -7,9 +7,10 @@ results: the planner learns from them as it would have, and is held against what
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,10 +21,11 @@ from sweep.analysis.outcome import MEASURED
 from sweep.api.session.reporting import current_outcome
 from sweep.planning.kinds import place_of
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
-from sweep.running.events import Event, StageDone, Start, Tick
+from sweep.running.events import Event, SkipCell, StageDone, Start, Tick
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import restore
 from sweep.running.machine import Machine
@@ -33,7 +35,7 @@ from sweep.study.axes import compared_within
 from sweep.study.cell_values import values_on
 from sweep.study.planner_options import PlannerOptions
 
-__all__ = ["bench_planner_replay", "replayed"]
+__all__ = ["bench_planner_replay", "replay", "replayed"]
 
 SEEDS = 10
 NEAR = 0.02
@@ -64,13 +66,24 @@ class Replayed:
     seed: int
     cells: int
     measured: int
+    found_after: int
+    """Cells that had been begun when one near the best of each group was; all, where one never was."""
     worst: float
     """Of all groups: the best that was measured over the best there is, less 1."""
+    skipped: int
+    """By prediction; the others are measured, or in the audit."""
+    wrongly: int
+    """Of these, cells that were faster than the best of their group that was known then, by more than NEAR."""
 
     @property
     def is_good(self) -> bool:
         """Whether each group's best was found with few cells."""
-        return self.worst <= NEAR and self.measured <= MOST_MEASURED * self.cells
+        return self.worst <= NEAR and self.found_after <= MOST_MEASURED * self.cells
+
+    @property
+    def is_short(self) -> bool:
+        """Whether no more than that was measured in all."""
+        return self.is_good and self.measured <= MOST_MEASURED * self.cells
 
 
 def bench_planner_replay(folder: Path, seeds: int = SEEDS, options: PlannerOptions | None = None) -> list[Replayed]:
@@ -78,13 +91,19 @@ def bench_planner_replay(folder: Path, seeds: int = SEEDS, options: PlannerOptio
     home = _recorded(folder)
     options = options or PlannerOptions(prune=0.75, audit=0.05)
     runs = [replayed(home, options, seed) for seed in range(seeds)]
-    rows = [[str(run.seed), f"{run.measured} of {run.cells}", f"{run.worst:.1%}", str(run.is_good)] for run in runs]
-    print_table("the planner on a measured sweep", ["seed", "cells measured", "worst best", "good"], rows)
-    good = sum(run.is_good for run in runs)
-    share = median(run.measured / run.cells for run in runs)
+    rows = [
+        [str(run.seed), *(f"{count} of {run.cells}" for count in (run.found_after, run.measured)), f"{run.worst:.1%}",
+         f"{run.wrongly} of {run.skipped}", str(run.is_good)]
+        for run in runs
+    ]  # fmt: skip
+    titles = ["seed", "best found after", "measured in all", "worst best", "wrongly skipped", "good"]
+    print_table("the planner on a measured sweep", titles, rows)
+    good, short = sum(run.is_good for run in runs), sum(run.is_short for run in runs)
     print(f"{good} of {len(runs)} seeds find the best within {NEAR:.0%} with at most {MOST_MEASURED:.0%} measured")
-    print(f"median share measured {share:.1%}, worst best {max(run.worst for run in runs):.1%}")
-    told = [{"seed": run.seed, "cells": run.cells, "measured": run.measured, "worst": run.worst} for run in runs]
+    print(f"{short} of {len(runs)} measure no more than that in all")
+    after, share = (median(getattr(run, name) / run.cells for run in runs) for name in ("found_after", "measured"))
+    print(f"median: found after {after:.1%}, measured {share:.1%}; worst best {max(run.worst for run in runs):.1%}")
+    told = [asdict(run) for run in runs]
     save(folder, "planner_replay", {"runs": told, "good": good, "conditions": conditions(seeds=seeds)})
     return runs
 
@@ -103,30 +122,51 @@ def replayed(home: Path, options: PlannerOptions, seed: int) -> Replayed:
     plan, seconds = restore(home).plan, _seconds(home)
     plan = _of(plan, [index for index, one in enumerate(plan.cells) if one.cell.id in seconds])
     results = {stage_id: one.result for stage_id, one in read_ledger(home).done.items()}
+    return replay(plan, seconds, results, options, seed)
+
+
+def replay(
+    plan: Plan, seconds: Mapping[str, float], results: Mapping[str, StageResult], options: PlannerOptions, seed: int
+) -> Replayed:
+    """Run the planner over a plan whose results are known.
+
+    seconds: what each cell takes, by its id. results: of all stages, by their ids.
+    """
     policy = PredictiveAdmission(plan, options, earlier={}, seed=seed)
-    started = _run(plan, policy, results)
-    found: dict[Hashable, float] = defaultdict(lambda: float("inf"))
-    best: dict[Hashable, float] = defaultdict(lambda: float("inf"))
-    group, measured = values_on(compared_within()), 0
+    started, skipped = _run(plan, policy, results)
+    group = values_on(compared_within())
+    best: dict[Hashable, float] = defaultdict(lambda: math.inf)
     for one in plan.cells:
-        place, value = group(one.cell), seconds[one.cell.id]
-        best[place] = min(best[place], value)
-        if one.goals[0] in started:
-            found[place], measured = min(found[place], value), measured + 1
-    return Replayed(seed, len(plan.cells), measured, max(found[place] / best[place] - 1 for place in best))
+        best[group(one.cell)] = min(best[group(one.cell)], seconds[one.cell.id])
+    of_goal = {one.goals[0]: one.cell for one in plan.cells}
+    measured = [of_goal[stage] for stage in started if stage in of_goal]
+    found: dict[Hashable, float] = defaultdict(lambda: math.inf)
+    after = len(plan.cells)
+    for count, cell in enumerate(measured, start=1):
+        found[group(cell)] = min(found[group(cell)], seconds[cell.id])
+        if all(found[place] <= (1 + NEAR) * best[place] for place in best):
+            after = min(after, count)
+    wrongly = sum(seconds[plan.cells[index].cell.id] < (1 - NEAR) * one.best_s for index, one in skipped.items())
+    worst = max(found[place] / best[place] - 1 for place in best)
+    return Replayed(seed, len(plan.cells), len(measured), after, worst, len(skipped), wrongly)
 
 
-def _run(plan: Plan, policy: PredictiveAdmission, results: dict[str, StageResult]) -> set[str]:
-    """Ids of the stages that were started."""
+def _run(
+    plan: Plan, policy: PredictiveAdmission, results: Mapping[str, StageResult]
+) -> tuple[list[str], dict[int, PredictedLatency]]:
+    """Ids of the stages that were started, in order, and the cells that were skipped by a prediction."""
     machine = Machine(plan, needs=_needs, capacity={_COMPILE: 2, _DEVICE: AT_ONCE}, admission=policy)
     started: list[str] = []
+    skipped: dict[int, PredictedLatency] = {}
     events: list[Event] = [Tick(0.0)]
     while events:
         for instruction in machine.handle(events.pop(0)):
             if isinstance(instruction, Start):
                 started.append(instruction.stage_id)
                 events.append(StageDone(instruction.stage_id, float(len(started)), results[instruction.stage_id]))
-    return set(started)
+            elif isinstance(instruction, SkipCell) and instruction.predicted is not None:
+                skipped[instruction.cell] = instruction.predicted
+    return started, skipped
 
 
 def _needs(stage: Stage) -> tuple[Need, ...]:

@@ -10,6 +10,8 @@ Source: Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, c
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -18,6 +20,8 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import stdtrit
 from threadpoolctl import threadpool_limits
+
+from sweep.predict.cells.exploring import values_to_learn
 
 __all__ = ["FEWEST", "CellModel", "Point"]
 
@@ -95,10 +99,12 @@ class CellModel:
         weights = cho_solve((factor, True), logs - mean, check_finite=False)
         precision = np.diag(cho_solve((factor, True), np.eye(len(points)), check_finite=False))
         errors = weights / precision  # of each cell, left out
-        spread = logs - _means_by([point[network] for point in points], logs)
-        skill = 1.0 - float((errors**2).mean()) / max(float((spread**2).mean()), _NOTHING**2)
-        inflation = max(_LEAST_INFLATION, float(np.quantile(np.abs(errors) * np.sqrt(precision), 0.95)) / _NORMAL_95)
-        left = max(1.0, scales[_NOISE] * float(precision.sum()))  # degrees of freedom that no part has used up
+        known = _is_seen_twice(points, axes)
+        spread = (logs - _means_by([point[network] for point in points], logs))[known]
+        skill = 1.0 - _mean_square(errors[known]) / max(_mean_square(spread), _NOTHING**2) if known.any() else 0.0
+        standing = np.abs(errors[known]) * np.sqrt(precision[known])
+        inflation = max(_LEAST_INFLATION, float(np.quantile(standing, 0.95)) / _NORMAL_95 if known.any() else 0.0)
+        left = max(1, len(points) - values_to_learn(points))  # degrees of freedom
         inflation *= float(stdtrit(left, 0.99)) / _NORMAL_99
         return cls(points, axes, network, scales, mean, factor, weights, inflation, skill)
 
@@ -176,7 +182,7 @@ def _prior(name: str, scale: float) -> float:
     if name == "main":
         return 0.0
     typical = _TYPICAL_NOISE if name == _NOISE else _TYPICAL
-    return -0.5 * (np.log(scale / typical) / _WIDTH) ** 2
+    return -0.5 * (math.log(scale / typical) / _WIDTH) ** 2
 
 
 def _weighted(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]) -> np.ndarray:
@@ -186,6 +192,16 @@ def _weighted(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]) -> n
 def _covariance(parts: Mapping[str, np.ndarray], scales: Mapping[str, float]) -> np.ndarray:
     covariance = _weighted(parts, scales)
     return covariance + scales[_NOISE] * np.eye(len(covariance))
+
+
+def _is_seen_twice(points: Sequence[Point], axes: Sequence[str]) -> np.ndarray:
+    """Whether the others show each of a cell's values: what one that alone has a value takes, none of them tells."""
+    seen = Counter((axis, point[axis]) for point in points for axis in axes)
+    return np.array([all(seen[axis, point[axis]] > 1 for axis in axes) for point in points])
+
+
+def _mean_square(values: np.ndarray) -> float:
+    return float((values**2).mean())
 
 
 def _means_by(names: Sequence[Hashable], values: np.ndarray) -> np.ndarray:

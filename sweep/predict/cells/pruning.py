@@ -25,6 +25,8 @@ AS_GOOD = 0.02
 LEAST_SKILL = 0.7
 """Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds. A few
 cells have come to 0.5 by chance, where there was nothing to see."""
+_SKILL_TO_ORDER = 0.2
+"""Of a model that says which cells come first: an order skips nothing."""
 _GROWTH = 1.08  # measured cells since the last fit, from which on a new one is worth its time
 
 
@@ -117,7 +119,7 @@ class Pruner:
     def look(self) -> Outlook | None:
         """What the measured cells say of the others; None where they say no more than before."""
         model = self._refit()
-        if model is None or model.skill < LEAST_SKILL:
+        if model is None or model.skill < _SKILL_TO_ORDER:
             return None
         asked = [index for index in sorted(self._open - self._audited) if self._candidates[index].may_be_skipped]
         if not asked:
@@ -126,7 +128,7 @@ class Pruner:
         low, high = expected - _NORMAL_99 * deviation, expected + _NORMAL_99 * deviation
         groups = [self._candidates[index].group for index in asked]
         best = np.log([self._best_s.get(group, math.nan) for group in groups])
-        above = low - best - math.log(1 - AS_GOOD)
+        above = low - best - math.log(1 - AS_GOOD) if model.skill >= LEAST_SKILL else np.full(len(asked), math.nan)
         hopeless = []
         for place in np.argsort(-above, kind="stable"):  # what is not a number comes last
             if not above[place] > 0:
