@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from sweep.analysis.rows.results import Results, derive
+from sweep.analysis.rows.runtime_rows import group_key
 from sweep.planning.results.measurement import Measurement
 from sweep.report.figures import Figure, figures
 from sweep.report.figures.figure import NO_VALUE
+from sweep.report.figures.predictions import prediction_figures
 from sweep.report.figures.scale import in_unit, ticks_between
 from sweep.study.objective import Objective
 from tests.record.fixtures import measured, sweep_outcome, tainted
@@ -145,3 +147,22 @@ def test_trade_offs_draw_the_front_and_the_limit(tmp_path: Path) -> None:
         assert list(line["y"]) == sorted(line["y"], reverse=True)
         [limit] = one.layout["shapes"]
         assert limit["y0"] == limit["y1"] == 2.0
+
+
+def test_what_a_planner_skipped_is_drawn_with_its_interval_beside_what_its_audit_took(results: Results) -> None:
+    assert of_section(results, "Planner") == []
+    rows = [dict(row) for row in results.cells]
+    first = next(row for row in rows if row["status"] == "done")
+    here = [row for row in rows if group_key(row) == group_key(first) and row["status"] == "done"]
+    *_, skipped, audited = sorted(here, key=lambda row: row["latency_ms_median"])
+    best = min(row["latency_ms_median"] for row in here)
+    for row in (audited, skipped):
+        row |= {"predicted_low_ms": 2 * best, "predicted_latency_ms": 3 * best, "predicted_high_ms": 4.5 * best}
+    skipped |= {"status": "skipped", "latency_ms_median": None}
+    [figure] = prediction_figures(rows)
+    of_skipped, of_audited, measured_all_the_same = figure.data
+    assert (of_skipped["x"], of_audited["x"]) == (pytest.approx([3.0]), pytest.approx([3.0]))
+    assert of_skipped["error_x"]["array"] == pytest.approx([1.5])
+    assert of_skipped["error_x"]["arrayminus"] == pytest.approx([1.0])
+    assert measured_all_the_same["x"] == pytest.approx([audited["latency_ms_median"] / best])
+    assert measured_all_the_same["y"] == of_audited["y"] != of_skipped["y"]

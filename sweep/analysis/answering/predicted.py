@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweep.analysis.statistics import SAME_WITHIN
+
 __all__ = ["Audit", "audit_of", "is_predicted_out", "is_predicted_slower"]
 
 Row = Mapping[str, Any]
@@ -17,8 +19,8 @@ def is_predicted_out(row: Row) -> bool:
 
 
 def is_predicted_slower(row: Row, than_ms: float) -> bool:
-    """Whether it was skipped and is predicted to take longer than so long, with 99 %."""
-    return is_predicted_out(row) and float(row["predicted_low_ms"]) > than_ms
+    """Whether it was skipped and is predicted to take as long at least, within what changes nothing, with 99 %."""
+    return is_predicted_out(row) and float(row["predicted_low_ms"]) > (1 - SAME_WITHIN) * than_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from sweep.report.figures.confusion import accuracy_beside_latency, confusion_ma
 from sweep.report.figures.figure import Figure, Row, tuner_colours
 from sweep.report.figures.latency import distributions, latency_bars
 from sweep.report.figures.level_map import heat_maps
+from sweep.report.figures.predictions import prediction_figures
 from sweep.report.figures.rooflines import rooflines
 from sweep.report.figures.speedup import speedup_bars
 from sweep.report.figures.time_shares import pool_times, stage_times
@@ -38,6 +39,7 @@ def figures(results: Results) -> list[Figure]:
         found += distributions(model, of_model, repeats)
         found += tuning_curves(model, of_model, curves, colours)
     found += variant_figures(rows)
+    found += prediction_figures(rows)
     found += training_figures(results.summary.training)
     found += rooflines(results.summary.rooflines)
     return [*found, *stage_times(results.summary.stage_seconds), *pool_times(results.summary.tuning)]

@@ -133,5 +133,6 @@ def _verdict(prediction: Prediction) -> Verdict:
     if prediction.is_audited:
         return AuditCell(prediction.index, predicted)
     low, high, best = (as_ms(seconds * 1e3) for seconds in (predicted.low_s, predicted.high_s, predicted.best_s))
-    reason = f"predicted to take {low} to {high} ms, where {best} ms was measured: not the best, with 99 %"
+    told = f"predicted to take {low} to {high} ms, where {best} ms was measured"
+    reason = f"{told}: not faster by more than 2 %, with 99 %"
     return SkipCell(prediction.index, reason, predicted)
