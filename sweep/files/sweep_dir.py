@@ -44,7 +44,7 @@ TABLES = MappingProxyType(
     }
 )
 """File of each table."""
-SELDOM_TABLES = MappingProxyType({"layers": "layer_errors.parquet"})
+SELDOM_TABLES = MappingProxyType({"layers": "layer_errors.parquet", "training": "training_curves.parquet"})
 """File of each table that not every sweep has."""
 
 _WEIGHTS = "weights-"

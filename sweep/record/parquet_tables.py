@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.saved import SUMMARY_CRC_KEY, SUMMARY_KEY, read_saved, read_table, summary_crc
+from sweep.analysis.rows.training_rows import training_curves
 from sweep.errors import RecordError
 from sweep.files.atomic import replacing
 from sweep.files.line_checksum import is_as_written
@@ -57,6 +58,8 @@ def write_tables(results: Results, sweep_dir: Path, source: str = "") -> list[Pa
     }
     if results.layers:
         tables["layers"] = _table(results.layers, schema_of("layers"))
+    if curves := training_curves(results.summary.training):
+        tables["training"] = _table(curves, schema_of("training"))
     for name in SELDOM_TABLES.keys() - tables.keys():  # that the study had before
         _remove(SweepDir(sweep_dir).table(name))
     return [_write(_identified(table, name, source), SweepDir(sweep_dir).table(name)) for name, table in tables.items()]

@@ -152,8 +152,8 @@ def schema_of(table: str) -> pa.Schema:
     """Of one of TABLES, with the columns that there are now."""
     if table == "results":
         return results_schema()
-    if table == "layers":
-        return LAYER_ERRORS
+    if table in _SELDOM:
+        return _SELDOM[table]
     return TUNING_RECORDS if table == "records" else with_further_axes(_BY_TABLE[table])
 
 
@@ -188,4 +188,17 @@ LAYER_ERRORS = pa.schema(
     ]
 )
 
+TRAINING_CURVES = pa.schema(
+    [
+        _column("model", pa.string(), "name of the network that was trained"),
+        _column("of", pa.string(), "the network that it was made of"),
+        _column("level", pa.float64(), "share of the weights that are zero in the end"),
+        _column("step", pa.int64(), "steps so far", "steps"),
+        _column("loss", pa.float64(), "mean since the point before"),
+        _column("accuracy", pa.float64(), "share of the held-out samples that are told right"),
+        _column("sparsity", pa.float64(), "share of the weights of its layers that are zero"),
+    ]
+)
+
+_SELDOM = {"layers": LAYER_ERRORS, "training": TRAINING_CURVES}
 _BY_TABLE = {"measurements": MEASUREMENTS, "curves": TUNING_CURVES, "tasks": TUNING_TASKS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from sweep.analysis.checklist import checklists, is_worth_showing
@@ -13,6 +14,8 @@ from sweep.analysis.rows.results import Results, SweepSummary, derive
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.training_result import TrainResult
+from sweep.record.mlflow.run_values import metrics
+from sweep.record.parquet_tables import write_tables
 from sweep.report.checklist_text import as_checklist
 from sweep.report.figures.training import training_figures
 from sweep.report.figures.variants import variant_figures
@@ -108,3 +111,20 @@ def test_variants_are_drawn_against_latency_by_accuracy(tmp_path: Path) -> None:
     assert figure.data[0]["text"] == ["s0.0", "s0.5", "s0.8"]
     assert figure.data[0]["y"] == pytest.approx([90.0, 85.0, 82.0])
     assert figure.data[0]["x"] == [2.0, 2.0, 2.0]
+
+
+def test_curves_are_a_table_and_metrics_by_step(tmp_path: Path) -> None:
+    sparse = outcome("sparse", level=0.8)
+    write_tables(results_of(tmp_path, sparse, outcome("net")), tmp_path)
+    rows = pq.read_table(tmp_path / "training_curves.parquet").to_pylist()
+    assert [(row["model"], row["step"], row["loss"], row["sparsity"]) for row in rows] == [
+        ("sparse", 10, 2.0, 0.0), ("sparse", 20, 0.5, 0.8)
+    ]  # fmt: skip
+    points = {(point.name, point.step): point.value for point in metrics(sparse, 0.0)}
+    assert points["training/accuracy", 20] == pytest.approx(0.82)
+    assert points["training/loss", 10] == 2.0
+
+
+def test_a_sweep_that_trained_nothing_has_no_table_of_curves(tmp_path: Path) -> None:
+    write_tables(results_of(tmp_path, outcome("net")), tmp_path)
+    assert not (tmp_path / "training_curves.parquet").exists()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.training_result import TrainResult
 
-__all__ = ["training_of", "trainings"]
+__all__ = ["training_curves", "training_of", "trainings"]
 
 
 def training_of(outcome: CellOutcome) -> TrainResult | None:
@@ -36,3 +36,13 @@ def trainings(cells: Iterable[CellOutcome]) -> list[dict[str, Any]]:
             "curve": [list(point) for point in trained.curve],
         }
     return list(found.values())
+
+
+def training_curves(trained: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each point of the curves of `trainings`; `loss` is the mean since the point before."""
+    return [
+        {"model": each["model"], "of": each["of"], "level": each["level"], "step": int(step), "loss": loss,
+         "accuracy": accuracy, "sparsity": sparsity}
+        for each in trained
+        for step, loss, accuracy, sparsity in each["curve"]
+    ]  # fmt: skip

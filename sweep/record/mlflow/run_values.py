@@ -16,9 +16,11 @@ from sweep.analysis.left_out_passes import left_out_passes
 from sweep.analysis.outcome import MEASURED, CellOutcome
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import metric_columns
+from sweep.analysis.rows.training_rows import training_of
 from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.plain_text import as_markdown, visible
 from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.study.axes import further_axes
 
@@ -112,14 +114,25 @@ def cell_tags(outcome: CellOutcome, sweep_dir: str) -> dict[str, str]:
 
 
 def metrics(outcome: CellOutcome, now: float) -> list[Point]:
-    """Numbers of a cell: summaries, each repeat as a step, the tuning curve against trials and against time."""
+    """Numbers of a cell: summaries, each repeat as a step, the tuning curve against trials and against time, and how
+    its network learned against steps.
+    """
     start_ms, end_ms = span(outcome, now)
     points = [Point(name, float(value), end_ms) for name, value in _numbers(outcome) if value is not None]
     measured = outcome.result(Measurement)
     if measured is not None and outcome.status in MEASURED:
         points += _repeats("repeats/latency_ms", measured.run_secs, measured.number or 1, end_ms)
         points += _repeats("repeats/warmup_latency_ms", measured.warmup_secs, 1, end_ms)
-    return points + list(_curve(outcome.result(TuneResult) or TuneResult(), start_ms))
+    points += _curve(outcome.result(TuneResult) or TuneResult(), start_ms)
+    if (trained := training_of(outcome)) is not None:
+        points += _training(trained, start_ms)
+    return points
+
+
+def _training(trained: TrainResult, start_ms: int) -> Iterator[Point]:
+    for step, *values in trained.curve:
+        for name, value in zip(("loss", "accuracy", "sparsity"), values, strict=True):
+            yield Point(f"training/{name}", float(value), start_ms + int(step), int(step))
 
 
 def _numbers(outcome: CellOutcome) -> Iterator[tuple[str, float | None]]:
