@@ -27,6 +27,20 @@ tuners: [none, {name: random, trials_per_task: 8}, {name: xgb, trials_per_task: 
 opt_levels: [3]
 measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
 """
+PRUNED = f"""
+study: pruned
+final: null
+models:
+  - {{path: {NOTEBOOKS.parent}/experiments/networks/digits.onnx, name: digits}}
+  - {{from: digits, prune: {{levels: [0.3, 0.6]}}}}
+axes: {{batch: [1, 2, 4]}}
+opt_levels: [3]
+runtimes: [tvm, onnxruntime]
+datasets: {{digits: {{sklearn: digits, preprocess: {{divide: 16}}}}}}
+evaluate: {{dataset: digits, samples: 50}}
+planner: {{predictor: self, prune: 0.5, audit: 0.5}}
+measure: {{repeat: 3, max_repeat: 3, min_repeat_ms: 1}}
+"""
 CLUSTER = "{name: here, engine: inline, devices: [{key: here, cores: [-1]}]}"
 LIMIT_S = 300
 
@@ -41,6 +55,17 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
     assert ended.returncode == 0, ended.stderr
     return folder
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pruned")
+    (folder / "study.yaml").write_text(PRUNED)
+    (folder / "cluster.yaml").write_text(CLUSTER)
+    command = [sys.executable, "-m", "sweep", "run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    return folder / "out"
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +125,15 @@ def test_overlay_over_devices(published: Path, measured_again: Path) -> None:
 def test_tuners_by_replay(swept: Path) -> None:
     environment = {"SWEEP_DIR": swept / "out", "SWEEP_STUDY": swept / "study.yaml"}
     assert "done: 11 attempts in" in printed("tuners_by_replay", environment)
+
+
+@pytest.mark.slow
+def test_prune_profile_predict(pruned: Path) -> None:
+    text = printed("prune_profile_predict", {"SWEEP_DIR": pruned})
+    assert "18 cells: {'done'" in text or "'tainted'" in text
+    assert "sparse rate" in text, "the checklist"
+    assert "cells were spared; of" in text
+    assert "onnxruntime" in text
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
