@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from sweep.errors import StudyError
 from sweep.predict.design_matrix import DesignMatrix, describe, described
@@ -98,7 +99,8 @@ def fit_rows(settings: Settings, rows: DesignMatrix, observed: Observations) -> 
         raise StudyError(
             f"measurements: {counted} of {settings.variable} can be used; at least {LEAST_ROWS} are needed"
         )
-    return fit_only(settings, rows, observed, _calibrate(settings, rows, observed))
+    with threadpool_limits(1):  # many small systems: on a busy machine threads wait for each other
+        return fit_only(settings, rows, observed, _calibrate(settings, rows, observed))
 
 
 def fit_only(settings: Settings, rows: DesignMatrix, observed: Observations, calibration: Calibration) -> Predictor:

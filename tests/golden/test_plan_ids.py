@@ -45,6 +45,7 @@ def test_every_study_of_the_repository_is_among_them() -> None:
         "digits_quality.yaml",
         "formats_runtimes.yaml",
         "frameworks.yaml",
+        "predict_families.yaml",
         "prune_profile_predict.yaml",
         "quantisation.yaml",
         "tflite_layouts.yaml",
