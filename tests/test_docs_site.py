@@ -57,6 +57,14 @@ def test_each_command_has_a_page_with_its_options(pages: Path) -> None:
             assert [option for option in options if f"`{option}`" not in text] == [], path
 
 
+def test_examples_are_a_line_each_and_code_is_shown_as_it_is(pages: Path) -> None:
+    text = (pages / "commands" / "compare.md").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    assert lines.count("sweep compare sweeps/main sweeps/change --fail-on 'slower > 5%'") == 1
+    assert "Example:" not in text
+    assert "`sweep compare DIR_A DIR_B`" in text
+
+
 def test_each_function_is_in_the_reference_with_its_docstring(site: Path) -> None:
     text = (site / "python.html").read_text(encoding="utf-8")
     for name in ("run", "plan", "compare", "export", "best", "open_results"):

@@ -97,14 +97,22 @@ def _file(name: str) -> str:
 
 
 def _told(command: Any) -> tuple[str, str, str]:
-    """What a command says of itself: its first sentence, the rest, its example."""
-    text, _, example = inspect.cleandoc(command.help or "").partition("Example:")
+    """What a command says of itself: its first sentence, the rest, its examples, one a line."""
+    text, *examples = inspect.cleandoc(command.help or "").split("Example:")
     first, _, rest = text.strip().partition("\n\n")
-    return _plain(first), "\n\n".join(map(_plain, rest.split("\n\n"))), " ".join(example.split())
+    lines = [" ".join(example.split()) for example in examples]
+    return _plain(first), "\n\n".join(map(_plain, rest.split("\n\n"))), "\n".join(lines)
 
 
 def _plain(text: str) -> str:
-    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+    """As Markdown that shows it; what stands between backticks is shown as it is already."""
+    pieces = " ".join(text.split()).split("`")
+    shown = [piece if index % 2 else _escaped(piece) for index, piece in enumerate(pieces)]
+    return "`".join(shown)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(text, quote=False).replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
 
 
 def _command_page(name: str, command: Any) -> str:
