@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import Lock
@@ -18,6 +18,7 @@ from sweep.engine.queues import SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import (
     CANDIDATE_MEMORY_BYTES,
+    MeasureCall,
     TuneCall,
     compile_call,
     compiled,
@@ -25,7 +26,7 @@ from sweep.engine.stage_calls import (
     perform,
     tune_call,
 )
-from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
+from sweep.engine.tuner_worker import FutureCandidateService, FutureNetworkService, TunerWorker
 from sweep.errors import EngineError
 from sweep.planning.kinds import place_of
 from sweep.planning.stage_kind import Place
@@ -143,7 +144,17 @@ class InlineEngine:
             linker=call.linker,
         )
         return self._tuners[call.key].tune(
-            call, service, lambda info: self._progress.append(Progress(attempt.stage.id, dict(info)))
+            call,
+            service,
+            lambda info: self._progress.append(Progress(attempt.stage.id, dict(info))),
+            self._networks(call, partial(queue.submit, device.measure)),
+        )
+
+    def _networks(
+        self, call: TuneCall, measure: Callable[[MeasureCall], Future[dict[str, Any]]]
+    ) -> FutureNetworkService:
+        return FutureNetworkService(
+            self._site.sweep_dir, call.target, call.job.device, self._build, measure, linker=call.linker
         )
 
     def _build(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:

@@ -23,6 +23,7 @@ from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stages.quantise import role_given
 from sweep.running.contract import Attempt, Done, Failed
 from sweep.study.profile_options import USUAL_POINT, ProfilePoint
+from sweep.toolchain.candidates.service import NetworkOrder
 from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 
@@ -46,6 +47,18 @@ __all__ = [
 
 CANDIDATE_MEMORY_BYTES = 4 * 2**30
 """What the build of one candidate may map: a schedule that unrolls without end fails alone."""
+
+
+_EARLY = {
+    "repeat": 3,
+    "max_repeat": 3,
+    "min_repeat_ms": 20,
+    "rounds": 1,
+    "warmup": 1,
+    "relative_interval": 0.0,
+    "timeout_s": 60.0,
+}
+"""Of the measurement of a network that is still tuned, over what the study says: one visit, as short as may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +219,7 @@ def tune_call(attempt: Attempt) -> TuneCall:
         options=_plain(tuner["options"]),
         members=int(stage.hints["members"]),
         warm_start=[Path(records) for records in stage.hints.get("warm_start", ())],
+        network=_network_order(stage, folder),
     )
     return TuneCall(
         key=str(stage.hints["records"]),
@@ -216,6 +230,20 @@ def tune_call(attempt: Attempt) -> TuneCall:
         lower_dir=folder,
         linker=stage.hints.get("linker"),
         ends_t=None if attempt.limit_s is None else time.time() + attempt.limit_s,
+    )
+
+
+def _network_order(stage: Stage, lower_dir: str) -> NetworkOrder | None:
+    """None where an older version has planned the stage."""
+    hint = stage.hints.get("network")
+    if hint is None:
+        return None
+    threshold = hint["threshold"]
+    return NetworkOrder(
+        lower_dir,
+        measure={**_plain(hint["measure"]), **_EARLY},
+        threads=int(hint["threads"]),
+        threshold=None if threshold is None else float(threshold),
     )
 
 

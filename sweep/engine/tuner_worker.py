@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweep.engine.stage_calls import TuneCall
-from sweep.toolchain.candidates.service import Arguments, CandidateSource
-from sweep.toolchain.compile_job import CompileJob
+from sweep.engine.stage_calls import MeasureCall, TuneCall
+from sweep.study.spec import TVM
+from sweep.toolchain.candidates.service import Arguments, CandidateSource, NetworkOrder
+from sweep.toolchain.compile_job import BUILD_NETWORK, CompileJob
 
-__all__ = ["CandidateBuilder", "FutureCandidateService", "TunerWorker"]
+__all__ = ["CandidateBuilder", "FutureCandidateService", "FutureNetworkService", "TunerWorker"]
+
+_BUILD_LIMIT_S = 1200.0
 
 
 class CandidateBuilder(Protocol):
@@ -54,6 +58,66 @@ class FutureCandidateService:
         return self.submit(source.job, {**source.arguments, **where}, timeout_s)
 
 
+@dataclass(frozen=True, slots=True)
+class FutureNetworkService:
+    """A `NetworkService` made of functions that return futures."""
+
+    sweep_dir: Path
+    target: Mapping[str, Any]
+    device: str
+    submit: CandidateBuilder
+    measure: Callable[[MeasureCall], Future[dict[str, Any]]]
+    """Measures a network on the tuning device."""
+    linker: str | None = None
+
+    def time_network(self, order: NetworkOrder, records_dir: Path, folder: Path) -> Future[dict[str, Any]]:
+        """Build a network in a killable child of the compile pool, then measure it in turns with what else is."""
+        answer: Future[dict[str, Any]] = Future()
+        arguments = {
+            "options": {"target": dict(self.target)},
+            "lower_dir": str(self.sweep_dir / order.lower_dir),
+            "records_dir": str(records_dir),
+            "out_dir": str(folder),
+            "linker": self.linker,
+        }
+
+        def built(done: Future[dict[str, Any]]) -> None:
+            if not _passed_on(done, answer):
+                self.measure(self._call(order, folder)).add_done_callback(measured)
+
+        def measured(done: Future[dict[str, Any]]) -> None:
+            if not _passed_on(done, answer):
+                answer.set_result(done.result())
+
+        self.submit(BUILD_NETWORK, arguments, _BUILD_LIMIT_S).add_done_callback(built)
+        return answer
+
+    def _call(self, order: NetworkOrder, folder: Path) -> MeasureCall:
+        lower_dir = self.sweep_dir / order.lower_dir
+        lowering = json.loads((lower_dir / "lowering.json").read_text(encoding="utf-8"))
+        return MeasureCall(
+            device=self.device,
+            runtime=TVM,
+            artifact_dir=str(folder),
+            import_dir=str(lower_dir / lowering["import_dir"]),
+            measure=order.measure,
+            threads=order.threads,
+            threshold=order.threshold,
+            key=f"early {order.lower_dir}",
+        )
+
+
+def _passed_on(done: Future[dict[str, Any]], answer: Future[dict[str, Any]]) -> bool:
+    """Hand an error on; whether there was one."""
+    if done.cancelled():
+        answer.cancel()
+        return True
+    error = done.exception()
+    if error is not None:
+        answer.set_exception(error)
+    return error is not None
+
+
 class TunerWorker:
     """Holds one tuning session, which performs all tune stages of its key."""
 
@@ -68,11 +132,12 @@ class TunerWorker:
         call: TuneCall,
         service: FutureCandidateService,
         report: Callable[[Mapping[str, Any]], None],
+        networks: FutureNetworkService | None = None,
     ) -> dict[str, Any]:
         """Perform a tune stage."""
         tasks = [replace(task, module=self._sweep_dir / task.module) for task in call.job.tasks]
         job = replace(call.job, tasks=tasks, limit_s=call.left_s())
-        return {**self._session.tune(job, service, report), "records_dir": call.key}
+        return {**self._session.tune(job, service, report, networks), "records_dir": call.key}
 
     def close(self) -> None:
         """Remove what the candidates have left."""

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 from sweep.errors import ToolchainError
 
-__all__ = ["BUILD_CANDIDATE", "BUILD_LAYERS", "BUILD_ROOF_KERNELS", "BUILD_SENTINEL_KERNEL", "CompileJob"]
+__all__ = [
+    "BUILD_CANDIDATE",
+    "BUILD_LAYERS",
+    "BUILD_NETWORK",
+    "BUILD_ROOF_KERNELS",
+    "BUILD_SENTINEL_KERNEL",
+    "CompileJob",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,4 +31,5 @@ class CompileJob:
 BUILD_CANDIDATE = CompileJob("sweep.toolchain.jobs:build_candidate", "BuildFailed", is_candidate=True)
 BUILD_SENTINEL_KERNEL = CompileJob("sweep.toolchain.jobs:build_sentinel_kernel", "BuildFailed")
 BUILD_ROOF_KERNELS = CompileJob("sweep.toolchain.jobs:build_roof_kernels", "BuildFailed")
+BUILD_NETWORK = CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed")
 BUILD_LAYERS = CompileJob("sweep.toolchain.jobs:build_layers", "BuildFailed")

@@ -32,7 +32,7 @@ from sweep.engine.stage_calls import (
     compiled,
     perform,
 )
-from sweep.engine.tuner_worker import FutureCandidateService, TunerWorker
+from sweep.engine.tuner_worker import FutureCandidateService, FutureNetworkService, TunerWorker
 from sweep.toolchain.candidates.service import Arguments
 from sweep.toolchain.compile_job import CompileJob
 
@@ -182,8 +182,17 @@ class TunerActor:
             build_slots=self._build_slots,
             linker=call.linker,
         )
+        networks = FutureNetworkService(
+            self._site.sweep_dir,
+            call.target,
+            call.job.device,
+            submit=self._builders.candidate,
+            measure=lambda network: unwrapped(self._device.perform.remote(network), errors.DeviceLost),
+            linker=call.linker,
+        )
         return perform(
-            lambda: self._open().tune(call, service, lambda info: self._note(call.lower_dir, info)), self._name
+            lambda: self._open().tune(call, service, lambda info: self._note(call.lower_dir, info), networks),
+            self._name,
         )
 
     @_ONCE

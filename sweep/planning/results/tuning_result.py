@@ -72,6 +72,8 @@ class TuneResult(StageResult):
     """Share of the time in which search, builders and device worked."""
     curve: Sequence[Sequence[float]] = ()
     """Trial of the pool, seconds, and the latency that was estimated then, in seconds."""
+    measured: Sequence[Sequence[float]] = seldom(())
+    """The same of the whole network, built of the schedules that there were by that trial: a coarse answer early."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:

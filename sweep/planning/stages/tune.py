@@ -9,6 +9,7 @@ from typing import Any
 from sweep.files.sweep_dir import records_folder
 from sweep.planning.draft import Draft, Drafting, Encoded
 from sweep.planning.stage import Stage
+from sweep.planning.stages.measure import measure_options
 from sweep.planning.trial_limits import TRIAL_S, trials_at_most
 from sweep.study.spec import Cell
 
@@ -24,7 +25,11 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
         ("tune", cell.tuner, cell.device, target.text, *study.taken("tune", cell)),
         lambda: _options_and_hints(study, cell, target),
     )
-    return Draft(options, {"lower": made["lower"]}, _label, hints)
+    network = study.once(
+        ("tune network", cell.device, cell.precision, *study.taken("measure", cell)), lambda: _network(study, cell)
+    )
+    hinted = study.once(("tune hints", id(hints), id(network)), lambda: {**hints, "network": network})
+    return Draft(options, {"lower": made["lower"]}, _label, hinted)
 
 
 def _label(study: Drafting, cell: Cell) -> str:
@@ -48,15 +53,22 @@ def _options_and_hints(study: Drafting, cell: Cell, target: Encoded) -> tuple[En
     return study.options("tune", cell, own), hints
 
 
+def _network(study: Drafting, cell: Cell) -> Mapping[str, Any]:
+    """How the network is measured while it is tuned: as its cells are, but by fewer values."""
+    own = measure_options(
+        cell.runtime, cell.precision, study.devices[cell.device], study.study.measure.options, study.study.described
+    )
+    return {key: own[key] for key in ("measure", "threads", "threshold")}
+
+
 def with_members(stages: Sequence[Stage]) -> list[Stage]:
     """All tune stages of a plan, each with the hint of how many there are in its pool: `members`."""
     members = Counter(stage.hints["records"] for stage in stages)
-    hints: dict[str, Mapping[str, Any]] = {}
+    hints: dict[int, Mapping[str, Any]] = {}
     for stage in stages:
-        records = stage.hints["records"]
-        if records not in hints:
-            hints[records] = {**stage.hints, "members": members[records]}
-    return [_hinted(stage, hints[stage.hints["records"]]) for stage in stages]
+        if id(stage.hints) not in hints:  # which many stages share
+            hints[id(stage.hints)] = {**stage.hints, "members": members[stage.hints["records"]]}
+    return [_hinted(stage, hints[id(stage.hints)]) for stage in stages]
 
 
 def with_hint(stage: Stage, members: int) -> Stage:

@@ -44,10 +44,19 @@ class Running:
     """What a tuner last said: trials, trials_total, valid, best_estimate_s, ...; or a measurement: median_s, values."""
 
     @property
+    def measured_after(self) -> int | None:
+        """Of a tuner: the trials after which its whole network was last built and measured."""
+        trials = self.info.get("measured_trials")
+        return None if trials is None else int(trials)
+
+    @property
     def so_far(self) -> str:
         """What it has come to before its end; empty where that is nothing."""
         if median_s := self.info.get("median_s"):
             return f"{as_ms(float(median_s) * 1e3)} ms by its first {plural(int(self.info['values']), 'value')}"
+        if measured_s := self.info.get("measured_s"):
+            trials = plural(self.measured_after or 0, "trial")
+            return f"{as_ms(float(measured_s) * 1e3)} ms, built and measured after {trials}"
         if estimate_s := self.info.get("best_estimate_s"):
             trials = plural(int(self.info.get("trials") or 0), "trial")
             return f"about {as_ms(float(estimate_s) * 1e3)} ms, the sum of its tasks after {trials}"

@@ -115,12 +115,18 @@ class ProgressView:
 
     def progress(self, info: Mapping[str, Any]) -> None:
         """A tuner speaks: {label, trials, trials_total, best_estimate_s, tasks, tasks_covered, failed, busy, ...}; or a
-        measurement: {label, median_s, values}. What one comes to at first has a line: its result may be minutes away.
+        measurement: {label, median_s, values}. What one comes to at first has a line, since its result may be minutes
+        away, and so has each time of a whole network that is still tuned.
         """
         running = self.state.running.get(str(info.get("label")))
-        is_first = running is not None and not running.so_far
+        if running is None or self.state.total_cells > _LINES_UP_TO_CELLS:
+            self.state.progress(info, self.clock())
+            return
+        before, had_any = running.measured_after, bool(running.so_far)
         self.state.progress(info, self.clock())
-        if running is not None and is_first and running.so_far and self.state.total_cells <= _LINES_UP_TO_CELLS:
+        if running.measured_after != before:
+            self._say(Text(f"early   {_named(running.kind, running.label)}  {running.so_far}"))
+        elif running.so_far and not had_any:
             self._say(Text(f"first   {_named(running.kind, running.label)}  {running.so_far}"))
 
     def tick(self, now: float) -> None:

@@ -6,9 +6,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["Libraries", "remove_left"]
+__all__ = ["SCRATCH", "Libraries", "remove_left"]
 
-_PREFIX = "candidates-"
+SCRATCH = "candidates-"
+"""Begins the names of folders that go with whoever made them."""
 _KEPT = 4
 """Libraries of a workload: the three that are measured again before one is chosen, and one to spare."""
 
@@ -27,7 +28,7 @@ class Libraries:
         """The path of one more candidate, where there is no file yet."""
         self._made += 1
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._home))
+            self._folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=self._home))
         return self._folder / f"{self._made}.so"
 
     def keep(self, workload: str, trace_hash: str, median_s: float | None, lib: Path) -> None:
@@ -56,5 +57,5 @@ class Libraries:
 
 def remove_left(home: Path) -> None:
     """Remove the scratch folders that a killed process has left in `home`."""
-    for left in home.glob(f"{_PREFIX}*"):
+    for left in home.glob(f"{SCRATCH}*"):
         shutil.rmtree(left, ignore_errors=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from sweep.toolchain.compile_job import BUILD_CANDIDATE, CompileJob
 
-__all__ = ["Arguments", "CandidateService", "CandidateSource", "scheduled_module"]
+__all__ = ["Arguments", "CandidateService", "CandidateSource", "NetworkOrder", "NetworkService", "scheduled_module"]
 
 Arguments = list[dict[str, Any]]
 """`shape` and `dtype` of each argument of a candidate."""
@@ -24,6 +24,19 @@ class CandidateSource:
     """Builds it."""
     arguments: Mapping[str, Any]
     """What the job is given beside `target`, `linker` and `out_path`, which the service knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOrder:
+    """How a whole network is built and timed while it is tuned."""
+
+    lower_dir: str
+    """Of its lowering, relative to the sweep directory."""
+    measure: Mapping[str, Any]
+    """Options of the measurement."""
+    threads: int
+    threshold: float | None
+    """Largest difference from the expected output."""
 
 
 def scheduled_module(module_json: str) -> CandidateSource:
@@ -53,4 +66,15 @@ class CandidateService(Protocol):
     ) -> Future[dict[str, Any]]:
         """Time candidates in turns, with the options of `Timing.in_turns`; the result has `run_secs`, a list for each,
         and `seconds`.
+        """
+
+
+class NetworkService(Protocol):
+    """Builds whole networks for one device and times them there."""
+
+    def time_network(self, order: NetworkOrder, records_dir: Path, folder: Path) -> Future[dict[str, Any]]:
+        """Build a network with the records that there are, into a folder that is made, and time it.
+
+        The result has `run_secs`. The future raises an error of the tree where the network is not built, is away from
+        the expected output, or is lost with its builder or board.
         """

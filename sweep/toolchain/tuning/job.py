@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sweep.toolchain.candidates.service import NetworkOrder
 from sweep.toolchain.candidates.timing_figures import TUNER_TIMEOUT_S, Timing
 
 __all__ = ["TuneJob", "TuningTask"]
@@ -42,6 +43,8 @@ class TuneJob:
     """Lowered modules of the study in this tuner's pool, this one included; they share `trials_total`."""
     warm_start: Sequence[Path] = ()
     """Records folders of other sweeps, the nearest relative first."""
+    network: NetworkOrder | None = None
+    """None: the network is not timed before its cell is."""
     limit_s: float | None = None
     """What is left to it of its run's time; None: no limit."""
 

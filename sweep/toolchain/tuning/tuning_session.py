@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.search.catalogue import make_tuner
-from sweep.toolchain.candidates.service import CandidateService
+from sweep.toolchain.candidates.service import CandidateService, NetworkService
 from sweep.toolchain.tuning.job import TuneJob
 from sweep.toolchain.tuning.pool.pool import Pool
 from sweep.toolchain.tuning.records.record_store import RecordStore
@@ -35,9 +35,14 @@ class TuningSession:
         self._lock = threading.Lock()
 
     def tune(
-        self, job: TuneJob, service: CandidateService, report: Callable[[Mapping[str, Any]], None]
+        self,
+        job: TuneJob,
+        service: CandidateService,
+        report: Callable[[Mapping[str, Any]], None],
+        networks: NetworkService | None = None,
     ) -> dict[str, Any]:
         """Give every task of the job its trials, less those it already has, along with whoever else asks meanwhile.
+        `networks`: builds and times its whole network meanwhile.
 
         Raises:
             DeviceLost: the device was away for several candidates in a row.
@@ -46,7 +51,7 @@ class TuningSession:
         with self._lock:
             if self._pool is None:
                 self._pool = Pool(self.store, self._target_json, self._searches)
-        return self._pool.join(job, service, report)
+        return self._pool.join(job, service, report, networks)
 
     def close(self) -> None:
         """Remove the candidates' libraries and close the records."""

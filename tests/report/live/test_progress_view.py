@@ -355,10 +355,19 @@ def test_what_a_stage_comes_to_at_first_has_a_line_and_what_follows_has_none(clo
     for trials, estimate_s in ((12, None), (30, 4.9e-3), (60, 4.1e-3)):
         told = {"label": "tune squeezenet xgb O3", "trials": trials, "trials_total": 191}
         view.progress({**told, "best_estimate_s": estimate_s})
+    for trials in (61, 62, 90):
+        told = {
+            "trials": trials,
+            "measured_s": 4.4e-3 - 1e-6 * (trials // 90),
+            "measured_trials": 90 if trials == 90 else 31,
+        }
+        view.progress({"label": "tune squeezenet xgb O3", "trials_total": 191, "best_estimate_s": 4.1e-3, **told})
     view.progress({"label": "no longer there", "median_s": 1.0, "values": 1})
-    assert [line for line in stream.getvalue().splitlines() if line.startswith("first")] == [
+    assert [line for line in stream.getvalue().splitlines() if line.startswith(("first", "early"))] == [
         "first   measure squeezenet onnxruntime on local-1  3.35 ms by its first 3 values",
         "first   tune squeezenet xgb O3  about 4.90 ms, the sum of its tasks after 30 trials",
+        "early   tune squeezenet xgb O3  4.40 ms, built and measured after 31 trials",
+        "early   tune squeezenet xgb O3  4.40 ms, built and measured after 90 trials",
     ]
 
 

@@ -40,6 +40,13 @@ class PoolMember:
     reached_s: float | None = None
     curve: list[tuple[int, float, float]] = field(default_factory=list)
     """(trials of the pool, seconds since it joined, estimated latency in seconds)."""
+    measured: list[tuple[int, float, float]] = field(default_factory=list)
+    """The same, but of the whole network, built of the schedules that there were and measured."""
+    built_at_s: float | None = None
+    """The estimate when its network was last built."""
+    early_s: float = 0.0
+    """Seconds that its network was built and measured for."""
+    early_failures: int = 0
 
 
 class ProgressReporter:
@@ -77,6 +84,7 @@ class ProgressReporter:
                 "seconds_left": None if seconds_left is None else round(seconds_left, 1),
                 "valid": sum(spent.valid for spent in billed),
                 "best_estimate_s": member.reached_s,
+                **_measured(member),
                 "tasks": len(tasks),
                 "tasks_covered": sum(1 for task in tasks if self._store.of(task.workload).valid),
                 "in_flight": sum(task.in_flight for task in tasks),
@@ -110,6 +118,7 @@ class ProgressReporter:
             "tuning_s": round(time.monotonic() - member.joined, 3),
             "utilisation": accounts.utilisation(),
             "curve": [list(point) for point in member.curve],
+            "measured": [list(point) for point in member.measured],
         }
 
     def _task_result(self, member: PoolMember, task: TuningTask) -> dict[str, Any]:
@@ -132,3 +141,11 @@ class ProgressReporter:
             "reused": task.workload not in member.introduced or is_as_before,
             "failed": self._accounts.failures_of({task.workload}),
         }
+
+
+def _measured(member: PoolMember) -> dict[str, Any]:
+    """The last time of the whole network; nothing before the first."""
+    if not member.measured:
+        return {}
+    trials, _, latency_s = member.measured[-1]
+    return {"measured_s": latency_s, "measured_trials": trials}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from sweep.errors import TuneFailed
@@ -19,10 +20,11 @@ from sweep.search.allocation import next_round
 from sweep.toolchain.candidates.libraries import Libraries
 from sweep.toolchain.candidates.pipeline import BuildMeasurePipeline
 from sweep.toolchain.candidates.requests import CompletedComparison, CompletedTrial
-from sweep.toolchain.candidates.service import CandidateService
+from sweep.toolchain.candidates.service import CandidateService, NetworkService
 from sweep.toolchain.tuning.job import TuneJob
 from sweep.toolchain.tuning.pool.accounts import Accounts
 from sweep.toolchain.tuning.pool.budget import TuningBudget
+from sweep.toolchain.tuning.pool.early_networks import EarlyNetworks
 from sweep.toolchain.tuning.pool.member import PoolMember, ProgressReporter, Report
 from sweep.toolchain.tuning.pool.revalidation import Revalidation
 from sweep.toolchain.tuning.pool.trial_recorder import PoolCandidate, TrialRecorder
@@ -52,6 +54,7 @@ class Pool:
         self._revalidation = Revalidation(
             store, self._pipeline, self._accounts, self._workloads.search, self._workloads.share_of
         )
+        self._early = EarlyNetworks(store.folder, self._pipeline.wake)
         self._lock = threading.Lock()
         self._members: list[PoolMember] = []
         self._arriving: list[PoolMember] = []
@@ -61,9 +64,11 @@ class Pool:
         self._reporter = ProgressReporter(store, self._accounts, self._workloads.progress, searches.trials_elsewhere)
         self._next_report = 0.0
 
-    def join(self, job: TuneJob, service: CandidateService, report: Report) -> dict[str, Any]:
-        """Tune a lowered module along with the rest; candidates are built and timed by the service of whoever came
-        first.
+    def join(
+        self, job: TuneJob, service: CandidateService, report: Report, networks: NetworkService | None = None
+    ) -> dict[str, Any]:
+        """Tune a lowered module along with the rest; candidates, and whole networks where there is a service for them,
+        are built and timed by the services of whoever came first.
 
         Raises:
             DeviceLost, CompilerLost, EngineError: device or builders were away for several candidates in a row.
@@ -75,6 +80,7 @@ class Pool:
             if self._thread is None:
                 self._accounts.begin(service.build_slots)
                 self._pipeline.begin({job.device: service})
+                self._early.begin(networks)
                 self._thread = threading.Thread(target=self._run, name="tuning-pool", daemon=True)
                 self._thread.start()
         self._pipeline.wake()
@@ -99,6 +105,7 @@ class Pool:
         try:
             while (budget := self._take_members()) is not None:
                 self._fill(budget)
+                self._early.see_to(self._members, self._accounts.trials, partial(self._left_s, budget))
                 self._settle(budget)
                 self._tell_members(budget)
                 for answer in self._pipeline.answers(self._patience_s()):
@@ -224,7 +231,15 @@ class Pool:
         """Let the designs and searches go: they are read anew from the records when somebody joins again."""
         self._workloads.forget()
         self._revalidation.forget()
+        self._early.forget()
         self._budget = None
+
+    def _left_s(self, budget: TuningBudget, member: PoolMember) -> float:
+        """How long a member will still be tuned, at the pace so far."""
+        room = sum(min(task.room, 10**6) for task in self._workloads.of([member.job]))
+        pace_s = (time.monotonic() - member.joined) / max(1, self._accounts.trials)
+        left_s = min(room, self._trials_left(budget)) * pace_s
+        return min(left_s, math.inf if (seconds := budget.seconds_left()) is None else seconds)
 
     def _trials_left(self, budget: TuningBudget) -> int:
         return budget.trials_left(self._workloads.trials)
