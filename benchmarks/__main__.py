@@ -20,7 +20,8 @@ python -m benchmarks tuning --minutes 20                 throughput, latency and
 python -m benchmarks throughput --minutes 5 --rounds 16  candidates a minute against MetaSchedule as shipped
 python -m benchmarks latency --points 3,10,20            whole models from the newest throughput runs
 python -m benchmarks time --out DIR                      where the time of the runs in DIR went
-python -m benchmarks zoo --minutes 120                   nine networks against ONNX Runtime
+python -m benchmarks zoo --minutes 120                   17 networks in turns with ONNX Runtime and OpenVINO
+python -m benchmarks zoo --models modern --out DIR       eight of them; the same DIR goes on where it was
 python -m benchmarks plan                                trials of the pooled plan against the naive loop
 python -m benchmarks driver --cells 10000                what the driver costs above the work, beside Ray Tune
 python -m benchmarks recording                           what MLflow costs a sweep of 1,000 cells; --store http
@@ -75,9 +76,9 @@ def _run(asked: argparse.Namespace) -> int:
     print(f"results: {folder}", flush=True)
     options = dict(asked.set or [])
     if asked.name == "zoo":
-        from benchmarks.tuning.zoo import MODELS, bench_zoo
+        from benchmarks.tuning.zoo import bench_zoo
 
-        bench_zoo(folder, asked.minutes or ZOO_MINUTES, asked.models or MODELS, options)
+        bench_zoo(folder, asked.minutes or ZOO_MINUTES, asked.models or ("all",), options)
     elif asked.name == "plan":
         from benchmarks.tuning.pooled_plan import bench_plan
 
@@ -170,7 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--points", type=_numbers(float), help="minutes at which the model is built, such as 3,10,20")
     parser.add_argument("--repeats", type=int, default=5, help="rounds in which all artifacts are timed in turn")
     parser.add_argument("--model", default="onnx-light:squeezenet", help="of throughput and latency")
-    parser.add_argument("--models", type=lambda text: tuple(text.split(",")), help="of `zoo`, such as squeezenet,vgg19")
+    parser.add_argument(
+        "--models",
+        type=lambda text: tuple(text.split(",")),
+        help="of `zoo`: classic, modern, all, or squeezenet,torchvision:vit_b_16",
+    )
     parser.add_argument(
         "--cells", type=int, help="of `driver` and `recording`, a multiple of 100; of `planner`, such as 1000000"
     )

@@ -32,19 +32,21 @@ def write_study(
     models: Sequence[str],
     options: Mapping[str, Any],
     reference: Sequence[str] = (),
-    untuned: bool = False,
+    final: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A study of these models at opt level 3 with the tuner xgb and its `options`; with `untuned`, without it too."""
-    tuners = [{"name": "none"}] if untuned else []
+    """A study of these models at opt level 3 with the tuner xgb and its `options`. `final`: as a study has it; None for
+    the usual one.
+    """
     study = {
         "study": "bench",
         "models": list(models),
         "targets": ["native"],
-        "tuners": [*tuners, {"name": "xgb", "trials_per_task": TRIALS_PER_TASK, **options}],
+        "tuners": [{"name": "xgb", "trials_per_task": TRIALS_PER_TASK, **options}],
         "opt_levels": [3],
         "devices": [DEVICE],
         "reference": list(reference),
         "seed": SEED,
+        **({} if final is None else {"final": dict(final)}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "study.yaml"

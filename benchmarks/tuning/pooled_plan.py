@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.results import conditions, print_table, read_json, save
 from benchmarks.tuning.network import CLUSTER, DEVICE
-from benchmarks.tuning.zoo import MODELS
+from benchmarks.tuning.zoo import CLASSIC
 from sweep.engine.stage_calls import compile_call, folder_of
 from sweep.planning.kinds import kind_of
 from sweep.planning.planner import make_plan
@@ -74,7 +74,7 @@ def count_trials(lowerings: Iterable[tuple[str, Sequence[LoweredTask]]], trials_
     )
 
 
-def bench_plan(folder: Path, models: Sequence[str] = MODELS) -> None:
+def bench_plan(folder: Path, models: Sequence[str] = CLASSIC) -> None:
     """Lower what is not in `folder` yet, count, and print."""
     before = conditions(models=list(models), targets=TARGETS, levels=LEVELS, trials_per_task=TRIALS_PER_TASK)
     lowerings = _lowered(folder, models)

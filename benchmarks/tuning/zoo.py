@@ -1,22 +1,27 @@
-"""All nine networks of the onnx package, tuned by one `sweep run` in a time budget, against ONNX Runtime."""
+"""Many networks, tuned by one `sweep run` in a time budget, in turns with every other runtime that is installed.
+
+The times are those of the finals of the sweep: our fastest cell and the other runtimes are loaded together, and take
+turns in slots of 20 ms, forth and back. A ratio is of each round, and its interval holds however often it was looked at.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import conditions, print_table, read_json, save
+from benchmarks.results import conditions, print_table, save
 from benchmarks.tuning.ours import start_sweep, write_study
-from benchmarks.tuning.timeline import Trial, best_times, read_lines
-from sweep.toolchain.compile_job import CompileJob
-from sweep.toolchain.compile_workers.compile_pool import CompilePool
+from benchmarks.tuning.timeline import read_lines
+from benchmarks.tuning.zoo_layers import lost_layers
+from sweep.analysis.turns import look_at
+from sweep.planning.results.final_result import FinalResult
 
-__all__ = ["MODELS", "bench_zoo", "flops"]
+__all__ = ["CLASSIC", "MODERN", "bench_zoo", "ratios_of", "sources_of"]
 
-MODELS = (
+CLASSIC = (
     "bvlc_alexnet",
     "densenet121",
     "inception_v1",
@@ -27,9 +32,29 @@ MODELS = (
     "vgg19",
     "zfnet512",
 )
-_HEAVIEST = 5
+"""Of the onnx package, with seeded weights."""
+MODERN = (
+    "torchvision:resnet18",
+    "torchvision:mobilenet_v2",
+    "torchvision:mobilenet_v3_small",
+    "torchvision:efficientnet_b0",
+    "torchvision:shufflenet_v2_x1_0",
+    "torchvision:convnext_tiny",
+    "torchvision:vit_b_16",
+    "benchmarks.tuning.encoder:encoder",
+)
+"""Of today: depthwise convolutions and transformers."""
+_SETS = {"classic": CLASSIC, "modern": MODERN, "all": (*CLASSIC, *MODERN)}
+_RIVALS = ("onnxruntime", "openvino")
+_OURS = "tvm"
 _BESIDE_TUNING_MINUTES = 60.0
-"""Imports, builds and measurements of nine models, before a run that hangs is ended."""
+"""Imports, builds and measurements, before a run that hangs is ended."""
+
+
+def sources_of(names: Sequence[str]) -> list[str]:
+    """The models of a study: sets by name (`classic`, `modern`, `all`), networks of the onnx package, or sources."""
+    wanted = [one for name in names for one in _SETS.get(name, (name,))]
+    return list(dict.fromkeys(name if ":" in name else f"onnx-light:{name}" for name in wanted))
 
 
 def bench_zoo(folder: Path, minutes: float, models: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -37,57 +62,70 @@ def bench_zoo(folder: Path, minutes: float, models: Sequence[str], options: Mapp
 
     minutes: of tuning, all models together.
     """
-    before = conditions(minutes=minutes, models=list(models), threads=1, options=dict(options))
-    sources = [f"onnx-light:{name}" for name in models]
+    sources = sources_of(models)
+    rivals = [name for name in _RIVALS if importlib.util.find_spec(name) is not None]
+    before = conditions(minutes=minutes, models=sources, rivals=rivals, threads=1, options=dict(options))
     # The models are tuned as one pool, and the tuner's time limit is the pool's
-    budget = {"hours": minutes / 60.0, **options}
-    print(f"sweep run of {len(models)} models, {minutes:g} minutes of tuning; see {folder / 'output.txt'}", flush=True)
-    for untuned in (False, True):  # the untuned ones later, for they hold the device for minutes
-        study = write_study(folder, sources, budget, reference=["onnxruntime"], untuned=untuned)
-        with start_sweep(study, folder) as child:
-            child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
+    study = write_study(folder, sources, {"hours": minutes / 60.0, **options}, reference=rivals, final={"best": 1})
+    print(f"sweep run of {len(sources)} models, {minutes:g} minutes of tuning; see {folder / 'output.txt'}", flush=True)
+    with start_sweep(study, folder) as child:
+        child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
     rows = _read(folder / "sweep")
-    ratios = [row["ratio"] for row in rows if row["ratio"]]
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios)) if ratios else None
-    heavy = _heaviest(folder / "sweep", max(rows, key=lambda row: row["ratio"] or 0.0)["model"]) if ratios else []
-    save(folder, "zoo", {"conditions": before, "models": rows, "geometric_mean": mean, "heaviest_of_worst": heavy})
-    header = ["model", "sweep ms", "ONNX Runtime ms", "ratio", "untuned ms", "speed-up", "valid trials", "tuning s"]
-    print_table(
-        "zoo: best latency on one thread against ONNX Runtime on the same core",
-        [*header, "status"],
-        [list(row.values()) for row in rows],
-    )
-    if mean is not None:
-        print(f"geometric mean of {len(ratios)} ratios: {mean:.3f}")
-    if heavy:
-        title = f"the heaviest tasks of the worst, {heavy[0]['model']}"
-        print_table(
-            title, ["task", "weight", "best ms", "total ms", "GFLOPS"], [list(row.values())[1:] for row in heavy]
-        )
+    means = _means(rows, rivals)
+    behind = [row["model"] for row in rows if _worst(row, rivals) > 1.0]
+    layers = [layer for model in behind for layer in lost_layers(folder / "sweep", model)]
+    save(folder, "zoo", {"conditions": before, "models": rows, "geometric_means": means, "layers": layers})
+    _print(rows, rivals, means, layers)
+
+
+def ratios_of(final: FinalResult, runtimes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Of each other runtime in a final: `ratio`, our time over its own, `low` and `high`, and the `rounds`.
+
+    runtimes: by cell. Empty where there were too few rounds.
+    """
+    timed = [one for one in final.timed if one.cell in runtimes]
+    if len(timed) < 2 or final.rounds < 2 or not any(one.is_compiled for one in timed):
+        return {}
+    slots = 2 * final.rounds
+    look = look_at([one.run_secs[:slots] for one in timed], [one.is_compiled for one in timed], max(1, final.looks))
+    found = {}
+    for one, theirs in zip(timed, look.ratios, strict=True):
+        if not one.is_compiled and theirs.ci_low is not None and theirs.ci_high is not None:
+            found[runtimes[one.cell]] = {
+                "ratio": 1.0 / theirs.value,
+                "low": 1.0 / theirs.ci_high,
+                "high": 1.0 / theirs.ci_low,
+                "rounds": final.rounds,
+            }
+    return found
 
 
 def _read(sweep_dir: Path) -> list[dict[str, Any]]:
-    """A row a model, from results.parquet."""
+    """A row a model, from results.parquet and the finals of the ledger."""
     import pandas
 
     table = pandas.read_parquet(sweep_dir / "results.parquet")
-    rivals = {row.model: row.latency_ms_median for row in table[table.runtime == "onnxruntime"].itertuples()}
-    plain = {row.model: row.latency_ms_median for row in table[table.tuner == "none"].itertuples()}
+    runtimes = dict(zip(table.cell_id, table.runtime, strict=True))
+    models = dict(zip(table.cell_id, table.model, strict=True))
+    finals: dict[str, FinalResult] = {}
+    for line in read_lines(sweep_dir / "ledger.jsonl"):
+        if line["event"] == "stage_done" and line["kind"] == "final":
+            final = FinalResult.from_json(line["result"])
+            finals |= {models[one.cell]: final for one in final.contenders if one.cell in models}
     rows = []
-    for row in table[table.tuner == "xgb"].itertuples():
-        ours, rival = _number(row.latency_ms_median), _number(rivals.get(row.model))
-        untuned = _number(plain.get(row.model))
+    for model, cells in table.groupby("model", sort=False):
+        first = {row.runtime: row for row in cells.itertuples()}
+        ours = first.get(_OURS)
         rows.append(
             {
-                "model": row.model,
-                "sweep_ms": ours,
-                "onnxruntime_ms": rival,
-                "ratio": ours / rival if ours and rival else None,
-                "untuned_ms": untuned,
-                "speed_up": untuned / ours if ours and untuned else None,
-                "valid": _number(row.tuning_valid),
-                "tuning_s": _number(row.tuning_s),
-                "status": row.status if row.status == "done" else f"{row.status}: {row.error_class}",
+                "model": str(model),
+                "ms": {name: _number(row.latency_ms_median) for name, row in first.items()},
+                "in_turns": ratios_of(finals[str(model)], runtimes) if str(model) in finals else {},
+                "trials": None if ours is None else _number(ours.tuning_valid),
+                "status": {
+                    name: row.status if row.status == "done" else f"{row.status}: {row.error_class}"
+                    for name, row in first.items()
+                },
             }
         )
     return rows
@@ -97,53 +135,65 @@ def _number(value: Any) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def _heaviest(sweep_dir: Path, model: str) -> list[dict[str, Any]]:
-    """The tasks that take most of a model's time, by their best trial times weight."""
-    lowered = _lowering_of(sweep_dir, model)
-    trials = [
-        Trial(line["workload"], line["t"], line["run_secs"])
-        for path in sweep_dir.glob("records/*/*/trials.jsonl")
-        for line in read_lines(path)
-    ]
-    best = best_times(trials)
-    found = read_json(lowered / "lowering.json")["tasks"]
-    tasks = [task for task in found if task["workload"] in best]
-    if len(tasks) < len(found):
-        print(f"{model}: {len(found) - len(tasks)} of {len(found)} tasks have no valid trial and are untuned")
-    tasks.sort(key=lambda task: -task["weight"] * best[task["workload"]])
-    heavy = tasks[:_HEAVIEST]
-    with CompilePool() as forge:
-        paths = {task["workload"]: str(lowered / "tasks" / f"{task['workload']}.json") for task in heavy}
-        counted: Future[dict[str, Any]] = forge.submit(
-            CompileJob("benchmarks.tuning.zoo:flops"), {"modules": paths}, 300
-        )
-        operations = counted.result()
-    return [
-        {
-            "model": model,
-            "task": task["name"],
-            "weight": task["weight"],
-            "best_ms": best[task["workload"]] * 1e3,
-            "total_ms": task["weight"] * best[task["workload"]] * 1e3,
-            "gflops": operations[task["workload"]] / best[task["workload"]] / 1e9,
-        }
-        for task in heavy
-    ]
+def _ratio(row: Mapping[str, Any], rival: str) -> float | None:
+    """In turns; of first measurements where a runtime was too slow to take part."""
+    turns = row["in_turns"].get(rival)
+    if turns is not None:
+        return float(turns["ratio"])
+    ours, theirs = row["ms"].get(_OURS), row["ms"].get(rival)
+    return ours / theirs if ours and theirs else None
 
 
-def _lowering_of(sweep_dir: Path, model: str) -> Path:
-    plan = read_json(sweep_dir / "plan.json")
-    stages = next(cell["stages"] for cell in plan["cells"] if model in cell["name"].split() and len(cell["stages"]) > 2)
-    lower = next(stage for stage in stages if plan["stages"][stage]["kind"] == "lower")
-    return sweep_dir / "artifacts" / "lower" / str(lower)
+def _worst(row: Mapping[str, Any], rivals: Sequence[str]) -> float:
+    return max((ratio for rival in rivals if (ratio := _ratio(row, rival)) is not None), default=0.0)
 
 
-def flops(modules: Mapping[str, str]) -> dict[str, float]:
-    """Floating-point operations of each module, by name; runs in a child of the forge."""
-    import tvm
-    from tvm.s_tir.analysis import estimate_tir_flops
+def _means(rows: Sequence[Mapping[str, Any]], rivals: Sequence[str]) -> dict[str, dict[str, float | int]]:
+    """Geometric mean, largest and count of the ratios to each runtime, and to the fastest for each network."""
+    found = {}
+    for name in (*rivals, "fastest"):
+        every = [_worst(row, rivals) if name == "fastest" else _ratio(row, name) or 0.0 for row in rows]
+        ratios = [ratio for ratio in every if ratio > 0.0]
+        if ratios:
+            mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+            found[name] = {"mean": mean, "largest": max(ratios), "networks": len(ratios)}
+    return found
 
-    return {
-        name: float(estimate_tir_flops(tvm.ir.load_json(Path(path).read_text(encoding="utf-8"))))
-        for name, path in modules.items()
-    }
+
+def _print(
+    rows: Sequence[Mapping[str, Any]],
+    rivals: Sequence[str],
+    means: Mapping[str, Mapping[str, Any]],
+    layers: Sequence[Mapping[str, Any]],
+) -> None:
+    header = ["model", "sweep ms"]
+    header += [title for rival in rivals for title in (f"{rival} ms", f"sweep / {rival} (99 %)")]
+    print_table(
+        "zoo: one thread on one core; ratios of rounds in turns, below 1 sweep is faster (~: of first measurements)",
+        [*header, "valid trials", "status"],
+        [
+            [
+                row["model"],
+                row["ms"].get(_OURS),
+                *(shown for rival in rivals for shown in (row["ms"].get(rival), _shown(row, rival))),
+                row["trials"],
+                ", ".join(dict.fromkeys(row["status"].values())),
+            ]
+            for row in rows
+        ],
+    )
+    for name, mean in means.items():
+        of = f"over {name}: geometric mean of {mean['networks']} ratios"
+        print(f"{of} {mean['mean']:.3f}, largest {mean['largest']:.3f}")
+    if layers:
+        title = "where the networks that are behind lose most: against the best that any layer attains on this core"
+        columns = ["model", "task", "weight", "total_ms", "share", "gflops", "lost_ms", "trials"]
+        print_table(title, columns, [[layer[column] for column in columns] for layer in layers])
+
+
+def _shown(row: Mapping[str, Any], rival: str) -> str | None:
+    turns = row["in_turns"].get(rival)
+    if turns is not None:
+        return f"{turns['ratio']:.3f} ({turns['low']:.3f}..{turns['high']:.3f}), {turns['rounds']} rounds"
+    ratio = _ratio(row, rival)
+    return None if ratio is None else f"~{ratio:.2f}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweep.engine.stage_calls import MeasureCall, TuneCall
+from sweep.errors import MeasureFailed
 from sweep.study.spec import TVM
 from sweep.toolchain.candidates.service import Arguments, CandidateSource, NetworkOrder
 from sweep.toolchain.compile_job import BUILD_NETWORK, CompileJob
@@ -82,8 +83,14 @@ class FutureNetworkService:
         }
 
         def built(done: Future[dict[str, Any]]) -> None:
-            if not _passed_on(done, answer):
-                self.measure(self._call(order, folder)).add_done_callback(measured)
+            if _passed_on(done, answer):
+                return
+            try:
+                measuring = self.measure(self._call(order, folder))
+            except Exception as problem:  # noqa: BLE001 - an error in a callback would be lost, and the answer with it
+                answer.set_exception(problem)
+            else:
+                measuring.add_done_callback(measured)
 
         def measured(done: Future[dict[str, Any]]) -> None:
             if not _passed_on(done, answer):
@@ -95,6 +102,8 @@ class FutureNetworkService:
     def _call(self, order: NetworkOrder, folder: Path) -> MeasureCall:
         lower_dir = self.sweep_dir / order.lower_dir
         lowering = json.loads((lower_dir / "lowering.json").read_text(encoding="utf-8"))
+        if "import_dir" not in lowering:
+            raise MeasureFailed(f"{order.lower_dir}: an earlier version, which did not note its import, has lowered it")
         return MeasureCall(
             device=self.device,
             runtime=TVM,
