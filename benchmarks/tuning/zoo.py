@@ -1,7 +1,7 @@
 """Many networks, tuned by one `sweep run` in a time budget, in turns with every other runtime that is installed.
 
 The times are those of the finals of the sweep: our fastest cell and the other runtimes are loaded together, and take
-turns in slots of 20 ms, forth and back. A ratio is of each round, and its interval holds however often it was looked at.
+turns in slots of 20 ms, forth and back. A ratio is of each round, and its interval holds however often one looks.
 """
 
 from __future__ import annotations
