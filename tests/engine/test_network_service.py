@@ -17,11 +17,12 @@ from sweep.errors import BuildFailed, OutputMismatch
 from sweep.toolchain.candidates.service import NetworkOrder
 from tests.engine.shop import Shop
 
+pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+
 
 def timed(shop: Shop, folder: Path, **changes: Any) -> Future[dict[str, Any]]:
     """What comes of the network of the first tune stage, once it is tuned."""
-    if not isinstance(shop.engine, InlineEngine):
-        pytest.skip("the parts are those of the inline engine")
+    assert isinstance(shop.engine, InlineEngine)
     stage = shop.stages("tune")[0]
     shop.finish(stage)
     call = tune_call(shop.attempt(stage))
@@ -37,25 +38,25 @@ def timed(shop: Shop, folder: Path, **changes: Any) -> Future[dict[str, Any]]:
     return answer
 
 
-def test_a_network_is_built_of_the_records_so_far_and_measured(shop: Shop, tmp_path: Path) -> None:
-    result = timed(shop, tmp_path / "network").result()
+def test_a_network_is_built_of_the_records_so_far_and_measured(inline: Shop, tmp_path: Path) -> None:
+    result = timed(inline, tmp_path / "network").result()
     assert 0 < median(result["run_secs"]) < 1
     assert (tmp_path / "network" / "lib.so").exists()
 
 
-def test_a_network_whose_answer_is_wrong_has_no_time(shop: Shop, tmp_path: Path) -> None:
-    imported = shop.sweep_dir / shop.finish(shop.stages("import")[0]).folder() / "reference.npz"
+def test_a_network_whose_answer_is_wrong_has_no_time(inline: Shop, tmp_path: Path) -> None:
+    imported = inline.sweep_dir / inline.finish(inline.stages("import")[0]).folder() / "reference.npz"
     right = imported.read_bytes() if imported.exists() else b""
     try:
         with np.load(imported) as stored:
             wrong = {name: stored[name] + 1 for name in stored.files}
         np.savez(imported, **wrong)
         with pytest.raises(OutputMismatch):
-            timed(shop, tmp_path / "network").result()
+            timed(inline, tmp_path / "network").result()
     finally:
         imported.write_bytes(right)
 
 
-def test_a_network_that_cannot_be_built_is_not_measured(shop: Shop, tmp_path: Path) -> None:
+def test_a_network_that_cannot_be_built_is_not_measured(inline: Shop, tmp_path: Path) -> None:
     with pytest.raises(BuildFailed):
-        timed(shop, tmp_path / "network", lower_dir="artifacts/lower/absent").result()
+        timed(inline, tmp_path / "network", lower_dir="artifacts/lower/absent").result()
