@@ -8,6 +8,7 @@ not compile again.
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import time
@@ -24,6 +25,8 @@ from sweep.toolchain.candidates.service import NetworkService
 from sweep.toolchain.tuning.pool.member import PoolMember
 
 __all__ = ["EarlyNetworks"]
+
+_log = logging.getLogger(__name__)
 
 _FASTER = 0.9
 """Of the estimate of the last one: from then on it is worth another build."""
@@ -61,7 +64,7 @@ class EarlyNetworks:
         self._service = service
 
     def see_to(self, members: Sequence[PoolMember], trials: int, left_s: Callable[[PoolMember], float]) -> None:
-        """Take what has ended, and begin what is due. Raises what is no error of the tree.
+        """Take what has ended, and begin what is due.
 
         trials: of the pool. left_s: how long a member is still tuned for, as far as one can tell.
         """
@@ -93,7 +96,11 @@ class EarlyNetworks:
         assert member.job.network is not None
         member.built_at_s = member.reached_s
         folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=self._records_dir))
-        answer = self._service.time_network(member.job.network, self._records_dir, folder / "network")
+        try:
+            answer = self._service.time_network(member.job.network, self._records_dir, folder / "network")
+        except Exception as problem:  # noqa: BLE001 - it is told where the answer is taken
+            answer = Future()
+            answer.set_exception(problem)
         self._under_way = _UnderWay(member, answer, folder, self._clock(), trials)
         answer.add_done_callback(lambda _: self._wake())
 
@@ -106,10 +113,10 @@ class EarlyNetworks:
         member, now = under_way.member, self._clock()
         member.early_s += now - under_way.begun
         error = CancelledError() if under_way.answer.cancelled() else under_way.answer.exception()
-        if isinstance(error, (SweepError, CancelledError)):
+        if error is not None:
             member.early_failures += 1
-        elif error is not None:
-            raise error
+            if not isinstance(error, (SweepError, CancelledError)):  # a bug, which must not cost hours of tuning
+                _log.warning("%s: its network is not timed early: %r", member.job.label, error, exc_info=error)
         elif member in members:
             latency_s = median(under_way.answer.result()["run_secs"])
             member.measured.append((under_way.trials, round(now - member.joined, 3), latency_s))
