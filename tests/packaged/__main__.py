@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def _tried(pool: CompilePool, network: Packaged, folder: Path, scratch: Path, le
     made = scratch / network.name
     found = try_packaged(pool, network, path, made, level).to_json()
     shutil.rmtree(made, ignore_errors=True)
-    return {**found, **_counted(network, path)}
+    return {**found, **_counted(network, path), "tried": datetime.now(UTC).date().isoformat()}
 
 
 def _counted(network: Packaged, path: Path) -> dict[str, int | None]:

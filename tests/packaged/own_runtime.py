@@ -47,10 +47,10 @@ def _beside_litert(
     where it lacks an operator of the original one.
     """
     try:
-        interpreter, details = _interpreter(original)
+        interpreter, details = _interpreter(original, artifact.inputs)
     except RuntimeError:
         original = str(import_dir / "model.tflite")
-        interpreter, details = _interpreter(original)
+        interpreter, details = _interpreter(original, artifact.inputs)
     states = len(artifact.inputs) - len(details)
     own = list(artifact.inputs[: len(details)])
     greatest = 0.0
@@ -94,22 +94,23 @@ def _onnxruntime(original: str, inputs: list[Any]) -> list[Any]:
 
 
 def _litert(original: str, inputs: list[Any]) -> list[Any]:
-    return _called(*_interpreter(original), inputs)
+    return _called(*_interpreter(original, inputs), inputs)
 
 
-def _interpreter(path: str) -> tuple[Any, Any]:
+def _interpreter(path: str, inputs: list[Any]) -> tuple[Any, Any]:
+    """For these inputs, behind which there may be states that it keeps by itself."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(path, num_threads=1)
+    details = interpreter.get_input_details()
+    for detail, value in zip(details, inputs, strict=False):
+        if tuple(detail["shape"]) != value.shape:
+            interpreter.resize_tensor_input(detail["index"], value.shape)
     interpreter.allocate_tensors()
-    return interpreter, interpreter.get_input_details()
+    return interpreter, details
 
 
 def _called(interpreter: Any, details: Any, inputs: list[Any]) -> list[Any]:
-    if any(tuple(detail["shape"]) != value.shape for detail, value in zip(details, inputs, strict=True)):
-        for detail, value in zip(details, inputs, strict=True):
-            interpreter.resize_tensor_input(detail["index"], value.shape)
-        interpreter.allocate_tensors()
     for detail, value in zip(details, inputs, strict=True):
         interpreter.set_tensor(detail["index"], value)
     interpreter.invoke()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ def page_of(networks: Sequence[Packaged], tried: Mapping[str, Mapping[str, Any]]
     for name, count in totals(networks, tried).items():
         share = f"{count['equal'] / count['networks']:.0%}" if count["networks"] else "-"
         lines.append(f"| {name} | {' | '.join(map(str, count.values()))} | {share} |")
+    lines += ["", _when([tried[network.sha256] for network in networks if network.sha256 in tried])]
     lines += ["", "| package | network | parameters | MACs | imported | built | equal | difference |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     failures = []
@@ -63,6 +65,16 @@ def page_of(networks: Sequence[Packaged], tried: Mapping[str, Mapping[str, Any]]
     if failures:
         lines += ["", "## Not equal", "", *failures]
     return "\n".join(lines) + "\n"
+
+
+def _when(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """How many of the equal ones are as near as to themselves, and when networks were tried."""
+    near = sum(bool(each["is_equal"]) and each.get("own_difference") is not None for each in outcomes)
+    days = Counter(each.get("tried", "before") for each in outcomes)
+    told = ", ".join(
+        f"{count} on {day}" if day != "before" else f"{count} before" for day, count in sorted(days.items())
+    )
+    return f"Of the equal ones {near} are as near as to themselves. Tried: {told}."
 
 
 def _large(number: int | None) -> str:
