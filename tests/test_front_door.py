@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,15 @@ def test_it_reads_what_the_programs_of_a_bundle_print() -> None:
     assert front_door.numbers(SAID) == front_door.numbers("output 0: -0.0882 1e-05 ...\n") == ["-0.0882", "1e-05"]
     with pytest.raises(front_door.Failed, match="no latency"):
         front_door.latency_ms("output DIFFERS by up to 1, 0.1 ms")
+
+
+def test_it_reads_what_run_py_says_of_new_processes() -> None:
+    """Of the programs of a bundle the one in Python says so, where the manifest does."""
+    run_py = runpy.run_path(str(ROOT / "sweep" / "api" / "bundles" / "bundle_files" / "run.py"))
+    told = run_py["_of_new_processes"]({"low_ms": 0.13, "high_ms": 0.16, "level": 0.99, "processes": 5})
+    assert told == " (interval of this library in new processes: 0.13 to 0.16)"
+    assert run_py["_of_new_processes"](None) == ""
+    assert front_door.latency_ms(f"output agrees, 0.144 ms{told}\nmeasured before: 0.1 ms\n") == 0.144
 
 
 def test_a_latency_beyond_its_interval_is_said_with_the_load() -> None:

@@ -66,7 +66,10 @@ def numbers(said: str) -> list[float]:
 def test_it_runs_where_nothing_of_this_package_is(bundle: Path) -> None:
     done = run_py(bundle)
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"^output agrees, [\d.e-]+ ms$", done.stdout, re.MULTILINE)
+    of_others = r"( \(interval of this library in new processes: [\d.e-]+ to [\d.e-]+\))?"
+    assert re.search(rf"^output agrees, [\d.e-]+ ms{of_others}$", done.stdout, re.MULTILINE)
+    told = json.loads((bundle / "manifest.json").read_text())["latency"]["new_process"]
+    assert ("in new processes" in done.stdout) == (told is not None)
     with np.load(bundle / "expected.npz") as stored:
         assert numbers(done.stdout) == pytest.approx(stored["output_0"].ravel()[:5].tolist(), rel=1e-2, abs=1e-3)
 
