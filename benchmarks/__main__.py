@@ -22,6 +22,7 @@ python -m benchmarks latency --points 3,10,20            whole models from the n
 python -m benchmarks time --out DIR                      where the time of the runs in DIR went
 python -m benchmarks zoo --minutes 120                   17 networks in turns with ONNX Runtime and OpenVINO
 python -m benchmarks zoo --models modern --out DIR       eight of them; the same DIR goes on where it was
+python -m benchmarks kernels --models softmax,MobileNetV2  layers in turns: now, before, ONNX Runtime; all by default
 python -m benchmarks plan                                trials of the pooled plan against the naive loop
 python -m benchmarks driver --cells 10000                what the driver costs above the work, beside Ray Tune
 python -m benchmarks recording                           what MLflow costs a sweep of 1,000 cells; --store http
@@ -41,7 +42,7 @@ COMPARISON_MINUTES = 60.0
 POINTS = (3.0, 10.0, 20.0)
 ROUNDS, SHORT_ROUNDS = (64, 16), (16,)
 RECORDING_CELLS = 1_000
-OWN_FOLDERS = ("replay", "zoo", "overlay", "driver", "recording", "comparison", "costs", "tuners")
+OWN_FOLDERS = ("replay", "zoo", "overlay", "driver", "recording", "comparison", "costs", "tuners", "kernels")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,10 +76,8 @@ def _run(asked: argparse.Namespace) -> int:
         folder = new_folder(asked.name if asked.name in OWN_FOLDERS else "tuning", asked.out)
     print(f"results: {folder}", flush=True)
     options = dict(asked.set or [])
-    if asked.name == "zoo":
-        from benchmarks.tuning.zoo import bench_zoo
-
-        bench_zoo(folder, asked.minutes or ZOO_MINUTES, asked.models or ("all",), options)
+    if asked.name in ("zoo", "kernels"):
+        _against_onnxruntime(asked, folder, options)
     elif asked.name == "plan":
         from benchmarks.tuning.pooled_plan import bench_plan
 
@@ -100,6 +99,20 @@ def _run(asked: argparse.Namespace) -> int:
     else:
         _tuning(asked, folder, options)
     return 0
+
+
+def _against_onnxruntime(asked: argparse.Namespace, folder: Path, options: dict[str, Any]) -> None:
+    if asked.name == "zoo":
+        from benchmarks.tuning.zoo import bench_zoo
+
+        bench_zoo(folder, asked.minutes or ZOO_MINUTES, asked.models or ("all",), options)
+    else:
+        from benchmarks.tuning.kernels import bench_kernels
+
+        try:
+            bench_kernels(folder, asked.models or ())
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
 
 
 def _simulated(asked: argparse.Namespace, folder: Path) -> None:
@@ -153,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         "latency",
         "time",
         "zoo",
+        "kernels",
         "plan",
         "overlay",
         "driver",
@@ -174,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--models",
         type=lambda text: tuple(text.split(",")),
-        help="of `zoo`: classic, modern, all, or squeezenet,torchvision:vit_b_16",
+        help="of `zoo`: classic, modern, all, or squeezenet,torchvision:vit_b_16; parts of names in `kernels`",
     )
     parser.add_argument(
         "--cells", type=int, help="of `driver` and `recording`, a multiple of 100; of `planner`, such as 1000000"

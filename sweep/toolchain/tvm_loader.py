@@ -59,8 +59,8 @@ _X86_FEATURES = {
 
 
 def load_tvm(kinds: Sequence[str] = ("x86",)) -> types.ModuleType:
-    """Import TVM with the tensor intrinsics of `kinds` (submodules of `tvm.s_tir.tensor_intrin`); harmless when
-    repeated.
+    """Import TVM with the tensor intrinsics of `kinds` (submodules of `tvm.s_tir.tensor_intrin`) and with exp, tanh and
+    erf in vectors; harmless when repeated.
 
     Raises ToolchainError when TVM is not installed or a kind does not exist.
     """
@@ -80,6 +80,7 @@ def load_tvm(kinds: Sequence[str] = ("x86",)) -> types.ModuleType:
             importlib.import_module(f"{_INTRINSICS}.{kind}")
         except ImportError as error:
             raise ToolchainError(f"no tensor intrinsics for {kind!r}: {error}") from error
+    importlib.import_module("sweep.toolchain.vector_math").register_vector_math()
     return tvm
 
 

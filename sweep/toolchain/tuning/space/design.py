@@ -8,12 +8,12 @@ are replayed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.search.space import Design, Knob, Point, Space
-from sweep.toolchain.tuning.space.dot_designs import dot_traces, suggested_points
+from sweep.toolchain.tuning.space import depthwise_designs, dot_designs, row_designs
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
 from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["Designs", "ScheduledPoint"]
 
 _TENSORISED = "meta_schedule.auto_tensorize"
+_OWN = (
+    (depthwise_designs.depthwise_traces, depthwise_designs.suggested_points),
+    (row_designs.row_traces, row_designs.suggested_points),
+)
+"""Designs beside those of TVM, and the points of them that are worth a trial; a program has one kind at most."""
 _PROBES = 6  # random replays that show which compute locations a block can have
 
 
@@ -58,7 +63,7 @@ class Designs:
         )
         self._context = context
         self._seed = seed
-        dots = dot_traces(module, target, seed)
+        dots = dot_designs.dot_traces(module, target, seed)
         self._is_dot = dots is not None
         self._traces = dots or _sound(context.generate_design_space())
         if not self._traces:
@@ -67,23 +72,35 @@ class Designs:
                 mod=module, target=target, space_generator=plain, task_name=name, num_threads=1, rand_state=seed
             )
             self._traces = _sound(self._context.generate_design_space())
+        machine = machine_of(target)
+        self._own_from = len(self._traces)
+        """The number of the first design that is no rule's: these come last, so that records keep their numbers."""
+        self._suggest: Callable[[Space, int], Sequence[Point]] = _nothing
+        for traces, suggest in () if self._is_dot else _OWN:
+            own = traces(module, target, machine.lanes, seed)
+            if own:
+                self._traces += own
+                self._suggest = suggest
+                break
         self._shapes = [_shape(trace) for trace in self._traces]
         self._samplers = [_samplers(trace) for trace in self._traces]
         nest, block = nest_of(module, self._traces)
         self.space = Space(
             designs=tuple(
-                Design(tuple(self._knobs(number, block)), is_fused)
-                for number, is_fused in enumerate(are_fused(self._traces))
+                Design(tuple(self._knobs(number, block if number < self._own_from else None)), is_fused)
+                for number, is_fused in enumerate(self._are_fused())
             ),
             nest=nest,
-            machine=machine_of(target),
+            machine=machine,
             flops=flops_of(module),
         )
 
     @property
     def suggested(self) -> Sequence[Point]:
         """Points that are worth a trial before any tuner's own; of TVM's designs there are none."""
-        return suggested_points(self.space) if self._is_dot else ()
+        if self._is_dot:
+            return dot_designs.suggested_points(self.space)
+        return self._suggest(self.space, self._own_from)
 
     def schedule(self, point: Point) -> ScheduledPoint | None:
         """The schedule of a point with every post-processing, or None where there is none."""
@@ -155,6 +172,9 @@ class Designs:
                 knobs.append(Knob("location", tuple((value,) for value in locations[position])))
         return knobs
 
+    def _are_fused(self) -> list[bool]:
+        return are_fused(self._traces[: self._own_from]) + [True] * (len(self._traces) - self._own_from)
+
     def _locations(self, number: int) -> Mapping[int, Sequence[int]]:
         """What random replays, with no decision given, have chosen for each compute location."""
         wanted = [p for p, i in enumerate(self._samplers[number]) if str(i.kind.name) == LOCATION]
@@ -171,6 +191,10 @@ class Designs:
             for p in wanted:
                 seen[p].add(int(schedule.trace.decisions[samplers[p]]))
         return {p: range(min(-1, *values), max(values) + 1) for p, values in seen.items()}
+
+
+def _nothing(_space: Space, _first: int) -> Sequence[Point]:
+    return ()
 
 
 def _sound(schedules: Sequence[Schedule]) -> list[Trace]:

@@ -23,14 +23,25 @@ _REDUCES = 2  # tirx.IterVar.CommReduce
 
 def machine_of(target: Target) -> CpuModel:
     """What a schedule has to fit, from the target's features."""
-    from tvm.target import codegen
-
-    bits = int(codegen.llvm_get_vector_width(target)) if str(target.kind.name) == "llvm" else 128
+    bits = _vector_bits(target)
     wide = bits >= 512 or str(target.attrs.get("mtriple", "")).startswith(("aarch64", "arm64"))
     cores = target.attrs.get("num-cores")
     return CpuModel(
         lanes=max(1, bits // 32), registers=32 if wide else 16, threads=1 if cores is None else max(1, int(cores))
     )
+
+
+def _vector_bits(target: Target) -> int:
+    """Of a vector register. TVM's own answer is 512 for every x86 CPU (docs/tvm-defects.md)."""
+    from tvm.target import codegen
+
+    if str(target.kind.name) != "llvm":
+        return 128
+    bits = int(codegen.llvm_get_vector_width(target))
+    if target.attrs.get("vector-width") is not None or bits <= 128:
+        return bits
+    widths = {"avx512f": 512, "avx": 256}
+    return next((width for name, width in widths.items() if codegen.llvm_cpu_has_features(name, target)), 128)
 
 
 def flops_of(module: IRModule) -> float:

@@ -1,0 +1,148 @@
+"""Designs for convolutions whose groups are one channel each, with channels last.
+
+TVM's multi-level tiling keeps their sums in a buffer of the whole output, pads the data in a pass of its own, and has
+10**8 points. Here a tile of a few positions and a few registers of channels is summed over the whole window with its
+sums in registers, reads the data where they are, zeros around them, and is finished (bias, activation) before the next
+begins. What is open is how large the tile is, and whether the rows of the window are unrolled.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+    from tvm.s_tir.schedule import Trace
+    from tvm.target import Target
+
+    from sweep.search.space import Point, Space
+
+__all__ = ["depthwise_traces", "suggested_points"]
+
+_MOST_POSITIONS, _MOST_REGISTERS = 8, 4
+"""Of a tile."""
+_GOOD_SUMS = 7
+"""Registers of sums in a tile."""
+_FEWEST_LANES = 4
+_SUGGESTED = 4
+_REDUCES = 2  # tirx.IterVar.CommReduce
+_KINDS = [0, 0, 0, 0, _REDUCES, _REDUCES, _REDUCES]
+"""Of the axes of a convolution: N, H, W, C and those of the window and of a group."""
+
+
+def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[Trace]:
+    """The designs of such a convolution, one for each order of walking; none for any other program.
+
+    lanes: of a vector register, in 32-bit numbers.
+    """
+    import tvm
+    from tvm.s_tir import Schedule
+
+    traces = []
+    for is_by_row in (True, False):
+        schedule = Schedule(module, seed=seed, error_render_level="none")
+        try:
+            found = _depthwise_block(schedule)
+            if found is None:
+                return []
+            name, channels = found
+            fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not channels % n), 0)
+            if not fitting:
+                return []
+            _apply(schedule, name, fitting, is_by_row=is_by_row, is_parallel=_is_parallel(target))
+        except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
+            return []  # what follows the convolution is of another form: TVM tells so by refusing a primitive
+        traces.append(schedule.trace)
+    return traces
+
+
+def _depthwise_block(schedule: Any) -> tuple[str, int] | None:
+    """The name of the block that sums, and the number of its channels."""
+    from tvm.sym import detect_linear_equation
+
+    blocks = [schedule.get(one) for one in schedule.get_child_blocks(schedule.get_sblock("root"))]
+    summing = [block for block in blocks if any(int(one.iter_type) == _REDUCES for one in block.iter_vars)]
+    if len(summing) != 1 or [int(one.iter_type) for one in summing[0].iter_vars] != _KINDS:
+        return None
+    [block] = summing
+    variables = [one.var for one in block.iter_vars]
+    for place, region in enumerate(block.reads):
+        strides = [detect_linear_equation(index.min, variables) for index in region.region]
+        if not all(len(terms) and hasattr(terms[3], "value") for terms in strides):
+            return None
+        of_channel = [int(terms[3]) for terms in strides]
+        if sorted(of_channel) != [0] * (len(strides) - 1) + [1] or (not place and of_channel[-1] != 1):
+            return None
+    extents = [int(one.dom.extent) for one in block.iter_vars]
+    return (str(block.name_hint), extents[3]) if extents[-1] == 1 else None
+
+
+def _apply(schedule: Any, name: str, lanes: int, *, is_by_row: bool, is_parallel: bool) -> None:
+    root = schedule.get_sblock("root")
+    [last] = schedule.get_output_blocks(root)
+    kept = {name, str(schedule.get(last).name_hint)}
+    for block in schedule.get_child_blocks(root):
+        if str(schedule.get(block).name_hint) not in kept:
+            schedule.compute_inline(block)
+    summing = schedule.get_sblock(name)
+    image, row, positions, channels = schedule.get_loops(last)
+    registers, lane = schedule.split(channels, [None, lanes])
+    above_positions, tile_positions = _tiled(schedule, positions, _MOST_POSITIONS)
+    above_registers, tile_registers = _tiled(schedule, registers, _MOST_REGISTERS)
+    walked = [image, row, above_registers] if is_by_row else [image, above_registers, row]
+    schedule.reorder(*walked, above_positions, tile_positions, tile_registers, lane)
+    schedule.compute_at(summing, above_positions, preserve_unit_loops=True)
+    if is_parallel:
+        schedule.parallel(schedule.fuse(*walked))
+    schedule.vectorize(lane)
+    schedule.unroll(tile_positions)
+    schedule.unroll(tile_registers)
+    schedule.set_scope(summing, 0, "local")
+    _summed(schedule, summing, lanes)
+
+
+def _summed(schedule: Any, summing: Any, lanes: int) -> None:
+    """The sum of a tile. Loops over it are unrolled: sums that a loop indexes are in memory."""
+    _, _, positions, channels, rows, columns, _ = schedule.get_loops(summing)[-len(_KINDS) :]
+    registers, lane = schedule.split(channels, [None, lanes])
+    above_rows, tile_rows = _tiled(schedule, rows, None)
+    schedule.reorder(above_rows, tile_rows, columns, positions, registers, lane)
+    schedule.vectorize(lane)
+    first = schedule.decompose_reduction(summing, above_rows)
+    *_, zero_positions, zero_registers, _ = schedule.get_loops(first)
+    for loop in (tile_rows, columns, positions, registers, zero_positions, zero_registers):
+        schedule.unroll(loop)
+
+
+def _tiled(schedule: Any, loop: Any, most: int | None) -> tuple[Any, Any]:
+    """A loop in two, of which the inner one is at most so long; which is a knob."""
+    factors = schedule.sample_perfect_tile(loop, 2, most or int(schedule.get(loop).extent))
+    above, tile = schedule.split(loop, factors)
+    return above, tile
+
+
+def _is_parallel(target: Any) -> bool:
+    cores = target.attrs.get("num-cores")
+    return cores is None or int(cores) > 1
+
+
+def suggested_points(space: Space, first: int) -> list[Point]:
+    """Points of these designs that are worth a trial whatever a tuner thinks; `first`: the number of their first."""
+    by_design: list[list[Point]] = []
+    for number in range(first, len(space.designs)):
+        knobs = space.designs[number].knobs
+        tiles, unrolled = [range(len(knob.choices)) for knob in knobs[:2]], len(knobs[2].choices) - 1
+        points: list[Point] = [(number, *tile, unrolled) for tile in itertools.product(*tiles)]
+        ranked = sorted(
+            points,
+            key=lambda point: _distance(*(knob.choices[at][-1] for knob, at in zip(knobs, point[1:3], strict=False))),
+        )
+        by_design.append(ranked[:_SUGGESTED])
+    return [point for together in zip(*by_design, strict=False) for point in together]
+
+
+def _distance(positions: int, registers: int) -> float:
+    """From a tile with about as many sums as keep a core busy, of several positions rather than registers."""
+    return abs(math.log2(positions * registers / _GOOD_SUMS)) + 0.3 * math.log2(registers)
