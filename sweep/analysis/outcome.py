@@ -61,8 +61,8 @@ class CellOutcome:
     """Of a cell that the last run skipped by it, or a run measured to see whether it might have."""
 
     def result(self, of: type[R]) -> R | None:
-        """The cell's result of a type; None where there is none yet."""
-        return next((result for result in self.stages.values() if type(result) is of), None)
+        """The cell's own result of a type, which is the last: others come before; None where there is none yet."""
+        return next((result for result in reversed([*self.stages.values()]) if type(result) is of), None)
 
     @property
     def axes(self) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from sweep.running.contract import Attempt
 from sweep.running.resuming import damage_of
 from sweep.toolchain.compile_job import BUILD_LAYERS, BUILD_ROOF_KERNELS
 
-__all__ = ["measure_roof", "stream_sizes", "time_layers"]
+__all__ = ["LAYERS", "measure_roof", "scratch_of", "stream_sizes", "time_layers"]
 
 _KERNELS = {"repeat": 10, "min_repeat_ms": 20, "timeout_s": 300.0}
-_LAYERS = {"repeat": 5, "min_repeat_ms": 5, "timeout_s": 600.0}
+LAYERS = {"repeat": 5, "min_repeat_ms": 5, "timeout_s": 600.0}
 _IN_CACHES_BYTES = (24 << 10, 192 << 10, 1 << 20, 8 << 20)
 _BEYOND, _MOST_BYTES = 4, 1 << 29
 _LEAST_BYTES = 64 << 20
@@ -35,7 +35,7 @@ def stream_sizes(cache_bytes: int | None) -> list[int]:
 def measure_roof(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
     """The most that the device does. Raises MeasureFailed where a kernel of it gives no time."""
     options = attempt.stage.options
-    with _scratch(attempt, worker) as scratch:
+    with scratch_of(attempt, worker) as scratch:
         made = worker.compile(
             BUILD_ROOF_KERNELS,
             {
@@ -71,7 +71,7 @@ def time_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
         if (reason := damage_of(result, worker.sweep_dir, is_read=True)) is not None:
             raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
     lowered, records = attempt.input("lower", LowerResult), attempt.stage.hints.get("records")
-    with _scratch(attempt, worker) as scratch:
+    with scratch_of(attempt, worker) as scratch:
         counted = worker.compile(
             BUILD_LAYERS,
             {
@@ -82,13 +82,13 @@ def time_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
                 "linker": attempt.stage.hints.get("linker"),
             },
         )["layers"]
-        told = worker.time_kernels(scratch / "layers.so", counted, _LAYERS)
+        told = worker.time_kernels(scratch / "layers.so", counted, LAYERS)
     layers = tuple(_timed(about, run_secs) for about, run_secs in zip(counted, told["run_secs"], strict=True))
     return LayerTimes(device=str(options["device"]), cell=str(options["cell"]), layers=layers).to_json()
 
 
 @contextmanager
-def _scratch(attempt: Attempt, worker: DeviceWorker) -> Iterator[Path]:
+def scratch_of(attempt: Attempt, worker: DeviceWorker) -> Iterator[Path]:
     """The folder of a stage, for a library that nobody needs afterwards."""
     folder = worker.sweep_dir / folder_of(attempt.stage)
     folder.mkdir(parents=True, exist_ok=True)

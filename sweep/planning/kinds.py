@@ -12,6 +12,7 @@ from sweep.errors import PlanError
 from sweep.planning.draft import ONNX_PACKAGES, TVM_PACKAGES
 from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
 from sweep.planning.results.final_result import FinalResult
+from sweep.planning.results.layer_advice_results import LayerAdvice, LayerLatencies
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult, QuantiseResult
@@ -26,7 +27,9 @@ from sweep.planning.stages import (
     evaluate,
     final,
     import_,
+    layer_advice,
     layer_errors,
+    layer_latencies,
     lower,
     measure,
     overlay,
@@ -104,7 +107,12 @@ _SHIPPED = (
     ),
     StageKind(
         name="quantise",
-        inputs={"import": "import", "calibrate": "calibrate", quantise.LAYERS: quantise.LAYERS},
+        inputs={
+            "import": "import",
+            "calibrate": "calibrate",
+            quantise.LAYERS: quantise.LAYERS,
+            quantise.ADVICE: quantise.ADVICE,
+        },
         place=Place.COMPILE,
         result=QuantiseResult,
         draft=quantise.draft,
@@ -174,6 +182,38 @@ _SHIPPED = (
         is_goal=True,
     ),
     evaluate.KIND,
+    StageKind(
+        name=quantise.LATENCIES,
+        inputs={"import": "import", quantise.ROLE: "quantise", "lower": "lower", "tune": "tune"},
+        place=Place.DEVICE,
+        result=LayerLatencies,
+        draft=layer_latencies.draft,
+        job="sweep.engine.layer_latency_job:time_network_layers",
+        error_class="MeasureFailed",
+        distributions=TVM_PACKAGES,
+        cost_s=15.0,
+        is_goal=True,
+    ),
+    StageKind(
+        name=quantise.ADVICE,
+        inputs={
+            "calibrate": "calibrate",
+            quantise.LAYERS: quantise.LAYERS,
+            quantise.LATENCIES: quantise.LATENCIES,
+            layer_advice.FLOAT_ROLE: quantise.LATENCIES,
+        },
+        place=Place.COMPILE,
+        result=LayerAdvice,
+        draft=layer_advice.draft,
+        arguments=layer_advice.arguments,
+        job="sweep.toolchain.quantisation.advice_job:advise",
+        error_class="QuantiseFailed",
+        distributions=ONNX_PACKAGES,
+        cost_s=10.0,
+        limit_s=3600.0,
+        is_goal=True,
+        leaves="layer advice",
+    ),
     StageKind(
         name=overlay.LAYER,
         inputs={},
@@ -279,15 +319,17 @@ def inputs_by_role(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, str]:
 def names_in_cell(planned: PlannedCell, stages: Mapping[str, Stage]) -> dict[str, str]:
     """What each stage of a cell is called in it, by its id, and in the order of its stages: its kind.
 
-    A further one of a kind goes by its role for the stage that takes it, or by the role and the taker's name where the
-    role is taken; one that nothing takes is numbered.
+    Of several of a kind the last is the cell's own: what it takes of other cells comes before. A further one goes by
+    its role for the stage that takes it, or by the role and the taker's name where the role is taken; one that nothing
+    takes is numbered.
     """
     names: dict[str, str] = {}
     seen: Counter[str] = Counter()
-    for stage_id in planned.stages:
+    for stage_id in reversed(planned.stages):
         kind = stages[stage_id].kind
         seen[kind] += 1
         names[stage_id] = kind if seen[kind] == 1 else f"{kind} {seen[kind]}"
+    names = {stage_id: names[stage_id] for stage_id in planned.stages}
     if len(seen) < len(names):
         taken = set(seen)
         for taker in reversed(planned.stages):  # what takes a stage comes behind it, and so has its name

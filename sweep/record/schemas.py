@@ -183,6 +183,29 @@ LAYER_ERRORS = pa.schema(
             )
             for name, meaning in _FURTHEST
         ),
+        *(
+            _column(
+                name, pa.int32() if name == "opt_level" else pa.string(), f"{name} of the cell whose layers were timed"
+            )
+            for name in ("device", "target", "tuner", "opt_level", "layout")
+        ),
+        _column(
+            "float32_ms", pa.float64(), "of its kernels in the float32 build, each timed alone on the device", "ms"
+        ),
+        _column("quantised_ms", pa.float64(), "of its kernels in the quantised build", "ms"),
+        _column("added_ms", pa.float64(), "what it takes longer in float32", "ms"),
+        _column("shares_kernel_with", pa.string(), "layers that a kernel of it computes too, in either build"),
+        _column("advised_rank", pa.int32(), "1 for the layer that gains most distance for the time that it costs"),
+        *(
+            _column(
+                f"advised_{name}",
+                pa.float64(),
+                f"{meaning} the network's output and the float network's, it and all of less advised_rank in float32",
+                "dB" if name == "snr_db" else "",
+            )
+            for name, meaning in _FURTHEST
+        ),
+        _column("advised_added_ms", pa.float64(), "what these take longer in float32, by their kernels", "ms"),
         _column("samples", pa.int32(), "samples that both were compared on", "samples"),
         _column("source", pa.string(), "data set that they are of; random for made-up ones"),
     ]

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.analysis.formatting import plural, significant
+from sweep.analysis.formatting import as_ms, plural, significant
 from sweep.analysis.rows.results import Results
 from sweep.report.tuning_section import Table
 
 __all__ = ["LayerErrorTable", "layer_error_tables"]
 
 Row = Mapping[str, Any]
+_OF_CELL = ("device", "target", "tuner", "opt_level", "layout")
 _LAYERS_SHOWN = 40
 _TABLES_SHOWN = 24
 _TITLES = (
@@ -24,6 +25,14 @@ _TITLES = (
     ("largest", "largest difference of its output with all before it quantised"),
     ("costs the output", "1 less the cosine of the network's output where it alone is quantised, and its rank by that"),
     ("kept up to here", "what is left of the network's distance with it and all of less rank in float32"),
+)
+_TIMED = (
+    ("float32 ms", "of its kernels in the float32 build, each timed alone on the device"),
+    ("quantised ms", "of its kernels in the quantised build"),
+    ("shares", "layers that a kernel of it computes too"),
+    ("advised", "its rank by what it gains for what it costs"),
+    ("advised up to here", "what is left of the network's distance with it and all of less such rank in float32"),
+    ("adds ms", "what these take longer in float32, by their kernels"),
 )
 
 
@@ -41,7 +50,8 @@ def layer_error_tables(results: Results) -> list[LayerErrorTable]:
     """A table for each network and precision that layers were compared of."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in results.layers:
-        groups.setdefault((row["model"], row["batch"], row["precision"]), []).append(row)
+        key = ("model", "batch", "precision", *_OF_CELL)
+        groups.setdefault(tuple(row.get(name) for name in key), []).append(row)
     return [_table(rows) for rows in list(groups.values())[:_TABLES_SHOWN]]
 
 
@@ -51,8 +61,13 @@ def _table(rows: Sequence[Row]) -> LayerErrorTable:
     source = "made-up samples" if first["source"] == "random" else f"samples of {first['source']}"
     batch = f", batch {first['batch']}" if first["batch"] not in (None, 1) else ""
     about = f"{plural(len(rows), 'layer')}, compared on {first['samples']} {source}{_advice(rows)}"
-    table = Table(_TITLES, [_cells(row) for row in shown])
-    return LayerErrorTable(f"{first['model']} {first['precision']}{batch}", about, table, len(rows) - len(shown))
+    is_timed = any(row.get("float32_ms") is not None for row in rows)
+    lines = [[*_cells(row), *(_times(row) if is_timed else ())] for row in shown]
+    table = Table((*_TITLES, *(_TIMED if is_timed else ())), lines)
+    title = f"{first['model']} {first['precision']}{batch}"
+    if is_timed:
+        title += f" O{first['opt_level']} {first['target']} {first['tuner']} on {first['device']}"
+    return LayerErrorTable(title, about, table, len(rows) - len(shown))
 
 
 def _costliest(rows: Sequence[Row]) -> list[Row]:
@@ -85,6 +100,17 @@ def _cells(row: Row) -> list[str]:
         _number(row["with_before_max_abs_diff"]),
         "-" if row["alone_final_cosine_distance"] is None else f"{_number(row['alone_final_cosine_distance'])}{rank}",
         _number(row["kept_cosine_distance"]),
+    ]
+
+
+def _times(row: Row) -> list[str]:
+    return [
+        as_ms(row["float32_ms"]),
+        as_ms(row["quantised_ms"]),
+        str(row["shares_kernel_with"] or ""),
+        "" if row["advised_rank"] is None else f"#{row['advised_rank']}",
+        _number(row["advised_cosine_distance"]),
+        "-" if row["advised_added_ms"] is None else f"{row['advised_added_ms']:+.2g}",
     ]
 
 

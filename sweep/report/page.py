@@ -15,6 +15,7 @@ from sweep.analysis.checklist import checklists, is_worth_showing
 from sweep.analysis.formatting import as_bytes, as_duration, as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
+from sweep.analysis.rows.advice_rows import advice_words
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
 from sweep.plain_text import visible, web_address
@@ -86,6 +87,7 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
         layer_errors=layer_error_tables(results),
+        advice=[advice_words(row) for row in summary.advice],
         undrawn=Counter(figure.section for figure in drawn) - Counter(figure.section for figure in shown),
         figures=pictures_json(shown),
         failures=failures(rows),

@@ -19,6 +19,7 @@ from sweep.analysis.formatting import as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.rooflines.placed_layers import roofline_words
+from sweep.analysis.rows.advice_rows import advice_words
 from sweep.analysis.rows.objective_fit import limit_words, objective_of
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -98,6 +99,7 @@ def as_json(results: Results) -> str:
             if (rows := _rooflines(results))
             else {}
         ),
+        **({"advice": list(map(advice_words, advice))} if (advice := results.summary.advice) else {}),
         "questions": question_lines(results.cells),
         "summary": asdict(results.summary),
         "cells": list(results.cells),
@@ -115,6 +117,8 @@ def as_markdown(results: Results) -> str:
     parts += final_note(results.cells)
     parts += [f"Tags: {plain(as_tags(summary.tags))}."] if summary.tags else []
     parts += [f"- {plain(line)}" for line in question_lines(results.cells)]
+    if summary.advice:
+        parts += ["## Layers to keep in float32", "\n".join(f"- {plain(advice_words(row))}" for row in summary.advice)]
     parts += _tables(results.cells)
     lines = failure_lines(results.cells)
     if lines:

@@ -58,10 +58,17 @@ class EvaluateForm(Form):
         description="Layers of quantised networks are compared with the float ones; takes no dataset.",
     )
 
+    layer_latency: bool = Field(
+        False,
+        description="Layers of quantised networks are timed on the device beside the float ones, and advice is given "
+        "which to keep in float32; takes no dataset.",
+    )
+
     @model_validator(mode="after")
     def _asks_for_something(self) -> EvaluateForm:
-        if self.dataset is None and not self.layer_error:
-            raise refuse("is missing", key="dataset", allowed="a name under `datasets:`, or layer_error: true")
+        if self.dataset is None and not (self.layer_error or self.layer_latency):
+            allowed = "a name under `datasets:`, or layer_error: true, or layer_latency: true"
+            raise refuse("is missing", key="dataset", allowed=allowed)
         return self
 
 
@@ -77,6 +84,6 @@ def read_evaluate(
             raise StudyError(
                 f"is no model{hint(name, models)}", file=file, key="evaluate.models", value=name, allowed=listed(models)
             )
-    written = form.model_dump(exclude_defaults=True, exclude={"layer_error"})
+    written = form.model_dump(exclude_defaults=True, exclude={"layer_error", "layer_latency"})
     chosen = tuple(name for name in METRICS if name in form.metrics)
     return Evaluate(dataset, form.samples, form.split, chosen, tuple(form.models or ()), written)

@@ -10,6 +10,7 @@ from typing import Any
 from sweep.errors import StudyError
 from sweep.files.schema_ids import schema_id
 from sweep.redaction import redacted
+from sweep.study.advised_precisions import check_advised
 from sweep.study.axes import axis_names, axis_of, listed_axes
 from sweep.study.axis import Axis
 from sweep.study.calibration_options import read_calibration
@@ -103,10 +104,12 @@ def _study(document: dict[str, Any], path: Path) -> Study:
         described=form.described(),
         calibration=read_calibration(form.calibration, datasets, form.described().get("precision", {}), path),
         tells_layer_errors=form.evaluate is not None and form.evaluate.layer_error,
+        tells_layer_latencies=form.evaluate is not None and form.evaluate.layer_latency,
         datasets=datasets,
         evaluate=read_evaluate(form.evaluate, datasets, [model.name for model in models], path),
     )
     _check_rules(study)
+    check_advised(study)
     return study
 
 

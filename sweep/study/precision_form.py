@@ -15,9 +15,10 @@ __all__ = ["PrecisionForm", "as_written", "read_precision"]
 _WHOLE = "float32"
 _KEPT = ("float32", "float32_first", "float32_last")
 _WORST = "float32_worst"
+_ADVISED = "float32_advised"
 _PERCENTILE = "percentile"
 _CLASSES = "calibrate_classes"
-_OF_INT8 = (*QUANTISED, _WORST, _PERCENTILE, _CLASSES)
+_OF_INT8 = (*QUANTISED, _WORST, _ADVISED, _PERCENTILE, _CLASSES)
 
 
 class PrecisionForm(Form):
@@ -48,6 +49,12 @@ class PrecisionForm(Form):
     )
     float32_worst: int | None = Field(
         None, ge=1, le=1000, description="So many layers whose quantisation costs most stay in float32, of int8."
+    )
+    float32_advised: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="So many layers stay in float32 that gain most for what they cost in time on the device, of int8.",
     )
     float32_first: bool = Field(False, description="Whether the first convolution or dense layer stays in float32.")
     float32_last: bool = Field(False, description="Whether the last convolution or dense layer stays in float32.")
@@ -84,7 +91,7 @@ def read_precision(form: PrecisionForm) -> Precision:
         quantised[_CLASSES] = sorted(set(form.calibrate_classes))
     if form.percentile is not None:
         quantised[_PERCENTILE] = form.percentile
-    kept = {"float32": sorted(set(form.float32))} | {key: getattr(form, key) for key in (_WORST, *_KEPT[1:])}
+    kept = {"float32": sorted(set(form.float32))} | {key: getattr(form, key) for key in (_WORST, _ADVISED, *_KEPT[1:])}
     options = (quantised if form.dtype == "int8" else {}) | {key: value for key, value in kept.items() if value}
     return Precision(form.name, table.dtype, table.tolerance, table.passes, table.needs_calibration, options)
 

@@ -21,9 +21,16 @@ class Refusals:
     """What runtimes say of cells. Each is asked once about each."""
 
     def __init__(
-        self, models: Sequence[Model], cluster: Cluster, is_quantised: Callable[[str], bool] = _nothing
+        self,
+        models: Sequence[Model],
+        cluster: Cluster,
+        is_quantised: Callable[[str], bool] = _nothing,
+        is_advised: Callable[[str], bool] = _nothing,
     ) -> None:
-        """is_quantised: whether networks are quantised for a precision."""
+        """is_quantised: whether networks are quantised for a precision. is_advised: whether it keeps layers by what
+        they cost as they are compiled.
+        """
+        self._is_advised = is_advised
         self._models = {model.name: model for model in models}
         self._devices = {device.key: device for device in cluster.devices}
         self._is_quantised = is_quantised
@@ -41,6 +48,8 @@ class Refusals:
             return f"{cell.precision} is made from {_QUANTISED_FROM}, and the importer {importer} leaves none"
         if cell.is_compiled:
             return None
+        if self._is_advised(cell.precision):
+            return f"{cell.precision} keeps the layers that are advised for compiled cells"
         if cell not in self._said:
             model, device = self._models[cell.model], self._devices[cell.device]
             self._said[cell] = runtime_of(cell.runtime).refusal(model, device, cell)

@@ -113,6 +113,8 @@ class Study:
     """What quantised networks are calibrated on."""
     tells_layer_errors: bool = False
     """Whether the layers of quantised networks are compared with the float ones."""
+    tells_layer_latencies: bool = False
+    """Whether layers are timed in float32 and quantised, and advice is given."""
     described: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What it says of values that it writes with options, by axis and name."""
     profile: Profile | None = None

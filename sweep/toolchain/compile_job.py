@@ -10,6 +10,7 @@ __all__ = [
     "BUILD_CANDIDATE",
     "BUILD_LAYERS",
     "BUILD_NETWORK",
+    "BUILD_PLACED_LAYERS",
     "BUILD_ROOF_KERNELS",
     "BUILD_SENTINEL_KERNEL",
     "CompileJob",
@@ -33,3 +34,4 @@ BUILD_SENTINEL_KERNEL = CompileJob("sweep.toolchain.jobs:build_sentinel_kernel",
 BUILD_ROOF_KERNELS = CompileJob("sweep.toolchain.jobs:build_roof_kernels", "BuildFailed")
 BUILD_NETWORK = CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed")
 BUILD_LAYERS = CompileJob("sweep.toolchain.jobs:build_layers", "BuildFailed")
+BUILD_PLACED_LAYERS = CompileJob("sweep.toolchain.jobs:build_placed_layers", "BuildFailed")

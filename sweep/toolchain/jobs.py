@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import LowerFailed, in_one_line
 from sweep.files.atomic import replacing_folder
@@ -21,10 +21,14 @@ from sweep.toolchain.crash_notes import crashes_of
 from sweep.toolchain.module_files import read_module, write_module
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target, target_json
 
+if TYPE_CHECKING:
+    from sweep.toolchain.build_recipes import BuildRecipes
+
 __all__ = [
     "build_artifact",
     "build_candidate",
     "build_layers",
+    "build_placed_layers",
     "build_roof_kernels",
     "build_sentinel_kernel",
     "import_model",
@@ -63,6 +67,7 @@ def lower_model(
     from sweep.toolchain.layer_names import with_kept_layers
     from sweep.toolchain.lowering import lower
     from sweep.toolchain.mac_types import macs_by_type
+    from sweep.toolchain.models.float16_range import beyond_float16
     from sweep.toolchain.task_extraction import extract_tasks
 
     start = time.perf_counter()
@@ -72,6 +77,7 @@ def lower_model(
         options = with_kept_layers(options, Path(import_dir))
         result = lower(read_module(Path(import_dir)), options, target, crashes_of(crashes))
         lowered = result.module
+        beyond = beyond_float16(Path(import_dir)) if _is_float16(options) else None
         write_module(lowered, folder, made_from=Path(import_dir))
         try:
             tasks = extract_tasks(lowered, target, folder / "tasks")
@@ -93,8 +99,13 @@ def lower_model(
         **({"passes_left_out": [str(each) for each in result.left_out]} if result.left_out else {}),
         "macs_by_type": macs_by_type(lowered),
         **({"layout": result.layout} if result.layout else {}),
+        **({"beyond_range": beyond} if beyond else {}),
         "lower_s": time.perf_counter() - start,
     }
+
+
+def _is_float16(options: Mapping[str, Any]) -> bool:
+    return str(options.get("dtype") or options.get("precision")) == "float16"
 
 
 def build_artifact(
@@ -174,13 +185,37 @@ def build_layers(
     """The layers of a build as a library of functions in `out_path`, and what each asks of a device. Returns {layers}.
     Raises BuildFailed.
     """
-    from sweep.toolchain.build_recipes import BuildRecipes
     from sweep.toolchain.rooflines.layer_work import layers_of_build
 
-    lowering = json.loads((Path(lower_dir) / _LOWERING).read_text(encoding="utf-8"))
-    recipes = BuildRecipes(Path(lower_dir), lowering, resolve_target(options["target"]), ())
     records = None if records_dir is None else Path(records_dir)
-    return {"layers": layers_of_build(recipes, records, Path(out_path), linker)}
+    return {"layers": layers_of_build(_recipes(lower_dir, options), records, Path(out_path), linker)}
+
+
+def build_placed_layers(
+    options: Mapping[str, Any],
+    network_dir: str,
+    lower_dir: str,
+    out_path: str,
+    records_dir: str | None = None,
+    linker: str | None = None,
+) -> dict[str, Any]:
+    """As `build_layers`, and which layers of the network of a folder each computes. Returns {layers, places}. Raises
+    BuildFailed, CalibrateFailed.
+    """
+    from sweep.toolchain.rooflines.layer_places import kernel_calls, network_layers, placed_layers
+    from sweep.toolchain.rooflines.layer_work import built_again, layers_in
+
+    recipes = _recipes(lower_dir, options)
+    built = built_again(recipes, None if records_dir is None else Path(records_dir))
+    places = placed_layers(network_layers(Path(network_dir)), kernel_calls(built.module))
+    return {"layers": layers_in(built, recipes.target, Path(out_path), linker), "places": places}
+
+
+def _recipes(lower_dir: str, options: Mapping[str, Any]) -> BuildRecipes:
+    from sweep.toolchain.build_recipes import BuildRecipes
+
+    lowering = json.loads((Path(lower_dir) / _LOWERING).read_text(encoding="utf-8"))
+    return BuildRecipes(Path(lower_dir), lowering, resolve_target(options["target"]), ())
 
 
 def _compile_once(target: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from sweep.analysis.adjusted import adjusted
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.rooflines.of_sweep import roofline_rows
+from sweep.analysis.rows.advice_rows import advice_rows
 from sweep.analysis.rows.column import CellFacts
 from sweep.analysis.rows.columns import result_row
 from sweep.analysis.rows.duels import FINAL, overtaken, took_part
@@ -61,6 +62,8 @@ class SweepSummary:
     """A person's own, of the study."""
     training: Sequence[Mapping[str, Any]] = ()
     """One for each network that was trained, with its curve (`sweep.analysis.rows.training_rows`)."""
+    advice: Sequence[Mapping[str, Any]] = ()
+    """A row for each cell whose layers were judged by what they cost (`sweep.analysis.rows.advice_rows`)."""
     rooflines: Sequence[Mapping[str, Any]] = ()
     """A row for each cell whose layers were timed (`sweep.analysis.rooflines`)."""
 
@@ -122,6 +125,7 @@ def derive(
             mlflow_url=_address(tracking_uri or ""),
             tags=dict(outcome.tags),
             training=trainings(outcome.cells),
+            advice=advice_rows(outcome.cells, cells),
             rooflines=roofline_rows(outcome, cells) if outcome.rooflines else [],
         ),
         cells=cells,

@@ -156,6 +156,7 @@ def _quality(study: Study, folder: Path) -> dict[str, Any]:
     }
     evaluate = {} if study.evaluate is None else dict(study.evaluate.written)
     evaluate |= {"layer_error": True} if study.tells_layer_errors else {}
+    evaluate |= {"layer_latency": True} if study.tells_layer_latencies else {}
     calibration = {} if study.calibration == Calibration() else dict(study.calibration.written)
     asked = {"datasets": datasets, "evaluate": evaluate, "calibration": calibration}
     return {key: value for key, value in asked.items() if value}

@@ -23,6 +23,9 @@ COMPARED = ("inputs.npz", "reference.npz")
 """Files of an import that compiled code is run on and compared with; the others are for compiling, other runtimes."""
 
 
+_FLOAT16_MOST = 65_504
+
+
 @dataclass(frozen=True, slots=True)
 class ImportResult(StageResult):
     """A network that was read."""
@@ -118,6 +121,17 @@ class LowerResult(StageResult):
     layout: Mapping[str, Any] | None = seldom()
     """Of its convolutions: how many have each, `convolutions`; the operators that have another than was asked for,
     `fallbacks`; and the `transpositions` that are left. None of earlier versions, and where it has no convolution."""
+    beyond_range: Mapping[str, Any] | None = seldom()
+    """Of a network in float16 whose values exceed its range: the first `layer` to do so, `operator` and `value`."""
+
+    @property
+    def range_words(self) -> str | None:
+        """`exceeds float16's range, 65,504, at Conv conv7: 1.07e+05`; None where it does not."""
+        if not self.beyond_range:
+            return None
+        found = self.beyond_range
+        where = f"{found['operator']} {found['layer']}: {float(found['value']):.3g}"
+        return f"in float32 the network exceeds float16's range, {_FLOAT16_MOST:,}, at {where}"
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:

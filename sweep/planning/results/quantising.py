@@ -62,6 +62,8 @@ class QuantiseResult(ImportResult):
     quantised_nodes: int | None = None
     float_nodes: int | None = None
     """Operators that could be quantised and were kept."""
+    kept_layers: tuple[str, ...] = seldom(())
+    """Names of those with weights."""
     quantise_s: float | None = seldom()
 
     @classmethod

@@ -11,7 +11,8 @@ from sweep.planning.results.quantising import CalibrateResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
 from sweep.planning.stages.calibrate import packages_of, samples_of
-from sweep.planning.stages.quantise import LAYERS, WORST, quantise_options
+from sweep.planning.stages.layer_latencies import is_advised_on
+from sweep.planning.stages.quantise import LAYERS, WORST, compared_options
 from sweep.study.spec import Cell
 
 __all__ = ["arguments", "draft"]
@@ -22,14 +23,15 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     if not study.is_quantised(cell):
         return None
     precision = study.precision(cell)
-    if not (study.study.tells_layer_errors or precision.options.get(WORST)):
+    is_ranked = study.study.tells_layer_errors or precision.options.get(WORST)
+    if not (is_ranked or (cell.is_compiled and is_advised_on(study, cell))):
         return None
     calibrated = made["calibrate"]
     return study.once(("layer errors", cell.precision, calibrated), lambda: _drafted(study, cell, calibrated))
 
 
 def _drafted(study: Drafting, cell: Cell, calibrated: str) -> Draft:
-    options = {key: value for key, value in quantise_options(study.precision(cell)).items() if key != WORST}
+    options = compared_options(study.precision(cell))
     samples, hints = samples_of(study, cell)
     label = f"compare layers of {study.network(cell)} {cell.precision}"
     own = {**options, **samples}

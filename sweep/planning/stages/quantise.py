@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sweep.planning.draft import Draft, Drafting
 from sweep.planning.results.compiling import ImportResult
+from sweep.planning.results.layer_advice_results import LayerAdvice
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
+from sweep.study.advised_precisions import ADVISED, whole_of
 from sweep.study.precisions import Precision
 from sweep.study.spec import Cell
 
-__all__ = ["LAYERS", "ROLE", "WORST", "arguments", "draft", "network_role", "quantise_options", "role_given"]
+__all__ = [
+    "ADVICE",
+    "LATENCIES",
+    "LAYERS",
+    "ROLE",
+    "WORST",
+    "arguments",
+    "compared_options",
+    "draft",
+    "network_role",
+    "quantise_options",
+    "role_given",
+]
 
 ROLE = "quantise"
 """What it is to a stage that takes it in the import's place."""
@@ -23,6 +38,10 @@ LAYERS = "layer_errors"
 """The kind of stage that ranks them."""
 WORST = "float32_worst"
 """The option of a precision that keeps so many layers in float32: those whose quantisation costs most."""
+LATENCIES = "layer_latencies"
+"""The kind of stage that times them."""
+ADVICE = "layer_advice"
+"""The kind of stage that ranks them by what they gain for what they cost."""
 _OF_OTHERS = ("execution", "calibrate_classes")
 """Options of a precision that say how the quantised network is compiled, and what it is calibrated on."""
 
@@ -37,13 +56,29 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     if options.get(WORST):
         inputs[LAYERS] = made[LAYERS]
     label = f"quantise {study.network(cell)} {cell.precision}"
+    if options.get(ADVISED):
+        return _advised(study, cell, options, inputs, label)
     key = ("quantise", cell.precision, *inputs.values())
     return study.once(key, lambda: Draft(study.options("quantise", cell, options), inputs, label))
+
+
+def _advised(study: Drafting, cell: Cell, options: Mapping[str, Any], inputs: Mapping[str, str], label: str) -> Draft:
+    """It takes the advice of the cell that keeps no layer, so it is of one target, tuner and device."""
+    whole = whole_of(study.study, cell.precision)
+    assert whole is not None  # the gate says so
+    advice = study.stage_of(replace(cell, precision=whole), ADVICE)
+    assert advice is not None  # cells that are not compiled are refused
+    return Draft(study.options("quantise", cell, options), {**inputs, ADVICE: advice}, f"{label} on {cell.device}")
 
 
 def quantise_options(precision: Precision) -> dict[str, Any]:
     """What a precision says of how a network is quantised."""
     return {key: value for key, value in precision.options.items() if key not in _OF_OTHERS}
+
+
+def compared_options(precision: Precision) -> dict[str, Any]:
+    """The same without what rests on comparing layers."""
+    return {key: value for key, value in quantise_options(precision).items() if key not in (WORST, ADVISED)}
 
 
 def network_role(made: Mapping[str, str]) -> dict[str, str]:
@@ -63,6 +98,9 @@ def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) 
     if LAYERS in inputs:
         worst = input_of(inputs, LAYERS, LayerErrorsResult).ranked[: int(options[WORST])]
         options["float32"] = sorted({*(options.get("float32") or ()), *worst})
+    if ADVICE in inputs:
+        first = input_of(inputs, ADVICE, LayerAdvice).ranked[: int(options[ADVISED])]
+        options["float32"] = sorted({*(options.get("float32") or ()), *first})
     return {
         "options": options,
         "import_dir": str(sweep_dir / imported.folder()),

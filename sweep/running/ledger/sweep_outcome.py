@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +11,10 @@ from pathlib import Path
 from sweep.analysis.final_place import FinalPlace
 from sweep.analysis.outcome import MEASURED, REFUSED, CellOutcome, CellStatus, SweepOutcome
 from sweep.planning.kinds import names_in_cell
+from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.predicted_latency import PredictedLatency
+from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.planning.stages import roofline_stages as roofline
 from sweep.running.events import StageState
@@ -53,7 +55,7 @@ def cell_outcome(plan: Plan, planned: PlannedCell, state: LedgerState) -> CellOu
         cell=planned.cell,
         status=status,
         error_class=failed.error_class if failed else None,
-        error=failed.error if failed else "; ".join(reasons) or None,
+        error=_error_of(failed.error, results.values()) if failed else "; ".join(reasons) or None,
         failed_stage=failed.kind if failed else None,
         stages=results,
         stage_seconds={name: finished.seconds for name, finished in done.items()},
@@ -69,6 +71,12 @@ _STATUS: Mapping[StageState, CellStatus] = {
     StageState.FAILED: "failed",
     StageState.WAITING: "pending",
 }
+
+
+def _error_of(error: str, results: Iterable[StageResult]) -> str:
+    """With what was found out of the network that may have led to it."""
+    said = next((one.range_words for one in results if isinstance(one, LowerResult) and one.range_words), None)
+    return error if said is None else f"{error}; {said}"
 
 
 def _state_of_goal(plan: Plan, planned: PlannedCell, goal: str, state: LedgerState) -> StageState:

@@ -16,12 +16,12 @@ from sweep.toolchain.quantisation.layer_distances import distances, kept_step_by
 from sweep.toolchain.quantisation.qdq_network import HEAVY
 from sweep.toolchain.quantisation.range_table import NETWORK, read_table
 
-__all__ = ["LAYER_ERRORS", "compare_layers"]
+__all__ = ["BATCHES", "LAYER_ERRORS", "MOST_KEPT", "compare_layers"]
 
 LAYER_ERRORS = "layer_errors.json"
-_BATCHES = 8
+BATCHES = 8
 """Compared on: distances are means over all numbers of a tensor, and settle soon."""
-_MOST_KEPT = 6
+MOST_KEPT = 6
 
 
 def compare_layers(
@@ -35,12 +35,12 @@ def compare_layers(
         table_dir = Path(calibrate_dir)
         model, table = onnx.load(str(table_dir / NETWORK)), read_table(table_dir)
         samples = samples_for(model, options, hints, is_calibration=False)
-        batches = list(islice(iter(samples), _BATCHES))
+        batches = list(islice(iter(samples), BATCHES))
         if not batches:
             raise QuantiseFailed(f"{samples.source} has no sample to compare layers on")
         rows = distances(model, table, options, batches)
         ranked = _ranked(rows)
-        steps = kept_step_by_step(model, table, options, batches, ranked, _MOST_KEPT)
+        steps = kept_step_by_step(model, table, options, batches, ranked, MOST_KEPT)
         told = {
             "samples": sum(len(next(iter(batch.values()))) for batch in batches),
             "source": samples.source,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from sweep.files.npz import load_arrays, save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE, network_file
 from sweep.toolchain.quantisation.calibration_samples import samples_for
 from sweep.toolchain.quantisation.prepared_network import prepared
-from sweep.toolchain.quantisation.qdq_network import quantised
+from sweep.toolchain.quantisation.qdq_network import HEAVY, quantised
 from sweep.toolchain.quantisation.range_table import NETWORK, observe, read_table, write_table
 
 __all__ = ["PARAMETERS", "calibrate_network", "quantise_network"]
@@ -61,7 +61,8 @@ def quantise_network(
     origin, table_dir = Path(import_dir), Path(calibrate_dir)
     with replacing_folder(Path(out_dir)) as folder:
         table = read_table(table_dir)
-        made = quantised(onnx.load(str(table_dir / NETWORK)), table, options)
+        network = onnx.load(str(table_dir / NETWORK))
+        made = quantised(network, table, options)
         onnx.save(made.model, str(folder / _NETWORK))
         for name in ("inputs.npz", "reference.npz", OUTPUTS_FILE):
             if (origin / name).exists():
@@ -93,12 +94,17 @@ def quantise_network(
         "source": table.source,
         "quantised_nodes": len(made.quantised_nodes),
         "float_nodes": len(made.float_nodes),
+        **({"kept_layers": kept} if (kept := _with_weights(network, made.float_nodes)) else {}),
         "quantise_s": time.perf_counter() - start,
     }
 
 
 _KEPT = ("inputs", "outputs", "reference", "reference_error")
 """Of the result of the import: what is asked of the network and what it should answer are the same."""
+
+
+def _with_weights(model: Any, names: Collection[str]) -> list[str]:
+    return [str(node.name) for node in model.graph.node if node.name in names and node.op_type in HEAVY]
 
 
 def _relative(out_dir: str) -> str:

@@ -17,11 +17,11 @@ from typing import Any
 from sweep.errors import BuildFailed
 from sweep.toolchain.artifacts import compile_candidate
 from sweep.toolchain.best_records import BestRecords
-from sweep.toolchain.build_recipes import BuildRecipes
+from sweep.toolchain.build_recipes import Buildable, BuildRecipes
 from sweep.toolchain.passes.call import operator_of
 from sweep.toolchain.tvm_loader import load_tvm
 
-__all__ = ["layers_of_build"]
+__all__ = ["bound_calls", "built_again", "calls_of_programs", "layers_in", "layers_of_build"]
 
 _CALLS = ("relax.call_tir", "relax.call_tir_inplace")
 
@@ -33,15 +33,24 @@ def layers_of_build(
     are called by TVM's virtual machine alone. For each, in the order of its first call: `name`, `count` of calls,
     `operations`, `input_bytes`, `weight_bytes` and `output_bytes` of one, and its `args`. Raises BuildFailed.
     """
+    return layers_in(built_again(recipes, records_dir), recipes.target, out_path, linker)
+
+
+def built_again(recipes: BuildRecipes, records_dir: Path | None) -> Buildable:
+    """The module of a build, made anew. Raises BuildFailed."""
     load_tvm(())
     with tempfile.TemporaryDirectory(prefix="records-") as scratch:
         best = BestRecords(records_dir, Path(scratch))
         one = next(recipes.tries())
-        built = recipes.make(one, recipes.read(one), best, None, Path(scratch))
+        return recipes.make(one, recipes.read(one), best, None, Path(scratch))
+
+
+def layers_in(built: Buildable, target: Any, out_path: Path, linker: str | None = None) -> list[dict[str, Any]]:
+    """As `layers_of_build`, of a module that was made anew."""
     found: dict[str, dict[str, Any]] = {}
     before = {str(name.name_hint): function for name, function in built.lowered.functions_items()}
     now = {str(name.name_hint): function for name, function in built.module.functions_items()}
-    for name, call in _calls(built.module):
+    for name, call in calls_of_programs(built.module):
         if name in found:
             found[name]["count"] += 1
             continue
@@ -52,7 +61,7 @@ def layers_of_build(
     if not found:
         raise BuildFailed("the network calls no function that could be timed")
     called = {name: now[name].with_attr("global_symbol", name) for name in found}
-    compile_candidate(importlib.import_module("tvm").IRModule(called), recipes.target, out_path, linker)
+    compile_candidate(importlib.import_module("tvm").IRModule(called), target, out_path, linker)
     return list(found.values())
 
 
@@ -60,14 +69,25 @@ _IN_PLACE = re.compile(r"_in_place(_?\d+)?$")
 """Of a function that writes its part of a concatenation: what it reads and writes is what it did before."""
 
 
-def _calls(module: Any) -> Iterator[tuple[str, Any]]:
+def calls_of_programs(module: Any) -> Iterator[tuple[str, Any]]:
     """Calls of tensor programs in the order of the entry function, by the program's name."""
+    for _, name, call in bound_calls(module):
+        if name:
+            yield name, call
+
+
+def bound_calls(module: Any) -> Iterator[tuple[Any, str, Any]]:
+    """All that the entry function binds, in its order: the variable, the name of the tensor program that is called,
+    empty where it is none, and the value.
+    """
     relax = importlib.import_module("tvm.relax")
     for block in module["main"].body.blocks:
         for binding in block.bindings:
             value = getattr(binding, "value", None)
+            program = ""
             if isinstance(value, relax.Call) and operator_of(value) in _CALLS:
-                yield str(value.args[0].name_hint), value
+                program = str(value.args[0].name_hint)
+            yield binding.var, program, value
 
 
 def _tensors(call: Any, program: Any) -> dict[str, Any] | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sweep.analysis.rows.advice_rows import advice_of, advised_step
 from sweep.analysis.rows.column import CellFacts, Column, Detail
+from sweep.planning.results.compiling import LowerResult
+from sweep.planning.results.layer_advice_results import AdvisedStep
 from sweep.planning.results.quantising import QuantiseResult
 
 __all__ = ["MADE_UP", "QUANTISATION_COLUMNS"]
@@ -27,6 +30,19 @@ def _calibrated_on(quantised: QuantiseResult) -> str:
     return f"{quantised.samples} {what}"
 
 
+def _advised(tell: Callable[[AdvisedStep], Any]) -> Callable[[CellFacts], Any]:
+    def value(facts: CellFacts) -> Any:
+        advice = advice_of(facts.outcome)
+        step = None if advice is None else advised_step(advice)
+        return None if step is None else tell(step)
+
+    return value
+
+
+def _added_ms(step: AdvisedStep) -> float | None:
+    return None if step.added_s is None else step.added_s * 1e3
+
+
 QUANTISATION_COLUMNS = (
     Column(
         "calibrated_on",
@@ -46,5 +62,40 @@ QUANTISATION_COLUMNS = (
         "int32",
         "operators that could be quantised and stay in float32",
         value=_of(lambda quantised: quantised.float_nodes),
+    ),
+    Column(
+        "beyond_float16",
+        "text",
+        "where the values of a network that is compiled to float16 exceed its range; null where they do not",
+        value=lambda facts: (facts.outcome.result(LowerResult) or LowerResult()).range_words,
+        detail=Detail("beyond float16", rank=77),
+    ),
+    Column(
+        "kept_layers",
+        "text",
+        "layers with weights that a quantised network keeps in float32",
+        value=_of(lambda quantised: ", ".join(quantised.kept_layers) or None),
+        detail=Detail("kept in float32", about="layers with weights that stay in float32", rank=79),
+    ),
+    Column(
+        "advised_layers",
+        "text",
+        "layers that a quantised network should keep in float32, by what they gain for what they cost",
+        value=_advised(lambda step: ", ".join(step.kept)),
+    ),
+    Column(
+        "advised_cosine_distance",
+        "float64",
+        "1 less the cosine between the network's output and the float network's with these in float32",
+        value=_advised(lambda step: step.cosine_distance),
+        metric="advice/cosine_distance",
+    ),
+    Column(
+        "advised_added_ms",
+        "float64",
+        "what these take longer in float32, by their kernels on the device",
+        "ms",
+        value=_advised(_added_ms),
+        metric="advice/added_ms",
     ),
 )

@@ -1,0 +1,136 @@
+"""Which layers of quantised networks to keep in float32, and what came of the cells that do. Knows no files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sweep.analysis.formatting import as_ms, plural
+from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results.layer_advice_results import AdvisedStep, LayerAdvice
+from sweep.planning.results.quantising import QuantiseResult
+
+__all__ = ["OwnAdvice", "advice_of", "advice_rows", "advice_words", "advised_step"]
+
+Row = Mapping[str, Any]
+_ENOUGH = 0.5
+"""Of the distance: the fewest layers that leave no more are advised, else those that leave least."""
+
+
+class OwnAdvice:
+    """The advice that cells were given, and whose it is: a cell that follows it has it too."""
+
+    def __init__(self, outcomes: Iterable[CellOutcome]) -> None:
+        self._by_folder: dict[str, list[CellOutcome]] = {}
+        for outcome in outcomes:
+            found = outcome.result(LayerAdvice)
+            if found is not None and found.dir is not None and found.steps:
+                self._by_folder.setdefault(found.dir, []).append(outcome)
+
+    def __iter__(self) -> Iterator[tuple[CellOutcome, LayerAdvice, list[CellOutcome]]]:
+        """The cell that it is about, the advice, and the cells that follow it."""
+        for outcomes in self._by_folder.values():
+            about = min(outcomes, key=lambda outcome: len(_kept(outcome)))
+            advice = about.result(LayerAdvice)
+            if not _kept(about) and advice is not None:
+                yield about, advice, [outcome for outcome in outcomes if outcome is not about]
+
+
+def _kept(outcome: CellOutcome) -> frozenset[str]:
+    found = outcome.result(QuantiseResult)
+    return frozenset(() if found is None else found.kept_layers)
+
+
+def advice_of(outcome: CellOutcome) -> LayerAdvice | None:
+    """The advice on a cell that keeps no layer; None where there is none."""
+    found = outcome.result(LayerAdvice)
+    return None if found is None or not found.steps or _kept(outcome) else found
+
+
+def advised_step(advice: LayerAdvice) -> AdvisedStep | None:
+    """What is advised: the fewest of the first layers that leave half of the distance, else what leaves least; None
+    where nothing brings the network's output nearer.
+    """
+    whole, *steps = advice.steps
+    if not whole.cosine_distance or not steps:
+        return None
+    far = whole.cosine_distance
+    known = [(step.cosine_distance, step) for step in steps if step.cosine_distance is not None]
+    nearer = [(left, step) for left, step in known if left < far]
+    enough = (step for left, step in nearer if left <= _ENOUGH * far)
+    return next(enough, min(nearer, key=lambda entry: entry[0])[1] if nearer else None)
+
+
+def advice_rows(outcomes: Sequence[CellOutcome], cells: Sequence[Row]) -> list[dict[str, Any]]:
+    """A row for each advice: its cell, and each step with the cell that follows it, where one was measured.
+
+    cells: rows of results.parquet.
+    """
+    rows = {row["cell_id"]: row for row in cells}
+    found = []
+    for about, advice, followers in OwnAdvice(outcomes):
+        by_kept = {_kept(one): rows[one.cell.id] for one in followers}
+        own = rows[about.cell.id]
+        advised = advised_step(advice)
+        found.append(
+            {
+                **{name: own[name] for name in _OF_CELL},
+                "advised": list(advised.kept) if advised else [],
+                "steps": [_step(step, by_kept.get(frozenset(step.kept)), own) for step in advice.steps],
+            }
+        )
+    return found
+
+
+_OF_CELL = (
+    *("cell_id", "cell_name", "model", "precision", "device", "latency_ms_median"),
+    *("accuracy", "output_cosine_distance"),
+)
+
+
+def _step(step: AdvisedStep, measured: Row | None, own: Row) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "kept": list(step.kept),
+        "cosine_distance": step.cosine_distance,
+        "added_ms": None if step.added_s is None else step.added_s * 1e3,
+    }
+    if measured is not None and step.kept:
+        told |= {f"measured_{name}": measured[name] for name in ("cell_id", *_OF_CELL[1:2], *_OF_CELL[5:])}
+        told |= {
+            "measured_added_ms": _less(measured, own, "latency_ms_median"),
+            "measured_accuracy_gain": _less(measured, own, "accuracy"),
+        }
+    return told
+
+
+def _less(one: Row, other: Row, name: str) -> float | None:
+    return None if one[name] is None or other[name] is None else float(one[name] - other[name])
+
+
+def advice_words(row: Row) -> str:
+    """`net int8 on D: keep conv1 in float32: 41 % of its distance is left, +0.012 ms by its kernels; ...`"""
+    steps = {tuple(step["kept"]): step for step in row["steps"]}
+    whole, step = steps[()], steps.get(tuple(row["advised"]))
+    where = f"{row['cell_name']}"
+    if step is None or not row["advised"]:
+        return f"{where}: no few layers in float32 bring its output nearer."
+    share = step["cosine_distance"] / whole["cosine_distance"]
+    told = f"{where}: keep {plural(len(row['advised']), 'layer')} in float32, {', '.join(row['advised'])}: "
+    told += f"{100 * share:.0f} % of its distance is left"
+    told += f", {_signed(step['added_ms'])} ms by its kernels" if step["added_ms"] is not None else ""
+    measured = [one for one in row["steps"] if one.get("measured_latency_ms_median") is not None]
+    return "; ".join([told, *map(_measured, measured)]) + "."
+
+
+def _measured(step: Row) -> str:
+    told = f"{step['measured_cell_name']}, which keeps {plural(len(step['kept']), 'layer')}, was measured"
+    told += f" at {as_ms(step['measured_latency_ms_median'])} ms"
+    if step["measured_added_ms"] is not None:
+        told += f", {_signed(step['measured_added_ms'])} ms"
+    if step["measured_accuracy_gain"] is not None:
+        told += f" and {100 * step['measured_accuracy_gain']:+.2f} points of accuracy"
+    return told
+
+
+def _signed(ms: float) -> str:
+    return f"{'-' if ms < 0 else '+'}{as_ms(abs(ms))}"

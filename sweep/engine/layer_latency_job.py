@@ -1,0 +1,58 @@
+"""The stage that times a network's layers, as a device's worker performs it: kernels are timed, layers are told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sweep.engine.device_worker import DeviceWorker
+from sweep.engine.roofline_jobs import LAYERS, scratch_of
+from sweep.errors import ArtifactDamaged
+from sweep.planning.results.compiling import ImportResult, LowerResult
+from sweep.planning.results.layer_advice_results import LayerLatencies, PlacedLayer, TimedKernel
+from sweep.planning.results.tuning_result import TuneResult
+from sweep.planning.stages.quantise import role_given
+from sweep.running.contract import Attempt
+from sweep.running.resuming import damage_of
+from sweep.toolchain.compile_job import BUILD_PLACED_LAYERS
+
+__all__ = ["time_network_layers"]
+
+
+def time_network_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
+    """Time the kernels of a build one by one, and tell which layers of the network they compute.
+
+    Raises ArtifactDamaged: a file is not as it was made.
+    """
+    began = time.monotonic()
+    options, home = attempt.stage.options, worker.sweep_dir
+    for result in attempt.inputs.values():
+        if (reason := damage_of(result, home, is_read=True)) is not None:
+            raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
+    network = attempt.input(role_given(attempt.inputs), ImportResult)
+    records = attempt.input("tune", TuneResult).records_dir if "tune" in attempt.inputs else None
+    with scratch_of(attempt, worker) as scratch:
+        made = worker.compile(
+            BUILD_PLACED_LAYERS,
+            {
+                "options": {"target": dict(options["target"])},
+                "network_dir": str(home / network.folder()),
+                "lower_dir": str(home / attempt.input("lower", LowerResult).folder()),
+                "records_dir": None if records is None else str(home / records),
+                "out_path": str(scratch / "layers.so"),
+                "linker": attempt.stage.hints.get("linker"),
+            },
+        )
+        told = worker.time_kernels(scratch / "layers.so", made["layers"], LAYERS)
+    return LayerLatencies(
+        device=str(options["device"]),
+        kernels=tuple(_timed(about, secs) for about, secs in zip(made["layers"], told["run_secs"], strict=True)),
+        layers=tuple(PlacedLayer.from_json(place) for place in made["places"]),
+        layer_latencies_s=time.monotonic() - began,
+    ).to_json()
+
+
+def _timed(about: Mapping[str, Any], run_secs: list[float] | str) -> TimedKernel:
+    name, calls = str(about["name"]), int(about["count"])
+    return TimedKernel(name, calls, error=run_secs) if isinstance(run_secs, str) else TimedKernel(name, calls, run_secs)

@@ -1,0 +1,56 @@
+"""The advice which layers of a quantised network to keep in float32, by what they gain for what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sweep.planning.draft import Draft, Drafting
+from sweep.planning.results.layer_advice_results import LayerLatencies
+from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult
+from sweep.planning.results.stage_result import StageResult, input_of
+from sweep.planning.stage import Stage
+from sweep.planning.stages.calibrate import packages_of, samples_of
+from sweep.planning.stages.quantise import ADVICE, LATENCIES, LAYERS, compared_options
+from sweep.study.spec import Cell
+
+__all__ = ["FLOAT_ROLE", "arguments", "draft"]
+
+FLOAT_ROLE = "float32_latencies"
+_FLOAT = "float32"
+
+
+def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
+    """A quantised cell whose layers are timed takes one, with the float32 cell of the same choices beside it."""
+    if LATENCIES not in made or not study.is_quantised(cell):
+        return None
+    in_float = study.stage_of(replace(cell, precision=_FLOAT), LATENCIES)
+    if in_float is None:
+        return None
+    samples, hints = samples_of(study, cell)
+    own = {**compared_options(study.precision(cell)), **samples}
+    inputs = {"calibrate": made["calibrate"], LAYERS: made[LAYERS], LATENCIES: made[LATENCIES], FLOAT_ROLE: in_float}
+    label = f"advise on layers of {study.compiled(cell)} {cell.tuner}{study.beside(cell, 'tune', 'build')}"
+    label += f" on {cell.device}"
+    return Draft(study.options(ADVICE, cell, own), inputs, label, hints, packages_of(study))
+
+
+def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
+    """Beside `out_dir`."""
+    calibrated = input_of(inputs, "calibrate", CalibrateResult)
+    errors = input_of(inputs, LAYERS, LayerErrorsResult)
+    times = {role: input_of(inputs, role, LayerLatencies) for role in (LATENCIES, FLOAT_ROLE)}
+    return {
+        "options": stage.options,
+        "hints": stage.hints,
+        "calibrate_dir": str(sweep_dir / calibrated.folder()),
+        "layers": [layer.to_json() for layer in errors.layers],
+        "seconds": {role: one.seconds() for role, one in times.items()},
+        "totals": {role: one.total_s for role, one in times.items()},
+        "shares": [
+            {layer.layer: list(layer.shares_with) for layer in one.layers if layer.shares_with}
+            for one in times.values()
+        ],
+    }

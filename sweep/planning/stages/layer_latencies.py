@@ -1,0 +1,53 @@
+"""The latencies of a network's layers in a cell's build, measured on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sweep.planning.draft import Draft, Drafting
+from sweep.planning.stages.quantise import LATENCIES, network_role
+from sweep.study.advised_precisions import ADVISED, whole_of
+from sweep.study.spec import Cell
+
+__all__ = ["draft", "is_advised_on"]
+
+_FORM = "onnx"
+"""The form that layers and weights are read from."""
+_FLOAT = "float32"
+
+
+def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
+    """A compiled cell takes one, in float32 or quantised, where the study asks for it or a precision is advised."""
+    is_usual = cell.is_compiled and {"mode", "variable"}.isdisjoint(name for name, _ in cell.more)
+    if not is_usual or not is_advised_on(study, cell) or _FORM not in study.models[cell.model].formats:
+        return None
+    device = study.devices[cell.device]
+    own = {
+        "device": device.key,
+        "device_target": dict(device.target),
+        "threads": device.threads,
+        "target": dict(study.full_target(cell).data),
+    }
+    inputs = {**network_role(made), **{role: made[role] for role in ("lower", "tune") if role in made}}
+    label = f"time layers of {study.compiled(cell)} {cell.tuner}{study.beside(cell, 'tune', 'build')} on {cell.device}"
+    return Draft(study.options(LATENCIES, cell, own), inputs, label, {"linker": device.linker})
+
+
+def is_advised_on(study: Drafting, cell: Cell) -> bool:
+    """Whether the layers of a cell are timed: it is in float32, or quantised, and the study asks for that; or some
+    precision keeps layers by the advice on this one.
+    """
+    return study.once(("is advised on", cell.precision), lambda: _is_advised_on(study, cell))
+
+
+def _is_advised_on(study: Drafting, cell: Cell) -> bool:
+    described = study.study.described.get("precision", {})
+    advised = [name for name, one in described.items() if one.options.get(ADVISED)]
+    if not (advised or study.study.tells_layer_latencies):
+        return False
+    if not study.is_quantised(cell):
+        return cell.precision == _FLOAT
+    is_whole = not study.precision(cell).options.get(ADVISED)
+    return is_whole and (
+        study.study.tells_layer_latencies or cell.precision in [whole_of(study.study, name) for name in advised]
+    )

@@ -1,0 +1,62 @@
+"""Knows weights again, whatever order, padding and packing a compiler has given them: by sums over what is not zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isclose, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["WeightPrint"]
+
+_ROUNDING = 1e-3
+"""Folding a norm, or halving a number type, moves the sums by less; those of other weights are as far off as they are
+large."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPrint:
+    """Of one array, or of several that lie in one."""
+
+    count: int
+    """Of the numbers that are not zero: padding is."""
+    total: float
+    absolute: float
+    squares: float
+    is_whole: bool
+    """Whether they are whole numbers, which nothing rounds."""
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any]) -> WeightPrint:
+        """Of an array of any number type."""
+        is_whole = array.dtype.kind in "iub"
+        values = np.asarray(array).astype(np.float64).ravel()
+        values = values[values != 0]
+        sums = float(values.sum()), float(np.abs(values).sum()), float(values @ values)
+        return cls(len(values), *sums, is_whole)
+
+    @classmethod
+    def of_all(cls, prints: Iterable[WeightPrint]) -> WeightPrint:
+        """Of arrays that are put into one."""
+        parts = list(prints)
+        return cls(
+            sum(one.count for one in parts),
+            sum(one.total for one in parts),
+            sum(one.absolute for one in parts),
+            sum(one.squares for one in parts),
+            all(one.is_whole for one in parts),
+        )
+
+    def distance(self, other: WeightPrint) -> float | None:
+        """How far the sums of two are apart, from 0 on; None where these are other weights."""
+        if self.count != other.count or self.is_whole != other.is_whole or not self.count:
+            return None
+        if self.is_whole:
+            same = (self.total, self.absolute, self.squares) == (other.total, other.absolute, other.squares)
+            return 0.0 if same else None
+        of_total = abs(self.total - other.total) / sqrt(max(self.squares, other.squares))
+        is_near = isclose(self.absolute, other.absolute, rel_tol=_ROUNDING) and of_total <= _ROUNDING
+        return of_total if is_near and isclose(self.squares, other.squares, rel_tol=2 * _ROUNDING) else None
