@@ -12,7 +12,6 @@ from sweep.errors import PlanError
 from sweep.planning.draft import ONNX_PACKAGES, TVM_PACKAGES
 from sweep.planning.results.compiling import BuildResult, ImportResult, LowerResult
 from sweep.planning.results.final_result import FinalResult
-from sweep.planning.results.layer_advice_results import LayerAdvice, LayerLatencies
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult, QuantiseResult
@@ -182,38 +181,8 @@ _SHIPPED = (
         is_goal=True,
     ),
     evaluate.KIND,
-    StageKind(
-        name=quantise.LATENCIES,
-        inputs={"import": "import", quantise.ROLE: "quantise", "lower": "lower", "tune": "tune"},
-        place=Place.DEVICE,
-        result=LayerLatencies,
-        draft=layer_latencies.draft,
-        job="sweep.engine.layer_latency_job:time_network_layers",
-        error_class="MeasureFailed",
-        distributions=TVM_PACKAGES,
-        cost_s=15.0,
-        is_goal=True,
-    ),
-    StageKind(
-        name=quantise.ADVICE,
-        inputs={
-            "calibrate": "calibrate",
-            quantise.LAYERS: quantise.LAYERS,
-            quantise.LATENCIES: quantise.LATENCIES,
-            layer_advice.FLOAT_ROLE: quantise.LATENCIES,
-        },
-        place=Place.COMPILE,
-        result=LayerAdvice,
-        draft=layer_advice.draft,
-        arguments=layer_advice.arguments,
-        job="sweep.toolchain.quantisation.advice_job:advise",
-        error_class="QuantiseFailed",
-        distributions=ONNX_PACKAGES,
-        cost_s=10.0,
-        limit_s=3600.0,
-        is_goal=True,
-        leaves="layer advice",
-    ),
+    layer_latencies.KIND,
+    layer_advice.KIND,
     StageKind(
         name=overlay.LAYER,
         inputs={},

@@ -19,12 +19,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
 SLACK = {"name": "int8-slack", "dtype": "int8", "strategy": "scale_shift", "per": "tensor", "execution": "simulated"}
 MIXED = {"name": "int8-mixed", "dtype": "int8", "float32_worst": 1}
+ADVISED = {"name": "int8-advised", "dtype": "int8", "float32_advised": 1}
 STUDY = {
     "study": "quantised",
     "models": ["tiny.onnx"],
     "opt_levels": [3],
     "runtimes": ["tvm", "onnxruntime"],
-    "axes": {"precision": ["float32", "int8", SLACK, MIXED]},
+    "axes": {"precision": ["float32", "int8", SLACK, MIXED, ADVISED]},
     "calibration": {"random": 48},
     "final": None,
     "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1},
@@ -54,17 +55,22 @@ def test_one_calibration_serves_all_precisions_and_runtimes(home: Path) -> None:
         "import": 1,
         "calibrate": 1,
         "layer_errors": 1,
-        "quantise": 3,
-        "lower": 4,
-        "build": 4,
-        "measure": 8,
+        "quantise": 4,
+        "lower": 5,
+        "build": 5,
+        "measure": 9,
+        "layer_latencies": 2,
+        "layer_advice": 1,
     }
-    rivals = [one.cell.precision for one in plan.cells if one.cell.runtime == "onnxruntime"]
+    rivals = [one.cell.precision for one in plan.cells if one.cell.runtime == "onnxruntime" and not one.refusal]
     assert rivals == ["float32", "int8", "int8-slack", "int8-mixed"]
 
 
 def test_rows_have_the_distance_to_float_and_say_how_it_was_calibrated(home: Path, swept: sweep.SweepRun) -> None:
     rows = pq.read_table(home / "out" / "results.parquet").to_pylist()
+    of_advised = [row for row in rows if row["precision"] == "int8-advised" and row["runtime"] == "onnxruntime"]
+    assert [row["error_class"] for row in of_advised] == ["Refused"], "no runtime but ours has layers that were timed"
+    rows = [row for row in rows if row not in of_advised]
     assert {row["status"] for row in rows} <= {*MEASURED}, [row["error"] for row in rows]
     of = {(row["runtime"], row["precision"]): row for row in rows}
     for runtime in ("tvm", "onnxruntime"):
@@ -92,7 +98,8 @@ def test_a_table_of_ranges_is_left_that_people_can_read(home: Path, swept: sweep
 
 def test_layers_are_ranked_in_a_table_and_on_the_page(home: Path, swept: sweep.SweepRun) -> None:
     rows = pq.read_table(home / "out" / "layer_errors.parquet").to_pylist()
-    assert [(row["operator"], row["precision"]) for row in rows] == [("Conv", "int8-mixed"), ("Gemm", "int8-mixed")]
+    rows = [row for row in rows if row["precision"] == "int8-mixed"]
+    assert [row["operator"] for row in rows] == ["Conv", "Gemm"]
     assert sorted(row["rank"] for row in rows) == [1, 2]
     worst = min(rows, key=lambda row: row["rank"])
     assert worst["alone_final_cosine_distance"] == max(row["alone_final_cosine_distance"] for row in rows)
@@ -100,6 +107,27 @@ def test_layers_are_ranked_in_a_table_and_on_the_page(home: Path, swept: sweep.S
     page = (home / "out" / "report" / "index.html").read_text()
     assert "Layers of quantised networks" in page
     assert f"; with {worst['layer']}" in page
+
+
+def test_layers_are_timed_in_both_builds_and_the_advised_one_is_kept(home: Path, swept: sweep.SweepRun) -> None:
+    rows = pq.read_table(home / "out" / "layer_errors.parquet").to_pylist()
+    timed = [row for row in rows if row["precision"] == "int8"]
+    assert [(row["operator"], row["device"], row["opt_level"]) for row in timed] == [
+        ("Conv", "here", 3),
+        ("Gemm", "here", 3),
+    ]
+    for row in timed:
+        assert row["float32_ms"] > 0
+        assert row["quantised_ms"] > 0
+        assert row["added_ms"] == pytest.approx(row["float32_ms"] - row["quantised_ms"])
+    assert sorted(row["advised_rank"] for row in timed) == [1, 2]
+    (first,) = (row["layer"] for row in timed if row["advised_rank"] == 1)
+    cells = pq.read_table(home / "out" / "results.parquet").to_pylist()
+    of = {(row["runtime"], row["precision"]): row for row in cells}
+    assert of["tvm", "int8-advised"]["kept_layers"] == first
+    assert of["tvm", "int8"]["kept_layers"] is None
+    said = (home / "out" / "report" / "results.md").read_text()
+    assert "## Layers to keep in float32" in said
 
 
 def test_the_same_command_again_does_nothing(home: Path, swept: sweep.SweepRun) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from sweep.api.written_studies.study_document import as_document
 from sweep.errors import StudyError
+from sweep.planning.kinds import names_in_cell
 from sweep.planning.planner import make_plan
 from sweep.planning.stage import Stage
 from sweep.study.gate import study_of
@@ -21,7 +22,7 @@ ONE_CLASS = {"name": "zeros", "dtype": "int8", "calibrate_classes": [0, 0]}
 
 def _study(*precisions: Any, **further: Any) -> Study:
     axes = {"precision": list(precisions)}
-    document = {"study": "a", "models": ["onnx-light:squeezenet"], "runtimes": ["tvm"], "axes": axes, **further}
+    document = {"study": "a", "models": ["onnx-light:squeezenet"], "axes": axes, "runtimes": ["tvm"], **further}
     return study_of(document, Path())
 
 
@@ -68,12 +69,14 @@ def test_layers_are_compared_where_it_is_asked_for() -> None:
         {"datasets": DIGITS, "calibration": {"dataset": "digits", "samples": 9}},
         {"evaluate": {"layer_error": True}},
         {"datasets": DIGITS, "evaluate": {"dataset": "digits", "layer_error": True}},
+        {"evaluate": {"layer_latency": True}},
     ],
 )
 def test_a_study_that_is_written_reads_as_it_was(further: dict[str, Any]) -> None:
     study = _study("int8", **further)
     again = study_of(as_document(study, Path()), Path())
     assert (again.calibration, again.tells_layer_errors) == (study.calibration, study.tells_layer_errors)
+    assert again.tells_layer_latencies == study.tells_layer_latencies
     assert (again.evaluate is None) is (study.evaluate is None)
 
 
@@ -86,6 +89,14 @@ def test_a_study_that_is_written_reads_as_it_was(further: dict[str, Any]) -> Non
         ({"calibration": {"random": 3, "samples": 3}}, r"calibration.samples: is of a data set"),
         ({"calibration": {"dataset": "digit"}}, r"calibration.dataset: is no data set, did you mean 'digits'"),
         ({"axes": {"precision": [ONE_CLASS]}}, r"calibration: is calibrated on classes \[0\] \(got 'zeros'\)"),
+        (
+            {
+                "axes": {
+                    "precision": ["float32", {"name": "mix", "dtype": "int8", "float32_advised": 2, "per": "tensor"}]
+                }
+            },
+            r"axes.precision: keeps layers by the advice on the same precision without float32_advised",
+        ),
         ({"evaluate": {}}, r"evaluate.dataset: is missing; allowed: .* or layer_error: true"),
     ],
 )
@@ -101,3 +112,21 @@ def test_a_network_that_is_no_onnx_has_a_row_that_says_why(tmp_path: Path) -> No
     refused = {planned.cell.precision: planned.refusal for planned in plan.cells}
     assert not refused["float32"]
     assert "int8 is made from onnx, and the importer tflite leaves none" in str(refused["int8"])
+
+
+def test_an_advised_mix_rests_on_the_measured_layers_of_its_neighbours() -> None:
+    mix = {"name": "mix", "dtype": "int8", "float32_advised": 1}
+    plan = make_plan(_study("float32", "int8", mix, runtimes=["tvm", "onnxruntime"]), cluster(device("one")))
+    cells = {planned.cell.precision: planned for planned in plan.cells if planned.cell.is_compiled}
+    named = {name: names_in_cell(planned, plan.stages) for name, planned in cells.items()}
+    advice = {name: [stage for stage, kind in kinds.items() if kind == "layer_advice"] for name, kinds in named.items()}
+    assert advice["mix"] == advice["int8"] != advice["float32"] == []
+    own = {kind: stage for stage, kind in named["mix"].items()}
+    quantised, build = plan.stages[own["quantise"]], plan.stages[own["build"]]
+    assert advice["int8"][0] in quantised.inputs
+    assert build.inputs == (own["lower"],)
+    assert plan.stages[own["lower"]].inputs == (own["quantise"],), "names are those of the cell's own stages"
+    times = [one for one in plan.stages[advice["int8"][0]].inputs if plan.stages[one].kind == "layer_latencies"]
+    assert {stage for name in ("float32", "int8") for stage in cells[name].goals} >= set(times)
+    (refused,) = (one.refusal for one in plan.cells if one.cell.precision == "mix" and not one.cell.is_compiled)
+    assert refused == "mix keeps the layers that are advised for compiled cells"

@@ -111,7 +111,7 @@ class LayerAdvice(StageResult):
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
-        return cls(layer_advice_s=seconds)
+        return cls(float_total_s=10 ** draw.uniform(-4, -2), layer_advice_s=seconds)
 
     @property
     def key_figures(self) -> Mapping[str, Any]:

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweep.planning.draft import Draft, Drafting
-from sweep.planning.results.layer_advice_results import LayerLatencies
+from sweep.planning.draft import ONNX_PACKAGES, Draft, Drafting
+from sweep.planning.results.layer_advice_results import LayerAdvice, LayerLatencies
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
+from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.calibrate import packages_of, samples_of
 from sweep.planning.stages.quantise import ADVICE, LATENCIES, LAYERS, compared_options
 from sweep.study.spec import Cell
 
-__all__ = ["FLOAT_ROLE", "arguments", "draft"]
+__all__ = ["KIND", "arguments", "draft"]
 
 FLOAT_ROLE = "float32_latencies"
 _FLOAT = "float32"
@@ -54,3 +55,20 @@ def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) 
             for one in times.values()
         ],
     }
+
+
+KIND = StageKind(
+    name=ADVICE,
+    inputs={"calibrate": "calibrate", LAYERS: LAYERS, LATENCIES: LATENCIES, FLOAT_ROLE: LATENCIES},
+    place=Place.COMPILE,
+    result=LayerAdvice,
+    draft=draft,
+    arguments=arguments,
+    job="sweep.toolchain.quantisation.advice_job:advise",
+    error_class="QuantiseFailed",
+    distributions=ONNX_PACKAGES,
+    cost_s=10.0,
+    limit_s=3600.0,
+    is_goal=True,
+    leaves="layer advice",
+)

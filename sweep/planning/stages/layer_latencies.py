@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sweep.planning.draft import Draft, Drafting
-from sweep.planning.stages.quantise import LATENCIES, network_role
+from sweep.planning.draft import TVM_PACKAGES, Draft, Drafting
+from sweep.planning.results.layer_advice_results import LayerLatencies
+from sweep.planning.stage_kind import Place, StageKind
+from sweep.planning.stages.quantise import LATENCIES, ROLE, network_role
 from sweep.study.advised_precisions import ADVISED, whole_of
 from sweep.study.spec import Cell
 
-__all__ = ["draft", "is_advised_on"]
+__all__ = ["KIND", "draft", "is_advised_on"]
 
 _FORM = "onnx"
 """The form that layers and weights are read from."""
@@ -51,3 +53,17 @@ def _is_advised_on(study: Drafting, cell: Cell) -> bool:
     return is_whole and (
         study.study.tells_layer_latencies or cell.precision in [whole_of(study.study, name) for name in advised]
     )
+
+
+KIND = StageKind(
+    name=LATENCIES,
+    inputs={"import": "import", ROLE: "quantise"} | {"lower": "lower", "tune": "tune"},
+    place=Place.DEVICE,
+    result=LayerLatencies,
+    draft=draft,
+    job="sweep.engine.layer_latency_job:time_network_layers",
+    error_class="MeasureFailed",
+    distributions=TVM_PACKAGES,
+    cost_s=15.0,
+    is_goal=True,
+)

@@ -7,6 +7,7 @@ several kernels rest on the same, its operator is in the name of its own. What i
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,10 @@ _IN_NAMES = {
     **dict.fromkeys(HEAVY, ("conv", "matmul", "dense", "dot")),
 }
 """What of an operator is in the names of kernels that compute it."""
+_ELEMENTWISE = re.compile(
+    r"(fused_?)?((cast|multiply|add|subtract|divide|(tir_)?round|maximum|minimum|relu|clip)\d*_?)+"
+)
+"""Names of kernels of such operators alone."""
 _FUSED = ("Add", "Sub", "Mul")
 """Operators that are computed behind a layer with weights, in its kernel."""
 
@@ -125,6 +130,7 @@ def placed_layers(network: NetworkLayers, calls: Sequence[KernelCall]) -> list[d
         elif layer.name not in network.weights:
             there = by_rests.get(network.rests[layer.name] & found, [])
             places[layer.name] = _of_no_weights(layer.operator, [(number, calls[number]) for number in there])
+    _add_what_follows(places, calls, rests)
     users: dict[int, list[str]] = defaultdict(list)
     for name, numbers in places.items():
         for number in numbers:
@@ -138,6 +144,21 @@ def placed_layers(network: NetworkLayers, calls: Sequence[KernelCall]) -> list[d
         }
         for layer in network.layers
     ]
+
+
+def _add_what_follows(places: dict[str, tuple[int, ...]], calls: Sequence[KernelCall], rests: Sequence[Rests]) -> None:
+    """Kernels behind a layer that do nothing but scale, round and rectify are its own: where levels fuse, there are
+    none.
+    """
+    claimed = {number for numbers in places.values() for number in numbers}
+    owners: dict[Rests, list[str]] = defaultdict(list)
+    for name, numbers in places.items():
+        if numbers:
+            owners[rests[numbers[0]]].append(name)
+    for number, call in enumerate(calls):
+        if number not in claimed and rests[number] and _ELEMENTWISE.fullmatch(call.kernel):
+            for name in owners.get(rests[number], ()):
+                places[name] = (*places[name], number)
 
 
 def _of_no_weights(operator: str, there: Sequence[tuple[int, KernelCall]]) -> tuple[int, ...]:

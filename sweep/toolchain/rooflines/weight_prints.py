@@ -13,8 +13,7 @@ import numpy.typing as npt
 __all__ = ["WeightPrint"]
 
 _ROUNDING = 1e-3
-"""Folding a norm, or halving a number type, moves the sums by less; those of other weights are as far off as they are
-large."""
+"""Folding a norm moves the sums by less; those of other weights are as far off as they are large."""
 
 
 @dataclass(frozen=True, slots=True)
