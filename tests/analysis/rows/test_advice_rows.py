@@ -1,0 +1,100 @@
+"""Advice on layers, in rows and words, with the cells that follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from sweep.analysis.outcome import CellOutcome, SweepOutcome
+from sweep.analysis.rows.advice_rows import advice_words, advised_step
+from sweep.analysis.rows.results import Results, derive
+from sweep.planning.results.layer_advice_results import (
+    AdvisedStep,
+    LayerAdvice,
+    LayerLatencies,
+    PlacedLayer,
+    TimedKernel,
+)
+from sweep.planning.results.measurement import Measurement
+from sweep.planning.results.quantising import LayerError, LayerErrorsResult, QuantiseResult
+from sweep.study.spec import Cell
+
+STEPS = (
+    AdvisedStep((), 0.010),
+    AdvisedStep(("b",), 0.006, added_s=1e-5),
+    AdvisedStep(("b", "a"), 0.004, added_s=3e-5),
+)
+ADVICE = LayerAdvice(
+    ranked=("b", "a"),
+    steps=STEPS,
+    float_s={"a": 5e-5, "b": 4e-5},
+    quantised_s={"a": 3e-5, "b": 3e-5},
+    shares={"a": ["sum"]},
+    dir="artifacts/layer_advice/1",
+)
+ERRORS = LayerErrorsResult(
+    layers=(LayerError("a", "Conv"), LayerError("b", "Conv", place=1), LayerError("sum", "Add", place=2)),
+    ranked=("a", "b"),
+    dir="artifacts/layer_errors/1",
+)
+
+
+def _cell(precision: str, seconds: float, kept: Sequence[str] = (), runtime: str = "tvm") -> CellOutcome:
+    stages = {
+        "layer_errors": ERRORS,
+        "layer_advice": ADVICE,
+        "quantise": QuantiseResult(kept_layers=tuple(kept)),
+        "measure": Measurement((seconds,) * 6, number=1),
+    }
+    return CellOutcome(Cell("net", "native", "none", 3, "NCHW", precision, 1, "here", runtime), "done", stages=stages)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    cells = (_cell("mix", 0.0012, ["b"]), _cell("int8", 0.0010))
+    return derive(SweepOutcome("s", "", cells, 0.0, 1.0, False, {}, {}, tmp_path))
+
+
+def test_the_fewest_layers_are_advised_that_leave_half_of_the_distance() -> None:
+    def advised(*distances: float) -> float | None:
+        step = advised_step(LayerAdvice(steps=tuple(AdvisedStep(("x",) * n, far) for n, far in enumerate(distances))))
+        return None if step is None else step.cosine_distance
+
+    assert advised(0.010, 0.006, 0.004, 0.001) == 0.004
+    assert advised(0.010, 0.009, 0.007, 0.008) == 0.007
+    assert advised(0.010, 0.011) is None
+    assert advised(0.0, 0.0) is None
+
+
+def test_a_row_tells_what_is_advised_and_what_came_of_who_follows(results: Results) -> None:
+    (row,) = results.summary.advice
+    assert (row["precision"], row["advised"]) == ("int8", ["b", "a"])
+    assert row["steps"][1]["measured_added_ms"] == pytest.approx(0.2)
+    assert advice_words(row) == (
+        "net native none O3 int8 here: keep 2 layers in float32, b, a: 40 % of its distance is left, +0.0300 ms by its "
+        "kernels; net native none O3 mix here, which keeps 1 layer, was measured at 1.20 ms, +0.200 ms."
+    )
+    mix, plain = results.cells
+    assert (mix["kept_layers"], mix["advised_layers"]) == ("b", None)
+    assert (plain["kept_layers"], plain["advised_layers"], plain["advised_cosine_distance"]) == (None, "b, a", 0.004)
+    assert plain["advised_added_ms"] == pytest.approx(0.03)
+
+
+def test_layers_have_their_latency_in_both_builds_once(results: Results) -> None:
+    assert {row["precision"] for row in results.layers} == {"int8"}, "not once more for the cell that follows"
+    a, b, added = results.layers
+    assert (a["float32_ms"], a["quantised_ms"]) == (pytest.approx(0.05), pytest.approx(0.03))
+    assert (a["shares_kernel_with"], a["advised_rank"], a["rank"]) == ("sum", 2, 1)
+    assert (b["advised_rank"], b["advised_cosine_distance"]) == (1, 0.006)
+    assert (added["float32_ms"], added["advised_rank"]) == (None, None)
+
+
+def test_a_layer_takes_the_medians_of_its_calls_and_none_where_a_kernel_failed() -> None:
+    timed = LayerLatencies(
+        kernels=(TimedKernel("k", 2, (1.0, 2.0, 9.0)), TimedKernel("f", 1, (4.0,)), TimedKernel("bad", error="crash")),
+        layers=(PlacedLayer("a", "Conv", ("k", "f")), PlacedLayer("b", "Conv", ("bad",)), PlacedLayer("c", "Add")),
+    )
+    assert timed.seconds() == {"a": 6.0}
+    assert timed.total_s == 8.0
