@@ -18,7 +18,7 @@ from sweep.suggestions import listed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Samples", "Wanted", "read_samples"]
+__all__ = ["Samples", "Wanted", "chosen_samples", "listed_pictures", "read_samples"]
 
 _SHAPING = ("resize", "crop")
 """Steps that pictures of several sizes go through one by one, before they are one array."""
@@ -83,13 +83,13 @@ def read_samples(
     recipe = options.get("preprocess", {})
     kind = options["of"]
     if kind == "images":
-        names, labels, classes = _listed_pictures(Path(files["images"]), files.get("labels"))
-        chosen = _chosen(labels, options, wanted)
+        names, labels, classes = listed_pictures(Path(files["images"]), files.get("labels"))
+        chosen = chosen_samples(labels, options, wanted)
         raw = _read_pictures(Path(files["images"]), [names[index] for index in chosen], recipe, network)
         values = preprocess(raw, _after_shaping(recipe), is_pictures=True)
     else:
         raw, labels, classes, fixed = _arrays(options, files, wanted.split)
-        chosen = _chosen(labels, {} if fixed else options, wanted)
+        chosen = chosen_samples(labels, {} if fixed else options, wanted)
         values = preprocess(raw[chosen], recipe)
     if len(chosen) and (least := int(labels[chosen].min())) < 0:
         raise StudyError("has a class below 0", key="labels", value=least, allowed="classes from 0 on")
@@ -98,7 +98,7 @@ def read_samples(
     return Samples(fitted(values, network, recipe.get("dtype")), labels[chosen], classes)
 
 
-def _chosen(labels: NDArray[Any], options: Mapping[str, Any], wanted: Wanted) -> NDArray[Any]:
+def chosen_samples(labels: NDArray[Any], options: Mapping[str, Any], wanted: Wanted) -> NDArray[Any]:
     """Indices of the samples that are wanted, rising."""
     import numpy as np
 
@@ -151,7 +151,7 @@ def _arrays(
     return samples, labels, (), "all" not in parts
 
 
-def _listed_pictures(folder: Path, labels: str | None) -> tuple[list[str], NDArray[Any], Sequence[str]]:
+def listed_pictures(folder: Path, labels: str | None) -> tuple[list[str], NDArray[Any], Sequence[str]]:
     """Names of the pictures in the folder, the class of each, and the names of the classes."""
     import numpy as np
 

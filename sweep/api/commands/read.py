@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.formatting import plural
 from sweep.analysis.outcome import SweepOutcome
+from sweep.api.inspecting.dataset_check import check_datasets
 from sweep.api.inspecting.named_layers_check import check_layer_names
 from sweep.api.session.claim import check, default_sweep_dir
 from sweep.api.session.resumed import done_again, remembered
@@ -100,6 +101,7 @@ def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:
     """
     whole = make_plan(study, cluster)
     check_layer_names(study, whole)
+    check_datasets(study)
     return whole if only is None else narrowed(whole, parse_selection(only))
 
 
@@ -148,6 +150,7 @@ def explain(study: Study, cluster: Cluster, *, out: Path | str | None = None, on
     check(sweep_dir, study)
     state = _state_of(sweep_dir)
     finished = state.done
+    check_datasets(study)
     if only is None and not finished and (counted := counted_if_large(study, cluster)) is not None:
         return summary.explain_counted(counted)
     chosen = plan(study, cluster, only=only)

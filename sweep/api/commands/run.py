@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweep.api.finals.holding import Finals, final_of
+from sweep.api.inspecting.dataset_check import check_datasets
 from sweep.api.inspecting.named_layers_check import check_layer_names
 from sweep.api.notifying.run_ending import RunEnding
 from sweep.api.predicting.admissions import admitting
@@ -151,6 +152,7 @@ def run(
         learnt_from(study, study.path)  # a wrong one is told before anything is begun
         whole = make_plan(study, cluster)
         check_layer_names(study, whole)
+        check_datasets(study)
         if warm_start:
             whole = with_warm_start(whole, warm_start, sweep_dir)
         options = options or RunOptions.within(study.budget)
