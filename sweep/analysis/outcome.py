@@ -104,6 +104,8 @@ class SweepOutcome:
     """The runtime that cells are compared with."""
     baselines: Mapping[str, str] = field(default_factory=dict)
     """By model, where it is another."""
+    originals: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """By model whose file was quantised from another model, that one: what its accuracy is compared with."""
     pairs: Sequence[Mapping[str, Any]] = ()
     """Blocks that were measured after the run, to compare two cells: `cells`, their ids, and `blocks`, one of each."""
     worked_s: float | None = None

@@ -60,6 +60,7 @@ def _make_plan(study: Study, cluster: Cluster) -> Plan:
         baselines=_baselines(study, [cell for cell in planned if cell is not None]),
         objective=study.objective,
         described=study.described,
+        originals={model.name: model.original for model in study.models if model.original is not None},
     )
 
 

@@ -78,6 +78,8 @@ class Plan:
     """Of the models that the baseline does not take: what their cells are compared with, where anything takes them."""
     objective: Objective | None = None
     """What the study wants of a cell."""
+    originals: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """By model whose file was quantised from another model of the study, that one."""
     described: DescribedValues = field(default_factory=dict)
     """What the study says of values of axes by writing them."""
 

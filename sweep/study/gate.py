@@ -72,6 +72,7 @@ def _study(document: dict[str, Any], path: Path) -> Study:
     targets = tuple(read_target(entry, path, f"targets[{i}]") for i, entry in enumerate(form.targets))
     tuners = tuple(read_tuner(entry, form.seed, path, f"tuners[{i}]") for i, entry in enumerate(form.tuners))
     _refuse_duplicates("models", [model.name for model in models], path, "a `name:` of its own for each", places)
+    _check_originals(models, places, path)
     _refuse_duplicates("targets", [target.name for target in targets], path, "a `name:` of its own for each")
     _refuse_equal_targets(targets, path)
     _refuse_duplicates("tuners", [tuner.label for tuner in tuners], path, "a `label:` of its own for each")
@@ -157,6 +158,16 @@ def _rule(form: RuleForm) -> Rule:
 def _distinct(key: str, values: list[Any], file: Path) -> tuple[Any, ...]:
     _refuse_duplicates(key, values, file, "each value once")
     return tuple(values)
+
+
+def _check_originals(models: Sequence[Model], places: Sequence[int], path: Path) -> None:
+    """Raises StudyError for an original that is no other model of the study."""
+    for model, place in zip(models, places, strict=True):
+        others = [other.name for other in models if other.name != model.name]
+        if model.original is not None and model.original not in others:
+            problem, key = f"is no other model of the study{hint(model.original, others)}", f"models[{place}].original"
+            allowed = listed(others) if others else "a second model, in float32"
+            raise StudyError(problem, file=path, key=key, value=model.original, allowed=allowed)
 
 
 def _refuse_duplicates(

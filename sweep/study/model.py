@@ -42,6 +42,8 @@ class Model:
     """How it takes the batch axis."""
     base: Model | None = None
     """The model that it is a variant of."""
+    original: str | None = None
+    """The name of the model that its file was quantised from; None where nobody says."""
     training: Dataset | None = None
     """Of a variant that is trained, what it learns from."""
 

@@ -77,6 +77,7 @@ def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, S
         formats=importer.formats,
         companions=files.companions,
         is_installed=files.is_installed,
+        original=form.original,
     )
     return found, declared
 

@@ -93,3 +93,8 @@ class ModelForm(Form):
         description="What reads it: a name, or module:attribute; by default what claims the path's suffix or prefix.",
         examples=["onnx"],
     )
+    original: Name | None = Field(
+        None,
+        description="The model of this study in float32 that this file was quantised from: what accuracy_drop and "
+        "agreement compare with.",
+    )

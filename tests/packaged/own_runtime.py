@@ -9,7 +9,7 @@ import numpy as np
 
 from tests.corpus.compared import outputs_of, own_check, run_artifact
 
-__all__ = ["compare"]
+__all__ = ["OWN_RUNTIMES", "compare"]
 
 _RUNS, _ROUNDING = 6, 2e-7
 """Some two steps of a float32 of 1."""
@@ -136,3 +136,7 @@ def _difference(outputs: list[Any], wanted: list[Any], threshold: float) -> dict
         if not share <= limit:
             return {"differs": f"output {index} differs by {share:.3g} of its largest value", "difference": share}
     return {"differs": None, "difference": greatest}
+
+
+OWN_RUNTIMES = {".onnx": _onnxruntime, ".tflite": _litert}
+"""What runs a file itself, by its suffix: a function of the file and its inputs."""

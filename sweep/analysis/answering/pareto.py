@@ -12,10 +12,11 @@ from sweep.analysis.rows.columns import LATENCY
 from sweep.analysis.rows.objective_fit import as_limit, objective_of
 from sweep.analysis.rows.runtime_rows import GroupKey, group_key
 
-__all__ = ["COSTS", "front", "front_lines", "grouped", "points"]
+__all__ = ["COSTS", "DISTANCE", "front", "front_lines", "grouped", "points"]
 
 Row = Mapping[str, Any]
-COSTS = ("accuracy_drop", "peak_memory_bytes", "artifact_bytes")
+DISTANCE = "output_cosine_distance"
+COSTS = ("accuracy_drop", DISTANCE, "peak_memory_bytes", "artifact_bytes")
 """What latency is held against, where cells differ in it; less of each is better."""
 _FEWEST = 2
 """A front of one cell says no more than that it is best in both."""

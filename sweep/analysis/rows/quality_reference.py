@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sweep.analysis.classification import Agreement, agreement
@@ -42,10 +42,13 @@ class QualityReferences:
     """Of a sweep: for each model and each set of samples one cell.
 
     The runtime that the network's format comes from, or another one that runs its file, comes before code that was
-    compiled here; of that the least opt level, untuned first: what changes least.
+    compiled here; of that the least opt level, untuned first: what changes least. A model that is quantised in its file
+    is compared with the one that a study names as its original.
     """
 
-    def __init__(self, cells: Iterable[CellOutcome]) -> None:
+    def __init__(self, cells: Iterable[CellOutcome], originals: Mapping[str, str] | None = None) -> None:
+        """originals: by model whose file was quantised from another one, that one."""
+        self._originals = originals or {}
         self._found: dict[tuple[str, str], tuple[tuple[bool, int, str], QualityReference]] = {}
         for cell in cells:
             result = cell.result(Evaluation)
@@ -61,5 +64,6 @@ class QualityReferences:
         result = cell.result(Evaluation)
         if result is None:
             return None
-        found = self._found.get((cell.cell.model, result.labels))
+        model = cell.cell.model
+        found = self._found.get((self._originals.get(model, model), result.labels))
         return None if found is None else found[1]

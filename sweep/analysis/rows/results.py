@@ -104,7 +104,7 @@ def derive(
 ) -> Results:
     """Rows of a sweep. `mlflow_run_ids`: run of a cell by its id, where there is a mirror; `tracking_uri`: of that."""
     run_ids = mlflow_run_ids or {}
-    references = QualityReferences(outcome.cells)
+    references = QualityReferences(outcome.cells, outcome.originals)
     facts = [_facts(outcome, cell, run_ids, references) for cell in outcome.cells]
     cells = [result_row(each) for each in facts]
     _set_ratios(cells, facts, Ratios(outcome.baseline, outcome.baselines))

@@ -90,7 +90,7 @@ def _quality_references(whole: Plan, state: LedgerState) -> QualityReferences:
     from sweep.analysis.rows.quality_reference import QualityReferences
 
     cells = () if whole.objective is None else whole.cells
-    return QualityReferences(cell_outcome(whole, planned, state) for planned in cells)
+    return QualityReferences((cell_outcome(whole, planned, state) for planned in cells), whole.originals)
 
 
 def _stage(final: Final, whole: Plan, cells: Sequence[PlannedCell], state: LedgerState) -> Stage:

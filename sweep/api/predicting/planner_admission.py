@@ -53,8 +53,9 @@ def _keeps_limits(plan: Plan, ledger: Ledger) -> Callable[[int, Mapping[str, Sta
         whole = replace(outcome, status="done", stages={**outcome.stages, **results})
         limits = plan.objective.subject_to if plan.objective is not None else {}
         compared = plan.cells if "accuracy_drop" in limits else ()
-        of_model = (planned for planned in compared if planned.cell.model == outcome.cell.model)
-        references = QualityReferences(cell_outcome(plan, planned, ledger.state) for planned in of_model)
+        model = plan.originals.get(outcome.cell.model, outcome.cell.model)
+        of_model = (cell_outcome(plan, planned, ledger.state) for planned in compared if planned.cell.model == model)
+        references = QualityReferences(of_model, plan.originals)
         facts = CellFacts.of(whole, objective=plan.objective, quality_reference=references.of(whole))
         return fulfils(result_row(facts))
 

@@ -77,6 +77,7 @@ def _model(model: Model, folder: Path) -> dict[str, Any]:
     written: dict[str, Any] = {"path": path, "name": model.name, "importer": model.importer}
     inputs = {name: _input(model, name, folder) for name in sorted({*model.inputs, *model.given})}
     written |= {"inputs": inputs} if inputs else {}
+    written |= {} if model.original is None else {"original": model.original}
     return written | ({} if (batch := _batch(model)) is None else {"batch": batch})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.answering.pareto import COSTS, front, grouped, points
+from sweep.analysis.answering.pareto import COSTS, DISTANCE, front, grouped, points
 from sweep.analysis.rows.columns import LATENCY
 from sweep.analysis.rows.objective_fit import as_limit, objective_of
 from sweep.report.figures.figure import COLOURS, Figure, Row, configuration_label, plain_layout
@@ -20,6 +20,7 @@ _LEAST = 0.1
 """Share by which cells differ at least where a picture is drawn though nothing limits them."""
 _TITLES: Mapping[str, str] = {
     "accuracy_drop": "loss of accuracy",
+    DISTANCE: "distance from float32 (1 less the cosine)",
     "peak_memory_bytes": "peak memory (MB)",
     "artifact_bytes": "size of the library (MB)",
 }
@@ -41,6 +42,8 @@ def _is_limited(rows: Sequence[Row], cost: str) -> bool:
 
 def _differs(rows: Sequence[Row], cost: str) -> bool:
     """By so much that one might choose by it."""
+    if cost == DISTANCE and not any(row.get("quantised_operators") for row in rows):
+        return False  # floats differ by the order of their sums
     values = [row[cost] for row in rows]
     least, most = float(min(values)), float(max(values))
     return most > (1 + _LEAST) * least if least > 0 else most > least

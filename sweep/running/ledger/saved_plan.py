@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ast import literal_eval
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,8 @@ def saved(study: Study, plan: Plan, earlier: Earlier | None = None) -> dict[str,
     }
     if plan.baselines:
         content["baselines"] = dict(plan.baselines)
+    if plan.originals:
+        content["originals"] = dict(plan.originals)
     if plan.objective is not None:
         content["objective"] = plan.objective.to_json()
     if described := as_json(plan.described):
@@ -196,6 +198,7 @@ _FORM = fields_of(
     naive_stages=dict[str, int],
     baseline=str | None,
     baselines=Mapping[str, str] | None,
+    originals=Mapping[str, str] | None,
     left_out=list[Any] | None,
     versions=list[Mapping[str, str | int]] | None,
     earlier=Mapping[str, Any] | None,
@@ -220,6 +223,7 @@ def _restored(saved_plan: Mapping[str, Any]) -> SavedSweep:
     objective = Objective.from_json(form["objective"]) if form.get("objective") else None
     naive, described = form["naive_stages"], described_in(form)
     plan = Plan(form["study"], cells, stages, naive, left_out, baseline, tags, baselines, objective, described)
+    plan = replace(plan, originals=form.get("originals") or {})
     earlier = Earlier({planned.cell.id: planned for planned in had}, former)
     return SavedSweep(form["study"], form["question"], form["models"], plan, earlier)
 

@@ -116,6 +116,7 @@ def sweep_outcome(plan: Plan, question: str, state: LedgerState, sweep_dir: Path
         conditions=state.conditions,
         baseline=plan.baseline,
         baselines=plan.baselines,
+        originals=plan.originals,
         pairs=tuple(state.pairs),
         worked_s=state.worked_s,
         tags=plan.tags,

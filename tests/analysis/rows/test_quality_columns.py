@@ -84,3 +84,18 @@ def test_packed_classes_come_back() -> None:
     assert len(packed(classes)) < 4 * len(classes)
     with pytest.raises(ValueError, match="Error"):
         unpacked("AAAA")
+
+
+def test_a_file_that_was_quantised_elsewhere_is_held_against_its_original(tmp_path: Path) -> None:
+    outcome = sweep_outcome(tmp_path, troubles=False, devices=("local-1",))
+    compiled = [cell for cell in outcome.cells if cell.cell.is_compiled]
+    cells = [
+        with_quality(compiled[0], evaluation(3), model="net"),
+        with_quality(compiled[1], evaluation(12), model="net-int8"),
+    ]
+    alone, named = (
+        derive(replace(outcome, cells=cells, originals=originals)).cells[1] for originals in ({}, {"net-int8": "net"})
+    )
+    assert (alone["accuracy_drop"], alone["accuracy_reference"]) == (0.0, alone["cell_name"])
+    assert (named["accuracy_drop"], named["agreement"]) == (0.09, 0.91)
+    assert named["accuracy_reference"] == cells[0].cell.name
