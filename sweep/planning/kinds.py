@@ -106,12 +106,7 @@ _SHIPPED = (
     ),
     StageKind(
         name="quantise",
-        inputs={
-            "import": "import",
-            "calibrate": "calibrate",
-            quantise.LAYERS: quantise.LAYERS,
-            quantise.ADVICE: quantise.ADVICE,
-        },
+        inputs=quantise.INPUTS,
         place=Place.COMPILE,
         result=QuantiseResult,
         draft=quantise.draft,

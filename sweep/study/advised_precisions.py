@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sweep.errors import StudyError
 from sweep.study.precisions import precision_of
 from sweep.study.spec import Study
 
-__all__ = ["ADVISED", "check_advised", "is_advised", "whole_of"]
+__all__ = ["ADVISED", "advised_in", "check_advised", "whole_of"]
 
 ADVISED = "float32_advised"
 """The option: so many layers."""
@@ -19,15 +21,15 @@ def whole_of(study: Study, name: str) -> str | None:
     return next((one for one in others if dict(precision_of(one, study.described).options) == wanted), None)
 
 
-def is_advised(study: Study, name: str) -> bool:
-    """Whether a precision keeps advised layers."""
-    return study.is_quantised(name) and bool(precision_of(name, study.described).options.get(ADVISED))
+def advised_in(study: Study) -> Callable[[str], bool]:
+    """What tells whether a precision of the study keeps advised layers."""
+    return lambda name: study.is_quantised(name) and bool(precision_of(name, study.described).options.get(ADVISED))
 
 
 def check_advised(study: Study) -> None:
     """Raises StudyError for one whose layers nobody would be advised on."""
     for name in study.axes["precision"]:
-        if is_advised(study, name) and whole_of(study, name) is None:
+        if advised_in(study)(name) and whole_of(study, name) is None:
             problem = f"keeps layers by the advice on the same precision without {ADVISED}, which the study has not"
             allowed = f"that precision too, beside {name}"
             raise StudyError(problem, file=study.path, key="axes.precision", value=name, allowed=allowed)

@@ -6,11 +6,10 @@ import itertools
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from sweep.errors import StudyError
-from sweep.study.advised_precisions import is_advised
+from sweep.study.advised_precisions import advised_in
 from sweep.study.axes import all_axes, listed_axes, loops, of_compiled
 from sweep.study.cluster.cluster import Cluster, Device
 from sweep.study.cluster.target_fit import fit
@@ -63,7 +62,7 @@ class Grid:
         self.axes = {**study.axes, "device": tuple(device.key for device in self._devices)}
         self._keys = tuple(device.key for device in cluster.devices)
         self.exclude, self.include = study.exclude, study.include
-        self.refusals = Refusals(study.models, cluster, study.is_quantised, partial(is_advised, study))
+        self.refusals = Refusals(study.models, cluster, study.is_quantised, advised_in(study))
         self._check()
 
     def left_out(self) -> list[LeftOut]:

@@ -19,6 +19,7 @@ from sweep.study.spec import Cell
 
 __all__ = [
     "ADVICE",
+    "INPUTS",
     "LATENCIES",
     "LAYERS",
     "ROLE",
@@ -42,6 +43,8 @@ LATENCIES = "layer_latencies"
 """The kind of stage that times them."""
 ADVICE = "layer_advice"
 """The kind of stage that ranks them by what they gain for what they cost."""
+INPUTS = {"import": "import", "calibrate": "calibrate"} | {LAYERS: LAYERS, ADVICE: ADVICE}
+"""Kind of each by its role."""
 _OF_OTHERS = ("execution", "calibrate_classes")
 """Options of a precision that say how the quantised network is compiled, and what it is calibrated on."""
 
