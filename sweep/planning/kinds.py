@@ -14,7 +14,7 @@ from sweep.planning.results.compiling import BuildResult, ImportResult, LowerRes
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.overlay_results import CandidateTimes, NetworkBlocks
-from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult, QuantiseResult
+from sweep.planning.results.quantising import CalibrateResult, QuantiseResult
 from sweep.planning.results.roofline_results import DeviceRoof, LayerTimes
 from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult
@@ -89,21 +89,7 @@ _SHIPPED = (
         limit_s=3600.0,
         leaves="table of ranges",
     ),
-    StageKind(
-        name=quantise.LAYERS,
-        inputs={"calibrate": "calibrate"},
-        place=Place.COMPILE,
-        result=LayerErrorsResult,
-        draft=layer_errors.draft,
-        arguments=layer_errors.arguments,
-        job="sweep.toolchain.quantisation.layer_job:compare_layers",
-        error_class="QuantiseFailed",
-        distributions=ONNX_PACKAGES,
-        cost_s=20.0,
-        limit_s=3600.0,
-        is_goal=True,
-        leaves="layer errors",
-    ),
+    layer_errors.KIND,
     StageKind(
         name="quantise",
         inputs=quantise.INPUTS,

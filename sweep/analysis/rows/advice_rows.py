@@ -128,7 +128,7 @@ def _measured(step: Row) -> str:
     if step["measured_added_ms"] is not None:
         told += f", {_signed(step['measured_added_ms'])} ms"
     if step["measured_accuracy_gain"] is not None:
-        told += f" and {100 * step['measured_accuracy_gain']:+.2f} points of accuracy"
+        told += f" and accuracy {step['measured_accuracy_gain']:+.2%}"
     return told
 
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweep.planning.draft import Draft, Drafting
-from sweep.planning.results.quantising import CalibrateResult
+from sweep.planning.draft import ONNX_PACKAGES, Draft, Drafting
+from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
+from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.calibrate import packages_of, samples_of
 from sweep.planning.stages.layer_latencies import is_advised_on
 from sweep.planning.stages.quantise import LAYERS, WORST, compared_options
 from sweep.study.spec import Cell
 
-__all__ = ["arguments", "draft"]
+__all__ = ["KIND", "arguments", "draft"]
 
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
@@ -42,3 +43,20 @@ def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) 
     """Beside `out_dir`."""
     calibrated = input_of(inputs, "calibrate", CalibrateResult)
     return {"options": stage.options, "hints": stage.hints, "calibrate_dir": str(sweep_dir / calibrated.folder())}
+
+
+KIND = StageKind(
+    name=LAYERS,
+    inputs={"calibrate": "calibrate"},
+    place=Place.COMPILE,
+    result=LayerErrorsResult,
+    draft=draft,
+    arguments=arguments,
+    job="sweep.toolchain.quantisation.layer_job:compare_layers",
+    error_class="QuantiseFailed",
+    distributions=ONNX_PACKAGES,
+    cost_s=20.0,
+    limit_s=3600.0,
+    is_goal=True,
+    leaves="layer errors",
+)
