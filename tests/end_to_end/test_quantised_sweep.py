@@ -15,7 +15,7 @@ from sweep.planning.summary import explain
 from sweep.running.ledger.ledger import read_ledger
 from tests.networks import write_tiny
 
-pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
 
 SLACK = {"name": "int8-slack", "dtype": "int8", "strategy": "scale_shift", "per": "tensor", "execution": "simulated"}
 MIXED = {"name": "int8-mixed", "dtype": "int8", "float32_worst": 1}

@@ -125,7 +125,12 @@ def test_an_advised_mix_rests_on_the_measured_layers_of_its_neighbours() -> None
     quantised, build = plan.stages[own["quantise"]], plan.stages[own["build"]]
     assert advice["int8"][0] in quantised.inputs
     assert build.inputs == (own["lower"],)
-    assert plan.stages[own["lower"]].inputs == (own["quantise"],), "names are those of the cell's own stages"
+    for name in ("int8", "mix"):
+        own = {kind: stage for stage, kind in named[name].items()}
+        assert plan.stages[own["build"]].inputs == (own["lower"],)
+        assert plan.stages[own["lower"]].inputs == (own["quantise"],), "names are those of the cell's own stages"
+        for number, stage in enumerate(cells[name].stages):
+            assert set(plan.stages[stage].inputs) <= set(cells[name].stages[:number]), "inputs come before"
     times = [one for one in plan.stages[advice["int8"][0]].inputs if plan.stages[one].kind == "layer_latencies"]
     assert {stage for name in ("float32", "int8") for stage in cells[name].goals} >= set(times)
     (refused,) = (one.refusal for one in plan.cells if one.cell.precision == "mix" and not one.cell.is_compiled)

@@ -39,7 +39,7 @@ class SharedStages:
 
     def of(self, cell: Cell) -> PlannedCell:
         """A cell with the stages that it takes, made where they are new."""
-        stages: list[str] = []
+        borrowed: list[str] = []
         goals: list[str] = []
         made: dict[str, str] = {}
         taken = 0
@@ -58,15 +58,16 @@ class SharedStages:
             else:
                 stage_id = self._add(memo.kind, draft, cell)
                 for need in draft.inputs.values():
-                    if need not in stages:
-                        self._take_with_inputs(need, stages)
+                    if need not in made.values() and need not in borrowed:
+                        self._take_with_inputs(need, borrowed)
             made[kind] = stage_id
             taken |= bit
-            stages.append(stage_id)
             if is_goal:
                 goals.append(stage_id)
         self._taken[taken] += 1
-        return PlannedCell(cell, tuple(stages), tuple(goals))
+        own = tuple(made.values())
+        self._borrowed.update(self.by_id[stage_id].kind for stage_id in borrowed if stage_id not in own)
+        return PlannedCell(cell, tuple(dict.fromkeys((*borrowed, *own))), tuple(goals))
 
     def complete(self) -> None:
         """Once all cells have been asked for: give stages the hints that the whole plan tells."""
@@ -112,12 +113,11 @@ class SharedStages:
         return made.get(wanted)
 
     def _take_with_inputs(self, stage_id: str, stages: list[str]) -> None:
-        """Add another cell's stage to those of a cell, after all that it rests on."""
+        """Add another cell's stage to those that a cell borrows, after all that it rests on."""
         for need in self.by_id[stage_id].inputs:
             if need not in stages:
                 self._take_with_inputs(need, stages)
         stages.append(stage_id)
-        self._borrowed[self.by_id[stage_id].kind] += 1
 
     def _add(self, kind: StageKind, draft: Draft, cell: Cell) -> str:
         """Give a draft its id, and keep the stage unless there is one of the same content."""
