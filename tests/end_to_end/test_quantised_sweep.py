@@ -76,7 +76,10 @@ def test_rows_have_the_distance_to_float_and_say_how_it_was_calibrated(home: Pat
     for runtime in ("tvm", "onnxruntime"):
         plain, usual, slack = (of[runtime, name] for name in ("float32", "int8", "int8-slack"))
         assert plain["output_cosine_distance"] < 1e-6
-        assert 1e-6 < usual["output_cosine_distance"] < slack["output_cosine_distance"] < 0.05
+        # Where a CPU has no VNNI, ONNX Runtime cuts off sums of 8-bit products at 16 bits: its int8 is no nearer then
+        most = slack["output_cosine_distance"] if runtime == "tvm" else 0.05
+        assert 1e-6 < usual["output_cosine_distance"] < most
+        assert 1e-6 < slack["output_cosine_distance"] < 0.05
         assert plain["calibrated_on"] is None
         assert usual["calibrated_on"] == "48 made-up samples"
         assert (usual["quantised_operators"], usual["float_operators"]) == (4, 0)
