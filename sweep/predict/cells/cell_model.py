@@ -46,7 +46,7 @@ _AT_A_TIME = 1000
 _NOTHING = 0.02
 """Standard deviation of the cells of a network, in nats, from where on there is something to explain."""
 _NORMAL_95, _NORMAL_99 = 1.959964, 2.326348  # two-sided, one-sided
-_LEAST_INFLATION = 1.25  # variances that are chosen from few cells flatter themselves
+_LEAST_INFLATION = 1.6  # variances that are chosen from few cells flatter themselves
 
 
 @dataclass(frozen=True, slots=True)

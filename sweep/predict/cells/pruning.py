@@ -25,6 +25,8 @@ AS_GOOD = 0.02
 LEAST_SKILL = 0.7
 """Of a model that may skip cells: one in a hundred would be wrong by chance alone, and a grid has many hundreds. A few
 cells have come to 0.5 by chance, where there was nothing to see."""
+_BELIEVED_FROM = 1.5
+"""Cells from which on a model may skip others, in units of those that it is asked from: fewer agree by chance."""
 _SKILL_TO_ORDER = 0.2
 """Of a model that says which cells come first: an order skips nothing."""
 _GROWTH = 1.08  # measured cells since the last fit, from which on a new one is worth its time
@@ -128,7 +130,8 @@ class Pruner:
         low, high = expected - _NORMAL_99 * deviation, expected + _NORMAL_99 * deviation
         groups = [self._candidates[index].group for index in asked]
         best = np.log([self._best_s.get(group, math.nan) for group in groups])
-        above = low - best - math.log(1 - AS_GOOD) if model.skill >= LEAST_SKILL else np.full(len(asked), math.nan)
+        is_believed = model.skill >= LEAST_SKILL and self._fitted_on >= _BELIEVED_FROM * self.fewest
+        above = low - best - math.log(1 - AS_GOOD) if is_believed else np.full(len(asked), math.nan)
         hopeless = []
         for place in np.argsort(-above, kind="stable"):  # what is not a number comes last
             if not above[place] > 0:

@@ -69,7 +69,7 @@ def test_a_third_of_a_grid_finds_the_best_of_each_network() -> None:
     assert found >= 9
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2, 6])
+@pytest.mark.parametrize("seed", [0, 1, 6, 8])
 def test_where_it_knows_nothing_nothing_is_skipped(seed: int) -> None:
     """In the last one the first cells look as if half of it were known."""
     cells = without_pattern(seed, landscape(seed))
