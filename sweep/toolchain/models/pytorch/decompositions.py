@@ -15,6 +15,10 @@ _LARGEST = 3e38
 """Of float32."""
 
 
+_MOST_COMPARED = 1 << 24
+"""Values that a scattered sum is made of, at most."""
+
+
 def decomposition_table() -> dict[Any, Callable[..., Any]]:
     """Torch's own, down to its core operators, and ours."""
     import torch
@@ -38,11 +42,27 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
             aten.logsumexp.default: _logsumexp,
             aten.min.dim: _min,
             aten.prod.dim_int: _prod,
+            aten.scatter_add.default: _scatter_add,
             aten.unfold.default: _unfold,
             aten.upsample_bilinear2d.vec: _bilinear,
         }
     )
     return table
+
+
+def _scatter_add(values: Any, dim: int, index: Any, source: Any) -> Any:
+    """Each place takes what is sent to it: a comparison and a sum, as long as these are no large tensors."""
+    import torch
+
+    axis, shape = dim % max(1, values.dim()), list(values.shape)
+    others = [size for number, size in enumerate(shape) if number != axis]
+    size = shape[axis] if shape else 0
+    is_plain = source.shape == index.shape and others == [s for n, s in enumerate(index.shape) if n != axis]
+    if not shape or not is_plain or index.numel() * size > _MOST_COMPARED:
+        return NotImplemented
+    is_sent = index.unsqueeze(-1) == torch.arange(size)
+    sent = torch.where(is_sent, source.unsqueeze(-1), torch.zeros((), dtype=source.dtype))
+    return values + sent.sum(axis).movedim(-1, axis)
 
 
 def _amax(values: Any, dim: Sequence[int] = (), keepdim: bool = False) -> Any:

@@ -82,6 +82,7 @@ class Otherwise(nn.Module):
                 nn.functional.avg_pool2d(x, 2, padding=1, divisor_override=3),
                 nn.functional.unfold(x, (3, 2), padding=1, stride=2, dilation=(1, 2)),
                 x.unfold(2, 3, 2),
+                torch.zeros_like(x).scatter_add(3, torch.zeros_like(x, dtype=torch.int64) + 1, x),
                 nn.functional.grid_sample(x, grid, align_corners=False),
             ),
         }
