@@ -129,16 +129,16 @@ def test_one_tainted_goal_taints_the_cell() -> None:
     assert (outcome.status, outcome.error) == ("tainted", "others took 20 % of it")
 
 
-def test_a_further_result_of_a_kind_goes_by_its_role_and_the_first_is_the_cells_own() -> None:
+def test_a_further_result_of_a_kind_goes_by_its_role_and_the_last_is_the_cells_own() -> None:
     plan = two_goals()
     both = stage("x", "measure", "i", "b", device="d0")
     stages = {**plan.stages, "c": stage("c", "build", "i"), "x": replace(both, inputs=("i", "c"))}
-    planned = replace(plan.cells[0], stages=("i", "b", "m", "c", "x"), goals=("m", "x"))
+    planned = replace(plan.cells[0], stages=("i", "c", "b", "m", "x"), goals=("m", "x"))
     state = _state(("i", "b", "m", "c", "x"), ())
 
     outcome = cell_outcome(replace(plan, stages=stages), planned, state)
 
-    assert list(outcome.stages) == ["import", "build", "measure", "build of measure 2", "measure 2"]
+    assert list(outcome.stages) == ["import", "build of measure", "build", "measure 2", "measure"]
     assert outcome.result(BuildResult) is outcome.stages["build"]
 
 
