@@ -26,8 +26,7 @@
     import-logs     import_logs
     mirror, ui      mirror, ui_server
     farm            farm_up, farm_status, farm_down
-    predictor       fit_predictor_to_sweeps, fit_predictor_to_tables, evaluate_predictor,
-                    evaluate_predictor_on_sweeps, predict_network
+    predictor       fit_predictor_to_sweeps (or _to_tables), evaluate_predictor (or _on_sweeps), predict_network
     schema          study_json_schema, cluster_json_schema
     doctor          diagnose
 

@@ -145,13 +145,17 @@ def test_progress_is_all_that_goes_to_standard_error(finished: Finished) -> None
         "ended: ",
         "again   ",
         "tainted ",
+        "early   ",
         "        further",
         "metrics: ",
     )
     known = re.compile("|".join([r"\d+ cells to measure", *lines]))
 
     assert [line for line in finished.ended.err.splitlines() if not known.match(line)] == []
-    assert len(re.findall("^(?:done    |tainted )tiny", finished.ended.err, re.MULTILINE)) == CELLS
+    told = len(re.findall("^(?:done    |tainted )tiny", finished.ended.err, re.MULTILINE))
+    is_cut_off = "        further" in finished.ended.err  # on a busy machine all are tainted, for the same reason
+    assert told < CELLS if is_cut_off else told == CELLS
+    assert f"ended: {CELLS}/{CELLS} cells" in finished.ended.err
 
 
 def test_each_stage_was_attempted_once(finished: Finished) -> None:

@@ -199,6 +199,9 @@ def evaluate_predictor_on_sweeps(
     """Compares a predictor with the cells of sweeps: those that `fit_predictor_to_sweeps` would take.
 
     With `leave-one-device-out` those of all devices count where none is named. Otherwise as `evaluate_predictor`.
+
+    Raises:
+        StudyError, LedgerError, RecordError: as of `fit_predictor_to_sweeps`, and of `evaluate_predictor`.
     """
     from sweep.api.predicting.rows_of_sweeps import rows_of_sweeps
     from sweep.predict.predictor_evaluation import Held

@@ -92,7 +92,7 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
 
     run_id = store.runs.get(manifest["chosen"]["cell_id"])
     tags = {**_tags(manifest), _SWEEP: store.sweep_id, _CONTENT: content, _BEST: "true"}
-    params = {axis: str(value) for axis, value in manifest["axes"].items()}
+    params = _axes(manifest) if run_id is None else dict(store.client.get_run(run_id).data.params)
     model = store.client.create_logged_model(
         store.experiment_id, name_of(manifest), source_run_id=run_id, tags=tags, params=params, model_type=TVM
     )
@@ -103,6 +103,10 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
     if run_id is not None:
         store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
     return model
+
+
+def _axes(manifest: Mapping[str, Any]) -> dict[str, str]:
+    return {axis: str(value) for axis, value in manifest["axes"].items()}
 
 
 def _save(target: Path, bundle: Path, manifest: Mapping[str, Any], model_id: str, run_id: str | None) -> None:
