@@ -88,7 +88,7 @@ class Best:
     limit of an objective, where there are any.
     """
     alike: RuntimeRatio | None = None
-    """Against the baseline's fastest in its own precision, where its fastest of all is in another one."""
+    """Against the baseline's fastest in its own precision that breaks no limit, where its rival is in another one."""
 
     @property
     def reading(self) -> Reading:
@@ -235,7 +235,8 @@ def _alike(row: Row, group: Sequence[Row], rivals: Sequence[RuntimeRatio]) -> Ru
     if baseline is None or baseline.get("precision") == precision:
         return None
     of_baseline = [other for other in group if other["runtime"] == baseline["runtime"]]
-    leader = leader_of([other for other in of_baseline if other.get("precision") == precision])
+    kept = [other for other in of_baseline if other.get("precision") == precision and not fit_of(other).broken]
+    leader = leader_of(kept)
     return None if leader is None else RuntimeRatio(row, leader)
 
 

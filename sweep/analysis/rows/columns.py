@@ -146,8 +146,8 @@ _COMPARED = (
     Column(
         "ratio_to_baseline",
         "float64",
-        "this median over the baseline's fastest, of whatever precision, same model, batch, device; an end where "
-        "ratio_bound is not exact",
+        "this median over the baseline's fastest, of whatever precision and quality, same model, batch, device; an end "
+        "where ratio_bound is not exact",
         "x",
         metric="ratio_to_baseline",
     ),

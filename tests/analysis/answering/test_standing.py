@@ -188,3 +188,14 @@ def test_a_rival_that_is_not_as_good_as_the_study_wants_is_not_what_a_cell_is_he
     assert said(*rows).splitlines()[0] == (
         "squeezenet on local-avx2: xgb at O3 on native is fastest at 5.00 ms, 2.00x faster than ONNX Runtime."
     )
+
+
+def test_a_rival_in_the_same_precision_that_breaks_a_limit_is_not_named() -> None:
+    objective = json.dumps({"minimise": "latency", "subject_to": {"accuracy_drop": 0.01}})
+    rivals = [clean("-", None, 10.0, "onnxruntime"), of_precision(clean("-", None, 4.0, "onnxruntime"), "int8")]
+    rows = [
+        {**row, "objective": objective, "accuracy_drop": drop}
+        for row, drop in zip([of_precision(clean("xgb", 3, 3.0), "int8"), *rivals], (0.0, 0.0, 0.2), strict=True)
+    ]
+    told = said(*rows).splitlines()[0]
+    assert told.endswith("is fastest at 3.00 ms, 3.33x faster than ONNX Runtime.")
