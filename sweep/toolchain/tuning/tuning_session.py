@@ -46,7 +46,7 @@ class TuningSession:
 
         Raises:
             DeviceLost: the device was away for several candidates in a row.
-            TuneFailed: a task could not be read or searched.
+            TuneFailed: a task could not be read, or none could be searched.
         """
         with self._lock:
             if self._pool is None:

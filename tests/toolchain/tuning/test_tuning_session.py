@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sweep.errors import BuildFailed, DeviceLost, MeasureFailed, TuneFailed
 from sweep.toolchain.tuning.job import TuningTask
 from sweep.toolchain.tuning.records.trial_logs import read_trials
+from sweep.toolchain.tuning.space import search_factory
 from tests.toolchain.tuning.conftest import ChosenLaboratory, job_of, tuner_at
 
 
@@ -160,6 +162,27 @@ def test_an_unreadable_task_is_named(tmp_path: Path) -> None:
     task = TuningTask("w", "broken", 1, trivial=False, module=broken)
     with pytest.raises(TuneFailed, match="broken: no search is possible"):
         tuner_at(tmp_path / "r").tune(job_of([task]), ChosenLaboratory(steady), lambda info: None)
+
+
+def test_a_task_without_a_search_fails_alone(
+    tasks: list[TuningTask], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of whatever class the failure is. Where no task has one, the stage fails with the reason."""
+    whole = search_factory.WorkloadSearch
+
+    def refuse_one(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "dense32":
+            raise IndexError("list index out of range")
+        return whole(name, *rest, **more)
+
+    monkeypatch.setattr(search_factory, "WorkloadSearch", refuse_one)
+    tuner = tuner_at(tmp_path)
+    result = tuner.tune(job_of(tasks), ChosenLaboratory(steady), lambda info: None)
+    assert {task["name"]: task["valid"] for task in result["tasks"]} == {"dense32": 0, "dense64": 6, "relu": 1}
+    assert (result["failed"], result["tasks"][0]["failed"]) == ({"TuneFailed": 1}, {"TuneFailed": 1})
+    assert "dense32: no search is possible: list index out of range; it is not tuned" in caplog.text
+    with pytest.raises(TuneFailed, match="dense32: no search is possible: list index"):
+        tuner.tune(job_of(tasks[:1]), ChosenLaboratory(steady), lambda info: None)
 
 
 def test_killed_in_the_middle_it_goes_on_from_its_last_whole_line(tasks: list[TuningTask], tmp_path: Path) -> None:

@@ -86,6 +86,10 @@ class Accounts:
         if error_class is not None:
             spent.failures[error_class] += 1
 
+    def book_refusal(self, workload: str, error_class: str) -> None:
+        """Count a failure that is no trial: a workload has no search."""
+        self.of(workload).failures[error_class] += 1
+
     def cost_s(self, workload: str) -> float:
         """Seconds that one more trial holds up the pool: of the builders or the device, whichever is slower. The mean
         of all trials for a workload that has none; 1 before the first.

@@ -72,7 +72,7 @@ class Pool:
 
         Raises:
             DeviceLost, CompilerLost, EngineError: device or builders were away for several candidates in a row.
-            TuneFailed: a task could not be read or searched.
+            TuneFailed: a task could not be read, or none could be searched.
         """
         member = PoolMember(job, report)
         with self._lock:
@@ -126,7 +126,12 @@ class Pool:
                 return None
             self._members += arriving
         for member in arriving:
-            self._enrol(member)
+            try:
+                self._enrol(member)
+            except TuneFailed as error:  # a task of it cannot be read: that is no reason to end the others
+                self._members.remove(member)
+                member.error = error
+                member.ended.set()
         return self._budget
 
     def _enrol(self, member: PoolMember) -> None:
@@ -154,8 +159,7 @@ class Pool:
             if given is None:
                 return
             task, wanted = given[0], given[1] if math.isinf(room) else min(given[1], math.ceil(room))
-            search, candidates = self._workloads.ask(task, wanted, jobs[0])
-            for candidate in candidates:
+            for search, candidate in self._workloads.ask(task, wanted, jobs[0]):
                 task.in_flight += 1
                 self._pipeline.submit(self._recorder.request(search, candidate, jobs[0]))
             for answer in self._pipeline.answers(0.0):
@@ -201,6 +205,7 @@ class Pool:
             if self._revalidation.is_done_for(member.job):
                 self._members.remove(member)
                 self._reporter.extend_curve(member)
+                member.error = self._workloads.refusal_of(member.job)
                 member.result = self._reporter.result(member, budget)
                 self._hand_over(member)
                 ended.append(member)

@@ -40,7 +40,7 @@ class Relatives:
         for one in others:
             one.follow(leader, budget.led_limit_of(task))
 
-    def seed(self, search: WorkloadSearch, search_of: Callable[[str], WorkloadSearch]) -> None:
+    def seed(self, search: WorkloadSearch, search_of: Callable[[str], WorkloadSearch | None]) -> None:
         """Give a search the best that each of its relatives has found, if it was not given that before."""
         for relative in self._families.get(self._family_of.get(search.workload, ""), ()):
             best = self._store.of(relative.workload).best[:1]
@@ -51,8 +51,10 @@ class Relatives:
                 continue
             self._passed_on.add(key)
             source = search_of(relative.workload)
-            found = source.point_of(best[0].design, best[0].decisions)
-            point = None if found is None else translated(found, source.designs.space, search.designs.space)
+            found = None if source is None else source.point_of(best[0].design, best[0].decisions)
+            if source is None or found is None:
+                continue
+            point = translated(found, source.designs.space, search.designs.space)
             if point is not None:
                 search.seed([point], "relative")
 

@@ -39,10 +39,11 @@ class Revalidation:
         store: RecordStore,
         pipeline: BuildMeasurePipeline[Any, Trial],
         accounts: Accounts,
-        search_for: Callable[[str, TuneJob], WorkloadSearch],
+        search_for: Callable[[str, TuneJob], WorkloadSearch | None],
         share_of: Callable[[str], float],
     ) -> None:
-        """`search_for`: the search of a workload, which builds a contender again whose library is gone.
+        """`search_for`: the search of a workload, which builds a contender again whose library is gone;
+        None where none is possible.
 
         `share_of`: what it takes of a network's time, in the one of which it takes the most; 0 where that is not known.
         """
@@ -91,6 +92,8 @@ class Revalidation:
         if not contenders or self._is_known(workload, contenders):
             return False
         search = self._search_for(workload, job)
+        if search is None:
+            return False
         candidates = []
         for trial in contenders:
             candidate = search.again(trial)

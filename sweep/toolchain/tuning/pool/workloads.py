@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+from sweep.errors import TuneFailed
 from sweep.search.allocation import TaskProgress, weigh
 from sweep.toolchain.tuning.job import TuneJob, TuningTask
 from sweep.toolchain.tuning.pool.accounts import Accounts
@@ -14,6 +16,8 @@ from sweep.toolchain.tuning.space.search_factory import SearchFactory
 from sweep.toolchain.tuning.space.workload_search import Candidate, WorkloadSearch
 
 __all__ = ["Workloads"]
+
+_log = logging.getLogger(__name__)
 
 
 class Workloads:
@@ -26,6 +30,8 @@ class Workloads:
         """The description that the member gave which introduced the workload."""
         self.progress: dict[str, TaskProgress] = {}
         self._searches: dict[str, WorkloadSearch] = {}
+        self._refused: dict[str, TuneFailed] = {}
+        """Why workloads have no search."""
 
     def join(self, task: TuningTask, budget: TuningBudget) -> None:
         """Take a new workload in. Raises TuneFailed: its module cannot be read."""
@@ -69,27 +75,45 @@ class Workloads:
             for workload in {workload for counts in calls for workload in counts}:
                 self.progress[workload].cost_s = self._accounts.cost_s(workload)
 
-    def ask(self, progress: TaskProgress, count: int, job: TuneJob) -> tuple[WorkloadSearch, list[Candidate]]:
-        """Up to so many new candidates, what relatives have found before what the tuner proposes. Raises TuneFailed."""
+    def ask(self, progress: TaskProgress, count: int, job: TuneJob) -> list[tuple[WorkloadSearch, Candidate]]:
+        """Up to so many new candidates, what relatives have found before what the tuner proposes."""
         search = self.search(progress.workload, job)
+        if search is None:
+            return []
         self._relatives.seed(search, lambda workload: self.search(workload, job))
         with self._accounts.searching(progress.workload):
             candidates = search.ask(count)
         progress.is_settled = progress.is_settled or search.is_exhausted
-        return search, candidates
+        return [(search, candidate) for candidate in candidates]
 
-    def search(self, workload: str, job: TuneJob) -> WorkloadSearch:
-        """The search for a workload, begun when it is first asked for. Raises TuneFailed."""
-        if workload not in self._searches:
-            with self._accounts.searching(workload):
-                search = self._factory.search_for(self.tasks[workload], job.warm_start)
+    def search(self, workload: str, job: TuneJob) -> WorkloadSearch | None:
+        """The search for a workload, begun when it is first asked for. None where none is possible: the workload keeps
+        what it has, and the others go on.
+        """
+        if workload not in self._searches and workload not in self._refused:
+            try:
+                with self._accounts.searching(workload):
+                    search = self._factory.search_for(self.tasks[workload], job.warm_start)
+            except TuneFailed as error:
+                _log.warning("%s; it is not tuned", error)
+                self._refused[workload] = error
+                self._accounts.book_refusal(workload, type(error).__name__)
+                self.progress[workload].is_settled = True
+                return None
             self._searches[workload] = search
             self.progress[workload].is_settled |= search.is_exhausted
-        return self._searches[workload]
+        return self._searches.get(workload)
+
+    def refusal_of(self, job: TuneJob) -> TuneFailed | None:
+        """Why a member has nothing: none of its workloads has a search or an earlier schedule."""
+        errors = [self._refused.get(task.workload) for task in job.tasks]
+        has_schedule = any(self._store.of(task.workload).valid for task in job.tasks)
+        return errors[0] if errors and None not in errors and not has_schedule else None
 
     def forget(self) -> None:
         """Let the designs and searches go: they are read anew from the records when somebody joins again."""
         self.tasks.clear()
         self.progress.clear()
         self._searches.clear()
+        self._refused.clear()
         self._relatives.forget()

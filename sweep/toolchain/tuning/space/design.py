@@ -7,11 +7,13 @@ are replayed.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sweep.errors import last_line
 from sweep.search.space import Design, Knob, Point, Space
 from sweep.toolchain.tuning.space import depthwise_designs, dot_designs, row_designs
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from tvm.target import Target
 
 __all__ = ["Designs", "ScheduledPoint"]
+
+_log = logging.getLogger(__name__)
 
 _TENSORISED = "meta_schedule.auto_tensorize"
 _OWN = (
@@ -77,7 +81,11 @@ class Designs:
         """The number of the first design that is no rule's: these come last, so that records keep their numbers."""
         self._suggest: Callable[[Space, int], Sequence[Point]] = _nothing
         for traces, suggest in () if self._is_dot else _OWN:
-            own = traces(module, target, machine.lanes, seed)
+            try:
+                own = traces(module, target, machine.lanes, seed)
+            except Exception as error:  # noqa: BLE001 - a program that nobody foresaw: TVM's designs serve it
+                _log.warning("%s: designs beside TVM's cannot be made: %s", name, last_line(error))
+                continue
             if own:
                 self._traces += own
                 self._suggest = suggest

@@ -59,12 +59,14 @@ def _sums_over_rows(schedule: Any, lanes: int) -> list[str]:
     root = schedule.get_sblock("root")
     [last] = schedule.get_output_blocks(root)
     extents = [int(schedule.get(loop).extent) for loop in schedule.get_loops(last)]
+    if len(extents) < 2:  # a scalar has no loop
+        return []
     names = []
     for block in (schedule.get(one) for one in schedule.get_child_blocks(root)):
         axes = [(int(one.dom.extent), int(one.iter_type) == _REDUCES) for one in block.iter_vars]
         if any(reduces for _, reduces in axes):
             rows = [(extent, False) for extent in extents[:-1]]
-            if axes != [*rows, (extents[-1], True)] or len(block.writes) != 1 or len(extents) < 2:
+            if axes != [*rows, (extents[-1], True)] or len(block.writes) != 1:
                 return []
             summed = [region.region[-1].min for region in block.reads if len(region.region) == len(extents)]
             if not summed or not all(index.same_as(block.iter_vars[-1].var) for index in summed):

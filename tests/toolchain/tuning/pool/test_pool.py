@@ -150,6 +150,19 @@ def test_what_is_spent_after_a_module_has_ended_is_booked_on_who_stays(tasks: li
     assert third.result()["tasks"][0]["reused"]
 
 
+def test_who_brings_a_task_that_cannot_be_read_fails_alone(tasks: list[TuningTask], tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text("{}", encoding="utf-8")
+    broken = TuningTask("w-broken", "broken", 1, trivial=False, module=tmp_path / "broken.json")
+    tuner, laboratory = tuner_at(tmp_path / "records"), GatedLaboratory(steady)
+    with ThreadPoolExecutor(1) as pool:
+        busy = pool.submit(tuner.tune, job_of(tasks[:1]), laboratory, lambda info: None)
+        until(lambda: len(laboratory.modules) >= 1)
+        with pytest.raises(TuneFailed, match="broken: no search is possible"):
+            tuner.tune(job_of([broken]), laboratory, lambda info: None)
+        laboratory.open()
+    assert busy.result()["valid"] == 6
+
+
 def lost(number: int) -> list[float] | Exception:
     return DeviceLost("gone")
 

@@ -60,6 +60,18 @@ def mean(data: Any) -> Any:
     return relax.op.mean(data, axis=-1)
 
 
+def mean_of_all(data: Any) -> Any:
+    from tvm import relax
+
+    return relax.op.mean(data)
+
+
+def one_more(data: Any) -> Any:
+    from tvm import relax
+
+    return relax.op.add(data, relax.const(1.0))
+
+
 def designs(module: Any, target: dict[str, Any] | None = None) -> Any:
     from sweep.toolchain.tuning.space.design import Designs
     from sweep.toolchain.tvm_loader import resolve_target
@@ -113,9 +125,31 @@ def test_sums_are_vectors_and_cores_share_the_rows() -> None:
         (softmax, (4, 197)),  # no whole number of vectors: TVM's predicates give wrong numbers there
         (softmax_of_rows, (2, 48, 48)),
         (mean, (4, 48)),
+        (mean_of_all, (4, 48)),  # a scalar has no loop
+        (one_more, ()),
     ],
 )
 def test_other_programs_have_the_designs_of_tvm_alone(operator: Callable[[Any], Any], shape: tuple[int, ...]) -> None:
     space = designs(workload(operator, shape))
     assert space.space.designs
     assert list(space.suggested) == []
+    assert space.schedule((0, *(0 for _ in space.space.designs[0].knobs))) is not None
+
+
+def test_own_designs_that_fail_leave_those_of_tvm(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a program has that they did not foresee."""
+    from sweep.toolchain.tuning.space import design
+
+    def fails(*_: Any) -> Any:
+        raise IndexError("list index out of range")
+
+    module = workload(softmax, (4, 48))
+    monkeypatch.setattr(design, "_OWN", ((fails, row_suggestions),))
+    assert designs(module).space.designs
+    assert "rows: designs beside TVM's cannot be made: list index out of range" in caplog.text
+
+
+def row_suggestions(*_: Any) -> list[Any]:
+    return []
