@@ -29,8 +29,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order them for the workers of pytest-xdist, where there are any."""
-    if hasattr(config, "workerinput"):
-        from tests.side_by_side import in_order
+    """Let some run once more, and order them for the workers of pytest-xdist, where there are any."""
+    from tests.side_by_side import in_order, is_tried_again
 
+    for item in items:
+        if is_tried_again(item):
+            item.add_marker(pytest.mark.flaky(reruns=1))
+    if hasattr(config, "workerinput"):
         items[:] = in_order(items)

@@ -14,7 +14,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-__all__ = ["SideBySide", "in_order", "is_alone", "unit_of"]
+__all__ = ["SideBySide", "in_order", "is_alone", "is_tried_again", "unit_of"]
 
 _MEASURING = tuple(f"tests/{room}/" for room in ("end_to_end", "devices", "engine", "seams", "faults", "cluster"))
 """Where one worker runs all, in this order."""
@@ -62,6 +62,14 @@ _ALONE, _ONE = "alone", "measuring"
 def is_alone(nodeid: str) -> bool:
     """Whether a test must have the machine to itself."""
     return nodeid.startswith(_TIMED)
+
+
+def is_tried_again(item: pytest.Item) -> bool:
+    """Whether a test is run once more if it fails: what has real processes, or asserts on times.
+
+    pytest's summary counts such runs and shows what each failed with; more than three end in a failure (pyproject.toml).
+    """
+    return any(item.get_closest_marker(name) for name in ("integration", "ray")) or is_alone(item.nodeid)
 
 
 def unit_of(nodeid: str) -> str:

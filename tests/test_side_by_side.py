@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.side_by_side import _LONG, _MEASURING, _SHARED, _TIMED, SideBySide, in_order, is_alone, unit_of
+from tests.side_by_side import (
+    _LONG,
+    _MEASURING,
+    _SHARED,
+    _TIMED,
+    SideBySide,
+    in_order,
+    is_alone,
+    is_tried_again,
+    unit_of,
+)
 
 ROOT = Path(__file__).parents[1]
 ROOMS = [f"tests/{room}/test_{name}.py" for room in ("devices", "engine") for name in "ab"]
@@ -134,3 +144,18 @@ def test_a_mark_that_does_not_fit_the_place_is_told(mark: str, place: str) -> No
     item: Any = SimpleNamespace(nodeid=f"{place}::test_x", get_closest_marker=lambda name: name == mark or None)
     with pytest.raises(pytest.UsageError, match=place):
         in_order([item])
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "mark", "again"),
+    [
+        ("tests/study/test_a.py::test_b", None, False),
+        ("tests/study/test_a.py::test_b", "tvm", False),
+        ("tests/engine/test_a.py::test_b", "integration", True),
+        ("tests/engine/test_a.py::test_b", "ray", True),
+        (f"{ALONE[0]}::test_b", None, True),
+    ],
+)
+def test_what_has_real_processes_or_asserts_on_times_is_tried_again(nodeid: str, mark: str | None, again: bool) -> None:
+    item: Any = SimpleNamespace(nodeid=nodeid, get_closest_marker=lambda name: mark if name == mark else None)
+    assert is_tried_again(item) == again
