@@ -67,7 +67,7 @@ def is_alone(nodeid: str) -> bool:
 def is_tried_again(item: pytest.Item) -> bool:
     """Whether a test is run once more if it fails: what has real processes, or asserts on times.
 
-    pytest's summary counts such runs and shows what each failed with; more than three end in a failure (pyproject.toml).
+    pytest's summary counts such runs and shows what each failed with; a run has three at most (pyproject.toml).
     """
     return any(item.get_closest_marker(name) for name in ("integration", "ray")) or is_alone(item.nodeid)
 
