@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from sweep.errors import CellTimeout, cut_to_length
-from sweep.planning.kinds import inputs_by_role, place_of
+from sweep.planning.kinds import inputs_by_role, kind_of, place_of
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
@@ -36,7 +36,7 @@ from sweep.running.events import (
     Stop,
     Tick,
 )
-from sweep.running.ledger.ledger import Ledger
+from sweep.running.ledger.ledger import EventRefused, Ledger
 from sweep.running.machine import Machine
 from sweep.running.observer import Observer
 
@@ -129,18 +129,23 @@ class Dispatcher:
             self._append("attempt_dropped", stage, reason=NO_TIME)
             self._handle(Drop(stage.id, NO_TIME, self.seconds))
             return
+        try:
+            self._append(
+                "stage_done",
+                stage,
+                attempt=report.attempt,
+                result=report.result.to_json(),
+                seconds=report.seconds,
+                worker=report.worker,
+                **({"cut_short": True} if is_cut_short else {}),
+            )
+        except EventRefused as error:  # of this stage alone: the others go on
+            failure = kind_of(stage).error_class, str(error), report.seconds, report.worker
+            self._take_failure(Failed(stage.id, report.attempt, *failure), stage)
+            return
         self._allowance.ended(stage, report.seconds)
         self.executed += 1
         self.cut_short += is_cut_short
-        self._append(
-            "stage_done",
-            stage,
-            attempt=report.attempt,
-            result=report.result.to_json(),
-            seconds=report.seconds,
-            worker=report.worker,
-            **({"cut_short": True} if is_cut_short else {}),
-        )
         self._later.append(partial(self._observers.stage_done, stage, report.result, report.seconds))
         self._handle(StageDone(stage.id, self.seconds, report.result))
 

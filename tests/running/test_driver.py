@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sweep.files.sweep_dir import SweepDir
@@ -130,6 +131,50 @@ def test_a_failed_stage_takes_its_cells_only_and_is_told_at_once(tmp_path: Path)
     state = read_ledger(tmp_path)
     assert set(state.failed) == {"b1"}
     assert {"m2", "m3", "m4"} <= set(state.done)
+
+
+@pytest.mark.parametrize(
+    ("of", "fields", "told"),
+    [
+        (
+            "l1",
+            {"beyond_range": {"layer": "a", "value": float("-inf")}},
+            "beyond_range.value is -inf; allowed: a finite",
+        ),
+        ("m1", {"blocks": [{"run_secs": [1.0, float("nan")]}]}, "blocks.0.run_secs.1 is nan; allowed: a finite number"),
+        ("l1", {"beyond_range": {"value": np.float32(1)}}, "beyond_range.value is of the type float32; allowed: what"),
+        ("l1", {"beyond_range": {"layer": "x" * (32 << 20)}}, "takes 33,554,"),
+    ],
+    ids=["infinite", "no number", "foreign", "too long"],
+)
+def test_a_result_that_the_ledger_does_not_take_fails_its_stage_alone(
+    tmp_path: Path, of: str, fields: dict[str, Any], told: str
+) -> None:
+    def answer(attempt: Attempt) -> Report:
+        made = marked(attempt.stage)
+        return replace(done(attempt), result=Foreign(made, fields)) if attempt.stage.id == of else done(attempt)
+
+    status, watcher = run(tmp_path, ChosenEngine(answer))
+    assert (status, watcher.failures) == ("failed", [(of, False)])
+    state = read_ledger(tmp_path)
+    assert {"m2", "m3", "m4"} <= set(state.done)
+    failure = state.failed[of]
+    assert failure.error_class == {"l1": "LowerFailed", "m1": "MeasureFailed"}[of]
+    assert told in failure.error
+    assert "\n" not in failure.error
+
+
+class Foreign:
+    """A result with these fields besides its own, as a stage makes that nobody has checked."""
+
+    def __init__(self, made: StageResult, fields: Mapping[str, Any]) -> None:
+        self._made, self._fields = made, fields
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self._made.to_json(), **self._fields}
 
 
 def test_the_ledger_keeps_no_login_that_an_error_quotes(tmp_path: Path) -> None:

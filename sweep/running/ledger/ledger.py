@@ -32,12 +32,18 @@ from sweep.running.ledger.lines import LineReader, encode_line
 from sweep.running.ledger.state import FailedStage, FinishedStage, LedgerState
 from sweep.running.signals import uninterrupted
 
-__all__ = ["FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
+__all__ = ["EventRefused", "FailedStage", "FinishedStage", "Ledger", "LedgerState", "is_held", "read_ledger"]
 
 _log = logging.getLogger(__name__)
 
 _LOCK_WAIT_S = 1.0
 """Who only looks whether a driver has the folder holds the lock for an instant."""
+
+
+class EventRefused(LedgerError):
+    """An event that no ledger takes: a number that is not finite, a value that JSON does not have, or too many bytes.
+    Nothing of it is written.
+    """
 
 
 class Ledger:
@@ -81,16 +87,20 @@ class Ledger:
 
         Raises:
             LedgerUnwritable: the disk refused (full, gone, read-only); nothing of the line is left behind.
-            LedgerError: the line is longer than any that is read: it would be taken for a damaged one.
+            EventRefused: a value is none that JSON has, such as a number that is not finite, or the line is longer than
+                any that is read: it would be taken for a damaged one. Nothing of it is written.
         """
         with self.together():
             seq = self.state.seq + len(self._waiting) + 1
             line = {"seq": seq, "t": time.time() if t is None else t, "event": event, **fields}
-            data = encode_line(line)
+            about = f"{self._path}: {event} of {fields.get('kind', 'no')} stage {fields.get('stage', '-')}"
+            try:
+                data = encode_line(line)
+            except ValueError as error:
+                raise EventRefused(f"{about}: {error}, so it is not written") from error
             if len(data) > MOST_LINE_BYTES:
-                raise LedgerError(
-                    f"{self._path}: {event} of {fields.get('kind', 'no')} stage {fields.get('stage', '-')} takes "
-                    f"{len(data):,} bytes; allowed: up to {MOST_LINE_BYTES:,}, so it is not written"
+                raise EventRefused(
+                    f"{about} takes {len(data):,} bytes; allowed: up to {MOST_LINE_BYTES:,}, so it is not written"
                 )
             self._waiting.append((line, data))
 

@@ -7,6 +7,7 @@ that it told of is done again. Bytes after the last whole line are the torn end 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -147,8 +148,13 @@ class LineReader:
 
 
 def encode_line(event: Mapping[str, Any]) -> bytes:
-    """Raises ValueError for a value that JSON cannot hold. Text that is no Unicode is written as it is shown."""
-    body = _canonical(event)
+    """Text that is no Unicode is written as it is shown. Raises ValueError, which names the key, for a value that JSON
+    cannot hold.
+    """
+    try:
+        body = _canonical(event)
+    except (TypeError, ValueError) as error:
+        raise ValueError(_foreign(event) or str(error)) from error
     try:
         data = body.encode()
     except UnicodeEncodeError:  # a path or an argument of bytes that are no UTF-8
@@ -179,6 +185,21 @@ def _has_right_end(raw: bytes) -> bool:
     """Whether the bytes have their checksum, so that a long line is parsed only where it is whole."""
     crc = zlib.crc32(b"}", zlib.crc32(memoryview(raw)[:-_END]))
     return raw[-_END:] == f',"crc":"{crc:08x}"}}\n'.encode()
+
+
+def _foreign(value: Any, key: str = "") -> str | None:
+    """Which value of an event JSON does not have, and under which key: the first."""
+    if isinstance(value, Mapping):
+        inner = [(str(name), each) for name, each in sorted(value.items(), key=lambda item: str(item[0]))]
+    elif isinstance(value, (list, tuple)):
+        inner = [(str(number), each) for number, each in enumerate(value)]
+    elif isinstance(value, float) and not math.isfinite(value):
+        return f"{key} is {value}; allowed: a finite number"
+    elif value is None or isinstance(value, (str, int, float)):
+        return None
+    else:
+        return f"{key} is of the type {type(value).__name__}; allowed: what JSON has"
+    return next((told for name, each in inner if (told := _foreign(each, f"{key}.{name}" if key else name))), None)
 
 
 def _readable(value: Any) -> Any:
