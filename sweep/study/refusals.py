@@ -39,9 +39,9 @@ class Refusals:
 
     def of(self, cell: Cell) -> str | None:
         """Why the runtime of a cell does not take it, or it cannot be quantised; an engine that pretends takes what no
-        device could.
+        device could, but a cell needs its advice there too.
         """
-        if self._is_pretended:
+        if self._is_pretended and not self._is_advised(cell.precision):
             return None
         if self._is_quantised(cell.precision) and _QUANTISED_FROM not in self._models[cell.model].formats:
             importer = self._models[cell.model].importer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,36 @@ def test_a_network_that_is_no_onnx_has_a_row_that_says_why(tmp_path: Path) -> No
     refused = {planned.cell.precision: planned.refusal for planned in plan.cells}
     assert not refused["float32"]
     assert "int8 is made from onnx, and the importer tflite leaves none" in str(refused["int8"])
+
+
+@pytest.mark.parametrize("variables", [["latency", "memory"], ["memory"]])
+def test_a_mix_that_is_run_for_its_memory_takes_the_advice_on_the_timed_cell(variables: list[str]) -> None:
+    mix = {"name": "mix", "dtype": "int8", "float32_advised": 1}
+    axes = {"precision": ["int8", mix], "variable": variables}
+    plan = make_plan(_study(axes=axes), cluster(device("one")))
+    usual = make_plan(_study("int8", mix), cluster(device("one")))
+    (advice,) = (stage.id for stage in usual.stages.values() if stage.kind == "layer_advice")
+    mixes = [planned for planned in plan.cells if planned.cell.precision == "mix"]
+    assert {planned.cell.value("variable") for planned in mixes} == set(variables)
+    for planned in mixes:
+        assert advice in planned.stages
+        assert not planned.refusal
+    assert len({stage for planned in mixes for stage in planned.stages if plan.stages[stage].kind == "quantise"}) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "runtime", "why"),
+    [
+        ("onnx-light:squeezenet", "onnxruntime", "keeps the layers that are advised for compiled cells"),
+        ("experiments/networks/small.tflite", "tvm", "is made from onnx, and the importer tflite leaves none"),
+    ],
+)
+def test_a_mix_without_advice_is_refused_also_where_devices_are_made_up(model: str, runtime: str, why: str) -> None:
+    mix = {"name": "mix", "dtype": "int8", "float32_advised": 1}
+    study = _study("int8", mix, models=[model], runtimes=["tvm", "onnxruntime"])
+    plan = make_plan(study, replace(cluster(device("one")), engine="simulated"))
+    refused = {planned.cell.runtime: planned.refusal for planned in plan.cells if planned.cell.precision == "mix"}
+    assert refused[runtime] == f"mix {why}"
 
 
 def test_an_advised_mix_rests_on_the_measured_layers_of_its_neighbours() -> None:

@@ -12,6 +12,7 @@ from sweep.planning.stages.measure import work_of
 from sweep.planning.stages.quantise import ROLE, network_role
 from sweep.study.evaluate_options import METRICS, Evaluate
 from sweep.study.spec import Cell
+from sweep.study.usual_cells import is_usual
 
 __all__ = ["EVALUATE", "KIND", "draft"]
 
@@ -22,8 +23,8 @@ EVALUATE = "evaluate"
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     """A cell of a study that evaluates takes one, in its own runtime and on its own device."""
     wanted = study.study.evaluate
-    if wanted is None or not wanted.takes(cell.model) or not _is_usual(cell):
-        return None
+    if wanted is None or not wanted.takes(cell.model) or not is_usual(cell):
+        return None  # another cell of the same network answers the samples
     options = study.once(
         (EVALUATE, cell.device, cell.runtime, *study.taken(EVALUATE, cell)), lambda: _options(study, cell, wanted)
     )
@@ -37,11 +38,6 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     label = f"evaluate {what}{study.beside(cell, 'tune', 'build', EVALUATE)} on {cell.device}"
     hints = {"files": dict(wanted.dataset.files), "dataset": wanted.dataset.name}
     return Draft(options, inputs, label, hints, distributions=distributions, source=source)
-
-
-def _is_usual(cell: Cell) -> bool:
-    """Not a cell that learns, or that is run for its memory: another of the same network answers the samples."""
-    return {"mode", "variable"}.isdisjoint(name for name, _ in cell.more)
 
 
 def _options(study: Drafting, cell: Cell, wanted: Evaluate) -> Encoded:

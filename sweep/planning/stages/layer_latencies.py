@@ -10,6 +10,7 @@ from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.quantise import LATENCIES, ROLE, network_role
 from sweep.study.advised_precisions import ADVISED, whole_of
 from sweep.study.spec import Cell
+from sweep.study.usual_cells import is_usual
 
 __all__ = ["KIND", "draft", "is_advised_on"]
 
@@ -20,8 +21,9 @@ _FLOAT = "float32"
 
 def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     """A compiled cell takes one, in float32 or quantised, where the study asks for it or a precision is advised."""
-    is_usual = cell.is_compiled and {"mode", "variable"}.isdisjoint(name for name, _ in cell.more)
-    if not is_usual or not is_advised_on(study, cell) or _FORM not in study.models[cell.model].formats:
+    if not (cell.is_compiled and is_usual(cell) and is_advised_on(study, cell)):
+        return None
+    if _FORM not in study.models[cell.model].formats:
         return None
     device = study.devices[cell.device]
     own = {

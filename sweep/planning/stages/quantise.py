@@ -16,6 +16,7 @@ from sweep.planning.stage import Stage
 from sweep.study.advised_precisions import ADVISED, whole_of
 from sweep.study.precisions import Precision
 from sweep.study.spec import Cell
+from sweep.study.usual_cells import as_usual
 
 __all__ = [
     "ADVICE",
@@ -66,11 +67,11 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
 
 
 def _advised(study: Drafting, cell: Cell, options: Mapping[str, Any], inputs: Mapping[str, str], label: str) -> Draft:
-    """It takes the advice of the cell that keeps no layer, so it is of one target, tuner and device."""
+    """It takes the advice of the timed cell that keeps no layer, so it is of one target, tuner and device."""
     whole = whole_of(study.study, cell.precision)
     assert whole is not None  # the gate says so
-    advice = study.stage_of(replace(cell, precision=whole), ADVICE)
-    assert advice is not None  # cells that are not compiled are refused
+    advice = study.stage_of(replace(as_usual(cell), precision=whole), ADVICE)
+    assert advice is not None  # cells that nobody could advise on are refused, see `Refusals`
     return Draft(study.options("quantise", cell, options), {**inputs, ADVICE: advice}, f"{label} on {cell.device}")
 
 
