@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from sweep.analysis.final_place import FinalPlace
+from sweep.planning.kinds import STAGE_KINDS
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
@@ -45,9 +46,9 @@ class CellOutcome:
     failed_stage: str | None = None
     """Kind of the stage that failed (import, lower, tune, build, measure)."""
     stages: Mapping[str, StageResult] = field(default_factory=dict)
-    """Result of each finished stage, by kind."""
+    """Result of each finished stage, by its name (`sweep.planning.sharing.names_in_cell`): an own one's is its kind."""
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of each finished stage, by kind; a shared stage counts in full in every cell that needs it."""
+    """Seconds of each finished stage, by the same name; a shared stage counts in full in every cell that needs it."""
     attempts: int = 0
     """Attempts of all its stages together."""
     kept: str | None = None
@@ -61,8 +62,9 @@ class CellOutcome:
     """Of a cell that the last run skipped by it, or a run measured to see whether it might have."""
 
     def result(self, of: type[R]) -> R | None:
-        """The cell's own result of a type, which is the last: others come before; None where there is none yet."""
-        return next((result for result in reversed([*self.stages.values()]) if type(result) is of), None)
+        """The cell's own result of a type; None where there is none yet. Own stages alone are called by their kinds."""
+        named = self.stages.items()
+        return next((result for name, result in named if type(result) is of and name in STAGE_KINDS), None)
 
     @property
     def axes(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.planning.fingerprint import canonical_json
-from sweep.planning.kinds import STAGE_KINDS, kind_of, names_in_cell
+from sweep.planning.kinds import STAGE_KINDS, kind_of
+from sweep.planning.sharing.names_in_cell import names_in_cell
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.planning.stage_id import id_of
 from sweep.planning.stages.quantise import ROLE as QUANTISED_ROLE

@@ -4,7 +4,6 @@ an installed package's entry point in the group `sweep.stage_kinds`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 
@@ -18,7 +17,7 @@ from sweep.planning.results.quantising import CalibrateResult, QuantiseResult
 from sweep.planning.results.roofline_results import DeviceRoof, LayerTimes
 from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult
-from sweep.planning.stage import PlannedCell, Stage
+from sweep.planning.stage import Stage
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages import (
     build,
@@ -39,7 +38,7 @@ from sweep.planning.stages import (
 )
 from sweep.registry import Registry
 
-__all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "names_in_cell", "place_of"]
+__all__ = ["STAGE_KINDS", "inputs_by_role", "kind_of", "kinds_after", "place_of"]
 
 _beside_cells = partial(
     StageKind, place=Place.DEVICE, draft=None, error_class="MeasureFailed", distributions=TVM_PACKAGES
@@ -264,27 +263,3 @@ def inputs_by_role(stage: Stage, stages: Mapping[str, Stage]) -> dict[str, str]:
             raise PlanError(f"{stage.label}: a {stage.kind} stage takes no further {kind}, but is given {stage_id}")
         roles[role] = stage_id
     return roles
-
-
-def names_in_cell(planned: PlannedCell, stages: Mapping[str, Stage]) -> dict[str, str]:
-    """What each stage of a cell is called in it, by its id, and in the order of its stages: its kind.
-
-    Of several of a kind the last is the cell's own: what it takes of other cells comes before. A further one goes by
-    its role for the stage that takes it, or by the role and the taker's name where the role is taken; one that nothing
-    takes is numbered.
-    """
-    names: dict[str, str] = {}
-    seen: Counter[str] = Counter()
-    for stage_id in reversed(planned.stages):
-        kind = stages[stage_id].kind
-        seen[kind] += 1
-        names[stage_id] = kind if seen[kind] == 1 else f"{kind} {seen[kind]}"
-    names = {stage_id: names[stage_id] for stage_id in planned.stages}
-    if len(seen) < len(names):
-        taken = set(seen)
-        for taker in reversed(planned.stages):  # what takes a stage comes behind it, and so has its name
-            for role, stage_id in inputs_by_role(stages[taker], stages).items():
-                if names[stage_id] not in taken:
-                    names[stage_id] = role if role not in taken else f"{role} of {names[taker]}"
-                    taken.add(names[stage_id])
-    return names

@@ -10,8 +10,8 @@ import pytest
 
 from sweep.api.written_studies.study_document import as_document
 from sweep.errors import StudyError
-from sweep.planning.kinds import names_in_cell
 from sweep.planning.planner import make_plan
+from sweep.planning.sharing.names_in_cell import names_in_cell
 from sweep.planning.stage import Stage
 from sweep.study.gate import study_of
 from sweep.study.spec import Study

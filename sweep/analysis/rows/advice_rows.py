@@ -24,7 +24,9 @@ class OwnAdvice:
         self._by_folder: dict[str, list[CellOutcome]] = {}
         for outcome in outcomes:
             found = outcome.result(LayerAdvice)
-            if found is not None and found.dir is not None and found.steps:
+            if found is None or outcome.result(QuantiseResult) is None:
+                continue  # it shall follow the advice, and what it keeps is not known yet
+            if found.dir is not None and found.steps:
                 self._by_folder.setdefault(found.dir, []).append(outcome)
 
     def __iter__(self) -> Iterator[tuple[CellOutcome, LayerAdvice, list[CellOutcome]]]:
@@ -44,7 +46,8 @@ def _kept(outcome: CellOutcome) -> frozenset[str]:
 def advice_of(outcome: CellOutcome) -> LayerAdvice | None:
     """The advice on a cell that keeps no layer; None where there is none."""
     found = outcome.result(LayerAdvice)
-    return None if found is None or not found.steps or _kept(outcome) else found
+    is_known = outcome.result(QuantiseResult) is not None
+    return found if is_known and found is not None and found.steps and not _kept(outcome) else None
 
 
 def advised_step(advice: LayerAdvice) -> AdvisedStep | None:

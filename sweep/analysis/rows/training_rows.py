@@ -14,8 +14,7 @@ __all__ = ["training_curves", "training_of", "trainings"]
 
 def training_of(outcome: CellOutcome) -> TrainResult | None:
     """The last training of a cell's network; None where it has none, or not yet."""
-    found = [result for result in outcome.stages.values() if isinstance(result, TrainResult)]
-    return found[-1] if found else None
+    return outcome.result(TrainResult)
 
 
 def trainings(cells: Iterable[CellOutcome]) -> list[dict[str, Any]]:

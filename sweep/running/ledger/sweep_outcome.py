@@ -10,11 +10,11 @@ from pathlib import Path
 
 from sweep.analysis.final_place import FinalPlace
 from sweep.analysis.outcome import MEASURED, REFUSED, CellOutcome, CellStatus, SweepOutcome
-from sweep.planning.kinds import names_in_cell
 from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.predicted_latency import PredictedLatency
 from sweep.planning.results.stage_result import StageResult
+from sweep.planning.sharing.names_in_cell import names_in_cell
 from sweep.planning.stage import Plan, PlannedCell
 from sweep.planning.stages import roofline_stages as roofline
 from sweep.running.events import StageState

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from sweep.analysis.outcome import CellOutcome, SweepOutcome
 from sweep.analysis.rows.advice_rows import advice_words, advised_step
 from sweep.analysis.rows.results import Results, derive
+from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.layer_advice_results import (
     AdvisedStep,
     LayerAdvice,
@@ -19,6 +21,7 @@ from sweep.planning.results.layer_advice_results import (
 )
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.quantising import LayerError, LayerErrorsResult, QuantiseResult
+from sweep.planning.results.tuning_result import TuneResult
 from sweep.study.spec import Cell
 
 STEPS = (
@@ -80,6 +83,22 @@ def test_a_row_tells_what_is_advised_and_what_came_of_who_follows(results: Resul
     assert (mix["kept_layers"], mix["advised_layers"]) == ("b", None)
     assert (plain["kept_layers"], plain["advised_layers"], plain["advised_cosine_distance"]) == (None, "b, a", 0.004)
     assert plain["advised_added_ms"] == pytest.approx(0.03)
+
+
+def test_a_cell_that_shall_follow_takes_nobodys_place_before_it_is_quantised(tmp_path: Path) -> None:
+    """What it borrows is done: the network in int8, lowered and tuned, and the advice on it."""
+    borrowed = {"quantise": QuantiseResult(quantised_nodes=7), "lower": LowerResult(macs_by_type={"int8": 9})}
+    borrowed |= {"tune": TuneResult(trials=64)}
+    stages = {f"{kind} of layer_latencies": result for kind, result in borrowed.items()}
+    mix = replace(
+        _cell("mix", 0.0), status="pending", stages={"layer_errors": ERRORS, "layer_advice": ADVICE, **stages}
+    )
+    results = derive(SweepOutcome("s", "", (mix, _cell("int8", 0.001)), 0.0, 1.0, False, {}, {}, tmp_path))
+    row = results.cells[0]
+    assert [row[name] for name in ("quantised_operators", "advised_layers", "macs_by_type", "tuning_trials")] == [
+        None
+    ] * 4
+    assert [advice["cell_name"] for advice in results.summary.advice] == ["net native none O3 int8 here"]
 
 
 def test_layers_have_their_latency_in_both_builds_once(results: Results) -> None:
