@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sweep.api.bundles import texts
 from tools import front_door
 
 ROOT = Path(__file__).parents[1]
@@ -23,11 +24,13 @@ def test_it_reads_what_the_programs_of_a_bundle_print() -> None:
 
 
 def test_it_reads_what_run_py_says_of_new_processes() -> None:
-    """Of the programs of a bundle the one in Python says so, where the manifest does."""
+    """Both programs of a bundle say it in the same words, where the manifest does."""
     run_py = runpy.run_path(str(ROOT / "sweep" / "api" / "bundles" / "bundle_files" / "run.py"))
-    told = run_py["_of_new_processes"]({"low_ms": 0.13, "high_ms": 0.16, "level": 0.99, "processes": 5})
+    interval = {"low_ms": 0.13, "high_ms": 0.16, "level": 0.99, "processes": 5}
+    told = run_py["_of_new_processes"](interval)
     assert told == " (interval of this library in new processes: 0.13 to 0.16)"
-    assert run_py["_of_new_processes"](None) == ""
+    assert run_py["_of_new_processes"](None) == texts._of_new_processes(None) == ""
+    assert texts._of_new_processes(interval) == told
     assert front_door.latency_ms(f"output agrees, 0.144 ms{told}\nmeasured before: 0.1 ms\n") == 0.144
 
 

@@ -36,6 +36,7 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
         for entry, about in zip(expected, manifest["outputs"], strict=False)
     ]
     tolerance = manifest["tolerance"]
+    of_new = _of_new_processes(manifest["latency"].get("new_process"))
     return "\n".join(
         [
             "// Of this network; made from manifest.json.",
@@ -67,12 +68,22 @@ def header(manifest: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -
             "// Of the largest value expected; below 0: any difference is allowed.",
             f"static const double kTolerance = {-1 if tolerance is None else tolerance};",
             f"static const bool kHasExpected = {'true' if expected else 'false'};",
+            "// Of the measurement that chose this library, as run.py prints them.",
+            f"static const char* const kMeasured = {_text(manifest['latency']['text'])};",
+            f"static const char* const kNewProcess = {_text(of_new)};",
             *_list("std::vector<Feature> kFeatures", features),
             *_list("std::vector<Input> kInputs", inputs),
             *_list("std::vector<Expected> kExpected", outputs),
             "",
         ]
     )
+
+
+def _of_new_processes(told: Mapping[str, Any] | None) -> str:
+    """As run.py's own, which imports nothing of this package."""
+    if not told:
+        return ""
+    return f" (interval of this library in new processes: {told['low_ms']:.4g} to {told['high_ms']:.4g})"
 
 
 def _step(output: Mapping[str, Any]) -> float:

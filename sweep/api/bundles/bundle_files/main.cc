@@ -169,12 +169,13 @@ static int Run(const std::string& folder) {
   std::sort(times_ms.begin(), times_ms.end());
   double median_ms = (times_ms[4] + times_ms[5]) / 2;
   if (!kHasExpected) {
-    std::printf("output not compared, %.4g ms\n", median_ms);
+    std::printf("output not compared");
   } else if (agrees) {
-    std::printf("output agrees, %.4g ms\n", median_ms);
+    std::printf("output agrees");
   } else {
-    std::printf("output DIFFERS by up to %.3g, %.4g ms\n", worst, median_ms);
+    std::printf("output DIFFERS by up to %.3g", worst);
   }
+  std::printf(", %.4g ms%s\nmeasured before: %s\n", median_ms, kNewProcess, kMeasured);
   return agrees ? 0 : 1;
 }
 
