@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from sweep.analysis.outcome import CellOutcome
@@ -10,10 +10,11 @@ from sweep.analysis.rows.advice_rows import OwnAdvice
 from sweep.planning.results.layer_advice_results import AdvisedStep, LayerAdvice
 from sweep.planning.results.quantising import KeptLayers, LayerErrorsResult
 
-__all__ = ["layer_rows"]
+__all__ = ["OF_TIMED_CELL", "layer_rows"]
 
 _OF_MIX = ("cosine_distance", "snr_db", "max_abs_diff")
-_OF_CELL = ("device", "target", "tuner", "opt_level", "layout")
+OF_TIMED_CELL = ("device", "target", "tuner", "opt_level", "layout")
+"""Columns of the cell in which layers were timed; null where they were not."""
 
 Row = dict[str, Any]
 
@@ -57,23 +58,34 @@ _Compared = tuple[Row, LayerErrorsResult, LayerAdvice | None]
 
 def _compared(outcomes: Sequence[CellOutcome]) -> Iterator[_Compared]:
     """Each comparison once, though all targets, tuners and runtimes share it, unless each has its times."""
-    timed = {}
-    for about, advice, followers in OwnAdvice(outcomes):
+    timed: set[Hashable] = set()
+    advised: set[str | None] = set()
+    for about, advice, _ in OwnAdvice(outcomes):
         result = about.result(LayerErrorsResult)
         if result is not None and result.layers:
-            timed.update({one.cell.id: result.dir for one in (about, *followers)})
-            yield {**_of_network(about), **{name: about.cell.value(name) for name in _OF_CELL}}, result, advice
-    yield from _untimed(outcome for outcome in outcomes if outcome.cell.id not in timed)
+            timed.add(_compared_of(about, result))
+            advised.add(advice.dir)  # cells that follow it have it too, also before they are quantised
+            yield {**_of_network(about), **{name: about.cell.value(name) for name in OF_TIMED_CELL}}, result, advice
+    yield from _untimed((one for one in outcomes if _advice_dir(one) not in advised), timed)
 
 
-def _untimed(outcomes: Iterable[CellOutcome]) -> list[_Compared]:
-    found: dict[tuple[Any, ...], _Compared] = {}
+def _advice_dir(outcome: CellOutcome) -> str | None:
+    found = outcome.result(LayerAdvice)
+    return None if found is None else found.dir
+
+
+def _untimed(outcomes: Iterable[CellOutcome], timed: Container[Hashable]) -> list[_Compared]:
+    found: dict[Hashable, _Compared] = {}
     for outcome in outcomes:
         result = outcome.result(LayerErrorsResult)
-        if result is not None and result.layers:
-            about = _of_network(outcome)
-            found.setdefault((result.dir, *about.values()), (about | dict.fromkeys(_OF_CELL), result, None))
+        if result is not None and result.layers and (key := _compared_of(outcome, result)) not in timed:
+            found.setdefault(key, (_of_network(outcome) | dict.fromkeys(OF_TIMED_CELL), result, None))
     return list(found.values())
+
+
+def _compared_of(outcome: CellOutcome, result: LayerErrorsResult) -> Hashable:
+    """What is compared: the same for cells of other targets, tuners, devices and runtimes."""
+    return (result.dir, *_of_network(outcome).values())
 
 
 def _of_network(outcome: CellOutcome) -> Row:

@@ -110,6 +110,24 @@ def test_layers_have_their_latency_in_both_builds_once(results: Results) -> None
     assert (added["float32_ms"], added["advised_rank"]) == (None, None)
 
 
+def test_cells_that_are_not_timed_add_no_layers_of_what_is(tmp_path: Path) -> None:
+    """Another runtime, a cell that is run for its memory, and a mix whose own network is not there yet."""
+    rival, memory = (_cell("int8", 0.0009, runtime=name) for name in ("onnxruntime", "tvm"))
+    rival, memory = (
+        replace(one, stages={k: v for k, v in one.stages.items() if k != "layer_advice"}) for one in (rival, memory)
+    )
+    memory = replace(memory, cell=replace(memory.cell, more=(("variable", "memory"),)))
+    waiting = _cell("mix", 0.0)
+    waiting = replace(waiting, status="pending", stages={"layer_errors": ERRORS, "layer_advice": ADVICE})
+    other = replace(_cell("int8-worst", 0.001, ["a"]), stages={"layer_errors": ERRORS})
+    cells = (waiting, rival, memory, _cell("int8", 0.001), other)
+    found = derive(SweepOutcome("s", "", cells, 0.0, 1.0, False, {}, {}, tmp_path)).layers
+    assert [(row["precision"], row["layer"], row["float32_ms"] is not None) for row in found] == [
+        *(("int8", layer, layer != "sum") for layer in ("a", "b", "sum")),
+        *(("int8-worst", layer, False) for layer in ("a", "b", "sum")),
+    ]
+
+
 def test_a_layer_takes_the_medians_of_its_calls_and_none_where_a_kernel_failed() -> None:
     timed = LayerLatencies(
         kernels=(TimedKernel("k", 2, (1.0, 2.0, 9.0)), TimedKernel("f", 1, (4.0,)), TimedKernel("bad", error="crash")),
