@@ -32,22 +32,26 @@ class OwnAdvice:
     def __iter__(self) -> Iterator[tuple[CellOutcome, LayerAdvice, list[CellOutcome]]]:
         """The cell that it is about, the advice, and the cells that follow it."""
         for outcomes in self._by_folder.values():
-            about = min(outcomes, key=lambda outcome: len(_kept(outcome)))
-            advice = about.result(LayerAdvice)
-            if not _kept(about) and advice is not None:
+            about = next((outcome for outcome in outcomes if advice_of(outcome) is not None), None)
+            if about is not None and (advice := advice_of(about)) is not None:
                 yield about, advice, [outcome for outcome in outcomes if outcome is not about]
 
 
-def _kept(outcome: CellOutcome) -> frozenset[str]:
+def _kept(outcome: CellOutcome) -> tuple[str, ...]:
     found = outcome.result(QuantiseResult)
-    return frozenset(() if found is None else found.kept_layers)
+    return () if found is None else tuple(found.kept_layers)
+
+
+def _followed(outcome: CellOutcome, advice: LayerAdvice) -> frozenset[str]:
+    """What a cell keeps by the advice: layers that the judged cell keeps anyway are not among those that are ranked."""
+    return frozenset(advice.ranked) & frozenset(_kept(outcome))
 
 
 def advice_of(outcome: CellOutcome) -> LayerAdvice | None:
-    """The advice on a cell that keeps no layer; None where there is none."""
+    """The advice on a cell that keeps none of the layers that are ranked; None where there is none."""
     found = outcome.result(LayerAdvice)
     is_known = outcome.result(QuantiseResult) is not None
-    return found if is_known and found is not None and found.steps and not _kept(outcome) else None
+    return found if is_known and found is not None and found.steps and not _followed(outcome, found) else None
 
 
 def advised_step(advice: LayerAdvice) -> AdvisedStep | None:
@@ -65,19 +69,20 @@ def advised_step(advice: LayerAdvice) -> AdvisedStep | None:
 
 
 def advice_rows(outcomes: Sequence[CellOutcome], cells: Sequence[Row]) -> list[dict[str, Any]]:
-    """A row for each advice: its cell, and each step with the cell that follows it, where one was measured.
+    """A row for each advice: its cell, what it keeps anyway, and each step with the cell that follows, where measured.
 
     cells: rows of results.parquet.
     """
     rows = {row["cell_id"]: row for row in cells}
     found = []
     for about, advice, followers in OwnAdvice(outcomes):
-        by_kept = {_kept(one): rows[one.cell.id] for one in followers}
+        by_kept = {_followed(one, advice): rows[one.cell.id] for one in followers}
         own = rows[about.cell.id]
         advised = advised_step(advice)
         found.append(
             {
                 **{name: own[name] for name in _OF_CELL},
+                "kept": list(_kept(about)),
                 "advised": list(advised.kept) if advised else [],
                 "steps": [_step(step, by_kept.get(frozenset(step.kept)), own) for step in advice.steps],
             }
@@ -118,15 +123,16 @@ def advice_words(row: Row) -> str:
     if step is None or not row["advised"]:
         return f"{where}: no few layers in float32 bring its output nearer."
     share = step["cosine_distance"] / whole["cosine_distance"]
-    told = f"{where}: keep {plural(len(row['advised']), 'layer')} in float32, {', '.join(row['advised'])}: "
+    further = "further " if row["kept"] else ""
+    told = f"{where}: keep {plural(len(row['advised']), f'{further}layer')} in float32, {', '.join(row['advised'])}: "
     told += f"{100 * share:.0f} % of its distance is left"
     told += f", {_signed(step['added_ms'])} ms by its kernels" if step["added_ms"] is not None else ""
     measured = [one for one in row["steps"] if one.get("measured_latency_ms_median") is not None]
-    return "; ".join([told, *map(_measured, measured)]) + "."
+    return "; ".join([told, *(_measured(one, further) for one in measured)]) + "."
 
 
-def _measured(step: Row) -> str:
-    told = f"{step['measured_cell_name']}, which keeps {plural(len(step['kept']), 'layer')}, was measured"
+def _measured(step: Row, further: str) -> str:
+    told = f"{step['measured_cell_name']}, which keeps {plural(len(step['kept']), f'{further}layer')}, was measured"
     told += f" at {as_ms(step['measured_latency_ms_median'])} ms"
     if step["measured_added_ms"] is not None:
         told += f", {_signed(step['measured_added_ms'])} ms"

@@ -85,6 +85,24 @@ def test_a_row_tells_what_is_advised_and_what_came_of_who_follows(results: Resul
     assert plain["advised_added_ms"] == pytest.approx(0.03)
 
 
+def test_advice_on_a_precision_that_keeps_a_layer_anyway_tells_of_further_ones(tmp_path: Path) -> None:
+    cells = (_cell("mix", 0.0012, ["first", "b"]), _cell("int8-first", 0.0010, ["first"]))
+    results = derive(SweepOutcome("s", "", cells, 0.0, 1.0, False, {}, {}, tmp_path))
+    (row,) = results.summary.advice
+    assert (row["precision"], row["kept"], row["advised"]) == ("int8-first", ["first"], ["b", "a"])
+    assert row["steps"][1]["measured_added_ms"] == pytest.approx(0.2)
+    assert "keep 2 further layers in float32, b, a" in advice_words(row)
+    assert "net native none O3 mix here, which keeps 1 further layer, was measured at 1.20 ms" in advice_words(row)
+    assert [cell["advised_layers"] for cell in results.cells] == [None, "b, a"]
+    assert {layer["precision"] for layer in results.layers} == {"int8-first"}
+
+
+def test_a_cell_that_follows_is_not_what_the_advice_is_about(tmp_path: Path) -> None:
+    """The cell that was judged is not there, as in a sweep that observes memory alone."""
+    results = derive(SweepOutcome("s", "", (_cell("mix", 0.0012, ["b"]),), 0.0, 1.0, False, {}, {}, tmp_path))
+    assert not results.summary.advice
+
+
 def test_a_cell_that_shall_follow_takes_nobodys_place_before_it_is_quantised(tmp_path: Path) -> None:
     """What it borrows is done: the network in int8, lowered and tuned, and the advice on it."""
     borrowed = {"quantise": QuantiseResult(quantised_nodes=7), "lower": LowerResult(macs_by_type={"int8": 9})}
