@@ -8,15 +8,17 @@ from sweep.errors import StudyError
 from sweep.study.precisions import precision_of
 from sweep.study.spec import Study
 
-__all__ = ["ADVISED", "advised_in", "check_advised", "whole_of"]
+__all__ = ["ADVISED", "WORST", "advised_in", "check_advised", "whole_of"]
 
 ADVISED = "float32_advised"
-"""The option: so many layers."""
+"""The option of a precision that keeps so many layers in float32: those that gain most for what they cost."""
+WORST = "float32_worst"
+"""The option of a precision that keeps so many layers in float32: those whose quantisation costs most."""
 
 
-def whole_of(study: Study, name: str) -> str | None:
-    """The name of the precision of a study that is another but for keeping no advised layers; None: there is none."""
-    wanted = {key: value for key, value in precision_of(name, study.described).options.items() if key != ADVISED}
+def whole_of(study: Study, name: str, without: str = ADVISED) -> str | None:
+    """The name of the precision of a study that is another but for keeping no layers by an option; None without one."""
+    wanted = {key: value for key, value in precision_of(name, study.described).options.items() if key != without}
     others = (one for one in study.axes["precision"] if one != name and study.is_quantised(one))
     return next((one for one in others if dict(precision_of(one, study.described).options) == wanted), None)
 

@@ -11,10 +11,14 @@ import pytest
 from sweep.api.written_studies.study_document import as_document
 from sweep.errors import StudyError
 from sweep.planning.planner import make_plan
+from sweep.planning.results.layer_advice_results import LayerLatencies
+from sweep.planning.results.quantising import CalibrateResult, LayerError, LayerErrorsResult
 from sweep.planning.sharing.names_in_cell import names_in_cell
 from sweep.planning.stage import Stage
+from sweep.planning.stages import layer_advice
 from sweep.study.gate import study_of
 from sweep.study.spec import Study
+from sweep.toolchain.quantisation.advice_job import by_gain_for_cost
 from tests.planning.grids import cluster, device
 
 DIGITS = {"digits": {"sklearn": "digits"}}
@@ -105,6 +109,44 @@ def test_a_slip_is_told_in_one_line(further: dict[str, Any], message: str) -> No
     with pytest.raises(StudyError, match=message) as raised:
         study_of({"study": "a", "models": ["onnx-light:squeezenet"], "datasets": DIGITS, **further}, Path())
     assert "\n" not in str(raised.value)
+
+
+WORST = {"name": "worst", "dtype": "int8", "float32_worst": 1}
+MIX = {"name": "mix", "dtype": "int8", "float32_advised": 1}
+
+
+@pytest.mark.parametrize(
+    ("precisions", "timed"),
+    [
+        (("float32", "int8", WORST), {"float32", "int8"}),
+        (("float32", WORST), {"float32", "worst"}),
+        (("float32", WORST, {**MIX, "float32_worst": 1}), {"float32", "worst"}),
+        (("float32", "int8", WORST, {**MIX, "float32_worst": 1}), {"float32", "int8", "worst"}),
+    ],
+)
+def test_a_precision_that_keeps_the_worst_layers_is_timed_where_nothing_else_tells_its_times(
+    precisions: tuple[Any, ...], timed: set[str]
+) -> None:
+    plan = make_plan(_study(*precisions, evaluate={"layer_latency": True}), cluster(device("one")))
+    kinds = {one.cell.precision: {plan.stages[goal].kind for goal in one.goals} for one in plan.cells}
+    assert {name for name, goals in kinds.items() if "layer_latencies" in goals} == timed
+    assert {name for name, goals in kinds.items() if "layer_advice" in goals} == timed - {"float32"}
+
+
+def test_the_worst_layers_are_not_advised_where_the_judged_precision_keeps_them() -> None:
+    (stage,) = _stages(_study("float32", WORST, {**MIX, "float32_worst": 1}), "layer_advice")
+    assert stage.options["float32_worst"] == 1
+    layers = tuple(LayerError(name, "Conv", alone_final_cosine_distance=0.1) for name in ("a", "b", "c"))
+    inputs = {
+        "calibrate": CalibrateResult(dir="artifacts/calibrate/1"),
+        "layer_errors": LayerErrorsResult(layers=layers, ranked=("b", "a", "c")),
+        "layer_latencies": LayerLatencies(),
+        "float32_latencies": LayerLatencies(),
+    }
+    asked = layer_advice.arguments(stage, inputs, Path())
+    assert asked["options"]["float32"] == ["b"]
+    assert "float32_worst" not in asked["options"]
+    assert by_gain_for_cost(asked["layers"], {}, 1.0) == ["a", "c"]
 
 
 def test_a_network_that_is_no_onnx_has_a_row_that_says_why(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sweep.planning.stage import Stage
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.calibrate import packages_of, samples_of
 from sweep.planning.stages.quantise import ADVICE, LATENCIES, LAYERS, compared_options
+from sweep.study.advised_precisions import WORST
 from sweep.study.spec import Cell
 
 __all__ = ["KIND", "arguments", "draft"]
@@ -31,7 +32,10 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
     if in_float is None:
         return None
     samples, hints = samples_of(study, cell)
-    own = {**compared_options(study.precision(cell)), **samples}
+    precision = study.precision(cell)
+    own = {**compared_options(precision), **samples}
+    if worst := precision.options.get(WORST):
+        own[WORST] = worst
     inputs = {"calibrate": made["calibrate"], LAYERS: made[LAYERS], LATENCIES: made[LATENCIES], FLOAT_ROLE: in_float}
     label = f"advise on layers of {study.compiled(cell)} {cell.tuner}{study.beside(cell, 'tune', 'build')}"
     label += f" on {cell.device}"
@@ -39,15 +43,21 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
 
 
 def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) -> dict[str, Any]:
-    """Beside `out_dir`."""
+    """Beside `out_dir`. The worst layers, where the precision keeps these, are in float32 in what is judged."""
     calibrated = input_of(inputs, "calibrate", CalibrateResult)
     errors = input_of(inputs, LAYERS, LayerErrorsResult)
     times = {role: input_of(inputs, role, LayerLatencies) for role in (LATENCIES, FLOAT_ROLE)}
+    options = dict(stage.options)
+    worst = errors.ranked[: int(options.pop(WORST, 0))]
+    if worst:
+        options["float32"] = sorted({*(options.get("float32") or ()), *worst})
     return {
-        "options": stage.options,
+        "options": options,
         "hints": stage.hints,
         "calibrate_dir": str(sweep_dir / calibrated.folder()),
-        "layers": [layer.to_json() for layer in errors.layers],
+        "layers": [
+            layer.to_json() | ({"is_quantised": False} if layer.layer in worst else {}) for layer in errors.layers
+        ],
         "seconds": {role: one.seconds() for role, one in times.items()},
         "totals": {role: one.total_s for role, one in times.items()},
         "shares": [

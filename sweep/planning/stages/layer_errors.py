@@ -13,7 +13,8 @@ from sweep.planning.stage import Stage
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.calibrate import packages_of, samples_of
 from sweep.planning.stages.layer_latencies import is_advised_on
-from sweep.planning.stages.quantise import LAYERS, WORST, compared_options
+from sweep.planning.stages.quantise import LAYERS, compared_options
+from sweep.study.advised_precisions import WORST
 from sweep.study.spec import Cell
 
 __all__ = ["KIND", "arguments", "draft"]

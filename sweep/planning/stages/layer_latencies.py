@@ -8,7 +8,7 @@ from sweep.planning.draft import TVM_PACKAGES, Draft, Drafting
 from sweep.planning.results.layer_advice_results import LayerLatencies
 from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.quantise import LATENCIES, ROLE, network_role
-from sweep.study.advised_precisions import ADVISED, whole_of
+from sweep.study.advised_precisions import ADVISED, WORST, whole_of
 from sweep.study.spec import Cell
 from sweep.study.usual_cells import is_usual
 
@@ -39,7 +39,8 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
 
 def is_advised_on(study: Drafting, cell: Cell) -> bool:
     """Whether the layers of a cell are timed: it is in float32, or quantised, and the study asks for that; or some
-    precision keeps layers by the advice on this one.
+    precision keeps layers by the advice on this one. One that keeps the worst layers has the times of that beside it
+    which keeps none of them, where the study has it.
     """
     return study.once(("is advised on", cell.precision), lambda: _is_advised_on(study, cell))
 
@@ -47,14 +48,14 @@ def is_advised_on(study: Drafting, cell: Cell) -> bool:
 def _is_advised_on(study: Drafting, cell: Cell) -> bool:
     described = study.study.described.get("precision", {})
     advised = [name for name, one in described.items() if one.options.get(ADVISED)]
-    if not (advised or study.study.tells_layer_latencies):
-        return False
     if not study.is_quantised(cell):
-        return cell.precision == _FLOAT
-    is_whole = not study.precision(cell).options.get(ADVISED)
-    return is_whole and (
-        study.study.tells_layer_latencies or cell.precision in [whole_of(study.study, name) for name in advised]
-    )
+        return cell.precision == _FLOAT and bool(advised or study.study.tells_layer_latencies)
+    if cell.precision in [whole_of(study.study, name) for name in advised]:
+        return True
+    options = study.precision(cell).options
+    if not study.study.tells_layer_latencies or options.get(ADVISED):
+        return False
+    return not (options.get(WORST) and whole_of(study.study, cell.precision, without=WORST))
 
 
 KIND = StageKind(

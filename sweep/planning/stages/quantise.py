@@ -13,7 +13,7 @@ from sweep.planning.results.layer_advice_results import LayerAdvice
 from sweep.planning.results.quantising import CalibrateResult, LayerErrorsResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
-from sweep.study.advised_precisions import ADVISED, whole_of
+from sweep.study.advised_precisions import ADVISED, WORST, whole_of
 from sweep.study.precisions import Precision
 from sweep.study.spec import Cell
 from sweep.study.usual_cells import as_usual
@@ -24,7 +24,6 @@ __all__ = [
     "LATENCIES",
     "LAYERS",
     "ROLE",
-    "WORST",
     "arguments",
     "compared_options",
     "draft",
@@ -38,8 +37,6 @@ ROLE = "quantise"
 
 LAYERS = "layer_errors"
 """The kind of stage that ranks them."""
-WORST = "float32_worst"
-"""The option of a precision that keeps so many layers in float32: those whose quantisation costs most."""
 LATENCIES = "layer_latencies"
 """The kind of stage that times them."""
 ADVICE = "layer_advice"
