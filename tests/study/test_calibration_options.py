@@ -133,6 +133,17 @@ def test_a_precision_that_keeps_the_worst_layers_is_timed_where_nothing_else_tel
     assert {name for name, goals in kinds.items() if "layer_advice" in goals} == timed - {"float32"}
 
 
+def test_advice_takes_a_tuned_float32_build_that_a_float32_cell_shares() -> None:
+    alone, beside = (
+        make_plan(_study(*names, MIX, tuners=["random"]), cluster(device("one")))
+        for names in (("int8",), ("float32", "int8"))
+    )
+    shared = {stage for planned in beside.cells if planned.cell.precision == "float32" for stage in planned.stages}
+    found = [stage.kind for stage in alone.stages.values() if stage.id in shared]
+    assert sorted(found) == ["import", "layer_latencies", "lower", "tune"], "neither built nor measured as a whole"
+    assert set(alone.stages) < set(beside.stages)
+
+
 def test_the_worst_layers_are_not_advised_where_the_judged_precision_keeps_them() -> None:
     (stage,) = _stages(_study("float32", WORST, {**MIX, "float32_worst": 1}), "layer_advice")
     assert stage.options["float32_worst"] == 1
