@@ -166,3 +166,18 @@ def test_what_a_planner_skipped_is_drawn_with_its_interval_beside_what_its_audit
     assert of_skipped["error_x"]["arrayminus"] == pytest.approx([1.0])
     assert measured_all_the_same["x"] == pytest.approx([audited["latency_ms_median"] / best])
     assert measured_all_the_same["y"] == of_audited["y"] != of_skipped["y"]
+
+
+def test_a_cell_of_the_audit_that_was_disturbed_is_neither_drawn_nor_counted(results: Results) -> None:
+    rows = [dict(row) for row in results.cells]
+    first = next(row for row in rows if row["status"] == "done")
+    best = min(
+        row["latency_ms_median"] for row in rows if group_key(row) == group_key(first) and row["status"] == "done"
+    )
+    predicted = {"predicted_low_ms": 2 * best, "predicted_latency_ms": 3 * best, "predicted_high_ms": 4.5 * best}
+    disturbed = {**first, **predicted, "status": "tainted"}
+    assert not list(prediction_figures([*rows, disturbed]))
+    spared = {**first, **predicted, "status": "skipped", "latency_ms_median": None}
+    [figure] = prediction_figures([*rows, *[spared] * 50, disturbed])
+    assert "40 of 50" in figure.about
+    assert sum(len(trace["y"]) for trace in figure.data) == 40

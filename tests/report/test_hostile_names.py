@@ -15,6 +15,8 @@ from sweep.analysis.rows.results import Results, derive
 from sweep.plain_text import visible
 from sweep.record.mlflow.run_values import cell_tags
 from sweep.record.mlflow.ui_view import experiment_tags
+from sweep.report.figures.drawing import pictures_json
+from sweep.report.figures.predictions import prediction_figures
 from sweep.report.live.progress_view import open_progress
 from sweep.report.page import OWN_UI, render_page
 from sweep.report.table import render_results
@@ -92,6 +94,15 @@ def test_the_page_has_no_markup_of_theirs(results: Results) -> None:
     texts = list(strings(figures))
     assert any("&lt;a href=" in text for text in texts)
     assert not [text for text in texts if "<" in text]
+
+
+def test_nor_has_the_picture_of_what_was_predicted(results: Results) -> None:
+    rows = [dict(row) for row in results.cells]
+    for row in rows:
+        row |= {"predicted_low_ms": 2.0, "predicted_latency_ms": 3.0, "predicted_high_ms": 4.0}
+    texts = list(strings(json.loads(pictures_json(list(prediction_figures(rows))))))
+    assert any("&lt;a href=" in text for text in texts)
+    assert not [text for text in texts if "<" in text or "&amp;lt;a" in text]
 
 
 def strings(value: object, key: str = "") -> list[str]:

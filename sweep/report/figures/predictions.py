@@ -11,6 +11,8 @@ from sweep.report.figures.figure import COLOURS, Figure, Row, configuration_labe
 __all__ = ["prediction_figures"]
 
 _SHOWN = 40
+_JUDGED = ("skipped", "done")
+"""Not of a cell of the audit that failed, or whose measurement something disturbed: it says nothing of a prediction."""
 _SKIPPED, _AUDITED, _MEASURED = "#8a94a3", COLOURS[0], COLOURS[5]
 
 
@@ -23,7 +25,11 @@ def prediction_figures(rows: Sequence[Row]) -> Iterator[Figure]:
     for row in rows:
         if row["status"] == "done" and row["latency_ms_median"] is not None:
             fastest[group_key(row)] = min(fastest.get(group_key(row), float("inf")), row["latency_ms_median"])
-    judged = [row for row in rows if row.get("predicted_low_ms") is not None and group_key(row) in fastest]
+    judged = [
+        row
+        for row in rows
+        if row["status"] in _JUDGED and row.get("predicted_low_ms") is not None and group_key(row) in fastest
+    ]
     if not judged:
         return
     judged.sort(key=lambda row: (row["status"] != "done", row["predicted_low_ms"] / fastest[group_key(row)]))
