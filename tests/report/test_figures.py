@@ -181,3 +181,15 @@ def test_a_cell_of_the_audit_that_was_disturbed_is_neither_drawn_nor_counted(res
     [figure] = prediction_figures([*rows, *[spared] * 50, disturbed])
     assert "40 of 50" in figure.about
     assert sum(len(trace["y"]) for trace in figure.data) == 40
+
+
+def test_what_is_predicted_of_one_choice_on_two_devices_has_a_line_each(results: Results) -> None:
+    rows = [dict(row) for row in results.cells]
+    for device in {row["device"] for row in rows}:
+        row = next(one for one in rows if (one["device"], one["tuner"], one["status"]) == (device, "none", "done"))
+        best = row["latency_ms_median"]
+        predicted = {"predicted_low_ms": 2 * best, "predicted_latency_ms": 3 * best, "predicted_high_ms": 4.5 * best}
+        rows.append({**row, **predicted, "status": "skipped", "latency_ms_median": None})
+    [figure] = prediction_figures(rows)
+    [trace] = figure.data
+    assert len({*trace["y"]}) == len(trace["y"]) == len({row["device"] for row in rows}) > 1

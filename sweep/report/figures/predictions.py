@@ -34,7 +34,11 @@ def prediction_figures(rows: Sequence[Row]) -> Iterator[Figure]:
         return
     judged.sort(key=lambda row: (row["status"] != "done", row["predicted_low_ms"] / fastest[group_key(row)]))
     shown = sorted(judged[:_SHOWN], key=lambda row: row["predicted_latency_ms"] / fastest[group_key(row)])
-    names = [f"{row['model']} {configuration_label(row, rows)}" for row in shown]
+    is_told = len({row["device"] for row in judged}) > 1
+    names = [
+        f"{row['model']} {configuration_label(row, rows)}" + (f" on {row['device']}" if is_told else "")
+        for row in shown
+    ]
     best = [fastest[group_key(row)] for row in shown]
     traces = [
         _intervals(title, colour, [one for one in zip(names, best, shown, strict=True) if one[2]["status"] == status])
