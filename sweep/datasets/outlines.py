@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +38,19 @@ class Outline:
 
     def count(self, wanted: Wanted) -> int:
         """How many samples there are of a split and of some classes."""
+        return sum(map(len, self._chosen(wanted)))
+
+    def classes(self, split: str) -> Sequence[int]:
+        """Those of which a split has a sample, rising."""
+        return sorted({int(label) for labels in self._chosen(Wanted(split)) for label in set(labels.tolist())})
+
+    def _chosen(self, wanted: Wanted) -> Sequence[NDArray[Any]]:
+        """The labels of what is wanted, by the part of the file."""
         whole = self.labels.get("all")
         if whole is not None:
-            return len(chosen_samples(whole, self.options, wanted))
+            return [whole[chosen_samples(whole, self.options, wanted)]]
         parts = [labels for name, labels in self.labels.items() if wanted.split in (name, "all")]
-        return sum(len(chosen_samples(labels, {}, wanted)) for labels in parts)
+        return [labels[chosen_samples(labels, {}, wanted)] for labels in parts]
 
 
 def outline_of(options: Mapping[str, Any], files: Mapping[str, str]) -> Outline:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ class Calibration:
     samples: int = _RANDOM
     dataset: Dataset | None = None
     """None: made-up samples."""
+    is_asked: bool = field(default=False, compare=False)
+    """Whether the study says how many of a data set: then there must be so many. The work is the same."""
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -73,11 +75,9 @@ class Calibration:
     @property
     def written(self) -> Mapping[str, Any]:
         """The mapping that reads as this."""
-        return (
-            {"random": self.samples}
-            if self.dataset is None
-            else {"dataset": self.dataset.name, "samples": self.samples}
-        )
+        if self.dataset is None:
+            return {"random": self.samples}
+        return {"dataset": self.dataset.name} | ({"samples": self.samples} if self.is_asked else {})
 
     @property
     def distributions(self) -> tuple[str, ...]:
@@ -101,4 +101,4 @@ def read_calibration(
     if form.dataset is None:
         return Calibration(form.random or _RANDOM)
     dataset = dataset_named(datasets, form.dataset, file, "calibration.dataset")
-    return Calibration(form.samples or _OF_DATASET, dataset)
+    return Calibration(form.samples or _OF_DATASET, dataset, form.samples is not None)

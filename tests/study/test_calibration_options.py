@@ -56,6 +56,16 @@ def test_a_data_set_is_told_by_its_content_and_its_packages() -> None:
     assert [stage.id for stage in _stages(renamed, "calibrate")] == [every.id]
 
 
+def test_to_ask_for_as_many_as_are_usual_is_the_same_work() -> None:
+    usual, asked = (
+        _study("int8", datasets=DIGITS, calibration={"dataset": "digits", **further})
+        for further in ({}, {"samples": 128})
+    )
+    assert _stages(usual, "calibrate") == _stages(asked, "calibrate")
+    assert usual.calibration == asked.calibration
+    assert (usual.calibration.is_asked, asked.calibration.is_asked) == (False, True)
+
+
 def test_layers_are_compared_where_it_is_asked_for() -> None:
     assert not _stages(_study("int8"), "layer_errors")
     assert len(_stages(_study("float32", "int8", evaluate={"layer_error": True}), "layer_errors")) == 1
@@ -72,6 +82,8 @@ def test_layers_are_compared_where_it_is_asked_for() -> None:
     [
         {"calibration": {"random": 7}},
         {"datasets": DIGITS, "calibration": {"dataset": "digits", "samples": 9}},
+        {"datasets": DIGITS, "calibration": {"dataset": "digits"}},
+        {"datasets": DIGITS, "calibration": {"dataset": "digits", "samples": 128}},
         {"evaluate": {"layer_error": True}},
         {"datasets": DIGITS, "evaluate": {"dataset": "digits", "layer_error": True}},
         {"evaluate": {"layer_latency": True}},
@@ -79,7 +91,10 @@ def test_layers_are_compared_where_it_is_asked_for() -> None:
 )
 def test_a_study_that_is_written_reads_as_it_was(further: dict[str, Any]) -> None:
     study = _study("int8", **further)
-    again = study_of(as_document(study, Path()), Path())
+    written = as_document(study, Path())
+    if "calibration" in further:
+        assert written["calibration"] == further["calibration"], "no number that nobody has asked for"
+    again = study_of(written, Path())
     assert (again.calibration, again.tells_layer_errors) == (study.calibration, study.tells_layer_errors)
     assert again.tells_layer_latencies == study.tells_layer_latencies
     assert (again.evaluate is None) is (study.evaluate is None)

@@ -19,8 +19,6 @@ from sweep.suggestions import listed
 __all__ = ["check_datasets"]
 
 _CODES = ("int8", "uint8")
-_USUAL = 128
-"""Samples of a calibration where nothing is said."""
 _QUANTISES_INPUTS = "tflite"
 """Codes that a network of this format takes are made of any number, by a scale that no header tells."""
 _CLASSES = "calibrate_classes"
@@ -42,7 +40,7 @@ def check_datasets(study: Study) -> None:
         wanted = Wanted(evaluate.split)
         _check_count(study, outlines[evaluate.dataset.name], wanted, evaluate.samples, "evaluate.samples")
     if calibration.dataset is not None and (outline := outlines.get(calibration.dataset.name)) is not None:
-        if calibration.samples != _USUAL:
+        if calibration.is_asked:
             _check_count(study, outline, Wanted("train"), calibration.samples, "calibration.samples")
         _check_classes(study, outline)
 
@@ -110,9 +108,8 @@ def _check_classes(study: Study, outline: Outline) -> None:
         if not study.is_quantised(name):
             continue
         for one in precision_of(name, study.described).options.get(_CLASSES, ()):
-            if not outline.count(Wanted("train", classes=[one])):
-                known = sorted({int(label) for labels in outline.labels.values() for label in labels})
-                problem, key = "is no class of the data set", f"axes.precision[{place}].{_CLASSES}"
+            if one not in (known := outline.classes("train")):
+                problem, key = "is no class of the data set's split train", f"axes.precision[{place}].{_CLASSES}"
                 raise StudyError(problem, file=study.path, key=key, value=one, allowed=listed(map(str, known)))
 
 

@@ -35,6 +35,9 @@ def folder(tmp_path: Path) -> Path:
         y_test=labels[:8],
     )
     (tmp_path / "pets").mkdir()
+    np.savez(tmp_path / "hundred.npz", x=np.zeros((100, 3, 8, 8), np.float32), y=np.arange(100) % 4)
+    late = {"y_train": np.arange(12) % 3, "y_test": np.arange(8) % 4}
+    np.savez(tmp_path / "late.npz", **{name: np.zeros(shape) for name, shape in parts.items()}, **late)
     Image.new("RGB", (9, 9)).save(tmp_path / "pets" / "one.png")
     (tmp_path / "pets.txt").write_text("one.png,0\ntwo.png,1\n")
     (tmp_path / "one.txt").write_text("one.png,0\n")
@@ -60,6 +63,11 @@ def _dataset(**about: Any) -> dict[str, Any]:
         _dataset(images="pets", labels="one.txt", preprocess={"crop": 8}),
         {**_dataset(npz="fit.npz", test=0.25), "evaluate": {"dataset": "d", "samples": 4}},
         {"datasets": {"d": {"npz": "small.npz"}}, "calibration": {"dataset": "d"}},
+        {
+            "datasets": {"d": {"npz": "hundred.npz"}},
+            "calibration": {"dataset": "d"},
+            "axes": {"precision": ["int8"]},
+        },
     ],
 )
 def test_what_fits_or_is_not_used_passes(folder: Path, keys: dict[str, Any]) -> None:
@@ -92,6 +100,22 @@ def test_what_fits_or_is_not_used_passes(folder: Path, keys: dict[str, Any]) -> 
                 "axes": {"precision": ["int8"]},
             },
             ["calibration.samples", "got 13", "at most 12, which is its split train"],
+        ),
+        (  # as many as where nothing is said
+            {
+                "datasets": {"d": {"npz": "hundred.npz"}},
+                "calibration": {"dataset": "d", "samples": 128},
+                "axes": {"precision": ["int8"]},
+            },
+            ["calibration.samples", "got 128", "at most 100, which is its split train"],
+        ),
+        (  # one of the other split alone
+            {
+                "datasets": {"d": {"npz": "late.npz"}},
+                "calibration": {"dataset": "d"},
+                "axes": {"precision": [{**ONE_CLASS, "calibrate_classes": [3]}]},
+            },
+            ["is no class of the data set's split train", "got 3", "allowed: 0, 1, 2"],
         ),
         (
             {
