@@ -80,7 +80,6 @@ _HOMES = {
     "sweep.api.predicting.device_models": (
         "evaluate_predictor",
         "evaluate_predictor_on_sweeps",
-        "evaluate_predictor_on_sweeps",
         "fit_predictor_to_sweeps",
         "fit_predictor_to_tables",
         "predict_network",

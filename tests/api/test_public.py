@@ -15,6 +15,7 @@ import pytest
 import typer.main
 
 import sweep
+from sweep.api import _HOMES
 from sweep.cli import app
 from sweep.errors import StudyError
 from tests.api.made_sweep import MadeCell, make_sweep
@@ -42,6 +43,11 @@ def test_what_type_checkers_see_is_what_there_is() -> None:
     assert all(name in seen for name in sweep.__all__ if name != "__version__")
     assert (ROOT / "sweep" / "py.typed").is_file()
     assert typing.get_type_hints(sweep.RunOptions)
+
+
+def test_a_name_has_one_home() -> None:
+    names = [name for held in _HOMES.values() for name in held]
+    assert len({*names}) == len(names)
 
 
 def test_it_is_loaded_on_first_use() -> None:

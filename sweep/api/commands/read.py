@@ -150,8 +150,8 @@ def explain(study: Study, cluster: Cluster, *, out: Path | str | None = None, on
     check(sweep_dir, study)
     state = _state_of(sweep_dir)
     finished = state.done
-    check_datasets(study)
     if only is None and not finished and (counted := counted_if_large(study, cluster)) is not None:
+        check_datasets(study)  # which `plan` does below
         return summary.explain_counted(counted)
     chosen = plan(study, cluster, only=only)
     return summary.explain(

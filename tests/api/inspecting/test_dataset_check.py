@@ -12,7 +12,7 @@ from PIL import Image
 
 import sweep
 from sweep.api.inspecting.dataset_check import check_datasets
-from sweep.datasets.outlines import BUILT_IN, outline_of
+from sweep.datasets.outlines import BUILT_IN, Outline, outline_of
 from sweep.datasets.reading import Wanted, read_samples
 from sweep.errors import StudyError
 from tests.networks import write_tiny
@@ -142,6 +142,24 @@ def test_a_plan_says_it_too(folder: Path) -> None:
     for ask in (sweep.plan, sweep.explain):
         with pytest.raises(StudyError, match="do not fit the network of tiny"):
             ask(study, sweep.load_cluster())
+
+
+@pytest.mark.parametrize("cells_of_a_large_grid", [10_000, 1])
+def test_a_data_set_is_looked_at_once(
+    folder: Path, cells_of_a_large_grid: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[object] = []
+
+    def look(options: Any, files: Any) -> Outline:
+        looked_at.append(files)
+        return outline_of(options, files)
+
+    monkeypatch.setattr("sweep.api.inspecting.dataset_check.outline_of", look)
+    monkeypatch.setattr("sweep.planning.sharing.large_grids._LARGE", cells_of_a_large_grid)
+    (folder / "study.yaml").write_text(json.dumps({"study": "s", "models": ["tiny.onnx"], **_dataset(npz="fit.npz")}))
+    summary = sweep.explain(sweep.load_study(folder / "study.yaml"), sweep.load_cluster(), out=folder / "out")
+    assert summary.cells
+    assert len(looked_at) == 1
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
