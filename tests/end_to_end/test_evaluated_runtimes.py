@@ -48,7 +48,8 @@ def test_litert_evaluates_its_files_and_int8_is_held_against_float32(tmp_path: P
         assert row["evaluated_samples"] == 200
         assert row["accuracy_drop"] == pytest.approx(own["accuracy"] - row["accuracy"])
         assert row["agreement"] >= (1 if model == "digits" else 0.97)
-    assert rows["digits-int8", "tvm"]["accuracy"] == rows["digits-int8", "litert"]["accuracy"]
+    ours, theirs = (rows["digits-int8", runtime]["accuracy"] for runtime in ("tvm", "litert"))
+    assert ours == pytest.approx(theirs, abs=1.5 / 200), "kernels round halves each their way: a sample may turn"
 
 
 def test_torch_evaluates_its_programs(tmp_path: Path) -> None:

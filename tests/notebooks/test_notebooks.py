@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from nbclient import NotebookClient
 
+import sweep
 from sweep.record.parquet_tables import write_records
 from tests.networks import write_tiny
 from tests.old_logs import autotvm, write_log
@@ -95,6 +97,10 @@ def measured_again(published: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
+def cells_of(folder: Path) -> pd.DataFrame:
+    return sweep.open_results(folder).to_pandas()
+
+
 def printed(notebook: str, environment: dict[str, Path]) -> str:
     """Execute it; what its cells have printed."""
     document = nbformat.read(NOTEBOOKS / f"{notebook}.ipynb", as_version=4)
@@ -111,8 +117,12 @@ def printed(notebook: str, environment: dict[str, Path]) -> str:
 @pytest.mark.slow
 def test_explore_a_sweep(swept: Path) -> None:
     text = printed("explore_a_sweep", {"SWEEP_DIR": swept / "out"})
-    assert "4 cells: {'done': 4}" in text or "'tainted'" in text
-    assert any(verdict in text for verdict in ("FASTER", "SLOWER", "SAME", "AMBIGUOUS"))
+    cells = cells_of(swept / "out")
+    assert len(cells) == 4
+    assert {*cells.status} <= {"done", "tainted"}
+    assert f"4 cells: {cells.status.value_counts().to_dict()}\n" in text
+    fastest = cells[cells.device == cells.device.iloc[0]].sort_values("latency_ms_median").cell_name
+    assert sweep.compare(swept / "out", fastest.iloc[0], fastest.iloc[1]).as_text() in text
 
 
 @pytest.mark.slow
@@ -128,12 +138,19 @@ def test_tuners_by_replay(swept: Path) -> None:
 
 
 @pytest.mark.slow
-def test_prune_profile_predict(pruned: Path) -> None:
+def test_prune_profile_predict(pruned: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = printed("prune_profile_predict", {"SWEEP_DIR": pruned})
-    assert "18 cells: {'done'" in text or "'tainted'" in text
-    assert "sparse rate" in text, "the checklist"
-    assert "cells were spared; of" in text
-    assert "onnxruntime" in text
+    cells = cells_of(pruned)
+    assert len(cells) == 18
+    assert {*cells.status} <= {"done", "tainted", "skipped"}
+    assert f"18 cells: {cells.status.value_counts().to_dict()}\n" in text
+    sweep.print_report(pruned, "checklist")
+    assert capsys.readouterr().out in text
+    judged = cells[cells.predicted_low_ms.notna()].status
+    assert f"\n{(judged == 'skipped').sum()} of 18 cells were spared; of {(judged == 'done').sum()} in the" in text
+    told = [line for line in text.splitlines() if line.startswith(("tvm", "onnxruntime"))]
+    for runtime, count in cells[cells.status == "done"].groupby("runtime").size().items():
+        assert (runtime in told) == (count >= 8), "a table where there is enough to learn from"
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
