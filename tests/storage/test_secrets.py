@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -67,6 +68,7 @@ def _command_lines_while(running: subprocess.Popen[str]) -> list[bytes]:
     """Of the run and all that it started, as `ps` has them. The run's own from when Python has read it on."""
     lines: set[bytes] = set()
     while running.poll() is None:
+        time.sleep(0.02)  # without a pause, looking takes a core
         try:
             for process in [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]:
                 lines.add(Path(f"/proc/{process.pid}/cmdline").read_bytes())
