@@ -29,7 +29,7 @@ from sweep.devices.runtimes.child_process import measure_in_child
 from sweep.engine.site import host_lock_dir
 from sweep.errors import SweepError
 from sweep.study.gate import load_cluster
-from sweep.toolchain.compile_job import CompileJob
+from sweep.toolchain.compile_job import BUILD_NETWORK
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["bench_latency"]
@@ -115,9 +115,7 @@ def _build_sweep(run: Run, place: Path, network: Network) -> Path:
         "records_dir": str(place / "records"),
     }
     with CompilePool() as forge:
-        forge.submit(
-            CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed"), arguments, _BUILD_LIMIT_S
-        ).result()
+        forge.submit(BUILD_NETWORK, arguments).result()
     return place / "artifact" / "lib.so"
 
 

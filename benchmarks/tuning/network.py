@@ -55,7 +55,7 @@ def prepare(source: str, folder: Path) -> Network:
         arguments = {"path": str(model.path), "source": source, "attrs": attrs, "folder": str(folder.absolute())}
         with CompilePool() as forge:
             made: Future[dict[str, Any]] = forge.submit(
-                CompileJob("benchmarks.tuning.network:prepare_in_forge"), arguments, 600
+                CompileJob("benchmarks.tuning.network:prepare_in_forge", limit_s=600), arguments
             )
             written.write_text(json.dumps(made.result()["target"]), encoding="utf-8")
     return Network(source, onnx, import_dir, json.loads(written.read_text(encoding="utf-8")))

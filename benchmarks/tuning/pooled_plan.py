@@ -125,7 +125,7 @@ def _lowered(folder: Path, models: Sequence[str]) -> list[tuple[str, str, list[L
             if missing:
                 print(f"{missing[0].kind} of {len(missing)} ...", flush=True)
             calls = [compile_call(Attempt(stage, 1, _inputs(stage, plan.stages)), folder) for stage in missing]
-            for future in [forge.submit(call.job, dict(call.arguments), call.timeout_s) for call in calls]:
+            for future in [forge.submit(call.job, dict(call.arguments)) for call in calls]:
                 future.result()
     found = []
     for stage in lowers:

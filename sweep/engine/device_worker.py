@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import DeviceJobCall, MeasureCall
-from sweep.engine.tuner_worker import CandidateBuilder, FutureCandidateService
+from sweep.engine.tuner_worker import FutureCandidateService, JobSubmitter
 from sweep.errors import LOST, ArtifactDamaged, MeasureFailed, SweepError, WorkerKilled
 from sweep.files.sweep_dir import SweepDir
 from sweep.running.resuming import damage_of
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 __all__ = ["DeviceWorker", "boards_at_once", "cells_at_once"]
-
-KERNEL_TIME_LIMIT_S = 300.0
-"""It compiles in half a second, and may wait for a builder behind a whole network."""
 
 TURNS = 8
 """Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
@@ -65,7 +62,7 @@ class DeviceWorker:
     the cells' time. A cell keeps to one queue, and a queue, as far as it can, to one board.
     """
 
-    def __init__(self, device: Device, site: Site, submit: CandidateBuilder) -> None:
+    def __init__(self, device: Device, site: Site, submit: JobSubmitter) -> None:
         """`submit`: to compile workers, for the sentinel kernel: the process that measures does not compile."""
         from sweep.devices.device_session import DeviceSession
 
@@ -162,10 +159,9 @@ class DeviceWorker:
         with self._queue() as queue:
             return queue.submit("visit", lambda: self._open().observe()).result()
 
-    def compile(self, job: CompileJob, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What a compile worker makes for a stage that is performed here."""
-        made: Mapping[str, Any] = self._submit(job, dict(arguments), KERNEL_TIME_LIMIT_S).result()
-        return made
+    def compile(self, job: CompileJob, arguments: Mapping[str, Any], limit_s: float | None = None) -> dict[str, Any]:
+        """What a compile worker makes for a stage that is performed here. `limit_s`: what is left to the stage."""
+        return self._submit(job.within(limit_s), dict(arguments)).result()
 
     @contextmanager
     def visits(self) -> Iterator[Callable[[Callable[[DeviceSession], T]], T]]:
@@ -237,7 +233,7 @@ class DeviceWorker:
                 "out_path": str(SweepDir(self.sweep_dir).sentinel_kernel(device.key)),
             }
             try:
-                made = self._submit(BUILD_SENTINEL_KERNEL, arguments, KERNEL_TIME_LIMIT_S).result()
+                made = self._submit(BUILD_SENTINEL_KERNEL, arguments).result()
                 self._kernel = SentinelKernel(Path(made["lib"]), made["args"])
             except (*LOST, WorkerKilled):
                 raise  # the attempt is made again, and the kernel with it

@@ -17,7 +17,6 @@ from sweep.engine.device_worker import DeviceWorker, boards_at_once, cells_at_on
 from sweep.engine.queues import SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import (
-    CANDIDATE_MEMORY_BYTES,
     MeasureCall,
     TuneCall,
     compile_call,
@@ -31,7 +30,6 @@ from sweep.errors import EngineError
 from sweep.planning.kinds import place_of
 from sweep.planning.stage_kind import Place
 from sweep.running.contract import Attempt, Progress, Report
-from sweep.toolchain.compile_job import CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
 
 __all__ = ["InlineEngine"]
@@ -126,7 +124,7 @@ class InlineEngine:
                 return self._device(device_work.device).perform(device_work)
             case Place.COMPILE:
                 call = compile_call(attempt, self._site.sweep_dir)
-                result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
+                result = self._compile_pool.submit(call.job, dict(call.arguments)).result()
                 return compiled(call, result, self._site.sweep_dir)
 
     def _tune(self, attempt: Attempt, call: TuneCall) -> Mapping[str, Any]:
@@ -137,7 +135,7 @@ class InlineEngine:
         queue = self._device_queues.setdefault(call.job.device, SerialQueue(call.job.device, boards))
         service = FutureCandidateService(
             call.target,
-            submit=self._build,
+            submit=self._compile_pool.submit,
             measure=partial(queue.submit, device.candidate),
             compare=partial(queue.submit, device.compare),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
@@ -154,11 +152,8 @@ class InlineEngine:
         self, call: TuneCall, measure: Callable[[MeasureCall], Future[dict[str, Any]]]
     ) -> FutureNetworkService:
         return FutureNetworkService(
-            self._site.sweep_dir, call.target, call.job.device, self._build, measure, linker=call.linker
+            self._site.sweep_dir, call.target, call.job.device, self._compile_pool.submit, measure, linker=call.linker
         )
-
-    def _build(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
-        return self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES)
 
     def _device(self, key: str) -> DeviceWorker:
         with self._opening:
@@ -166,5 +161,5 @@ class InlineEngine:
                 site = self._site
                 if key not in site.devices:
                     raise EngineError(f"no device {key!r} in the cluster file; there are {sorted(site.devices)}")
-                self._devices[key] = DeviceWorker(site.devices[key], site, self._build)
+                self._devices[key] = DeviceWorker(site.devices[key], site, self._compile_pool.submit)
             return self._devices[key]

@@ -43,6 +43,7 @@ def time_network_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any
                 "out_path": str(scratch / "layers.so"),
                 "linker": attempt.stage.hints.get("linker"),
             },
+            attempt.limit_s,
         )
         told = worker.time_kernels(scratch / "layers.so", made["layers"], LAYERS)
     return LayerLatencies(

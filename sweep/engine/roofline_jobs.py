@@ -45,6 +45,7 @@ def measure_roof(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
                 "out_path": str(scratch / "roof.so"),
                 "linker": attempt.stage.hints.get("linker"),
             },
+            attempt.limit_s,
         )
         told = worker.time_kernels(scratch / "roof.so", made["kernels"], _KERNELS)
     kernels = []
@@ -81,6 +82,7 @@ def time_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
                 "out_path": str(scratch / "layers.so"),
                 "linker": attempt.stage.hints.get("linker"),
             },
+            attempt.limit_s,
         )["layers"]
         told = worker.time_kernels(scratch / "layers.so", counted, LAYERS)
     layers = tuple(_timed(about, run_secs) for about, run_secs in zip(counted, told["run_secs"], strict=True))

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sweep.planning.stage import Stage
 
 __all__ = [
-    "CANDIDATE_MEMORY_BYTES",
     "CompileCall",
     "DeviceJobCall",
     "MeasureCall",
@@ -44,10 +43,6 @@ __all__ = [
     "perform",
     "tune_call",
 ]
-
-CANDIDATE_MEMORY_BYTES = 4 * 2**30
-"""What the build of one candidate may map: a schedule that unrolls without end fails alone."""
-
 
 _EARLY = {
     "repeat": 3,
@@ -67,7 +62,6 @@ class CompileCall:
 
     job: CompileJob
     arguments: Mapping[str, Any]
-    timeout_s: float
     folder: str
     """Result folder, relative to the sweep directory."""
 
@@ -183,11 +177,10 @@ def folder_of(stage: Stage) -> str:
 def compile_call(attempt: Attempt, sweep_dir: Path) -> CompileCall:
     """The compile pool's job for a stage that is performed there."""
     stage, kind = attempt.stage, kind_of(attempt.stage)
-    assert kind.limit_s is not None
     folder = folder_of(stage)
     arguments = {**kind.arguments(stage, attempt.inputs, sweep_dir), "out_dir": str(sweep_dir / folder)}
-    job = CompileJob(kind.job, kind.error_class)
-    return CompileCall(job, _plain(arguments), _at_most(attempt, kind.limit_s), folder)
+    job = CompileJob(kind.job, kind.error_class, limit_s=kind.limit_s).within(attempt.limit_s)
+    return CompileCall(job, _plain(arguments), folder)
 
 
 def compiled(call: CompileCall, result: Mapping[str, Any], sweep_dir: Path) -> dict[str, Any]:

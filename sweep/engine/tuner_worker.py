@@ -15,15 +15,13 @@ from sweep.study.spec import TVM
 from sweep.toolchain.candidates.service import Arguments, CandidateSource, NetworkOrder
 from sweep.toolchain.compile_job import BUILD_NETWORK, CompileJob
 
-__all__ = ["CandidateBuilder", "FutureCandidateService", "FutureNetworkService", "TunerWorker"]
-
-_BUILD_LIMIT_S = 1200.0
+__all__ = ["FutureCandidateService", "FutureNetworkService", "JobSubmitter", "TunerWorker"]
 
 
-class CandidateBuilder(Protocol):
+class JobSubmitter(Protocol):
     """Submits a job to a compile pool, wherever that is."""
 
-    def __call__(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]: ...
+    def __call__(self, job: CompileJob, arguments: Mapping[str, Any], /) -> Future[dict[str, Any]]: ...
 
 
 class CandidateRunner(Protocol):
@@ -45,7 +43,7 @@ class FutureCandidateService:
     """A `CandidateService` made of functions that return futures."""
 
     target: Mapping[str, Any]
-    submit: CandidateBuilder
+    submit: JobSubmitter
     measure: CandidateRunner
     """Times a candidate on the tuning device."""
     compare: CandidateComparer
@@ -56,7 +54,7 @@ class FutureCandidateService:
     def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a candidate in a killable child of the compile pool."""
         where = {"target": dict(self.target), "out_path": str(lib), "linker": self.linker}
-        return self.submit(source.job, {**source.arguments, **where}, timeout_s)
+        return self.submit(source.job.within(timeout_s), {**source.arguments, **where})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class FutureNetworkService:
     sweep_dir: Path
     target: Mapping[str, Any]
     device: str
-    submit: CandidateBuilder
+    submit: JobSubmitter
     measure: Callable[[MeasureCall], Future[dict[str, Any]]]
     """Measures a network on the tuning device."""
     linker: str | None = None
@@ -96,7 +94,7 @@ class FutureNetworkService:
             if not _passed_on(done, answer):
                 answer.set_result(done.result())
 
-        self.submit(BUILD_NETWORK, arguments, _BUILD_LIMIT_S).add_done_callback(built)
+        self.submit(BUILD_NETWORK, arguments).add_done_callback(built)
         return answer
 
     def _call(self, order: NetworkOrder, folder: Path) -> MeasureCall:

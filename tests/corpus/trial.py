@@ -49,7 +49,7 @@ def try_network(
     """
 
     def run(job: CompileJob, **arguments: Any) -> dict[str, Any]:
-        return pool.submit(job, arguments, _LIMIT_S).result()
+        return pool.submit(job.within(_LIMIT_S), arguments).result()
 
     imported = folder / "artifacts" / "import" / "it"
     options = {"inputs": dict(inputs or {}), "batch": batch, "seed": 0}

@@ -138,7 +138,7 @@ def test_a_measurer_that_is_killed_leaves_nobody_frozen(forge: CompilePool, tmp_
 
 def test_the_time_limit_does_not_count_the_time_frozen(forge: CompilePool, tmp_path: Path) -> None:
     limit_s, mark = 1.5, tmp_path / "mark"
-    done = forge.submit(CompileJob(f"{JOBS}:wait_for_file"), {"path": str(mark)}, limit_s)
+    done = forge.submit(CompileJob(f"{JOBS}:wait_for_file", limit_s=limit_s), {"path": str(mark)})
     until(lambda: bool(entries(tmp_path)), "it has begun")
     with core_lock(tmp_path, (LAST_CORE,)):
         time.sleep(limit_s + 0.5)
@@ -147,7 +147,7 @@ def test_the_time_limit_does_not_count_the_time_frozen(forge: CompilePool, tmp_p
 
 
 def test_a_child_that_does_nothing_ends_at_its_limit_all_the_same(forge: CompilePool, tmp_path: Path) -> None:
-    done = forge.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {}, 0.5)
+    done = forge.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed", limit_s=0.5), {})
     until(lambda: bool(entries(tmp_path)), "it has begun")
     with core_lock(tmp_path, (LAST_CORE,)):
         pass

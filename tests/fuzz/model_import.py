@@ -33,7 +33,7 @@ def import_of(path: Path, folder: Path) -> str | None:
         "loader": "sweep.toolchain.models.onnx_loader:OnnxLoader",
     }
     future = _pool().submit(
-        IMPORT, {"options": options, "hints": hints, "out_dir": str(folder / "imported")}, timeout_s=_LIMIT_S
+        IMPORT.within(_LIMIT_S), {"options": options, "hints": hints, "out_dir": str(folder / "imported")}
     )
     try:
         future.result(timeout=2 * _LIMIT_S)

@@ -55,4 +55,5 @@ def _import(pool: CompilePool, path: Path, out: Path) -> None:
     out.mkdir()
     hints = {"path": str(path), "name": "net", "source": path.name, "loader": importer_named(model.importer).loader}
     options = {"inputs": {}, "seed": 0, "batch": None, **model.options}
-    pool.submit(_IMPORT, {"options": options, "hints": hints, "out_dir": str(out / "imported")}, _LIMIT_S).result()
+    arguments = {"options": options, "hints": hints, "out_dir": str(out / "imported")}
+    pool.submit(_IMPORT.within(_LIMIT_S), arguments).result()

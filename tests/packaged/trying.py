@@ -49,7 +49,7 @@ def try_packaged(pool: CompilePool, network: Packaged, path: Path, folder: Path,
 
     def run(kind: str, job: CompileJob, **arguments: Any) -> dict[str, Any]:
         try:
-            return pool.submit(job, arguments, _LIMIT_S).result()
+            return pool.submit(job.within(_LIMIT_S), arguments).result()
         except SweepError as error:
             raise _Stopped(f"{kind}: {type(error).__name__}: {error}") from error
 

@@ -30,7 +30,7 @@ def run(forge: CompilePool) -> Run:
     """Run a job and wait: a name of `sweep.toolchain.jobs`, or `:name` of forge_jobs."""
 
     def submit(job: str | CompileJob, timeout_s: float = 240, **kwargs: Any) -> dict[str, Any]:
-        return forge.submit(_job(job) if isinstance(job, str) else job, kwargs, timeout_s).result()
+        return forge.submit((_job(job) if isinstance(job, str) else job).within(timeout_s), kwargs).result()
 
     return submit
 

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +22,10 @@ from sweep.errors import ImportFailed
 
 def echo(**kwargs: Any) -> dict[str, Any]:
     return kwargs
+
+
+def address_space() -> dict[str, Any]:
+    return {"bytes": resource.getrlimit(resource.RLIMIT_AS)[0]}
 
 
 def crash() -> None:

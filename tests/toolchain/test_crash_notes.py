@@ -75,7 +75,7 @@ def test_a_note_is_read_where_it_was_written(tmp_path: Path, monkeypatch: pytest
 
 def test_the_server_begins_a_noted_job_again_and_no_other() -> None:
     with CompilePool(slots=1, preload=False) as pool:
-        found = pool.submit(CompileJob(f"{JOBS}:crash_at"), {"places": ["a", "b"]}, 30).result()
+        found = pool.submit(CompileJob(f"{JOBS}:crash_at", limit_s=30), {"places": ["a", "b"]}).result()
         assert [crash["at"] for crash in found["crashes"]] == ["a", "b"]
         with pytest.raises(BuildFailed, match="crashed with SIGSEGV"):
-            pool.submit(CompileJob(f"{JOBS}:crash_at", "BuildFailed"), {"places": ["a", "a"]}, 30).result()
+            pool.submit(CompileJob(f"{JOBS}:crash_at", "BuildFailed", limit_s=30), {"places": ["a", "a"]}).result()

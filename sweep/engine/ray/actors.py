@@ -23,7 +23,6 @@ from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.ray.builders import Builders, settle
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import (
-    CANDIDATE_MEMORY_BYTES,
     CompileCall,
     DeviceJobCall,
     MeasureCall,
@@ -94,18 +93,15 @@ class BuilderActor:
         """An import, lower or build stage."""
 
         def run() -> dict[str, Any]:
-            result = self._compile_pool.submit(call.job, dict(call.arguments), call.timeout_s).result()
+            result = self._compile_pool.submit(call.job, dict(call.arguments)).result()
             return compiled(call, result, self._sweep_dir)
 
         return perform(run, self._name)
 
     @_TWICE
-    def candidate(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Outcome:
-        """A tuning candidate; what kills this actor is hardly the candidate, which is built in a child."""
-        return perform(
-            lambda: self._compile_pool.submit(job, dict(arguments), timeout_s, CANDIDATE_MEMORY_BYTES).result(),
-            self._name,
-        )
+    def make(self, job: CompileJob, arguments: Mapping[str, Any]) -> Outcome:
+        """What a tuner or a device wants built; what kills this actor is hardly the job, which has a child."""
+        return perform(lambda: self._compile_pool.submit(job, dict(arguments)).result(), self._name)
 
     @_ONCE
     def close(self) -> None:
@@ -121,7 +117,7 @@ class DeviceActor:
     def __init__(self, key: str, site: Site, builders: Mapping[str, int]) -> None:
         _end_with_raylet()
         self._builders = Builders(builders)
-        self._worker = DeviceWorker(site.devices[key], site, self._builders.candidate)
+        self._worker = DeviceWorker(site.devices[key], site, self._builders.make)
         self._name = _worker_name(f"device {key}")
 
     @ray.method(max_task_retries=0, concurrency_group="measure")
@@ -172,7 +168,7 @@ class TunerActor:
         """A tune stage."""
         service = FutureCandidateService(
             call.target,
-            submit=self._builders.candidate,
+            submit=self._builders.make,
             measure=lambda lib, args, options: unwrapped(
                 self._device.candidate.remote(lib, args, dict(options)), errors.DeviceLost
             ),
@@ -186,7 +182,7 @@ class TunerActor:
             self._site.sweep_dir,
             call.target,
             call.job.device,
-            submit=self._builders.candidate,
+            submit=self._builders.make,
             measure=lambda network: unwrapped(self._device.perform.remote(network), errors.DeviceLost),
             linker=call.linker,
         )

@@ -1,7 +1,7 @@
 """Sends jobs to the builders of a run, one a node: each to the builder with the fewest under way for its slots.
 
 The driver, tuners and devices use it, and each counts the jobs that it has sent itself. A builder that died under a job
-is passed over for a while, and its candidate goes to another builder.
+is passed over for a while, and its job goes to another builder.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -29,13 +29,6 @@ _DISTRUST_S = 20.0
 _TRIES = 3
 
 _Ended = Callable[["Future[Outcome]"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    job: CompileJob
-    arguments: Mapping[str, Any]
-    timeout_s: float
 
 
 class Builders:
@@ -77,21 +70,24 @@ class Builders:
         ref.future().add_done_callback(ended)
         return ref
 
-    def candidate(self, job: CompileJob, arguments: Mapping[str, Any], timeout_s: float) -> Future[dict[str, Any]]:
-        """Have a candidate built; it is the builder's fault when that dies, so another one gets it then."""
+    def make(self, job: CompileJob, arguments: Mapping[str, Any]) -> Future[dict[str, Any]]:
+        """Have a job done for a tuner or a device; it is the builder's fault when that dies, so another one gets it
+        then.
+        """
         answer: Future[dict[str, Any]] = Future()
-        self._try(answer, _Candidate(job, dict(arguments), timeout_s), _TRIES)
+        self._try(answer, job, dict(arguments), _TRIES)
         return answer
 
-    def _try(self, answer: Future[dict[str, Any]], what: _Candidate, tries: int) -> None:
+    def _try(self, answer: Future[dict[str, Any]], job: CompileJob, arguments: dict[str, Any], tries: int) -> None:
         def on_end(done: Future[Outcome]) -> None:
             if tries > 1 and isinstance(done.exception(), ray.exceptions.RayError):
-                self._again.submit(self._try, answer, what, tries - 1)  # Ray's own thread must not wait for Ray
+                again = partial(self._try, answer, job, arguments, tries - 1)
+                self._again.submit(again)  # Ray's own thread must not wait for Ray
             else:
                 settle(answer, done, EngineError)
 
         try:
-            self.send("candidate", what.job, what.arguments, what.timeout_s, on_end=on_end)
+            self.send("make", job, arguments, on_end=on_end)
         except (EngineError, ray.exceptions.RayError) as error:
             answer.set_exception(EngineError(str(error)))
 

@@ -5,7 +5,7 @@ milliseconds, so a candidate costs what its compilation costs. Nothing of TVM is
 driver and in a Ray actor alike.
 
     with CompilePool(slots=1, cores=[0]) as pool:
-        result = pool.submit(BUILD_CANDIDATE, {...}, timeout_s=30).result()
+        result = pool.submit(BUILD_CANDIDATE.within(30), {...}).result()
 """
 
 from __future__ import annotations
@@ -68,16 +68,8 @@ class CompilePool:
         with self._lock:
             self._running_server()
 
-    def submit(
-        self,
-        job: CompileJob,
-        kwargs: Mapping[str, Any],
-        timeout_s: float | None = None,
-        memory_limit_bytes: int | None = None,
-    ) -> Future[Result]:
-        """Queue a job; the time limit counts from its start, without the time it is frozen.
-
-        `memory_limit_bytes` is this job's own limit, in place of the pool's.
+    def submit(self, job: CompileJob, kwargs: Mapping[str, Any]) -> Future[Result]:
+        """Queue a job; its time limit counts from its start, without the time it is frozen.
 
         Cancelling the future kills a job that runs already.
 
@@ -90,10 +82,10 @@ class CompilePool:
             "error_class": job.error_class,
             "kind": CANDIDATE if job.is_candidate else STAGE,
             "kwargs": dict(kwargs),
-            "timeout_s": timeout_s,
+            "timeout_s": job.limit_s,
         }
-        if memory_limit_bytes is not None:
-            request["memory_limit_bytes"] = memory_limit_bytes
+        if job.memory_bytes is not None:
+            request["memory_limit_bytes"] = job.memory_bytes
         with self._lock:
             if self._closed:
                 raise ToolchainError("the compile server is closed")

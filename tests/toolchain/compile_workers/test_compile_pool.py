@@ -106,20 +106,20 @@ def test_a_disk_that_refuses_a_job_is_told_by_its_number(bare: CompilePool, how:
 def test_time_limit_kills_the_whole_group(bare: CompilePool, tmp_path: Path) -> None:
     pid_file = tmp_path / "pids"
     with pytest.raises(ToolchainError, match="timed out after 2 s"):
-        bare.submit(CompileJob(f"{JOBS}:hang_with_grandchild"), {"pid_file": str(pid_file)}, timeout_s=2).result(30)
+        bare.submit(CompileJob(f"{JOBS}:hang_with_grandchild", limit_s=2), {"pid_file": str(pid_file)}).result(30)
     pids = [int(pid) for pid in pid_file.read_text().split()]
     assert wait_until(lambda: not any(alive(pid) for pid in pids))
 
 
 def test_time_limit_has_the_class_of_the_job(bare: CompilePool) -> None:
     with pytest.raises(BuildFailed, match=r"timed out after 0\.3 s"):
-        bare.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {}, timeout_s=0.3).result(30)
+        bare.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed", limit_s=0.3), {}).result(30)
 
 
 def test_time_limit_counts_from_the_start_not_from_the_queue() -> None:
     with CompilePool(slots=1, preload=False) as forge:
-        slow = [forge.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed"), {}, timeout_s=0.4) for _ in range(3)]
-        last = forge.submit(CompileJob(f"{JOBS}:echo"), {"n": 1}, timeout_s=5)
+        slow = [forge.submit(CompileJob(f"{JOBS}:build_forever", "BuildFailed", limit_s=0.4), {}) for _ in range(3)]
+        last = forge.submit(CompileJob(f"{JOBS}:echo", limit_s=5), {"n": 1})
         assert all(isinstance(future.exception(30), BuildFailed) for future in slow)
         assert last.result(30) == {"n": 1}
 
@@ -129,7 +129,7 @@ def test_memory_limit() -> None:
         assert forge.submit(CompileJob(f"{JOBS}:swallow"), {"mb": 20}).result(30) == {"bytes": 20_000_000}
         with pytest.raises(ToolchainError, match=r"ran out of memory \(limit 200 MB\)"):
             forge.submit(CompileJob(f"{JOBS}:swallow"), {"mb": 500}).result(30)
-        wide = forge.submit(CompileJob(f"{JOBS}:swallow"), {"mb": 500}, memory_limit_bytes=900_000_000)
+        wide = forge.submit(CompileJob(f"{JOBS}:swallow", memory_bytes=900_000_000), {"mb": 500})
         assert wide.result(30) == {"bytes": 500_000_000}
 
 
@@ -238,7 +238,7 @@ def test_a_dead_server_fails_its_jobs_and_the_next_submit_starts_another(bare: C
 
 def test_a_job_that_is_stopped_has_its_time_all_the_same(bare: CompilePool, tmp_path: Path) -> None:
     job, go = CompileJob(f"{JOBS}:wait_for_file", "BuildFailed"), tmp_path / "go"
-    waiting = bare.submit(job, {"path": str(go)}, timeout_s=2.0)
+    waiting = bare.submit(job.within(2.0), {"path": str(go)})
     assert bare.server_pid is not None
     children = Path(f"/proc/{bare.server_pid}/task/{bare.server_pid}/children")
     assert wait_until(lambda: bool(children.read_text().split()))

@@ -86,7 +86,7 @@ def test_an_import_that_needs_more_ends_with_the_reason(tmp_path: Path) -> None:
     with CompilePool(preload=False, memory_limit_bytes=3 << 30) as pool:
         job = CompileJob("sweep.toolchain.jobs:import_model", "ImportFailed")
         with pytest.raises(ImportFailed, match=r"'made' has 150000 x 100000 values: more than the [23]\.[0-9] GB"):
-            pool.submit(job, arguments, timeout_s=120).result(180)
+            pool.submit(job.within(120), arguments).result(180)
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 4 << 20, "kB"
 
 
