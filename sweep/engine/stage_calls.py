@@ -51,6 +51,7 @@ _EARLY = {
     "rounds": 1,
     "warmup": 1,
     "relative_interval": 0.0,
+    "retakes": 0,
     "timeout_s": 60.0,
 }
 """Of the measurement of a network that is still tuned, over what the study says: one visit, as short as may be."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import pytest
 
-from sweep.engine.stage_calls import perform
+from sweep.devices.measuring.rounds import Rounds
+from sweep.devices.measuring.timing import Sampling
+from sweep.engine.stage_calls import perform, tune_call
 from sweep.errors import BuildFailed, DeviceLost, TuneFailed
+from tests.engine.shop import Shop
 
 
 def crossed(error: BuildFailed, number: int) -> BuildFailed:
@@ -59,3 +63,17 @@ def test_what_was_only_tried_before_does_not_count() -> None:
             raise TuneFailed("no candidate was valid") from None
 
     assert perform(work, "w").error_class == "TuneFailed"
+
+
+def test_a_network_that_is_still_tuned_is_measured_once_in_one_visit(simulated: Shop) -> None:
+    """A disturbed block is not taken again: whoever does waits on the board for seconds."""
+    attempt = simulated.attempt(simulated.stages("tune")[0])
+    made = {role: replace(result, dir="artifacts/lower/0123") for role, result in attempt.inputs.items()}
+    order = tune_call(replace(attempt, inputs=made)).job.network
+    assert order is not None
+    rounds = Rounds(order.measure, (), order.threads)
+    visit = rounds.next_visit()
+    assert visit is not None
+    assert Sampling.of(visit).retakes == 0
+    rounds.take({}, 0.1)
+    assert rounds.next_visit() is None
