@@ -33,6 +33,8 @@ class PoolMember:
     error: BaseException | None = None
     trials_at_join: dict[str, int] = field(default_factory=dict)
     """Trials that each of its workloads had when it joined."""
+    pool_trials_at_join: int = 0
+    """Those that the pool had made by then."""
     introduced: set[str] = field(default_factory=set)
     """Workloads that no other member had when it joined."""
     billed_workloads: set[str] = field(default_factory=set)
@@ -47,6 +49,10 @@ class PoolMember:
     early_s: float = 0.0
     """Seconds that its network was built and measured for."""
     early_failures: int = 0
+
+    def pace_s(self, now: float, pool_trials: int) -> float:
+        """Seconds that a trial of the pool has taken since this one joined, before the first as long as that is ago."""
+        return (now - self.joined) / max(1, pool_trials - self.pool_trials_at_join)
 
 
 class ProgressReporter:

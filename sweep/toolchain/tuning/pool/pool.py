@@ -139,6 +139,7 @@ class Pool:
             self._budget = TuningBudget(member.job)
         budget = self._budget
         budget.join(member.job.limit_s)
+        member.pool_trials_at_join = self._accounts.trials
         for task in member.job.tasks:
             member.trials_at_join[task.workload] = self._store.of(task.workload).trials
             if task.workload not in self._workloads.progress:
@@ -242,7 +243,7 @@ class Pool:
     def _left_s(self, budget: TuningBudget, member: PoolMember) -> float:
         """How long a member will still be tuned, at the pace so far."""
         room = sum(min(task.room, 10**6) for task in self._workloads.of([member.job]))
-        pace_s = (time.monotonic() - member.joined) / max(1, self._accounts.trials)
+        pace_s = member.pace_s(time.monotonic(), self._accounts.trials)
         left_s = min(room, self._trials_left(budget)) * pace_s
         return min(left_s, math.inf if (seconds := budget.seconds_left()) is None else seconds)
 

@@ -133,6 +133,19 @@ class OneHeld(ChosenLaboratory):
         return self.held if len(self.modules) == self.number else done
 
 
+class HeldFrom(GatedLaboratory):
+    """Holds builds back from that of a number on."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(steady)
+        self.number = number
+
+    def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[Result]:
+        if len(self.modules) + 1 < self.number:
+            return ChosenLaboratory.build(self, source, lib, timeout_s)
+        return super().build(source, lib, timeout_s)
+
+
 def test_what_is_spent_after_a_module_has_ended_is_booked_on_who_stays(tasks: list[TuningTask], tmp_path: Path) -> None:
     """One of two waits for the last trial of their share when the other has ended; a third comes for the rest."""
     laboratory, tuner = OneHeld(12), tuner_at(tmp_path)
@@ -148,6 +161,20 @@ def test_what_is_spent_after_a_module_has_ended_is_booked_on_who_stays(tasks: li
     assert sum(result["trials"] for result in results) == laboratory.measured == 18
     assert sum(result["measure_s"] for result in results) == pytest.approx(18 * 0.5)
     assert third.result()["tasks"][0]["reused"]
+
+
+def test_who_joins_late_knows_the_trials_before_it(tasks: list[TuningTask], tmp_path: Path) -> None:
+    laboratory, tuner, late = HeldFrom(6), tuner_at(tmp_path), job_of(tasks[1:])
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(tuner.tune, job_of(tasks[:1]), laboratory, lambda info: None)
+        until(lambda: len(list(read_trials(tmp_path))) == 5)
+        second = pool.submit(tuner.tune, late, laboratory, lambda info: None)
+        until(lambda: len(laboratory.modules) > 6)
+        assert tuner._pool is not None
+        known = {member.job is late: member.pool_trials_at_join for member in tuner._pool._members}
+        laboratory.open()
+    assert known == {False: 0, True: 5}
+    assert (first.result()["trials"], second.result()["trials"]) == (6, 7)
 
 
 def test_who_brings_a_task_that_cannot_be_read_fails_alone(tasks: list[TuningTask], tmp_path: Path) -> None:
