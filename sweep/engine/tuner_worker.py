@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,7 +70,10 @@ class FutureNetworkService:
     linker: str | None = None
 
     def time_network(self, order: NetworkOrder, records_dir: Path, folder: Path) -> Future[dict[str, Any]]:
-        """Build a network in a killable child of the compile pool, then measure it in turns with what else is."""
+        """Build a network in a killable child of the compile pool, then measure it in turns with what else is.
+
+        Who cancels the answer ends the build, and nothing comes to the board; a measurement goes on to its end.
+        """
         answer: Future[dict[str, Any]] = Future()
         arguments = {
             "options": {"target": dict(self.target)},
@@ -81,7 +84,7 @@ class FutureNetworkService:
         }
 
         def built(done: Future[dict[str, Any]]) -> None:
-            if _passed_on(done, answer):
+            if not answer.set_running_or_notify_cancel() or _passed_on(done, answer):
                 return
             try:
                 measuring = self.measure(self._call(order, folder))
@@ -94,7 +97,9 @@ class FutureNetworkService:
             if not _passed_on(done, answer):
                 answer.set_result(done.result())
 
-        self.submit(BUILD_NETWORK, arguments).add_done_callback(built)
+        building = self.submit(BUILD_NETWORK, arguments)
+        answer.add_done_callback(lambda done: building.cancel() if done.cancelled() else None)
+        building.add_done_callback(built)
         return answer
 
     def _call(self, order: NetworkOrder, folder: Path) -> MeasureCall:
@@ -116,10 +121,7 @@ class FutureNetworkService:
 
 def _passed_on(done: Future[dict[str, Any]], answer: Future[dict[str, Any]]) -> bool:
     """Hand an error on; whether there was one."""
-    if done.cancelled():
-        answer.cancel()
-        return True
-    error = done.exception()
+    error = CancelledError() if done.cancelled() else done.exception()
     if error is not None:
         answer.set_exception(error)
     return error is not None

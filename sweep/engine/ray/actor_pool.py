@@ -157,7 +157,7 @@ class ActorPool:
         name, slots = _builder_name(node), _build_slots(node)
         self._slots[name] = slots
         self._builders[name] = (
-            ray.remote(BuilderActor)
+            ray.remote(concurrency_groups={"cancel": 1})(BuilderActor)
             .options(
                 name=name,
                 num_cpus=slots / 2 if node.cpus == 1 else min(slots, node.cpus),

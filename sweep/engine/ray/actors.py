@@ -21,6 +21,7 @@ from sweep import errors
 from sweep.devices.processes import die_with_parent
 from sweep.engine.device_worker import DeviceWorker
 from sweep.engine.ray.builders import Builders, settle
+from sweep.engine.ray.orders import Orders
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import (
     CompileCall,
@@ -87,6 +88,7 @@ class BuilderActor:
             site.own_slots(slots), site.compile_cores or None, lent_cores=site.lent_cores, lock_dir=site.lock_dir
         )
         self._name, self._sweep_dir = _worker_name("builder"), site.sweep_dir
+        self._orders = Orders()
 
     @_ONCE
     def compile(self, call: CompileCall) -> Outcome:
@@ -99,9 +101,19 @@ class BuilderActor:
         return perform(run, self._name)
 
     @_TWICE
-    def make(self, job: CompileJob, arguments: Mapping[str, Any]) -> Outcome:
+    def make(self, job: CompileJob, arguments: Mapping[str, Any], ticket: str) -> Outcome:
         """What a tuner or a device wants built; what kills this actor is hardly the job, which has a child."""
-        return perform(lambda: self._compile_pool.submit(job, dict(arguments)).result(), self._name)
+
+        def run() -> dict[str, Any]:
+            with self._orders.taken(ticket, lambda: self._compile_pool.submit(job, dict(arguments))) as making:
+                return making.result()
+
+        return perform(run, self._name)
+
+    @ray.method(max_task_retries=0, concurrency_group="cancel")
+    def cancel(self, ticket: str) -> None:
+        """Nobody waits for what the ticket was given for any more: end it, or do not begin it."""
+        self._orders.cancel(ticket)
 
     @_ONCE
     def close(self) -> None:

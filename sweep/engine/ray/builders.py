@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import ray
 from ray.actor import ActorHandle
 
 from sweep import errors
-from sweep.engine.stage_calls import Outcome
+from sweep.engine.stage_calls import CompileCall, Outcome
 from sweep.errors import EngineError
 from sweep.toolchain.compile_job import CompileJob
 
@@ -48,14 +49,16 @@ class Builders:
         with self._lock:
             self._slots = dict(slots)
 
-    def send(self, method: str, *arguments: Any, on_end: _Ended | None = None) -> ray.ObjectRef[Outcome]:
-        """Call a method of the least loaded builder.
+    def compile(self, call: CompileCall) -> ray.ObjectRef[Outcome]:
+        """Have a stage compiled.
 
         Raises:
-            EngineError: there is none.
+            EngineError: there is no builder.
         """
         name, builder = self._choose()
-        ref = getattr(builder, method).remote(*arguments)
+        return self._counted(name, builder.compile.remote(call))
+
+    def _counted(self, name: str, ref: ray.ObjectRef[Outcome], on_end: _Ended | None = None) -> ray.ObjectRef[Outcome]:
         with self._lock:
             self._under_way[name] += 1
 
@@ -72,7 +75,7 @@ class Builders:
 
     def make(self, job: CompileJob, arguments: Mapping[str, Any]) -> Future[dict[str, Any]]:
         """Have a job done for a tuner or a device; it is the builder's fault when that dies, so another one gets it
-        then.
+        then. Who cancels the answer ends the job.
         """
         answer: Future[dict[str, Any]] = Future()
         self._try(answer, job, dict(arguments), _TRIES)
@@ -80,16 +83,21 @@ class Builders:
 
     def _try(self, answer: Future[dict[str, Any]], job: CompileJob, arguments: dict[str, Any], tries: int) -> None:
         def on_end(done: Future[Outcome]) -> None:
-            if tries > 1 and isinstance(done.exception(), ray.exceptions.RayError):
+            if tries > 1 and not answer.cancelled() and isinstance(done.exception(), ray.exceptions.RayError):
                 again = partial(self._try, answer, job, arguments, tries - 1)
                 self._again.submit(again)  # Ray's own thread must not wait for Ray
             else:
                 settle(answer, done, EngineError)
 
+        ticket = uuid4().hex
         try:
-            self.send("make", job, arguments, on_end=on_end)
+            name, builder = self._choose()
+            self._counted(name, builder.make.remote(job, arguments, ticket), on_end)
         except (EngineError, ray.exceptions.RayError) as error:
-            answer.set_exception(EngineError(str(error)))
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(EngineError(str(error)))
+        else:
+            answer.add_done_callback(lambda done: builder.cancel.remote(ticket) if done.cancelled() else None)
 
     def _choose(self) -> tuple[str, ActorHandle]:
         while True:
@@ -121,6 +129,8 @@ class Builders:
 
 def settle(answer: Future[dict[str, Any]], done: Future[Outcome], if_dead: type[errors.SweepError]) -> None:
     """Give an answer what a call came to; a dead actor becomes an error of class `if_dead`, a bug a RuntimeError."""
+    if not answer.set_running_or_notify_cancel():
+        return
     try:
         outcome = done.result()
     except ray.exceptions.RayError as error:

@@ -179,6 +179,6 @@ def _sent(actors: ActorPool, attempt: Attempt) -> tuple[ray.ObjectRef[Outcome], 
                 return device.perform.remote(device_work), _Running(attempt, device=told_by)
             case Place.COMPILE:
                 call = compile_call(attempt, actors.site.sweep_dir)
-                return actors.builders.send("compile", call), _Running(attempt)
+                return actors.builders.compile(call), _Running(attempt)
     except ray.exceptions.RayError as error:
         raise EngineError(f"Ray does not take the attempt: {in_one_line(error)}") from error

@@ -76,5 +76,5 @@ class NetworkService(Protocol):
         """Build a network with the records that there are, into a folder that is made, and time it.
 
         The result has `run_secs`. The future raises an error of the tree where the network is not built, is away from
-        the expected output, or is lost with its builder or board.
+        the expected output, or is lost with its builder or board. Who cancels it has the build ended.
         """

@@ -77,9 +77,10 @@ class EarlyNetworks:
             self._take(members)
 
     def forget(self) -> None:
-        """Nobody waits for what is under way any more; its files go when it ends."""
+        """Nobody waits for what is under way any more: it is not built to its end, and its files go when it ends."""
         under_way, self._under_way = self._under_way, None
         if under_way is not None:
+            under_way.answer.cancel()
             under_way.answer.add_done_callback(lambda _: shutil.rmtree(under_way.folder, ignore_errors=True))
 
     def _is_due(self, member: PoolMember, left_s: Callable[[PoolMember], float]) -> bool:

@@ -113,15 +113,29 @@ def test_who_asks_for_none_has_none(tasks: list[TuningTask], tmp_path: Path) -> 
 
 
 @pytest.mark.usefixtures("any_time")
-def test_an_answer_that_nobody_waits_for_leaves_no_files(tasks: list[TuningTask], tmp_path: Path) -> None:
-    networks = HeldNetworks()
+def test_a_network_that_nobody_waits_for_is_not_built_to_its_end_and_leaves_no_files(
+    tasks: list[TuningTask], tmp_path: Path
+) -> None:
+    networks, tuner = HeldNetworks(), tuner_at(tmp_path)
     laboratory = ChosenLaboratory(lambda number: [1e-3] * 3)
-    result = tuner_at(tmp_path).tune(replace(job_of(tasks), network=ORDER), laboratory, lambda info: None, networks)
+    result = tuner.tune(replace(job_of(tasks), network=ORDER), laboratory, lambda info: None, networks)
     assert result["measured"] == []
-    (folder,) = networks.folders
-    assert folder.exists()
+    tuner.close()  # the pool's loop may not have ended yet
+    assert networks.asked[0].cancelled()
+    assert not networks.folders[0].parent.exists()
+
+
+def test_what_is_on_the_board_goes_on_and_leaves_no_files(tasks: list[TuningTask], tmp_path: Path) -> None:
+    networks, member = HeldNetworks(), member_of(tasks)
+    early = EarlyNetworks(tmp_path, lambda: None, Clock())
+    early.begin(networks)
+    member.reached_s = 1e-2
+    early.see_to([member], 100, lambda _: 1e3)
+    assert networks.asked[0].set_running_or_notify_cancel()
+    early.forget()
+    assert networks.folders[0].exists()
     networks.asked[0].set_result({"run_secs": [1.0]})
-    assert not folder.parent.exists()
+    assert not networks.folders[0].parent.exists()
 
 
 class Clock:
@@ -135,6 +149,14 @@ def member_of(tasks: list[TuningTask]) -> PoolMember:
     member = PoolMember(replace(job_of(tasks), network=ORDER), lambda info: None)
     member.joined = 0.0
     return member
+
+
+@pytest.mark.parametrize(("trials", "pace_s"), [(1000, 30.0), (1001, 30.0), (1003, 10.0)])
+def test_the_pace_is_that_of_the_trials_since_it_joined(tasks: list[TuningTask], trials: int, pace_s: float) -> None:
+    """With all of the pool's, who came late was said to be done in a moment, and was not timed early at all."""
+    member = member_of(tasks)
+    member.pool_trials_at_join = 1000
+    assert member.pace_s(30.0, trials) == pace_s
 
 
 def test_it_is_timed_again_when_it_should_be_a_tenth_faster_and_there_is_time_for_it(
