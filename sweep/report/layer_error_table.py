@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.analysis.formatting import as_ms, plural, significant
+from sweep.analysis.rows.layer_rows import OF_TIMED_CELL
 from sweep.analysis.rows.results import Results
 from sweep.report.tuning_section import Table
+from sweep.study.axes import axis_of, unusual
 
 __all__ = ["LayerErrorTable", "layer_error_tables"]
 
 Row = Mapping[str, Any]
-_OF_CELL = ("device", "target", "tuner", "opt_level", "layout")
 _LAYERS_SHOWN = 40
 _TABLES_SHOWN = 24
 _TITLES = (
@@ -46,13 +47,16 @@ class LayerErrorTable:
     left_out: int
 
 
-def layer_error_tables(results: Results) -> list[LayerErrorTable]:
-    """A table for each network and precision that layers were compared of."""
+def layer_error_tables(results: Results) -> tuple[list[LayerErrorTable], int]:
+    """A table for each network and precision that layers were compared of, and where they were timed for each cell: the
+    first ones, and how many there are more.
+    """
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in results.layers:
-        key = ("model", "batch", "precision", *_OF_CELL)
+        key = ("model", "batch", "precision", *OF_TIMED_CELL)
         groups.setdefault(tuple(row.get(name) for name in key), []).append(row)
-    return [_table(rows) for rows in list(groups.values())[:_TABLES_SHOWN]]
+    tables = [_table(rows) for rows in list(groups.values())[:_TABLES_SHOWN]]
+    return tables, len(groups) - len(tables)
 
 
 def _table(rows: Sequence[Row]) -> LayerErrorTable:
@@ -65,8 +69,11 @@ def _table(rows: Sequence[Row]) -> LayerErrorTable:
     lines = [[*_cells(row), *(_times(row) if is_timed else ())] for row in shown]
     table = Table((*_TITLES, *(_TIMED if is_timed else ())), lines)
     title = f"{first['model']} {first['precision']}{batch}"
-    if is_timed:
-        title += f" O{first['opt_level']} {first['target']} {first['tuner']} on {first['device']}"
+    if first["device"] is not None:
+        further = unusual(first, [axis_of("layout")])
+        title += " ".join(
+            ["", f"O{first['opt_level']}", *further, first["target"], first["tuner"], "on", first["device"]]
+        )
     return LayerErrorTable(title, about, table, len(rows) - len(shown))
 
 

@@ -65,6 +65,7 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
     rows = ranked(results.cells)
     best = best_cells(results.cells)
     summary, server = results.summary, web_address(results.summary.mlflow_url)
+    layer_errors, layer_errors_left_out = layer_error_tables(results)
     about = list(conditions(summary.conditions))
     return environment.get_template("page.html.jinja").render(
         summary=summary,
@@ -86,7 +87,8 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
         ranking=ranking(rows, f"{server or OWN_UI}/#/runs/"),
         sections=_sections(shown, has_tuning=bool(summary.tuning)),
         tuning=_tuning(results),
-        layer_errors=layer_error_tables(results),
+        layer_errors=layer_errors,
+        layer_errors_left_out=layer_errors_left_out,
         advice=[advice_words(row) for row in summary.advice],
         undrawn=Counter(figure.section for figure in drawn) - Counter(figure.section for figure in shown),
         figures=pictures_json(shown),

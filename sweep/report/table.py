@@ -20,7 +20,7 @@ from sweep.analysis.formatting import as_duration, as_percent, as_tags, plural
 from sweep.analysis.layout_lines import layout_lines
 from sweep.analysis.left_out_passes import left_out_lines
 from sweep.analysis.reason_lines import LINES_SHOWN, reason_lines
-from sweep.analysis.rows.advice_rows import advice_words
+from sweep.analysis.rows.advice_rows import advice_lines
 from sweep.analysis.rows.results import Results
 from sweep.analysis.rows.runtime_rows import is_compiled_row
 from sweep.analysis.rows.unchecked import unchecked_lines
@@ -32,7 +32,6 @@ from sweep.study.axes import FIRST, axes_under, value_in
 
 __all__ = ["failure_lines", "render_results", "time_line"]
 
-_ADVICE_SHOWN = 12
 Row = Mapping[str, Any]
 _STATUS_STYLE = {"failed": "red", "skipped": "yellow", "pending": "dim", "tainted": "magenta"}
 _FEWEST_COLUMNS = 3
@@ -60,7 +59,7 @@ def _rendered(results: Results, console: Console) -> Group:
         parts.append(Text(f"Tags: {as_tags(results.summary.tags)}", style="dim"))
     for title, style, lines in (
         ("No other cell is better in both", "bold", front_lines(results.cells)),
-        ("Layers to keep in float32", "bold", list(map(advice_words, results.summary.advice[:_ADVICE_SHOWN]))),
+        ("Layers to keep in float32", "bold", advice_lines(results.summary.advice)),
         ("Failed, skipped or tainted", "bold red", failure_lines(results.cells)),
         ("Outputs compared with nothing, so never best", "bold yellow", unchecked_lines(results.cells)),
         ("Passes of the opt level that refuse the network, left out", "bold yellow", left_out_lines(results.cells)),

@@ -7,10 +7,11 @@ from typing import Any
 
 from sweep.analysis.formatting import as_ms, plural
 from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.reason_lines import LINES_SHOWN
 from sweep.planning.results.layer_advice_results import AdvisedStep, LayerAdvice
 from sweep.planning.results.quantising import QuantiseResult
 
-__all__ = ["OwnAdvice", "advice_of", "advice_rows", "advice_words", "advised_step"]
+__all__ = ["OwnAdvice", "advice_lines", "advice_of", "advice_rows", "advice_words", "advised_step"]
 
 Row = Mapping[str, Any]
 _ENOUGH = 0.5
@@ -81,7 +82,7 @@ def advice_rows(outcomes: Sequence[CellOutcome], cells: Sequence[Row]) -> list[d
         advised = advised_step(advice)
         found.append(
             {
-                **{name: own[name] for name in _OF_CELL},
+                **{name: own[name] for name in (*_IDENTITY, "model", "precision", "device", *_MEASURED)},
                 "kept": list(_kept(about)),
                 "advised": list(advised.kept) if advised else [],
                 "steps": [_step(step, by_kept.get(frozenset(step.kept)), own) for step in advice.steps],
@@ -90,10 +91,8 @@ def advice_rows(outcomes: Sequence[CellOutcome], cells: Sequence[Row]) -> list[d
     return found
 
 
-_OF_CELL = (
-    *("cell_id", "cell_name", "model", "precision", "device", "latency_ms_median"),
-    *("accuracy", "output_cosine_distance"),
-)
+_IDENTITY = ("cell_id", "cell_name")
+_MEASURED = ("latency_ms_median", "accuracy", "output_cosine_distance")
 
 
 def _step(step: AdvisedStep, measured: Row | None, own: Row) -> dict[str, Any]:
@@ -103,7 +102,7 @@ def _step(step: AdvisedStep, measured: Row | None, own: Row) -> dict[str, Any]:
         "added_ms": None if step.added_s is None else step.added_s * 1e3,
     }
     if measured is not None and step.kept:
-        told |= {f"measured_{name}": measured[name] for name in ("cell_id", *_OF_CELL[1:2], *_OF_CELL[5:])}
+        told |= {f"measured_{name}": measured[name] for name in (*_IDENTITY, *_MEASURED)}
         told |= {
             "measured_added_ms": _less(measured, own, "latency_ms_median"),
             "measured_accuracy_gain": _less(measured, own, "accuracy"),
@@ -113,6 +112,13 @@ def _step(step: AdvisedStep, measured: Row | None, own: Row) -> dict[str, Any]:
 
 def _less(one: Row, other: Row, name: str) -> float | None:
     return None if one[name] is None or other[name] is None else float(one[name] - other[name])
+
+
+def advice_lines(rows: Sequence[Row], shown: int = LINES_SHOWN) -> list[str]:
+    """A line for each advice, the first ones, and one on how many there are more."""
+    lines = [advice_words(row) for row in rows[:shown]]
+    more = len(rows) - len(lines)
+    return lines + ([f"... and {plural(more, 'other cell')}; see the report"] if more else [])
 
 
 def advice_words(row: Row) -> str:

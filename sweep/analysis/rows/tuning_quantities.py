@@ -32,7 +32,7 @@ TUNING_COLUMNS = (
         "of those, trials that failed",
         "trials",
         "tuning/failed_trials",
-        detail=Detail("failed trials", _count, rank=20),
+        detail=Detail("failed trials", _count, rank=12),
     ),
     _tuning(
         "tuning_naive_trials", "trials that a loop over models would have given it", "trials", "tuning/naive_trials"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from sweep.analysis.outcome import CellOutcome, SweepOutcome
-from sweep.analysis.rows.advice_rows import advice_words, advised_step
-from sweep.analysis.rows.results import Results, derive
+from sweep.analysis.rows.advice_rows import advice_lines, advice_words, advised_step
+from sweep.analysis.rows.results import Results
 from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.layer_advice_results import (
     AdvisedStep,
@@ -19,45 +16,15 @@ from sweep.planning.results.layer_advice_results import (
     PlacedLayer,
     TimedKernel,
 )
-from sweep.planning.results.measurement import Measurement
-from sweep.planning.results.quantising import LayerError, LayerErrorsResult, QuantiseResult
+from sweep.planning.results.quantising import QuantiseResult
 from sweep.planning.results.tuning_result import TuneResult
-from sweep.study.spec import Cell
-
-STEPS = (
-    AdvisedStep((), 0.010),
-    AdvisedStep(("b",), 0.006, added_s=1e-5),
-    AdvisedStep(("b", "a"), 0.004, added_s=3e-5),
-)
-ADVICE = LayerAdvice(
-    ranked=("b", "a"),
-    steps=STEPS,
-    float_s={"a": 5e-5, "b": 4e-5},
-    quantised_s={"a": 3e-5, "b": 3e-5},
-    shares={"a": ["sum"]},
-    dir="artifacts/layer_advice/1",
-)
-ERRORS = LayerErrorsResult(
-    layers=(LayerError("a", "Conv"), LayerError("b", "Conv", place=1), LayerError("sum", "Add", place=2)),
-    ranked=("a", "b"),
-    dir="artifacts/layer_errors/1",
-)
-
-
-def _cell(precision: str, seconds: float, kept: Sequence[str] = (), runtime: str = "tvm") -> CellOutcome:
-    stages = {
-        "layer_errors": ERRORS,
-        "layer_advice": ADVICE,
-        "quantise": QuantiseResult(kept_layers=tuple(kept)),
-        "measure": Measurement((seconds,) * 6, number=1),
-    }
-    return CellOutcome(Cell("net", "native", "none", 3, "NCHW", precision, 1, "here", runtime), "done", stages=stages)
+from tests.analysis.rows.advised import ADVICE, ERRORS, advised_cell, results_of
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Results:
-    cells = (_cell("mix", 0.0012, ["b"]), _cell("int8", 0.0010))
-    return derive(SweepOutcome("s", "", cells, 0.0, 1.0, False, {}, {}, tmp_path))
+def results() -> Results:
+    cells = (advised_cell("mix", 0.0012, ["b"]), advised_cell("int8", 0.0010))
+    return results_of(cells)
 
 
 def test_the_fewest_layers_are_advised_that_leave_half_of_the_distance() -> None:
@@ -85,9 +52,9 @@ def test_a_row_tells_what_is_advised_and_what_came_of_who_follows(results: Resul
     assert plain["advised_added_ms"] == pytest.approx(0.03)
 
 
-def test_advice_on_a_precision_that_keeps_a_layer_anyway_tells_of_further_ones(tmp_path: Path) -> None:
-    cells = (_cell("mix", 0.0012, ["first", "b"]), _cell("int8-first", 0.0010, ["first"]))
-    results = derive(SweepOutcome("s", "", cells, 0.0, 1.0, False, {}, {}, tmp_path))
+def test_advice_on_a_precision_that_keeps_a_layer_anyway_tells_of_further_ones() -> None:
+    cells = (advised_cell("mix", 0.0012, ["first", "b"]), advised_cell("int8-first", 0.0010, ["first"]))
+    results = results_of(cells)
     (row,) = results.summary.advice
     assert (row["precision"], row["kept"], row["advised"]) == ("int8-first", ["first"], ["b", "a"])
     assert row["steps"][1]["measured_added_ms"] == pytest.approx(0.2)
@@ -97,26 +64,36 @@ def test_advice_on_a_precision_that_keeps_a_layer_anyway_tells_of_further_ones(t
     assert {layer["precision"] for layer in results.layers} == {"int8-first"}
 
 
-def test_a_cell_that_follows_is_not_what_the_advice_is_about(tmp_path: Path) -> None:
+def test_a_cell_that_follows_is_not_what_the_advice_is_about() -> None:
     """The cell that was judged is not there, as in a sweep that observes memory alone."""
-    results = derive(SweepOutcome("s", "", (_cell("mix", 0.0012, ["b"]),), 0.0, 1.0, False, {}, {}, tmp_path))
+    results = results_of((advised_cell("mix", 0.0012, ["b"]),))
     assert not results.summary.advice
 
 
-def test_a_cell_that_shall_follow_takes_nobodys_place_before_it_is_quantised(tmp_path: Path) -> None:
+def test_a_cell_that_shall_follow_takes_nobodys_place_before_it_is_quantised() -> None:
     """What it borrows is done: the network in int8, lowered and tuned, and the advice on it."""
     borrowed = {"quantise": QuantiseResult(quantised_nodes=7), "lower": LowerResult(macs_by_type={"int8": 9})}
     borrowed |= {"tune": TuneResult(trials=64)}
     stages = {f"{kind} of layer_latencies": result for kind, result in borrowed.items()}
     mix = replace(
-        _cell("mix", 0.0), status="pending", stages={"layer_errors": ERRORS, "layer_advice": ADVICE, **stages}
+        advised_cell("mix", 0.0), status="pending", stages={"layer_errors": ERRORS, "layer_advice": ADVICE, **stages}
     )
-    results = derive(SweepOutcome("s", "", (mix, _cell("int8", 0.001)), 0.0, 1.0, False, {}, {}, tmp_path))
+    results = results_of((mix, advised_cell("int8", 0.001)))
     row = results.cells[0]
     assert [row[name] for name in ("quantised_operators", "advised_layers", "macs_by_type", "tuning_trials")] == [
         None
     ] * 4
     assert [advice["cell_name"] for advice in results.summary.advice] == ["net native none O3 int8 here"]
+
+
+def test_the_first_lines_are_shown_and_how_many_there_are_more() -> None:
+    cells = [advised_cell("int8", 0.001, advice=replace(ADVICE, dir=f"artifacts/{n}")) for n in range(14)]
+    cells = [replace(one, cell=replace(one.cell, model=f"net{n}")) for n, one in enumerate(cells)]
+    rows = results_of(cells).summary.advice
+    lines = advice_lines(rows)
+    assert lines[:-1] == list(map(advice_words, rows[:12]))
+    assert lines[-1] == "... and 2 other cells; see the report"
+    assert advice_lines(rows[:12]) == lines[:-1]
 
 
 def test_layers_have_their_latency_in_both_builds_once(results: Results) -> None:
@@ -128,18 +105,18 @@ def test_layers_have_their_latency_in_both_builds_once(results: Results) -> None
     assert (added["float32_ms"], added["advised_rank"]) == (None, None)
 
 
-def test_cells_that_are_not_timed_add_no_layers_of_what_is(tmp_path: Path) -> None:
+def test_cells_that_are_not_timed_add_no_layers_of_what_is() -> None:
     """Another runtime, a cell that is run for its memory, and a mix whose own network is not there yet."""
-    rival, memory = (_cell("int8", 0.0009, runtime=name) for name in ("onnxruntime", "tvm"))
+    rival, memory = (advised_cell("int8", 0.0009, runtime=name) for name in ("onnxruntime", "tvm"))
     rival, memory = (
         replace(one, stages={k: v for k, v in one.stages.items() if k != "layer_advice"}) for one in (rival, memory)
     )
     memory = replace(memory, cell=replace(memory.cell, more=(("variable", "memory"),)))
-    waiting = _cell("mix", 0.0)
+    waiting = advised_cell("mix", 0.0)
     waiting = replace(waiting, status="pending", stages={"layer_errors": ERRORS, "layer_advice": ADVICE})
-    other = replace(_cell("int8-worst", 0.001, ["a"]), stages={"layer_errors": ERRORS})
-    cells = (waiting, rival, memory, _cell("int8", 0.001), other)
-    found = derive(SweepOutcome("s", "", cells, 0.0, 1.0, False, {}, {}, tmp_path)).layers
+    other = replace(advised_cell("int8-worst", 0.001, ["a"]), stages={"layer_errors": ERRORS})
+    cells = (waiting, rival, memory, advised_cell("int8", 0.001), other)
+    found = results_of(cells).layers
     assert [(row["precision"], row["layer"], row["float32_ms"] is not None) for row in found] == [
         *(("int8", layer, layer != "sum") for layer in ("a", "b", "sum")),
         *(("int8-worst", layer, False) for layer in ("a", "b", "sum")),

@@ -10,6 +10,7 @@ from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.best_words import describe_best
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.outcome import CellOutcome
+from sweep.analysis.rows.columns import COLUMNS
 from sweep.analysis.rows.results import Row, SweepSummary, derive
 from sweep.planning.results.measurement import Measurement
 from sweep.study.axes import axis_names
@@ -33,6 +34,16 @@ def test_a_row_a_cell_in_the_order_of_the_plan(tmp_path: Path) -> None:
     assert [row["mlflow_run_id"] for row in rows[:2]] == ["run-1", None]
     for row, cell in zip(rows, outcome.cells, strict=True):
         assert {axis: row[axis] for axis in axis_names()} == {axis: cell.cell.value(axis) for axis in axis_names()}
+
+
+def test_no_two_columns_of_the_page_contend_for_a_place() -> None:
+    """Those that stand together may share theirs."""
+    shown = [(place, column.detail.rank) for place, column in enumerate(COLUMNS) if column.detail is not None]
+    places: dict[int, list[int]] = {}
+    for place, rank in shown:
+        places.setdefault(rank, []).append(place)
+    apart = {COLUMNS[one].name for found in places.values() for one in found if found[-1] - found[0] >= len(found)}
+    assert not apart
 
 
 def test_speedup_is_against_untuned_at_the_same_other_axes(rows: list[Row]) -> None:

@@ -49,7 +49,7 @@ QUANTISATION_COLUMNS = (
         "text",
         "samples that the ranges of a quantised network were observed on; made-up ones are a poor calibration",
         value=_of(_calibrated_on),
-        detail=Detail("calibrated on", about="what the ranges of the quantised network were observed on", rank=78),
+        detail=Detail("calibrated on", about="what the ranges of the quantised network were observed on", rank=73),
     ),
     Column(
         "quantised_operators",
@@ -68,14 +68,14 @@ QUANTISATION_COLUMNS = (
         "text",
         "where the values of a network that is compiled to float16 exceed its range; null where they do not",
         value=lambda facts: (facts.outcome.result(LowerResult) or LowerResult()).range_words,
-        detail=Detail("beyond float16", rank=77),
+        detail=Detail("beyond float16", rank=71),
     ),
     Column(
         "kept_layers",
         "text",
         "layers with weights that a quantised network keeps in float32",
         value=_of(lambda quantised: ", ".join(quantised.kept_layers) or None),
-        detail=Detail("kept in float32", about="layers with weights that stay in float32", rank=79),
+        detail=Detail("kept in float32", about="layers with weights that stay in float32", rank=74),
     ),
     Column(
         "advised_layers",
