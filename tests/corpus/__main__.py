@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -28,7 +30,16 @@ def main(arguments: Sequence[str]) -> int:
         files = dict(_files(chosen.names or list(NETWORKS), Path(scratch)))
 
         def outcome(name: str) -> tuple[str, Outcome]:
-            return name, try_network(pool, files[name], levels, Path(scratch) / name, chosen.precision)
+            asked = _asked(files[name])
+            return name, try_network(
+                pool,
+                files[name],
+                levels,
+                Path(scratch) / name,
+                chosen.precision,
+                inputs=asked.get("inputs"),
+                batch=asked.get("batch"),
+            )
 
         with ThreadPoolExecutor(chosen.jobs) as threads:
             outcomes = dict(threads.map(outcome, files))
@@ -36,7 +47,11 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"{name:<36} {_said(found)}", flush=True)
     refused = sum(found.refused is not None for found in outcomes.values())
     wrong = sum(bool(found.wrong) for found in outcomes.values())
-    print(f"{len(outcomes)} networks: {len(outcomes) - refused - wrong} right, {refused} refused, {wrong} wrong")
+    unknown = sum(found.unknown is not None and not found.wrong for found in outcomes.values())
+    right = len(outcomes) - refused - wrong - unknown
+    print(
+        f"{len(outcomes)} networks: {right} right, {refused} refused, {wrong} wrong, {unknown} that nothing else runs"
+    )
     return int(wrong > 0)
 
 
@@ -51,10 +66,19 @@ def _files(names: Sequence[str], scratch: Path) -> Iterator[tuple[str, Path]]:
         yield from ((path.stem, path) for path in found)
 
 
+def _asked(path: Path) -> dict[str, Any]:
+    """Inputs and batch of a file, by the `cases.json` of its folder, where there is one."""
+    cases = path.with_name("cases.json")
+    entry = json.loads(cases.read_text()).get(path.stem, {}) if cases.is_file() else {}
+    return dict(entry)
+
+
 def _said(found: Outcome) -> str:
     if found.refused is not None:
         return f"refused: {found.refused}"
     parts = [f"O{level} WRONG: {why}" for level, why in found.wrong.items()]
+    if found.unknown is not None:
+        parts.append(f"nothing else runs it: {found.unknown}")
     parts += [f"O{level} without {', '.join(passes)}" for level, passes in found.left_out.items()]
     return "; ".join(parts) or "right"
 

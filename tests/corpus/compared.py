@@ -14,13 +14,19 @@ NOT_COMPARED = "not compared"
 
 
 def compare(artifact_dir: str, import_dir: str, original: str, threshold: float) -> dict[str, Any]:
-    """{check: what the product's own check says, differs: how the outputs differ from those of the original file}."""
+    """{check: what the product's own check says, differs: how the outputs differ from those of the original file,
+    unknown: why nothing gives those, or None}.
+    """
     from sweep.devices.runtimes.artifact import load_artifact
 
     artifact = load_artifact(Path(artifact_dir), Path(import_dir))
     outputs = run_artifact(artifact, artifact.inputs)
-    wanted = outputs_of(original, artifact.inputs)
-    return {"check": own_check(artifact, outputs, threshold), "differs": _difference(outputs, wanted, threshold)}
+    check = own_check(artifact, outputs, threshold)
+    try:
+        wanted = outputs_of(original, artifact.inputs)
+    except Exception as error:  # neither runtime takes every file, and each has its own errors
+        return {"check": check, "differs": None, "unknown": " ".join(str(error).split())}
+    return {"check": check, "differs": _difference(outputs, wanted, threshold), "unknown": None}
 
 
 def own_check(artifact: Any, outputs: list[Any], threshold: float) -> str:

@@ -31,6 +31,8 @@ class Outcome:
     """By level, what is not as it should be."""
     left_out: Mapping[int, Sequence[str]] = field(default_factory=dict)
     """By level, the passes that were left out, where there are any."""
+    unknown: str | None = None
+    """Why neither ONNX Runtime nor onnx's evaluator runs the file as it is, so that nothing tells what is right."""
 
 
 def try_network(
@@ -59,6 +61,7 @@ def try_network(
         return Outcome(refused=str(error))
     wrong: dict[int, str] = {}
     left_out: dict[int, Sequence[str]] = {}
+    unknown: str | None = None
     for level in levels:
         lower_dir, build_dir = (str(folder / "artifacts" / kind / f"{level}{precision}") for kind in ("lower", "build"))
         axes = {"opt_level": level, "layout": "NCHW", "precision": precision, "target": TARGET}
@@ -73,9 +76,10 @@ def try_network(
             continue
         if without := [*lowered.get("passes_left_out", ()), *built.get("passes_left_out", ())]:
             left_out[level] = without
+        unknown = found.get("unknown") or unknown
         if found["differs"] or found["check"] not in ("agrees", NOT_COMPARED):
             wrong[level] = f"{found['differs'] or 'right'}; the check says: {found['check']}"
-    return Outcome(wrong=wrong, left_out=left_out)
+    return Outcome(wrong=wrong, left_out=left_out, unknown=unknown)
 
 
 def _job(kind: str) -> CompileJob:
