@@ -58,6 +58,11 @@ def test_a_run_logs_the_model_of_its_best_cell(finished_inline: Finished) -> Non
     assert model.tags["sweep.cell_id"] == run.data.tags["sweep.cell_id"]
     assert model.tags["sweep.status"] == run.data.tags["sweep.status"]
     assert model.params == run.data.params
+    assert model.tags["mlflow.note.content"].startswith("tiny ")
+    shown = {metric.key: metric.value for metric in model.metrics}
+    assert {"latency_ms_median", "spread/latency_ms_ci_low", "spread/latency_ms_ci_high"} <= {*shown}
+    assert shown.items() <= run.data.metrics.items()
+    assert all(len(client.get_metric_history(run.info.run_id, name)) == 1 for name in shown)
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
     assert not (finished_inline.out / ".mlflow-bundles").exists()
 

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from sweep.analysis.rows.columns import metric_columns
 from sweep.plain_text import as_markdown
 from sweep.record.mlflow.scratch import scratch
 from sweep.study.spec import TVM
@@ -24,7 +25,7 @@ from sweep.study.spec import TVM
 __all__ = ["ModelStore", "log_models", "name_of", "quiet"]
 
 _CODE = Path(__file__).with_name("bundle_files") / "network_model.py"
-_SWEEP, _CONTENT, _BEST = "sweep.id", "sweep.content", "sweep.is_best"
+_SWEEP, _CONTENT, _BEST, _ABOUT = "sweep.id", "sweep.content", "sweep.is_best", "mlflow.note.content"
 _EXAMPLE_VALUES = 1 << 20
 """Of all inputs together, up to which they are kept as an example: MLflow writes them as JSON."""
 
@@ -91,8 +92,9 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
     from mlflow.entities import LoggedModelOutput
 
     run_id = store.runs.get(manifest["chosen"]["cell_id"])
-    tags = {**_tags(manifest), _SWEEP: store.sweep_id, _CONTENT: content, _BEST: "true"}
-    params = _axes(manifest) if run_id is None else dict(store.client.get_run(run_id).data.params)
+    run = None if run_id is None else store.client.get_run(run_id)
+    tags = {**_tags(manifest), _ABOUT: _about(manifest), _SWEEP: store.sweep_id, _CONTENT: content, _BEST: "true"}
+    params = _axes(manifest) if run is None else dict(run.data.params)
     model = store.client.create_logged_model(
         store.experiment_id, name_of(manifest), source_run_id=run_id, tags=tags, params=params, model_type=TVM
     )
@@ -100,9 +102,22 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
         _save(folder / "model", bundle, manifest, model.model_id, run_id)
         store.client.log_model_artifacts(model.model_id, str(folder / "model"))
     store.client.finalize_logged_model(model.model_id, "READY")
-    if run_id is not None:
+    if run is not None:
         store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+        store.client.log_batch(run_id, metrics=list(_metrics(run, model.model_id)))
     return model
+
+
+def _metrics(run: Any, model_id: str) -> Iterator[Any]:
+    """The columns that the run of a model's cell has as metrics, for the model's own page and charts: with the run's
+    own steps and times, so that the run has them once.
+    """
+    from mlflow.entities import Metric
+
+    names = {column.metric for column in metric_columns()}
+    for known in run.data._metric_objs:
+        if known.key in names:
+            yield Metric(known.key, known.value, known.timestamp, known.step, model_id=model_id, run_id=run.info.run_id)
 
 
 def _axes(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -163,6 +178,11 @@ def _tags(manifest: Mapping[str, Any]) -> dict[str, str]:
     return tags | ({"sweep.error": latency["disturbed"][:4000]} if latency["disturbed"] else {})
 
 
+def _about(manifest: Mapping[str, Any]) -> str:
+    """What MLflow shows as a description, which it takes for Markdown."""
+    return as_markdown(f"{manifest['chosen']['cell']}: {manifest['latency']['text']}")
+
+
 def _register(store: ModelStore, name: str, model: Any, manifest: Mapping[str, Any], content: str) -> None:
     """A version of the registered model; none where the latest is this very one."""
     from mlflow.exceptions import MlflowException
@@ -181,7 +201,7 @@ def _register(store: ModelStore, name: str, model: Any, manifest: Mapping[str, A
         run_id=run_id,
         model_id=model.model_id,
         tags={**_tags(manifest), _CONTENT: content},
-        description=as_markdown(f"{manifest['chosen']['cell']}: {manifest['latency']['text']}"),
+        description=_about(manifest),
         await_creation_for=0,
     )
 
