@@ -8,13 +8,16 @@ hold is made infinite, and all else stays as float32 has it.
 from __future__ import annotations
 
 import bisect
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sweep.files.atomic import write_text
 from sweep.files.npz import load_arrays
 from sweep.files.sweep_dir import network_file
 from sweep.toolchain.models.expected_output import run_onnxruntime
@@ -22,6 +25,7 @@ from sweep.toolchain.models.expected_output import run_onnxruntime
 __all__ = ["FLOAT16_MOST", "beyond_float16"]
 
 FLOAT16_MOST = float(np.finfo(np.float16).max)
+_KEPT = "float16_range.json"
 _PEAK, _EXACT, _UP, _MADE = "sweep_peak_of_", "_sweep_exact", "sweep_up", "_sweep_up"
 _POWER = 2.0**112
 """Times 2**16, the first power of two that float16 does not have, it is beyond float32; exact for all below."""
@@ -45,15 +49,25 @@ def beyond_float16(import_dir: Path) -> dict[str, Any] | None:
     largest of its finite magnitudes.
 
     None where all fit or what does not does no harm, and where nobody can tell: the import has no ONNX form, or ONNX
-    Runtime does not run it.
+    Runtime does not run it. What was found is kept in the import's folder: many lowerings of a network ask for it.
     """
-    path, inputs = import_dir / network_file("onnx"), import_dir / "inputs.npz"
+    path, inputs, kept = import_dir / network_file("onnx"), import_dir / "inputs.npz", import_dir / _KEPT
     if not (path.is_file() and inputs.is_file()):
         return None
     try:
-        return _first_harm(path, load_arrays(inputs))
+        if kept.is_file():
+            return _read(kept)
+        found = _first_harm(path, load_arrays(inputs))
+        with suppress(OSError):  # it is found again
+            write_text(kept, json.dumps({"beyond": found}, allow_nan=False))
     except Exception:  # noqa: BLE001 - a network that ONNX Runtime refuses lacks this note, and nothing else
         return None
+    return found
+
+
+def _read(kept: Path) -> dict[str, Any] | None:
+    beyond: dict[str, Any] | None = json.loads(kept.read_text(encoding="utf-8"))["beyond"]
+    return beyond
 
 
 def _first_harm(path: Path, inputs: dict[str, Any]) -> dict[str, Any] | None:

@@ -114,3 +114,20 @@ def test_nothing_is_told_of_a_network_that_is_not_there_or_does_not_run(tmp_path
     _written(tmp_path, 1e6)
     (tmp_path / "model.onnx").write_bytes(b"no network")
     assert beyond_float16(tmp_path) is None
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e6])
+def test_a_network_is_tried_once_however_often_it_is_lowered(
+    tmp_path: Path, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = beyond_float16(_written(tmp_path, factor))
+    assert (found is None) is (factor == 1.0)
+
+    def try_again(*_: object) -> None:
+        raise AssertionError("it was tried before")
+
+    monkeypatch.setattr("sweep.toolchain.models.float16_range.run_onnxruntime", try_again)
+    assert beyond_float16(tmp_path) == found
+    (tmp_path / "float16_range.json").unlink()
+    assert beyond_float16(tmp_path) is None, "who cannot run it cannot tell, and keeps nothing"
+    assert not (tmp_path / "float16_range.json").exists()
