@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweep.engine.device_worker import DeviceWorker
-from sweep.engine.roofline_jobs import LAYERS, scratch_of
-from sweep.errors import ArtifactDamaged
-from sweep.planning.results.compiling import ImportResult, LowerResult
+from sweep.engine.roofline_jobs import built_and_timed
+from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.layer_advice_results import LayerLatencies, PlacedLayer, TimedKernel
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stages.quantise import role_given
 from sweep.running.contract import Attempt
-from sweep.running.resuming import damage_of
 from sweep.toolchain.compile_job import BUILD_PLACED_LAYERS
 
 __all__ = ["time_network_layers"]
@@ -26,29 +24,12 @@ def time_network_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any
     Raises ArtifactDamaged: a file is not as it was made.
     """
     began = time.monotonic()
-    options, home = attempt.stage.options, worker.sweep_dir
-    for result in attempt.inputs.values():
-        if (reason := damage_of(result, home, is_read=True)) is not None:
-            raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
-    network = attempt.input(role_given(attempt.inputs), ImportResult)
+    network = worker.sweep_dir / attempt.input(role_given(attempt.inputs), ImportResult).folder()
     records = attempt.input("tune", TuneResult).records_dir if "tune" in attempt.inputs else None
-    with scratch_of(attempt, worker) as scratch:
-        made = worker.compile(
-            BUILD_PLACED_LAYERS,
-            {
-                "options": {"target": dict(options["target"])},
-                "network_dir": str(home / network.folder()),
-                "lower_dir": str(home / attempt.input("lower", LowerResult).folder()),
-                "records_dir": None if records is None else str(home / records),
-                "out_path": str(scratch / "layers.so"),
-                "linker": attempt.stage.hints.get("linker"),
-            },
-            attempt.limit_s,
-        )
-        told = worker.time_kernels(scratch / "layers.so", made["layers"], LAYERS)
+    made, run_secs = built_and_timed(attempt, worker, BUILD_PLACED_LAYERS, records, network_dir=str(network))
     return LayerLatencies(
-        device=str(options["device"]),
-        kernels=tuple(_timed(about, secs) for about, secs in zip(made["layers"], told["run_secs"], strict=True)),
+        device=str(attempt.stage.options["device"]),
+        kernels=tuple(_timed(about, secs) for about, secs in zip(made["layers"], run_secs, strict=True)),
         layers=tuple(PlacedLayer.from_json(place) for place in made["places"]),
         layer_latencies_s=time.monotonic() - began,
     ).to_json()

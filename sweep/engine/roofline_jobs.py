@@ -15,12 +15,12 @@ from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.roofline_results import DeviceRoof, LayerTimes, RoofKernel, TimedLayer
 from sweep.running.contract import Attempt
 from sweep.running.resuming import damage_of
-from sweep.toolchain.compile_job import BUILD_LAYERS, BUILD_ROOF_KERNELS
+from sweep.toolchain.compile_job import BUILD_LAYERS, BUILD_ROOF_KERNELS, CompileJob
 
-__all__ = ["LAYERS", "measure_roof", "scratch_of", "stream_sizes", "time_layers"]
+__all__ = ["built_and_timed", "measure_roof", "stream_sizes", "time_layers"]
 
 _KERNELS = {"repeat": 10, "min_repeat_ms": 20, "timeout_s": 300.0}
-LAYERS = {"repeat": 5, "min_repeat_ms": 5, "timeout_s": 600.0}
+_LAYERS = {"repeat": 5, "min_repeat_ms": 5, "timeout_s": 600.0}
 _IN_CACHES_BYTES = (24 << 10, 192 << 10, 1 << 20, 8 << 20)
 _BEYOND, _MOST_BYTES = 4, 1 << 29
 _LEAST_BYTES = 64 << 20
@@ -35,7 +35,7 @@ def stream_sizes(cache_bytes: int | None) -> list[int]:
 def measure_roof(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
     """The most that the device does. Raises MeasureFailed where a kernel of it gives no time."""
     options = attempt.stage.options
-    with scratch_of(attempt, worker) as scratch:
+    with _scratch_of(attempt, worker) as scratch:
         made = worker.compile(
             BUILD_ROOF_KERNELS,
             {
@@ -68,29 +68,42 @@ def time_layers(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
     Raises ArtifactDamaged: a file is not as it was made.
     """
     options = attempt.stage.options
-    for result in attempt.inputs.values():
-        if (reason := damage_of(result, worker.sweep_dir, is_read=True)) is not None:
-            raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
-    lowered, records = attempt.input("lower", LowerResult), attempt.stage.hints.get("records")
-    with scratch_of(attempt, worker) as scratch:
-        counted = worker.compile(
-            BUILD_LAYERS,
-            {
-                "options": {"target": dict(options["target"])},
-                "lower_dir": str(worker.sweep_dir / lowered.folder()),
-                "records_dir": None if records is None else str(worker.sweep_dir / records),
-                "out_path": str(scratch / "layers.so"),
-                "linker": attempt.stage.hints.get("linker"),
-            },
-            attempt.limit_s,
-        )["layers"]
-        told = worker.time_kernels(scratch / "layers.so", counted, LAYERS)
-    layers = tuple(_timed(about, run_secs) for about, run_secs in zip(counted, told["run_secs"], strict=True))
+    made, run_secs = built_and_timed(attempt, worker, BUILD_LAYERS, attempt.stage.hints.get("records"))
+    layers = tuple(_timed(about, secs) for about, secs in zip(made["layers"], run_secs, strict=True))
     return LayerTimes(device=str(options["device"]), cell=str(options["cell"]), layers=layers).to_json()
 
 
+def built_and_timed(
+    attempt: Attempt, worker: DeviceWorker, job: CompileJob, records: str | None, **more: str
+) -> tuple[dict[str, Any], list[list[float] | str]]:
+    """Build the layers of a lowered network into one library, and time each alone: what the job made, and the seconds
+    of each of its `layers`, or why there are none.
+
+    records: of its tuning, relative to the sweep directory. more: what the job is given besides. Raises
+    ArtifactDamaged: a file of an input is not as it was made.
+    """
+    home = worker.sweep_dir
+    for result in attempt.inputs.values():
+        if (reason := damage_of(result, home, is_read=True)) is not None:
+            raise ArtifactDamaged(f"{reason}; it is not loaded, and the next `sweep run` makes it again")
+    with _scratch_of(attempt, worker) as scratch:
+        made = worker.compile(
+            job,
+            {
+                "options": {"target": dict(attempt.stage.options["target"])},
+                "lower_dir": str(home / attempt.input("lower", LowerResult).folder()),
+                "records_dir": None if records is None else str(home / records),
+                "out_path": str(scratch / "layers.so"),
+                "linker": attempt.stage.hints.get("linker"),
+                **more,
+            },
+            attempt.limit_s,
+        )
+        return made, worker.time_kernels(scratch / "layers.so", made["layers"], _LAYERS)["run_secs"]
+
+
 @contextmanager
-def scratch_of(attempt: Attempt, worker: DeviceWorker) -> Iterator[Path]:
+def _scratch_of(attempt: Attempt, worker: DeviceWorker) -> Iterator[Path]:
     """The folder of a stage, for a library that nobody needs afterwards."""
     folder = worker.sweep_dir / folder_of(attempt.stage)
     folder.mkdir(parents=True, exist_ok=True)

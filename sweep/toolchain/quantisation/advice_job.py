@@ -10,17 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sweep.errors import QuantiseFailed
-from sweep.files.atomic import replacing_folder
-from sweep.toolchain.quantisation.calibration_samples import samples_for
-from sweep.toolchain.quantisation.layer_distances import kept_step_by_step
-from sweep.toolchain.quantisation.layer_job import BATCHES, MOST_KEPT
+from sweep.toolchain.quantisation.layer_job import comparing
 from sweep.toolchain.quantisation.qdq_network import HEAVY
-from sweep.toolchain.quantisation.range_table import NETWORK, read_table
 
 __all__ = ["LAYER_ADVICE", "advise", "by_gain_for_cost"]
 
@@ -44,20 +38,12 @@ def advise(
     layers: rows of `layer_errors`. seconds: of each layer, by precision; totals: of all kernels. shares: layers that
     others share a kernel with, by build. Raises QuantiseFailed.
     """
-    import onnx
-
     start = time.perf_counter()
     in_float, quantised = seconds[_FLOAT], seconds[_QUANTISED]
     costs = {name: in_float[name] - quantised[name] for name in quantised if name in in_float}
     ranked = by_gain_for_cost(layers, costs, _LEAST_COST * totals[_QUANTISED])
-    with replacing_folder(Path(out_dir)) as folder:
-        table_dir = Path(calibrate_dir)
-        model, table = onnx.load(str(table_dir / NETWORK)), read_table(table_dir)
-        samples = samples_for(model, options, hints, is_calibration=False)
-        batches = list(islice(iter(samples), BATCHES))
-        if not batches:
-            raise QuantiseFailed(f"{samples.source} has no sample to compare layers on")
-        steps = kept_step_by_step(model, table, options, batches, ranked, MOST_KEPT)
+    with comparing(options, hints, calibrate_dir, out_dir) as (folder, network):
+        steps = network.kept_step_by_step(options, ranked)
         told = {
             "ranked": ranked,
             "steps": [{**step, "added_s": _added_s(step["kept"], costs)} for step in steps],

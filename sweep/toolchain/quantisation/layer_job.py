@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,42 +16,67 @@ from sweep.files.atomic import replacing_folder
 from sweep.toolchain.quantisation.calibration_samples import samples_for
 from sweep.toolchain.quantisation.layer_distances import distances, kept_step_by_step
 from sweep.toolchain.quantisation.qdq_network import HEAVY
-from sweep.toolchain.quantisation.range_table import NETWORK, read_table
+from sweep.toolchain.quantisation.range_table import NETWORK, RangeTable, read_table
 
-__all__ = ["BATCHES", "LAYER_ERRORS", "MOST_KEPT", "compare_layers"]
+__all__ = ["LAYER_ERRORS", "ComparedNetwork", "compare_layers", "comparing"]
 
 LAYER_ERRORS = "layer_errors.json"
-BATCHES = 8
+_BATCHES = 8
 """Compared on: distances are means over all numbers of a tensor, and settle soon."""
-MOST_KEPT = 6
+_MOST_KEPT = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedNetwork:
+    """A network as floats, the ranges of its tensors, and what both forms of it are run on."""
+
+    model: Any
+    table: RangeTable
+    batches: Sequence[Mapping[str, Any]]
+    source: str
+    """Of the samples, in words."""
+
+    def kept_step_by_step(self, options: Mapping[str, Any], ranked: Sequence[str]) -> list[dict[str, Any]]:
+        """How far it is quantised from itself as floats, with the first of these layers kept, one after another."""
+        return kept_step_by_step(self.model, self.table, options, self.batches, ranked, _MOST_KEPT)
 
 
 def compare_layers(
     options: Mapping[str, Any], hints: Mapping[str, Any], calibrate_dir: str, out_dir: str
 ) -> dict[str, Any]:
     """Compare the layers of a quantised network with those of the float one. Raises QuantiseFailed."""
+    start = time.perf_counter()
+    with comparing(options, hints, calibrate_dir, out_dir) as (folder, network):
+        rows = distances(network.model, network.table, options, network.batches)
+        ranked = _ranked(rows)
+        told = {
+            "samples": sum(len(next(iter(batch.values()))) for batch in network.batches),
+            "source": network.source,
+            "layers": rows,
+            "ranked": ranked,
+            "steps": network.kept_step_by_step(options, ranked),
+        }
+        (folder / LAYER_ERRORS).write_text(json.dumps({"options": dict(options), **told}, indent=1), encoding="utf-8")
+    return {"dir": "/".join(Path(out_dir).parts[-3:]), **told, "layer_errors_s": time.perf_counter() - start}
+
+
+@contextmanager
+def comparing(
+    options: Mapping[str, Any], hints: Mapping[str, Any], calibrate_dir: str, out_dir: str
+) -> Iterator[tuple[Path, ComparedNetwork]]:
+    """The folder of a stage that compares layers of a calibrated network, and what it compares. Raises QuantiseFailed:
+    there are no samples.
+    """
     import onnx
 
-    start = time.perf_counter()
     with replacing_folder(Path(out_dir)) as folder:
         table_dir = Path(calibrate_dir)
         model, table = onnx.load(str(table_dir / NETWORK)), read_table(table_dir)
         samples = samples_for(model, options, hints, is_calibration=False)
-        batches = list(islice(iter(samples), BATCHES))
+        batches = list(islice(iter(samples), _BATCHES))
         if not batches:
             raise QuantiseFailed(f"{samples.source} has no sample to compare layers on")
-        rows = distances(model, table, options, batches)
-        ranked = _ranked(rows)
-        steps = kept_step_by_step(model, table, options, batches, ranked, MOST_KEPT)
-        told = {
-            "samples": sum(len(next(iter(batch.values()))) for batch in batches),
-            "source": samples.source,
-            "layers": rows,
-            "ranked": ranked,
-            "steps": steps,
-        }
-        (folder / LAYER_ERRORS).write_text(json.dumps({"options": dict(options), **told}, indent=1), encoding="utf-8")
-    return {"dir": "/".join(Path(out_dir).parts[-3:]), **told, "layer_errors_s": time.perf_counter() - start}
+        yield folder, ComparedNetwork(model, table, batches, samples.source)
 
 
 def _ranked(rows: Sequence[Mapping[str, Any]]) -> list[str]:
