@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["TfliteLoader", "TfliteModel", "operator_names"]
 
 _FILE = network_file("tflite")
-_NOT_IN_LITERT = "LiteRT lacks the operators of a maker's own that the file has"
+_NOT_IN_LITERT = "LiteRT lacks its operators"
+"""Those of a maker's own."""
 _ROUNDED = 2.0
 """How much further off than LiteRT's roundings on these inputs a runtime may be: with more threads it adds in another
 order, and an activation between two steps is rounded to the other one.
@@ -119,7 +120,7 @@ class TfliteModel(ImportedModel):
         comparison: Mapping[str, Any] = {
             "inputs": 0,
             "max_abs_diff": None,
-            "not_compared": "LiteRT lacks its operators",
+            "not_compared": _NOT_IN_LITERT,
         }
         if not made.replaced:
             inputs = with_values(self.inputs, shapes.values)
