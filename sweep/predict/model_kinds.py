@@ -56,13 +56,14 @@ def fit_model(
     physical = fit_physical(terms, rows.terms, rows.floor_term, measured)
     sums = np.log(physical.predict(rows.terms, rows.floor_term))
     left = np.log(measured) - sums
-    residual = fit_residual(rows.places, left, memory_of_one_network(rows.places, left) if is_one_network else USUAL)
-    is_corrected = kind is ModelKind.PHYSICAL_RESIDUAL
+    is_corrected = kind is ModelKind.PHYSICAL_RESIDUAL  # else the residual is there for the novelty alone
+    memory = memory_of_one_network(rows.places, left) if is_corrected and is_one_network else USUAL
+    residual = fit_residual(rows.places, left, memory)
 
     def predict(asked: DesignMatrix) -> tuple[np.ndarray, np.ndarray]:
         total = np.log(physical.predict(asked.terms, asked.floor_term))
         correction, novelty = residual.predict(asked.places)
-        return total + correction * is_corrected, novelty
+        return total + correction if is_corrected else total, novelty
 
     weights = dict(zip(terms.names, physical.weights.tolist(), strict=True))
     bounds = {f"floor of one {terms.floor}": physical.floor} | (

@@ -17,6 +17,7 @@ from sweep.predict.observations import Observations, Variable
 from sweep.predict.physical_model import fit_physical
 from sweep.predict.physical_terms import Terms
 from sweep.predict.predictor_evaluation import Held, evaluate, evaluate_held_out
+from sweep.predict.residual_model import USUAL, Memory
 from sweep.predict.saved_predictor import load_predictor, save_predictor
 from tests.predict.devices import BATCHES, NOISE, convolution, device, latency_ms, rows_of
 
@@ -82,6 +83,22 @@ def test_a_physical_sum_knows_more_of_a_new_network_than_trees_do() -> None:
     assert physical is not None
     assert trees is not None
     assert physical < trees
+
+
+def test_a_physical_sum_alone_looks_for_no_memory_of_what_it_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which takes most of the time of a fit, and corrects nothing there."""
+    layers, observed = device(("plain",))
+    looked: list[int] = []
+
+    def memory(places: np.ndarray, left: np.ndarray) -> Memory:
+        looked.append(len(left))
+        return USUAL
+
+    monkeypatch.setattr("sweep.predict.model_kinds.memory_of_one_network", memory)
+    fit_predictor(Settings(Variable.LATENCY, "inference", ModelKind.PHYSICAL), layers, observed)
+    assert looked == []
+    fit_predictor(SETTINGS, layers, observed)
+    assert looked
 
 
 def test_it_abstains_where_a_network_is_far_larger_than_all_that_was_measured(predictor: Predictor) -> None:

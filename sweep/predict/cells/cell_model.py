@@ -66,7 +66,9 @@ class CellModel:
     weights: np.ndarray
     """Inverse covariance times what the mean leaves, shape [cells]."""
     inflation: float
-    """By how much the model's deviations fell short when each cell was left out, and at least a quarter."""
+    """By what the model's deviations are multiplied: by how much they fell short when each cell was left out, by 1.6 at
+    least, and by more where few cells tell.
+    """
     skill: float
     """Share of the variance within networks that it explains, of cells that were left out: 1 is all, 0 no more than the
     mean of the network. Where all cells of a network are nearly alike, errors are held against 2 % in its place.
