@@ -12,6 +12,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
+from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
+
 if TYPE_CHECKING:
     from tvm.ir import IRModule
     from tvm.s_tir.schedule import Trace
@@ -27,8 +29,7 @@ _GOOD_SUMS = 7
 """Registers of sums in a tile."""
 _FEWEST_LANES = 4
 _SUGGESTED = 4
-_REDUCES = 2  # tirx.IterVar.CommReduce
-_KINDS = [0, 0, 0, 0, _REDUCES, _REDUCES, _REDUCES]
+_KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
 """Of the axes of a convolution: N, H, W, C and those of the window and of a group."""
 
 
@@ -51,7 +52,7 @@ def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) ->
             fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not channels % n), 0)
             if not fitting:
                 return []
-            _apply(schedule, name, fitting, is_by_row=is_by_row, is_parallel=_is_parallel(target))
+            _apply(schedule, name, fitting, is_by_row=is_by_row, is_parallel=is_parallel(target))
         except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
             return []  # what follows the convolution is of another form: TVM tells so by refusing a primitive
         traces.append(schedule.trace)
@@ -63,7 +64,7 @@ def _depthwise_block(schedule: Any) -> tuple[str, int] | None:
     from tvm.sym import detect_linear_equation
 
     blocks = [schedule.get(one) for one in schedule.get_child_blocks(schedule.get_sblock("root"))]
-    summing = [block for block in blocks if any(int(one.iter_type) == _REDUCES for one in block.iter_vars)]
+    summing = [block for block in blocks if any(int(one.iter_type) == REDUCES for one in block.iter_vars)]
     if len(summing) != 1 or [int(one.iter_type) for one in summing[0].iter_vars] != _KINDS:
         return None
     [block] = summing
@@ -121,11 +122,6 @@ def _tiled(schedule: Any, loop: Any, most: int | None) -> tuple[Any, Any]:
     factors = schedule.sample_perfect_tile(loop, 2, most or int(schedule.get(loop).extent))
     above, tile = schedule.split(loop, factors)
     return above, tile
-
-
-def _is_parallel(target: Any) -> bool:
-    cores = target.attrs.get("num-cores")
-    return cores is None or int(cores) > 1
 
 
 def suggested_points(space: Space, first: int) -> list[Point]:

@@ -15,20 +15,28 @@ if TYPE_CHECKING:
     from tvm.s_tir.schedule import Trace
     from tvm.target import Target
 
-__all__ = ["are_fused", "axis_of", "flops_of", "machine_of", "nest_of", "traffic_of"]
+__all__ = ["REDUCES", "are_fused", "axis_of", "flops_of", "is_parallel", "machine_of", "nest_of", "traffic_of"]
 
 _TILING = "meta_schedule.tiling_structure"
-_REDUCES = 2  # tirx.IterVar.CommReduce
+REDUCES = 2
+"""The kind of an axis that is summed over: `tirx.IterVar.CommReduce`."""
 
 
 def machine_of(target: Target) -> CpuModel:
     """What a schedule has to fit, from the target's features."""
     bits = _vector_bits(target)
     wide = bits >= 512 or str(target.attrs.get("mtriple", "")).startswith(("aarch64", "arm64"))
+    return CpuModel(lanes=max(1, bits // 32), registers=32 if wide else 16, threads=_cores_of(target) or 1)
+
+
+def is_parallel(target: Target) -> bool:
+    """Whether loops are to be shared by threads: also where the target does not tell of its cores."""
+    return _cores_of(target) != 1
+
+
+def _cores_of(target: Target) -> int | None:
     cores = target.attrs.get("num-cores")
-    return CpuModel(
-        lanes=max(1, bits // 32), registers=32 if wide else 16, threads=1 if cores is None else max(1, int(cores))
-    )
+    return None if cores is None else max(1, int(cores))
 
 
 def _vector_bits(target: Target) -> int:
@@ -89,7 +97,7 @@ def nest_of(module: IRModule, traces: Sequence[Trace]) -> tuple[LoopNest | None,
             dims.append(tuple((axis, stride) for axis, stride in strides if stride))
         size = _bytes_of(str(region.source.dtype))
         accesses.append(Access(tuple(dims), size, any(region.source.same_as(parameter) for parameter in packed)))
-    axes = tuple(Axis(int(i.dom.extent), int(i.iter_type) == _REDUCES) for i in block.iter_vars)
+    axes = tuple(Axis(int(i.dom.extent), int(i.iter_type) == REDUCES) for i in block.iter_vars)
     return LoopNest(axes, tuple(accesses)), name
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
+
 if TYPE_CHECKING:
     from tvm.ir import IRModule
     from tvm.s_tir.schedule import Trace
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["row_traces", "suggested_points"]
 
 _MOST_PARTIAL = 64
-_REDUCES = 2  # tirx.IterVar.CommReduce
 
 
 def row_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[Trace]:
@@ -36,8 +37,7 @@ def row_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[
         sums = _sums_over_rows(schedule, lanes)
         if not sums:
             return []
-        cores = target.attrs.get("num-cores")
-        _apply(schedule, sums, is_parallel=cores is None or int(cores) > 1)
+        _apply(schedule, sums, is_parallel=is_parallel(target))
     except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
         return []  # something else is fused with it: TVM tells so by refusing a primitive
     return [schedule.trace]
@@ -63,7 +63,7 @@ def _sums_over_rows(schedule: Any, lanes: int) -> list[str]:
         return []
     names = []
     for block in (schedule.get(one) for one in schedule.get_child_blocks(root)):
-        axes = [(int(one.dom.extent), int(one.iter_type) == _REDUCES) for one in block.iter_vars]
+        axes = [(int(one.dom.extent), int(one.iter_type) == REDUCES) for one in block.iter_vars]
         if any(reduces for _, reduces in axes):
             rows = [(extent, False) for extent in extents[:-1]]
             if axes != [*rows, (extents[-1], True)] or len(block.writes) != 1:
