@@ -16,7 +16,7 @@ from sweep.errors import ImportFailed, killed_by
 from sweep.files.npz import load_arrays, save_arrays
 from sweep.installation import child_environment, python_command
 
-__all__ = ["NotInstalled", "litert_outputs", "litert_shapes"]
+__all__ = ["NotInstalled", "litert_calls", "litert_outputs", "litert_shapes"]
 
 _Array = npt.NDArray[Any]
 
@@ -29,17 +29,22 @@ class NotInstalled(ImportFailed):
 
 def litert_shapes(model: Path, shapes: Sequence[Sequence[int]]) -> dict[int, list[int]]:
     """The shapes of all tensors by index, where the inputs have these. Raises ImportFailed, NotInstalled."""
-    orders = {"model": str(model), "shapes": [list(shape) for shape in shapes], "inputs": [], "outputs": None}
+    orders = {"model": str(model), "shapes": [list(shape) for shape in shapes], "inputs": [], "outputs": []}
     found = _asked({**orders, "delegated": False})
     return {int(index): shape for index, shape in found.items()}
 
 
-def litert_outputs(model: Path, *calls: Mapping[str, _Array]) -> list[_Array]:
-    """The outputs of the last call, in their order. calls: what each is given, in the order of the inputs; a network
-    may keep something from one to the next. Raises ImportFailed, NotInstalled.
+def litert_outputs(model: Path, feeds: Mapping[str, _Array]) -> list[_Array]:
+    """Its outputs, in their order. feeds: in the order of the inputs. Raises ImportFailed, NotInstalled."""
+    return litert_calls(model, [feeds])[0]
+
+
+def litert_calls(model: Path, calls: Sequence[Mapping[str, _Array]]) -> list[list[_Array]]:
+    """The outputs of each of some calls in a row: a network may keep something from one to the next. Raises
+    ImportFailed, NotInstalled.
     """
     with tempfile.TemporaryDirectory() as folder:
-        inputs, outputs = [Path(folder) / f"inputs_{index}.npz" for index in range(len(calls))], Path(folder) / "o.npz"
+        inputs, outputs = ([Path(folder) / f"{of}_{call}.npz" for call in range(len(calls))] for of in "io")
         for path, feeds in zip(inputs, calls, strict=True):
             save_arrays(path, dict(feeds))
         shapes = [list(array.shape) for array in calls[0].values()]
@@ -47,14 +52,13 @@ def litert_outputs(model: Path, *calls: Mapping[str, _Array]) -> list[_Array]:
             "model": str(model),
             "shapes": shapes,
             "inputs": [str(path) for path in inputs],
-            "outputs": str(outputs),
+            "outputs": [str(path) for path in outputs],
         }
         try:
             _asked({**orders, "delegated": True})
         except _Ended:  # its own kernels may take what those of XNNPACK die of
             _asked({**orders, "delegated": False})
-        stored = load_arrays(outputs)
-        return [stored[f"output_{index}"] for index in range(len(stored))]
+        return [list(load_arrays(path).values()) for path in outputs]
 
 
 class _Ended(ImportFailed):

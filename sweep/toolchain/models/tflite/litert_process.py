@@ -17,7 +17,9 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Carry out the orders: {model, shapes, inputs, outputs, delegated}; inputs: files, of one call after another."""
+    """Carry out the orders: {model, shapes, inputs, outputs, delegated}; inputs, outputs: files, one a call, which are
+    made one after another.
+    """
     orders = json.load(sys.stdin)
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the library prints
@@ -30,7 +32,7 @@ def main() -> None:
 
 
 def run(orders: Mapping[str, Any]) -> dict[str, list[int]]:
-    """The shape of each tensor of the network by its index; writes the outputs of the last call where there is one."""
+    """The shape of each tensor of the network by its index; writes the outputs of each call."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     from sweep.files.npz import load_arrays, save_arrays
@@ -42,14 +44,13 @@ def run(orders: Mapping[str, Any]) -> dict[str, list[int]]:
         if list(about["shape"]) != shape:
             interpreter.resize_tensor_input(about["index"], shape)
     interpreter.allocate_tensors()
-    for file in orders["inputs"]:
-        arrays = load_arrays(Path(file))
+    for given, made in zip(orders["inputs"], orders["outputs"], strict=True):
+        arrays = load_arrays(Path(given))
         for about, array in zip(inputs, arrays.values(), strict=True):
             interpreter.set_tensor(about["index"], array)
         interpreter.invoke()
-    if orders["inputs"]:
         outputs = [interpreter.get_tensor(about["index"]) for about in interpreter.get_output_details()]
-        save_arrays(Path(orders["outputs"]), {f"output_{index}": value for index, value in enumerate(outputs)})
+        save_arrays(Path(made), {f"output_{index}": value for index, value in enumerate(outputs)})
     return {str(about["index"]): [int(size) for size in about["shape"]] for about in interpreter.get_tensor_details()}
 
 

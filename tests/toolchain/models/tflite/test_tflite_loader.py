@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,20 @@ def test_state_is_given_and_returned_and_begins_as_the_file_has_it(tmp_path: Pat
     np.testing.assert_array_equal(load_arrays(folder / "reference.npz")["output_0"], first[0])
     batched = read(tmp_path / "net.tflite", batch=3)
     assert [list(tensor.shape) for tensor in batched.inputs] == [[3, 2, 3], [3, 2, 3], [3, 3]]
+
+
+def test_each_call_to_the_file_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
+    asked, calls = litert_answer._asked, list[tuple[bool, int]]()
+
+    def counted(orders: Mapping[str, Any]) -> Any:
+        calls.append((Path(orders["model"]) == tmp_path / "net.tflite", len(orders["inputs"])))
+        return asked(orders)
+
+    monkeypatch.setattr(litert_answer, "_asked", counted)
+    (tmp_path / "net.tflite").write_bytes(tflite_files.streaming())
+    read(tmp_path / "net.tflite")
+    assert calls == [(True, 3), (False, 1), (False, 1), (False, 1)]
 
 
 def test_another_state_than_the_file_keeps_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

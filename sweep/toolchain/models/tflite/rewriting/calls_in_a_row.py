@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain.models.expected_output import make_inputs
 from sweep.toolchain.models.loader import TensorType
-from sweep.toolchain.models.tflite.litert_answer import litert_outputs
+from sweep.toolchain.models.tflite.litert_answer import litert_calls, litert_outputs
 
 __all__ = ["compared"]
 
@@ -26,24 +26,33 @@ _TOLERANCE = 1e-5
 def compared(
     original: Path, rewritten: Path, inputs: Sequence[TensorType], states: int, seed: int
 ) -> dict[str, int | float | str | None]:
-    """How many calls were made and how far outputs are apart; or why none were. Raises ImportFailed where both differ.
+    """How many calls were compared and how far outputs are apart; or why none were. Raises ImportFailed where both
+    differ.
 
     inputs: those of the rewritten network, whose last ones are the states, with what they hold at the first call.
     """
     own = inputs[: len(inputs) - states]
     calls = [make_inputs(own, seed + number) for number in range(_CALLS)]
     held: Mapping[str, _Array] = make_inputs(inputs[len(own) :], seed)
+    try:
+        expected = litert_calls(original, calls)
+        found = list(_handing_on(rewritten, calls, held))
+    except ImportFailed as error:
+        return {"inputs": 0, "max_abs_diff": None, "not_compared": in_one_line(error)}
     furthest = 0.0
-    for number in range(_CALLS):
-        try:
-            expected = litert_outputs(original, *calls[: number + 1])
-            found = litert_outputs(rewritten, {**calls[number], **held})
-        except ImportFailed as error:
-            return {"inputs": number, "max_abs_diff": None, "not_compared": in_one_line(error)}
-        for one, other in zip(found, expected, strict=False):
-            furthest = max(furthest, _difference(one, other, number))
-        held = dict(zip(held, found[len(expected) :], strict=True))
+    for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+        furthest = max([furthest, *(_difference(*pair, number) for pair in zip(one, other, strict=False))])
     return {"inputs": _CALLS, "max_abs_diff": furthest, "not_compared": None}
+
+
+def _handing_on(
+    rewritten: Path, calls: Sequence[Mapping[str, _Array]], held: Mapping[str, _Array]
+) -> Iterator[list[_Array]]:
+    """The outputs of each call, of which the last ones are what the next is given as the states."""
+    for feeds in calls:
+        outputs = litert_outputs(rewritten, {**feeds, **held})
+        held = dict(zip(held, outputs[len(outputs) - len(held) :], strict=True))
+        yield outputs
 
 
 def _difference(found: _Array, expected: _Array, number: int) -> float:
