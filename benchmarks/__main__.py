@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sweep.errors import StudyError, SweepError
+
 EXAMPLES = """\
 python -m benchmarks                                     the short ones: planner, 3 minutes of each tuner
 python -m benchmarks planner --cells 1000000             time and memory of a plan
@@ -49,10 +51,22 @@ def main(arguments: Sequence[str]) -> int:
     """Run what the command line asks for; the exit code."""
     asked = _parser().parse_args(arguments)
     try:
+        _check(asked)
         return _run(asked)
+    except SweepError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, StudyError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _check(asked: argparse.Namespace) -> None:
+    """Before there is a folder. Raises StudyError."""
+    if asked.name == "zoo":
+        from benchmarks.tuning.zoo import sources_of
+
+        sources_of(asked.models or ())
 
 
 def _run(asked: argparse.Namespace) -> int:

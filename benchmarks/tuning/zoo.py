@@ -17,7 +17,9 @@ from benchmarks.tuning.ours import start_sweep, write_study
 from benchmarks.tuning.timeline import read_lines
 from benchmarks.tuning.zoo_layers import lost_layers
 from sweep.analysis.turns import look_at
+from sweep.errors import StudyError, SweepError, end_of_process, in_one_line
 from sweep.planning.results.final_result import FinalResult
+from sweep.study.gate import load_study
 
 __all__ = ["CLASSIC", "MODERN", "bench_zoo", "ratios_of", "sources_of"]
 
@@ -49,10 +51,19 @@ _RIVALS = ("onnxruntime", "openvino")
 _OURS = "tvm"
 _BESIDE_TUNING_MINUTES = 60.0
 """Imports, builds and measurements, before a run that hangs is ended."""
+_HAS_RESULTS = (0, 1, None)
+"""How a run ends that may have some: well, with cells that failed, or when its time was over."""
 
 
 def sources_of(names: Sequence[str]) -> list[str]:
-    """The models of a study: sets by name (`classic`, `modern`, `all`), networks of the onnx package, or sources."""
+    """The models of a study: sets by name (`classic`, `modern`, `all`), networks of the onnx package, or sources.
+
+    Raises StudyError for what is none of them. What is after a prefix, the study tells.
+    """
+    for name in names:
+        if name not in _SETS and name not in CLASSIC and ":" not in name:
+            allowed = f"{', '.join((*_SETS, *CLASSIC))}, or a source such as {MODERN[0]}"
+            raise StudyError("no set and no network is called so", key="--models", value=name, allowed=allowed)
     wanted = [one for name in names for one in _SETS.get(name, (name,))]
     return list(dict.fromkeys(name if ":" in name else f"onnx-light:{name}" for name in wanted))
 
@@ -60,22 +71,32 @@ def sources_of(names: Sequence[str]) -> list[str]:
 def bench_zoo(folder: Path, minutes: float, models: Sequence[str], options: Mapping[str, Any]) -> None:
     """Run the study in `folder` (or go on with it), and print what came of it.
 
-    minutes: of tuning, all models together.
+    minutes: of tuning, all models together. Raises StudyError for a model that there is not, and SweepError where the
+    run has no results.
     """
     sources = sources_of(models)
     rivals = [name for name in _RIVALS if importlib.util.find_spec(name) is not None]
     before = conditions(minutes=minutes, models=sources, rivals=rivals, threads=1, options=dict(options))
     # The models are tuned as one pool, and the tuner's time limit is the pool's
     study = write_study(folder, sources, {"hours": minutes / 60.0, **options}, reference=rivals, final={"best": 1})
+    load_study(study)
     print(f"sweep run of {len(sources)} models, {minutes:g} minutes of tuning; see {folder / 'output.txt'}", flush=True)
     with start_sweep(study, folder) as child:
-        child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
+        code = child.wait(60.0 * (minutes + _BESIDE_TUNING_MINUTES))
+    if code not in _HAS_RESULTS or not (folder / "sweep" / "results.parquet").is_file():
+        ended = "took too long" if code is None else f"ended with {end_of_process(code)}"
+        raise SweepError(f"sweep run {ended}: {_last_line(child.output)}; see {child.output}")
     rows = _read(folder / "sweep")
     means = _means(rows, rivals)
     behind = [row["model"] for row in rows if _worst(row, rivals) > 1.0]
     layers = [layer for model in behind for layer in lost_layers(folder / "sweep", model)]
     save(folder, "zoo", {"conditions": before, "models": rows, "geometric_means": means, "layers": layers})
     _print(rows, rivals, means, layers)
+
+
+def _last_line(output: Path) -> str:
+    lines = [line for line in output.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    return in_one_line(lines[-1]) if lines else "it said nothing"
 
 
 def ratios_of(final: FinalResult, runtimes: Mapping[str, str]) -> dict[str, dict[str, Any]]:

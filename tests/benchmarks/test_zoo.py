@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.tuning.zoo import MODERN, ratios_of, sources_of
 from benchmarks.tuning.zoo_layers import worst_of
 from sweep.planning.results.final_result import Contender, FinalResult
@@ -63,3 +64,35 @@ def test_a_layer_loses_what_it_takes_above_the_best_rate() -> None:
     assert [layer["lost_ms"] for layer in layers] == pytest.approx([27.0, 4.0, 0.0])
     assert [layer["trials"] for layer in layers] == [2, 0, 16]
     assert sum(layer["share"] for layer in layers) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        (
+            "old",
+            "--models: no set and no network is called so (got 'old'); allowed: classic, modern, all, bvlc_alexnet, ",
+        ),
+        ("squeezenet,torchvision:nope", "models[1]: is no network of torchvision (got 'torchvision:nope'); allowed: "),
+    ],
+)
+def test_a_model_that_there_is_not_is_refused_in_a_line(
+    models: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["zoo", "--models", models, "--out", str(tmp_path / "zoo")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert (tmp_path / "zoo").exists() is (models != "old"), "what a study refuses stands in its folder"
+
+
+@pytest.mark.integration
+def test_a_sweep_that_fails_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.tuning.ours.CLUSTER", tmp_path / "none.yaml")
+    assert main(["zoo", "--models", "squeezenet", "--out", str(tmp_path / "zoo"), "--minutes", "1"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    output = tmp_path / "zoo" / "output.txt"
+    assert line.startswith("sweep run ended with exit code 2: ")
+    assert "none.yaml" in line
+    assert line.endswith(f"; see {output}")
