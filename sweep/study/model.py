@@ -34,6 +34,8 @@ class Model:
     """The forms in which its import leaves the network for other runtimes than TVM."""
     companions: tuple[Path, ...] = ()
     """Further files that belong to it, each in the folder of `path` or below."""
+    is_hashed: bool = False
+    """Whether the hash is of `path` and then of `companions`, and of nothing else: its import looks again."""
     is_installed: bool = False
     """Whether a package brings its files, so that a run elsewhere has them too."""
     given: Mapping[str, GivenInput] = field(default_factory=dict)

@@ -76,6 +76,7 @@ def find_model(written: str | ModelForm, file: Path, key: str) -> tuple[Model, S
         options=files.options,
         formats=importer.formats,
         companions=files.companions,
+        is_hashed=files.is_hashed,
         is_installed=files.is_installed,
         original=form.original,
     )

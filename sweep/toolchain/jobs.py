@@ -51,8 +51,9 @@ def preload() -> None:
 def import_model(options: Mapping[str, Any], hints: Mapping[str, Any], out_dir: str) -> dict[str, Any]:
     """Read a network into a directory with its Relax module, inputs and reference output. Raises ImportFailed."""
     from sweep.toolchain.models.network_import import import_network
+    from sweep.toolchain.models.unchanged_files import unless_changed
 
-    with replacing_folder(Path(out_dir)) as folder:
+    with replacing_folder(Path(out_dir)) as folder, unless_changed(hints.get("files") or (), options):
         result = import_network(options, hints, folder)
     return {"dir": _relative(out_dir), **result}
 

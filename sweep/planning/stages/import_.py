@@ -44,13 +44,23 @@ def _drafted(study: Drafting, cell: Cell, trained: str | None) -> Draft:
         "source": model.source,
         "loader": importer.loader,
     }
+    if files := _files_of(model):
+        hints["files"] = files
     if model.base is not None:
         hints["base_name"] = model.base.name
-    if files := {name: str(one.file) for name, one in model.given.items() if one.file is not None}:
-        hints["input_files"] = files
+    if given := {name: str(one.file) for name, one in model.given.items() if one.file is not None}:
+        hints["input_files"] = given
     packages, source = work_of(importer, model.base)
     inputs = {} if trained is None else {"train": trained}
     return Draft(study.options("import", cell, own), inputs, _label, hints, packages, source)
+
+
+def _files_of(model: Model) -> list[str]:
+    """The files whose hash is the model's, in the order in which they are hashed; none where it is of anything else."""
+    origin = model
+    while origin.base is not None:
+        origin = origin.base
+    return [str(file) for file in (origin.path, *origin.companions)] if origin.is_hashed else []
 
 
 def _label(study: Drafting, cell: Cell) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "WrittenModel",
     "file_of",
     "hash_of",
+    "hashed_files",
     "path_of",
     "sha256_of",
 ]
@@ -65,6 +66,8 @@ class ModelFiles:
     """Of all content that decides the result of the import."""
     companions: tuple[Path, ...] = ()
     """Further files that belong to it, each in the folder of `path` or below."""
+    is_hashed: bool = False
+    """Whether `sha256` is the hash of `path` and then of `companions`, and of nothing else: its import looks again."""
     is_installed: bool = False
     """Whether a package brings the files, so that a run elsewhere has them too."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -175,7 +178,7 @@ class FileImporter:
     def identify(self, written: WrittenModel) -> ModelFiles:
         """The file and its hash."""
         path = file_of(written, self)
-        return ModelFiles(path, hash_of([path], written))
+        return hashed_files(path, written)
 
     def known_names(self) -> Iterable[str]:
         """None: a file has a path."""
@@ -217,6 +220,14 @@ def hash_of(files: Sequence[Path], written: WrittenModel) -> str:
         return sha256_of(files)
     except OSError as error:
         raise written.refused(f"cannot be read: {error.strerror}", value=str(error.filename)) from None
+
+
+def hashed_files(
+    path: Path, written: WrittenModel, companions: tuple[Path, ...] = (), options: Mapping[str, Any] | None = None
+) -> ModelFiles:
+    """A model whose files decide the result of its import. Raises StudyError where one cannot be read."""
+    sha256 = hash_of([path, *companions], written)
+    return ModelFiles(path, sha256, companions, is_hashed=True, options=options or {})
 
 
 def sha256_of(files: Sequence[Path]) -> str:

@@ -16,6 +16,7 @@ from sweep.study.importers.importer import (
     WrittenModel,
     file_of,
     hash_of,
+    hashed_files,
 )
 from sweep.study.importers.onnx_external_data import external_locations
 from sweep.study.importers.onnx_header import onnx_inputs
@@ -48,7 +49,7 @@ class OnnxImporter(FileImporter):
         steps = [] if outline is None else steps_in(outline)
         codes = AS_INTEGERS if outline is not None and is_quantised(outline) else {}
         options = {"weights": "as-is", **({"rewriting": steps} if steps else {}), **codes}
-        return ModelFiles(path, hash_of([path, *companions], written), companions, options=options)
+        return hashed_files(path, written, companions, options)
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:
         """What a caller feeds. Raises ValueError, OSError."""

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
+from sweep.study.importers.importer import (
+    FileImporter,
+    ModelFiles,
+    ModelInput,
+    WrittenModel,
+    file_of,
+    hash_of,
+    hashed_files,
+)
 from sweep.study.importers.keras.keras_archive import read_archive
 from sweep.study.importers.pytorch.torch_importers import PROGRAM
 from sweep.suggestions import hint, listed
@@ -55,7 +63,7 @@ class KerasImporter(FileImporter):
         if code is not None:
             problem = f"has {code}, which is not run"
             raise written.refused(problem, "a model of Keras's own layers, or module:function that makes it in PyTorch")
-        return ModelFiles(path, hash_of([path], written))
+        return hashed_files(path, written)
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:
         """What a caller feeds. Raises ValueError, OSError."""

@@ -5,10 +5,18 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweep.study.importers.importer import FileImporter, ModelFiles, ModelInput, WrittenModel, file_of, hash_of
+from sweep.study.importers.importer import (
+    FileImporter,
+    ModelFiles,
+    ModelInput,
+    WrittenModel,
+    file_of,
+    hash_of,
+    hashed_files,
+)
 from sweep.study.importers.pytorch.factory_sources import (
     cached_weights,
     function_names,
@@ -56,7 +64,7 @@ class ProgramImporter(FileImporter):
             raise written.refused(f"cannot be read: {error.strerror}") from None
         if kind in _MENDS:
             raise written.refused(f"is {kind.value}", _MENDS[kind])
-        return ModelFiles(path, hash_of([path], written))
+        return hashed_files(path, written)
 
     def inputs_of(self, path: Path) -> Sequence[ModelInput]:
         """What a caller feeds. Raises ValueError, OSError."""
@@ -121,7 +129,8 @@ class FunctionImporter(FileImporter):
             known = [name for name in names if not name.startswith("_")]
             raise written.refused(f"is not in {path.name}{hint(function, known)}", listed(known) or "a function")
         options = {"factory": written.source, "weights": "as-is"}
-        return ModelFiles(path, hash_of([path], written), is_installed=not is_beside, options=options)
+        files = hashed_files(path, written, options=options)
+        return replace(files, is_hashed=is_beside, is_installed=not is_beside)
 
 
 def _require(package: str, written: WrittenModel, extra: str = "torch") -> None:

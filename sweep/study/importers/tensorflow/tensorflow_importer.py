@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep.study.importers.importer import FileImporter, ModelFiles, WrittenModel, hash_of, path_of
+from sweep.study.importers.importer import FileImporter, ModelFiles, WrittenModel, hashed_files, path_of
 
 __all__ = ["PYTHON_VARIABLE", "SAVED_MODEL", "TENSORFLOW", "TensorFlowImporter"]
 
@@ -36,7 +36,7 @@ class TensorFlowImporter(FileImporter):
             raise written.refused("is an empty file", self.title)
         _check_converter(path, written)
         companions = tuple(_beside(path)) if path.name == SAVED_MODEL else ()
-        return ModelFiles(path.absolute(), hash_of([path, *companions], written), companions)
+        return hashed_files(path.absolute(), written, companions)
 
 
 def _beside(path: Path) -> Iterator[Path]:
