@@ -83,6 +83,7 @@ _SHIPPED = (
         arguments=calibrate.arguments,
         job="sweep.toolchain.quantisation.quantisation_jobs:calibrate_network",
         error_class="CalibrateFailed",
+        revision=2,
         distributions=ONNX_PACKAGES,
         cost_s=10.0,
         limit_s=3600.0,

@@ -86,5 +86,5 @@ def write_quantised_digits(network: Path, path: Path, strategy: str) -> Path:
     model = prepared(network)
     seen = DatasetSamples(model, {"dataset": DIGITS, "samples": 128, "seed": 0}, {})
     options = {"strategy": strategy, "per": "channel", "calibrate": "minmax"}
-    onnx.save(quantised(model, observe(model, seen, seen.samples, "digits"), options).model, str(path))
+    onnx.save(quantised(model, observe(model, seen, seen.samples, "digits", seen.repeated), options).model, str(path))
     return path

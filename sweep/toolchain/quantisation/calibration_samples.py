@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from sweep.toolchain.models.input_values import read_values
 from sweep.toolchain.models.loader import TensorType, with_values
 from sweep.toolchain.models.onnx_types import input_types
 
-__all__ = ["RANDOM", "DatasetSamples", "RandomSamples", "samples_for"]
+__all__ = ["RANDOM", "DatasetSamples", "RandomSamples", "Repeated", "samples_for"]
 
 RANDOM = "random"
 _APART = 104_729
@@ -25,10 +26,21 @@ _APART = 104_729
 _Array = npt.NDArray[Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What fills the last batch of a network whose batch is fixed."""
+
+    batch: Mapping[str, _Array]
+    """The last sample alone, again and again."""
+    share: float
+    """Of this batch, what the last one has too much of it."""
+
+
 class RandomSamples:
     """Seeded inputs within what a person says of them. The same each time that they are iterated."""
 
     source = RANDOM
+    repeated: Repeated | None = None
 
     def __init__(
         self, network: Any, options: Mapping[str, Any], files: Mapping[str, str], *, is_calibration: bool = True
@@ -79,6 +91,14 @@ class DatasetSamples:
         except StudyError as error:
             raise CalibrateFailed(f"{self.source}: {in_one_line(error)}") from error
         self.samples = len(self._samples)
+
+    @property
+    def repeated(self) -> Repeated | None:
+        """None where the last batch is full."""
+        lacking = -self.samples % self._batch
+        if not lacking:
+            return None
+        return Repeated({self._input.name: self._samples.inputs[-1:].repeat(self._batch, 0)}, lacking / self._batch)
 
     def __iter__(self) -> Iterator[dict[str, _Array]]:
         """Batches; the last one repeats its last sample until it is full."""

@@ -33,7 +33,7 @@ def calibrate_network(
     with replacing_folder(Path(out_dir)) as folder:
         model = prepared(Path(import_dir) / _NETWORK)
         samples = samples_for(model, options, hints)
-        table = observe(model, samples, samples.samples, samples.source)
+        table = observe(model, samples, samples.samples, samples.source, samples.repeated)
         write_table(table, model, folder)
     return {
         "dir": _relative(out_dir),

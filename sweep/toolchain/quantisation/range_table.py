@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from sweep.errors import CalibrateFailed, in_one_line
 from sweep.files.npz import load_arrays, save_arrays
+from sweep.toolchain.quantisation.calibration_samples import Repeated
 from sweep.toolchain.quantisation.prepared_network import session_of
 from sweep.toolchain.quantisation.thresholds import BINS, TARGET_BINS, Observed
 
@@ -38,10 +39,18 @@ class RangeTable:
     """What the samples are: the name of a data set, or `random`."""
 
 
-def observe(model: Any, batches: Iterable[Mapping[str, _Array]], samples: int, source: str) -> RangeTable:
+def observe(
+    model: Any,
+    batches: Iterable[Mapping[str, _Array]],
+    samples: int,
+    source: str,
+    repeated: Repeated | None = None,
+) -> RangeTable:
     """Run a prepared network over batches, twice: for the ranges, then for histograms within them.
 
-    batches: gives the same each time that it is iterated. Raises CalibrateFailed.
+    batches: gives the same each time that it is iterated. repeated: what the last one is filled with, which histograms
+    shall not count again; whichever axis of a tensor the samples lie on, a batch of nothing else tells what that is.
+    Raises CalibrateFailed.
     """
     names = _float_tensors(model)
     session = session_of(with_outputs(model, names))
@@ -61,6 +70,11 @@ def observe(model: Any, batches: Iterable[Mapping[str, _Array]], samples: int, s
     for values in _runs(session, batches, inputs, made):
         for name, array in values.items():
             histograms[name] += _counted(array, max(map(abs, limits[name])))
+    if repeated is not None:
+        for values in _runs(session, [repeated.batch], inputs, made):
+            for name, array in values.items():
+                again = np.rint(_counted(array, max(map(abs, limits[name]))) * repeated.share).astype(np.int64)
+                histograms[name] = np.maximum(histograms[name] - again, 0)
     activations = {name: Observed(*limits[name], histograms[name]) for name in limits}
     return RangeTable(activations, _weights(model), samples, source)
 
