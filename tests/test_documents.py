@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,15 @@ DOCUMENTS = ("README.md", "DESIGN.md", "CHANGELOG.md", "CONTRIBUTING.md", *PAGES
 FOLDERS = ("sweep", "tests", "experiments", "clusters", "docs", "tools", "benchmarks", "notebooks", ".ci")
 
 
+@cache
 def read(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+@cache
+def sources() -> str:
+    """All of the package."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "sweep").rglob("*.py"))
 
 
 def anchors(text: str) -> set[str]:
@@ -70,9 +78,8 @@ def test_files_that_are_named_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in DOCUMENTS if name != "CHANGELOG.md"])  # which tells of the past
 def test_modules_that_are_named_exist(name: str) -> None:
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "sweep").rglob("*.py"))
     for dotted in re.findall(r"`(sweep(?:\.\w+)+)`", read(name)):
-        is_a_tag_or_an_entry_point = f'"{dotted}"' in sources
+        is_a_tag_or_an_entry_point = f'"{dotted}"' in sources()
         assert is_a_tag_or_an_entry_point or defines(dotted), dotted
 
 

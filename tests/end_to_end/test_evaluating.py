@@ -15,7 +15,7 @@ from onnxruntime import InferenceSession
 from sweep.datasets.preprocessing import NetworkInput
 from sweep.datasets.reading import Wanted, read_samples
 from tests.devices.parts import until
-from tests.end_to_end.place import CLUSTER_ONE, LIMIT_S, Place
+from tests.end_to_end.place import CLUSTER_ALONE, LIMIT_S, Place
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
 
@@ -37,7 +37,7 @@ objective: {minimise: latency, subject_to: {accuracy_drop: 0.01}}
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    place = Place(tmp_path_factory.mktemp("evaluated"), STUDY, CLUSTER_ONE.format(engine="inline"))
+    place = Place(tmp_path_factory.mktemp("evaluated"), STUDY, CLUSTER_ALONE.format(engine="inline"))
     shutil.copyfile(DIGITS, place.folder / "digits.onnx")
     ended = place.run()
     assert ended.code == 0, ended.err
@@ -105,7 +105,7 @@ def test_report_and_page_show_it(evaluated: Place) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["inline", "ray"])
 def test_killed_while_it_evaluates_it_ends_with_the_same_tables(evaluated: Place, tmp_path: Path, engine: str) -> None:
-    place = Place(tmp_path / "killed", STUDY, CLUSTER_ONE.format(engine=engine))
+    place = Place(tmp_path / "killed", STUDY, CLUSTER_ALONE.format(engine=engine))
     shutil.copyfile(DIGITS, place.folder / "digits.onnx")
     running = place.start()
     until(lambda: _evaluates(place), "an evaluation under way", LIMIT_S)

@@ -126,9 +126,11 @@ def test_unknown_axes(run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, ax
 @pytest.mark.parametrize(
     ("network", "level", "axes", "limit"),
     [
-        ("squeezenet", 2, {"layout": "NHWC"}, 1e-5),
-        ("squeezenet", 3, {"precision": "float16"}, 5e-3),
-        ("squeezenet", 3, {"precision": "bfloat16"}, 5e-2),
+        pytest.param("squeezenet", 2, {"layout": "NHWC"}, 1e-5, marks=pytest.mark.slow),
+        pytest.param("squeezenet", 3, {"precision": "float16"}, 5e-3, marks=pytest.mark.slow),
+        pytest.param("squeezenet", 3, {"precision": "bfloat16"}, 5e-2, marks=pytest.mark.slow),
+        ("branches", 2, {"layout": "NHWC"}, 1e-5),
+        ("branches", 3, {"precision": "bfloat16"}, 5e-2),
         ("small", 3, {"precision": "half", "dtype": "float16"}, 5e-3),
         ("small", 3, {"precision": "half", "passes": ["tvm.relax.transform:ToMixedPrecision"]}, 5e-3),
     ],
