@@ -24,13 +24,13 @@ def lowered(module: Any, level: int, target: dict[str, Any] | None = None, **opt
 def answers(module: Any, inputs: list[Array], level: int) -> list[Array]:
     """What a lowered module gives for each input."""
     import tvm
-    from tvm import relax
 
     from sweep.toolchain.lowering import finish
     from sweep.toolchain.tvm_loader import resolve_target
+    from tests.toolchain.quick_builds import machine_of, quick
 
-    target = resolve_target(HOST)
-    machine = relax.VirtualMachine(relax.build(finish(module, level, target)[0], target), tvm.cpu())
+    target = resolve_target(quick(HOST))
+    machine = machine_of(finish(module, level, target)[0], target)
     return [machine["main"](tvm.runtime.tensor(one)).numpy() for one in inputs]
 
 

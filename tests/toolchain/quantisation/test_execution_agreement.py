@@ -81,12 +81,12 @@ def at_every_layer(model: Any) -> tuple[Any, list[str]]:
 @pytest.mark.parametrize(("network", "strategy", "per"), CASES)
 def test_both_are_within_a_step_at_every_layer(network: str, strategy: str, per: str, tmp_path: Path) -> None:
     import tvm
-    from tvm import relax
 
     from sweep.toolchain.lowering import finish
     from sweep.toolchain.mac_types import macs_by_type
     from sweep.toolchain.tvm_loader import resolve_target
     from tests.toolchain.integers.conftest import HOST, lowered, relax_of
+    from tests.toolchain.quick_builds import machine_of, quick
 
     WRITERS[network](tmp_path / "network.onnx")
     model, table = calibrated(tmp_path / "network.onnx")
@@ -96,12 +96,12 @@ def test_both_are_within_a_step_at_every_layer(network: str, strategy: str, per:
     steps = [float(np.max(made.parameters[name.removesuffix(READ)]["scale"])) for name in names]
     shape = [size.dim_value for size in model.graph.input[0].type.tensor_type.shape.dim]
     inputs = [np.random.default_rng(seed).standard_normal(shape).astype(np.float32) for seed in range(INPUTS)]
-    target = resolve_target(HOST)
+    target = resolve_target(quick(HOST))
     found = {}
     for execution, kind in (("integer", "int"), ("simulated", "float")):
         module = lowered(relax_of(observed), LEVEL, execution=execution)
         assert {dtype.rstrip("0123456789").removeprefix("u") for dtype in macs_by_type(module)} == {kind}
-        machine = relax.VirtualMachine(relax.build(finish(module, LEVEL, target)[0], target), tvm.cpu())
+        machine = machine_of(finish(module, LEVEL, target)[0], target)
         runs = [[part.numpy() for part in machine["main"](tvm.runtime.tensor(one))] for one in inputs]
         found[execution] = [np.concatenate([run[place] for run in runs]) for place in range(len(names))]
     for place, name in enumerate(names):

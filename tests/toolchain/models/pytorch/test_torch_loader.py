@@ -13,6 +13,7 @@ from sweep.toolchain.lowering import lower
 from sweep.toolchain.module_files import read_module
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 from tests.toolchain.models.pytorch.conftest import Import, arrays
+from tests.toolchain.quick_builds import machine_of, quick
 
 NETS = '''
 import torch
@@ -110,12 +111,9 @@ def stateful():
 def errors(folder: Path, level: int = 0) -> list[float]:
     """Of compiled code on the inputs of an import, relative to the largest value of each output."""
     tvm = load_tvm(())
-    from tvm import relax
-
-    target = {"kind": "llvm", "num-cores": 1}
+    target = resolve_target(quick({"kind": "llvm", "num-cores": 1}))
     options = {"opt_level": level, "layout": "NCHW", "precision": "float32"}
-    lowered = lower(read_module(folder), options, resolve_target(target), []).module
-    machine = relax.VirtualMachine(relax.build(lowered, tvm.target.Target(target)), tvm.cpu())
+    machine = machine_of(lower(read_module(folder), options, target, []).module, target)
     given = [tvm.runtime.tensor(array) for array in arrays(folder, "inputs.npz")]
     outputs = [output.numpy() for output in machine["main"](*given)]
     expected = arrays(folder, "reference.npz")

@@ -17,13 +17,12 @@ def compiled(module: Any, inputs: Sequence[Array], level: int = 0) -> list[Array
     """The outputs of a Relax module, lowered as an opt level says."""
     from sweep.toolchain.lowering import lower
     from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+    from tests.toolchain.quick_builds import machine_of, quick
 
     tvm = load_tvm()
-    from tvm import relax
-
-    target = resolve_target({"kind": "llvm"})
-    built = relax.build(lower(module, {"opt_level": level}, target).module, target)
-    outputs = relax.VirtualMachine(built, tvm.cpu())["main"](*(tvm.runtime.tensor(array) for array in inputs))
+    target = resolve_target(quick({"kind": "llvm"}))
+    machine = machine_of(lower(module, {"opt_level": level}, target).module, target)
+    outputs = machine["main"](*(tvm.runtime.tensor(array) for array in inputs))
     return [each.numpy() for each in ([outputs] if hasattr(outputs, "numpy") else outputs)]
 
 
