@@ -33,15 +33,18 @@ quickstart: $(ENOUGH_TO_RUN) ## Run the first study on this machine: two devices
 doctor: $(ENOUGH_TO_RUN) ## Look at this machine: versions, compiler, cores, ports, disk
 	$(BIN)/sweep doctor
 
+# Tests start hundreds of processes: what each would compile anew is kept, whatever the environment says.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
+
 .PHONY: test
 test: lint $(READY_FOR_TESTS) ## Lint, types, layers, then every test but the slow ones
 	$(call phase,pytest)
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(PYTEST) -n 2 $(ARGS)
 
 .PHONY: test-all
 test-all: lint $(READY_FOR_TESTS) ## The same with the slow tests
 	$(call phase,pytest with the slow tests)
-	@$(BIN)/python -m pytest -n 2 -m '' $(ARGS)
+	@$(PYTEST) -n 2 -m '' $(ARGS)
 
 .PHONY: faults
 faults: $(READY) ## The fault campaign: ARGS="--times 20"

@@ -12,8 +12,10 @@ import pytest
 from sweep.planning.kinds import STAGE_KINDS
 from sweep.toolchain.compile_job import BUILD_CANDIDATE, BUILD_SENTINEL_KERNEL, CompileJob
 from sweep.toolchain.compile_workers.compile_pool import CompilePool
+from tests.toolchain.quick_builds import quick
 
 TARGET = {"kind": "llvm", "native": "here", "num-cores": 1}
+QUICK = quick(TARGET)
 JOBS = "tests.toolchain.forge_jobs"
 
 Run = Callable[..., dict[str, Any]]
@@ -63,11 +65,13 @@ def lower(run: Run, import_dir: Path, out_dir: Path, level: int, **axes: Any) ->
     return run("lower_model", options=options, import_dir=str(import_dir), out_dir=str(out_dir))
 
 
-def build(run: Run, lower_dir: Path, out_dir: Path, records_dir: Path | None = None) -> dict[str, Any]:
+def build(
+    run: Run, lower_dir: Path, out_dir: Path, records_dir: Path | None = None, target: dict[str, Any] = TARGET
+) -> dict[str, Any]:
     records = None if records_dir is None else str(records_dir)
     return run(
         "build_artifact",
-        options={"target": TARGET},
+        options={"target": target},
         lower_dir=str(lower_dir),
         records_dir=records,
         out_dir=str(out_dir),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.toolchain.conftest import TARGET, Run, build, import_file, lower
+from tests.toolchain.conftest import QUICK, TARGET, Run, build, import_file, lower
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
@@ -85,7 +85,7 @@ def lowered(run: Run, imported: dict[str, Path], tmp_path_factory: pytest.TempPa
         for level in LEVELS:
             for layout in ("NCHW", "NHWC"):
                 place = folder / f"{kind}{level}{layout}"
-                result = lower(run, imported[kind], place, level, layout=layout, keep_layout=True)
+                result = lower(run, imported[kind], place, level, layout=layout, keep_layout=True, target=QUICK)
                 found[kind, level, layout] = place, result
     return found
 
@@ -115,7 +115,7 @@ def test_both_layouts_of_a_network_differ_at_every_level_and_agree_with_its_runt
     run: Run, imported: dict[str, Path], lowered: dict[Any, Any], tmp_path: Path, kind: str, level: int
 ) -> None:
     for layout in ("NCHW", "NHWC"):
-        build(run, lowered[kind, level, layout][0], tmp_path / layout)
+        build(run, lowered[kind, level, layout][0], tmp_path / layout, target=QUICK)
         found = run(":run_artifact", artifact_dir=str(tmp_path / layout), import_dir=str(imported[kind]))
         allowed = 1 if kind == "tflite-integers" else 1e-4 * found["greatest"]
         assert found["difference"] <= allowed, layout

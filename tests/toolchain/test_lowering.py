@@ -9,7 +9,7 @@ import pytest
 
 from sweep.errors import LowerFailed
 from sweep.toolchain.lowering import RECIPES
-from tests.toolchain.conftest import TARGET, Run, build, import_file, import_light, lower
+from tests.toolchain.conftest import QUICK, TARGET, Run, build, import_file, import_light, lower
 from tests.toolchain.networks import write_branches
 
 pytestmark = pytest.mark.tvm
@@ -225,8 +225,8 @@ def branches(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_a_change_of_layout_meets_gives_the_reference(
     run: Run, branches: Path, tmp_path: Path, level: int, precision: str, limit: float
 ) -> None:
-    lower(run, branches, tmp_path / "lower", level, precision=precision)
-    build(run, tmp_path / "lower", tmp_path / "build")
+    lower(run, branches, tmp_path / "lower", level, precision=precision, target=QUICK)
+    build(run, tmp_path / "lower", tmp_path / "build", target=QUICK)
     found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(branches))
     assert 0 < found["difference"] < limit * found["greatest"]
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sweep.errors import ImportFailed
 from sweep.files.npz import load_arrays
-from tests.toolchain.conftest import Run, build, import_light, light_model, lower
+from tests.toolchain.conftest import QUICK, Run, build, import_light, light_model, lower
 
 pytestmark = pytest.mark.tvm
 
@@ -104,8 +104,8 @@ def test_several_inputs_integers_dropout_sum_and_constants(run: Run, tmp_path: P
     assert result["operators"] == {"Add": 2, "Gather": 1, "Relu": 1, "MatMul": 1}
     assert np.load(tmp_path / "import" / "inputs.npz")["index"].max() < 8
     for level in (0, 4):
-        lower(run, tmp_path / "import", tmp_path / f"lower{level}", level)
-        build(run, tmp_path / f"lower{level}", tmp_path / f"build{level}")
+        lower(run, tmp_path / "import", tmp_path / f"lower{level}", level, target=QUICK)
+        build(run, tmp_path / f"lower{level}", tmp_path / f"build{level}", target=QUICK)
         found = run(":run_artifact", artifact_dir=str(tmp_path / f"build{level}"), import_dir=str(tmp_path / "import"))
         assert found["difference"] < 1e-5
 
@@ -144,8 +144,8 @@ def test_a_rewritten_network_is_compared_and_leaves_the_file_to_other_runtimes(r
     assert found["max_abs_diff"] < 1e-6
     assert [node.op_type for node in onnx.load(str(tmp_path / "import" / "model.onnx")).graph.node] == ["LSTM"]
     for level in (0, 4):
-        lower(run, tmp_path / "import", tmp_path / f"lower{level}", level)
-        build(run, tmp_path / f"lower{level}", tmp_path / f"build{level}")
+        lower(run, tmp_path / "import", tmp_path / f"lower{level}", level, target=QUICK)
+        build(run, tmp_path / f"lower{level}", tmp_path / f"build{level}", target=QUICK)
         found = run(":run_artifact", artifact_dir=str(tmp_path / f"build{level}"), import_dir=str(tmp_path / "import"))
         assert found["difference"] < 1e-4
 
@@ -157,8 +157,8 @@ def test_a_resize_to_no_whole_size_keeps_its_scale(run: Run, tmp_path: Path) -> 
     path = save(tmp_path / "net.onnx", [resize], [tensor("x", [1, 1, 4, 4])], [tensor("y", [1, 1, 2, 2])], weights)
     result = load(run, path, tmp_path / "import")
     assert (result["rewriting"]["steps"], result["rewriting"]["inputs"]) == ([], 3)
-    lower(run, tmp_path / "import", tmp_path / "lower", 0)
-    build(run, tmp_path / "lower", tmp_path / "build")
+    lower(run, tmp_path / "import", tmp_path / "lower", 0, target=QUICK)
+    build(run, tmp_path / "lower", tmp_path / "build", target=QUICK)
     found = run(":run_artifact", artifact_dir=str(tmp_path / "build"), import_dir=str(tmp_path / "import"))
     assert found["difference"] < 1e-5
 
