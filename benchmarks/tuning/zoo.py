@@ -21,7 +21,7 @@ from sweep.errors import StudyError, SweepError, end_of_process, in_one_line
 from sweep.planning.results.final_result import FinalResult
 from sweep.study.gate import load_study
 
-__all__ = ["CLASSIC", "MODERN", "bench_zoo", "ratios_of", "sources_of"]
+__all__ = ["CLASSIC", "MODERN", "bench_zoo", "ratios_of", "sources_of", "status_of"]
 
 CLASSIC = (
     "bvlc_alexnet",
@@ -143,13 +143,15 @@ def _read(sweep_dir: Path) -> list[dict[str, Any]]:
                 "ms": {name: _number(row.latency_ms_median) for name, row in first.items()},
                 "in_turns": ratios_of(finals[str(model)], runtimes) if str(model) in finals else {},
                 "trials": None if ours is None else _number(ours.tuning_valid),
-                "status": {
-                    name: row.status if row.status == "done" else f"{row.status}: {row.error_class}"
-                    for name, row in first.items()
-                },
+                "status": {name: status_of(row.status, row.error_class) for name, row in first.items()},
             }
         )
     return rows
+
+
+def status_of(status: str, error_class: Any) -> str:
+    """Of a cell, with the class of its error where it has one: a table has NaN in its place."""
+    return f"{status}: {error_class}" if isinstance(error_class, str) and error_class else status
 
 
 def _number(value: Any) -> float | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.tuning.zoo import MODERN, ratios_of, sources_of
+from benchmarks.tuning.zoo import MODERN, ratios_of, sources_of, status_of
 from benchmarks.tuning.zoo_layers import worst_of
 from sweep.planning.results.final_result import Contender, FinalResult
 from sweep.study.gate import load_study
@@ -34,6 +35,13 @@ def test_a_ratio_is_our_time_over_theirs_round_by_round() -> None:
 def test_a_final_without_our_cell_or_with_one_round_tells_nothing() -> None:
     assert ratios_of(final_of(b=[1e-3] * 4, c=[2e-3] * 4), RUNTIMES) == {}
     assert ratios_of(final_of(a=[1e-3] * 2, b=[2e-3] * 2), RUNTIMES) == {}
+
+
+def test_a_cell_without_an_error_tells_of_none() -> None:
+    table = pandas.DataFrame({"status": ["done", "tainted", "failed"], "error_class": [None, None, "BuildFailed"]})
+    told = [status_of(row.status, row.error_class) for row in table.convert_dtypes().astype(object).itertuples()]
+    assert told == ["done", "tainted", "failed: BuildFailed"]
+    assert status_of("tainted", float("nan")) == "tainted"
 
 
 def test_names_of_sets_and_networks_become_sources() -> None:
