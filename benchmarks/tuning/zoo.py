@@ -143,7 +143,7 @@ def _read(sweep_dir: Path) -> list[dict[str, Any]]:
                 "ms": {name: _number(row.latency_ms_median) for name, row in first.items()},
                 "in_turns": ratios_of(finals[str(model)], runtimes) if str(model) in finals else {},
                 "trials": None if ours is None else _number(ours.tuning_valid),
-                "status": {name: status_of(row.status, row.error_class) for name, row in first.items()},
+                "status": {name: status_of(str(row.status), row.error_class) for name, row in first.items()},
             }
         )
     return rows
