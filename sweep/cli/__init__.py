@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -132,6 +133,12 @@ _LEFT_OUT = frozenset(
 _NO_BRACES = str.maketrans("", "", "{}")
 
 
+@cache
+def _parser() -> Any:
+    """Of all commands. Made once: typer makes it anew for each call, which takes longer than most commands."""
+    return typer.main.get_command(app)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = _global_options_first(sys.argv[1:] if argv is None else argv) or ["--help"]
@@ -141,7 +148,7 @@ def main(argv: list[str] | None = None) -> int:
     show_log_lines_plainly()
     try:
         _check_text(arguments)
-        result = app(args=arguments, prog_name="sweep", standalone_mode=False)
+        result = _parser()(args=arguments, prog_name="sweep", standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else EXIT_DONE
     except typer.Exit as end:
