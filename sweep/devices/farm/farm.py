@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from sweep.devices.farm.farm_state import STATE_FILE, read_state
 from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
 from sweep.devices.farm.farm_survey import survey
+from sweep.devices.farm.held_port import HeldPort
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive, runs
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost, end_of_process
@@ -59,6 +60,8 @@ class Farm:
         """Where what the latest start wrote begins, in bytes, by the name of the log."""
         self._ports: dict[str, int] = {}
         """Of tracker and servers, by the name of their log, since they were up."""
+        self._tracker_port = HeldPort()
+        """Sessions know where the tracker is: it is there again after the supervisor's end."""
 
     def __enter__(self) -> Farm:
         self.up()
@@ -121,6 +124,7 @@ class Farm:
             end_groups([found for found in [identify(self._supervisor.pid)] if found is not None], DOWN_GRACE_S)
             self._supervisor.wait()
             self._supervisor = None
+        self._tracker_port.release()
         self._remove_state()
 
     def _servers(self) -> list[dict[str, Any]]:
@@ -183,12 +187,13 @@ class Farm:
         owner = identify(os.getpid())
         assert owner is not None
         tracker = self.cluster.tracker
+        port = self._ports.get("tracker", tracker.port or 0)
         orders = {
             "owner": {"pid": owner.pid, "start_ticks": owner.start_ticks, "boot_id": owner.boot_id},
             "state_dir": str(self.state_dir),
             "tracker": {
                 "host": tracker.host,
-                "port": self._ports.get("tracker", tracker.port or 0),
+                "port": self._tracker_port.take(port) if tracker.managed else port,
                 "managed": tracker.managed,
             },
             "servers": [{**server, "port": self._ports.get(server["name"], 0)} for server in servers],

@@ -28,13 +28,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweep.devices.farm.held_port import LOOPBACK
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive
 from sweep.files.atomic import write_text
 from sweep.installation import python_command
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
 END_GRACE_S = 2.0
 SHORT_LIFE_S = 5.0
 MAX_BACK_OFF_S = 30.0

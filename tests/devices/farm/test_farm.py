@@ -222,6 +222,22 @@ def test_a_killed_supervisor_is_replaced_and_all_is_where_it_was(small: Farm) ->
     assert small.why_gone() is None
 
 
+def test_the_port_of_a_killed_tracker_is_given_to_nobody_else(small: Farm) -> None:
+    """It had happened to be the next that the kernel gave to a connection of a Ray that started: the run ended."""
+    address = small.up()
+    before = family(small)
+    before[0].kill()
+    assert_gone(before, {(address.tracker_host, address.tracker_port)})
+    with socket.socket() as other, pytest.raises(OSError, match="in use"):
+        other.bind((address.tracker_host, address.tracker_port))
+    small.restore()
+    assert small.status().address == address
+    small.down()
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of connections that linger
+        other.bind((address.tracker_host, address.tracker_port))
+
+
 def test_a_supervisor_that_is_killed_while_it_starts_is_started_again(
     small: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,7 +389,7 @@ def test_a_server_runs_under_the_interpreter_and_variables_of_its_device(tmp_pat
         variables = dict(line.partition("=")[::2] for line in seen.read_text().splitlines())
         assert (variables["SMALL"], variables["TVM_NUM_THREADS"]) == ("yes", "1")
         assert [path.name for path in Path(variables["PYTHONPATH"]).iterdir()] == ["sweep"], "nothing made for another"
-        assert farm.status().keys["own"].free == 1
+        until(lambda: farm.status().keys["own"].free == 1, "a server that waits for a session")
     assert not Path(variables["PYTHONPATH"]).exists()
     assert (ROOT / "sweep" / "devices" / "farm" / "device_server.py").exists(), "what was a link has not been followed"
 
