@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
+from sweep.planning.results.conditions import number_in
 from sweep.planning.results.measurement import MeasuredBlock, Measurement
 
 if TYPE_CHECKING:
@@ -71,9 +72,9 @@ def _estimated(cells: Sequence[tuple[str, list[_Visit]]], usual_s: float | None)
 def _visits(measured: Measurement) -> Iterator[_Visit]:
     """Disturbed blocks too: the sentinel kernel tells what of it was the machine's."""
     for block in (*measured.blocks_that_count, *measured.set_aside):
-        t = {**measured.conditions, **block.conditions}.get("at_before")
+        t = number_in({**measured.conditions, **block.conditions}, "at_before")
         if block.run_secs and t is not None:
-            yield _Visit(0, float(t), median(block.run_secs), _kernel_s(block))
+            yield _Visit(0, t, median(block.run_secs), _kernel_s(block))
 
 
 def _kernel_s(block: MeasuredBlock) -> float | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.formatting import as_percent, significant
+from sweep.planning.results.conditions import number_in
 from sweep.report.tuning_section import Table
 
 __all__ = ["device_table", "natives"]
@@ -85,7 +86,7 @@ def _line(device: str, measured: Sequence[tuple[Row, Mapping[str, Any]]]) -> lis
     return [
         device,
         *(_distinct(conditions, key) for key in ("host", "cpu_model", "cores", "threads", "governor")),
-        _middle_and_most([one["load1_before"] for one in conditions if one.get("load1_before") is not None]),
+        _middle_and_most([load for one in conditions if (load := number_in(one, "load1_before")) is not None]),
         _most_stolen(conditions),
         str(len(measured)),
         str(tainted) if tainted else "",
@@ -105,9 +106,20 @@ def _middle_and_most(values: Sequence[float]) -> str:
 
 
 def _most_stolen(conditions: Sequence[Mapping[str, Any]]) -> str:
-    shares = [
-        (one["stolen_s_after"] - one["stolen_s_before"]) / (one["at_after"] - one["at_before"]) / len(one["cores"])
-        for one in conditions
-        if one.get("stolen_s_after") is not None and one.get("at_after", 0) > one.get("at_before", 0)
-    ]
+    shares = [share for one in conditions if (share := _stolen(one)) is not None]
     return as_percent(max(shares)) if shares else ""
+
+
+def _stolen(conditions: Mapping[str, Any]) -> float | None:
+    """The hypervisor's share of the time of the cores; None where the conditions do not tell."""
+    cores = conditions.get("cores")
+    if not isinstance(cores, list) or not cores:
+        return None
+    spans = []
+    for name in ("stolen_s", "at"):
+        before, after = (number_in(conditions, f"{name}_{when}") for when in ("before", "after"))
+        if before is None or after is None:
+            return None
+        spans.append(after - before)
+    stolen_s, took_s = spans
+    return stolen_s / took_s / len(cores) if took_s > 0 else None

@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sweep.analysis.answering.standing import best_cells
 from sweep.analysis.rows.results import derive
 from sweep.report.best import best_table, cards
@@ -50,6 +52,14 @@ def test_a_device_says_what_measured_and_how_quiet_it_was() -> None:
         "tainted": "1",
     }
     assert (second["threads"], second["tainted"]) == ("1", "-")
+
+
+@pytest.mark.parametrize("broken", [{}, "much", None, True, []])
+def test_conditions_that_are_no_numbers_are_passed_over(broken: Any) -> None:
+    numbers = [key for key in CONDITIONS if key.endswith(("_before", "_after"))]
+    for key in (*numbers, "cores"):
+        (line,) = told([row("a", **{key: broken}), row("a")])
+        assert (line["load (median, most)"], line["stolen (most)"]) == ("0.50, 0.50", "2 %")
 
 
 def test_what_no_device_tells_is_no_column() -> None:

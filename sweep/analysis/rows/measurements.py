@@ -9,6 +9,7 @@ from typing import Any
 
 from sweep.analysis.final_place import rounds_of
 from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results.conditions import number_in
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 
@@ -29,7 +30,7 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     rounds = [("repeat", block) for block in measure.blocks_that_count]
     aside = [("set aside", block) for block in measure.set_aside]
     for kind, block in (*rounds, *aside):
-        common = {**shared, "t": {**measure.conditions, **block.conditions}.get("at_before")}
+        common = {**shared, "t": number_in({**measure.conditions, **block.conditions}, "at_before")}
         warmup = {**common, "kind": "warm-up", "block": block.block, "tainted": False, "number": 1}
         for index, seconds in enumerate(block.warmup_secs):
             yield {**warmup, "repeat": index, "seconds": seconds}
@@ -63,7 +64,7 @@ def final_rows(outcome: CellOutcome, finals: Mapping[str, FinalResult]) -> Itera
                     "repeat": index,
                     "seconds": seconds,
                     "number": one.number,
-                    "t": one.conditions.get("at_before"),
+                    "t": number_in(one.conditions, "at_before"),
                 }
 
 
@@ -84,5 +85,5 @@ def pair_rows(outcome: CellOutcome, pairs: Sequence[Mapping[str, Any]]) -> Itera
                     "repeat": index,
                     "seconds": seconds,
                     "number": block["number"],
-                    "t": block["conditions"].get("at_before"),
+                    "t": number_in(block["conditions"], "at_before"),
                 }

@@ -19,6 +19,7 @@ from sweep.analysis.rows.columns import metric_columns
 from sweep.analysis.rows.training_rows import training_of
 from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.plain_text import as_markdown, visible
+from sweep.planning.results.conditions import number_in
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult
@@ -68,7 +69,7 @@ def content_hash(outcome: CellOutcome) -> str:
 def span(outcome: CellOutcome, now: float) -> tuple[int, int]:
     """Start and end of a cell in Unix milliseconds: it ends at its measurement and lasted as long as its stages."""
     measured = outcome.result(Measurement) or Measurement()
-    ended = measured.conditions.get("at_after") or now
+    ended = number_in(measured.conditions, "at_after") or now
     return round((ended - sum(outcome.stage_seconds.values())) * 1e3), round(ended * 1e3)
 
 

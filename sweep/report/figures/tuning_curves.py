@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.rows.runtime_rows import is_baseline, is_compiled_row, runtime_title
+from sweep.planning.results.conditions import number_in
 from sweep.report.figures.figure import Figure, Row, configuration_label, plain_layout
 from sweep.report.figures.scale import in_unit, ticks_between
 from sweep.report.table_columns import tuner_name
@@ -15,6 +16,7 @@ __all__ = ["tuning_curves"]
 _CURVES_SHOWN = 12
 _FEW_POINTS = 3
 """A line through so few may have no length: they are dotted."""
+_AXES = ("trial", "seconds", "best_latency_ms")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
 
@@ -23,8 +25,12 @@ def tuning_curves(
 ) -> Iterator[Figure]:
     """Two pictures of the best so far: against trials and against time.
 
-    by_cell: points of the curves. colours: by name of the tuner.
+    by_cell: points of the curves; those that have no place on the axes are left out, as a damaged table has them.
+    colours: by name of the tuner.
     """
+    by_cell = {
+        cell: drawn for cell, points in by_cell.items() if (drawn := [point for point in points if _has_place(point)])
+    }
     tuned = [row for row in rows if row["cell_id"] in by_cell][:_CURVES_SHOWN]
     if not tuned:
         return
@@ -96,3 +102,7 @@ def _runtime_lines(
         for row in rows
         if row["latency_ms_median"] is not None
     ]
+
+
+def _has_place(point: Row) -> bool:
+    return all(number_in(point, axis) is not None for axis in _AXES) and point["best_latency_ms"] > 0
