@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
-from sweep.planning.results.conditions import number_in
+from sweep.planning.results.condition_numbers import number_in
 from sweep.planning.results.measurement import MeasuredBlock, Measurement
 
 if TYPE_CHECKING:

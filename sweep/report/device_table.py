@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.formatting import as_percent, significant
-from sweep.planning.results.conditions import number_in
+from sweep.planning.results.condition_numbers import number_in
 from sweep.report.tuning_section import Table
 
 __all__ = ["device_table", "natives"]

@@ -10,6 +10,7 @@ import pytest
 from sweep.analysis.rows.results import derive
 from sweep.analysis.rows.saved import read_table
 from sweep.errors import RecordError
+from sweep.files.sweep_dir import SweepDir
 from sweep.record.parquet_tables import (
     read_measurements,
     read_results,
@@ -76,6 +77,16 @@ PROMISED = {
     "records_dir",
     "ratio_to_onnxruntime",
 }
+
+
+@pytest.mark.parametrize(("name", "column"), [("results", "model"), ("curves", "trial"), ("tasks", "cell_id")])
+def test_a_table_that_lacks_a_column_of_all_versions_is_named(tmp_path: Path, name: str, column: str) -> None:
+    write_tables(derive(sweep_outcome(tmp_path)), tmp_path)
+    path = SweepDir(tmp_path).table(name)
+    table = pq.read_table(path)
+    pq.write_table(table.rename_columns([f"{each}_" if each == column else each for each in table.column_names]), path)
+    with pytest.raises(RecordError, match=rf"{path.name}: lacks the column '{column}'"):
+        read_saved(tmp_path)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweep.analysis.final_place import rounds_of
 from sweep.analysis.outcome import CellOutcome
-from sweep.planning.results.conditions import number_in
+from sweep.planning.results.condition_numbers import number_in
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
 

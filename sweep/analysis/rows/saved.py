@@ -25,6 +25,16 @@ SUMMARY_CRC_KEY = b"sweep.summary_crc"
 """Its checksum: those of the pages do not cover the metadata. Tables of earlier versions have none."""
 _MOST_ROWS, _MOST_BYTES = 20_000_000, 4 << 30
 """Of a table, unpacked: a kilobyte may say that it holds terabytes. 10,000 cells have a million repeats."""
+_NEEDED = {
+    "results": (
+        *("cell_id", "cell_name", "model", "target", "tuner", "opt_level", "layout", "precision", "batch"),
+        *("device", "runtime", "status", "error", "latency_ms_median"),
+    ),
+    "measurements": ("cell_id", "seconds"),
+    "curves": ("cell_id", "trial", "seconds", "best_latency_ms"),
+    "tasks": ("cell_id",),
+}
+"""By table, the columns that every version has written."""
 
 
 def read_saved(sweep_dir: Path) -> Results:
@@ -70,7 +80,8 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
     """One of TABLES, its pages held against their checksums where it has any.
 
     Raises:
-        RecordError: it is missing, cannot be read, is of a newer version, or says that it is larger than any sweep's.
+        RecordError: it is missing, cannot be read, is of a newer version, says that it is larger than any sweep's, or
+            lacks a column that all have.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -86,6 +97,12 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
         size = sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
         if about.num_rows > _MOST_ROWS or size > _MOST_BYTES or size < 0:
             raise RecordError(f"{path}: says that it has {about.num_rows:,} rows and {size:,} bytes")
+        if lacking := [
+            column for column in _NEEDED.get(name, ()) if column not in about.schema.to_arrow_schema().names
+        ]:
+            raise RecordError(
+                f"{path}: lacks the column {lacking[0]!r}; `sweep report` makes the tables anew from ledger and plan"
+            )
         return pq.read_table(path, page_checksum_verification=True)
     except (OSError, ValueError, pa.ArrowException) as error:  # of ValueError: names of columns that are no Unicode
         raise RecordError(f"{path}: cannot be read: {error}") from error

@@ -14,7 +14,7 @@ from sweep.errors import MeasureFailed, StudyError
 from sweep.planning.results.compiling import COMPARED, BuildResult, ImportResult
 from sweep.planning.results.measurement import Measurement
 from sweep.running.ledger.ledger import read_ledger
-from sweep.running.ledger.saved_plan import described_in, read_plan
+from sweep.running.ledger.saved_plan import described_in, models_in, read_plan
 from sweep.running.resuming import damage_of
 from sweep.study.axis import DescribedValues
 
@@ -72,7 +72,7 @@ def cell_source(sweep_dir: Path, cell_id: str) -> CellSource:
     if imported.reference and artifact.expected is None:
         raise _damaged(import_dir / "reference.npz", "it is missing")
     measured = next((result for result in results if isinstance(result, Measurement)), None)
-    model = plan["models"].get(cell["model"], {})
+    model = models_in(plan).get(cell["model"], {})
     return CellSource(built, imported, metadata, artifact, measured, model, described_in(plan))
 
 

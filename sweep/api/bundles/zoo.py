@@ -25,7 +25,7 @@ from sweep.files.schema_ids import schema_id
 from sweep.files.sweep_dir import network_file
 from sweep.planning.results.compiling import ImportResult
 from sweep.running.ledger.ledger import read_ledger
-from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.ledger.saved_plan import models_in, read_plan
 from sweep.running.resuming import damage_of
 from sweep.study.importers.zoo_reference import FORMAT, MANIFEST, VERSION, is_zoo_folder
 
@@ -82,7 +82,7 @@ def lay_out_zoo(
     for name in wanted:
         own = [row for row in rows if row["model"] == name]
         root_name, before = _made_of(name, imports)
-        about = {"source": dict(plan["models"].get(name, {})), "made_of": root_name, "weights_before": before}
+        about = {"source": models_in(plan).get(name, {}), "made_of": root_name, "weights_before": before}
         placed.append(_placed(place, sweep_dir, name, imports[name], about, own, [one.folder for one in placed]))
     return placed
 

@@ -23,7 +23,7 @@ from sweep.files.sweep_dir import LEDGER, SweepDir
 from sweep.files.typed_json import parsed
 from sweep.files.unpacked_size import check_unpacked
 from sweep.redaction import without_login
-from sweep.running.ledger.saved_plan import read_plan
+from sweep.running.ledger.saved_plan import models_in, read_plan
 from sweep.study.spec import Cell
 
 __all__ = ["OpenSide", "opened_side"]
@@ -90,10 +90,10 @@ def _sweep(folder: Path, name: str, *, is_copy: bool = False) -> OpenSide:
 
 def _networks(folder: Path) -> dict[str, str]:
     try:
-        models = read_plan(folder).get("models", {})
+        models = models_in(read_plan(folder))
     except LedgerError:  # tables alone
         return {}
-    return {name: model["sha256"] for name, model in models.items() if model.get("sha256")}
+    return {name: str(model["sha256"]) for name, model in models.items() if model.get("sha256")}
 
 
 def _library_hash(folder: Path, row: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from sweep.analysis.rows.columns import metric_columns
 from sweep.analysis.rows.training_rows import training_of
 from sweep.analysis.rows.tuning_rows import tuning_curve
 from sweep.plain_text import as_markdown, visible
-from sweep.planning.results.conditions import number_in
+from sweep.planning.results.condition_numbers import number_in
 from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.training_result import TrainResult
 from sweep.planning.results.tuning_result import TuneResult

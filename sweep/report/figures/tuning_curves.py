@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.analysis.rows.runtime_rows import is_baseline, is_compiled_row, runtime_title
-from sweep.planning.results.conditions import number_in
+from sweep.planning.results.condition_numbers import number_in
 from sweep.report.figures.figure import Figure, Row, configuration_label, plain_layout
 from sweep.report.figures.scale import in_unit, ticks_between
 from sweep.report.table_columns import tuner_name

@@ -22,7 +22,7 @@ from sweep.study.objective import Objective
 from sweep.study.runtimes import default_baseline
 from sweep.study.spec import Cell, Study
 
-__all__ = ["SavedSweep", "described_in", "read_plan", "restore", "saved"]
+__all__ = ["SavedSweep", "described_in", "models_in", "read_plan", "restore", "saved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,13 @@ def read_plan(sweep_dir: Path) -> dict[str, Any]:
             "Update this package, or look at the sweep where it was made"
         )
     return plan
+
+
+def models_in(plan: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a plan.json says of each model, by its name; nothing of what is no such thing, as in a damaged one."""
+    models = plan.get("models")
+    known = models.items() if isinstance(models, Mapping) else ()
+    return {name: dict(model) for name, model in known if isinstance(model, Mapping)}
 
 
 def described_in(plan: Mapping[str, Any]) -> DescribedValues:

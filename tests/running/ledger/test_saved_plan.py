@@ -10,7 +10,7 @@ import pytest
 
 from sweep.errors import LedgerError
 from sweep.planning.planner import make_plan
-from sweep.running.ledger.saved_plan import read_plan, restore, saved
+from sweep.running.ledger.saved_plan import models_in, read_plan, restore, saved
 from sweep.study.grid import LeftOut
 from tests.planning.grids import cluster, model, study
 
@@ -129,3 +129,10 @@ def test_what_a_newer_version_has_beside_is_left_alone(tmp_path: Path, plan_json
     plan_json["newer"] = plan_json["cells"][0]["newer"] = {"x": 1}
     (tmp_path / "plan.json").write_text(json.dumps(plan_json))
     assert restore(tmp_path).study == "kept"
+
+
+@pytest.mark.parametrize("models", [None, 3, [], {"net": 3}, {"net": None}])
+def test_of_damaged_models_a_plan_says_nothing(models: Any) -> None:
+    assert models_in({"models": models}) == {}
+    assert models_in({}) == {}
+    assert models_in({"models": {"net": {"sha256": "0"}, "other": 1}}) == {"net": {"sha256": "0"}}

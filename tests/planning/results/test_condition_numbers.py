@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sweep.planning.results.conditions import number_in
+from sweep.planning.results.condition_numbers import number_in
 
 
 @pytest.mark.parametrize(
