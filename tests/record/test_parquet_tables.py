@@ -85,7 +85,9 @@ def test_a_table_that_lacks_a_column_of_all_versions_is_named(tmp_path: Path, na
     path = SweepDir(tmp_path).table(name)
     table = pq.read_table(path)
     pq.write_table(table.rename_columns([f"{each}_" if each == column else each for each in table.column_names]), path)
-    with pytest.raises(RecordError, match=rf"{path.name}: lacks the column '{column}'"):
+    with pytest.raises(
+        RecordError, match=rf"{path.name}: not a result table of a sweep: it lacks the column '{column}'"
+    ):
         read_saved(tmp_path)
 
 

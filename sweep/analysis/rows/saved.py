@@ -100,9 +100,7 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
         if lacking := [
             column for column in _NEEDED.get(name, ()) if column not in about.schema.to_arrow_schema().names
         ]:
-            raise RecordError(
-                f"{path}: lacks the column {lacking[0]!r}; `sweep report` makes the tables anew from ledger and plan"
-            )
+            raise RecordError(f"{path}: not a result table of a sweep: it lacks the column {lacking[0]!r}")
         return pq.read_table(path, page_checksum_verification=True)
     except (OSError, ValueError, pa.ArrowException) as error:  # of ValueError: names of columns that are no Unicode
         raise RecordError(f"{path}: cannot be read: {error}") from error
