@@ -26,10 +26,7 @@ SUMMARY_CRC_KEY = b"sweep.summary_crc"
 _MOST_ROWS, _MOST_BYTES = 20_000_000, 4 << 30
 """Of a table, unpacked: a kilobyte may say that it holds terabytes. 10,000 cells have a million repeats."""
 _NEEDED = {
-    "results": (
-        *("cell_id", "cell_name", "model", "target", "tuner", "opt_level", "layout", "precision", "batch"),
-        *("device", "runtime", "status", "error", "latency_ms_median"),
-    ),
+    "results": ("cell_id", "cell_name", "model", "device", "runtime", "status", "error", "latency_ms_median"),
     "measurements": ("cell_id", "seconds"),
     "curves": ("cell_id", "trial", "seconds", "best_latency_ms"),
     "tasks": ("cell_id",),
