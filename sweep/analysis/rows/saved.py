@@ -26,12 +26,24 @@ SUMMARY_CRC_KEY = b"sweep.summary_crc"
 _MOST_ROWS, _MOST_BYTES = 20_000_000, 4 << 30
 """Of a table, unpacked: a kilobyte may say that it holds terabytes. 10,000 cells have a million repeats."""
 _NEEDED = {
-    "results": ("cell_id", "cell_name", "model", "device", "runtime", "status", "error", "latency_ms_median"),
-    "measurements": ("cell_id", "seconds"),
+    "results": (
+        *("cell_id", "cell_name", "model", "target", "tuner", "opt_level", "batch", "device", "runtime"),
+        *("status", "error"),
+        *("latency_ms_median", "latency_ms_ci_low", "latency_ms_ci_high"),
+    ),
+    "measurements": ("cell_id", "kind", "seconds"),
     "curves": ("cell_id", "trial", "seconds", "best_latency_ms"),
-    "tasks": ("cell_id",),
+    "tasks": (
+        *("cell_id", "cell_name", "records_dir", "workload", "task", "weight", "reused", "trials", "valid"),
+        *("failures_json", "best_s", "gap", "share", "gflops_per_s"),
+    ),
 }
-"""By table, the columns that every version has written."""
+"""By table, the columns without which nothing can be told: each report reads them."""
+_OFTEN_NULL = (
+    *("error_class", "failed_stage", "is_stable", "speedup_vs_untuned", "ratio_to_baseline", "tuning_s"),
+    *("untuned_tasks", "conditions_json", "mlflow_run_id"),
+)
+"""Columns of results that reports read, and that many cells have nothing in: a table without one has null there."""
 
 
 def read_saved(sweep_dir: Path) -> Results:
@@ -48,7 +60,8 @@ def read_saved(sweep_dir: Path) -> Results:
 
 
 def _completed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows of an earlier version, which knew one runtime beside TVM, with what rows have now."""
+    """Rows of an earlier version, which knew one runtime beside TVM, or of a damaged table, with what rows have now."""
+    rows = [row | {name: None for name in _OFTEN_NULL if name not in row} for row in rows]
     if not rows or "baseline" in rows[0]:
         return rows
     baseline = default_baseline([row["runtime"] for row in rows])
