@@ -104,20 +104,20 @@ def _log(store: ModelStore, bundle: Path, manifest: Mapping[str, Any], content: 
     store.client.finalize_logged_model(model.model_id, "READY")
     if run is not None:
         store.client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-        store.client.log_batch(run_id, metrics=list(_metrics(run, model.model_id)))
+        store.client.log_batch(run_id, metrics=list(_metrics(store.client, run, model.model_id)))
     return model
 
 
-def _metrics(run: Any, model_id: str) -> Iterator[Any]:
+def _metrics(client: Any, run: Any, model_id: str) -> Iterator[Any]:
     """The columns that the run of a model's cell has as metrics, for the model's own page and charts: with the run's
     own steps and times, so that the run has them once.
     """
     from mlflow.entities import Metric
 
-    names = {column.metric for column in metric_columns()}
-    for known in run.data._metric_objs:
-        if known.key in names:
-            yield Metric(known.key, known.value, known.timestamp, known.step, model_id=model_id, run_id=run.info.run_id)
+    run_id = run.info.run_id
+    for name in {column.metric for column in metric_columns()} & run.data.metrics.keys():
+        for known in client.get_metric_history(run_id, name)[-1:]:
+            yield Metric(name, known.value, known.timestamp, known.step, model_id=model_id, run_id=run_id)
 
 
 def _axes(manifest: Mapping[str, Any]) -> dict[str, str]:
