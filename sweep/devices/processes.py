@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["ProcessId", "boot_id", "die_with_parent", "end_groups", "identify", "is_alive", "runs"]
+__all__ = ["ProcessId", "boot_id", "die_with_parent", "end_groups", "identify", "is_alive", "is_stopped", "runs"]
 
 PR_SET_PDEATHSIG = 1
 POLL_INTERVAL_S = 0.02
@@ -31,13 +31,8 @@ class ProcessId:
 
 def identify(pid: int) -> ProcessId | None:
     """The process that has this pid now; None when there is none, or only a zombie that nobody fetched yet."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The command's name stands in parentheses and may hold spaces and parentheses of its own.
-    fields = stat.rpartition(")")[2].split()
-    if fields[0] in "ZX":
+    fields = _stat_fields(pid)
+    if fields is None or fields[0] in "ZX":
         return None
     return ProcessId(pid, int(fields[19]), boot_id())
 
@@ -45,6 +40,11 @@ def identify(pid: int) -> ProcessId | None:
 def is_alive(process: ProcessId) -> bool:
     """Whether this very process still runs, not another one with its pid."""
     return identify(process.pid) == process
+
+
+def is_stopped(process: ProcessId) -> bool:
+    """Whether this very process was stopped by a signal or a debugger, and waits to be let go on."""
+    return is_alive(process) and (_stat_fields(process.pid) or ["X"])[0] in "Tt"
 
 
 def runs(process: ProcessId, module: str) -> bool:
@@ -84,6 +84,16 @@ def end_groups(leaders: Iterable[ProcessId], grace_s: float) -> None:
 def _signal_group(leader: ProcessId, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
         os.killpg(leader.pid, number)
+
+
+def _stat_fields(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat from the third, the state, on; None where there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The command's name stands in parentheses and may hold spaces and parentheses of its own.
+    return stat.rpartition(")")[2].split()
 
 
 @cache

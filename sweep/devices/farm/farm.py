@@ -23,7 +23,7 @@ from sweep.devices.farm.farm_state import STATE_FILE, read_state
 from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
 from sweep.devices.farm.farm_survey import survey
 from sweep.devices.farm.held_port import HeldPort
-from sweep.devices.processes import ProcessId, end_groups, identify, is_alive, runs
+from sweep.devices.processes import ProcessId, end_groups, identify, is_alive, is_stopped, runs
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.errors import DeviceError, DeviceLost, end_of_process
 from sweep.installation import PACKAGE_DIR, child_environment, python_command
@@ -37,6 +37,8 @@ __all__ = ["Farm", "FarmAddress", "FarmStatus", "KeyStatus"]
 
 UP_TIMEOUT_S = 60.0
 """A server registers in about a second on an idle machine; a loaded one has been seen to take ten times that."""
+STOPPED_S = 300.0
+"""So long a farm is waited for in addition while one of its processes is stopped: nothing is wrong with it then."""
 DOWN_GRACE_S = 5.0
 POLL_INTERVAL_S = 0.02
 STARTS = 3
@@ -216,9 +218,11 @@ class Farm:
         expected: dict[str, int] = {}
         for server in servers:
             expected[server["key"]] = expected.get(server["key"], 0) + 1
-        deadline = time.monotonic() + self.up_timeout_s
+        begun = now = time.monotonic()
+        deadline = begun + self.up_timeout_s
+        last_deadline = deadline + STOPPED_S
         missing = "the supervisor"
-        while time.monotonic() < deadline:
+        while now < deadline:
             assert self._supervisor is not None
             code = self._supervisor.poll()
             if code is not None:
@@ -233,9 +237,19 @@ class Farm:
                     return address
                 missing = ", ".join(absent)
             time.sleep(POLL_INTERVAL_S)
+            before, now = now, time.monotonic()
+            if self._is_stopped(state):
+                deadline = min(deadline + now - before, last_deadline)
         names = [server["name"] for server in servers if server["key"] in missing.split(", ")]
         tail = self._log_tail(names[0] if names else "supervisor")
-        raise DeviceLost(f"not at the tracker after {self.up_timeout_s:g} s: {missing}; its log ends: {tail}")
+        raise DeviceLost(f"not at the tracker after {now - begun:.0f} s: {missing}; its log ends: {tail}")
+
+    def _is_stopped(self, state: Mapping[str, Any] | None) -> bool:
+        """Whether one of its processes is: supervisor, tracker or a server."""
+        assert self._supervisor is not None
+        kept = [process["process"] for process in state["processes"]] if state is not None else []
+        known = [identify(self._supervisor.pid), *(ProcessId(**process) for process in kept if process is not None)]
+        return any(is_stopped(process) for process in known if process is not None)
 
     def _log_tail(self, name: str) -> str:
         path = self.state_dir / "logs" / f"{name}.log"

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from sweep.devices.device_session import DeviceSession
+from sweep.devices.farm import farm as farm_module
 from sweep.devices.farm.farm import STARTS, Farm, FarmAddress
 from sweep.devices.measuring.candidate import time_candidate
 from sweep.devices.processes import identify
@@ -257,6 +258,38 @@ def test_a_supervisor_that_is_killed_at_every_start_is_told_with_its_own_log(
         small.up()
     assert kills == [-9] * STARTS
     assert "of another day" not in str(refused.value)
+
+
+def test_the_time_in_which_a_process_of_the_farm_is_stopped_is_not_held_against_it(
+    small: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = small._start_supervisor
+
+    def stopped(servers: list[dict[str, Any]]) -> None:
+        start(servers)
+        assert small._supervisor is not None
+        small._supervisor.send_signal(signal.SIGSTOP)
+        monkeypatch.setattr(farm_module, "time", _JumpingTime(small._supervisor, looks=20, seconds=5.0))
+
+    monkeypatch.setattr(small, "_start_supervisor", stopped)
+    small.up()
+    assert small.status().keys["one"].free == 1
+
+
+class _JumpingTime:
+    """Time of which a hundred seconds go by while a process is stopped, which then is let go on."""
+
+    def __init__(self, stopped: subprocess.Popen[bytes], looks: int, seconds: float) -> None:
+        self._stopped, self._looks, self._seconds, self._looked = stopped, looks, seconds, 0
+
+    def monotonic(self) -> float:
+        if self._looked == self._looks:
+            self._stopped.send_signal(signal.SIGCONT)
+        self._looked += 1
+        return time.monotonic() + self._seconds * min(self._looked, self._looks)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 def _killed_at_its_start(small: Farm, monkeypatch: pytest.MonkeyPatch, times: int) -> list[int]:
