@@ -29,6 +29,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--inputs", choices=INPUTS, default="shapes")
     parser.add_argument("--levels", default="0")
     parser.add_argument("--every", type=int, default=1, help="each N-th test alone")
+    parser.add_argument(
+        "--part", type=_part, default=(1, 1), metavar="I/N", help="the I-th of N parts, for a whole set in pieces"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument(
         "--say", choices=("bad", "refused", "all"), default="bad", help="which tests to print a line of"
@@ -37,7 +40,8 @@ def main(arguments: Sequence[str]) -> int:
     levels = [int(level) for level in chosen.levels.split(",")]
     patterns = chosen.names or ["*"]
     tests = [test for test in cases_of(chosen.set) if any(fnmatch.fnmatch(test.name, one) for one in patterns)]
-    tests = tests[:: chosen.every]
+    number, parts = chosen.part
+    tests = tests[:: chosen.every][number - 1 :: parts]
     said = {"bad": VERDICTS[1:2] + VERDICTS[3:], "refused": VERDICTS[1:], "all": VERDICTS}[chosen.say]
     began = time.monotonic()
     findings = []
@@ -82,6 +86,14 @@ def _counts(title: str, findings: Sequence[Finding], seconds: float) -> str:
     parts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
     share = 100 * counts["right"] / max(1, len(findings))
     return f"{title}: {len(findings)} tests in {seconds:.0f} s: {parts}; {share:.1f} % right"
+
+
+def _part(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    number, parts = map(int, found.groups()) if found else (0, 0)
+    if not 1 <= number <= parts:
+        raise argparse.ArgumentTypeError(f"{text!r} is no part: I/N is wanted, such as 2/8")
+    return number, parts
 
 
 def _reason(words: str) -> str:

@@ -80,10 +80,16 @@ _LACKING = {
     *(
         f"com.microsoft.{name}"
         for name in (
+            "Attention",
+            "EmbedLayerNormalization",
             "FusedConv",
             "FusedGemm",
             "FusedMatMul",
+            "MultiHeadAttention",
+            "QAttention",
             "QuickGelu",
+            "RotaryEmbedding",
+            "SkipLayerNormalization",
             "SkipSimplifiedLayerNormalization",
             "TransposeMatMul",
             "Trilu",

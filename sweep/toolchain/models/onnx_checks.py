@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
 from sweep.errors import ImportFailed, in_one_line
+from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models.onnx_converters import OWN
 from sweep.toolchain.models.onnx_sizes import check_tensors
+from sweep.toolchain.models.onnx_sparse import make_dense
 
 __all__ = ["check_operators", "check_shapes", "check_types", "read_onnx", "settle_outputs"]
 
@@ -23,6 +25,10 @@ _BY_DATA = frozenset(
 """Operators whose output has a shape that a value of an input decides."""
 _EXCHANGED = "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
 """Types of inputs and outputs, as ONNX names them, that files of arrays hold."""
+_RUNTIMES_OWN = ("LayerNormalization", "SimplifiedLayerNormalization")
+"""Operators that ONNX Runtime has among those of ONNX itself, whatever the opset, and writes so into files."""
+_UNCHECKED = "ai.onnxruntime"
+"""A domain of which the onnx package has no operators."""
 _NO_SHAPE = "Field 'shape'"
 """What the onnx package says of a value without a rank, which runtimes take."""
 _OF_INPUTS = " where inputs of the network decide its shapes, axes or parameters"
@@ -42,19 +48,71 @@ def read_onnx(path: Path) -> Any:
         raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: {in_one_line(error)}") from error
     if not model.graph.node:
         raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: it holds no graph")
+    _name_domains(model)
     _set_format(model)
     try:
         _check(model)
     except Exception as error:
         raise ImportFailed(f"{path}: the network is invalid: {in_one_line(error)}") from error
     check_tensors(model)
+    make_dense(model, left_to_this_process())
     newest = int(onnx.defs.onnx_opset_version())
     if (opset := max((int(o.version) for o in model.opset_import if o.domain in _ONNX), default=1)) > newest:
         raise ImportFailed(f"{path}: the network is of opset {opset}; the onnx package here knows those up to {newest}")
     return model
 
 
+def _name_domains(model: Any) -> None:
+    """ONNX's own operators have no domain from here on: some exporters write its name, which runtimes take."""
+    for opset in model.opset_import:
+        if opset.domain in _ONNX:
+            opset.domain = ""
+    for node in (*_nodes(model.graph), *(node for function in model.functions for node in function.node)):
+        if node.domain in _ONNX:
+            node.domain = ""
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """Those of subgraphs too."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _nodes(attribute.g)
+
+
 def _check(model: Any) -> None:
+    """By the onnx package, but for what runtimes have beside it."""
+    from onnx import defs
+
+    opset = max((int(one.version) for one in model.opset_import if one.domain in _ONNX), default=1)
+    foreign = [
+        node
+        for node in _nodes(model.graph)
+        if node.op_type in _RUNTIMES_OWN and not node.domain and not _is_known(defs, node.op_type, opset)
+    ]
+    imports = len(model.opset_import)
+    if foreign:
+        model.opset_import.add(domain=_UNCHECKED, version=1)
+    for node in foreign:
+        node.domain = _UNCHECKED
+    try:
+        _check_ranks(model)
+    finally:
+        for node in foreign:
+            node.domain = ""
+        del model.opset_import[imports:]
+
+
+def _is_known(defs: Any, operator: str, opset: int) -> bool:
+    try:
+        defs.get_schema(operator, opset, "")
+    except defs.SchemaError:
+        return False
+    return True
+
+
+def _check_ranks(model: Any) -> None:
     """By the onnx package, which takes no value without a rank, as runtimes do, and says nothing of what follows."""
     import onnx
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from sweep.errors import ImportFailed
 from sweep.toolchain.models.onnx_shapes import shape_of
+from sweep.toolchain.models.rewriting.rules.pooling import pads_otherwise
 from sweep.toolchain.models.rewriting.rules.resizing import is_whole
 
 __all__ = ["check_as_it_is"]
@@ -25,6 +26,7 @@ class _Known:
 
     types: Mapping[str, Any]
     weights: Mapping[str, Any]
+    opset: int
 
     def array(self, node: Any, index: int) -> Any:
         """A stored input of a node; None where it is none."""
@@ -41,6 +43,8 @@ class _Known:
 
     def shape(self, name: str) -> list[int | None]:
         """Of a value; empty where it is not known."""
+        if name in self.weights:
+            return list(self.weights[name].dims)
         return shape_of(self.types[name]) if name in self.types else []
 
 
@@ -65,6 +69,32 @@ def _has_no_least(node: Any, known: _Known) -> bool:
     return known.element(node.input[0]) == _BOOL or 0 in known.shape(node.input[0])
 
 
+def _given(node: Any) -> dict[str, Any]:
+    from onnx import helper
+
+    found = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+
+
+def _pads_otherwise(node: Any, known: _Known) -> bool:
+    sizes = known.shape(node.input[0])[2:]
+    return None not in sizes and pads_otherwise([size or 0 for size in sizes], _given(node))
+
+
+def _aligns_otherwise(node: Any, known: _Known) -> bool:
+    given = _given(node)
+    form = given.get("coordinate_transformation_mode", "half_pixel" if known.opset >= _HALF_PIXELS_SINCE else "")
+    return given.get("mode") == "max" or (form == "half_pixel" and given.get("spatial_scale", 1.0) != 1.0)
+
+
+def _spreads(node: Any, known: _Known) -> bool:
+    shape = known.shape(node.input[0])
+    wanted = shape[_given(node).get("axis", -1) :]
+    return any(known.shape(name) != wanted for name in node.input[1:] if name)
+
+
+_HALF_PIXELS_SINCE, _COUNT_IS_INPUT_SINCE, _SORTED_SINCE = 16, 10, 11
+
 _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
     "Resize": ("its scales give no whole sizes", _rounds),
     "Div": ("divides by zero", _divides_by_zero),
@@ -73,11 +103,15 @@ _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
     "BitCast": ("of booleans", lambda node, known: known.element(node.input[0]) == _BOOL),
     "ReduceMax": ("of booleans, or of nothing", _has_no_least),
     "ReduceMin": ("of booleans, or of nothing", _has_no_least),
-    "TopK": ("of integers of 64 bits without sign", lambda node, known: known.element(node.input[0]) == _UINT64),
-    "RoiAlign": (
-        "the greatest values (mode max)",
-        lambda node, known: any(one.name == "mode" and one.s == b"max" for one in node.attribute),
+    "TopK": (
+        "of integers of 64 bits without sign, or of opset 10",
+        lambda node, known: (
+            known.element(node.input[0]) == _UINT64 or _COUNT_IS_INPUT_SINCE <= known.opset < _SORTED_SINCE
+        ),
     ),
+    "RoiAlign": ("the greatest values (mode max), or regions of another scale", _aligns_otherwise),
+    "MaxPool": ("pads itself", _pads_otherwise),
+    "LayerNormalization": ("a factor of another shape than what is normalised", _spreads),
 }
 
 
@@ -86,6 +120,7 @@ def check_as_it_is(model: Any) -> None:
     known = _Known(
         {value.name: value for value in (*model.graph.value_info, *model.graph.input, *model.graph.output)},
         {tensor.name: tensor for tensor in model.graph.initializer},
+        max((int(opset.version) for opset in model.opset_import if not opset.domain), default=1),
     )
     for node in model.graph.node:
         if node.op_type in _CASES:

@@ -9,7 +9,7 @@ from sweep.toolchain.models.loader import TensorType
 from sweep.toolchain.models.onnx_input_kinds import input_kinds, places_and_lengths
 from sweep.toolchain.models.onnx_shapes import shape_of
 
-__all__ = ["input_types", "output_types", "type_of"]
+__all__ = ["computes_in_halves", "input_types", "output_types", "type_of"]
 
 _KEEPS_VALUES = frozenset(
     "Concat Expand Flatten Gather Identity MaxPool Pad Reshape Slice Split Squeeze Tile Transpose Unsqueeze".split()
@@ -17,6 +17,19 @@ _KEEPS_VALUES = frozenset(
 
 _ROUNDED = 0.05
 """Of the largest value: what codes that are rounded the other way come to in a float output that is made of them."""
+_HALVES = 1e-2
+"""The same of ten units in the last place of a float of 16 bits, as an output of that type may be off."""
+
+
+def computes_in_halves(model: Any) -> bool:
+    """Whether a network gives on floats of 16 bits inside; those that are constants do not count.
+
+    model: its shapes are inferred, and what is constant in it is folded.
+    """
+    from onnx import TensorProto
+
+    values = (*model.graph.value_info, *model.graph.input)
+    return any(value.type.tensor_type.elem_type == TensorProto.FLOAT16 for value in values)
 
 
 def type_of(value: Any, *, is_quantised: bool = False) -> TensorType:
@@ -55,8 +68,9 @@ def _output_type(model: Any, value: Any, makers: dict[str, Any]) -> TensorType:
         and (step := _number(model, maker.input[1])) is not None
     ):
         return replace(found, step=step)
-    is_quantised = any(node.op_type == "QuantizeLinear" for node in model.graph.node)
-    return replace(found, tolerance=_ROUNDED) if is_quantised else found
+    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        return replace(found, tolerance=_ROUNDED)
+    return replace(found, tolerance=_HALVES) if computes_in_halves(model) else found
 
 
 def _maker(name: str, makers: dict[str, Any]) -> Any | None:

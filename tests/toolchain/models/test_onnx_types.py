@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from sweep.toolchain.models.onnx_types import output_types
 
@@ -59,3 +59,15 @@ def test_what_a_float_output_may_be_off_where_codes_are_inside(more: list[Any], 
     nodes = [helper.make_node(operator, inputs, [output]) for operator, inputs, output in more]
     [output] = output_types(model(QUANTISED, *nodes, outputs={"y": TensorProto.FLOAT}))
     assert (output.step, output.tolerance) == (step, tolerance)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(TensorProto.FLOAT16, 1e-2), (TensorProto.FLOAT, None)])
+def test_a_float_output_of_a_network_of_halves_is_as_coarse_as_they(kind: int, tolerance: float | None) -> None:
+    """Exporters keep inputs and outputs in 32 bits, and compute in 16."""
+    nodes = [
+        helper.make_node("Cast", ["x"], ["h"], to=kind),
+        helper.make_node("Exp", ["h"], ["e"]),
+        helper.make_node("Cast", ["e"], ["y"], to=TensorProto.FLOAT),
+    ]
+    [output] = output_types(shape_inference.infer_shapes(model(*nodes, outputs={"y": TensorProto.FLOAT})))
+    assert output.tolerance == tolerance

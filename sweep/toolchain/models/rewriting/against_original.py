@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain.models.expected_output import make_inputs, run_onnxruntime, run_reference_evaluator
 from sweep.toolchain.models.loader import TensorType
+from sweep.toolchain.models.onnx_types import computes_in_halves
 
 __all__ = ["Comparison", "compared", "original_outputs"]
 
@@ -54,10 +55,14 @@ def original_outputs(model: Any, feeds: Mapping[str, _Array], file: Path | None 
 
 
 def compared(original: Any, rewritten: Any, inputs: Sequence[TensorType], seed: int) -> Comparison:
-    """Run both on random inputs. Raises ImportFailed where an output differs in value, shape or type."""
+    """Run both on random inputs. Raises ImportFailed where an output differs in value, shape or type.
+
+    rewritten: its shapes are inferred; else floats of 16 bits inside do not show.
+    """
     largest, is_rounding = 0.0, any(map(_is_quantised, original.graph.node))
     # A step is a part of its range, however small the values in it are
     floor = 1.0 if is_rounding or any("Quantize" in node.op_type for node in original.graph.node) else _FLOOR
+    coarse = _ROUNDING if is_rounding else _TOLERANCES[2] if computes_in_halves(rewritten) else 0.0
     names = [output.name for output in original.graph.output]
     for number in range(_INPUTS):
         feeds = make_inputs(inputs, seed + number)
@@ -70,7 +75,7 @@ def compared(original: Any, rewritten: Any, inputs: Sequence[TensorType], seed: 
         except Exception as error:  # noqa: BLE001  (the compiled code is still compared with the file's)
             return Comparison(number, None, f"the rewritten network does not run: {in_one_line(error)}")
         for name, one, other in zip(names, found, expected, strict=True):
-            largest = max(largest, _difference(name, one, other, is_rounding, floor))
+            largest = max(largest, _difference(name, one, other, is_rounding, floor, coarse))
     return Comparison(_INPUTS, largest)
 
 
@@ -79,7 +84,8 @@ def _is_quantised(node: Any) -> bool:
     return str(node.op_type).startswith(("QLinear", "QGemm", "DynamicQuantize"))
 
 
-def _difference(name: str, found: _Array, expected: _Array, is_rounding: bool, floor: float) -> float:
+def _difference(name: str, found: _Array, expected: _Array, is_rounding: bool, floor: float, coarse: float) -> float:
+    """coarse: the tolerance of floats, where it is more than their type says."""
     where = f"the rewritten network is another one than that of the file: output {name}"
     if (found.shape, found.dtype) != (expected.shape, expected.dtype):
         kinds = (f"{array.dtype} {list(array.shape)}" for array in (found, expected))
@@ -96,7 +102,7 @@ def _difference(name: str, found: _Array, expected: _Array, is_rounding: bool, f
         near = apart <= int(is_rounding and expected.dtype.itemsize == 1 and expected.dtype.kind != "b")
     else:
         scale = max(floor, float(np.abs(other[finite]).max(initial=0.0)))
-        tolerance = _ROUNDING if is_rounding else _TOLERANCES.get(expected.dtype.itemsize, 1e-3)
+        tolerance = max(coarse, _TOLERANCES.get(expected.dtype.itemsize, 1e-3))
         near = finite & (apart <= tolerance * scale)
     if not (same | near).all():
         worst = float(np.nanmax(apart)) if np.isfinite(apart).any() else float("inf")

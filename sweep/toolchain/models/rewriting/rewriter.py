@@ -33,6 +33,10 @@ Upgrade = Callable[["Rewriter", Call], Call | Sequence[str]]
 OLDEST_OPSET = 13
 """That is written: axes are inputs from there on, and broadcasting is numpy's."""
 
+_OF_LAYERS = ("EmbedLayerNormalization", "LayerNormalization", "SkipLayerNormalization")
+_LAYERS_SINCE = 17
+"""The opset that has them first; ONNX Runtime takes a layer's normalisation in files of older ones, too."""
+
 MASKING = ("Attention", "Where")
 """Operators that may put infinities, which are constants of the network, in the place of what is masked."""
 
@@ -52,11 +56,12 @@ class Rewriter(KnownValues):
 
         self._model, self._rules, self._upgrade = model, rules, upgrade
         self.source_opset = max((int(o.version) for o in model.opset_import if o.domain in _ONNX), default=1)
-        self.opset = max(self.source_opset, OLDEST_OPSET)
+        operators = {node.op_type for node in model.graph.node}
+        oldest = OLDEST_OPSET if operators.isdisjoint(_OF_LAYERS) else _LAYERS_SINCE
+        self.opset = max(self.source_opset, oldest)
         self._opsets = [helper.make_opsetid("", self.opset)]
         self._opsets += [o for o in model.opset_import if o.domain not in _ONNX]
         self._ir_version = max(int(model.ir_version), 8)
-        operators = {node.op_type for node in model.graph.node}
         super().__init__(OutputTypes(self._opsets, self._ir_version), watches=not operators.isdisjoint(MASKING))
         self.not_numbers = set(met.not_numbers if met else ())
         self.infinite = set(met.infinite if met else ())
@@ -70,6 +75,7 @@ class Rewriter(KnownValues):
         self._count = 0
         self._outputs = {output.name for output in model.graph.output}
         self._final: dict[str, str] = {}
+        self._of_bodies: dict[int, tuple[Any, str]] = {}
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
@@ -132,15 +138,23 @@ class Rewriter(KnownValues):
         """
         opset = self.source_opset if attributes is None else 0
         known = dict(names)
-        for tensor in initializers:
-            known[tensor.name] = self.new_name(tensor.name)
-            self._set_constant(known[tensor.name], tensor)
+        known.update((tensor.name, self._kept_of_body(tensor)) for tensor in initializers)
         for node in nodes:
             for output in node.output:
                 if output:
                     known[output] = self.new_name(output)
             self.apply(call_of(node, known, attributes, opset))
         return {old: self.resolved(new) for old, new in known.items()}
+
+    def _kept_of_body(self, tensor: Any) -> str:
+        """The name of an initialiser of a body, which all steps of a loop share."""
+        if id(tensor) not in self._of_bodies:
+            copy = type(tensor)()
+            copy.CopyFrom(tensor)
+            copy.name = self.new_name(tensor.name)
+            self._of_bodies[id(tensor)] = (tensor, copy.name)  # which keeps the object, and so its number
+            self._set_constant(copy.name, copy)
+        return self._of_bodies[id(tensor)][1]
 
     def apply(self, call: Call) -> None:
         """Write a call, or what takes its place."""
@@ -248,7 +262,6 @@ class Rewriter(KnownValues):
         for name, stored in self._constants.items():
             if name in wanted:
                 weights.append(numpy_helper.from_array(stored, name) if isinstance(stored, np.ndarray) else stored)
-                weights[-1].name = name  # that of a subgraph has another
         outputs = []
         for output in self._model.graph.output:
             known = self._types.get(output.name)

@@ -220,6 +220,14 @@ def test_a_loop_of_a_known_count_is_its_steps() -> None:
     assert operators(same(loop(3))) == {"Add", "Unsqueeze", "Concat"}
 
 
+def test_the_steps_of_a_loop_share_the_constants_of_its_body() -> None:
+    model = loop(3, [node("Mul", ["w", "k"], ["times"])])
+    [body] = [attribute.g for attribute in model.graph.node[0].attribute if attribute.HasField("g")]
+    body.initializer.append(numpy_helper.from_array(np.float32(0.5), "k"))
+    body.output[1].name = "times"
+    assert len([one for one in same(model).graph.initializer if one.name.startswith("k__")]) == 1
+
+
 def test_a_loop_that_counts_itself_is_its_steps() -> None:
     stop = [node("Constant", [], ["four"], value_int=4), node("Less", ["i", "four"], ["on"])]
     assert operators(same(loop(None, stop, "on"))) == {"Add", "Unsqueeze", "Concat"}

@@ -175,6 +175,15 @@ def _exponential(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("Mul", result, np.array(call.get("gamma", gamma), kind)) if call.operator == "Selu" else result]
 
 
+def _over_threshold(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """ThresholdedRelu of other floats than those of 32 bits, in which TVM's importer has the threshold."""
+    data, kind = call.input(0), network.dtype(call.input(0))
+    if kind == np.float32:
+        return None
+    over = network.op("Greater", data, np.array(call.get("alpha", 1.0), kind))
+    return [network.op("Where", over, data, np.zeros((), kind))]
+
+
 def _first_of_one(network: Rewriter, call: Call) -> Sequence[str] | None:
     """Of a single operand: itself."""
     return [call.input(0)] if len(call.inputs) == 1 else None
@@ -242,6 +251,7 @@ RULES: dict[str, Rule] = {
     "Elu": _exponential,
     "Selu": _exponential,
     "IsInf": _is_infinite,
+    "ThresholdedRelu": _over_threshold,
     "BitShift": _shift,
     "CumSum": _cumulative_sum,
     "CumProd": _cumulative_product,

@@ -79,8 +79,16 @@ def _is_not_over_the_last_axis(network: Rewriter, call: Call) -> bool:
     return rank is not None and call.get("axis", -1) % rank != rank - 1
 
 
+def _is_of_other_floats(network: Rewriter, call: Call) -> bool:
+    """TVM's importer has the form of opset 18 in 32 bits alone."""
+    return network.opset < _GROUPS_OF_ANY_FLOAT and str(network.dtype(call.input(0))) != "float32"
+
+
+_GROUPS_OF_ANY_FLOAT = 21
+
 RULES = {
     **dict.fromkeys(LACKING, expanded),
+    "GroupNormalization": _where(_is_of_other_floats),
     "LayerNormalization": _where(_has_more_outputs),
     "RMSNormalization": _where(_is_not_over_the_last_axis),
 }

@@ -39,11 +39,13 @@ def _in_training(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 
 def _local_response(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """LRN over an even number of channels, which TVM counts wrongly: one more lies behind than before."""
+    """LRN over an even number of channels, which TVM counts wrongly: one more lies behind than before. Also of other
+    floats than those of 32 bits, and of other images than those of one and two dimensions.
+    """
     shape, size = network.shape(call.input(0)), int(call.get("size"))
-    if size % 2 or shape is None:
-        return None
     data, kind = call.input(0), network.dtype(call.input(0))
+    if shape is None or (size % 2 and kind == np.float32 and len(shape) in (3, 4)):
+        return None
     squares = network.op("Mul", data, data)
     before, after = (size - 1) // 2, size // 2
     pads = np.zeros((2, len(shape)), np.int64)
@@ -56,6 +58,18 @@ def _local_response(network: Rewriter, call: Call) -> Sequence[str] | None:
     scale = np.array(call.get("alpha", 1e-4) / size, kind)
     base = network.op("Add", network.op("Mul", total, scale), np.array(call.get("bias", 1.0), kind))
     return [network.op("Div", data, network.op("Pow", base, np.array(call.get("beta", 0.75), kind)))]
+
+
+def _of_a_layer(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """LayerNormalization whose factor or offset is not of the shape that it normalises: they are spread over it."""
+    shape = network.shape(call.input(0))
+    if shape is None or any(call.outputs[1:]):
+        return None
+    wanted = shape[call.get("axis", -1) % len(shape) :]
+    if all(network.shape(name) == wanted for name in call.inputs[1:] if name):
+        return None
+    spread = [network.op("Expand", name, np.array(wanted)) for name in call.inputs[1:] if name]
+    return [network.op("LayerNormalization", call.input(0), *spread, **call.attributes)]
 
 
 def _simplified(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -73,6 +87,7 @@ def _simplified(network: Rewriter, call: Call) -> Sequence[str] | None:
 RULES: dict[str, Rule] = {
     "BatchNormalization": _in_training,
     "LRN": _local_response,
+    "LayerNormalization": _of_a_layer,
     "SimplifiedLayerNormalization": _simplified,
     "com.microsoft.SimplifiedLayerNormalization": _simplified,
 }

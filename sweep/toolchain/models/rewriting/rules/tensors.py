@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 
 __all__ = ["RULES"]
+
+_HALF_PIXELS_SINCE = 16
+"""The opset from which on regions are aligned to halves of pixels where nothing else is said."""
 
 
 def _reverse_sequence(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -102,48 +105,6 @@ def _tensor_scatter(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("ScatterElements", call.input(0), indices, call.input(1), axis=axis)]
 
 
-def _pool_with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """MaxPool that also gives where each maximum lies in its input, counted over the whole of it."""
-    shape = network.shape(call.input(0))
-    if not call.output(1) or shape is None or network.dtype(call.input(0)).kind != "f":
-        return None
-    kernel, dims = call.get("kernel_shape"), len(shape) - 2
-    strides, dilations = call.get("strides") or [1] * dims, call.get("dilations") or [1] * dims
-    spans = [dilations[axis] * (kernel[axis] - 1) + 1 for axis in range(dims)]
-    if call.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return None
-    pads = call.get("pads") or [0] * (2 * dims)
-    rests = [shape[2 + axis] + pads[axis] + pads[dims + axis] - spans[axis] for axis in range(dims)]
-    whole = call.get("ceil_mode", 0)
-    counts = [
-        -(-rest // stride) + 1 if whole else rest // stride + 1 for rest, stride in zip(rests, strides, strict=True)
-    ]
-    for axis in range(dims):  # one that would begin in the padding behind is left out
-        counts[axis] -= (counts[axis] - 1) * strides[axis] >= shape[2 + axis] + pads[axis]
-    behind = [
-        max(pads[dims + a], (counts[a] - 1) * strides[a] + spans[a] - shape[2 + a] - pads[a]) for a in range(dims)
-    ]
-    widths = np.array([0, 0, *pads[:dims], 0, 0, *behind])
-    kind = network.dtype(call.input(0))
-    data = network.op("Pad", call.input(0), widths, np.array(-np.inf, kind))
-    order = (0, 1, *(range(2, dims + 2)[::-1] if call.get("storage_order", 0) else range(2, dims + 2)))
-    numbers = np.arange(np.prod(shape)).reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
-    places = np.pad(numbers, [(0, 0), (0, 0), *zip(pads[:dims], behind, strict=True)])
-    best = where = ""
-    for inner in product(*map(range, kernel)):
-        starts = [at * dilation for at, dilation in zip(inner, dilations, strict=True)]
-        ends = [s + (c - 1) * t + 1 for s, c, t in zip(starts, counts, strides, strict=True)]
-        value = network.op("Slice", data, np.array(starts), np.array(ends), np.arange(2, 2 + dims), np.array(strides))
-        window: list[Any] = [slice(*bounds) for bounds in zip(starts, ends, strides, strict=True)]
-        place = places[(slice(None), slice(None), *window)]
-        if not best:
-            best, where = value, network.keep(place)
-            continue
-        more = network.op("Greater", value, best)
-        best, where = network.op("Where", more, value, best), network.op("Where", more, place, where)
-    return [best, where]
-
-
 def _to_a_size(network: Rewriter, call: Call) -> Sequence[str] | None:
     """ConvTranspose to an output shape, or padded by itself: by explicit pads."""
     shape, kernel = network.shape(call.input(0)), network.shape(call.input(1))
@@ -191,9 +152,17 @@ def _reduced_booleans(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 
 def _roi_align(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Regions that lie in another scale than the map: TVM takes half a pixel off before it scales them, ONNX after."""
     if call.get("mode", "avg") != "avg":
         raise ImportFailed(f"{call.label}: takes the greatest values (mode {call.get('mode')}): avg is supported")
-    return None
+    form, whole = call.get("coordinate_transformation_mode"), "output_half_pixel"
+    if form is None and network.source_opset < _HALF_PIXELS_SINCE <= network.opset:
+        return [network.op(call.operator, *call.inputs, **call.attributes, coordinate_transformation_mode=whole)]
+    if form == whole or network.opset < _HALF_PIXELS_SINCE or call.get("spatial_scale", 1.0) == 1.0:
+        return None
+    scale = np.array(call.get("spatial_scale"), network.dtype(call.input(1)))
+    inputs = [call.input(0), network.op("Mul", call.input(1), scale), call.input(2)]
+    return [network.op(call.operator, *inputs, **{**call.attributes, "spatial_scale": 1.0})]
 
 
 def _top(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -213,12 +182,6 @@ def _compressed(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("Gather", data, np.flatnonzero(condition), axis=axis or 0)]
 
 
-def _unpool(network: Rewriter, call: Call) -> Sequence[str] | None:
-    if call.input(2):
-        raise ImportFailed(f"{call.label}: an output shape of its own is not supported")
-    return None
-
-
 RULES: dict[str, Rule] = {
     "ReverseSequence": _reverse_sequence,
     "SpaceToDepth": _space_to_depth,
@@ -230,7 +193,5 @@ RULES: dict[str, Rule] = {
     "ReduceMin": _reduced_booleans,
     "Compress": _compressed,
     "ConvTranspose": _to_a_size,
-    "MaxUnpool": _unpool,
-    "MaxPool": _pool_with_places,
     "TensorScatter": _tensor_scatter,
 }

@@ -19,7 +19,7 @@ __all__ = ["RULES"]
 _DOMAIN = "ai.onnx.ml."
 _MOST_KEYS = 256
 _NORMS = {"MAX": "ReduceMax", "L1": "ReduceL1", "L2": "ReduceL2"}
-_FLOAT = 1
+_FLOAT, _INT64 = 1, 7
 
 
 def _floats(network: Rewriter, call: Call) -> str:
@@ -123,6 +123,54 @@ def _encoder(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [result]
 
 
+def _categories(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """OneHotEncoder of numbers; one that is no category has zeros alone."""
+    known = call.get("cats_int64s")
+    if not known:
+        raise ImportFailed(f"{call.label}: its categories are texts: a compiled network takes numbers alone")
+    rank = network.rank(call.input(0))
+    if rank is None:
+        return None
+    codes = network.op("Unsqueeze", network.op("Cast", call.input(0), to=_INT64), np.array([rank]))
+    return [network.op("Cast", network.op("Equal", codes, np.array(known)), to=_FLOAT)]
+
+
+def _side_by_side(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """FeatureVectorizer: columns of all inputs."""
+    parts = []
+    for name in call.inputs:
+        part, rank = network.op("Cast", name, to=_FLOAT), network.rank(name)
+        parts.append(network.op("Unsqueeze", part, np.array([0])) if rank == 1 else part)
+    return [network.op("Concat", *parts, axis=1)]
+
+
+def _kernel_regressor(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """SVMRegressor: how near each support vector is, by its kernel, times its coefficient."""
+    count, coefficients = int(call.get("n_supports", 0)), _array(call, "coefficients")
+    gamma, offset, degree = (np.array(each, np.float32) for each in (call.get("kernel_params") or (0, 0, 3)))
+    kernel, data, shape = call.get("kernel_type", "LINEAR"), _floats(network, call), network.shape(call.input(0))
+    if shape is None or len(shape) != 2 or call.get("post_transform", "NONE") != "NONE":
+        return None
+    if count:
+        vectors = _array(call, "support_vectors").reshape(count, -1)
+        near = network.op("MatMul", data, vectors.T)
+        if kernel in ("POLY", "SIGMOID"):
+            near = network.op("Add", network.op("Mul", near, gamma), offset)
+            near = network.op("Tanh", near) if kernel == "SIGMOID" else network.op("Pow", near, degree)
+        elif kernel == "RBF":
+            apart = network.op("Sub", network.op("Unsqueeze", data, np.array([1])), vectors[None])
+            squares = network.reduced("ReduceSumSquare", apart, [2], keepdims=0)
+            near = network.op("Exp", network.op("Mul", squares, -gamma))
+        score = network.op("MatMul", near, coefficients.reshape(count, 1))
+    else:
+        score = network.op("MatMul", data, coefficients.reshape(-1, 1))
+    score = network.op("Add", score, _array(call, "rho")[:1])
+    if not call.get("one_class", 0):
+        return [score]
+    zero, one = np.zeros((), np.float32), np.ones((), np.float32)
+    return [network.op("Where", network.op("Greater", score, zero), one, -one)]
+
+
 RULES: dict[str, Rule] = {
     _DOMAIN + "Scaler": _scaler,
     _DOMAIN + "Normalizer": _normalizer,
@@ -132,6 +180,9 @@ RULES: dict[str, Rule] = {
     _DOMAIN + "LinearClassifier": _linear_classifier,
     _DOMAIN + "Imputer": _imputer,
     _DOMAIN + "LabelEncoder": _encoder,
+    _DOMAIN + "OneHotEncoder": _categories,
+    _DOMAIN + "FeatureVectorizer": _side_by_side,
+    _DOMAIN + "SVMRegressor": _kernel_regressor,
     _DOMAIN + "TreeEnsembleRegressor": trees.regressor,
     _DOMAIN + "TreeEnsembleClassifier": trees.classifier,
     _DOMAIN + "TreeEnsemble": trees.ensemble,

@@ -1,0 +1,96 @@
+"""Forms of operators that TVM's importer takes and does otherwise: they are not imported as they are, but rewritten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, shape_inference
+
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
+from tests.toolchain.models.rewriting.test_rewrite import FLOAT, INT64, network, node, operators, same, weights
+
+DOUBLE, HALF = TensorProto.DOUBLE, TensorProto.FLOAT16
+
+
+def pool(operator: str, kernel: int, automatic: str, opset: int = 17, **more: Any) -> Any:
+    attributes = {"kernel_shape": [kernel] * 2, "strides": [2, 2], "auto_pad": automatic, **more}
+    outputs = [("y", FLOAT), ("at", INT64)] if operator == "MaxPool" else [("y", FLOAT)]
+    made = node(operator, ["x"], [name for name, _ in outputs], **attributes)
+    return network([made], {"x": ([1, 2, 9, 8], FLOAT)}, outputs, opset=opset)
+
+
+def regions(opset: int = 16, **more: Any) -> Any:
+    stored = {"r": np.float32([[0, 0, 20, 28], [5, 6, 16, 30]]), "i": np.array([0, 0])}
+    made = node("RoiAlign", ["x", "r", "i"], ["y"], output_height=2, output_width=3, sampling_ratio=2, **more)
+    return network([made], {"x": ([1, 2, 8, 8], FLOAT)}, [("y", FLOAT)], stored, opset)
+
+
+def layer(*stored: Any) -> Any:
+    names = [f"s{number}" for number in range(len(stored))]
+    made = node("LayerNormalization", ["x", *names], ["y"], axis=1)
+    return network([made], {"x": ([2, 4, 4], FLOAT)}, [("y", FLOAT)], dict(zip(names, stored, strict=True)))
+
+
+def greatest(opset: int) -> Any:
+    made = node("TopK", ["x", "k"], ["y", "at"], axis=1)
+    stored = {"k": np.array([3])}
+    return network([made], {"x": ([2, 7], FLOAT)}, [("y", FLOAT), ("at", INT64)], stored, opset)
+
+
+OTHERWISE = {
+    "a pool that is padded in front": (pool("MaxPool", 3, "SAME_LOWER"), "pads itself"),
+    "a pool with gaps": (pool("MaxPool", 1, "SAME_UPPER"), "pads itself"),
+    "regions of another scale": (regions(spatial_scale=0.25), "regions of another scale"),
+    "a factor for the last axis": (layer(weights(4)), "a factor of another shape"),
+    "an offset for the last axis": (layer(weights(4, 4), weights(4)), "a factor of another shape"),
+    "a count of opset 10": (greatest(10), "of opset 10"),
+}
+
+
+@pytest.mark.parametrize(("model", "words"), OTHERWISE.values(), ids=list(OTHERWISE))
+def test_it_is_rewritten(model: Any, words: str) -> None:
+    with pytest.raises(ImportFailed, match=words):
+        check_as_it_is(shape_inference.infer_shapes(model))
+    check_as_it_is(shape_inference.infer_shapes(same(model)))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        pool("MaxPool", 3, "SAME_UPPER"),
+        pool("AveragePool", 3, "SAME_LOWER"),
+        regions(coordinate_transformation_mode="output_half_pixel", spatial_scale=0.25),
+        regions(opset=10, spatial_scale=0.25),
+        layer(weights(4, 4), weights(4, 4)),
+        greatest(11),
+    ],
+)
+def test_what_tvm_does_the_same_way_is_left_as_it_is(model: Any) -> None:
+    check_as_it_is(shape_inference.infer_shapes(model))
+
+
+@pytest.mark.parametrize(
+    ("operator", "shape", "kind", "opset", "attributes"),
+    [
+        ("ThresholdedRelu", [3, 4], DOUBLE, 17, {"alpha": 0.4}),
+        ("LRN", [1, 5, 4, 4], HALF, 17, {"size": 3, "alpha": 0.1}),
+    ],
+)
+def test_forms_that_the_importer_has_for_other_types_alone(
+    operator: str, shape: list[int], kind: int, opset: int, attributes: dict[str, Any]
+) -> None:
+    made = node(operator, ["x"], ["y"], **attributes)
+    model = network([made], {"x": (shape, kind)}, [("y", kind)], opset=opset)
+    assert operator not in operators(same(model))
+
+
+def test_regions_of_an_old_opset_stay_aligned_as_they_were_beside_what_is_newer() -> None:
+    """A layer's normalisation makes the network one of opset 17, where regions would be moved by half a pixel."""
+    model = regions(opset=11, spatial_scale=0.25)
+    model.graph.node[0].output[0] = "h"
+    model.graph.node.append(helper.make_node("LayerNormalization", ["h", "g"], ["y"]))
+    model.graph.initializer.append(helper.make_tensor("g", FLOAT, [3], [1.0, 2.0, 0.5]))
+    assert "LayerNormalization" in operators(same(model))

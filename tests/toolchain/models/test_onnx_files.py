@@ -1,0 +1,82 @@
+"""What files have beside what the onnx package checks: sparse tensors, the name of ONNX's own domain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from sweep.errors import ImportFailed
+from sweep.toolchain.models.onnx_checks import read_onnx
+
+X = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])]
+Y = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+SPARSE = np.float32([[0, 1.5, 0, 0], [0, -2, 0, 0], [0, 0, 0, 0]])
+
+
+def sparse(*, of_places: bool = False, name: str = "w", shape: tuple[int, ...] = SPARSE.shape) -> Any:
+    places = np.array([[0, 1], [1, 1]]) if of_places else np.array([1, 5])
+    values = numpy_helper.from_array(np.float32([1.5, -2]), name)
+    return helper.make_sparse_tensor(values, numpy_helper.from_array(places, "at"), list(shape))
+
+
+def saved(path: Path, nodes: list[Any], stored: Any = None, opset: int = 17, domain: str = "") -> Path:
+    graph = helper.make_graph(nodes, "g", X, Y)
+    graph.sparse_initializer.extend([] if stored is None else [stored])
+    opsets = [helper.make_opsetid(domain, opset)]
+    path.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("of_places", [False, True])
+def test_a_sparse_weight_is_the_dense_one_that_it_stands_for(tmp_path: Path, of_places: bool) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    read = read_onnx(saved(tmp_path / "w.onnx", nodes, sparse(of_places=of_places)))
+    assert not read.graph.sparse_initializer
+    np.testing.assert_array_equal(numpy_helper.to_array(read.graph.initializer[0]), SPARSE)
+
+
+def test_a_sparse_constant_is_a_dense_one(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["w"], sparse_value=sparse(name="")),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    read = read_onnx(saved(tmp_path / "c.onnx", nodes))
+    x = np.float32([[1, 2, 3], [4, 5, 6]])
+    [found] = ReferenceEvaluator(read).run(None, {"x": x})
+    np.testing.assert_array_equal(found, x @ SPARSE)
+
+
+def test_a_sparse_tensor_of_terabytes_is_not_made(tmp_path: Path) -> None:
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    path = saved(tmp_path / "huge.onnx", nodes, sparse(shape=(1 << 20, 1 << 20)))
+    with pytest.raises(ImportFailed, match=r"'w' of the shape \[1048576, 1048576\] does not fit into memory"):
+        read_onnx(path)
+
+
+@pytest.mark.parametrize("imported", ["", "ai.onnx"])
+def test_operators_of_onnx_may_have_its_name_for_a_domain(tmp_path: Path, imported: str) -> None:
+    nodes = [helper.make_node("Relu", ["x"], ["y"], domain="ai.onnx")]
+    read = read_onnx(saved(tmp_path / "d.onnx", nodes, domain=imported))
+    assert [one.domain for one in (*read.graph.node, *read.opset_import)] == ["", ""]
+
+
+@pytest.mark.parametrize(("operator", "opset"), [("LayerNormalization", 11), ("SimplifiedLayerNormalization", 17)])
+def test_what_onnxruntime_has_among_operators_of_onnx_is_no_damage(tmp_path: Path, operator: str, opset: int) -> None:
+    nodes = [
+        helper.make_node("Constant", [], ["g"], value=numpy_helper.from_array(np.ones(3, np.float32))),
+        helper.make_node(operator, ["x", "g"], ["y"]),
+    ]
+    read = read_onnx(saved(tmp_path / "l.onnx", nodes, opset=opset))
+    assert [(one.op_type, one.domain) for one in read.graph.node][1] == (operator, "")
+    assert [one.domain for one in read.opset_import] == [""]
+
+
+def test_another_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path / "u.onnx", [helper.make_node("Nonsense", ["x"], ["y"])])
+    with pytest.raises(ImportFailed, match="the network is invalid: No Op registered for Nonsense"):
+        read_onnx(path)
