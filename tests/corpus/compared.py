@@ -71,6 +71,12 @@ def outputs_of(original: str, inputs: list[Any]) -> list[Any]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    integers = ("ConvInteger", "DynamicQuantize", "MatMulInteger", "QAttention", "QGemm", "QLinear")
+    if any(node.op_type.startswith(integers) for node in model.graph.node):
+        # Products of integers of 8 bits saturate otherwise, where a processor has no instruction for them
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         session = onnxruntime.InferenceSession(original, options, providers=["CPUExecutionProvider"])
         given = {value.name: value.type for value in session.get_inputs()}

@@ -20,6 +20,11 @@ __all__ = ["Comparison", "compared", "original_outputs"]
 _Array = npt.NDArray[Any]
 
 _INPUTS = 3
+_OF_INTEGERS = frozenset(
+    "ConvInteger DynamicQuantizeLSTM DynamicQuantizeMatMul MatMulInteger MatMulIntegerToFloat QAttention QGemm "
+    "QLinearConv QLinearMatMul".split()
+)
+"""Operators that multiply integers of 8 bits."""
 _TOLERANCES = {2: 2e-2, 4: 1e-3, 8: 1e-5}
 """By the size of a float in bytes, relative to the largest value expected."""
 _ROUNDING = 2e-2
@@ -44,8 +49,9 @@ def original_outputs(model: Any, feeds: Mapping[str, _Array], file: Path | None 
 
     file: that has the network, where there is one. Raises what ONNX Runtime raises where neither can.
     """
+    multiplies_integers = any(node.op_type in _OF_INTEGERS for node in model.graph.node)
     try:
-        return run_onnxruntime(file or model.SerializeToString(), feeds)
+        return run_onnxruntime(file or model.SerializeToString(), feeds, multiplies_integers=multiplies_integers)
     except Exception:
         try:
             return run_reference_evaluator(model, feeds)

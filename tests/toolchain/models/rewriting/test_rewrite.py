@@ -14,7 +14,7 @@ from sweep.errors import ImportFailed
 from sweep.toolchain.models.loader import TensorType
 from sweep.toolchain.models.onnx_types import input_types
 from sweep.toolchain.models.rewriting import rewriter
-from sweep.toolchain.models.rewriting.against_original import compared
+from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten
 
 node = helper.make_node
@@ -551,6 +551,18 @@ def test_an_integer_convolution_is_exact() -> None:
 
 
 # -- never another network ---------------------------------------------------------------------------------------------
+
+
+def test_products_of_integers_do_not_saturate_in_what_is_expected() -> None:
+    """On processors without an instruction for them ONNX Runtime adds pairs in 16 bits: 64,770 became 32,767."""
+    model = network(
+        [node("MatMulInteger", ["x", "w"], ["y"])],
+        {"x": ([2, 8], UINT8)},
+        [("y", INT32)],
+        {"w": np.full((8, 16), 127, np.int8)},
+    )
+    [found] = original_outputs(model, {"x": np.full((2, 8), 255, np.uint8)})
+    np.testing.assert_array_equal(found, np.full((2, 16), 8 * 255 * 127))
 
 
 def test_a_network_that_differs_is_refused() -> None:
