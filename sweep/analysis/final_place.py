@@ -27,6 +27,7 @@ class FinalPlace:
     """Ends of its 99 % interval, which holds however often it was looked at."""
     ci_high: float
     rounds: int
+    """That it took itself: one that was far behind did not go on."""
     took_s: float
     """Of the whole final."""
     median_s: float
@@ -43,10 +44,9 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     from sweep.analysis.turns import look_at
 
     timed = result.timed
-    if len(timed) < 2 or result.rounds < 2 or not result.looks:
+    if len(timed) < 2 or any(len(one.run_secs) < 4 or len(one.run_secs) % 2 for one in timed) or not result.looks:
         return {}
-    slots = 2 * result.rounds
-    look = look_at([one.run_secs[:slots] for one in timed], [one.is_compiled for one in timed], result.looks)
+    look = look_at([one.run_secs for one in timed], [one.is_compiled for one in timed], result.looks)
     places = {}
     for one, ratio in zip(timed, look.ratios, strict=True):
         if ratio.ci_low is None or ratio.ci_high is None:
@@ -54,7 +54,7 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
         own = summarise(rounds_of(one))
         most_s = None if _clock_changed(one) else own.ci_high
         places[one.cell] = FinalPlace(
-            final, ratio.value, ratio.ci_low, ratio.ci_high, result.rounds, result.took_s, own.median, most_s
+            final, ratio.value, ratio.ci_low, ratio.ci_high, len(one.run_secs) // 2, result.took_s, own.median, most_s
         )
     return places
 

@@ -8,7 +8,7 @@ others, ICPE 2020); a burst that begins or ends within a round leaves an outlier
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,8 @@ is told to people, and not the verdict alone."""
 FAR = 0.25
 """Of how far the two are apart, the logarithm of their ratio: so wide may the interval be where that is more. A network
 that takes a third of the time of another needs no 5 % to be told so."""
+BEHIND = 1.5
+"""One that is told apart and takes longer than so many times the leader's time need not go on."""
 HUBER_K = 1.345
 """Deviations beyond which a value counts less: 95 % as efficient as the mean where nothing disturbs."""
 FEW = 12
@@ -50,23 +52,42 @@ class Look:
     @property
     def is_decided(self) -> bool:
         """Whether each is told apart from the leader, or is the same to within what matters."""
-        others = (ratio for index, ratio in enumerate(self.ratios) if index != self.leader)
+        return self.is_decided_without(())
+
+    @property
+    def behind(self) -> tuple[int, ...]:
+        """Who is told apart and far behind, so that further rounds of it would tell nothing that matters."""
+        return tuple(
+            index
+            for index, ratio in enumerate(self.ratios)
+            if ratio.ci_low is not None and ratio.ci_low > BEHIND and _is_enough(ratio)
+        )
+
+    def is_decided_without(self, done: Collection[int]) -> bool:
+        """Whether it is for all but those, of which an earlier look has decided."""
+        others = (ratio for index, ratio in enumerate(self.ratios) if index != self.leader and index not in done)
         return all(_is_enough(ratio) for ratio in others)
 
 
 def look_at(seconds: Sequence[Sequence[float]], may_lead: Sequence[bool], look: int) -> Look:
     """How contestants stand at the `look`-th look, from 1.
 
-    seconds: of each contestant the slots in their order, two a round: forth, then back. may_lead: of each, whether
-    others are held against it; all may where none does. However often one looks, 1 % of equal pairs are told apart.
+    seconds: of each contestant the slots in their order, two a round: forth, then back; of one that did not go on,
+    those that it took from the first round on. may_lead: of each, whether others are held against it; all may where
+    none does. However often one looks, 1 % of equal pairs are told apart.
     """
-    slots = np.log(np.asarray(seconds, dtype=np.float64))
-    logs = slots.reshape(len(seconds), -1, 2).mean(axis=2)
+    logs = [np.log(np.asarray(slots, dtype=np.float64)).reshape(-1, 2).mean(axis=1) for slots in seconds]
     level = 1 - (1 - VERDICT_LEVEL) / (look * (look + 1))
     leaders = [index for index, may in enumerate(may_lead) if may] or list(range(len(seconds)))
-    first = leaders[0]
-    leader = min(leaders, key=lambda index: 0.0 if index == first else huber(logs[index] - logs[first], level)[0])
-    return Look(leader, tuple(_ratio(logs[index] - logs[leader], index == leader, level) for index in range(len(logs))))
+    first = max(leaders, key=lambda index: len(logs[index]))
+    leader = min(leaders, key=lambda index: 0.0 if index == first else huber(_over(logs, index, first), level)[0])
+    return Look(leader, tuple(_ratio(_over(logs, index, leader), index == leader, level) for index in range(len(logs))))
+
+
+def _over(logs: Sequence[Logs], index: int, other: int) -> Logs:
+    """The logarithms of one's ratios to the other, in the rounds that both took."""
+    common = min(len(logs[index]), len(logs[other]))
+    return logs[index][:common] - logs[other][:common]
 
 
 def next_look(rounds: int) -> int:

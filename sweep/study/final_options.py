@@ -18,7 +18,7 @@ class Final:
     seconds: float = 20.0
     """For each cell that is held against the leader, at most."""
     best: int = 3
-    """Compiled cells that take part, at most."""
+    """Compiled cells that take part, at most; those that were disturbed and may be faster come on top."""
     is_asked: bool = False
     """Whether the study says so, and not the default: then also where a sweep was begun without."""
 
@@ -29,7 +29,12 @@ class FinalForm(Form):
     seconds: float = Field(
         20.0, gt=0, le=3_600, description="For each pair of the leader and another cell, unless they are told apart."
     )
-    best: int = Field(3, ge=1, le=8, description="Compiled cells of each model and device that take part, at most.")
+    best: int = Field(
+        3,
+        ge=1,
+        le=8,
+        description="Compiled cells of each model and device, at most; disturbed ones come on top.",
+    )
 
 
 def null_or_mapping(value: object) -> object:

@@ -82,6 +82,23 @@ def test_the_fastest_that_may_lead_leads() -> None:
     assert look_at(times, [False, False, False], 1).leader == 2
 
 
+def test_one_that_did_not_go_on_is_compared_in_the_rounds_that_both_took() -> None:
+    """Its five rounds were slow for all: what came after, which it did not take, says nothing of it."""
+    leader = [2.0] * 10 + [1.0] * 20
+    near = [2.2, 2.1] * 5 + [1.1, 1.05] * 10
+    behind = [40.0] * 10
+
+    for order in ([leader, near, behind], [behind, leader, near]):
+        look = look_at(order, [True] * 3, 4)
+        at = order.index(behind)
+
+        assert order[look.leader] is leader
+        assert look.ratios[at].value == pytest.approx(20.0)
+        assert look.behind == (at,)
+    assert look_at([behind[:4], leader], [True, True], 3).behind == (0,), "no deviation at all"
+    assert look_at([[20.0, 30.0, 70.0, 80.0], leader], [True, True], 3).behind == (), "two rounds tell little"
+
+
 def test_drift_within_a_round_cancels() -> None:
     slots = np.exp(np.linspace(0, 1, 40)).reshape(10, 4)
 

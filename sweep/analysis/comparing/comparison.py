@@ -220,7 +220,7 @@ def compare_cells(
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
     if is_checked and level == VERDICT_LEVEL and (in_turns := _in_final(first, second)) is not None:
-        return CellComparison(first, second, judge(in_turns), more, None, len(first.slots))
+        return CellComparison(first, second, judge(in_turns), more, None, min(len(first.slots), len(second.slots)))
     found = ratio(first.run_secs, second.run_secs, level=level)
     if not first.took_turns_with(second):
         found = _with_drift(found, first, second)
@@ -229,13 +229,13 @@ def compare_cells(
 
 def _in_final(first: MeasuredCell, second: MeasuredCell) -> Ratio | None:
     """The first over the second in the final that holds for both; None where there is none, or it tells no interval."""
-    rounds, is_read = len(first.slots), first.bound is not None and second.bound is not None
+    is_read = first.bound is not None and second.bound is not None
     if first.final is None or first.final != second.final or first.cell_id == second.cell_id or not is_read:
         return None
-    if not rounds or rounds != len(second.slots):
+    if not first.slots or not second.slots:
         return None
     slots = [[seconds for each in cell.slots for seconds in each] for cell in (first, second)]
-    found = look_at(slots, (False, True), looks_in(rounds)).ratios[0]
+    found = look_at(slots, (False, True), looks_in(max(map(len, slots)) // 2)).ratios[0]
     return found if found.ci_low is not None else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweep.analysis.comparing.finalists import Candidate, finalists
+from sweep.analysis.comparing.finalists import Candidate, finalists, is_near
 from sweep.planning.kinds import inputs_by_role, kind_of
 from sweep.planning.results.final_result import digest_of
 from sweep.planning.stage import Plan, PlannedCell, Stage
@@ -32,10 +32,12 @@ class PlannedFinal:
     cells: tuple[PlannedCell, ...]
     """Its contenders."""
     stage: Stage
+    near: frozenset[str] = frozenset()
+    """Ids of cells whose own measurement is worth taking again, where it was disturbed."""
 
     def tainted(self, state: LedgerState) -> list[PlannedCell]:
-        """Contenders whose measurement stayed disturbed."""
-        found = ((planned, measured_stage(planned, state)) for planned in self.cells)
+        """Contenders whose measurement stayed disturbed, and is worth taking again."""
+        found = ((planned, measured_stage(planned, state)) for planned in self.cells if planned.cell.id in self.near)
         return [planned for planned, measured in found if measured is not None and measured[1].disturbances]
 
 
@@ -52,7 +54,8 @@ def missing_finals(final: Final, whole: Plan, among: Plan, state: LedgerState, u
         cells = [planned_by_id[one.cell.id] for one in group]
         stage = _stage(final, whole, cells, state)
         if stage.id not in state.done and any(planned.cell.id in asked for planned in cells):
-            found.append(PlannedFinal(tuple(cells), stage))
+            near = frozenset(one.cell.id for one in group if is_near(one, group))
+            found.append(PlannedFinal(tuple(cells), stage, near))
     return found
 
 
@@ -82,7 +85,9 @@ def _groups(final: Final, whole: Plan, state: LedgerState, usable: set[str]) -> 
             continue  # it would win a place that it cannot have
         candidates.append(Candidate(planned.cell, facts.reading))
     compiles = any(planned.cell.is_compiled for planned in whole.cells)
-    return finalists(candidates, final.best, whole.baseline, compiles=compiles, most=final_stage.MOST)
+    return finalists(
+        candidates, final.best, whole.baseline, compiles=compiles, most=final_stage.MOST, seconds=final.seconds
+    )
 
 
 def _quality_references(whole: Plan, state: LedgerState) -> QualityReferences:

@@ -8,7 +8,7 @@ is given as clocks. Decisions are those of `sweep.analysis.turns`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -52,7 +52,7 @@ class TakenRounds:
     numbers: list[int]
     """Calls a slot, by contestant."""
     run_secs: list[list[float]]
-    """By contestant, two slots a round."""
+    """By contestant, two slots for each round that it took, from the first on."""
     kernel_s: list[float] = field(default_factory=list)
     """Median of the sentinel kernel at the beginning of each round; empty without one."""
     looks: int = 0
@@ -68,22 +68,23 @@ def take_rounds(
 ) -> TakenRounds:
     """Take rounds until all contestants are told apart from the fastest that may lead, or `limit_s` is over.
 
-    One round at least is taken, and where the time is over one more look.
+    One that is far behind beyond doubt takes no further rounds. One round at least is taken, and where the time is over
+    one more look.
     """
     ready = [_got_ready(one) for one in contestants]
     taken = TakenRounds([one.number for one in ready], [[] for _ in contestants])
     may_lead = [one.may_lead for one in contestants]
-    begun, count, due, round_s = clock(), 0, next_look(0), 0.0
+    begun, count, due, round_s, behind = clock(), 0, next_look(0), 0.0, set[int]()
     while True:
         if clock() - begun + round_s > limit_s and count:
             if count > 1:
-                _look(taken, may_lead)
+                _look(taken, may_lead, behind)
             break
         round_begun = clock()
-        _take_round(contestants, taken, time_kernel)
+        _take_round(contestants, taken, time_kernel, behind)
         count, round_s = count + 1, clock() - round_begun
         if count == due:
-            _look(taken, may_lead)
+            _look(taken, may_lead, behind)
             if taken.is_decided:
                 break
             due = next_look(count)
@@ -91,15 +92,19 @@ def take_rounds(
     return taken
 
 
-def _look(taken: TakenRounds, may_lead: Sequence[bool]) -> None:
+def _look(taken: TakenRounds, may_lead: Sequence[bool], behind: set[int]) -> None:
     taken.looks += 1
-    taken.is_decided = look_at(taken.run_secs, may_lead, taken.looks).is_decided
+    look = look_at(taken.run_secs, may_lead, taken.looks)
+    taken.is_decided = look.is_decided_without(behind)
+    behind.update(look.behind)
 
 
-def _take_round(contestants: Sequence[Contestant], taken: TakenRounds, time_kernel: Timer) -> None:
+def _take_round(
+    contestants: Sequence[Contestant], taken: TakenRounds, time_kernel: Timer, behind: Collection[int]
+) -> None:
     if kernel_s := time_kernel():
         taken.kernel_s.append(median(kernel_s))
-    forth = range(len(contestants))
+    forth = [index for index in range(len(contestants)) if index not in behind]
     for index in (*forth, *reversed(forth)):
         taken.run_secs[index] += contestants[index].clock(taken.numbers[index], 1)
 

@@ -38,7 +38,7 @@ class Contender(JsonRecord):
     is_compiled: bool = False
     """Whether it may lead: others are held against the fastest of these."""
     run_secs: Sequence[PositiveFloat] = ()
-    """Two slots a round, forth and back, each a mean over `number` calls."""
+    """Two slots a round, forth and back, each a mean over `number` calls. One that was far behind did not go on."""
     number: int | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Of its process, before the first round and after the last."""
@@ -82,7 +82,7 @@ class FinalResult(StageResult):
     @property
     def rounds(self) -> int:
         """How many rounds there were."""
-        return min((len(one.run_secs) // 2 for one in self.timed), default=0)
+        return max((len(one.run_secs) // 2 for one in self.timed), default=0)
 
     @property
     def key_figures(self) -> Mapping[str, Any]:

@@ -70,6 +70,21 @@ def test_it_ends_with_its_time_and_looks_once_more() -> None:
     assert (taken.looks, taken.is_decided) == (2, False), "at five rounds, and with all seven"
 
 
+def test_one_that_is_far_behind_does_not_go_on_while_others_are_told_apart() -> None:
+    place = Place(1.0, 1.04, 20.0)
+    noise: Iterator[float] = iter(([0.8] * 4 + [1.2] * 4) * 50)
+    contestants = place.contestants()
+
+    def noisy(number: int, repeat: int) -> list[float]:
+        return [next(noise) * value for value in contestants[1].clock(number, repeat)]
+
+    rivals = [contestants[0], Contestant(noisy, False), contestants[2]]
+    taken = take_rounds(rivals, 300.0, _none, lambda: place.now_s)
+
+    assert [len(one) // 2 for one in taken.run_secs] == [24, 24, 5]
+    assert (taken.looks, taken.is_decided) == (5, False), "at 5, 8, 12 and 18 rounds, and with all of them"
+
+
 def test_networks_that_take_longer_than_the_limit_have_one_round() -> None:
     place = Place(40.0, 50.0)
     taken = take_rounds(place.contestants(), 20.0, lambda: [1.0, 2.0, 9.0], lambda: place.now_s)
