@@ -20,6 +20,7 @@ from typing import Any
 
 import filelock
 
+from sweep.engine.ray.lean_start import lean_start
 from sweep.engine.ray.starting import StartingThread
 from sweep.engine.ray.strays import end_strays
 from sweep.errors import EngineError, StudyError, end_of_process, in_one_line
@@ -140,8 +141,9 @@ class RaySession:
             job_config=_job_config(),
             **_QUIET,
         )
-        self._starting = StartingThread(lambda: ray.init(**options), (_TOKEN_PATH, str(token)))
-        self._starting.wait()
+        with lean_start():
+            self._starting = StartingThread(lambda: ray.init(**options), (_TOKEN_PATH, str(token)))
+            self._starting.wait()
         self._vital = _vital_processes()
 
     def why_gone(self) -> str | None:

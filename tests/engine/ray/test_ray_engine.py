@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -95,6 +96,15 @@ def test_builder_and_device_die_in_mid_search_and_no_trial_is_lost(ray: Shop) ->
     assert end.result.failed == {}
     assert end.result.trials
     assert end.result.valid == end.result.trials > 8
+
+
+def test_ray_has_the_processes_that_are_used_and_no_others(ray: Shop) -> None:
+    """Each of Ray's helpers is a Python that loads for a second or two, with each run."""
+    scripts = {"log_monitor.py", "monitor.py", "dashboard.py"}
+    commands = [command_of(process) for process in _workers()]
+
+    assert any("gcs_server" in word for command in commands for word in command[:1]), commands
+    assert not [command for command in commands if scripts & {Path(word).name for word in command[:3]}]
 
 
 def test_nobody_joins_without_the_token(ray: Shop) -> None:
