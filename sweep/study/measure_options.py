@@ -41,6 +41,9 @@ class Measure:
     """Whether the caches are emptied before each value, which is then a single call."""
     timeout_s: float = 600.0
     """For the whole measurement of a cell."""
+    retakes: int = 2
+    """How often values that were taken in one go, and disturbed, are taken again. In rounds: as often as there are
+    rounds."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -85,6 +88,9 @@ class MeasureForm(Form):
         False, description="Empty the CPU's caches before each value, which is then a single call."
     )
     timeout_s: float = Field(600.0, gt=0, le=86_400, description="Time limit of a cell's measurement.")
+    retakes: int = Field(
+        2, ge=0, le=100, description="How often values taken in one go are taken again, if something disturbed them."
+    )
 
     @model_validator(mode="after")
     def _go_together(self) -> MeasureForm:

@@ -211,6 +211,7 @@ CASES: list[tuple[str, str, str, str]] = [
     (BASE + "measure: {max_repeats: 5}", "measure.max_repeats", "did you mean 'max_repeat'?", "repeat, max_repeat"),
     (BASE + "measure: {timeout_s: .inf}", "measure.timeout_s", "not a finite number", "above 0"),
     (BASE + "measure: {timeout_s: .nan}", "measure.timeout_s", "not a finite number", "above 0"),
+    (BASE + "measure: {retakes: -1}", "measure.retakes", "out of range (got -1)", "from 0"),
     (BASE + "measure: 3", "measure", "wrong type (got 3)", "repeat, max_repeat"),
     (BASE + "budget: {hours: 0}", "budget.hours", "out of range (got 0)", "above 0"),
     (BASE + "budget: {hours: -1}", "budget.hours", "out of range (got -1)", "above 0"),

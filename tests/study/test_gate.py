@@ -60,6 +60,13 @@ def test_more_repeats_than_the_usual_most_are_asked_for_by_repeat_alone(study_of
     assert study_of(BASE + "measure: {repeat: 20, max_repeat: 20}").measure.max_repeat == 20
 
 
+def test_how_often_what_was_disturbed_is_taken_again_is_a_part_of_the_id_where_it_is_said(
+    study_of: Callable[[str], Study],
+) -> None:
+    assert study_of(BASE + "measure: {retakes: 0}").measure.options["retakes"] == 0
+    assert "retakes" not in study_of(BASE + "measure: {retakes: 2}").measure.options, "what was measured before stays"
+
+
 def test_tuner_options_are_complete_and_labels_are_names_by_default(study_of: Callable[[str], Study]) -> None:
     study = study_of(
         BASE + "tuners: [none, random, {name: xgb, round: 8}, {name: xgb, label: big, trials_per_task: 512}]"

@@ -10,6 +10,7 @@ import pytest
 
 from sweep.devices.measuring.blocks import WAITS_S, MeasuringPlace, TimingTarget, measure_blocks
 from sweep.devices.measuring.timing import Sampling
+from sweep.study.measure_options import Measure
 
 SAMPLING = Sampling.of({"repeat": 4, "min_repeat_ms": 0, "warmup": 1, "number": None, "timeout_s": 60.0})
 
@@ -41,10 +42,12 @@ class Device:
         return lambda: limit_s - self.now_s
 
 
-def measure(device: Device, best_s: float | None = None, limit_s: float = 60.0, **extra: Any) -> dict[str, Any]:
+def measure(
+    device: Device, best_s: float | None = None, limit_s: float = 60.0, sampling: Sampling = SAMPLING, **extra: Any
+) -> dict[str, Any]:
     apparatus = TimingTarget(device.clock, device.time_kernel, device.observe, extra)
     place = MeasuringPlace(cores=(1,), threads=1, best_kernel_s=best_s)
-    result = measure_blocks(apparatus, SAMPLING, place, device.left_of(limit_s), device.sleep)
+    result = measure_blocks(apparatus, sampling, place, device.left_of(limit_s), device.sleep)
     assert json.loads(json.dumps(result)) == result
     return result
 
@@ -83,6 +86,15 @@ def test_what_stays_tainted_keeps_its_best_block() -> None:
     ]
     assert [one["block"] for one in result["set_aside"]] == [0, 2]
     assert result["reference_best_s"] == 7e-3
+
+
+@pytest.mark.parametrize("retakes", [0, 1])
+def test_a_study_says_how_often_it_is_taken_again(retakes: int) -> None:
+    device = Device([9e-3] * 6)
+    asked = Measure(repeat=4, min_repeat_ms=0, rounds=1, retakes=retakes)
+    result = measure(device, best_s=7e-3, sampling=Sampling.of(asked.options))
+    assert result["tainted"]
+    assert device.waits == list(WAITS_S[:retakes])
 
 
 def test_the_best_of_earlier_measurements_counts_and_is_carried_on() -> None:
