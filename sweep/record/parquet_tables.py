@@ -25,6 +25,7 @@ from sweep.files.line_log import MOST_LINE_BYTES, lines_in
 from sweep.files.schema_ids import SCHEMA_KEY, TABLE_VERSION, VERSION_KEY, schema_id
 from sweep.files.sweep_dir import SELDOM_TABLES, SweepDir
 from sweep.files.typed_json import Fields, WrongContent, fields_of, parsed
+from sweep.record.arrow_columns import column_of
 from sweep.record.schemas import (
     TUNING_RECORDS,
     schema_of,
@@ -91,7 +92,7 @@ def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     if unknown:
         raise RecordError(f"rows have values that no column takes: {', '.join(sorted(unknown))}")
     try:
-        arrays = [pa.array([row.get(field.name) for row in rows], field.type) for field in schema]
+        arrays = [column_of([row.get(field.name) for row in rows], field.type) for field in schema]
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise RecordError(f"a value does not fit its column: {error}") from error
     return pa.Table.from_arrays(arrays, schema=schema)

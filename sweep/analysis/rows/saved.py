@@ -111,6 +111,8 @@ def read_table(sweep_dir: Path, name: str) -> pa.Table:
             column for column in _NEEDED.get(name, ()) if column not in about.schema.to_arrow_schema().names
         ]:
             raise RecordError(f"{path}: not a result table of a sweep: it lacks the column {lacking[0]!r}")
-        return pq.read_table(path, page_checksum_verification=True)
+        # `pq.read_table` would load pyarrow's data sets, and pandas with them: half a second of each command
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read()
     except (OSError, ValueError, pa.ArrowException) as error:  # of ValueError: names of columns that are no Unicode
         raise RecordError(f"{path}: cannot be read: {error}") from error
