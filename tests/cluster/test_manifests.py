@@ -156,7 +156,7 @@ models: [tiny.onnx]
 tuners: [none]
 opt_levels: [0, 3]
 reference: []
-measure: {rounds: 1, repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {rounds: 1, repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
 CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}], mlflow: {enabled: false}}"
 

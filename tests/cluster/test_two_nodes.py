@@ -30,7 +30,7 @@ final: null
 models: [{model}]
 tuners: [none, {{name: random, trials_per_task: {trials}, number: 1, repeat: 1, min_repeat_ms: 0}}]
 opt_levels: [0, 1, 3]
-measure: {{rounds: 1, repeat: 3, max_repeat: 3, min_repeat_ms: 1}}
+measure: {{rounds: 1, repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}}
 """
 CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}], mlflow: {enabled: false}}"
 

@@ -27,7 +27,7 @@ tuners:
   - {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}
   - {name: xgb, trials_per_task: 2, round: 2, population: 4, generations: 1, number: 1, repeat: 1, min_repeat_ms: 0}
 opt_levels: [1, 3]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 exclude: [{tuner: xgb, opt_level: 1}]
 """
 

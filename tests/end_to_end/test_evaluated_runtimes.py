@@ -20,7 +20,7 @@ final: null
 models: {models}
 opt_levels: [3]
 runtimes: [tvm, {runtime}]
-measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}}
+measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}}
 datasets: {{digits: {{sklearn: digits, preprocess: {{divide: 16}}}}}}
 evaluate: {{dataset: digits, samples: 200}}
 """

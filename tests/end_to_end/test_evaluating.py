@@ -28,7 +28,7 @@ models: [digits.onnx]
 opt_levels: [0, 3]
 runtimes: [tvm, onnxruntime]
 axes: {batch: [7]}
-measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}
 datasets: {digits: {sklearn: digits, preprocess: {divide: 16}}}
 evaluate: {dataset: digits, samples: 100}
 objective: {minimise: latency, subject_to: {accuracy_drop: 0.01}}

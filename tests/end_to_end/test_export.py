@@ -30,7 +30,7 @@ BLOCKED = """
 import runpy, sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in "sweep onnx onnxruntime psutil tornado cloudpickle scipy mlflow".split():
+        if name.split(".")[0] in "sweep onnx onnxruntime psutil tornado cloudpickle scipy mlflow torch".split():
             raise ImportError(f"{name} is blocked")
 sys.meta_path.insert(0, Blocker())
 sys.argv = sys.argv[1:]

@@ -24,7 +24,7 @@ study: some-fail
 final: null
 models: [unsupported.onnx, invalid.onnx, tiny.onnx]
 opt_levels: [1]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
 
 

@@ -19,7 +19,7 @@ models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}]
 opt_levels: [3]
 runtimes: [tvm]
-measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}
 """
 
 

@@ -26,7 +26,7 @@ models: [tiny.onnx]
 runtimes: [tvm]
 axes: {precision: [int8]}
 calibration: {random: 6000}
-measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}
 """
 
 

@@ -31,7 +31,7 @@ models: [{path: "profiled:make", name: net}]
 runtimes: [torch]
 axes: {batch: [16, 1, 32], mode: [inference, training]}
 profile: {observe: [latency, memory], until_first_failure: batch, memory_limit_bytes: 17000000}
-measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}
 """
 LAYER_BYTES = 8 * 128 * 128 * 4
 """Of one sample: 0.5 MB. To infer takes three of them at least, to train nine at most, so that 17 MB hold one sample

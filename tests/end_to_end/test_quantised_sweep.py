@@ -28,7 +28,7 @@ STUDY = {
     "axes": {"precision": ["float32", "int8", SLACK, MIXED, ADVISED]},
     "calibration": {"random": 48},
     "final": None,
-    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1},
+    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1, "retakes": 0},
 }
 CLUSTER = {"name": "one", "engine": "inline", "devices": [{"key": "here", "cores": [-1]}], "mlflow": {"enabled": False}}
 

@@ -27,7 +27,7 @@ models:
   - {from: digits, train: {dataset: digits, levels: [0.0, 0.8], %s}}
 datasets: {digits: {sklearn: digits, preprocess: {divide: 16}}}
 opt_levels: [3]
-measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}
 """
 
 

@@ -16,7 +16,7 @@ study: tiny
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}]
 opt_levels: [1, 3]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
 CLUSTER = "{{name: test, engine: {engine}, devices: [{{key: here, cores: [-1]}}]}}"
 

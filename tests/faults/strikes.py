@@ -33,7 +33,7 @@ models: [tiny.onnx]
 tuners: [none, {{name: random, trials_per_task: 4, number: 1, repeat: 1, min_repeat_ms: 20}}]
 opt_levels: [1]
 axes: {{batch: {batches}}}
-measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1}}
+measure: {{repeat: 3, max_repeat: 3, rounds: 1, min_repeat_ms: 1, retakes: 0}}
 """
 CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}]}"
 MOST_IN_A_RUN = 8

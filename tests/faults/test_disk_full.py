@@ -20,7 +20,7 @@ final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 4, number: 1, repeat: 1, min_repeat_ms: 0}]
 opt_levels: [1, 3]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
 REAL_CLUSTER = "{name: one, engine: inline, devices: [{key: here, cores: [-1]}], mlflow: {enabled: false}}"
 

@@ -22,7 +22,7 @@ final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 8, number: 1, repeat: 1, min_repeat_ms: 30}]
 opt_levels: [1, 3]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
 CLUSTER = "{name: one, engine: ray, devices: [{key: here, cores: [-1]}], mlflow: {enabled: false}}"
 ROLES = ["BuilderActor", "TunerActor", "DeviceActor"]

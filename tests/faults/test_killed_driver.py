@@ -38,7 +38,7 @@ models: [tiny.onnx]
 tuners: [none, {{name: random, trials_per_task: 6, number: 1, repeat: 1, min_repeat_ms: 20}}]
 opt_levels: [1, 3]
 axes: {{batch: {batches}}}
-measure: {{repeat: 3, max_repeat: 3, min_repeat_ms: 1}}
+measure: {{repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}}
 """
 EARLY = 0.15
 """Share of the kills that come at any moment of the first second: before there is a ledger, or nothing new in it."""

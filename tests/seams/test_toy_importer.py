@@ -28,7 +28,7 @@ final: null
 models: [net.mlp, {path: net.graph, name: net-2, importer: "tests.seams.toy_importer:TEXT"}]
 opt_levels: [0]
 axes: {batch: [1, 4]}
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, rounds: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0, rounds: 1}
 """
 TEXT = """
 <ir_version: 8, opset_import: ["" : 17]>

@@ -19,7 +19,7 @@ final: null
 models: [tiny.onnx]
 axes: {precision: [strict16, loose16]}
 runtimes: [tvm]
-measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, rounds: 1}
+measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0, rounds: 1}
 """
 
 

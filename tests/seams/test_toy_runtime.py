@@ -34,7 +34,7 @@ STUDY = {
     "runtimes": ["tvm", "onnxruntime", NAMED, BY_PLACE],
     "baseline": NAMED,
     "final": {"seconds": 1},
-    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1, "timeout_s": 4},
+    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1, "retakes": 0, "timeout_s": 4},
 }
 CLUSTER = {"name": "one", "engine": "inline", "devices": [{"key": "here", "cores": [-1]}], "mlflow": {"enabled": False}}
 

@@ -30,7 +30,7 @@ STUDY = {
     "opt_levels": [1, 3],
     "runtimes": ["tvm", "onnxruntime"],
     "final": None,
-    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1},
+    "measure": {"repeat": 3, "max_repeat": 3, "rounds": 1, "min_repeat_ms": 1, "retakes": 0},
 }
 CLUSTER = {"name": "one", "engine": "inline", "devices": [{"key": "here", "cores": [-1]}], "mlflow": {"enabled": False}}
 TOYS = {"digest": "tests.seams.toy_stage_kinds:DIGEST", "growth": "tests.seams.toy_stage_kinds:GROWTH"}

@@ -103,7 +103,7 @@ final: null
 models: [tiny.onnx]
 tuners: [none, {name: random, trials_per_task: 2, number: 1, repeat: 1, min_repeat_ms: 0}]
 opt_levels: [3]
-measure: {rounds: 1, repeat: 3, max_repeat: 3, min_repeat_ms: 1}
+measure: {rounds: 1, repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
     here, there = (Host(tmp_path / name, CLUSTER_ONE.format(engine="inline"), study) for name in ("here", "there"))
     here.run(s3_place)
