@@ -25,8 +25,10 @@ _BY_DATA = frozenset(
 """Operators whose output has a shape that a value of an input decides."""
 _EXCHANGED = "float float16 double int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool".split()
 """Types of inputs and outputs, as ONNX names them, that files of arrays hold."""
-_RUNTIMES_OWN = ("LayerNormalization", "SimplifiedLayerNormalization")
-"""Operators that ONNX Runtime has among those of ONNX itself, whatever the opset, and writes so into files."""
+_RUNTIMES_OWN = ("GroupNormalization", "LayerNormalization", "SimplifiedLayerNormalization")
+"""Operators that ONNX Runtime has among those of ONNX itself, whatever the opset, and writes so into files; or that
+ONNX has withdrawn since.
+"""
 _UNCHECKED = "ai.onnxruntime"
 """A domain of which the onnx package has no operators."""
 _NO_SHAPE = "Field 'shape'"
@@ -48,7 +50,7 @@ def read_onnx(path: Path) -> Any:
         raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: {in_one_line(error)}") from error
     if not model.graph.node:
         raise ImportFailed(f"{path}: not an ONNX file, or a damaged one: it holds no graph")
-    _name_domains(model)
+    _unify(model)
     _set_format(model)
     try:
         _check(model)
@@ -62,14 +64,18 @@ def read_onnx(path: Path) -> Any:
     return model
 
 
-def _name_domains(model: Any) -> None:
-    """ONNX's own operators have no domain from here on: some exporters write its name, which runtimes take."""
+def _unify(model: Any) -> None:
+    """In one form what has several. ONNX's own operators have no domain: some exporters write its name. Outputs at the
+    end that nobody wants are none: code for a batch norm with four of them, of opset 9, ended the process.
+    """
     for opset in model.opset_import:
         if opset.domain in _ONNX:
             opset.domain = ""
     for node in (*_nodes(model.graph), *(node for function in model.functions for node in function.node)):
         if node.domain in _ONNX:
             node.domain = ""
+        while len(node.output) > 1 and not node.output[-1]:
+            del node.output[-1]
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -106,10 +112,9 @@ def _check(model: Any) -> None:
 
 def _is_known(defs: Any, operator: str, opset: int) -> bool:
     try:
-        defs.get_schema(operator, opset, "")
+        return not defs.get_schema(operator, opset, "").deprecated
     except defs.SchemaError:
         return False
-    return True
 
 
 def _check_ranks(model: Any) -> None:

@@ -16,7 +16,7 @@ from sweep.toolchain.models.rewriting.rules.resizing import is_whole
 
 __all__ = ["check_as_it_is"]
 
-_BOOL, _UINT64 = 9, 13
+_FLOAT, _BOOL, _HALF, _UINT64 = 1, 9, 10, 13
 _FLOATS = (1, 10, 11, 16)
 
 
@@ -90,10 +90,10 @@ def _aligns_otherwise(node: Any, known: _Known) -> bool:
 def _spreads(node: Any, known: _Known) -> bool:
     shape = known.shape(node.input[0])
     wanted = shape[_given(node).get("axis", -1) :]
-    return any(known.shape(name) != wanted for name in node.input[1:] if name)
+    return known.element(node.input[0]) == _HALF or any(known.shape(name) != wanted for name in node.input[1:] if name)
 
 
-_HALF_PIXELS_SINCE, _COUNT_IS_INPUT_SINCE, _SORTED_SINCE = 16, 10, 11
+_HALF_PIXELS_SINCE, _COUNT_IS_INPUT_SINCE, _SORTED_SINCE, _BOUNDS_ARE_INPUTS_SINCE = 16, 10, 11, 11
 
 _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
     "Resize": ("its scales give no whole sizes", _rounds),
@@ -111,7 +111,13 @@ _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
     ),
     "RoiAlign": ("the greatest values (mode max), or regions of another scale", _aligns_otherwise),
     "MaxPool": ("pads itself", _pads_otherwise),
-    "LayerNormalization": ("a factor of another shape than what is normalised", _spreads),
+    "LayerNormalization": ("of halves, or a factor of another shape than what is normalised", _spreads),
+    "Equal": ("of booleans", lambda node, known: known.element(node.input[0]) == _BOOL),
+    "Clip": (
+        "bounds of another type",
+        lambda node, known: known.opset < _BOUNDS_ARE_INPUTS_SINCE and known.element(node.input[0]) != _FLOAT,
+    ),
+    "LpPool": ("a last window that ends outside", lambda node, known: bool(_given(node).get("ceil_mode"))),
 }
 
 

@@ -65,6 +65,22 @@ def test_operators_of_onnx_may_have_its_name_for_a_domain(tmp_path: Path, import
     assert [one.domain for one in (*read.graph.node, *read.opset_import)] == ["", ""]
 
 
+def test_outputs_at_the_end_that_nobody_wants_are_none(tmp_path: Path) -> None:
+    """Code for a batch norm with four of them, of opset 9, ended the process."""
+    read = read_onnx(saved(tmp_path / "o.onnx", [helper.make_node("Dropout", ["x"], ["y", ""])], opset=10))
+    assert list(read.graph.node[0].output) == ["y"]
+
+
+def test_an_operator_that_onnx_has_withdrawn_is_read(tmp_path: Path) -> None:
+    """ONNX Runtime runs the group normalisation of opset 18."""
+    stored = numpy_helper.from_array(np.ones(3, np.float32))
+    nodes = [
+        helper.make_node("Constant", [], ["g"], value=stored),
+        helper.make_node("GroupNormalization", ["x", "g", "g"], ["y"], num_groups=3),
+    ]
+    assert len(read_onnx(saved(tmp_path / "g.onnx", nodes, opset=18)).graph.node) == 2
+
+
 @pytest.mark.parametrize(("operator", "opset"), [("LayerNormalization", 11), ("SimplifiedLayerNormalization", 17)])
 def test_what_onnxruntime_has_among_operators_of_onnx_is_no_damage(tmp_path: Path, operator: str, opset: int) -> None:
     nodes = [

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, shape_inference
 
 from sweep.errors import ImportFailed
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
-from tests.toolchain.models.rewriting.test_rewrite import FLOAT, INT64, network, node, operators, same, weights
+from tests.toolchain.models.rewriting.test_rewrite import FLOAT, INT32, INT64, network, node, operators, same, weights
 
-DOUBLE, HALF = TensorProto.DOUBLE, TensorProto.FLOAT16
+BOOL, DOUBLE, HALF = TensorProto.BOOL, TensorProto.DOUBLE, TensorProto.FLOAT16
 
 
 def pool(operator: str, kernel: int, automatic: str, opset: int = 17, **more: Any) -> Any:
@@ -40,7 +40,32 @@ def greatest(opset: int) -> Any:
     return network([made], {"x": ([2, 7], FLOAT)}, [("y", FLOAT), ("at", INT64)], stored, opset)
 
 
+def of_two(operator: str, kind: int) -> Any:
+    inputs = {"x": ([2, 3], kind), "z": ([3], kind)}
+    return network([node(operator, ["x", "z"], ["y"])], inputs, [("y", BOOL)])
+
+
+def clipped() -> Any:
+    made = node("Clip", ["x"], ["y"], min=0.0, max=0.5)
+    return network([made], {"x": ([2, 3], HALF)}, [("y", HALF)], opset=10)
+
+
+def norm() -> Any:
+    made = node("LpPool", ["x"], ["y"], kernel_shape=[2, 3], strides=[2, 2], pads=[0, 1, 1, 0], ceil_mode=1)
+    return network([made], {"x": ([1, 2, 9, 8], FLOAT)}, [("y", FLOAT)], opset=22)
+
+
+def of_halves() -> Any:
+    made = node("LayerNormalization", ["x", "g"], ["y"])
+    stored = {"g": weights(16).astype(np.float16)}
+    return network([made], {"x": ([2, 16], HALF)}, [("y", HALF)], stored)
+
+
 OTHERWISE = {
+    "booleans that are equal": (of_two("Equal", BOOL), "of booleans"),
+    "bounds of halves": (clipped(), "bounds of another type"),
+    "a norm whose last window ends outside": (norm(), "a last window that ends outside"),
+    "a layer of halves": (of_halves(), "of halves"),
     "a pool that is padded in front": (pool("MaxPool", 3, "SAME_LOWER"), "pads itself"),
     "a pool with gaps": (pool("MaxPool", 1, "SAME_UPPER"), "pads itself"),
     "regions of another scale": (regions(spatial_scale=0.25), "regions of another scale"),
@@ -85,6 +110,30 @@ def test_forms_that_the_importer_has_for_other_types_alone(
     made = node(operator, ["x"], ["y"], **attributes)
     model = network([made], {"x": (shape, kind)}, [("y", kind)], opset=opset)
     assert operator not in operators(same(model))
+
+
+@pytest.mark.parametrize(("operator", "attributes"), [("PRelu", {}), ("ReduceL2", {"axes": [1]})])
+def test_integers(operator: str, attributes: dict[str, Any]) -> None:
+    stored = {"s": np.array([[2], [3]], np.int32)} if operator == "PRelu" else {}
+    made = node(operator, ["x", *stored], ["y"], **attributes)
+    same(network([made], {"x": ([2, 3], INT32)}, [("y", INT32)], stored, opset=16))
+
+
+def test_a_batch_norm_of_each_place_by_itself() -> None:
+    """Of opset 7."""
+    stored = {name: np.abs(weights(3, 4)) + np.float32(0.1) for name in "gomv"}
+    made = node("BatchNormalization", ["x", *stored], ["y"], spatial=0)
+    assert "Div" in operators(same(network([made], {"x": ([2, 3, 4], FLOAT)}, [("y", FLOAT)], stored, opset=7)))
+
+
+def test_the_greatest_in_any_order_are_taken_in_order() -> None:
+    nodes = [
+        node("TopK", ["x", "k"], ["best", ""], axis=1, sorted=0, largest=0),
+        node("ReduceSum", ["best"], ["y"], keepdims=0),
+    ]
+    made = same(network(nodes, {"x": ([2, 7], FLOAT)}, [("y", FLOAT)], {"k": np.array([3])}))
+    [top] = [one for one in made.graph.node if one.op_type == "TopK"]
+    assert {one.name: one.i for one in top.attribute} == {"axis": 1, "sorted": 1, "largest": 0}
 
 
 def test_regions_of_an_old_opset_stay_aligned_as_they_were_beside_what_is_newer() -> None:

@@ -110,8 +110,12 @@ def _flattening(network: Rewriter, call: Call) -> Call | Sequence[str]:
 def _batch_norm(network: Rewriter, call: Call) -> Call | Sequence[str]:
     if any(call.outputs[1:]):
         raise ImportFailed(f"{call.label}: statistics of training as outputs, in the form of opset {call.opset}")
-    if call.get("spatial", 1) == 0:
-        raise ImportFailed(f"{call.label}: normalises each place by itself (spatial=0)")
+    if call.get("spatial", 1) == 0:  # each place by itself
+        data, scale, offset, mean, variance = call.inputs[:5]
+        least = np.array(call.get("epsilon", 1e-5), network.dtype(variance))
+        spread = network.op("Sqrt", network.op("Add", variance, least))
+        normal = network.op("Div", network.op("Sub", data, mean), spread)
+        return [network.op("Add", network.op("Mul", normal, scale), offset)]
     return replace(call, outputs=call.outputs[:1], attributes=_without(call, "spatial"))
 
 

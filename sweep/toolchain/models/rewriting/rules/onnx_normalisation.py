@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES"]
 
+_FLOAT = 1
+
 
 def _in_training(network: Rewriter, call: Call) -> Sequence[str] | None:
     """BatchNormalization by the mean and variance of what it is given; the running ones as further outputs."""
@@ -61,10 +63,16 @@ def _local_response(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 
 def _of_a_layer(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """LayerNormalization whose factor or offset is not of the shape that it normalises: they are spread over it."""
+    """LayerNormalization whose factor or offset is not of the shape that it normalises: they are spread over it. Of
+    floats of 16 bits it is computed in 32, as ONNX says: squares of 256 are infinite in 16.
+    """
     shape = network.shape(call.input(0))
     if shape is None or any(call.outputs[1:]):
         return None
+    if network.dtype(call.input(0)) == np.float16 and call.get("stash_type", _FLOAT) == _FLOAT:
+        wide = [network.op("Cast", name, to=_FLOAT) for name in call.inputs if name]
+        result = network.op("LayerNormalization", *wide, **call.attributes)
+        return [network.op("Cast", result, to=network.element(call.input(0)))]
     wanted = shape[call.get("axis", -1) % len(shape) :]
     if all(network.shape(name) == wanted for name in call.inputs[1:] if name):
         return None

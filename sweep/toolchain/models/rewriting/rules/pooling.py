@@ -54,17 +54,12 @@ def _padding_itself(network: Rewriter, call: Call) -> Sequence[str] | None:
     return network.ops(call.operator, len(call.outputs), *call.inputs, **{**kept, "pads": pads})
 
 
-def _with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """MaxPool that also gives where each maximum lies in its input, counted over the whole of it."""
-    shape = network.shape(call.input(0))
-    if not call.output(1) or shape is None or network.dtype(call.input(0)).kind != "f":
-        return None
-    kernel, dims = call.get("kernel_shape"), len(shape) - 2
+def _windows(call: Call, shape: Sequence[int]) -> tuple[list[int], list[int], list[int]]:
+    """The pads of a call; along each axis how many windows there are, and how much lies behind the input in them."""
+    dims = len(shape) - 2
     strides, dilations = call.get("strides") or [1] * dims, call.get("dilations") or [1] * dims
-    spans = [dilations[axis] * (kernel[axis] - 1) + 1 for axis in range(dims)]
-    if call.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return None
-    pads = call.get("pads") or [0] * (2 * dims)
+    spans = [step * (size - 1) + 1 for step, size in zip(dilations, call.get("kernel_shape"), strict=True)]
+    pads = list(call.get("pads") or [0] * (2 * dims))
     rests = [shape[2 + axis] + pads[axis] + pads[dims + axis] - spans[axis] for axis in range(dims)]
     whole = call.get("ceil_mode", 0)
     counts = [
@@ -75,6 +70,29 @@ def _with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
     behind = [
         max(pads[dims + a], (counts[a] - 1) * strides[a] + spans[a] - shape[2 + a] - pads[a]) for a in range(dims)
     ]
+    return pads, counts, behind
+
+
+def _norm(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """LpPool whose last windows end outside: TVM takes the mean of what is in them for that of whole ones."""
+    shape = network.shape(call.input(0))
+    if not call.get("ceil_mode", 0) or shape is None or call.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        return None
+    pads, _, behind = _windows(call, shape)
+    kept = {name: value for name, value in call.attributes.items() if name not in ("auto_pad", "ceil_mode")}
+    return [network.op(call.operator, call.input(0), **{**kept, "pads": [*pads[: len(behind)], *behind]})]
+
+
+def _with_places(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """MaxPool that also gives where each maximum lies in its input, counted over the whole of it."""
+    shape = network.shape(call.input(0))
+    if not call.output(1) or shape is None or network.dtype(call.input(0)).kind != "f":
+        return None
+    if call.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+        return None
+    kernel, dims = call.get("kernel_shape"), len(shape) - 2
+    strides, dilations = call.get("strides") or [1] * dims, call.get("dilations") or [1] * dims
+    pads, counts, behind = _windows(call, shape)
     widths = np.array([0, 0, *pads[:dims], 0, 0, *behind])
     kind = network.dtype(call.input(0))
     data = network.op("Pad", call.input(0), widths, np.array(-np.inf, kind))
@@ -108,6 +126,7 @@ def _unpool(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 
 RULES: dict[str, Rule] = {
+    "LpPool": _norm,
     "MaxPool": _max_pool,
     "MaxUnpool": _unpool,
 }

@@ -166,9 +166,12 @@ def _roi_align(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 
 def _top(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """TopK in order, where any will do."""
     if network.dtype(call.input(0)) == np.uint64:
         raise ImportFailed(f"{call.label}: of integers of 64 bits without sign, which TVM does not sort")
-    return None
+    if call.get("sorted", 1):
+        return None
+    return network.ops(call.operator, len(call.outputs), *call.inputs, **{**call.attributes, "sorted": 1})
 
 
 def _compressed(network: Rewriter, call: Call) -> Sequence[str] | None:
