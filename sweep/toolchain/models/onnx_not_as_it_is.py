@@ -11,6 +11,7 @@ import numpy as np
 
 from sweep.errors import ImportFailed
 from sweep.toolchain.models.onnx_shapes import shape_of
+from sweep.toolchain.models.rewriting.rules.arithmetic import OF_NOTHING
 from sweep.toolchain.models.rewriting.rules.pooling import pads_otherwise
 from sweep.toolchain.models.rewriting.rules.resizing import is_whole
 
@@ -49,11 +50,13 @@ class _Known:
 
 
 def _rounds(node: Any, known: _Known) -> bool:
-    scales = known.array(node, 2) if len(node.input) == 3 else None
-    shape = known.shape(node.input[0])
-    if scales is None or len(shape) != len(scales) or None in shape:
+    scales, sizes = known.array(node, 2), known.array(node, 3)
+    shape = [size or 0 for size in known.shape(node.input[0])]
+    if sizes is not None:
+        return list(sizes[:2]) != shape[:2]
+    if scales is None or len(shape) != len(scales):
         return False
-    return not is_whole([size or 0 for size in shape], scales)
+    return list(scales[:2]) != [1, 1] or not is_whole(shape, scales)
 
 
 def _divides_by_zero(node: Any, known: _Known) -> bool:
@@ -63,6 +66,11 @@ def _divides_by_zero(node: Any, known: _Known) -> bool:
 
 def _has_empty_part(node: Any, known: _Known) -> bool:
     return any(0 in known.shape(name) for name in node.output)
+
+
+def _ends_otherwise(node: Any, known: _Known) -> bool:
+    starts, ends = known.array(node, 1), known.array(node, 2)
+    return _has_empty_part(node, known) and (starts is None or ends is None or bool((starts != ends).any()))
 
 
 def _has_no_least(node: Any, known: _Known) -> bool:
@@ -87,6 +95,16 @@ def _aligns_otherwise(node: Any, known: _Known) -> bool:
     return given.get("mode") == "max" or (form == "half_pixel" and given.get("spatial_scale", 1.0) != 1.0)
 
 
+def _reduces_nothing(node: Any, known: _Known) -> bool:
+    axes = known.array(node, 1)
+    return bool(_given(node).get("noop_with_empty_axes")) and (axes is None or not axes.size)
+
+
+def _wraps_what_is_cut(node: Any, known: _Known) -> bool:
+    pads = known.array(node, 1)
+    return _given(node).get("mode") == "wrap" and pads is not None and bool((pads < 0).any())
+
+
 def _spreads(node: Any, known: _Known) -> bool:
     shape = known.shape(node.input[0])
     wanted = shape[_given(node).get("axis", -1) :]
@@ -96,9 +114,10 @@ def _spreads(node: Any, known: _Known) -> bool:
 _HALF_PIXELS_SINCE, _COUNT_IS_INPUT_SINCE, _SORTED_SINCE, _BOUNDS_ARE_INPUTS_SINCE = 16, 10, 11, 11
 
 _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
-    "Resize": ("its scales give no whole sizes", _rounds),
+    "Resize": ("its scales give no whole sizes, or resize the first two axes", _rounds),
     "Div": ("divides by zero", _divides_by_zero),
     "Split": ("a part has no elements", _has_empty_part),
+    "Slice": ("a part has no elements", _ends_otherwise),
     "Pow": ("a power of integers", lambda node, known: known.element(node.input[0]) not in (0, *_FLOATS)),
     "BitCast": ("of booleans", lambda node, known: known.element(node.input[0]) == _BOOL),
     "ReduceMax": ("of booleans, or of nothing", _has_no_least),
@@ -112,6 +131,9 @@ _CASES: dict[str, tuple[str, Callable[[Any, _Known], bool]]] = {
     "RoiAlign": ("the greatest values (mode max), or regions of another scale", _aligns_otherwise),
     "MaxPool": ("pads itself", _pads_otherwise),
     "LayerNormalization": ("of halves, or a factor of another shape than what is normalised", _spreads),
+    **dict.fromkeys(OF_NOTHING, ("over no axes", _reduces_nothing)),
+    "Pad": ("wraps what it cuts", _wraps_what_is_cut),
+    "ReduceMean": ("of integers", lambda node, known: known.element(node.input[0]) not in (0, *_FLOATS)),
     "Equal": ("of booleans", lambda node, known: known.element(node.input[0]) == _BOOL),
     "Clip": (
         "bounds of another type",

@@ -61,7 +61,37 @@ def of_halves() -> Any:
     return network([made], {"x": ([2, 16], HALF)}, [("y", HALF)], stored)
 
 
+def with_stored(operator: str, shape: list[int], *stored: Any, kind: int = FLOAT, opset: int = 19, **more: Any) -> Any:
+    names = ["" if each is None else f"s{number}" for number, each in enumerate(stored)]
+    made = node(operator, ["x", *names], ["y"], **more)
+    given = {name: each for name, each in zip(names, stored, strict=True) if name}
+    return network([made], {"x": (shape, kind)}, [("y", kind)], given, opset)
+
+
+NO_SCALES = np.zeros(0, np.float32)
+
 OTHERWISE = {
+    "an image with its channels at the end": (
+        with_stored("Resize", [1, 6, 7, 3], None, np.float32([1, 2, 2, 1]), mode="linear"),
+        "resize the first two axes",
+    ),
+    "such an image to a size": (
+        with_stored("Resize", [1, 6, 7, 3], None, None, np.array([1, 9, 7, 3]), mode="linear"),
+        "resize the first two axes",
+    ),
+    "what is cut and wrapped": (
+        with_stored("Pad", [2, 6, 7], np.array([-1, 2, 1, -2]), None, np.array([1, -1]), mode="wrap"),
+        "wraps what it cuts",
+    ),
+    "a slice of nothing": (
+        with_stored("Slice", [3, 5], *(np.array([at], np.int32) for at in (4, 2, 1))),
+        "a part has no elements",
+    ),
+    "a mean of integers": (with_stored("ReduceMean", [3, 4], np.array([-1]), kind=INT32), "of integers"),
+    **{
+        f"{name} of each value": (with_stored(name, [3, 4], None, noop_with_empty_axes=1), "over no axes")
+        for name in ("ReduceL1", "ReduceL2", "ReduceSumSquare")
+    },
     "booleans that are equal": (of_two("Equal", BOOL), "of booleans"),
     "bounds of halves": (clipped(), "bounds of another type"),
     "a norm whose last window ends outside": (norm(), "a last window that ends outside"),
@@ -117,6 +147,13 @@ def test_integers(operator: str, attributes: dict[str, Any]) -> None:
     stored = {"s": np.array([[2], [3]], np.int32)} if operator == "PRelu" else {}
     made = node(operator, ["x", *stored], ["y"], **attributes)
     same(network([made], {"x": ([2, 3], INT32)}, [("y", INT32)], stored, opset=16))
+
+
+def test_a_resize_with_sizes_beside_scales_that_are_none_has_sizes_alone() -> None:
+    """As PyTorch writes it in opset 11."""
+    form = {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}
+    made = same(with_stored("Resize", [1, 2, 6, 7], NO_SCALES, NO_SCALES, np.array([1, 2, 12, 9]), opset=11, **form))
+    assert [bool(name) for name in made.graph.node[0].input] == [True, False, False, True]
 
 
 def test_a_batch_norm_of_each_place_by_itself() -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 
-__all__ = ["RULES"]
+__all__ = ["OF_NOTHING", "RULES"]
 
 
 def _power(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -246,6 +246,22 @@ def _determinant(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 _LARGEST_DETERMINANT = 4
 
+
+OF_NOTHING = ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceSumSquare")
+"""Reductions that change what they do not reduce, where TVM's importer leaves it as it is."""
+
+
+def _not_reduced(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Over no axes: of each value by itself."""
+    axes = network.constant(call.input(1)) if call.input(1) else np.zeros(0)
+    if not call.get("noop_with_empty_axes", 0) or axes is None or axes.size:
+        return None
+    data = call.input(0)
+    if call.operator == "ReduceSumSquare":
+        return [network.op("Mul", data, data)]
+    return [network.op("Log" if call.operator == "ReduceLogSum" else "Abs", data)]
+
+
 RULES: dict[str, Rule] = {
     "Pow": _power,
     "Elu": _exponential,
@@ -262,6 +278,7 @@ RULES: dict[str, Rule] = {
     "Max": _in_pairs("Max"),
     "Min": _in_pairs("Min"),
     "Mean": _first_of_one,
+    **dict.fromkeys(OF_NOTHING, _not_reduced),
     "LpNormalization": _lp_normalised,
     "Det": _determinant,
     "com.microsoft.QuickGelu": _quick_gelu,

@@ -86,6 +86,25 @@ def _reduced_nothing(network: Rewriter, call: Call) -> Sequence[str] | None:
     return None if 0 in kept else [network.keep(np.full(kept, value, kind))]
 
 
+def _slice_of_nothing(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Slice that ends where it begins, or before: TVM gives it a size below 0."""
+    shape = network.shape(call.input(0))
+    starts, ends, axes, steps = (network.constant(call.input(at)) if call.input(at) else None for at in range(1, 5))
+    if shape is None or starts is None or ends is None or (call.input(3) and axes is None):
+        return None
+    if call.input(4) and steps is None:
+        return None
+    axes = np.arange(len(starts)) if axes is None else axes
+    steps = np.ones(len(starts), np.int64) if steps is None else steps
+    bounds = zip(axes, starts, ends, steps, strict=True)
+    nothing = [not len(range(shape[axis])[slice(int(a), int(b), int(by))]) for axis, a, b, by in bounds]
+    if not any(nothing) or all(a == b == 0 for a, b, is_empty in zip(starts, ends, nothing, strict=True) if is_empty):
+        return None
+    kept = [np.where(nothing, 0, each) for each in (starts, ends)]
+    rest = (each.astype(starts.dtype) for each in (axes, np.where(nothing, 1, steps)))
+    return [network.op("Slice", call.input(0), *kept, *rest)]
+
+
 def _triangle_of_nothing(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [call.input(0)] if 0 in (network.shape(call.input(0)) or ()) else None
 
@@ -95,6 +114,7 @@ RULES: dict[str, Rule] = {
     "ReduceMax": _reduced_nothing,
     "ReduceMin": _reduced_nothing,
     "Reshape": _reshaped_to_nothing,
+    "Slice": _slice_of_nothing,
     "Split": _split_with_nothing,
     "Trilu": _triangle_of_nothing,
 }

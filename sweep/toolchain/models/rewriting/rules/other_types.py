@@ -41,4 +41,25 @@ def _root(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("Cast", network.op("ReduceL2", data, *call.inputs[1:], **call.attributes), to=element)]
 
 
-RULES = {"Equal": _equal, "PRelu": _sloped, "ReduceL2": _root}
+def _mean(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """ReduceMean, of which TVM gives another type: a sum, by how many are in it, without what is behind the point."""
+    shape, kind = network.shape(call.input(0)), network.dtype(call.input(0))
+    if kind.kind not in "iu" or shape is None:
+        return None
+    axes = call.get("axes")
+    if call.input(1):
+        given = network.constant(call.input(1))
+        if given is None:
+            return None
+        axes = given.tolist()
+    if not axes:
+        if call.get("noop_with_empty_axes", 0):
+            return [call.input(0)]
+        axes = list(range(len(shape)))
+    keeps = call.get("keepdims", 1)
+    total = network.op("ReduceSum", call.input(0), np.array(axes, np.int64), keepdims=keeps)
+    count = int(np.prod([shape[axis] for axis in axes]))
+    return [network.op("Div", total, np.array(count, kind))]
+
+
+RULES = {"Equal": _equal, "PRelu": _sloped, "ReduceL2": _root, "ReduceMean": _mean}

@@ -4,7 +4,7 @@ selection, whose numbers onnx's reference evaluator gives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
     from sweep.toolchain.models.rewriting.rewriter import Rewriter, Rule
 
-__all__ = ["RULES", "is_whole"]
+__all__ = ["RULES", "is_known", "is_whole"]
 
 _INT64 = 7
 
@@ -25,8 +25,10 @@ def _resize(network: Rewriter, call: Call) -> Sequence[str] | None:
     sizes = network.constant(call.input(3)) if call.input(3) else None
     if shape is None or (scales is None or not scales.size) == (sizes is None):
         return None
-    if _is_known(call, shape, scales, sizes):
-        return None
+    if is_known(call.attributes, shape, scales, sizes):
+        if scales is None or scales.size:
+            return None
+        return [network.op("Resize", call.input(0), "", "", call.input(3), **call.attributes)]  # PyTorch's of opset 11
     mode, transformation = call.get("mode", "nearest"), call.get("coordinate_transformation_mode", "half_pixel")
     if transformation == "tf_crop_and_resize":
         return _cropped(network, call, shape, scales, sizes)
@@ -55,20 +57,22 @@ def _cropped(network: Rewriter, call: Call, shape: Sequence[int], scales: Any, s
     return [network.op("Resize", call.input(0), whole, "", targets, **kept)]
 
 
-def _is_known(call: Call, shape: Sequence[int], scales: Any, sizes: Any) -> bool:
-    """Whether TVM's importer does it as ONNX says: it takes the quotient of two sizes for a scale."""
-    rank = len(shape)
-    if call.get("axes") or call.get("antialias", 0) or call.get("exclude_outside", 0) or rank not in (3, 4, 5):
+def is_known(attributes: Mapping[str, Any], shape: Sequence[int], scales: Any, sizes: Any) -> bool:
+    """Whether TVM's importer does it as ONNX says: it takes the quotient of two sizes for a scale, and resizes behind
+    the second axis alone.
+    """
+    rank, get = len(shape), attributes.get
+    if get("axes") or get("antialias", 0) or get("exclude_outside", 0) or rank not in (3, 4, 5):
         return False
-    if call.get("keep_aspect_ratio_policy", "stretch") != "stretch":
+    if get("keep_aspect_ratio_policy", "stretch") != "stretch":
         return False
     given = scales if sizes is None else sizes
-    if given is not None and len(given) != rank:
+    if given is not None and (len(given) != rank or list(given[:2]) != ([1, 1] if sizes is None else list(shape[:2]))):
         return False
     if sizes is None and not is_whole(shape, scales):
         return False
-    mode, nearest = call.get("mode", "nearest"), call.get("nearest_mode", "round_prefer_floor")
-    transformation = call.get("coordinate_transformation_mode", "half_pixel")
+    mode, nearest = get("mode", "nearest"), get("nearest_mode", "round_prefer_floor")
+    transformation = get("coordinate_transformation_mode", "half_pixel")
     if mode == "nearest":
         return bool(transformation == "asymmetric" and nearest == "floor")
     known = ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel")

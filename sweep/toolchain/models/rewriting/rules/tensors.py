@@ -142,6 +142,24 @@ def _padded_by_input(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("Where", network.op("Cast", inside, to=9), data, value)]
 
 
+def _padded(network: Rewriter, call: Call) -> Sequence[str] | None:
+    return _wrapped(network, call) if call.get("mode") == "wrap" else _padded_by_input(network, call)
+
+
+def _wrapped(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """Pad that wraps what is left of what it cuts."""
+    shape, pads = network.shape(call.input(0)), network.constant(call.input(1))
+    if call.get("mode") != "wrap" or shape is None or pads is None or not (pads < 0).any():
+        return None
+    axes = network.constant(call.input(3)) if call.input(3) else np.arange(len(shape))
+    if axes is None:
+        return None
+    cut = -np.minimum(pads, 0).reshape(2, -1)
+    ends = np.array([shape[axis] for axis in axes]) - cut[1]
+    left = network.op("Slice", call.input(0), cut[0], ends, axes.astype(np.int64))
+    return [network.op("Pad", left, np.maximum(pads, 0), *call.inputs[2:], mode="wrap")]
+
+
 def _reduced_booleans(network: Rewriter, call: Call) -> Sequence[str] | None:
     """ReduceMax and ReduceMin of booleans: of the integers that they are."""
     if network.dtype(call.input(0)).kind != "b":
@@ -191,7 +209,7 @@ RULES: dict[str, Rule] = {
     "Col2Im": _image_from_columns,
     "RoiAlign": _roi_align,
     "TopK": _top,
-    "Pad": _padded_by_input,
+    "Pad": _padded,
     "ReduceMax": _reduced_booleans,
     "ReduceMin": _reduced_booleans,
     "Compress": _compressed,
