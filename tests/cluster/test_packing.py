@@ -210,3 +210,21 @@ def test_data_sets_come_along(place: Path) -> None:
     again = load_study(Path(moved) / there.path.name)
     assert again.datasets == here.datasets
     assert all(Path(file).exists() for one in again.datasets.values() for file in one.files.values())
+
+
+@pytest.mark.parametrize("table", ["../beside/saved", "../beside/saved/ranges.json", "tables", "tables/ranges.json"])
+def test_a_saved_table_comes_along_without_its_network(place: Path, table: str) -> None:
+    study = place / "work/studies/study.yaml"
+    folder = study.parent / (Path(table).parent if table.endswith("json") else table)
+    folder.mkdir(parents=True)
+    (folder / "ranges.json").write_text('{"activations": {"x": {"min": 0, "max": 1}}}')
+    np.savez(folder / "histograms.npz", histograms=np.ones((1, 4096), np.int64))
+    write_tiny(folder / "network.onnx")
+    study.write_text(f"{{study: packed, models: [nets/in.onnx], calibration: {{table: {table}}}}}")
+    here = load_study(study)
+
+    there, _ = pack(study, place / "work/studies/cluster.yaml", place / "job")
+
+    assert there.calibration == here.calibration
+    assert there.calibration.tables[""].ranges.is_relative_to(place / "job")
+    assert not [name for name in _files(place / "job") if name.endswith("network.onnx")]

@@ -138,3 +138,25 @@ def test_the_same_command_again_does_nothing(home: Path, swept: sweep.SweepRun) 
     study, cluster = sweep.load_study(home / "study.yaml"), sweep.load_cluster(home / "cluster.yaml")
     sweep.run(study, cluster, out=home / "out")
     assert read_ledger(home / "out").done == before
+
+
+@pytest.mark.slow
+def test_a_sweep_by_the_saved_table_makes_the_same_quantised_networks(home: Path, swept: sweep.SweepRun) -> None:
+    (saved,) = (home / "out" / "artifacts" / "calibrate").iterdir()
+    again = {**STUDY, "axes": {"precision": ["int8", SLACK]}, "runtimes": ["onnxruntime"]}
+    again["calibration"] = {"table": f"out/artifacts/calibrate/{saved.name}"}
+    (home / "again.yaml").write_text(json.dumps(again))
+    study, cluster = sweep.load_study(home / "again.yaml"), sweep.load_cluster(home / "cluster.yaml")
+    sweep.run(study, cluster, out=home / "again")
+
+    def networks(folder: Path) -> set[tuple[bytes, str]]:
+        places = list((folder / "artifacts" / "quantise").iterdir())
+        return {((place / "model.onnx").read_bytes(), (place / "parameters.json").read_text()) for place in places}
+
+    assert len(networks(home / "again")) == 2
+    assert networks(home / "again") < networks(home / "out")
+    rows = pq.read_table(home / "again" / "results.parquet").to_pylist()
+    said = {row["calibrated_on"] for row in rows}
+    assert said == {f"48 made-up samples, by the saved table {study.calibration.tables[''].sha256[:8]}"}
+    (taken,) = (home / "again" / "artifacts" / "calibrate").iterdir()
+    assert (taken / "ranges.json").read_bytes() == (saved / "ranges.json").read_bytes()

@@ -103,7 +103,7 @@ def test_a_study_that_is_written_reads_as_it_was(further: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     ("further", "message"),
     [
-        ({"calibration": {}}, r"calibration: names no samples; allowed: dataset: NAME, or random: N"),
+        ({"calibration": {}}, r"calibration: names no samples; allowed: dataset: NAME, random: N, or table: FILE"),
         ({"calibration": {"random": 0}}, r"calibration.random: is out of range \(got 0\)"),
         ({"calibration": {"dataset": "digits", "random": 3}}, r"calibration.random: does not go with dataset"),
         ({"calibration": {"random": 3, "samples": 3}}, r"calibration.samples: is of a data set"),

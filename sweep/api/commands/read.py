@@ -15,6 +15,7 @@ from sweep.analysis.formatting import plural
 from sweep.analysis.outcome import SweepOutcome
 from sweep.api.inspecting.dataset_check import check_datasets
 from sweep.api.inspecting.named_layers_check import check_layer_names
+from sweep.api.inspecting.saved_table_check import check_saved_tables
 from sweep.api.session.claim import check, default_sweep_dir
 from sweep.api.session.resumed import done_again, remembered
 from sweep.api.session.table_cache import readable_table, refresh
@@ -101,6 +102,7 @@ def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:
     """
     whole = make_plan(study, cluster)
     check_layer_names(study, whole)
+    check_saved_tables(study, whole)
     check_datasets(study)
     return whole if only is None else narrowed(whole, parse_selection(only))
 

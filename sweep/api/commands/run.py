@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sweep.api.finals.holding import Finals, final_of
 from sweep.api.inspecting.dataset_check import check_datasets
 from sweep.api.inspecting.named_layers_check import check_layer_names
+from sweep.api.inspecting.saved_table_check import check_saved_tables
 from sweep.api.notifying.run_ending import RunEnding
 from sweep.api.predicting.admissions import admitting
 from sweep.api.predicting.planner_admission import learnt_from
@@ -152,6 +153,7 @@ def run(
         learnt_from(study, study.path)  # a wrong one is told before anything is begun
         whole = make_plan(study, cluster)
         check_layer_names(study, whole)
+        check_saved_tables(study, whole)
         check_datasets(study)
         if warm_start:
             whole = with_warm_start(whole, warm_start, sweep_dir)

@@ -23,6 +23,7 @@ from sweep.api.session.connectivity import check_dashboard
 from sweep.api.session.stored_sweep import is_uri
 from sweep.errors import StudyError
 from sweep.redaction import redacted_arguments
+from sweep.study.calibration_table import HISTOGRAMS, RANGES, SavedTable
 from sweep.study.cluster.cluster_form import ClusterForm
 from sweep.study.gate import load_study
 from sweep.study.importers.importer_registry import importer_named, is_path
@@ -39,6 +40,7 @@ _ENVIRONMENT = "RAY_API_SERVER_ADDRESS"
 _MOST_BYTES = 500 * 2**20
 """Ray keeps a job's folder in the memory of its head node, and refuses more."""
 _CLUSTER, _MODELS, _DATASETS = "cluster-of-the-job.yaml", "models-of-the-job", "datasets-of-the-job"
+_TABLES = "tables-of-the-job"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     for name, dataset in study.datasets.items():
         for key, file in dataset.files.items():
             text = _pack_file(Path(file), str(dataset.written[key]), Path(_DATASETS, name), folder, text)
+    for place, table in enumerate(study.calibration.tables.values()):
+        text = _pack_table(table, Path(_TABLES, str(place)), folder, text)
     for name in dict.fromkeys(path.partition(":")[0].partition(".")[0] for path in _own_import_paths(study)):
         _pack_module(name, folder)
     packed = folder / study_file.name
@@ -147,6 +151,9 @@ def pack(study_file: Path, cluster_file: Path, folder: Path) -> tuple[Study, str
     if there is None or [_content(model) for model in there.models] != [_content(model) for model in study.models]:
         allowed = "paths of models written plainly, such as models/net.onnx"
         raise StudyError("cannot be sent as it is written", file=study_file, key="models", allowed=allowed)
+    if there.calibration.tables != study.calibration.tables:
+        allowed = "a path written plainly, such as tables/ranges.json"
+        raise StudyError("cannot be sent as it is written", file=study_file, key="calibration.table", allowed=allowed)
     if there.datasets != study.datasets:
         allowed = "paths written plainly, such as data/digits.npz"
         raise StudyError("cannot be sent as it is written", file=study_file, key="datasets", allowed=allowed)
@@ -196,6 +203,22 @@ def _pack_file(path: Path, source: str, elsewhere: Path, folder: Path, text: str
         shutil.copytree(path, target, dirs_exist_ok=True)
     else:
         shutil.copyfile(path, target)
+    return text
+
+
+def _pack_table(table: SavedTable, elsewhere: Path, folder: Path, text: str) -> str:
+    """Copy the files of a table, and not the network that may lie beside them; the study's text as of `_pack_file`."""
+    if not table.is_named_by_folder:
+        text = _pack_file(table.ranges, table.written, elsewhere, folder, text)
+        place = (folder / _packed_path(table.ranges, table.written, elsewhere)).parent
+    else:
+        packed = _packed_path(table.ranges.parent, table.written, elsewhere)
+        text = text if packed == Path(table.written) else text.replace(table.written, str(packed))
+        place = folder / packed
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(table.ranges, place / RANGES)
+    if table.has_histograms:
+        shutil.copyfile(table.ranges.parent / HISTOGRAMS, place / HISTOGRAMS)
     return text
 
 

@@ -159,6 +159,7 @@ def _quality(study: Study, folder: Path) -> dict[str, Any]:
     evaluate |= {"layer_error": True} if study.tells_layer_errors else {}
     evaluate |= {"layer_latency": True} if study.tells_layer_latencies else {}
     calibration = {} if study.calibration == Calibration() else dict(study.calibration.written)
+    calibration |= study.calibration.written_tables(lambda table: os.path.relpath(table.ranges, folder.resolve()))
     asked = {"datasets": datasets, "evaluate": evaluate, "calibration": calibration}
     return {key: value for key, value in asked.items() if value}
 

@@ -29,6 +29,9 @@ class CalibrateResult(StageResult):
     weights: int | None = None
     """Tensors in the table."""
     calibrate_s: float | None = None
+    saved_table: str = seldom("")
+    """Hash of the table that was read in place of running samples."""
+    has_histograms: bool = seldom(True)
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
@@ -41,7 +44,7 @@ class CalibrateResult(StageResult):
 
     @property
     def needed_files(self) -> Sequence[str]:
-        return ("network.onnx", "ranges.json", "histograms.npz")
+        return ("network.onnx", "ranges.json", *(("histograms.npz",) if self.has_histograms else ()))
 
     @property
     def shown_file(self) -> str:
@@ -65,6 +68,8 @@ class QuantiseResult(ImportResult):
     kept_layers: tuple[str, ...] = seldom(())
     """Names of those with weights."""
     quantise_s: float | None = seldom()
+    saved_table: str = seldom("")
+    """As of its calibration."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:

@@ -10,7 +10,7 @@ from sweep.planning.draft import ONNX_PACKAGES, Draft, Drafting
 from sweep.planning.results.compiling import ImportResult
 from sweep.planning.results.stage_result import StageResult, input_of
 from sweep.planning.stage import Stage
-from sweep.study.spec import Cell
+from sweep.study.spec import Cell, Model
 
 __all__ = ["CLASSES", "arguments", "draft", "packages_of", "samples_of"]
 
@@ -28,14 +28,24 @@ def draft(study: Drafting, cell: Cell, made: Mapping[str, str]) -> Draft | None:
 
 
 def _drafted(study: Drafting, cell: Cell, imported: str) -> Draft:
+    about = {"network": _network(study.models[cell.model])}
+    if (table := study.study.calibration.table_of(cell.model)) is not None:
+        options = study.options("calibrate", cell, {"table": table.sha256})
+        label, hints = f"calibrate {study.network(cell)} by a saved table", {"table": str(table.ranges), **about}
+        return Draft(options, {"import": imported}, label, hints, ONNX_PACKAGES)
     own, hints = samples_of(study, cell)
     on = f" on classes {', '.join(map(str, own[CLASSES]))}" if CLASSES in own else ""
     options, label = study.options("calibrate", cell, own), f"calibrate {study.network(cell)}{on}"
-    return Draft(options, {"import": imported}, label, hints, packages_of(study))
+    return Draft(options, {"import": imported}, label, {**hints, **about}, packages_of(study))
+
+
+def _network(model: Model) -> dict[str, str]:
+    """What a table says that it is of: the hash where it is of the network's own files, and of nothing else."""
+    return {"name": model.name, **({"sha256": model.sha256} if model.is_hashed else {})}
 
 
 def samples_of(study: Drafting, cell: Cell) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options and hints of a stage that runs a network over the samples of its calibration."""
+    """Options and hints of a stage that runs a network over the samples of its calibration, or others like them."""
     model = study.models[cell.model]
     calibration = study.study.calibration
     own = {**calibration.options, "seed": study.study.seed}

@@ -107,4 +107,5 @@ def arguments(stage: Stage, inputs: Mapping[str, StageResult], sweep_dir: Path) 
         "import_dir": str(sweep_dir / imported.folder()),
         "import_result": imported.to_json(),
         "calibrate_dir": str(sweep_dir / calibrated.folder()),
+        "saved_table": calibrated.saved_table,
     }

@@ -52,14 +52,16 @@ class RandomSamples:
         self._inputs: list[TensorType] = with_values(input_types(network), values)
         self._seed = int(options.get("seed") or 0)
         self._use = _APART if is_calibration else _APART + 1
-        self.samples = int(options["samples"])
+        self.batch = max(1, int((self._inputs[0].shape or (1,))[0] or 1))
+        self._batches = -(-int(options["samples"]) // self.batch)
+        self.samples = self._batches * self.batch
+        """As many as are asked for, and what fills the last batch: others, which count like them."""
 
     def __iter__(self) -> Iterator[dict[str, _Array]]:
         """Batches of the network's own size, at least so many samples in all."""
         from sweep.toolchain.models.expected_output import make_inputs
 
-        per_batch = max(1, int((self._inputs[0].shape or (1,))[0] or 1))
-        for number in range(-(-self.samples // per_batch)):
+        for number in range(self._batches):
             seed = int(np.random.SeedSequence([self._use, self._seed, number]).generate_state(1)[0])
             yield make_inputs(self._inputs, seed)
 
@@ -78,7 +80,8 @@ class DatasetSamples:
         (self._input,) = inputs
         self.source = str(hints.get("dataset") or "a data set")
         shape = [int(size or 1) for size in self._input.shape]
-        self._batch = shape[0] if shape else 1
+        self.batch = shape[0] if shape else 1
+        """Samples that the network takes at once."""
         wanted = Wanted(
             "train" if is_calibration else "test",
             int(options["samples"]),
@@ -95,14 +98,14 @@ class DatasetSamples:
     @property
     def repeated(self) -> Repeated | None:
         """None where the last batch is full."""
-        lacking = -self.samples % self._batch
+        lacking = -self.samples % self.batch
         if not lacking:
             return None
-        return Repeated({self._input.name: self._samples.inputs[-1:].repeat(self._batch, 0)}, lacking / self._batch)
+        return Repeated({self._input.name: self._samples.inputs[-1:].repeat(self.batch, 0)}, lacking / self.batch)
 
     def __iter__(self) -> Iterator[dict[str, _Array]]:
         """Batches; the last one repeats its last sample until it is full."""
-        for batch, _ in self._samples.batches(self._batch, pads=True):
+        for batch, _ in self._samples.batches(self.batch, pads=True):
             yield {self._input.name: batch}
 
 

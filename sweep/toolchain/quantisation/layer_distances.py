@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sweep.toolchain.quantisation.calibration_samples import Repeated
 from sweep.toolchain.quantisation.prepared_network import session_of
 from sweep.toolchain.quantisation.qdq_network import HEAVY, RECTIFIERS, quantisable, quantised
 from sweep.toolchain.quantisation.range_table import RangeTable, with_outputs
@@ -47,14 +48,15 @@ class Distance:
     error: float = 0.0
     max_abs: float = 0.0
 
-    def add(self, wanted: _Array, found: _Array) -> None:
-        """Take in what one batch gave."""
+    def add(self, wanted: _Array, found: _Array, share: float = 1.0) -> None:
+        """Take in what one batch gave; a negative share: out again, of what fills another one."""
         one, other = wanted.ravel().astype(np.float64), found.ravel().astype(np.float64)
-        self.dot += float(one @ other)
-        self.wanted += float(one @ one)
-        self.found += float(other @ other)
-        self.error += float(np.sum((one - other) ** 2))
-        self.max_abs = max(self.max_abs, float(np.abs(one - other).max(initial=0)))
+        self.dot += share * float(one @ other)
+        self.wanted += share * float(one @ one)
+        self.found += share * float(other @ other)
+        self.error = max(0.0, self.error + share * float(np.sum((one - other) ** 2)))
+        if share > 0:
+            self.max_abs = max(self.max_abs, float(np.abs(one - other).max(initial=0)))
 
     @property
     def cosine(self) -> float:
@@ -99,18 +101,23 @@ def layers_of(model: Any) -> list[Layer]:
 
 
 def distances(
-    model: Any, table: RangeTable, options: Mapping[str, Any], batches: Sequence[Mapping[str, _Array]]
+    model: Any,
+    table: RangeTable,
+    options: Mapping[str, Any],
+    batches: Sequence[Mapping[str, _Array]],
+    repeated: Repeated | None = None,
 ) -> list[dict[str, Any]]:
     """For each layer: its own distance with all before it quantised, and alone; and that of the network with it alone.
 
-    options: of a precision. batches: inputs.
+    options: of a precision. batches: inputs. repeated: what the last one is filled with, which shall not count again.
     """
+    compared = _Compared(batches, repeated)
     layers = layers_of(model)
     names = [layer.output for layer in layers]
     final = str(model.graph.output[0].name)
-    wanted = _values(model, [*names, final], batches)
+    wanted = compared.values(model, [*names, final])
     whole = quantised(model, table, options)
-    together = _values(whole.model, [*names, final], batches)
+    together = compared.values(whole.model, [*names, final])
     rows = []
     for place, layer in enumerate(layers):
         is_quantised = layer.name in whole.quantised_nodes
@@ -120,12 +127,12 @@ def distances(
             "output": layer.output,
             "place": place,
             "is_quantised": is_quantised,
-            **_over(wanted, together, layer.output).told("with_before_"),
+            **compared.over(wanted, together, layer.output).told("with_before_"),
         }
         if is_quantised:
-            alone = _values(quantised(model, table, options, only=layer.nodes).model, [layer.output, final], batches)
-            row |= _over(wanted, alone, layer.output).told("alone_")
-            row |= _over(wanted, alone, final).told("alone_final_")
+            alone = compared.values(quantised(model, table, options, only=layer.nodes).model, [layer.output, final])
+            row |= compared.over(wanted, alone, layer.output).told("alone_")
+            row |= compared.over(wanted, alone, final).told("alone_final_")
         rows.append(row)
     return rows
 
@@ -137,36 +144,48 @@ def kept_step_by_step(
     batches: Sequence[Mapping[str, _Array]],
     ranked: Sequence[str],
     most: int,
+    repeated: Repeated | None = None,
 ) -> list[dict[str, Any]]:
     """The distance of the network's output with none, one, two ... of these layers in float32, the first ones first."""
-    final = str(model.graph.output[0].name)
-    wanted = _values(model, [final], batches)
+    final, compared = str(model.graph.output[0].name), _Compared(batches, repeated)
+    wanted = compared.values(model, [final])
     steps = []
     for count in range(min(most, len(ranked)) + 1):
         kept = {**options, "float32": [*(options.get("float32") or ()), *ranked[:count]]}
-        found = _values(quantised(model, table, kept).model, [final], batches)
-        steps.append({"kept": list(ranked[:count]), **_over(wanted, found, final).told("")})
+        found = compared.values(quantised(model, table, kept).model, [final])
+        steps.append({"kept": list(ranked[:count]), **compared.over(wanted, found, final).told("")})
     return steps
 
 
 _Values = list[dict[str, _Array]]
 
 
-def _values(model: Any, names: Iterable[str], batches: Sequence[Mapping[str, _Array]]) -> _Values:
-    """What tensors hold in each batch, as those that take them read them."""
-    made = {name for node in model.graph.node for name in node.output}
-    outputs = {value.name for value in model.graph.output}
-    read = {
-        name: f"{name}{_READ_AS}" if f"{name}{_READ_AS}" in made and name not in outputs else name for name in names
-    }
-    session = session_of(with_outputs(model, read.values()))
-    wanted = list(dict.fromkeys(read.values()))
-    runs = [dict(zip(wanted, session.run(wanted, dict(batch)), strict=True)) for batch in batches]
-    return [{name: run[tensor] for name, tensor in read.items()} for run in runs]
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What both forms of a network are run on."""
 
+    batches: Sequence[Mapping[str, _Array]]
+    repeated: Repeated | None
 
-def _over(wanted: _Values, found: _Values, name: str) -> Distance:
-    distance = Distance()
-    for one, other in zip(wanted, found, strict=True):
-        distance.add(one[name], other[name])
-    return distance
+    def values(self, model: Any, names: Iterable[str]) -> _Values:
+        """What tensors hold in each batch, and in what fills the last one, as those that take them read them."""
+        made = {name for node in model.graph.node for name in node.output}
+        outputs = {value.name for value in model.graph.output}
+        read = {
+            name: f"{name}{_READ_AS}" if f"{name}{_READ_AS}" in made and name not in outputs else name for name in names
+        }
+        session = session_of(with_outputs(model, read.values()))
+        wanted = list(dict.fromkeys(read.values()))
+        batches = [*self.batches, *(() if self.repeated is None else (self.repeated.batch,))]
+        runs = [dict(zip(wanted, session.run(wanted, dict(batch)), strict=True)) for batch in batches]
+        return [{name: run[tensor] for name, tensor in read.items()} for run in runs]
+
+    def over(self, wanted: _Values, found: _Values, name: str) -> Distance:
+        """Over all samples, each once: whichever axis of the tensor they lie on, a batch of nothing but what fills the
+        last one tells what to take out.
+        """
+        distance = Distance()
+        shares = [1.0] * len(self.batches) + ([] if self.repeated is None else [-self.repeated.share])
+        for one, other, share in zip(wanted, found, shares, strict=True):
+            distance.add(one[name], other[name], share)
+        return distance

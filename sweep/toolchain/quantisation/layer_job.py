@@ -13,7 +13,7 @@ from typing import Any
 
 from sweep.errors import QuantiseFailed
 from sweep.files.atomic import replacing_folder
-from sweep.toolchain.quantisation.calibration_samples import samples_for
+from sweep.toolchain.quantisation.calibration_samples import Repeated, samples_for
 from sweep.toolchain.quantisation.layer_distances import distances, kept_step_by_step
 from sweep.toolchain.quantisation.qdq_network import HEAVY
 from sweep.toolchain.quantisation.range_table import NETWORK, RangeTable, read_table
@@ -33,12 +33,20 @@ class ComparedNetwork:
     model: Any
     table: RangeTable
     batches: Sequence[Mapping[str, Any]]
+    repeated: Repeated | None
+    """What the last of them is filled with."""
+    samples: int
+    """In all, each once."""
     source: str
     """Of the samples, in words."""
 
+    def distances(self, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Of its layers from themselves as floats."""
+        return distances(self.model, self.table, options, self.batches, self.repeated)
+
     def kept_step_by_step(self, options: Mapping[str, Any], ranked: Sequence[str]) -> list[dict[str, Any]]:
         """How far it is quantised from itself as floats, with the first of these layers kept, one after another."""
-        return kept_step_by_step(self.model, self.table, options, self.batches, ranked, _MOST_KEPT)
+        return kept_step_by_step(self.model, self.table, options, self.batches, ranked, _MOST_KEPT, self.repeated)
 
 
 def compare_layers(
@@ -47,10 +55,10 @@ def compare_layers(
     """Compare the layers of a quantised network with those of the float one. Raises QuantiseFailed."""
     start = time.perf_counter()
     with comparing(options, hints, calibrate_dir, out_dir) as (folder, network):
-        rows = distances(network.model, network.table, options, network.batches)
+        rows = network.distances(options)
         ranked = _ranked(rows)
         told = {
-            "samples": sum(len(next(iter(batch.values()))) for batch in network.batches),
+            "samples": network.samples,
             "source": network.source,
             "layers": rows,
             "ranked": ranked,
@@ -76,7 +84,9 @@ def comparing(
         batches = list(islice(iter(samples), _BATCHES))
         if not batches:
             raise QuantiseFailed(f"{samples.source} has no sample to compare layers on")
-        yield folder, ComparedNetwork(model, table, batches, samples.source)
+        count = min(samples.samples, len(batches) * samples.batch)
+        repeated = samples.repeated if count == samples.samples else None  # else the last batch is not among them
+        yield folder, ComparedNetwork(model, table, batches, repeated, count, samples.source)
 
 
 def _ranked(rows: Sequence[Mapping[str, Any]]) -> list[str]:

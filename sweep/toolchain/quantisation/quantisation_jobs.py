@@ -12,10 +12,12 @@ from sweep.errors import ImportFailed, QuantiseFailed
 from sweep.files.atomic import replacing_folder
 from sweep.files.npz import load_arrays, save_arrays
 from sweep.files.sweep_dir import OUTPUTS_FILE, network_file
+from sweep.study.calibration_table import HISTOGRAMS
 from sweep.toolchain.quantisation.calibration_samples import samples_for
 from sweep.toolchain.quantisation.prepared_network import prepared
 from sweep.toolchain.quantisation.qdq_network import HEAVY, quantised
 from sweep.toolchain.quantisation.range_table import NETWORK, observe, read_table, write_table
+from sweep.toolchain.quantisation.saved_table import take_saved_table
 
 __all__ = ["PARAMETERS", "calibrate_network", "quantise_network"]
 
@@ -28,15 +30,24 @@ _NETWORK = network_file("onnx")
 def calibrate_network(
     options: Mapping[str, Any], hints: Mapping[str, Any], import_dir: str, out_dir: str
 ) -> dict[str, Any]:
-    """Observe the ranges of all tensors of an imported network on samples. Raises CalibrateFailed."""
+    """Observe the ranges of all tensors of an imported network on samples, or read them where they are saved.
+
+    Raises CalibrateFailed.
+    """
     start = time.perf_counter()
+    saved, told = str(options.get("table", "")), {}
     with replacing_folder(Path(out_dir)) as folder:
         model = prepared(Path(import_dir) / _NETWORK)
-        samples = samples_for(model, options, hints)
-        table = observe(model, samples, samples.samples, samples.source, samples.repeated)
-        write_table(table, model, folder)
+        if saved:
+            table = take_saved_table(Path(hints["table"]), saved, model, folder)
+            told = {"saved_table": saved, "has_histograms": (folder / HISTOGRAMS).is_file()}
+        else:
+            samples = samples_for(model, options, hints)
+            table = observe(model, samples, samples.samples, samples.source, samples.repeated)
+            write_table(table, model, folder, hints.get("network"))
     return {
         "dir": _relative(out_dir),
+        **told,
         "samples": table.samples,
         "source": table.source,
         "activations": len(table.activations),
@@ -46,9 +57,16 @@ def calibrate_network(
 
 
 def quantise_network(
-    options: Mapping[str, Any], import_dir: str, import_result: Mapping[str, Any], calibrate_dir: str, out_dir: str
+    options: Mapping[str, Any],
+    import_dir: str,
+    import_result: Mapping[str, Any],
+    calibrate_dir: str,
+    out_dir: str,
+    saved_table: str = "",
 ) -> dict[str, Any]:
-    """Write an imported network in QDQ form, in a folder like an import's. Raises QuantiseFailed."""
+    """Write an imported network in QDQ form, in a folder like an import's. saved_table: the hash of a table that its
+    calibration has read. Raises QuantiseFailed.
+    """
     import onnx
 
     from sweep.toolchain.models.expected_output import run_onnxruntime
@@ -94,6 +112,7 @@ def quantise_network(
         "source": table.source,
         "quantised_nodes": len(made.quantised_nodes),
         "float_nodes": len(made.float_nodes),
+        "saved_table": saved_table,
         **({"kept_layers": kept} if (kept := _with_weights(network, made.float_nodes)) else {}),
         "quantise_s": time.perf_counter() - start,
     }

@@ -17,13 +17,23 @@ import numpy.typing as npt
 
 from sweep.errors import CalibrateFailed, in_one_line
 from sweep.files.npz import load_arrays, save_arrays
+from sweep.study.calibration_table import HISTOGRAMS, RANGES, VERSION
 from sweep.toolchain.quantisation.calibration_samples import Repeated
 from sweep.toolchain.quantisation.prepared_network import session_of
 from sweep.toolchain.quantisation.thresholds import BINS, TARGET_BINS, Observed
 
-__all__ = ["NETWORK", "RANGES", "RangeTable", "observe", "read_table", "with_outputs", "write_table"]
+__all__ = [
+    "NETWORK",
+    "RangeTable",
+    "float_tensors",
+    "observe",
+    "read_table",
+    "weight_ranges",
+    "with_outputs",
+    "write_table",
+]
 
-NETWORK, RANGES, HISTOGRAMS = "network.onnx", "ranges.json", "histograms.npz"
+NETWORK = "network.onnx"
 
 _Array = npt.NDArray[Any]
 
@@ -52,7 +62,7 @@ def observe(
     shall not count again; whichever axis of a tensor the samples lie on, a batch of nothing else tells what that is.
     Raises CalibrateFailed.
     """
-    names = _float_tensors(model)
+    names = float_tensors(model)
     session = session_of(with_outputs(model, names))
     inputs = [name for name in names if name in {value.name for value in model.graph.input}]
     made = [name for name in names if name not in inputs]
@@ -76,10 +86,10 @@ def observe(
                 again = np.rint(_counted(array, max(map(abs, limits[name]))) * repeated.share).astype(np.int64)
                 histograms[name] = np.maximum(histograms[name] - again, 0)
     activations = {name: Observed(*limits[name], histograms[name]) for name in limits}
-    return RangeTable(activations, _weights(model), samples, source)
+    return RangeTable(activations, weight_ranges(model), samples, source)
 
 
-def _float_tensors(model: Any) -> list[str]:
+def float_tensors(model: Any) -> list[str]:
     """Inputs and results that hold float32 numbers, in the order in which they are made."""
     from onnx import TensorProto
 
@@ -130,7 +140,7 @@ def _counted(array: _Array, greatest: float) -> npt.NDArray[np.int64]:
     return np.bincount(bins, minlength=2 * BINS).astype(np.int64)
 
 
-def _weights(model: Any) -> dict[str, dict[str, Any]]:
+def weight_ranges(model: Any) -> dict[str, dict[str, Any]]:
     """Ranges of the constants, by their first axis too."""
     from onnx import TensorProto, numpy_helper
 
@@ -148,9 +158,11 @@ def _weights(model: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
-def write_table(table: RangeTable, model: Any, folder: Path) -> None:
-    """Write the files of a table."""
+def write_table(table: RangeTable, model: Any, folder: Path, network: Mapping[str, str] | None = None) -> None:
+    """Write the files of a table. network: what it is called, and the hash of its files."""
     about = {
+        "version": VERSION,
+        **({"network": dict(network)} if network else {}),
         "samples": table.samples,
         "source": table.source,
         "bins": BINS,
@@ -164,12 +176,17 @@ def write_table(table: RangeTable, model: Any, folder: Path) -> None:
     (folder / NETWORK).write_bytes(model.SerializeToString())
 
 
-def read_table(folder: Path) -> RangeTable:
-    """The table of a folder."""
-    about = json.loads((folder / RANGES).read_text(encoding="utf-8"))
-    histograms = load_arrays(folder / HISTOGRAMS)["histograms"]
+def read_table(folder: Path, ranges: str = RANGES) -> RangeTable:
+    """The table of a folder. One without histograms has counted nothing."""
+    about = json.loads((folder / ranges).read_text(encoding="utf-8"))
+    entries = about["activations"]
+    if (folder / HISTOGRAMS).is_file():
+        histograms = load_arrays(folder / HISTOGRAMS)["histograms"].astype(np.int64)
+    else:
+        histograms = np.zeros((len(entries), 2 * BINS), np.int64)
     activations = {
         name: Observed(float(entry["min"]), float(entry["max"]), histograms[index])
-        for index, (name, entry) in enumerate(about["activations"].items())
+        for index, (name, entry) in enumerate(entries.items())
     }
-    return RangeTable(activations, about["weights"], int(about["samples"]), str(about["source"]))
+    samples, source = int(about.get("samples", 0)), str(about.get("source", ""))
+    return RangeTable(activations, about.get("weights", {}), samples, source)

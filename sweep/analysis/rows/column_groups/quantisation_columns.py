@@ -26,8 +26,11 @@ def _of(tell: Callable[[QuantiseResult], Any]) -> Callable[[CellFacts], Any]:
 
 
 def _calibrated_on(quantised: QuantiseResult) -> str:
-    what = "made-up samples" if quantised.source == MADE_UP else f"samples of {quantised.source}"
-    return f"{quantised.samples} {what}"
+    saved = f"the saved table {quantised.saved_table[:8]}" if quantised.saved_table else ""
+    if not quantised.samples:  # a table that somebody has written
+        return saved
+    what = "made-up samples" if quantised.source == MADE_UP else f"samples of {quantised.source or 'unknown origin'}"
+    return f"{quantised.samples} {what}" + (f", by {saved}" if saved else "")
 
 
 def _advised(tell: Callable[[AdvisedStep], Any]) -> Callable[[CellFacts], Any]:
