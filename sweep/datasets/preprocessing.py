@@ -116,6 +116,9 @@ def fitted(samples: NDArray[Any], wanted: NetworkInput, dtype: str | None = None
     if dtype is not None and dtype != wanted.dtype:
         raise StudyError("is not what the network takes", key="preprocess.dtype", value=dtype, allowed=wanted.dtype)
     target = np.dtype(wanted.dtype)
+    if target.kind in "iu" and values.dtype.kind == "f" and not np.isfinite(values).all():
+        allowed = f"samples without nan and inf, since the network takes {target}"
+        raise StudyError("gives what is no finite number", key="preprocess", allowed=allowed)
     if dtype is None and wanted.scale is not None:
         return quantised(values, wanted.scale, wanted.zero_point, wanted.dtype)
     if target.kind in "iu" and values.dtype.kind == "f" and not np.array_equal(values, np.trunc(values)):

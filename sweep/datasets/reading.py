@@ -22,6 +22,7 @@ __all__ = ["Samples", "Wanted", "chosen_samples", "listed_pictures", "read_sampl
 
 _SHAPING = ("resize", "crop")
 """Steps that pictures of several sizes go through one by one, before they are one array."""
+_DIGITS = 20
 _MOST = (1 << 31) - 1
 """Classes are kept as numbers of 32 bits."""
 
@@ -161,9 +162,11 @@ def listed_pictures(folder: Path, labels: str | None) -> tuple[list[str], NDArra
     else:
         names, said = _labelled(Path(labels))
     if all(text.isdecimal() for text in said):
-        numbers = [int(text) for text in said]
+        longest = max(said, key=len)
+        numbers = [int(text) for text in said] if len(longest) < _DIGITS else [_MOST + 1]
         if max(numbers) > _MOST:
-            raise StudyError("has too high a class", key="labels", value=max(numbers), allowed=f"at most {_MOST}")
+            shown = f"{longest[:_DIGITS]}..." if len(longest) >= _DIGITS else max(numbers)
+            raise StudyError("has too high a class", key="labels", value=shown, allowed=f"at most {_MOST}")
         return names, np.array(numbers, "int64"), ()
     classes = sorted(set(said))
     at = {name: index for index, name in enumerate(classes)}

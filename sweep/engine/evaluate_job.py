@@ -63,6 +63,10 @@ def _input(imported: ImportResult) -> tuple[str, NetworkInput]:
     if len(imported.inputs) != 1:
         raise EvaluateFailed(f"the network takes {', '.join(imported.inputs)}: samples go to a network of one input")
     [(name, about)] = imported.inputs.items()
+    if not about["shape"]:
+        raise EvaluateFailed(
+            f"the network takes one number, {name}: samples go to an input whose first size is the batch"
+        )
     return name, NetworkInput(about["shape"], about["dtype"], about.get("scale"), int(about.get("zero_point", 0)))
 
 

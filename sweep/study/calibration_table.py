@@ -133,6 +133,9 @@ def _checked(about: Mapping[str, Any], path: Path) -> tuple[str | None, str]:
         raise refused("is no mapping", "weights", type(weights).__name__, "ranges of weights by name, or none")
     for name, entry in weights.items():
         _check_range(entry, path, f"weights.{name}")
+    unbounded = about.get("unbounded", [])
+    if not isinstance(unbounded, list) or not all(isinstance(name, str) for name in unbounded):
+        raise refused("is no list of names", "unbounded", unbounded, "tensors that have no range")
     network = about.get("network", {})
     told = [network.get(key, "") for key in ("sha256", "name")] if isinstance(network, dict) else [network]
     if not all(isinstance(one, str) for one in told) or len(told) < 2:

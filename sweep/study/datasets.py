@@ -34,6 +34,9 @@ _SAMPLES = ("x", "X", "samples", "data", "images", "inputs")
 _LABELS = ("y", "Y", "labels", "targets", "target")
 _HELD_OUT = 0.25
 _KINDS = ("npz", "images", "sklearn")
+_NUMBERS = ("bool", "int", "uint", "float")
+_FOREIGN = {"i": "int", "u": "uint", "f": "float"}
+"""What numpy calls numbers in the order of bytes that is not this machine's: `>i4`."""
 
 
 Found = tuple[dict[str, Any], dict[str, str], tuple[str, ...]]
@@ -172,11 +175,19 @@ def _npz(form: DatasetForm, at: WrittenModel) -> Found:
     if form.samples is not None or form.labels is not None or len(arrays) < 2:
         arrays = {"all": [_array(form.samples, _SAMPLES, headers, at), _array(form.labels, _LABELS, headers, at)]}
     for samples, labels in arrays.values():
-        (shape, _), (lengths, kind) = headers[samples], headers[labels]
-        if not shape or lengths not in (shape[:1], (*shape[:1], 1)) or kind.lstrip("<>=|")[:3] not in ("int", "uin"):
+        (shape, numbers), (lengths, kind) = headers[samples], headers[labels]
+        if _kind(numbers) not in _NUMBERS:
+            raise at.refused(f"has {samples}: {numbers} {list(shape)}", "samples of numbers")
+        if not shape or lengths not in (shape[:1], (*shape[:1], 1)) or _kind(kind) not in ("int", "uint"):
             shown = f"{labels}: {kind} {list(lengths)}"
             raise at.refused(f"has {shown}", f"a whole number for each of {samples}: {list(shape)}")
     return {"sha256": hash_of([path], at), "arrays": arrays}, {"npz": str(path.absolute())}, ("numpy",)
+
+
+def _kind(dtype: str) -> str:
+    """What kind of numbers an array has, of whatever width and order of bytes."""
+    kind = dtype.lstrip("<>=|").rstrip("0123456789")
+    return _FOREIGN.get(kind, kind)
 
 
 def _array(asked: str | None, usual: Sequence[str], headers: Mapping[str, Any], at: WrittenModel) -> str:

@@ -210,3 +210,34 @@ def test_channels_stand_where_the_layout_says() -> None:
     assert np.array_equal(fitted(values, NetworkInput([1, 3, 4, 5], "int64")), values.transpose(0, 3, 1, 2))
     first = preprocess(values.transpose(0, 3, 1, 2), {"mean": [1.0, 2.0, 3.0]})  # as a file may have them
     assert np.array_equal(first[:, 1], values[..., 1] - 2.0)
+
+
+@pytest.mark.parametrize("values", [np.array(["a", "b"]), np.ones(2, np.complex64), np.zeros(2, "datetime64[s]")])
+def test_samples_that_are_no_numbers_are_refused_at_once(tmp_path: Path, values: Any) -> None:
+    np.savez(tmp_path / "d.npz", x=values, y=[0, 1])
+    with pytest.raises(StudyError, match=r"datasets.d.npz: has x: .* \[2\] .*allowed: samples of numbers"):
+        dataset(tmp_path, {"npz": "d.npz"})
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "int16", ">i4", "float16", "<f4", "float64"])
+def test_samples_of_any_number_are_taken(tmp_path: Path, kind: str) -> None:
+    np.savez(tmp_path / "d.npz", x=np.ones((2, 3), kind), y=np.array([0, 1], ">i8"))
+    options, files = dataset(tmp_path, {"npz": "d.npz"})
+    assert np.array_equal(read_samples(options, files, Wanted("all"), NetworkInput([1, 3])).inputs, np.ones((2, 3)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_becomes_no_whole_number(value: float) -> None:
+    samples = np.array([[0.5, value]])
+    for wanted in (NetworkInput([1, 2], "int8", scale=0.1), NetworkInput([1, 2], "uint8")):
+        with pytest.raises(StudyError, match=r"gives what is no finite number; .*since the network takes u?int8"):
+            fitted(samples, wanted)
+    assert not np.isfinite(fitted(samples, NetworkInput([1, 2]))).all()
+
+
+def test_a_class_of_five_thousand_digits_is_too_high(tmp_path: Path) -> None:
+    Image.new("RGB", (6, 8)).save(tmp_path / "a.png")
+    (tmp_path / "labels.txt").write_text(f"a.png {'9' * 5000}\n")
+    options, files = dataset(tmp_path, {"images": ".", "labels": "labels.txt"})
+    with pytest.raises(StudyError, match=r"labels: has too high a class \(got '9{20}\.\.\.'\)"):
+        read_samples(options, files, Wanted("all"))

@@ -156,7 +156,7 @@ def test_a_sweep_by_the_saved_table_makes_the_same_quantised_networks(home: Path
     assert len(networks(home / "again")) == 2
     assert networks(home / "again") < networks(home / "out")
     rows = pq.read_table(home / "again" / "results.parquet").to_pylist()
-    said = {row["calibrated_on"] for row in rows}
+    said = {row["calibrated_on"] for row in rows if row["precision"] != "float32"}
     assert said == {f"48 made-up samples, by the saved table {study.calibration.tables[''].sha256[:8]}"}
     (taken,) = (home / "again" / "artifacts" / "calibrate").iterdir()
     assert (taken / "ranges.json").read_bytes() == (saved / "ranges.json").read_bytes()

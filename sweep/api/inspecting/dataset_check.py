@@ -36,12 +36,12 @@ def check_datasets(study: Study) -> None:
         for model in models:
             _check_fit(study, dataset, outlines[dataset.name], model)
     evaluate, calibration = study.evaluate, study.calibration
-    if evaluate is not None and evaluate.samples is not None:
+    if evaluate is not None:
         wanted = Wanted(evaluate.split)
-        _check_count(study, outlines[evaluate.dataset.name], wanted, evaluate.samples, "evaluate.samples")
+        _check_count(study, outlines[evaluate.dataset.name], wanted, evaluate.samples, "evaluate")
     if calibration.dataset is not None and (outline := outlines.get(calibration.dataset.name)) is not None:
-        if calibration.is_asked:
-            _check_count(study, outline, Wanted("train"), calibration.samples, "calibration.samples")
+        asked = calibration.samples if calibration.is_asked else None
+        _check_count(study, outline, Wanted("train"), asked, "calibration")
         _check_classes(study, outline)
 
 
@@ -55,9 +55,14 @@ def _asked(study: Study) -> Iterator[tuple[Dataset, Sequence[Model]]]:
 
 def _outline(study: Study, dataset: Dataset) -> Outline:
     try:
-        return outline_of(dataset.options, dataset.files)
+        outline = outline_of(dataset.options, dataset.files)
     except StudyError as error:
         raise _at(study, dataset, error) from None
+    least = min((int(labels.min()) for labels in outline.labels.values() if labels.size), default=0)
+    if least < 0:
+        problem, key = "has a class below 0", f"datasets.{dataset.name}"
+        raise StudyError(problem, file=study.path, key=key, value=least, allowed="classes from 0 on")
+    return outline
 
 
 def _check_fit(study: Study, dataset: Dataset, outline: Outline, model: Model) -> None:
@@ -95,9 +100,17 @@ def _declared(model: Model) -> Sequence[ModelInput] | None:
         return None
 
 
-def _check_count(study: Study, outline: Outline, wanted: Wanted, asked: int, key: str) -> None:
+def _check_count(study: Study, outline: Outline, wanted: Wanted, asked: int | None, place: str) -> None:
+    """asked: None where the study leaves it open. place: in the study."""
     there = outline.count(wanted)
-    if asked > there:
+    if not there:
+        problem = f"has no sample in its split {wanted.split}, which {place} takes"
+        allowed = "more samples, or another share of them: `test:` of the data set"
+        chosen = study.evaluate.dataset if place == "evaluate" and study.evaluate else study.calibration.dataset
+        assert chosen is not None
+        raise StudyError(problem, file=study.path, key=f"datasets.{chosen.name}", value=chosen.name, allowed=allowed)
+    if asked is not None and asked > there:
+        key = f"{place}.samples"
         kept = "all its samples" if wanted.split == "all" else f"its split {wanted.split}"
         problem, allowed = "is more than the data set has", f"at most {there}, which is {kept}"
         raise StudyError(problem, file=study.path, key=key, value=asked, allowed=allowed)

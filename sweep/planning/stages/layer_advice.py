@@ -76,6 +76,7 @@ KIND = StageKind(
     arguments=arguments,
     job="sweep.toolchain.quantisation.advice_job:advise",
     error_class="QuantiseFailed",
+    revision=2,
     distributions=ONNX_PACKAGES,
     cost_s=10.0,
     limit_s=3600.0,

@@ -55,6 +55,7 @@ KIND = StageKind(
     arguments=arguments,
     job="sweep.toolchain.quantisation.layer_job:compare_layers",
     error_class="QuantiseFailed",
+    revision=2,
     distributions=ONNX_PACKAGES,
     cost_s=20.0,
     limit_s=3600.0,

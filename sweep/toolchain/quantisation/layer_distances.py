@@ -51,6 +51,9 @@ class Distance:
     def add(self, wanted: _Array, found: _Array, share: float = 1.0) -> None:
         """Take in what one batch gave; a negative share: out again, of what fills another one."""
         one, other = wanted.ravel().astype(np.float64), found.ravel().astype(np.float64)
+        is_finite = np.isfinite(one) & np.isfinite(other)  # what masks and pads has no distance
+        if not is_finite.all():
+            one, other = one[is_finite], other[is_finite]
         self.dot += share * float(one @ other)
         self.wanted += share * float(one @ one)
         self.found += share * float(other @ other)

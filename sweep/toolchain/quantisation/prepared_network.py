@@ -25,7 +25,7 @@ def prepared(network: Path) -> Any:
     import onnx
     from onnx import version_converter
 
-    model = onnx.load(str(network))
+    model = _named(onnx.load(str(network)))
     if found := {node.op_type for node in model.graph.node}.intersection(QUANTISED_OPERATORS):
         raise CalibrateFailed(f"the network is quantised already: it has {', '.join(sorted(found))}")
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
@@ -40,9 +40,21 @@ def prepared(network: Path) -> Any:
     with tempfile.TemporaryDirectory(prefix="prepared-") as scratch:
         folded = Path(scratch) / "folded.onnx"
         session_of(model.SerializeToString(), is_optimised=True, keep=folded)
-        model = onnx.shape_inference.infer_shapes(onnx.load(str(folded)))
+        return _named(onnx.shape_inference.infer_shapes(onnx.load(str(folded))))
+
+
+def _named(model: Any) -> Any:
+    """The network with a name of its own for every operator: options speak of them, and ONNX Runtime refuses twins."""
+    taken: set[str] = {node.name for node in model.graph.node}
+    seen: set[str] = {""}
     for index, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{index}"
+        if node.name in seen:
+            name = f"{node.name or node.op_type}_{index}"
+            while name in taken:
+                name += "_"
+            node.name = name
+            taken.add(name)
+        seen.add(node.name)
     return model
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sweep.errors import QuantiseFailed, in_one_line
-from sweep.toolchain.quantisation.range_table import RangeTable
+from sweep.toolchain.quantisation.range_table import RangeTable, float_tensors
 from sweep.toolchain.quantisation.strategies import NULL, Steps, activation_steps, is_symmetric, weight_steps
 
 __all__ = ["HEAVY", "RECTIFIERS", "Quantised", "quantisable", "quantised"]
@@ -44,8 +44,10 @@ class Quantised:
 
 
 def quantisable(model: Any) -> list[Any]:
-    """The operators that are quantised unless somebody keeps them."""
-    return [node for node in model.graph.node if node.op_type in (*HEAVY, *_LIGHT)]
+    """The operators that are quantised unless somebody keeps them: those of such a kind that make float32 numbers."""
+    numbers = set(float_tensors(model))
+    kinds = (*HEAVY, *_LIGHT)
+    return [node for node in model.graph.node if node.op_type in kinds and node.output[0] in numbers]
 
 
 def quantised(
@@ -58,7 +60,7 @@ def quantised(
     """
     strategy = str(options["strategy"])
     nodes = quantisable(model)
-    kept = _kept(nodes, options)
+    kept = _kept(nodes, options) | _without_scale(model, nodes, table, strategy)
     chosen = [node.name for node in nodes if node.name not in kept and (only is None or node.name in only)]
     left = [node.name for node in nodes if node.name not in chosen]
     copy = type(model)()
@@ -142,31 +144,60 @@ def _constants(model: Any, options: Mapping[str, Any], strategy: str) -> dict[st
 
     stored = {tensor.name: tensor for tensor in model.graph.initializer if tensor.data_type == TensorProto.FLOAT}
     found: dict[str, _Entry] = {}
-    biases = {node.input[2] for node in model.graph.node if node.op_type in HEAVY and len(node.input) > 2}
+    axes: dict[str, set[int | None]] = {}
+    heavy = [node for node in model.graph.node if node.op_type in HEAVY]
+    biases = {node.input[2] for node in heavy if len(node.input) > 2} - {node.input[1] for node in heavy}
     for node in quantisable(model):
         for index, name in enumerate(node.input):
-            if name not in stored or name in biases or name in found:
-                continue
-            array = numpy_helper.to_array(stored[name])
-            if not array.size:
-                continue
-            is_weight = node.op_type in HEAVY and index < 2
-            axis = _axis(node, array.ndim) if is_weight and options["per"] == "channel" else None
-            steps = weight_steps(array, axis, strategy)
-            found[name] = (float(array.min()), float(array.max())), steps, axis
+            if name in stored and name not in biases:
+                axes.setdefault(name, set()).add(_axis(node, index, len(stored[name].dims)))
+    for name, wanted in axes.items():
+        array = numpy_helper.to_array(stored[name])
+        if not array.size or not np.isfinite(array).all():
+            continue
+        # What others take in another way has one scale for all of them
+        axis = next(iter(wanted)) if options["per"] == "channel" and len(wanted) == 1 else None
+        found[name] = (float(array.min()), float(array.max())), weight_steps(array, axis, strategy), axis
     return found
 
 
-def _axis(node: Any, rank: int) -> int | None:
-    """The axis of a weight that has the channels of the output."""
+def _axis(node: Any, index: int, rank: int) -> int | None:
+    """The axis of an operator's constant that has the channels of the output; None where it is no weight, or has none
+    that is an axis of its own.
+    """
+    if index != 1 or node.op_type not in HEAVY:
+        return None
+    said = {attribute.name: attribute.i for attribute in node.attribute}
     if node.op_type == "Conv":
         return 0
     if node.op_type == "ConvTranspose":
-        return 1
+        return 1 if said.get("group", 1) == 1 else None  # of groups, each channel of it is one of every group
     if node.op_type == "Gemm":
-        is_transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
-        return 0 if is_transposed else 1
+        return 0 if said.get("transB") else 1
     return rank - 1 if rank == 2 else None  # ONNX Runtime's integer product takes scales of columns alone
+
+
+def _without_scale(model: Any, nodes: Sequence[Any], table: RangeTable, strategy: str) -> set[str]:
+    """Names of the nodes that stay in float32 since no scale stands for what they take or make."""
+    from onnx import numpy_helper
+
+    none = set(float_tensors(model)) - table.activations.keys()
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    for node in nodes:
+        constants = [stored[name] for name in node.input if name in stored and name not in none]
+        none |= {one.name for one in constants if not np.isfinite(numpy_helper.to_array(one)).all()}
+    found = {node.name for node in nodes if not none.isdisjoint((*node.input, *node.output))}
+    if not is_symmetric(strategy):
+        # ONNX Runtime's quantiser leaves out what a scale cuts off anyway, and every scale has zero within it
+        values = {name: numpy_helper.to_array(one) for name, one in stored.items() if not one.dims}
+        found |= {node.name for node in nodes if node.op_type == "Clip" and not _has_zero(node, values)}
+    return found
+
+
+def _has_zero(node: Any, values: Mapping[str, Any]) -> bool:
+    """Whether zero is among what a Clip lets through; not where its ends are computed."""
+    low, high = [*node.input[1:], "", ""][:2]
+    return (not low or values.get(low, 1) <= 0) and (not high or values.get(high, -1) >= 0)
 
 
 def _kept(nodes: Sequence[Any], options: Mapping[str, Any]) -> set[str]:

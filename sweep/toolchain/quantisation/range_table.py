@@ -7,7 +7,7 @@ of each activation; `network.onnx` the network whose tensors they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class RangeTable:
     samples: int
     source: str
     """What the samples are: the name of a data set, or `random`."""
+    unbounded: Sequence[str] = ()
+    """Tensors that have no range: without an element, or infinite somewhere as what masks and pads is."""
 
 
 def observe(
@@ -60,20 +62,25 @@ def observe(
 
     batches: gives the same each time that it is iterated. repeated: what the last one is filled with, which histograms
     shall not count again; whichever axis of a tensor the samples lie on, a batch of nothing else tells what that is.
-    Raises CalibrateFailed.
+    Raises CalibrateFailed: also where an input or what is made of it is no number, or an input is infinite.
     """
     names = float_tensors(model)
     session = session_of(with_outputs(model, names))
     inputs = [name for name in names if name in {value.name for value in model.graph.input}]
     made = [name for name in names if name not in inputs]
     limits: dict[str, tuple[float, float]] = {}
+    infinite: set[str] = set()
     for values in _runs(session, batches, inputs, made):
         for name, array in values.items():
             low, high = float(array.min()), float(array.max())
-            if not np.isfinite([low, high]).all():
+            if np.isnan(low) or (np.isinf([low, high]).any() and name in inputs):
                 raise CalibrateFailed(f"the tensor {name} is not finite on a sample of {source}: it has no range")
+            if np.isinf([low, high]).any():
+                infinite.add(name)
             known = limits.get(name, (low, high))
             limits[name] = min(low, known[0]), max(high, known[1])
+    limits = {name: ends for name, ends in limits.items() if name not in infinite}
+    made = [name for name in made if name in limits]
     if not limits:
         raise CalibrateFailed(f"{source} has no sample to calibrate on")
     histograms = {name: np.zeros(2 * BINS, np.int64) for name in limits}
@@ -86,7 +93,8 @@ def observe(
                 again = np.rint(_counted(array, max(map(abs, limits[name]))) * repeated.share).astype(np.int64)
                 histograms[name] = np.maximum(histograms[name] - again, 0)
     activations = {name: Observed(*limits[name], histograms[name]) for name in limits}
-    return RangeTable(activations, weight_ranges(model), samples, source)
+    unbounded = [name for name in names if name not in limits]
+    return RangeTable(activations, weight_ranges(model), samples, source, unbounded)
 
 
 def float_tensors(model: Any) -> list[str]:
@@ -122,10 +130,10 @@ def _runs(
     """What the tensors hold in each batch; an empty one holds nothing."""
     for batch in batches:
         try:
-            values = dict(zip(made, session.run(made, dict(batch)), strict=True))
+            found = dict(zip(made, session.run(made, dict(batch)), strict=True))
         except Exception as error:
             raise CalibrateFailed(f"ONNX Runtime cannot run a batch: {in_one_line(error)}") from error
-        values |= {name: batch[name] for name in inputs}
+        values = {name: batch[name] for name in inputs} | found
         yield {name: array for name, array in values.items() if array.size}
 
 
@@ -168,6 +176,7 @@ def write_table(table: RangeTable, model: Any, folder: Path, network: Mapping[st
         "bins": BINS,
         "target_bins": TARGET_BINS,
         "activations": {name: {"min": seen.low, "max": seen.high} for name, seen in table.activations.items()},
+        **({"unbounded": list(table.unbounded)} if table.unbounded else {}),
         "weights": table.weights,
     }
     (folder / RANGES).write_text(json.dumps(about, indent=1), encoding="utf-8")
@@ -189,4 +198,4 @@ def read_table(folder: Path, ranges: str = RANGES) -> RangeTable:
         for index, (name, entry) in enumerate(entries.items())
     }
     samples, source = int(about.get("samples", 0)), str(about.get("source", ""))
-    return RangeTable(activations, about.get("weights", {}), samples, source)
+    return RangeTable(activations, about.get("weights", {}), samples, source, about.get("unbounded", ()))

@@ -47,12 +47,12 @@ def take_saved_table(ranges: Path, sha256: str, model: Any, folder: Path) -> Ran
 def _misfit(table: RangeTable, model: Any) -> str | None:
     """What a table says that is not so of a network, or leaves out; None where it fits."""
     tensors = float_tensors(model)
-    for name in table.activations:
+    for name in (*table.activations, *table.unbounded):
         if name not in tensors:
             return f"it has a range of {name}, which is no tensor of this one{hint(name, tensors)}"
     for node in quantisable(model):
         for name in (*node.input, *node.output):
-            if name in tensors and name not in table.activations:
+            if name in tensors and name not in table.activations and name not in table.unbounded:
                 return f"it has no range of {name}, a tensor of {node.name}"
     known = weight_ranges(model)
     for name, said in table.weights.items():

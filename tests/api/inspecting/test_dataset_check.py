@@ -38,6 +38,9 @@ def folder(tmp_path: Path) -> Path:
     np.savez(tmp_path / "hundred.npz", x=np.zeros((100, 3, 8, 8), np.float32), y=np.arange(100) % 4)
     late = {"y_train": np.arange(12) % 3, "y_test": np.arange(8) % 4}
     np.savez(tmp_path / "late.npz", **{name: np.zeros(shape) for name, shape in parts.items()}, **late)
+    np.savez(tmp_path / "one.npz", x=np.zeros((1, 3, 8, 8), np.float32), y=np.zeros(1, np.int64))
+    np.savez(tmp_path / "none.npz", x=np.zeros((0, 3, 8, 8), np.float32), y=np.zeros(0, np.int64))
+    np.savez(tmp_path / "below.npz", x=np.zeros((3, 3, 8, 8), np.float32), y=np.arange(3) - 1)
     Image.new("RGB", (9, 9)).save(tmp_path / "pets" / "one.png")
     (tmp_path / "pets.txt").write_text("one.png,0\ntwo.png,1\n")
     (tmp_path / "one.txt").write_text("one.png,0\n")
@@ -59,6 +62,8 @@ def _dataset(**about: Any) -> dict[str, Any]:
     [
         _dataset(npz="fit.npz"),
         _dataset(npz="parted.npz"),
+        _dataset(npz="one.npz"),
+        {"datasets": {"d": {"npz": "one.npz"}}, "calibration": {"dataset": "d"}, "axes": {"precision": ["int8"]}},
         _dataset(images="pets", labels="one.txt"),
         _dataset(images="pets", labels="one.txt", preprocess={"crop": 8}),
         {**_dataset(npz="fit.npz", test=0.25), "evaluate": {"dataset": "d", "samples": 4}},
@@ -85,6 +90,20 @@ def test_what_fits_or_is_not_used_passes(folder: Path, keys: dict[str, Any]) -> 
         (_dataset(npz="fit.npz", preprocess={"crop": 9}), ["datasets.d.preprocess.crop", "8 x 8"]),
         (_dataset(npz="fit.npz", preprocess={"mean": [1, 2]}), ["datasets.d.preprocess.mean", "one number, or 3"]),
         (_dataset(images="pets", labels="pets.txt"), ["datasets.d.labels", "a picture that is not there", "two.png"]),
+        (
+            _dataset(npz="one.npz", test=0.25),
+            ["datasets.d", "has no sample in its split test, which evaluate takes", "another share of them: `test:`"],
+        ),
+        (_dataset(npz="none.npz"), ["datasets.d", "has no sample in its split test, which evaluate takes"]),
+        (_dataset(npz="below.npz"), ["datasets.d", "has a class below 0 (got -1)"]),
+        (
+            {
+                "datasets": {"d": {"npz": "one.npz", "test": 0.75}},
+                "calibration": {"dataset": "d"},
+                "axes": {"precision": ["int8"]},
+            },
+            ["datasets.d", "has no sample in its split train, which calibration takes"],
+        ),
         (
             {**_dataset(npz="fit.npz", test=0.25), "evaluate": {"dataset": "d", "samples": 5}},
             ["evaluate.samples", "is more than the data set has", "got 5", "at most 4, which is its split test"],
