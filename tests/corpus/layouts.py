@@ -77,6 +77,13 @@ def layer_norm_of_channels() -> Proto:
 
 
 @network
+def layer_norm_of_images() -> Proto:
+    """Over channels, rows and columns at once, with weights that lie along all three."""
+    nodes = (node("LayerNormalization", ["b", "g", "o"], ["e"], axis=1),)
+    return between(*nodes, g=floats(8, 6, 6) + 1, o=floats(8, 6, 6))
+
+
+@network
 def root_mean_square_of_rows() -> Proto:
     nodes = [
         convolution("x", "b", "w"),

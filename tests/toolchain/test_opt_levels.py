@@ -50,6 +50,7 @@ def check(pool: CompilePool, name: str, levels: tuple[int, ...], folder: Path, p
         ("nothing", (0,)),
         ("decision_trees", (0,)),
         ("root_mean_square_of_rows", (3,)),
+        ("layer_norm_of_images", (3,)),
     ],
 )
 def test_what_a_pass_refused_is_right_with_all_passes(

@@ -33,6 +33,8 @@ _BAD_RULES = ("relax.nn.rms_norm", _STACK)
 """Operators whose rule does no good. That of an RMS norm turns the weights too, and gives a call without a program;
 that of a stack has no name for the new axis, and divides by the rank of scalars, which ends the process.
 """
+_LAYER_NORM = "relax.nn.layer_norm"
+"""Its rule turns the axes that it normalises, but not the weights that lie along several of them."""
 RULE = "FRelaxInferLayout"
 ABOVE_THE_DEFAULT = 11
 """Level at which an operator's attribute takes the place of one that it had."""
@@ -65,28 +67,34 @@ def converted(module: Any, of_convolutions: Callable[[Any], Layouts]) -> Any:
         return _OF_TRANSPOSED if operator_of(call) == _CONV2D_TRANSPOSE else of_convolutions(call)
 
     convert = relax.transform.ConvertLayout({}, layouts)
-    names = _operators(module)
+    names, bad = _operators(module), _bad_rules(module)
     if CONV2D not in names and _STACK in names:
         return module
     first: Exception | None = None
     try:
         if _STACK not in names:
-            with _without_rules(_BAD_RULES):
+            with _without_rules(bad):
                 return convert(module)
     except Exception as error:  # noqa: BLE001  (TVM raises what it likes)
         first = error
     if CONV2D not in names:
         return module
     ready = ready_for_layout(module)
-    others = sorted(_operators(ready) - {CONV2D, _CONV2D_TRANSPOSE, *_BAD_RULES})
+    others = sorted(_operators(ready) - {CONV2D, _CONV2D_TRANSPOSE, *bad})
     for kept in ((), *((name,) for name in others), others):
         try:
-            with _without_rules((*_BAD_RULES, *kept)):
+            with _without_rules((*bad, *kept)):
                 return convert(ready)
         except Exception as error:  # noqa: BLE001  (another operator may be the one that it cannot take)
             first = first or error
     assert first is not None
     raise first
+
+
+def _bad_rules(module: Any) -> tuple[str, ...]:
+    """Operators of a module that keep the layout that they have."""
+    norms = (call for call in calls_of(module) if operator_of(call) == _LAYER_NORM)
+    return (*_BAD_RULES, _LAYER_NORM) if any(len(norm.attrs.axes) > 1 for norm in norms) else _BAD_RULES
 
 
 def _operators(module: Any) -> set[str]:
