@@ -1,14 +1,15 @@
 """Has networks take turns in short slots on one device, until they are told apart or the time is over.
 
 Every round goes forth and back (A B B A), so that drift within it favours nobody, and a slot is so short that what
-disturbs the machine for a tenth of a second or longer hits all of a round. It works alike for every runtime, which it
-is given as clocks. Decisions are those of `sweep.analysis.turns`.
+disturbs the machine for a tenth of a second or longer hits all of a round. Those of which a single call takes far
+longer have their slots behind the others' (A B B A C C): between them they would tear the round apart. It works alike
+for every runtime, which it is given as clocks. Decisions are those of `sweep.analysis.turns`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -20,6 +21,8 @@ __all__ = ["SLOT_MS", "Contestant", "TakenRounds", "take_rounds"]
 
 SLOT_MS = 20.0
 """At least, and one call: shorter than most bursts of other work, and twenty times the cost of asking for it."""
+_FAR = 5.0
+"""Whose slot takes more than so many times the shortest slot has its slots behind the others'."""
 _READY = Sampling(
     repeat=1,
     min_repeat_ms=SLOT_MS,
@@ -66,47 +69,96 @@ def take_rounds(
     time_kernel: Timer,
     clock: Callable[[], float] = time.monotonic,
 ) -> TakenRounds:
-    """Take rounds until all contestants are told apart from the fastest that may lead, or `limit_s` is over.
+    """Take rounds until all contestants are told apart from the fastest that may lead, or the time is over.
 
+    limit_s: for all together; each but one may take an equal share of it, and far slower ones take no more than theirs.
     One that is far behind beyond doubt takes no further rounds. One round at least is taken, and where the time is over
     one more look.
     """
     ready = [_got_ready(one) for one in contestants]
-    taken = TakenRounds([one.number for one in ready], [[] for _ in contestants])
-    may_lead = [one.may_lead for one in contestants]
-    begun, count, due, round_s, behind = clock(), 0, next_look(0), 0.0, set[int]()
-    while True:
-        if clock() - begun + round_s > limit_s and count:
-            if count > 1:
-                _look(taken, may_lead, behind)
-            break
-        round_begun = clock()
-        _take_round(contestants, taken, time_kernel, behind)
-        count, round_s = count + 1, clock() - round_begun
-        if count == due:
-            _look(taken, may_lead, behind)
-            if taken.is_decided:
-                break
-            due = next_look(count)
-    taken.took_s = clock() - begun
-    return taken
+    begun = clock()
+    rounds = _Rounds(contestants, ready, limit_s / max(1, len(contestants) - 1), time_kernel, clock)
+    due = next_look(0)
+    while rounds.goes_on:
+        rounds.take()
+        if rounds.count == due:
+            rounds.look()
+            due = next_look(due)
+    if not rounds.is_looked_at and rounds.count > 1:
+        rounds.look()
+    rounds.taken.took_s = clock() - begun
+    return rounds.taken
 
 
-def _look(taken: TakenRounds, may_lead: Sequence[bool], behind: set[int]) -> None:
-    taken.looks += 1
-    look = look_at(taken.run_secs, may_lead, taken.looks)
-    taken.is_decided = look.is_decided_without(behind)
-    behind.update(look.behind)
+class _Rounds:
+    """Rounds that were taken, who goes on, and what time is left."""
 
+    def __init__(
+        self,
+        contestants: Sequence[Contestant],
+        ready: Sequence[Ready],
+        share_s: float,
+        time_kernel: Timer,
+        clock: Callable[[], float],
+    ) -> None:
+        self.taken = TakenRounds([one.number for one in ready], [[] for _ in contestants])
+        self.count = 0
+        self.is_looked_at = False
+        """Whether the latest look was at all rounds."""
+        self._contestants, self._time_kernel, self._clock, self._share_s = contestants, time_kernel, clock, share_s
+        slot_s = [one.number * (one.call_s or one.warmup_secs[-1]) for one in ready]
+        self._far = [index for index, each in enumerate(slot_s) if each > _FAR * min(slot_s)]
+        self._near = [index for index in range(len(contestants)) if index not in self._far]
+        self._left_s = share_s * max(1, len(self._near) - 1)
+        """Of the time of those that are near, and how long their latest round took."""
+        self._round_s = 0.0
+        self._far_s = dict.fromkeys(self._far, 0.0)
+        """What each of the others has taken."""
+        self._behind: set[int] = set()
 
-def _take_round(
-    contestants: Sequence[Contestant], taken: TakenRounds, time_kernel: Timer, behind: Collection[int]
-) -> None:
-    if kernel_s := time_kernel():
-        taken.kernel_s.append(median(kernel_s))
-    forth = [index for index in range(len(contestants)) if index not in behind]
-    for index in (*forth, *reversed(forth)):
-        taken.run_secs[index] += contestants[index].clock(taken.numbers[index], 1)
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is another round."""
+        if not self.count:
+            return True
+        is_over = self._round_s > self._left_s
+        return not (self.taken.is_decided or is_over or len(self._goes_on(self._near) + self._goes_on(self._far)) < 2)
+
+    def take(self) -> None:
+        """One round."""
+        begun = self._clock()
+        if kernel_s := self._time_kernel():
+            self.taken.kernel_s.append(median(kernel_s))
+        self._forth_and_back(self._goes_on(self._near))
+        self._round_s = self._clock() - begun
+        self._left_s -= self._round_s
+        self._forth_and_back(self._goes_on(self._far))
+        self.count, self.is_looked_at = self.count + 1, False
+
+    def look(self) -> None:
+        """Ask whether they are told apart."""
+        self.taken.looks += 1
+        look = look_at(self.taken.run_secs, [one.may_lead for one in self._contestants], self.taken.looks)
+        self.taken.is_decided = look.is_decided_without(self._behind)
+        self._behind.update(look.behind)
+        self.is_looked_at = True
+
+    def _goes_on(self, those: Sequence[int]) -> list[int]:
+        return [index for index in those if index not in self._behind and not self._is_out_of_time(index)]
+
+    def _is_out_of_time(self, index: int) -> bool:
+        spent_s = self._far_s.get(index, 0.0)
+        return spent_s > 0 and spent_s * (1 + 1 / self._taken_by(index)) > self._share_s
+
+    def _taken_by(self, index: int) -> int:
+        return max(1, len(self.taken.run_secs[index]) // 2)
+
+    def _forth_and_back(self, those: Sequence[int]) -> None:
+        for index in (*those, *reversed(those)):
+            begun = self._clock()
+            self.taken.run_secs[index] += self._contestants[index].clock(self.taken.numbers[index], 1)
+            if index in self._far_s:
+                self._far_s[index] += self._clock() - begun
 
 
 def _got_ready(contestant: Contestant) -> Ready:

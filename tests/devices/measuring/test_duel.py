@@ -31,7 +31,7 @@ def _none() -> list[float]:
 
 
 def test_rounds_go_forth_and_back() -> None:
-    place = Place(0.05, 0.1, 0.5)
+    place = Place(0.05, 0.1, 0.2)
     taken = take_rounds(place.contestants(), 60.0, _none, lambda: place.now_s)
 
     assert place.order[-6:] == [0, 1, 2, 2, 1, 0]
@@ -57,32 +57,55 @@ def test_caches_are_emptied_before_each_call_where_that_is_asked_for() -> None:
 
 def test_it_ends_with_its_time_and_looks_once_more() -> None:
     place = Place(1.0, 1.04)
-    noise: Iterator[float] = iter(([0.8] * 4 + [1.2] * 4) * 50)
-    contestants = place.contestants()
-
-    def noisy(number: int, repeat: int) -> list[float]:
-        return [next(noise) * value for value in contestants[1].clock(number, repeat)]
-
-    taken = take_rounds([contestants[0], Contestant(noisy, False)], 30.0, _none, lambda: place.now_s)
+    taken = take_rounds(_noisy(place), 30.0, _none, lambda: place.now_s)
 
     assert taken.took_s <= 30.0
     assert len(taken.run_secs[0]) == 14
     assert (taken.looks, taken.is_decided) == (2, False), "at five rounds, and with all seven"
 
 
-def test_one_that_is_far_behind_does_not_go_on_while_others_are_told_apart() -> None:
-    place = Place(1.0, 1.04, 20.0)
+def _noisy(place: Place) -> list[Contestant]:
+    """The second one's rounds differ by half."""
     noise: Iterator[float] = iter(([0.8] * 4 + [1.2] * 4) * 50)
     contestants = place.contestants()
 
     def noisy(number: int, repeat: int) -> list[float]:
         return [next(noise) * value for value in contestants[1].clock(number, repeat)]
 
-    rivals = [contestants[0], Contestant(noisy, False), contestants[2]]
-    taken = take_rounds(rivals, 300.0, _none, lambda: place.now_s)
+    return [contestants[0], Contestant(noisy, False), *contestants[2:]]
 
-    assert [len(one) // 2 for one in taken.run_secs] == [24, 24, 5]
-    assert (taken.looks, taken.is_decided) == (5, False), "at 5, 8, 12 and 18 rounds, and with all of them"
+
+def test_one_that_is_far_behind_does_not_go_on_while_others_are_told_apart() -> None:
+    place = Place(1.0, 1.04, 4.0)
+    taken = take_rounds(_noisy(place), 300.0, _none, lambda: place.now_s)
+
+    assert [len(one) // 2 for one in taken.run_secs] == [63, 63, 5]
+    assert (taken.looks, taken.is_decided) == (8, False), "at 5, 8, 12, 18, 27, 41 and 62 rounds, and with all of them"
+
+
+def test_one_of_far_longer_calls_has_its_slots_behind_the_others_and_takes_none_of_their_time() -> None:
+    place = Place(1.0, 1.04, 6.0)
+    taken = take_rounds(_noisy(place), 300.0, _none, lambda: place.now_s)
+
+    assert place.order[-6 - 31 * 4 : -31 * 4] == [0, 1, 1, 0, 2, 2], "the last round before it was told apart"
+    assert [len(one) // 2 for one in taken.run_secs] == [36, 36, 5]
+    assert sum(sum(one) for one in taken.run_secs[:2]) < 150, "their half of the time"
+
+
+def test_one_of_far_longer_calls_takes_no_more_than_its_share() -> None:
+    place = Place(1.0, 1.04, 40.0)
+    taken = take_rounds(_noisy(place), 300.0, _none, lambda: place.now_s)
+
+    assert [len(one) // 2 for one in taken.run_secs] == [36, 36, 1]
+    assert taken.took_s <= 300.0
+
+
+def test_two_of_which_one_is_far_slower_are_told_apart() -> None:
+    place = Place(0.02, 0.5)
+    taken = take_rounds(place.contestants(), 20.0, _none, lambda: place.now_s)
+
+    assert place.order[-4:] == [0, 0, 1, 1]
+    assert ([len(one) for one in taken.run_secs], taken.is_decided) == ([10, 10], True)
 
 
 def test_networks_that_take_longer_than_the_limit_have_one_round() -> None:
