@@ -46,6 +46,8 @@ def _dense(sparse: Any, most_bytes: int) -> npt.NDArray[Any]:
     name, shape = sparse.values.name[:80], tuple(sparse.dims)
     try:
         values, places = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+        if values.dtype.kind in "OSU":
+            raise ImportFailed(f"the sparse tensor {name!r} holds texts: a compiled network holds numbers alone")
         if math.prod(shape) * values.itemsize > most_bytes:
             raise ImportFailed(f"the sparse tensor {name!r} of the shape {list(shape)} does not fit into memory")
         whole = np.zeros(shape, values.dtype)

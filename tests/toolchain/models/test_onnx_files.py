@@ -58,6 +58,14 @@ def test_a_sparse_tensor_of_terabytes_is_not_made(tmp_path: Path) -> None:
         read_onnx(path)
 
 
+def test_a_sparse_tensor_of_texts_is_refused_by_name(tmp_path: Path) -> None:
+    stored = sparse()
+    stored.values.CopyFrom(helper.make_tensor("w", TensorProto.STRING, [2], ["a", "b"]))
+    path = saved(tmp_path / "t.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], stored)
+    with pytest.raises(ImportFailed, match="the sparse tensor 'w' holds texts"):
+        read_onnx(path)
+
+
 @pytest.mark.parametrize("imported", ["", "ai.onnx"])
 def test_operators_of_onnx_may_have_its_name_for_a_domain(tmp_path: Path, imported: str) -> None:
     nodes = [helper.make_node("Relu", ["x"], ["y"], domain="ai.onnx")]
