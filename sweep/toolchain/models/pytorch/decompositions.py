@@ -5,6 +5,7 @@ A decomposition that returns NotImplemented leaves the operator as it is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,12 +40,15 @@ def decomposition_table() -> dict[Any, Callable[..., Any]]:
             aten.div.Tensor: _divided,
             aten.elu.default: _elu,
             aten.im2col.default: _im2col,
+            aten.index.Tensor: _index,
             aten.logsumexp.default: _logsumexp,
             aten.min.dim: _min,
             aten.prod.dim_int: _prod,
             aten.scatter_add.default: _scatter_add,
             aten.unfold.default: _unfold,
             aten.upsample_bilinear2d.vec: _bilinear,
+            aten.var_mean.correction: _var_mean,
+            aten._cdist_forward.default: _cdist,
         }
     )
     return table
@@ -93,6 +97,42 @@ def _logsumexp(values: Any, dim: Sequence[int], keepdim: bool = False) -> Any:
     largest = _amax(values, dim, True).clamp(-_LARGEST, _LARGEST)
     summed = (values - largest).exp().sum(dim, keepdim=True).log() + largest
     return summed if keepdim else summed.squeeze(tuple(dim))
+
+
+def _var_mean(values: Any, dim: Sequence[int] | None = None, *, correction: Any = None, keepdim: bool = False) -> Any:
+    import torch
+
+    variance = torch.ops.aten.var.correction(values, dim, correction=correction, keepdim=keepdim)
+    return variance, torch.ops.aten.mean.dim(values, dim, keepdim)
+
+
+def _cdist(one: Any, other: Any, p: float, _mode: int | None) -> Any:
+    """The distances of rows, as long as all differences are no large tensor."""
+    import torch
+
+    differences = one.shape.numel() * other.shape[-2]
+    if p not in (1.0, 2.0) or differences > _MOST_COMPARED:
+        return NotImplemented
+    apart = one.unsqueeze(-2) - other.unsqueeze(-3)
+    return apart.abs().sum(-1) if p == 1.0 else torch.ops.aten.sqrt.default((apart * apart).sum(-1))
+
+
+def _index(values: Any, indices: Sequence[Any]) -> Any:
+    """By several tensors with a whole axis between them, whose axes come first in torch: one index of all together."""
+    import torch
+
+    at = [axis for axis, index in enumerate(indices) if index is not None]
+    if at[-1] - at[0] + 1 == len(at) or any(indices[axis].dtype == torch.bool for axis in at):
+        return NotImplemented
+    rest = [axis for axis in range(values.dim()) if axis not in at]
+    sizes = [values.shape[axis] for axis in at]
+    place = torch.zeros((), dtype=torch.int64)
+    for axis, size in zip(at, sizes, strict=True):
+        index = indices[axis].to(torch.int64)
+        place = place * size + torch.where(index < 0, index + size, index)
+    whole = values.permute([*at, *rest]).reshape([math.prod(sizes), *(values.shape[axis] for axis in rest)])
+    rows = torch.ops.aten.index_select.default(whole, 0, place.reshape(-1))
+    return rows.reshape([*place.shape, *rows.shape[1:]])
 
 
 def _prod(values: Any, dim: int, keepdim: bool = False, *, dtype: Any = None) -> Any:

@@ -50,14 +50,26 @@ def table_limits(program: Any) -> dict[str, int]:
     }
 
 
+def _indexed(name: str, arguments: Any, value: Any) -> int | None:
+    """How many places an operator has where a value says which; None where it says something else."""
+    if name == "embedding" and arguments[1] is value:
+        return int(arguments[0].meta["val"].shape[0])
+    if name in ("gather", "index_select", "scatter") and arguments[2] is value:
+        return int(arguments[0].meta["val"].shape[arguments[1]])
+    if name in ("index", "index_put"):
+        sizes = arguments[0].meta["val"].shape
+        return min((int(sizes[at]) for at, each in enumerate(arguments[1]) if each is value), default=None)
+    return None
+
+
 def _rows(source: Any) -> int | None:
     found, waiting, seen = [], [source], {source}
     while waiting:
         value = waiting.pop()
         for user in value.users:
             name = str(getattr(user.target, "_opname", ""))
-            if name == "embedding" and user.args[1] is value:
-                found.append(int(user.args[0].meta["val"].shape[0]))
+            if (rows := _indexed(name, user.args, value)) is not None:
+                found.append(rows)
             elif name in _KEEPS_VALUES and user.args[0] is value and user not in seen:
                 seen.add(user)
                 waiting.append(user)

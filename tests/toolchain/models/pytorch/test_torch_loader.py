@@ -75,6 +75,9 @@ class Otherwise(nn.Module):
         return {
             "reductions": (x.amax((1, 2)), x.amin(1), torch.logsumexp(x, 1), *x.min(1), x.prod(1)),
             "selu": nn.functional.selu(x),
+            "of several axes": torch.var_mean(x, 1, correction=0),
+            "distances": torch.cdist(x[0, :2], x[0, 2:]),
+            "indexed": x[:, torch.tensor([0, 3]), :, torch.tensor([-1, 4])],
             "whole": (whole / 3, whole / whole.abs().clamp(min=1), (x > 0).cumsum(1), whole.any(1), x.any(3)),
             "pictures": (
                 nn.functional.interpolate(x, size=(10, 5)),
