@@ -65,8 +65,8 @@ class TensorType:
     step: float | None = None
     """Of a float output that is made of quantised integers: what one step of these is in its own numbers."""
     tolerance: float | None = None
-    """Of a float output of a quantised network: what any code may be off, relative to the largest value, where that is
-    more than the precision allows: codes inside are rounded either way."""
+    """Of a float output: what any code may be off, relative to the largest value, where that is more than the precision
+    allows: codes inside are rounded either way, or floats of 16 bits are inside."""
     runtime_tolerance: float | None = None
     """Of an output: what other runtimes than TVM may be off, relative to the largest value, where that is more than the
     precision allows: they round where the expected output is not rounded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 __all__ = ["OnnxLoader", "OnnxModel"]
 
 _ADD_BROADCASTS_SINCE = 7
+_PRINTED_OPERATOR = re.compile(r'ir\.Op\([^"]*name="([\w.]+)".*?support_level=\d+\)')
+"""How TVM's messages have an operator: with all that it knows of it."""
 _FILE = network_file("onnx")
 _SELF_CONTAINED_BYTES = 8 * 2**20
 """Of weights, up to which the file has them in itself: every tool reads it then. The onnx package does not follow it to
@@ -263,7 +266,8 @@ def _to_relax(model: Any, misfit: str | None) -> Any:
     except Exception as error:
         at = printed.getvalue().partition(", with inputs")[0].removeprefix("Error converting operator ").strip()
         where = f"operator {at}: " if at else ""
-        raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{in_one_line(error)}") from error
+        said = _PRINTED_OPERATOR.sub(r"\1", in_one_line(error))
+        raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{said}") from error
     settle_outputs(module, model)
     return module
 

@@ -251,6 +251,11 @@ def by_data(path: Path) -> Path:
     return save(path, nodes, [tensor("x", [3])], [tensor("y", [1, "n"], INT64)])
 
 
+def of_integers(path: Path) -> Path:
+    nodes = [helper.make_node("ReduceLogSumExp", ["x"], ["y"])]
+    return save(path, nodes, [tensor("x", [3], INT64)], [tensor("y", [1], INT64)])
+
+
 def without_rank(path: Path) -> Path:
     path = relu(path, [3])
     model = onnx.load(str(path))
@@ -282,6 +287,7 @@ def broken(path: Path, data: bytes) -> Path:
         (lacking, {}, "does not support: ImageDecoder (node bent)"),
         (of_inputs, {}, "does not support: DFT (node dft) where inputs of the network decide its shapes"),
         (by_data, {}, "the shape of what NonZero (node where) gives depends on data"),
+        (of_integers, {}, "operator ReduceLogSumExp: relax.exp requires the input tensor to have float dtype"),
         (without_rank, {}, "input 'x' has no shape; give it in the study: inputs: {x: [...]}"),
         (
             lambda p: relu(p, [3, "n"]),
