@@ -17,7 +17,7 @@ class Layer:
     """One layer: where it is from, and its network."""
 
     kind: str
-    """depthwise, rows (softmax, layer norm) or function."""
+    """convolution, depthwise, rows (softmax, layer norm) or function."""
     model: Any
     """An `onnx.ModelProto` of one input `x`."""
 
@@ -36,20 +36,28 @@ def _model(shape: tuple[int, ...], nodes: list[Any], constants: dict[str, Any]) 
 
 
 def _depthwise(size: int, channels: int, window: int, stride: int = 1) -> Layer:
-    """With bias and ReLU."""
+    return Layer("depthwise", _convolution(size, channels, (channels, 1, window), stride, channels))
+
+
+def _three_by_three(size: int, inputs: int, outputs: int) -> Layer:
+    return Layer("convolution", _convolution(size, inputs, (outputs, inputs, 3), 1, 1))
+
+
+def _convolution(size: int, inputs: int, weights: tuple[int, int, int], stride: int, groups: int) -> Any:
+    """With bias and ReLU. weights: channels of the output and of a group, and the window."""
     from onnx import helper
 
-    random = np.random.default_rng(0)
+    random, (outputs, of_group, window) = np.random.default_rng(0), weights
     constants = {
-        "weight": random.normal(0, 0.2, (channels, 1, window, window)),
-        "bias": random.normal(0, 1, channels),
+        "weight": random.normal(0, 0.2, (outputs, of_group, window, window)),
+        "bias": random.normal(0, 1, outputs),
     }
-    pads = {"pads": [window // 2] * 4, "strides": [stride] * 2, "group": channels}
+    pads = {"pads": [window // 2] * 4, "strides": [stride] * 2, "group": groups}
     nodes = [
         helper.make_node("Conv", ["x", "weight", "bias"], ["sum"], kernel_shape=[window] * 2, **pads),
         helper.make_node("Relu", ["sum"], ["y"]),
     ]
-    return Layer("depthwise", _model((1, channels, size, size), nodes, constants))
+    return _model((1, inputs, size, size), nodes, constants)
 
 
 def _softmax(*shape: int) -> Layer:
@@ -104,6 +112,20 @@ LAYERS = {
     "MobileNetV3 28x28x96, 5x5 /2": lambda: _depthwise(28, 96, 5, 2),
     "MobileNetV3 14x14x240, 5x5": lambda: _depthwise(14, 240, 5),
     "MobileNetV3 7x7x576, 5x5": lambda: _depthwise(7, 576, 5),
+    "VGG 224x224x64": lambda: _three_by_three(224, 64, 64),
+    "VGG 112x112x64 to 128": lambda: _three_by_three(112, 64, 128),
+    "VGG 112x112x128": lambda: _three_by_three(112, 128, 128),
+    "VGG 56x56x128 to 256": lambda: _three_by_three(56, 128, 256),
+    "VGG 56x56x256": lambda: _three_by_three(56, 256, 256),
+    "VGG 28x28x256 to 512": lambda: _three_by_three(28, 256, 512),
+    "VGG 28x28x512": lambda: _three_by_three(28, 512, 512),
+    "VGG 14x14x512": lambda: _three_by_three(14, 512, 512),
+    "ResNet 56x56x64, 3x3": lambda: _three_by_three(56, 64, 64),
+    "ResNet 28x28x128, 3x3": lambda: _three_by_three(28, 128, 128),
+    "ResNet 14x14x256, 3x3": lambda: _three_by_three(14, 256, 256),
+    "ResNet 7x7x512, 3x3": lambda: _three_by_three(7, 512, 512),
+    "SqueezeNet 27x27x32 to 128, 3x3": lambda: _three_by_three(27, 32, 128),
+    "DenseNet 28x28x128 to 32, 3x3": lambda: _three_by_three(28, 128, 32),
     "ViT softmax 12x197x197": lambda: _softmax(12, 197, 197),
     "BERT softmax 4x128x128": lambda: _softmax(4, 128, 128),
     "ViT layer norm 197x768": lambda: _layer_norm(1, 197, 768),

@@ -38,6 +38,7 @@ _TURN_S, _TRIAL_S = 0.01, 0.005
 _STREAM_BYTES = (1 << 18, 1 << 26)
 """In the caches, and in memory."""
 _RULE = "llvm.FLowerIntrinsic"
+_WITH_CHANNELS = ("convolution", "depthwise")
 
 _Call = Callable[[], Any]
 
@@ -109,7 +110,7 @@ def _compared(layer: Layer, target: Any, trials: int) -> dict[str, Any]:
     own = sorted({point[0] for point in designs.suggested})
     numbers = range(len(designs.space.designs))
     after = _tuned(designs, own or numbers, target, trials)
-    with nullcontext() if layer.kind == "depthwise" else _c_library():
+    with nullcontext() if layer.kind in _WITH_CHANNELS else _c_library():
         before = _tuned(designs, [number for number in numbers if number not in own], target, trials)
     turns = _turns([after.call, before.call, _onnxruntime(layer.model)])
     return {
@@ -131,7 +132,7 @@ def _heaviest(layer: Layer, target: Any) -> Any:
     from sweep.toolchain.passes.layout import CONV2D, converted
 
     module = from_onnx(layer.model, keep_params_in_input=False)
-    if layer.kind == "depthwise":
+    if layer.kind in _WITH_CHANNELS:
         module = converted(module, lambda _: {CONV2D: ["NHWC", "OHWI"]})
     lowered = lower(module, {"opt_level": _LEVEL}, target)
     tasks = relax_integration.extract_tasks(lowered.module, target, {})

@@ -17,14 +17,20 @@ def translated(point: Point, source: Space, target: Space) -> Point | None:
     """The point of `target` that takes the decisions of `point` in `source`; None where no design can.
 
     Tiles of the nest's axes keep their factors and other choices their values, in order; a compute location that
-    `source` does not have is the innermost one. Designs that compute what follows in the tiles come first.
+    `source` does not have is the innermost one. Designs that compute what follows in the tiles come first. A point of a
+    design that tiles the nest in no known way needs one with the very same knobs.
     """
     if source.nest != target.nest:
         return None
     decided = source.designs[point[0]]
     given = [(knob, knob.choices[choice]) for knob, choice in zip(decided.knobs, point[1:], strict=True)]
     order = sorted(range(len(target.designs)), key=lambda number: (not target.designs[number].is_fused, number))
+    tiles = [knob for knob in decided.knobs if knob.kind == "tile"]
+    is_own = bool(tiles) and all(knob.axis is None for knob in tiles)
     for number in order:
+        knobs = target.designs[number].knobs
+        if is_own and [_form(knob) for knob in knobs] != [_form(knob) for knob in decided.knobs]:
+            continue
         choices = _choices(target.designs[number], given)
         if choices is not None:
             return (number, *choices)
@@ -47,4 +53,8 @@ def _choices(design: Design, given: Sequence[tuple[Knob, tuple[int, ...]]]) -> l
 
 
 def _is_alike(knob: Knob, other: Knob) -> bool:
-    return (knob.kind, knob.axis, knob.choices) == (other.kind, other.axis, other.choices)
+    return _form(knob) == _form(other)
+
+
+def _form(knob: Knob) -> tuple[object, ...]:
+    return knob.kind, knob.axis, knob.choices

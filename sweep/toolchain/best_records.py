@@ -8,7 +8,8 @@ a scratch folder, and MetaSchedule loads that.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,34 @@ from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.native_log import NativeRecord, read_log, write_log
 from sweep.toolchain.tuning.records.trial_logs import read_validations
 from sweep.toolchain.tvm_loader import load_tvm
+from sweep.toolchain.winograd.program import MADE
 from sweep.toolchain.workload_id import native_workload_id
 
-__all__ = ["BestRecords"]
+__all__ = ["BestRecords", "Tuned"]
 
 _CHOSEN_S = -1.0
 """Sorts the winner of a re-validation before every time that was measured once."""
+_SCHEDULED = "tirx.is_scheduled"
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The best record of a workload."""
+
+    workload: str
+    """Its id."""
+    rank_s: float
+    """Its median, or less."""
+    record: NativeRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A module with its tuned functions scheduled."""
+
+    module: Any
+    before: Any
+    """The same with none scheduled."""
 
 
 class BestRecords:
@@ -41,45 +64,55 @@ class BestRecords:
         """
         self._scratch = scratch
         self._identify = identify
-        self._chosen: list[tuple[str, NativeRecord]] = []
-        """With the id of its workload."""
+        self._chosen: list[_Chosen] = []
+        self._by_forms: frozenset[str] = frozenset()
+        """Workloads whose best record is of a program by one of Winograd's forms."""
         if records_dir is not None:
             self._choose(records_dir)
 
     def has(self, workload: str) -> bool:
         """Whether a valid record is there; an empty trace counts, since an untouched schedule may be the best."""
-        return any(workload == name for name, _ in self._chosen)
+        return workload in self._by_forms or any(workload == one.workload for one in self._chosen)
 
-    def apply(self, module: Any, target: Any) -> Any:
-        """The module with its tuned functions scheduled. Raises BuildFailed.
+    def apply(self, module: Any, target: Any, level: int = 0) -> Tuned:
+        """The lowered module of an opt level with its tuned functions scheduled, convolutions by Winograd's forms where
+        these are chosen. Raises BuildFailed.
 
         A record that does not fit (a query ignores block names, which traces refer to) is left out, and its workload
         counts as having none.
         """
         if not self._chosen:
-            return module
+            return Tuned(module, module)
         try:
-            return self._applied(module, target, self._chosen)
+            return self._applied(module, target, level, self._chosen)
         except Exception:  # noqa: BLE001  (one of them did not fit: find it below)
-            self._chosen = [one for one in self._chosen if self._fits(module, target, one)]
+            self._chosen = [one for one in self._chosen if self._fits(module, target, level, one)]
         try:
-            return self._applied(module, target, self._chosen)
+            return self._applied(module, target, level, self._chosen)
         except Exception as error:
             raise BuildFailed(f"tuning records cannot be applied: {in_one_line(error)}") from error
 
-    def _fits(self, module: Any, target: Any, one: tuple[str, NativeRecord]) -> bool:
+    def _fits(self, module: Any, target: Any, level: int, one: _Chosen) -> bool:
         try:
-            self._applied(module, target, [one])
+            self._applied(module, target, level, [one])
         except Exception:  # noqa: BLE001  (any refusal is one)
             return False
         return True
 
-    def _applied(self, module: Any, target: Any, chosen: Iterable[tuple[str, NativeRecord]]) -> Any:
+    def _applied(self, module: Any, target: Any, level: int, chosen: Sequence[_Chosen]) -> Tuned:
+        from sweep.toolchain.winograd.choice import with_chosen_forms
+
         tvm = load_tvm(())
         database = importlib.import_module("tvm.s_tir.meta_schedule.database")
-        write_log([record for _, record in chosen], self._scratch)
+        formed = with_chosen_forms(module, level, {one.workload: one.rank_s for one in chosen}.get)
+        write_log([one.record for one in chosen], self._scratch)
         with target, database.JSONDatabase(work_dir=str(self._scratch)), tvm.transform.PassContext(opt_level=3):
-            return tvm.relax.transform.MetaScheduleApplyDatabase()(module)
+            tuned = tvm.relax.transform.MetaScheduleApplyDatabase()(formed.module)
+        for name, function in tuned.functions_items() if formed.workloads else ():
+            if MADE in name.name_hint and not (function.attrs or {}).get(_SCHEDULED):
+                raise BuildFailed(f"the record of {name.name_hint} does not fit it")
+        self._by_forms = formed.workloads
+        return Tuned(tuned, formed.module)
 
     def _choose(self, records_dir: Path) -> None:
         best: dict[str, tuple[float, NativeRecord]] = {}
@@ -92,6 +125,6 @@ class BestRecords:
             rank = _CHOSEN_S if number in chosen else median_s
             if record.workload not in best or rank < best[record.workload][0]:
                 best[record.workload] = (rank, record)
-        named = [(self._identify(workload), record) for workload, (_, record) in best.items()]
-        self._chosen = [(name, record) for name, record in named if name is not None]
-        write_log([record for _, record in self._chosen], self._scratch)
+        named = [(self._identify(workload), *ranked) for workload, ranked in best.items()]
+        self._chosen = [_Chosen(name, rank, record) for name, rank, record in named if name is not None]
+        write_log([one.record for one in self._chosen], self._scratch)

@@ -91,11 +91,12 @@ class BuildRecipes:
             tasks = extract_tasks(lowered, self.target, scratch / f"tasks-{one.level}")
         if why is not None:
             left_out[:0] = self._given_up(one, why)
-        tuned = best.apply(lowered, self.target)
+        tuned = best.apply(lowered, self.target, one.level)
+        module = tuned.module
         if one.with_last_passes:
-            tuned, refused = finish(tuned, one.level, self.target, self.crashes)
+            module, refused = finish(module, one.level, self.target, self.crashes)
             left_out.extend(refused)
-        return Buildable(tuned, lowered, tasks, tuple(left_out))
+        return Buildable(module, tuned.before, tasks, tuple(left_out))
 
     def _given_up(self, one: BuildTry, why: LeftOut) -> list[LeftOut]:
         if one.level < self.level:

@@ -65,3 +65,12 @@ def test_the_design_that_fuses_what_follows_comes_first() -> None:
 )
 def test_what_cannot_take_the_tiles_gets_no_point(target: Space) -> None:
     assert translated(POINT, ALONE, target) is None
+
+
+def test_a_point_of_a_design_that_tiles_nothing_known_needs_one_with_its_knobs() -> None:
+    """As those of one form of Winograd's convolution among those of another."""
+    one, other = Knob("tile", ((1, 4), (2, 2), (4, 1))), Knob("tile", ((1, 2), (2, 1)))
+    source = space(Design((*TILES, UNROLL)), Design((other, other)), Design((one, other)))
+    target = space(Design((*TILES, NEAR, UNROLL)), Design((other, other)), Design((one, other)))
+    assert translated((2, 1, 1), source, target) == (2, 1, 1)
+    assert translated((2, 1, 1), source, space(*target.designs[:2])) is None

@@ -264,7 +264,7 @@ def packed_weights(lower_dir: str, records_dir: str, level: int, target: dict[st
     module = read_module(Path(lower_dir))
     with tempfile.TemporaryDirectory() as scratch:
         applied = BestRecords(Path(records_dir), Path(scratch)).apply(module, resolved)
-        module, _ = finish(applied, level, resolved)
+        module, _ = finish(applied.module, level, resolved)
     constants: list[Any] = []
     collect = lambda node: constants.append(node) if isinstance(node, GenericConst) else None  # noqa: E731
     tvm.relax.analysis.post_order_visit(module["main"], collect)

@@ -24,6 +24,8 @@ from sweep.toolchain.quantisation.prepared_network import QUANTISED_OPERATORS, p
 from sweep.toolchain.quantisation.qdq_network import HEAVY
 from sweep.toolchain.rooflines.layer_work import bound_calls
 from sweep.toolchain.rooflines.weight_prints import WeightPrint
+from sweep.toolchain.winograd.form import FORMS
+from sweep.toolchain.winograd.program import MADE
 
 __all__ = ["KernelCall", "NetworkLayers", "kernel_calls", "network_layers", "placed_layers"]
 
@@ -103,12 +105,20 @@ def kernel_calls(module: Any) -> list[KernelCall]:
         needs = dict.fromkeys(number for one in _variables(value) for number in made.get(one, ()))
         if kernel:
             arrays = [array for one in _leaves(value) if (array := constant_of(one)) is not None and array.ndim > 1]
-            prints = [WeightPrint.of(array) for array in arrays if array.size >= _LEAST_WEIGHTS]
+            prints = [_print_of(kernel, array) for array in arrays if array.size >= _LEAST_WEIGHTS]
             calls.append(KernelCall(kernel, tuple(needs), prints))
             made[variable] = (len(calls) - 1,)
         else:
             made[variable] = tuple(needs)
     return calls
+
+
+def _print_of(kernel: str, array: Any) -> WeightPrint:
+    """Of weights as they were before they were transformed for one of Winograd's forms."""
+    form = next((one for one in FORMS if array.shape[:2] == (one.size, one.size)), None)
+    if MADE not in kernel or form is None:
+        return WeightPrint.of(array)
+    return WeightPrint.of(form.restored(array), is_rounded=True)
 
 
 def placed_layers(network: NetworkLayers, calls: Sequence[KernelCall]) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ _KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
 """Of the axes of a convolution: N, H, W, C and those of the window and of a group."""
 
 
-def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[Trace]:
+def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[tuple[IRModule, Trace]]:
     """The designs of such a convolution, one for each order of walking; none for any other program.
 
     lanes: of a vector register, in 32-bit numbers.
@@ -55,7 +55,7 @@ def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) ->
             _apply(schedule, name, fitting, is_by_row=is_by_row, is_parallel=is_parallel(target))
         except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
             return []  # what follows the convolution is of another form: TVM tells so by refusing a primitive
-        traces.append(schedule.trace)
+        traces.append((module, schedule.trace))
     return traces
 
 

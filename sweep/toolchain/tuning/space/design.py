@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import last_line
 from sweep.search.space import Design, Knob, Point, Space
-from sweep.toolchain.tuning.space import depthwise_designs, dot_designs, row_designs
+from sweep.toolchain.tuning.space import depthwise_designs, dot_designs, row_designs, winograd_designs
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
 from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 
@@ -33,8 +33,11 @@ _TENSORISED = "meta_schedule.auto_tensorize"
 _OWN = (
     (depthwise_designs.depthwise_traces, depthwise_designs.suggested_points),
     (row_designs.row_traces, row_designs.suggested_points),
+    (winograd_designs.winograd_traces, winograd_designs.suggested_points),
 )
-"""Designs beside those of TVM, and the points of them that are worth a trial; a program has one kind at most."""
+"""Designs beside those of TVM, each with its program, and the points of them that are worth a trial; a program has one
+kind at most.
+"""
 _PROBES = 6  # random replays that show which compute locations a block can have
 
 
@@ -76,6 +79,7 @@ class Designs:
                 mod=module, target=target, space_generator=plain, task_name=name, num_threads=1, rand_state=seed
             )
             self._traces = _sound(self._context.generate_design_space())
+        self._programs: list[IRModule] = [module] * len(self._traces)
         machine = machine_of(target)
         self._own_from = len(self._traces)
         """The number of the first design that is no rule's: these come last, so that records keep their numbers."""
@@ -87,7 +91,8 @@ class Designs:
                 _log.warning("%s: designs beside TVM's cannot be made: %s", name, last_line(error))
                 continue
             if own:
-                self._traces += own
+                self._programs += [program for program, _ in own]
+                self._traces += [trace for _, trace in own]
                 self._suggest = suggest
                 break
         self._shapes = [_shape(trace) for trace in self._traces]
@@ -110,13 +115,17 @@ class Designs:
             return dot_designs.suggested_points(self.space)
         return self._suggest(self.space, self._own_from)
 
+    def program(self, design: int) -> IRModule:
+        """What a design schedules: the workload, or a program that gives the same of a transformed constant."""
+        return self._programs[design]
+
     def schedule(self, point: Point) -> ScheduledPoint | None:
         """The schedule of a point with every post-processing, or None where there is none."""
         trace = self._traces[point[0]]
         knobs = self.space.designs[point[0]].knobs
         for instruction, knob, choice in zip(self._samplers[point[0]], knobs, point[1:], strict=True):
             trace = trace.with_decision(instruction, decision_of(knob, choice), True)
-        schedule = self._replay(trace)
+        schedule = self._replay(trace, self._programs[point[0]])
         if schedule is None:
             return None
         schedule.enter_postproc()
@@ -151,11 +160,11 @@ class Designs:
             return None
         return self.point_of(schedule.trace)
 
-    def _replay(self, trace: Trace, seed: int | None = None, decide: Any = None) -> Schedule | None:
+    def _replay(self, trace: Trace, program: IRModule, seed: int | None = None, decide: Any = None) -> Schedule | None:
         import tvm
         from tvm.s_tir import Schedule
 
-        schedule = Schedule(self._module, seed=self._seed if seed is None else seed, error_render_level="none")
+        schedule = Schedule(program, seed=self._seed if seed is None else seed, error_render_level="none")
         try:
             trace.apply_to_schedule(schedule, True, decide)
         except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
@@ -192,7 +201,9 @@ class Designs:
             p: {int(self._traces[number].decisions[self._samplers[number][p]])} for p in wanted
         }
         for probe in range(_PROBES):
-            schedule = self._replay(self._traces[number], self._seed + probe + 1, lambda *_: None)
+            schedule = self._replay(
+                self._traces[number], self._programs[number], self._seed + probe + 1, lambda *_: None
+            )
             if schedule is None:
                 continue
             samplers = _samplers(schedule.trace)

@@ -23,7 +23,7 @@ __all__ = ["row_traces", "suggested_points"]
 _MOST_PARTIAL = 64
 
 
-def row_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[Trace]:
+def row_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[tuple[IRModule, Trace]]:
     """The one design of such a program; none for any other, and where a row is no whole number of vectors: TVM computes
     nonsense from vectors that are cut off there (docs/tvm-defects.md).
 
@@ -40,7 +40,7 @@ def row_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[
         _apply(schedule, sums, is_parallel=is_parallel(target))
     except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
         return []  # something else is fused with it: TVM tells so by refusing a primitive
-    return [schedule.trace]
+    return [(module, schedule.trace)]
 
 
 def suggested_points(space: Space, first: int) -> list[Point]:

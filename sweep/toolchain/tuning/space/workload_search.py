@@ -57,7 +57,7 @@ class WorkloadSearch:
         self.refused = 0
         """Points that have no schedule."""
         self._store, self._target = store, target
-        self._native_workload = store.database.commit_workload(module)
+        store.database.commit_workload(module)
         self._search = tuner.search(workload, self.designs.space)
         self._seeds: deque[tuple[Point, str]] = deque()
         """With where each comes from."""
@@ -120,7 +120,7 @@ class WorkloadSearch:
         from tvm.s_tir.meta_schedule.database import TuningRecord
 
         info = ArgInfo.from_entry_func(candidate.schedule.mod, remove_preproc=True)
-        native = self._native_workload
+        native = self._store.database.commit_workload(self.designs.program(candidate.carried_out[0]))
         record = TuningRecord(candidate.schedule.trace, native.workload, list(run_secs), self._target, info)
         return PlacedRecord(native, record)
 

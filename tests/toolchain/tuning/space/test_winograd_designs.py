@@ -1,0 +1,101 @@
+"""Designs of convolutions by Winograd's forms: right in all shapes, and only where they apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweep.toolchain.winograd.form import FORMS
+from tests.toolchain.winograd.layers import HOST, TWO_CORES, Layer, arguments_of, run, workload
+
+pytestmark = pytest.mark.tvm
+
+F23, F43 = FORMS
+LAYERS = {
+    "whole tiles": (F43, Layer((8, 12), 16, 16)),
+    "parts of tiles": (F43, Layer((7, 13), 16, 24)),
+    "not padded": (F43, Layer((10, 11), 24, 16, pads=(0, 0))),
+    "padded on one side": (F23, Layer((7, 9), 16, 32, pads=(0, 1))),
+    "odd size": (F23, Layer((7, 9), 32, 16)),
+    "two images": (F23, Layer((8, 6), 16, 16, images=2)),
+    "nothing behind it": (F43, Layer((8, 8), 16, 16, bare=True)),
+    "an addition behind it": (F23, Layer((6, 6), 16, 16, adds=True)),
+}
+
+
+def designs(module: Any, target: dict[str, Any] | None = None) -> Any:
+    from sweep.toolchain.tuning.space.design import Designs
+    from sweep.toolchain.tvm_loader import resolve_target
+
+    return Designs(module, resolve_target(target or HOST), "winograd", 1)
+
+
+def form_of(space: Any, design: int) -> Any:
+    """By the shape of the transformed weights."""
+    weights = space.program(design)["main"].params[1]
+    return next(form for form in FORMS if form.size == int(weights.ty.shape[0]))
+
+
+@pytest.mark.parametrize(("form", "layer"), LAYERS.values(), ids=LAYERS)
+def test_it_gives_what_the_unscheduled_convolution_gives(form: Any, layer: Layer) -> None:
+    module = workload(layer)
+    space = designs(module)
+    given = arguments_of(module)
+    expected = run(module, given)
+    point = next(one for one in space.suggested if form_of(space, one[0]) is form)
+    scheduled = space.schedule(point)
+    assert scheduled is not None
+    assert scheduled.point == point
+    assert "winograd_products_local" in scheduled.schedule.mod.script(), "sums are in registers"
+    given[1] = form.transformed(given[1])
+    found = run(scheduled.schedule.mod, given)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_they_come_behind_those_of_tvm_and_a_trace_is_found_again() -> None:
+    """Records have the number of their design, and are read again by their trace."""
+    module = workload(Layer((8, 8), 16, 16))
+    space = designs(module)
+    own = sorted({point[0] for point in space.suggested})
+    tiled = [any(knob.axis is not None for knob in design.knobs) for design in space.space.designs]
+    assert tiled == [True] * own[0] + [False] * 2
+    assert own == [len(tiled) - 2, len(tiled) - 1]
+    assert all(space.program(design) is module for design in range(own[0]))
+    for point in (space.suggested[0], space.suggested[1]):
+        scheduled = space.schedule(point)
+        assert scheduled is not None
+        assert space.point_of(scheduled.schedule.trace) == point
+
+
+def test_cores_share_the_tiles() -> None:
+    space = designs(workload(Layer((8, 8), 16, 16)), TWO_CORES)
+    scheduled = space.schedule(space.suggested[0])
+    assert scheduled is not None
+    assert "T.parallel" in scheduled.schedule.mod.script()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer((8, 8), 16, 16, window=1, pads=(0, 0)),
+        Layer((9, 9), 16, 16, window=5, pads=(2, 2)),
+        Layer((8, 8), 16, 16, stride=2),
+        Layer((8, 8), 16, 16, dilation=2, pads=(2, 2)),
+        Layer((8, 8), 32, 32, groups=2),
+        Layer((8, 8), 3, 16),  # too few channels
+        Layer((8, 8), 16, 18),  # no vector of channels
+        Layer((1, 8), 16, 16),  # tiles would lie outside mostly
+    ],
+)
+def test_other_convolutions_have_those_of_tvm_alone(layer: Layer) -> None:
+    space = designs(workload(layer))
+    assert space.space.designs
+    assert list(space.suggested) == []
+
+
+def test_weights_that_are_not_known_to_be_constant_are_not_transformed() -> None:
+    """Below level 3 nothing says so."""
+    assert list(designs(workload(Layer((8, 8), 16, 16), level=2)).suggested) == []
