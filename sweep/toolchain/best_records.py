@@ -11,14 +11,17 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweep.errors import BuildFailed, in_one_line
 from sweep.toolchain.native_log import NativeRecord, read_log, write_log
 from sweep.toolchain.tuning.records.trial_logs import read_validations
 from sweep.toolchain.tvm_loader import load_tvm
-from sweep.toolchain.winograd.program import MADE
-from sweep.toolchain.workload_id import native_workload_id
+from sweep.toolchain.winograd.program import MADE, PRODUCTS
+from sweep.toolchain.workload_id import names_block, native_workload_id
+
+if TYPE_CHECKING:
+    from sweep.toolchain.winograd.choice import FormChoice
 
 __all__ = ["BestRecords", "Tuned"]
 
@@ -81,30 +84,32 @@ class BestRecords:
         A record that does not fit (a query ignores block names, which traces refer to) is left out, and its workload
         counts as having none.
         """
+        from sweep.toolchain.winograd.choice import FormChoice
+
         if not self._chosen:
             return Tuned(module, module)
+        has_forms = any(names_block(one.record.workload, PRODUCTS) for one in self._chosen)
+        forms = FormChoice(module, level if has_forms else 0)
         try:
-            return self._applied(module, target, level, self._chosen)
+            return self._applied(forms, target, self._chosen)
         except Exception:  # noqa: BLE001  (one of them did not fit: find it below)
-            self._chosen = [one for one in self._chosen if self._fits(module, target, level, one)]
+            self._chosen = [one for one in self._chosen if self._fits(forms, target, one)]
         try:
-            return self._applied(module, target, level, self._chosen)
+            return self._applied(forms, target, self._chosen)
         except Exception as error:
             raise BuildFailed(f"tuning records cannot be applied: {in_one_line(error)}") from error
 
-    def _fits(self, module: Any, target: Any, level: int, one: _Chosen) -> bool:
+    def _fits(self, forms: FormChoice, target: Any, one: _Chosen) -> bool:
         try:
-            self._applied(module, target, level, [one])
+            self._applied(forms, target, [one])
         except Exception:  # noqa: BLE001  (any refusal is one)
             return False
         return True
 
-    def _applied(self, module: Any, target: Any, level: int, chosen: Sequence[_Chosen]) -> Tuned:
-        from sweep.toolchain.winograd.choice import with_chosen_forms
-
+    def _applied(self, forms: FormChoice, target: Any, chosen: Sequence[_Chosen]) -> Tuned:
         tvm = load_tvm(())
         database = importlib.import_module("tvm.s_tir.meta_schedule.database")
-        formed = with_chosen_forms(module, level, {one.workload: one.rank_s for one in chosen}.get)
+        formed = forms.chosen({one.workload: one.rank_s for one in chosen}.get)
         write_log([one.record for one in chosen], self._scratch)
         with target, database.JSONDatabase(work_dir=str(self._scratch)), tvm.transform.PassContext(opt_level=3):
             tuned = tvm.relax.transform.MetaScheduleApplyDatabase()(formed.module)

@@ -13,6 +13,7 @@ alone, and with the bias and activation of another opt level.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib
 import json
@@ -21,7 +22,7 @@ from typing import Any
 
 from sweep.toolchain.tvm_loader import load_tvm
 
-__all__ = ["family_id", "native_workload_id", "workload_id"]
+__all__ = ["family_id", "names_block", "native_workload_id", "workload_id"]
 
 
 def workload_id(module: Any) -> str:
@@ -42,6 +43,14 @@ def native_workload_id(line: str) -> str | None:
         return workload_id(workload.from_json(json.loads(line)).mod)
     except (ValueError, TypeError, RuntimeError, LookupError):
         return None
+
+
+def names_block(line: str, name: str) -> bool:
+    """Whether a workload's line in a native database has a block of this name; a damaged one has none."""
+    try:
+        return json.dumps(name).encode() in base64.b64decode(json.loads(line)[1])
+    except (ValueError, TypeError, LookupError):
+        return False
 
 
 def family_id(module: Any) -> str:

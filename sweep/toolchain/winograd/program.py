@@ -13,10 +13,12 @@ from typing import Any
 
 from sweep.toolchain.winograd.form import WINDOW, WinogradForm
 
-__all__ = ["MADE", "Convolution", "convolution_in", "program_of"]
+__all__ = ["MADE", "PRODUCTS", "Convolution", "convolution_in", "program_of"]
 
 MADE = "winograd"
 """What the names of such programs end with in a network; a number may follow."""
+PRODUCTS = "winograd_products"
+"""The block that sums in such a program, which no other has."""
 _SUMS = 2
 """The kind of an axis that is summed over: `tirx.IterVar.CommReduce`."""
 _KINDS = [0, 0, 0, 0, _SUMS, _SUMS, _SUMS]
@@ -182,7 +184,7 @@ def _made(convolution: Convolution, form: WinogradForm, source: list[int]) -> An
     products = te.compute(
         shape(size, size, images, rows, columns, outputs),
         lambda e, f, n, t, u, o: te.sum(tiles[e, f, n, t, u, along] * weights[e, f, along, o], axis=along),
-        name="winograd_products",
+        name=PRODUCTS,
     )
     of_columns = te.compute(
         shape(images, rows, columns, step, size, outputs),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tests.toolchain.quick_builds import quick
 
 HOST = {"kind": "llvm", "native": "here", "num-cores": 1}
 TWO_CORES = {**HOST, "num-cores": 2}
@@ -104,7 +108,10 @@ def run(module: Any, arguments: Sequence[Any]) -> Any:
 
     shape = [int(size) for size in module["main"].params[-1].ty.shape]
     tensors = [tvm.runtime.tensor(one) for one in (*arguments, np.zeros(shape, np.float32))]
-    tvm.compile(module, resolve_target(HOST))["main"](*tensors)
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder) / "lib.so"
+        tvm.compile(module, resolve_target(quick(HOST))).export_library(str(library))
+        tvm.runtime.load_module(str(library))["main"](*tensors)
     return tensors[-1].numpy()
 
 

@@ -95,9 +95,9 @@ def _apply(schedule: Any, step: int, lanes: int, *, is_parallel: bool) -> None:
     _finished(schedule, (e, f), input_lane)
     schedule.compute_at(data, column_strips, preserve_unit_loops=True)
     schedule.vectorize(schedule.split(schedule.get_loops(data)[-1], [None, lanes])[1])
-    _multiplied(schedule, products, (of_rows[-1], of_columns[-1], of_vectors[-1]), lanes)
     if is_parallel:
         schedule.parallel(schedule.fuse(image, row_strips, column_strips))
+    _multiplied(schedule, products, (of_rows[-1], of_columns[-1], of_vectors[-1]), lanes)
 
 
 def _finished(schedule: Any, unrolled: tuple[Any, ...], lane: Any) -> None:

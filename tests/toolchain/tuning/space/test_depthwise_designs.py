@@ -145,7 +145,7 @@ def test_they_come_behind_those_of_tvm_and_a_trace_is_found_again() -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        Layer(8, 16, 3, groups=1),
+        Layer(8, 8, 3, groups=1),
         Layer(8, 16, 3, groups=8),
         Layer(8, 16, 3, multiplier=2),
         Layer(8, 6, 3),  # no vector of channels

@@ -14,14 +14,11 @@ pytestmark = pytest.mark.tvm
 
 F23, F43 = FORMS
 LAYERS = {
-    "whole tiles": (F43, Layer((8, 12), 16, 16)),
+    "whole tiles, nothing behind": (F43, Layer((8, 12), 16, 16, bare=True)),
     "parts of tiles": (F43, Layer((7, 13), 16, 24)),
-    "not padded": (F43, Layer((10, 11), 24, 16, pads=(0, 0))),
+    "not padded, two images": (F43, Layer((9, 10), 24, 16, pads=(0, 0), images=2)),
     "padded on one side": (F23, Layer((7, 9), 16, 32, pads=(0, 1))),
-    "odd size": (F23, Layer((7, 9), 32, 16)),
-    "two images": (F23, Layer((8, 6), 16, 16, images=2)),
-    "nothing behind it": (F43, Layer((8, 8), 16, 16, bare=True)),
-    "an addition behind it": (F23, Layer((6, 6), 16, 16, adds=True)),
+    "an addition behind it": (F23, Layer((5, 6), 16, 16, adds=True)),
 }
 
 
