@@ -90,9 +90,11 @@ class WinogradForm:
         """Weights [O, 3, 3, I] as [size, size, I, O], in their own number type; computed in float64."""
         outputs, inputs = weights.shape[0], weights.shape[3]
         matrix = np.kron(self._weight_matrix, self._weight_matrix)
-        flat = weights.astype(np.float64).transpose(1, 2, 3, 0).reshape(WINDOW * WINDOW, -1)
-        shape = (self.size, self.size, inputs, outputs)
-        return np.ascontiguousarray((matrix @ flat).reshape(shape).astype(weights.dtype))
+        flat = weights.transpose(1, 2, 3, 0).astype(np.float64, order="C").reshape(WINDOW * WINDOW, -1)
+        found = np.empty((len(matrix), flat.shape[1]), weights.dtype)
+        for number, row in enumerate(matrix):  # all at once would take twice the result's memory beside it
+            found[number] = row @ flat
+        return found.reshape(self.size, self.size, inputs, outputs)
 
     def restored(self, transformed: Array) -> Array:
         """The weights of transformed ones [size, size, ...], as [3, 3, ...]: whatever order the rest is in."""
