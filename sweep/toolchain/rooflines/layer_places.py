@@ -24,8 +24,8 @@ from sweep.toolchain.quantisation.prepared_network import QUANTISED_OPERATORS, p
 from sweep.toolchain.quantisation.qdq_network import HEAVY
 from sweep.toolchain.rooflines.layer_work import bound_calls
 from sweep.toolchain.rooflines.weight_prints import WeightPrint
-from sweep.toolchain.winograd.form import FORMS
 from sweep.toolchain.winograd.program import MADE
+from sweep.toolchain.winograd.winograd_form import FORMS
 
 __all__ = ["KernelCall", "NetworkLayers", "kernel_calls", "network_layers", "placed_layers"]
 

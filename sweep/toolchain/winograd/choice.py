@@ -15,8 +15,8 @@ from tvm import IRModule, relax, tirx
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from sweep.toolchain.passes.call import as_constant, constant_of, operator_of
-from sweep.toolchain.winograd.form import FORMS, WinogradForm, allowed_error
 from sweep.toolchain.winograd.program import MADE, convolution_in, program_of
+from sweep.toolchain.winograd.winograd_form import FORMS, WinogradForm, allowed_error
 from sweep.toolchain.workload_id import workload_id
 
 __all__ = ["FormChoice", "WithForms"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sweep.toolchain.winograd.form import WINDOW, WinogradForm
+from sweep.toolchain.winograd.winograd_form import WINDOW, WinogradForm
 
 __all__ = ["MADE", "PRODUCTS", "Convolution", "convolution_in", "program_of"]
 

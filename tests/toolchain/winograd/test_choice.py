@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from sweep.toolchain.native_log import RECORDS, NativeRecord, read_log, write_log
-from sweep.toolchain.winograd.form import FORMS
 from sweep.toolchain.winograd.program import MADE
+from sweep.toolchain.winograd.winograd_form import FORMS
 from tests.toolchain.quick_builds import machine_of, quick
 from tests.toolchain.winograd.layers import HOST, Layer, lowered, random_weights
-from tests.toolchain.winograd.test_form import without_mean
+from tests.toolchain.winograd.test_winograd_form import without_mean
 
 pytestmark = pytest.mark.tvm
 

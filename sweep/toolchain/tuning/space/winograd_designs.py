@@ -13,8 +13,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.space.loop_nest import is_parallel
-from sweep.toolchain.winograd.form import FORMS
 from sweep.toolchain.winograd.program import convolution_in, program_of
+from sweep.toolchain.winograd.winograd_form import FORMS
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.toolchain.winograd.form import FORMS
+from sweep.toolchain.winograd.winograd_form import FORMS
 from tests.toolchain.winograd.layers import HOST, TWO_CORES, Layer, arguments_of, run, workload
 
 pytestmark = pytest.mark.tvm

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweep.toolchain.winograd.form import FORMS, WinogradForm, allowed_error
+from sweep.toolchain.winograd.winograd_form import FORMS, WinogradForm, allowed_error
 
 
 def named(form: WinogradForm) -> str:
