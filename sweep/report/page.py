@@ -29,7 +29,7 @@ from sweep.report.layer_error_table import layer_error_tables
 from sweep.report.next_steps import DIR, next_steps
 from sweep.report.quality_table import quality_table
 from sweep.report.ranking import ranking
-from sweep.report.table_columns import ranked
+from sweep.report.table_columns import final_note, ranked
 from sweep.report.task_table import task_tables, untuned_notes
 from sweep.report.tuning_section import failure_table, pool_table, sentences
 
@@ -70,6 +70,7 @@ def render_page(results: Results, sweep_dir: str = DIR) -> str:
     return environment.get_template("page.html.jinja").render(
         summary=summary,
         answer=answer(results).splitlines(),
+        answer_notes=final_note(results.cells),
         questions=question_lines(results.cells),
         quality=quality_table(rows),
         counts=_counts(results),

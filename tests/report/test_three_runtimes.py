@@ -54,6 +54,7 @@ def test_a_reader_is_told_which_ratios_are_the_finals(tmp_path: Path) -> None:
     results = three(tmp_path)
     note = "The answer is by the final, in which the best took turns; times and ratios of the table are from before it."
     assert note not in as_markdown(results)
+    assert note not in render_page(results)
     rows = [dict(row) for row in results.cells]
     first = next(row for row in rows if (row["tuner"], row["opt_level"]) == ("xgb", 3))
     rival = next(row for row in rows if row["runtime"] == "onnxruntime" and row["model"] == first["model"])
@@ -65,6 +66,7 @@ def test_a_reader_is_told_which_ratios_are_the_finals(tmp_path: Path) -> None:
     assert note in in_terminal
     assert note in as_markdown(results)
     page = render_page(results)
+    assert note in page
     assert "by the medians: above 1 is slower; how they stood in the final, the answer tells" in page
     assert "time / best in turns" in page
 
