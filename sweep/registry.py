@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from functools import lru_cache, reduce
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import ClassVar, Generic, TypeVar, cast
 
 from sweep.errors import StudyError
 from sweep.suggestions import hint, listed
 
-__all__ = ["Registry", "attribute_at"]
+__all__ = ["Registry", "attribute_at", "state_of_all"]
 
 T = TypeVar("T")
 
@@ -62,8 +62,16 @@ def _is_brought(entry: EntryPoint) -> bool:
     return not any(path and Path(path).resolve() == here.resolve() for path in asked)
 
 
+def state_of_all() -> tuple[object, ...]:
+    """Another one after each change of any registry, or of the import path: for what is derived from names and kept."""
+    return Registry._changes, *sys.path
+
+
 class Registry(Generic[T]):
     """Objects of one kind by name."""
+
+    _changes: ClassVar[int] = 0
+    """Of all registries."""
 
     def __init__(self, what: str, group: str, shipped: Mapping[str, T | str]) -> None:
         """what: one of them in words, for errors: `runtime`. group: entry points, such as `sweep.runtimes`.
@@ -135,14 +143,14 @@ class Registry(Generic[T]):
         if name in self._shipped or name in self._added:
             raise ValueError(f"there is a {self._what} {name!r} already")
         self._added[name] = thing
-        self.version += 1
+        self._note_change()
 
     def look_again(self) -> None:
         """Forget what installed packages had: one has come or gone since, as in a notebook that installs it."""
         _entry_points_on.cache_clear()
         self._loaded.clear()
         self._left_out.clear()
-        self.version += 1
+        self._note_change()
 
     @contextmanager
     def registered(self, name: str, thing: T) -> Iterator[None]:
@@ -152,7 +160,11 @@ class Registry(Generic[T]):
             yield
         finally:
             del self._added[name]
-            self.version += 1
+            self._note_change()
+
+    def _note_change(self) -> None:
+        self.version += 1
+        Registry._changes += 1
 
     def _load(self, name: str, key: str) -> T:
         shipped = self._shipped.get(name)

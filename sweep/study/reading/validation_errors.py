@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,10 +11,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from sweep.errors import StudyError
+from sweep.registry import state_of_all
 from sweep.study.reading.form import OWN, PATTERNS, Form
 from sweep.suggestions import hint, listed
 
-__all__ = ["fill_in"]
+__all__ = ["fill_in", "schema_of"]
 
 F = TypeVar("F", bound=Form)
 Schema = Mapping[str, Any]
@@ -28,6 +30,18 @@ def fill_in(form: type[F], document: object, file: Path) -> F:
         raise _complaint(errors[0], len(errors) - 1, form, document, file) from None
 
 
+def schema_of(form: type[Form]) -> Schema:
+    """What a form allows, by its aliases, as JSON schema: with the names that registries and installed packages have
+    now. Kept, for it takes pydantic longer than all else.
+    """
+    return _schema_of(form, state_of_all())
+
+
+@lru_cache(maxsize=8)
+def _schema_of(form: type[Form], state: tuple[object, ...]) -> Schema:
+    return form.model_json_schema()
+
+
 def _complaint(error: ErrorDetails, others: int, form: type[Form], document: object, file: Path) -> StudyError:
     loc = _without_tags(error, document)
     value = error["input"]
@@ -36,7 +50,7 @@ def _complaint(error: ErrorDetails, others: int, form: type[Form], document: obj
         problem, allowed, value = context["problem"], context["allowed"], context["value"]
         loc = [*loc, context["key"]] if context["key"] else loc
     else:
-        schema = form.model_json_schema()
+        schema = schema_of(form)
         allowed = describe(_at(schema, schema, list(error["loc"])), schema)
         problem = _problem(error, _at(schema, schema, list(error["loc"])), schema)
         if error["type"] == "missing":

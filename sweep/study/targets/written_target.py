@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sweep.errors import StudyError
-from sweep.study.reading.validation_errors import describe
+from sweep.study.reading.validation_errors import describe, schema_of
 from sweep.study.spec import NATIVE, Target
 from sweep.study.targets import host, known_targets
 from sweep.study.targets.target_form import TargetForm
@@ -91,7 +91,7 @@ def _from_text(text: str) -> tuple[str | None, dict[str, Any]]:
         TargetForm.model_validate(attrs)
     except ValidationError as error:
         bad = error.errors()[0]
-        schema = TargetForm.model_json_schema()
+        schema = schema_of(TargetForm)
         allowed = describe(schema["properties"][bad["loc"][0]], schema)
         raise _Impossible(f"has a bad value for -{bad['loc'][0]}", allowed) from None
     return None, attrs

@@ -9,8 +9,10 @@ import pytest
 from pydantic import Field
 
 from sweep.errors import StudyError
+from sweep.study.gate import study_of
 from sweep.study.reading.form import Form
 from sweep.study.reading.validation_errors import fill_in
+from sweep.study.tuners.own_tuner import TUNERS
 
 
 class Inner(Form):
@@ -84,3 +86,18 @@ def test_the_line(document: dict[str, Any], line: str) -> None:
 def test_what_is_right_is_filled_in() -> None:
     form = fill_in(Shape, {"name": "x", "rows": [{"kind": "blue"}], "table": {"a": 0}}, Path("study.yaml"))
     assert (form.name, form.rows[0].kind, form.rows[0].size, form.table, form.share) == ("x", "blue", 1, {"a": 0}, 0.5)
+
+
+def test_what_is_registered_later_is_among_what_is_allowed_and_what_is_gone_is_not() -> None:
+    """What a form allows is kept from one complaint to the next."""
+
+    def complaint() -> str:
+        with pytest.raises(StudyError) as told:
+            study_of({"study": "s", "models": ["onnx-light:squeezenet"], "tuners": ["anealing"]}, Path())
+        return str(told.value)
+
+    before = complaint()
+    assert "annealing" not in before
+    with TUNERS.registered("annealing", object):
+        assert "did you mean 'annealing'" in complaint()
+    assert complaint() == before
