@@ -68,7 +68,7 @@ def finished_inline(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture
 def in_short(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `sweep exec` measures in this process takes milliseconds, not seconds."""
-    short = Measure(repeat=3, max_repeat=3, rounds=1, min_repeat_ms=1)
+    short = Measure(repeat=3, max_repeat=3, rounds=1, min_repeat_ms=1, retakes=0)
     monkeypatch.setattr("sweep.api.commands.exec.Measure", lambda: short)
 
 

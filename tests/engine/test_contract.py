@@ -102,7 +102,7 @@ def test_cells_that_are_measured_at_once_take_turns(name: str, request: pytest.F
     attempts = []
     for number, stage in enumerate(shop.stages("measure")[:3]):
         attempt = shop.attempt(stage)
-        measure = {**stage.options["measure"], "rounds": 3, "max_repeat": 9, "relative_interval": 1.0}
+        measure = {**stage.options["measure"], "rounds": 2, "max_repeat": 6, "relative_interval": 1.0}
         attempts.append(replace(attempt, stage=changed(stage, f"turn{number}", measure=measure)))
 
     reports = ends(shop.perform(*attempts))
@@ -112,7 +112,7 @@ def test_cells_that_are_measured_at_once_take_turns(name: str, request: pytest.F
         assert isinstance(report, Done), report
         assert isinstance(report.result, Measurement)
         blocks = [*report.result.blocks, *report.result.set_aside]
-        assert len(blocks) >= 3
+        assert len(blocks) >= 2
         usual = report.result.conditions
         visits += [({**usual, **block.conditions}["at_before"], report.stage_id) for block in blocks]
     assert len({stage for _, stage in sorted(visits)[:3]}) == 3, sorted(visits)

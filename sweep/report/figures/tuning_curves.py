@@ -28,9 +28,8 @@ def tuning_curves(
     by_cell: points of the curves; those that have no place on the axes are left out, as a damaged table has them.
     colours: by name of the tuner.
     """
-    by_cell = {
-        cell: drawn for cell, points in by_cell.items() if (drawn := [point for point in points if _has_place(point)])
-    }
+    own = ((row["cell_id"], by_cell.get(row["cell_id"], ())) for row in rows)  # of this model: there may be thousands
+    by_cell = {cell: drawn for cell, points in own if (drawn := [point for point in points if _has_place(point)])}
     tuned = [row for row in rows if row["cell_id"] in by_cell][:_CURVES_SHOWN]
     if not tuned:
         return

@@ -180,7 +180,9 @@ def test_down_from_another_process(owner: tuple[subprocess.Popen[str], Farm]) ->
     assert_gone(processes, ports)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT]
+)
 def test_nothing_is_left_of_a_killed_owner(number: int, owner: tuple[subprocess.Popen[str], Farm]) -> None:
     process, farm = owner
     processes = family(farm)
