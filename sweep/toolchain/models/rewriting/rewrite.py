@@ -29,7 +29,7 @@ from sweep.toolchain.models.rewriting.rules import (
     spectra,
     tensors,
 )
-from sweep.toolchain.models.rewriting.rules.learning import classic_learning, optimisers
+from sweep.toolchain.models.rewriting.rules.learning import classic_learning, gradients, optimisers
 from sweep.toolchain.models.rewriting.rules.old_operators import modern
 from sweep.toolchain.models.rewriting.values_met import Met
 
@@ -49,6 +49,7 @@ _MODULES = (
     fused_attention,
     classic_learning,
     optimisers,
+    gradients,
     deformable,
     arithmetic,
     onnx_normalisation,

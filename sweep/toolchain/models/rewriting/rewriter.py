@@ -77,6 +77,12 @@ class Rewriter(KnownValues):
         self._final: dict[str, str] = {}
         self._of_bodies: dict[int, tuple[Any, str]] = {}
 
+    @property
+    def source_nodes(self) -> Sequence[Any]:
+        """Of the network as it was, in order."""
+        nodes: Sequence[Any] = self._model.graph.node
+        return nodes
+
     # -- writing -------------------------------------------------------------------------------------------------------
 
     def new_name(self, base: str) -> str:

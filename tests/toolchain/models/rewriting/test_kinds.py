@@ -195,6 +195,28 @@ def test_steps_of_optimisers(count: int, operator: str, names: str, attributes: 
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
+def gradient(operator: str = "Sub") -> Any:
+    """Of x * x - z."""
+    nodes = [
+        node("Mul", ["x", "x"], ["square"]),
+        node(operator, ["square", "z"], ["y"]),
+        node("Gradient", ["x", "z"], ["by_x", "by_z"], domain=TRAINING, xs=["x", "z"], y="y"),
+    ]
+    return network(nodes, {"x": ([2, 3], FLOAT), "z": ([2, 3], FLOAT)}, ["y", "by_x", "by_z"])
+
+
+def test_a_gradient_of_sums_and_products() -> None:
+    x, z = RANDOM.standard_normal((2, 2, 3)).astype(np.float32)
+    y, by_x, by_z = run_reference_evaluator(rewritten(gradient()), {"x": x, "z": z})
+    for found, wanted in ((y, x * x - z), (by_x, 2 * x), (by_z, np.full((2, 3), -1))):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_a_gradient_of_anything_else_is_refused_by_name() -> None:
+    with pytest.raises(ImportFailed, match="of Div is not supported; of Add, Identity, Mul, Neg, Sub it is"):
+        rewritten(gradient("Div"))
+
+
 def one(operator: str, inputs: Mapping[str, Any], stored: Mapping[str, Any], opset: int = 19, **attributes: Any) -> Any:
     names = [*inputs, *stored]
     return network([node(operator, names, ["y"], **attributes)], inputs, ["y"], stored, opset)
