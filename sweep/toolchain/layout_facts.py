@@ -17,9 +17,8 @@ _TURNS = ((0, 2, 3, 1), (0, 3, 1, 2))
 """Of channels to the end, and back."""
 _CONVOLUTIONS = ("relax.nn.conv2d", "relax.nn.conv2d_transpose")
 _TRANSPOSITION = "relax.permute_dims"
-_BY_NUMBER = frozenset(
-    f"relax.{name}" for name in ("dequantize", "quantize", "astype", "subtract", "add", "multiply", "clip", "round")
-)
+_NUMBERS = ("dequantize", "quantize", "astype", "subtract", "add", "multiply", "divide", "round")
+_BY_NUMBER = frozenset(f"relax.{name}" for name in (*_NUMBERS, "clip", "minimum", "maximum"))
 
 
 def layout_facts(module: Any, asked: str | None) -> dict[str, Any]:

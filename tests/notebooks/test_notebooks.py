@@ -43,6 +43,22 @@ evaluate: {{dataset: digits, samples: 50}}
 planner: {{predictor: self, prune: 0.5, audit: 0.5}}
 measure: {{repeat: 3, max_repeat: 3, min_repeat_ms: 1}}
 """
+QUANTISED = f"""
+study: quantised
+final: null
+models: [{{path: {NOTEBOOKS.parent}/experiments/networks/digits.onnx, name: digits}}]
+opt_levels: [3]
+runtimes: [tvm]
+axes:
+  precision:
+    - float32
+    - int8
+    - {{name: bad, dtype: int8, strategy: scale_shift, per: tensor, calibrate: percentile, percentile: 50, calibrate_classes: [0]}}
+datasets: {{digits: {{sklearn: digits, preprocess: {{divide: 16}}}}}}
+calibration: {{dataset: digits, samples: 40}}
+evaluate: {{dataset: digits, samples: 200, layer_error: true}}
+measure: {{repeat: 3, max_repeat: 3, min_repeat_ms: 1}}
+"""
 CLUSTER = "{name: here, engine: inline, devices: [{key: here, cores: [-1]}]}"
 LIMIT_S = 300
 
@@ -63,6 +79,17 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pruned")
     (folder / "study.yaml").write_text(PRUNED)
+    (folder / "cluster.yaml").write_text(CLUSTER)
+    command = [sys.executable, "-m", "sweep", "run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
+    assert ended.returncode == 0, ended.stderr
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def quantised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("quantised")
+    (folder / "study.yaml").write_text(QUANTISED)
     (folder / "cluster.yaml").write_text(CLUSTER)
     command = [sys.executable, "-m", "sweep", "run", "study.yaml", "--cluster", "cluster.yaml", "--out", "out"]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
@@ -151,6 +178,24 @@ def test_prune_profile_predict(pruned: Path, capsys: pytest.CaptureFixture[str])
     told = [line for line in text.splitlines() if line.startswith(("tvm: ", "onnxruntime: "))]
     measured = cells[cells.status.isin(["done", "tainted"])].runtime.unique()
     assert [line.partition(":")[0] for line in told] == sorted(measured), "of one network nothing tells another"
+
+
+@pytest.mark.slow
+def test_quantise_and_judge(quantised: Path) -> None:
+    text = printed("quantise_and_judge", {"SWEEP_DIR": quantised})
+    cells = cells_of(quantised).set_index("precision")
+    assert f"3 cells: {cells.status.value_counts().to_dict()}\n" in text
+    kept = cells[cells.accuracy_drop.fillna(0) <= 0.005]
+    best = kept.latency_ms_median.idxmin()
+    row = kept.loc[best]
+    assert f"digits: {best} in tvm, {row.latency_ms_median:.4g} ms, {row.accuracy:.2%} right\n" in text
+    assert best != "bad"
+    assert "worse beyond doubt: bad\n" in text
+    assert "bad: 200 samples, most often predicted: " in text
+    tables = {path.name for path in (quantised / "artifacts" / "calibrate").iterdir()}
+    assert len(tables) == 2
+    for table in tables:
+        assert f"calibration: {{table: artifacts/calibrate/{table}}}  # 40 samples of digits\n" in text
 
 
 @pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)

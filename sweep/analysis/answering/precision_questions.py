@@ -76,24 +76,35 @@ def _source_int8(group: Sequence[Row]) -> Iterator[str]:
 
 
 def _opt_levels(group: Sequence[Row]) -> Iterator[str]:
-    compiled = [row for row in group if is_compiled_row(row) and row.get("accuracy") is not None]
-    for kind, of_kind in _by(number_type, compiled).items():
-        levels = {level: _fastest(rows) for level, rows in _by(lambda row: int(row["opt_level"]), of_kind).items()}
-        found = {level: row for level, row in sorted(levels.items()) if row is not None}
-        if len(found) < 2:
+    """In speed and accuracy; where a study asks about layouts and evaluates nothing, in speed alone."""
+    for kind, of_kind in _by(number_type, filter(is_compiled_row, group)).items():
+        judged = _by_level(row for row in of_kind if row.get("accuracy") is not None)
+        is_judged = len(judged) > 1
+        found = judged if is_judged else _by_level(of_kind)
+        if len(found) < 2 or not (is_judged or _has_layouts(group)):
             continue
-        told = ", ".join(f"O{level} {as_ms(row[LATENCY])} ms {_accuracy(row)}" for level, row in found.items())
+        told = ", ".join(
+            f"O{level} {as_ms(row[LATENCY])} ms{f' {_accuracy(row)}' if is_judged else ''}"
+            for level, row in found.items()
+        )
         best, *others = sorted(found.values(), key=lambda row: float(row[LATENCY]))
         ratio = RuntimeRatio(best, others[0])
-        spread = {(row.get("evaluated_samples"), row["accuracy"]) for row in found.values()}
-        equal = "all are equally accurate" if len(spread) == 1 else _spread(list(found.values()))
         yield (
             f"{_place(best)}, opt levels in {kind}: {told}; O{best['opt_level']} is "
-            f"{times_words(ratio, 'O' + str(others[0]['opt_level']))} ({verdict(ratio)}); {equal}."
+            f"{times_words(ratio, 'O' + str(others[0]['opt_level']))} ({verdict(ratio)})"
+            f"{f'; {_spread(list(found.values()))}' if is_judged else ''}."
         )
 
 
+def _by_level(rows: Iterable[Row]) -> dict[int, Row]:
+    """The fastest row of each opt level, rising."""
+    levels = {level: _fastest(of_level) for level, of_level in _by(lambda row: int(row["opt_level"]), rows).items()}
+    return {level: row for level, row in sorted(levels.items()) if row is not None}
+
+
 def _spread(rows: Sequence[Row]) -> str:
+    if len({(row.get("evaluated_samples"), row["accuracy"]) for row in rows}) == 1:
+        return "all are equally accurate"
     ordered = sorted(rows, key=lambda row: float(row["accuracy"]))
     least, most = ordered[0], ordered[-1]
     points = (most["accuracy"] - least["accuracy"]) * 100

@@ -108,3 +108,16 @@ def test_both_are_within_a_step_at_every_layer(network: str, strategy: str, per:
         apart = np.abs(found["integer"][place] - found["simulated"][place]) / steps[place]
         assert apart.max() <= 1.01, name
         assert np.mean(apart < 0.01) >= 0.9, name
+
+
+@pytest.mark.parametrize("strategy", ["symmetry_max", "minmax"])
+def test_that_an_input_is_put_into_codes_makes_no_operator_slow(strategy: str, tmp_path: Path) -> None:
+    from sweep.toolchain.lowering import lower
+    from sweep.toolchain.tvm_loader import resolve_target
+    from tests.toolchain.integers.conftest import HOST, relax_of
+
+    write_residual(tmp_path / "network.onnx")
+    made = quantised(*calibrated(tmp_path / "network.onnx"), options(strategy))
+    found = lower(relax_of(made.model), {"opt_level": LEVEL, "execution": "integer"}, resolve_target(HOST)).layout
+    turned = [line for line in found["transpositions"] if " the input " in line]
+    assert len(turned) == 1, found["transpositions"]
