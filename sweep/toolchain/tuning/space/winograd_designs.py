@@ -149,7 +149,8 @@ def suggested_points(space: Space, first: int) -> list[Point]:
 
 def _distance(space: Space, rows: tuple[int, ...], columns: tuple[int, ...], vectors: tuple[int, ...]) -> float:
     """From a tile in registers that keeps a core busy and fits, reads few numbers a product, and from so many tiles
-    at a time that their data and products are as many numbers as the weights, which are read anew each time.
+    at a time that their data and products are as many numbers as the weights, which are read anew each time, and that
+    each thread has some.
     """
     assert space.nest is not None
     outputs, inputs = (space.nest.axes[axis].extent for axis in (_OUTPUT_AXIS, _INPUT_AXIS))
@@ -157,4 +158,5 @@ def _distance(space: Space, rows: tuple[int, ...], columns: tuple[int, ...], vec
     sums, at_a_time = positions * registers, math.prod((*rows[1:], *columns[1:]))
     most = space.machine.registers - registers - 1
     busy = abs(math.log2(2 * sums / space.machine.registers)) + 0.1 * abs(math.log2(positions / registers / 2))
-    return busy + (sums > most) + 0.3 * abs(math.log2(at_a_time * (outputs + inputs) / (outputs * inputs)))
+    idle = max(0.0, math.log2(space.machine.threads / (rows[0] * columns[0])))
+    return 2 * idle + busy + (sums > most) + 0.3 * abs(math.log2(at_a_time * (outputs + inputs) / (outputs * inputs)))

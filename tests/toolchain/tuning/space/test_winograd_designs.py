@@ -76,7 +76,10 @@ def test_they_come_behind_those_of_tvm_and_a_trace_is_found_again() -> None:
 
 def test_cores_share_the_tiles() -> None:
     space = designs(workload(Layer((8, 8), 16, 16)), TWO_CORES)
-    scheduled = space.schedule(space.suggested[0])
+    best = space.suggested[0]
+    rows, columns, _ = (knob.choices[at] for knob, at in zip(space.space.designs[best[0]].knobs, best[1:], strict=True))
+    assert rows[0] * columns[0] >= 2, "each has some"
+    scheduled = space.schedule(best)
     assert scheduled is not None
     assert "T.parallel" in scheduled.schedule.mod.script()
 
