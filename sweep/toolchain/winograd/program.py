@@ -45,11 +45,14 @@ class Convolution:
         """Rows and columns of tiles."""
         return -(-self.output[1] // form.outputs), -(-self.output[2] // form.outputs)
 
+    def share_of(self, form: WinogradForm) -> float:
+        """The products of the form, over those of the window."""
+        rows, columns = self.tiles(form)
+        return rows * columns * form.size**2 / (WINDOW * WINDOW * self.output[1] * self.output[2])
+
     def gains_by(self, form: WinogradForm) -> bool:
         """Whether the form has so many products fewer that its transforms may be worth it."""
-        rows, columns = self.tiles(form)
-        window = WINDOW * WINDOW * self.output[1] * self.output[2]
-        return rows * columns * form.size**2 <= _MOST_PRODUCTS * window
+        return self.share_of(form) <= _MOST_PRODUCTS
 
 
 def convolution_in(function: Any) -> Convolution | None:

@@ -13,6 +13,8 @@ from sweep.toolchain.tuning.records.record_store import RecordStore
 from sweep.toolchain.tuning.space.loop_nest import flops_of, traffic_of
 from sweep.toolchain.tuning.space.warm_start import WarmStart
 from sweep.toolchain.tuning.space.workload_search import WorkloadSearch
+from sweep.toolchain.winograd.program import convolution_in
+from sweep.toolchain.winograd.winograd_form import FORMS
 
 if TYPE_CHECKING:
     from tvm.target import Target
@@ -54,18 +56,28 @@ class SearchFactory:
     def work_of(self, task: TuningTask) -> tuple[float, float]:
         """Floating-point operations of one call, and bytes of its tensors.
 
+        Of a convolution that has forms with fewer products, those of the form with the fewest: so a task that a form
+        has served is as near to the device's most operations a second as one that has none.
+
         Raises:
             TuneFailed: the task cannot be read.
         """
         try:
             module = _module_of(task)
-            return flops_of(module), traffic_of(module)
+            return flops_of(module) * _least_share(module), traffic_of(module)
         except Exception as error:
             raise _not_possible(task, error) from error
 
     def trials_elsewhere(self, workload: str) -> int | None:
         """What a sweep that a warm start comes from needed to come near its best; None where none knew the workload."""
         return None if self._warm_start is None else self._warm_start.trials_to_near.get(workload)
+
+
+def _least_share(module: Any) -> float:
+    """Of a program's products, those that it needs in the form that has the fewest."""
+    convolution = convolution_in(module["main"])
+    shares = [] if convolution is None else [convolution.share_of(form) for form in FORMS if convolution.gains_by(form)]
+    return min(shares, default=1.0)
 
 
 def _module_of(task: TuningTask) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,35 @@ def test_they_come_behind_those_of_tvm_and_a_trace_is_found_again() -> None:
         scheduled = space.schedule(point)
         assert scheduled is not None
         assert space.point_of(scheduled.schedule.trace) == point
+
+
+@pytest.mark.parametrize(
+    ("layer", "share"),
+    [
+        (Layer((8, 12), 16, 16), 36 / 144),
+        (Layer((7, 7), 16, 16), 4 * 36 / (9 * 49)),
+        (Layer((8, 8), 16, 16, stride=2), 1),
+    ],
+)
+def test_trials_are_shared_out_by_the_fewest_products_that_a_layer_needs(
+    tmp_path: Path, layer: Layer, share: float
+) -> None:
+    """Else a layer in a form shows a device that computes three times as fast as it can, and all others as slow."""
+    from tvm.ir import save_json
+
+    from sweep.search.catalogue import make_tuner
+    from sweep.toolchain.tuning.job import TuningTask
+    from sweep.toolchain.tuning.records.record_store import RecordStore
+    from sweep.toolchain.tuning.space.loop_nest import flops_of
+    from sweep.toolchain.tuning.space.search_factory import SearchFactory
+    from sweep.toolchain.tvm_loader import resolve_target
+
+    module = workload(layer)
+    (tmp_path / "task.json").write_text(save_json(module), encoding="utf-8")
+    factory = SearchFactory(make_tuner("random", {}, 0), resolve_target(HOST), RecordStore(tmp_path / "records"))
+    work = factory.work_of(TuningTask("0", "layer", 1, False, tmp_path / "task.json"))
+
+    assert work[0] == pytest.approx(share * flops_of(module))
 
 
 def test_cores_share_the_tiles() -> None:
