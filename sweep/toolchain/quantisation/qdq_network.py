@@ -44,10 +44,18 @@ class Quantised:
 
 
 def quantisable(model: Any) -> list[Any]:
-    """The operators that are quantised unless somebody keeps them: those of such a kind that make float32 numbers."""
-    numbers = set(float_tensors(model))
+    """The operators that are quantised unless somebody keeps them: those of such a kind that make float32 numbers, or
+    what no type is known of, as in a network that is quantised already.
+    """
+    from onnx import TensorProto
+
+    others = {
+        value.name
+        for value in (*model.graph.value_info, *model.graph.output)
+        if value.type.tensor_type.elem_type not in (TensorProto.UNDEFINED, TensorProto.FLOAT)
+    }
     kinds = (*HEAVY, *_LIGHT)
-    return [node for node in model.graph.node if node.op_type in kinds and node.output[0] in numbers]
+    return [node for node in model.graph.node if node.op_type in kinds and node.output[0] not in others]
 
 
 def quantised(
