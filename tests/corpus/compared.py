@@ -85,9 +85,10 @@ def outputs_of(original: str, inputs: list[Any]) -> list[Any]:
     try:
         session = onnxruntime.InferenceSession(original, options, providers=["CPUExecutionProvider"])
         given = {value.name: value.type for value in session.get_inputs()}
-        return list(session.run(None, {name: feeds[name] for name in given}))
+        found = session.run(None, {name: feeds[name] for name in given})
     except Exception:
-        return list(ReferenceEvaluator(model).run(None, feeds))
+        found = ReferenceEvaluator(model).run(None, feeds)
+    return [each for one in found for each in (one if isinstance(one, list) else [one])]
 
 
 def _difference(outputs: list[Any], wanted: list[Any], threshold: float) -> str | None:

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from sweep.errors import ImportFailed
-from sweep.toolchain.models.onnx_checks import read_onnx
+from sweep.toolchain.models.onnx_checks import check_types, read_onnx
 
 X = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])]
 Y = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
@@ -104,3 +105,45 @@ def test_another_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path / "u.onnx", [helper.make_node("Nonsense", ["x"], ["y"])])
     with pytest.raises(ImportFailed, match="the network is invalid: No Op registered for Nonsense"):
         read_onnx(path)
+
+
+SEQUENCES = {
+    "made": [helper.make_node("SequenceConstruct", ["x", "t"], ["y"])],
+    "grown": [
+        helper.make_node("SequenceConstruct", ["t"], ["one"]),
+        helper.make_node("SequenceInsert", ["one", "x"], ["two"]),
+        helper.make_node("SequenceErase", ["two", "first"], ["less"]),
+        helper.make_node("SequenceInsert", ["less", "t"], ["y"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_an_output_that_is_a_sequence_gives_its_tensors(tmp_path: Path, name: str) -> None:
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"]),
+        helper.make_node("Constant", [], ["first"], value=numpy_helper.from_array(np.array(0))),
+        *SEQUENCES[name],
+        helper.make_node("Relu", ["x"], ["y_1"]),
+    ]
+    path = saved(tmp_path / "s.onnx", nodes)
+    written = onnx.load(str(path))
+    written.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None))
+    written.graph.output.append(helper.make_tensor_value_info("y_1", TensorProto.FLOAT, None))
+    onnx.save(written, str(path))
+
+    read = read_onnx(path)
+    check_types(read)
+    x = np.float32([[1, -2, 3], [4, 5, 6]])
+    assert [output.name for output in read.graph.output] == ["y_0", "y_1_", "y_1"], "names that are taken are not given"
+    for found, wanted in zip(ReferenceEvaluator(read).run(None, {"x": x}), (x, x.T, x.clip(0)), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_sequence_of_which_data_decide_is_refused_by_its_kind(tmp_path: Path) -> None:
+    path = saved(tmp_path / "s.onnx", [helper.make_node("SplitToSequence", ["x"], ["y"])])
+    written = onnx.load(str(path))
+    written.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("y", TensorProto.FLOAT, None))
+    onnx.save(written, str(path))
+    with pytest.raises(ImportFailed, match="y is of the kind sequence: a compiled network takes and gives tensors"):
+        check_types(read_onnx(path))
