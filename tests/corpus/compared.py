@@ -71,8 +71,14 @@ def outputs_of(original: str, inputs: list[Any]) -> list[Any]:
 
     model = onnx.load(original)
     stored = {tensor.name for tensor in model.graph.initializer}
-    names = [value.name for value in model.graph.input if value.name not in stored]
-    feeds = dict(zip(names, inputs, strict=True))
+    taken = [value for value in model.graph.input if value.name not in stored]
+    given_arrays, more = list(inputs), len(inputs) - len(taken) + 1
+    feeds = {}
+    for value in taken:
+        if value.type.HasField("sequence_type"):
+            feeds[value.name], given_arrays = given_arrays[:more], given_arrays[more:]
+        else:
+            feeds[value.name] = given_arrays.pop(0)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

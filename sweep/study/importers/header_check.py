@@ -57,6 +57,8 @@ def _check_closed(
     one: ModelInput, shapes: Mapping[str, Sequence[int]], batch: BatchDimension, written: WrittenModel
 ) -> None:
     at = replace(written, key=f"{written.key}.inputs") if shapes else written
+    if one.shape is None and one.dtype is None:
+        return  # no tensor of a type that is known: the import takes what is in it, or refuses it by its kind
     if one.shape is None:
         raise at.refused(f"does not tell the shape of its input {one.name!r}", f"inputs: {{{one.name}: [...]}}")
     for index, size in enumerate(one.shape):

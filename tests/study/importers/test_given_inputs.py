@@ -60,6 +60,21 @@ def test_what_may_be_said(folder: Path, inputs: str, values: Any, shapes: Any) -
     assert model.inputs == shapes
 
 
+@pytest.mark.parametrize("is_sequence", [True, False])
+def test_a_sequence_has_no_shape_to_be_told_and_a_tensor_of_no_rank_has(folder: Path, is_sequence: bool) -> None:
+    make = helper.make_tensor_sequence_value_info if is_sequence else helper.make_tensor_value_info
+    nodes = [helper.make_node("SequenceAt" if is_sequence else "Add", ["s", "k"], ["y"])]
+    stored = [numpy_helper.from_array(np.array(0), "k")]
+    output = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    graph = helper.make_graph(nodes, "net", [make("s", TensorProto.FLOAT, None)], [output], stored)
+    (folder / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    if is_sequence:
+        assert not load(folder, "{}").inputs
+    else:
+        with pytest.raises(StudyError, match="does not tell the shape of its input 's'"):
+            load(folder, "{}")
+
+
 def test_an_array_has_its_shape_and_its_hash(folder: Path) -> None:
     model = load(folder, "{types: {npz: a.npz}}")
     assert model.given["types"].file == folder / "a.npz"

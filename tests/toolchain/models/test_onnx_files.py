@@ -147,3 +147,35 @@ def test_a_sequence_of_which_data_decide_is_refused_by_its_kind(tmp_path: Path) 
     onnx.save(written, str(path))
     with pytest.raises(ImportFailed, match="y is of the kind sequence: a compiled network takes and gives tensors"):
         check_types(read_onnx(path))
+
+
+def _taking(path: Path, place: int, *more: Any) -> Path:
+    nodes = [
+        helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.array(place))),
+        helper.make_node("SequenceAt", ["x", "k"], ["e"]),
+        *more,
+        helper.make_node("Relu", ["e"], ["y"]),
+    ]
+    saved(path, nodes)
+    written = onnx.load(str(path))
+    written.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, [2, 3]))
+    onnx.save(written, str(path))
+    return path
+
+
+def test_an_input_that_is_a_sequence_takes_the_tensors_that_are_taken_out(tmp_path: Path) -> None:
+    read = read_onnx(_taking(tmp_path / "s.onnx", 1))
+    check_types(read)
+    [taken] = read.graph.input
+    assert (taken.name, [one.dim_value for one in taken.type.tensor_type.shape.dim]) == ("x_1", [2, 3])
+    x = np.float32([[1, -2, 3], [4, 5, 6]])
+    [found] = ReferenceEvaluator(read).run(None, {"x_1": x})
+    np.testing.assert_array_equal(found, x.clip(0))
+
+
+@pytest.mark.parametrize(("place", "more"), [(-1, []), (0, [helper.make_node("SequenceLength", ["x"], ["n"])])])
+def test_an_input_of_which_the_length_counts_is_refused_by_its_kind(
+    tmp_path: Path, place: int, more: list[Any]
+) -> None:
+    with pytest.raises(ImportFailed, match="x is of the kind sequence: a compiled network takes and gives tensors"):
+        check_types(read_onnx(_taking(tmp_path / "s.onnx", place, *more)))
