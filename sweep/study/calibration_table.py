@@ -6,7 +6,7 @@ to find a range take. What the network alone tells, as the names of its tensors,
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,8 @@ BINS = 2048
 _RESULTS = Path("artifacts", "calibrate")
 """Of a sweep directory, where its tables are."""
 _LIMITS = ("min", "max")
+_MOST = sys.float_info.max
+"""Of a range: whole numbers of JSON may be larger than any float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def _check_range(entry: object, path: Path, key: str) -> None:
         raise StudyError("is no range", file=path, key=key, value=entry, allowed=allowed)
     for name in _LIMITS:
         value = entry.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _MOST:
             problem = "has none" if value is None else "is no finite number"
             raise StudyError(problem, file=path, key=f"{key}.{name}", value=value, allowed=allowed)
     if entry["min"] > entry["max"]:

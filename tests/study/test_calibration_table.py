@@ -134,6 +134,10 @@ def _with(**changed: Any) -> dict[str, Any]:
             r"ranges.json:9: activations.x.max: is no finite number \(got inf\)",
         ),
         (
+            _with(activations={"x": {"min": -1, "max": 10**400}}),
+            r"ranges.json:9: activations.x.max: is no finite number \(got 1000",
+        ),
+        (
             _with(activations={"x": {"min": 0, "max": 1}, "conv.1/y": {"min": 2, "max": 1}}),
             r"ranges.json:12: activations.conv.1/y.min: is above its max, 1 \(got 2\)",
         ),
