@@ -8,7 +8,7 @@ from typing import Any
 
 from sweep.errors import CalibrateFailed, in_one_line
 
-__all__ = ["QUANTISED_OPERATORS", "prepared", "session_of"]
+__all__ = ["QUANTISED_OPERATORS", "named", "prepared", "session_of"]
 
 QUANTISED_OPERATORS = ("QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger")
 _INITIALISERS_ALONE_SINCE = 4
@@ -25,7 +25,7 @@ def prepared(network: Path) -> Any:
     import onnx
     from onnx import version_converter
 
-    model = _named(onnx.load(str(network)))
+    model = named(onnx.load(str(network)))
     if found := {node.op_type for node in model.graph.node}.intersection(QUANTISED_OPERATORS):
         raise CalibrateFailed(f"the network is quantised already: it has {', '.join(sorted(found))}")
     opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
@@ -40,10 +40,10 @@ def prepared(network: Path) -> Any:
     with tempfile.TemporaryDirectory(prefix="prepared-") as scratch:
         folded = Path(scratch) / "folded.onnx"
         session_of(model.SerializeToString(), is_optimised=True, keep=folded)
-        return _named(onnx.shape_inference.infer_shapes(onnx.load(str(folded))))
+        return named(onnx.shape_inference.infer_shapes(onnx.load(str(folded))))
 
 
-def _named(model: Any) -> Any:
+def named(model: Any) -> Any:
     """The network with a name of its own for every operator: options speak of them, and ONNX Runtime refuses twins."""
     taken: set[str] = {node.name for node in model.graph.node}
     seen: set[str] = {""}

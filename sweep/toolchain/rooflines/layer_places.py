@@ -20,7 +20,7 @@ import numpy as np
 from sweep.files.sweep_dir import network_file
 from sweep.toolchain.passes.call import constant_of
 from sweep.toolchain.quantisation.layer_distances import Layer, layers_of
-from sweep.toolchain.quantisation.prepared_network import QUANTISED_OPERATORS, prepared
+from sweep.toolchain.quantisation.prepared_network import QUANTISED_OPERATORS, named, prepared
 from sweep.toolchain.quantisation.qdq_network import HEAVY
 from sweep.toolchain.rooflines.layer_work import bound_calls
 from sweep.toolchain.rooflines.weight_prints import WeightPrint
@@ -222,17 +222,11 @@ def _before_folding(model: Any, other: Any) -> Mapping[str, WeightPrint]:
     """Weights as the file has them, by the layers of the prepared network: a level that folds nothing keeps them."""
     if other is None:
         return {}
-    folded, written = dict(_weights(model)), list(_weights(_named(other)))
+    folded, written = dict(_weights(model)), list(_weights(named(other)))
     if len(folded) != len(written):
         return {}
     pairs = zip(folded.items(), written, strict=True)
     return {name: own for (name, (first, *_)), (_, (own, *_)) in pairs if first.count == own.count}
-
-
-def _named(model: Any) -> Any:
-    for index, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{index}"
-    return model
 
 
 def _rests(model: Any, layers: Sequence[Layer], weights: Mapping[str, Any]) -> dict[str, Rests]:
