@@ -68,17 +68,6 @@ def _product(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [result if factor == 1.0 else network.op("Mul", result, np.array(factor, network.dtype(result)))]
 
 
-def _skip_simplified(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """SkipSimplifiedLayerNormalization: x, what is added to it, a factor, a bias; the sum is the fourth output."""
-    if call.output(1) or call.output(2):
-        return None
-    total = network.op("Add", call.input(0), call.input(1))
-    if call.input(3):
-        total = network.op("Add", total, call.input(3))
-    simplified = "com.microsoft.SimplifiedLayerNormalization"
-    return [network.op(simplified, total, call.input(2), epsilon=call.get("epsilon", 1e-12)), "", "", total]
-
-
 def of_onnx(network: Rewriter, call: Call) -> Sequence[str] | None:
     """An operator that ONNX has by now under the same name."""
     return [network.op(call.operator.rpartition(".")[2], *call.inputs, **call.attributes)]
@@ -89,6 +78,5 @@ RULES: dict[str, Rule] = {
     "com.microsoft.FusedGemm": _gemm,
     "com.microsoft.FusedMatMul": _product,
     "com.microsoft.TransposeMatMul": _product,
-    "com.microsoft.SkipSimplifiedLayerNormalization": _skip_simplified,
     "com.microsoft.Trilu": of_onnx,
 }

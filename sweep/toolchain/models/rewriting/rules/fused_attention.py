@@ -197,16 +197,31 @@ def _turned(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [result]
 
 
-def _skipping(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """SkipLayerNormalization: x, what is added to it, a factor, an offset, a bias; the sum is the fourth output."""
+def _total(network: Rewriter, call: Call, bias: int) -> str | None:
+    """What a normalisation that skips takes: x, what is added to it, and a bias; None where more is asked for than its
+    fourth output, which is that sum. bias: number of the input.
+    """
     if call.output(1) or call.output(2):
         return None
     total = network.op("Add", call.input(0), call.input(1))
-    if call.input(4):
-        total = network.op("Add", total, call.input(4))
+    return network.op("Add", total, call.input(bias)) if call.input(bias) else total
+
+
+def _skipping(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """SkipLayerNormalization: behind the two that it adds a factor, an offset, a bias."""
+    if (total := _total(network, call, 4)) is None:
+        return None
     offset = [call.input(3)] if call.input(3) else []
     epsilon = call.get("epsilon", 1e-12)
     return [network.op("LayerNormalization", total, call.input(2), *offset, axis=-1, epsilon=epsilon), "", "", total]
+
+
+def _skipping_simplified(network: Rewriter, call: Call) -> Sequence[str] | None:
+    """SkipSimplifiedLayerNormalization: behind the two that it adds a factor, a bias."""
+    if (total := _total(network, call, 3)) is None:
+        return None
+    simplified = "com.microsoft.SimplifiedLayerNormalization"
+    return [network.op(simplified, total, call.input(2), epsilon=call.get("epsilon", 1e-12)), "", "", total]
 
 
 def _embedded(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -235,4 +250,5 @@ RULES = {
     "com.microsoft.QAttention": _quantised,
     "com.microsoft.RotaryEmbedding": _turned,
     "com.microsoft.SkipLayerNormalization": _skipping,
+    "com.microsoft.SkipSimplifiedLayerNormalization": _skipping_simplified,
 }
