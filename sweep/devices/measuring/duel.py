@@ -147,11 +147,9 @@ class _Rounds:
         return [index for index in those if index not in self._behind and not self._is_out_of_time(index)]
 
     def _is_out_of_time(self, index: int) -> bool:
-        spent_s = self._far_s.get(index, 0.0)
-        return spent_s > 0 and spent_s * (1 + 1 / self._taken_by(index)) > self._share_s
-
-    def _taken_by(self, index: int) -> int:
-        return max(1, len(self.taken.run_secs[index]) // 2)
+        """Of a far slower one: whether another round would take more than its share."""
+        rounds = len(self.taken.run_secs[index]) // 2
+        return rounds > 0 and self._far_s.get(index, 0.0) * (rounds + 1) / rounds > self._share_s
 
     def _forth_and_back(self, those: Sequence[int]) -> None:
         for index in (*those, *reversed(those)):
