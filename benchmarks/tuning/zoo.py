@@ -16,7 +16,7 @@ from benchmarks.results import conditions, print_table, save
 from benchmarks.tuning.ours import start_sweep, write_study
 from benchmarks.tuning.timeline import read_lines
 from benchmarks.tuning.zoo_layers import lost_layers
-from sweep.analysis.turns import look_at
+from sweep.analysis.final_place import places_of
 from sweep.errors import StudyError, SweepError, end_of_process, in_one_line
 from sweep.planning.results.final_result import FinalResult
 from sweep.study.gate import load_study
@@ -100,25 +100,23 @@ def _last_line(output: Path) -> str:
 
 
 def ratios_of(final: FinalResult, runtimes: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Of each other runtime in a final: `ratio`, our time over its own, `low` and `high`, and the `rounds`.
+    """Of each other runtime in a final: `ratio`, our time over its own, `low` and `high`, and the `rounds` it took.
 
     runtimes: by cell. Empty where there were too few rounds.
     """
-    timed = [one for one in final.timed if one.cell in runtimes]
-    if len(timed) < 2 or final.rounds < 2 or not any(one.is_compiled for one in timed):
+    if not any(one.is_compiled for one in final.timed):
         return {}
-    slots = 2 * final.rounds
-    look = look_at([one.run_secs[:slots] for one in timed], [one.is_compiled for one in timed], max(1, final.looks))
-    found = {}
-    for one, theirs in zip(timed, look.ratios, strict=True):
-        if not one.is_compiled and theirs.ci_low is not None and theirs.ci_high is not None:
-            found[runtimes[one.cell]] = {
-                "ratio": 1.0 / theirs.value,
-                "low": 1.0 / theirs.ci_high,
-                "high": 1.0 / theirs.ci_low,
-                "rounds": final.rounds,
-            }
-    return found
+    places = places_of("", final)
+    return {
+        runtimes[one.cell]: {
+            "ratio": 1.0 / place.ratio,
+            "low": 1.0 / place.ci_high,
+            "high": 1.0 / place.ci_low,
+            "rounds": place.rounds,
+        }
+        for one in final.timed
+        if one.cell in runtimes and not one.is_compiled and (place := places.get(one.cell)) is not None
+    }
 
 
 def _read(sweep_dir: Path) -> list[dict[str, Any]]:
