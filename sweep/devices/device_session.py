@@ -22,7 +22,7 @@ from sweep.devices.measuring.timing import Sampling
 from sweep.devices.rpc.tracker_client import TrackerClient
 from sweep.devices.runtimes.answering.samples_asked import START_LIMIT_S, Answered, Asked, answer_in_child, answer_on
 from sweep.devices.runtimes.artifact import load_artifact, measure_on, memory_on, observe_on
-from sweep.devices.runtimes.child_process import measure_in_child
+from sweep.devices.runtimes.child_process import LoadedRuntimes, measure_in_child
 from sweep.devices.runtimes.duel_on import DuelContender, duel_on
 from sweep.errors import DeviceLost, MeasureFailed
 from sweep.study.profile_options import USUAL_POINT, ProfilePoint
@@ -69,7 +69,8 @@ class DeviceSession:
         self._sweep = sweep
         register = boards_of(lock_dir, f"{tracker_host}:{tracker_port}", device.key)
         self._boards = Boards(device, self.tracker, register, sweep, free_timeout_s)
-        self._is_open = False
+        self._runtimes = LoadedRuntimes()
+        self._is_open = self._is_closed = False
 
     def __enter__(self) -> DeviceSession:
         self.open()
@@ -84,11 +85,12 @@ class DeviceSession:
         """Prove with a first session that the device is there and answers. Raises DeviceLost."""
         with self._boards.session(OPEN_TIMEOUT_S) as remote:
             remote.device.sync()
-        self._is_open = True
+        self._is_open, self._is_closed = True, False
 
     def close(self) -> None:
         """No measurement after this. The board itself was given back after each one."""
-        self._is_open = False
+        self._is_open, self._is_closed = False, True
+        self._runtimes.close()
 
     def measure_candidate(
         self,
@@ -188,16 +190,23 @@ class DeviceSession:
         kernel: SentinelKernel | None = None,
         point: ProfilePoint = USUAL_POINT,
     ) -> dict[str, Any]:
-        """The measure stage of another runtime on the imported network, on this device's cores and with `threads`.
+        """The measure stage of another runtime on the imported network, on this device's cores and with `threads`. No
+        board has a part in it: the session need not be open.
 
         Raises OutputMismatch, MeasureTimeout, MeasureFailed (also where the device is not this host).
         """
         if not self.device.is_this_host:
             raise MeasureFailed(f"no {title_of(runtime)} on {self.device.key}: the device is not this host")
-        with self._cores():
+        loaded = self._runtimes.ready(runtime, threads)  # before the cores are held
+        with self._cores(is_host_enough=True):
             place = self._place(threads, THIS_HOST)
-            result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel, point)
+            result = measure_in_child(runtime, import_dir, measure, place, threshold, kernel, point, loaded)
         return self._noted(result, THIS_HOST)
+
+    def load_runtime(self, runtime: str, threads: int) -> None:
+        """Begin to load another runtime's library, where measurements share that, while this host is idle."""
+        if self.device.is_this_host:
+            self._runtimes.begin(runtime, threads)
 
     def time_kernels(
         self, lib: Path, kernels: Sequence[Mapping[str, Any]], *, repeat: int, min_repeat_ms: int, timeout_s: float
@@ -277,8 +286,9 @@ class DeviceSession:
     def _where(self, board: str) -> str:
         return self.device.key if self.device.managed else board
 
-    def _cores(self) -> AbstractContextManager[None]:
-        if not self._is_open:
+    def _cores(self, *, is_host_enough: bool = False) -> AbstractContextManager[None]:
+        """Of this device, alone. is_host_enough: for what needs no board, so no proof that one is there."""
+        if self._is_closed or not (self._is_open or is_host_enough):
             raise DeviceLost(f"the session with {self.device.key} is not open")
         # The cores of a board that we do not serve are not this host's: the tracker alone keeps others off it.
         cores = self.device.cores if self.device.managed else ()

@@ -80,6 +80,13 @@ class DeviceWorker:
         """What the cells that take turns now have shown so far, by their stages."""
         self._queues = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(boards_at_once(device))]
 
+    def make_ready(self, runtime: str, threads: int) -> None:
+        """Load what measurements in a runtime take, while its network is still imported. Raises what they raise."""
+        if not runtime_of(runtime).is_compiled:
+            self._session.load_runtime(runtime, threads)
+        self._sentinel_kernel()
+        self._open()
+
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
         with self._queue() as queue:
@@ -193,14 +200,14 @@ class DeviceWorker:
     def _visit(
         self, call: MeasureCall, options: Mapping[str, Any], kernel: SentinelKernel | None
     ) -> tuple[dict[str, Any], float]:
-        begun, import_dir, session = time.monotonic(), self.sweep_dir / call.import_dir, self._open()
+        begun, import_dir = time.monotonic(), self.sweep_dir / call.import_dir
         if runtime_of(call.runtime).is_compiled:
             if call.artifact_dir is None:
                 raise MeasureFailed(f"{call.runtime} runs what was built, and there is no build among the inputs")
-            artifact_dir = self.sweep_dir / call.artifact_dir
+            artifact_dir, session = self.sweep_dir / call.artifact_dir, self._open()
             result = session.measure_artifact(artifact_dir, import_dir, options, call.threshold, kernel, call.point)
         else:
-            result = session.measure_runtime(
+            result = self._session.measure_runtime(  # which needs no board: TVM may still be loading
                 call.runtime, import_dir, options, call.threads, call.threshold, kernel, call.point
             )
         return result, time.monotonic() - begun

@@ -1,10 +1,10 @@
-"""Whether a run has anything to do."""
+"""Whether a run has anything to do, and what it will measure first."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from sweep.planning.stage import Plan
+from sweep.planning.stage import Plan, Stage
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
@@ -12,7 +12,7 @@ from sweep.running.resuming import settled_failures, usable_results
 from sweep.study.planner_options import as_conditions
 from sweep.study.spec import Study
 
-__all__ = ["is_missing_something"]
+__all__ = ["first_measurement", "is_missing_something"]
 
 
 def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Path, options: RunOptions) -> bool:
@@ -35,3 +35,9 @@ def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Pa
         if cell.cell.id not in spared
         for goal in cell.goals
     )
+
+
+def first_measurement(plan: Plan, ledger: Ledger) -> Stage | None:
+    """The first measurement, in the order of the plan, that nothing has done; None where all are."""
+    stages = (stage for stage in plan.stages.values() if stage.kind == "measure")
+    return next((stage for stage in stages if stage.id not in ledger.state.done), None)

@@ -157,6 +157,10 @@ class Runtime:
     runs_quantised: bool = False
     """Whether it has cells of quantised precisions too, of the network in QDQ form that compiled cells are made from.
     """
+    is_loaded_once: bool = False
+    """Whether a device loads its library, by `warm_up`, in one process that forks another for each measurement. It must
+    start no thread and change no setting before a network is opened; one that has threads is not forked.
+    """
     is_compiled: bool = False
     """Whether it runs what is compiled here, so that a cell of it has a target, a tuner and an opt level: TVM alone."""
 

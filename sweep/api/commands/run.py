@@ -22,7 +22,7 @@ from sweep.api.session.progress_observer import ProgressObserver
 from sweep.api.session.publication import is_published, publish
 from sweep.api.session.reporting import current_outcome
 from sweep.api.session.resumed import resumed
-from sweep.api.session.run_mirror import MirrorProcess, order_for
+from sweep.api.session.run_mirror import MirrorProcess, MirrorStarter, order_for
 from sweep.api.session.stored_sweep import is_uri, stored
 from sweep.api.session.table_cache import current_results
 from sweep.api.session.warm_start_sources import with_warm_start
@@ -32,7 +32,7 @@ from sweep.planning.planner import make_plan
 from sweep.planning.stage import Plan
 from sweep.running.driver import Observer, RunResult, drive
 from sweep.running.ledger.ledger import Ledger
-from sweep.running.missing_work import is_missing_something
+from sweep.running.missing_work import first_measurement, is_missing_something
 from sweep.running.options import RunOptions
 from sweep.running.resuming import usable_results
 from sweep.study.cluster.cluster import Cluster
@@ -107,7 +107,7 @@ class _ClaimedRun:
     request: RunRequest
     ledger: Ledger
     mirror: MirrorProcess | None
-    """None where the sweep is not mirrored. Not started: it takes the cores that it finds."""
+    """None where the sweep is not mirrored. Not started: it takes the cores that it finds then."""
     finals: Finals
     """In which the best cells are compared in the end."""
     has_work: bool
@@ -210,11 +210,11 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
         return ended
     request, ledger = claimed.request, claimed.ledger
     tell_if_foreign(request.sweep_dir, ledger.state.conditions.get("host"))
-    session = EngineSession(request.cluster, request.sweep_dir)
+    session = EngineSession(request.cluster, request.sweep_dir, first=first_measurement(request.plan, ledger))
     observers, watching = _observers(request, ledger)
+    if claimed.mirror is not None:
+        observers.append(MirrorStarter(claimed.mirror))  # from within: on the cores that no device owns
     with session as engine:
-        if claimed.mirror is not None:
-            claimed.mirror.start()  # here: on the cores that no device owns
         options = _less(request.options, time.monotonic() - request.begun_s)
         result = drive(
             request.plan,
@@ -254,11 +254,10 @@ def _judge(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
 
 def _publish(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
     """Write tables, report and MLflow, unless they are of this very state."""
-    if not claimed.has_work:
-        if is_published(ended.sweep_dir):
-            return ended
-        if claimed.mirror is not None:
-            claimed.mirror.start()
+    if not claimed.has_work and is_published(ended.sweep_dir):
+        return ended
+    if claimed.mirror is not None:
+        claimed.mirror.begin()
     publish(ended.sweep_dir, ended.cells, claimed.mirror, ended.status)
     return ended
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from sweep.running.contract import Engine
 from sweep.study.cluster.cluster import Cluster
 
 if TYPE_CHECKING:
-    from sweep.planning.stage import Plan
+    from sweep.planning.stage import Plan, Stage
     from sweep.running.driver import Observer
     from sweep.running.ledger.ledger import Ledger
 
@@ -27,8 +27,11 @@ __all__ = ["EngineSession", "watchers_of"]
 class EngineSession:
     """A context that gives the engine of a cluster file."""
 
-    def __init__(self, cluster: Cluster, sweep_dir: Path, *, is_holder: bool = True) -> None:
+    def __init__(
+        self, cluster: Cluster, sweep_dir: Path, *, is_holder: bool = True, first: Stage | None = None
+    ) -> None:
         """`is_holder`: whether the caller has the ledger open: what is half made in the folder is then nobody's.
+        `first`: what will be performed on a device first, whose workplace comes up while its network is imported.
 
         Raises StudyError where a tracker or a Ray that is others' does not answer; ModuleNotFoundError: no TVM.
         """
@@ -36,7 +39,7 @@ class EngineSession:
         if not cluster.is_pretended and importlib.util.find_spec("tvm") is None:
             raise ModuleNotFoundError("No module named 'tvm'", name="tvm")
         check_reachable(cluster)
-        self._cluster, self._sweep_dir, self._is_holder = cluster, sweep_dir, is_holder
+        self._cluster, self._sweep_dir, self._is_holder, self._first = cluster, sweep_dir, is_holder, first
         self._closing = ExitStack()
 
     def __enter__(self) -> Engine:
@@ -58,7 +61,7 @@ class EngineSession:
             raise StudyError(
                 "unknown engine", file=cluster.path, key="engine", value=cluster.engine, allowed=", ".join(_ENGINES)
             )
-        return _ENGINES[cluster.engine](cluster, self._sweep_dir, closing)
+        return _ENGINES[cluster.engine](cluster, self._sweep_dir, closing, self._first)
 
 
 def watchers_of(
@@ -72,7 +75,7 @@ def watchers_of(
     return [lambda plan, ledger: RayMetrics(plan, ledger, say)]
 
 
-def _inline(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+def _inline(cluster: Cluster, sweep_dir: Path, closing: ExitStack, first: Stage | None) -> Engine:
     from sweep.engine.inline import InlineEngine
     from sweep.engine.kept_engine import KeptEngine
 
@@ -82,30 +85,37 @@ def _inline(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
     return engine
 
 
-def _ray(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+def _ray(cluster: Cluster, sweep_dir: Path, closing: ExitStack, first: Stage | None) -> Engine:
     from sweep.engine.ray.ray_session import RaySession
 
-    site, farm = closing.enter_context(workplace(cluster, sweep_dir))
-    cpus = cluster.ray.num_cpus or len(site.compile_cores)
-    resources = {f"device:{device.key}": float(device.count) for device in cluster.devices}
-    session = RaySession(cluster.ray.address, cpus, resources, metrics_port=cluster.ray.metrics_port)
-    closing.callback(session.close)
+    ray, resources = cluster.ray, {f"device:{device.key}": float(device.count) for device in cluster.devices}
+    sessions: list[RaySession] = []
+
+    def start(compile_cores: Sequence[int]) -> None:
+        cpus = ray.num_cpus or len(compile_cores)
+        sessions.append(RaySession(ray.address, cpus, resources, metrics_port=ray.metrics_port))
+        closing.callback(sessions[0].close)
+
+    site, farm = closing.enter_context(workplace(cluster, sweep_dir, start))
+    session, cpus = sessions[0], ray.num_cpus or len(site.compile_cores)
     from sweep.engine.kept_engine import Footing, KeptEngine
     from sweep.engine.ray.ray_engine import RayEngine  # imports ray, which reads what the session has set
 
     on_ray = RayEngine(site, session, num_cpus=cpus)
+    if first is not None:
+        on_ray.make_ready(first)
     engine = KeptEngine(on_ray, [farm, Footing(on_ray.why_gone, on_ray.restart)])
     closing.callback(engine.close)
     return engine
 
 
-def _simulated(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+def _simulated(cluster: Cluster, sweep_dir: Path, closing: ExitStack, first: Stage | None) -> Engine:
     from sweep.engine.simulated import SimulatedEngine
 
     return SimulatedEngine(cluster)
 
 
-def _replay(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
+def _replay(cluster: Cluster, sweep_dir: Path, closing: ExitStack, first: Stage | None) -> Engine:
     from sweep.engine.replay import ReplayEngine
 
     if cluster.replay is None:
@@ -113,7 +123,8 @@ def _replay(cluster: Cluster, sweep_dir: Path, closing: ExitStack) -> Engine:
     return ReplayEngine(cluster, cluster.replay)
 
 
-_ENGINES: Mapping[str, Callable[[Cluster, Path, ExitStack], Engine]] = MappingProxyType(
+_ENGINES: Mapping[str, Callable[[Cluster, Path, ExitStack, Stage | None], Engine]] = MappingProxyType(
     {"ray": _ray, "inline": _inline, "simulated": _simulated, "replay": _replay}
 )
-"""Brings each engine up, and what it needs; what has to be closed goes on the stack."""
+"""Brings each engine up, and what it needs; what has to be closed goes on the stack, what is performed on a device
+first comes last."""

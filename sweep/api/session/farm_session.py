@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +27,13 @@ def running_farms_dir() -> Path:
 
 
 @contextmanager
-def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[tuple[Site, Footing]]:
+def workplace(
+    cluster: Cluster, sweep_dir: Path, meanwhile: Callable[[Sequence[int]], object] = lambda cores: None
+) -> Iterator[tuple[Site, Footing]]:
     """The site of a cluster file's devices, and the farm that it rests on.
+
+    `meanwhile` brings up what else is needed while the servers load TVM on the devices' cores: it is called on the
+    cores that it is given, those of search and build.
 
     Raises:
         DeviceLost: the tracker or a local server does not come up.
@@ -47,12 +52,14 @@ def workplace(cluster: Cluster, sweep_dir: Path) -> Iterator[tuple[Site, Footing
     remove_idle(host_lock_dir())
     with ExitStack() as closing:
         closing.callback(farm.down)
-        address = farm.up()
-        closing.enter_context(announced(running_farms_dir(), cluster.path, farm.state_dir))
+        farm.begin()
         # From here on the driver and all it starts leave the devices' cores alone; builds alone may borrow them
         affinity = os.sched_getaffinity(0)
         os.sched_setaffinity(0, compile_cores)
         closing.callback(os.sched_setaffinity, 0, affinity)
+        meanwhile(compile_cores)
+        address = farm.up()
+        closing.enter_context(announced(running_farms_dir(), cluster.path, farm.state_dir))
         site = Site(
             sweep_dir=sweep_dir,
             lock_dir=host_lock_dir(),

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 from sweep.analysis.formatting import plural
 from sweep.errors import killed_by
 from sweep.installation import child_environment, python_command
+from sweep.running.observer import Observers
 
 if TYPE_CHECKING:
     from sweep.record.mlflow.mirror_process import MirrorOrder
 
-__all__ = ["TELL_EVERY_S", "MirrorProcess", "Say", "order_for"]
+__all__ = ["TELL_EVERY_S", "MirrorProcess", "MirrorStarter", "Say", "order_for"]
 
 TELL_EVERY_S = 5.0
 """How often somebody who waits for MLflow is told how much is left."""
@@ -91,6 +92,11 @@ class MirrorProcess:
         self._listener = threading.Thread(target=self._listen, args=(self._child,), daemon=True)
         self._listener.start()
         self._tell(self._order.to_json())
+
+    def begin(self) -> None:
+        """Start it, where that has not been done yet."""
+        if self._child is None:
+            self.start()
 
     def settle(self) -> bool:
         """After the last event: wait until every cell is in MLflow. False where it does not get on."""
@@ -192,3 +198,16 @@ class MirrorProcess:
                     self._say(f"MLflow: {plural(self._left, 'cell')} left to write")
                 self._news.wait(0.5)
             return is_done()
+
+
+class MirrorStarter(Observers):
+    """Starts the mirror when the first cell has its answer: until then there is nothing to write, and to load MLflow
+    takes seconds of the cores that this answer waits for.
+    """
+
+    def __init__(self, mirror: MirrorProcess) -> None:
+        super().__init__(())
+        self._mirror = mirror
+
+    def cell_settled(self, cell: int, from_earlier_run: bool) -> None:
+        self._mirror.begin()

@@ -12,8 +12,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from sweep.devices.farm.farm_state import STATE_FILE, read_state
 from sweep.devices.farm.farm_status import FarmAddress, FarmStatus, KeyStatus
-from sweep.devices.farm.farm_survey import survey
+from sweep.devices.farm.farm_survey import absent_keys, survey
 from sweep.devices.farm.held_port import HeldPort
 from sweep.devices.processes import ProcessId, end_groups, identify, is_alive, is_stopped, runs
 from sweep.devices.rpc.tracker_client import TrackerClient
@@ -64,6 +64,8 @@ class Farm:
         """Of tracker and servers, by the name of their log, since they were up."""
         self._tracker_port = HeldPort()
         """Sessions know where the tracker is: it is there again after the supervisor's end."""
+        self._begun: FileLock | None = None
+        """Held until it is up: two processes that find no farm here do not both start one."""
 
     def __enter__(self) -> Farm:
         self.up()
@@ -75,21 +77,41 @@ class Farm:
         self.down()
 
     def up(self) -> FarmAddress:
-        """Start what is missing and wait until every managed device is at the tracker.
+        """Start what is missing, unless `begin` did, and wait until every managed device is at the tracker.
 
         Raises DeviceLost when an unmanaged tracker does not answer or a server does not register in time (with the tail
         of its log), DeviceError when another living process has a farm up here.
         """
+        if self._begun is None:
+            self.begin()
+        if self._begun is None:  # the tracker is others', and so are all boards
+            return FarmAddress(self.cluster.tracker.host, self.cluster.tracker.port)
+        try:
+            return self._come_up(self._servers())
+        finally:
+            self._let_others_start()
+
+    def begin(self) -> None:
+        """Start what is missing, for whoever has something else to bring up before `up` waits. Raises as `up`."""
         if self._supervisor is not None:
             raise DeviceError(f"this farm is up already, in {self.state_dir}")
         if not self.cluster.tracker.managed:
             TrackerClient(self.cluster.tracker.host, self.cluster.tracker.port).keys()
         servers = self._servers()
         if not servers and not self.cluster.tracker.managed:
-            return FarmAddress(self.cluster.tracker.host, self.cluster.tracker.port)
+            return
         self.state_dir.mkdir(parents=True, exist_ok=True)
-        with self._starting():
-            return self._start(servers, STARTS)
+        lock = FileLock(self.state_dir / "farm.lock", thread_local=False)
+        try:
+            lock.acquire(timeout=self.up_timeout_s)
+            self._begun = lock
+            self._clear_stale()
+            self._start_supervisor(servers)
+        except BaseException as problem:
+            self._let_others_start()
+            if isinstance(problem, Timeout):
+                raise DeviceError(f"another process is starting a farm in {self.state_dir}") from problem
+            raise
 
     def why_gone(self) -> str | None:
         """What has become of the supervisor, and of all that it kept; None while it lives, or where there is none."""
@@ -117,6 +139,10 @@ class Farm:
 
     def down(self) -> None:
         """End everything that `up` started, here or in another process. Nothing there: nothing happens."""
+        self._end()
+        self._let_others_start()
+
+    def _end(self) -> None:
         state = self._state()
         if state is not None:
             # The supervisor first: it ends the rest itself, and would start a dead server again.
@@ -144,18 +170,10 @@ class Farm:
             for number in range(device.count)
         ]
 
-    @contextmanager
-    def _starting(self) -> Iterator[None]:
-        """Two processes that find no farm here do not both start one."""
-        lock = FileLock(self.state_dir / "farm.lock")
-        try:
-            lock.acquire(timeout=self.up_timeout_s)
-        except Timeout as error:
-            raise DeviceError(f"another process is starting a farm in {self.state_dir}") from error
-        try:
-            yield
-        finally:
-            lock.release()
+    def _let_others_start(self) -> None:
+        if self._begun is not None:
+            self._begun.release()
+            self._begun = None
 
     def _clear_stale(self) -> None:
         """End what a killed owner left; leave alone what a living one has."""
@@ -168,18 +186,20 @@ class Farm:
             self._end_rest(state)
         self._remove_state()
 
-    def _start(self, servers: list[dict[str, Any]], times: int) -> FarmAddress:
-        """Tried so often, where a signal ends the supervisor meanwhile: with the farm itself nothing is wrong then."""
-        self._clear_stale()
-        self._start_supervisor(servers)
-        try:
-            return self._wait_until_up(servers)
-        except BaseException as problem:
-            was_killed = self._supervisor is not None and (self._supervisor.poll() or 0) < 0
-            self.down()
-            if not (was_killed and times > 1 and isinstance(problem, DeviceLost)):
-                raise
-        return self._start(servers, times - 1)
+    def _come_up(self, servers: list[dict[str, Any]]) -> FarmAddress:
+        """Where a signal ends the supervisor meanwhile it is started again: with the farm itself nothing is wrong."""
+        starts = 1
+        while True:
+            try:
+                return self._wait_until_up(servers)
+            except BaseException as problem:
+                was_killed = self._supervisor is not None and (self._supervisor.poll() or 0) < 0
+                self._end()
+                if not (was_killed and starts < STARTS and isinstance(problem, DeviceLost)):
+                    raise
+            starts += 1
+            self._clear_stale()
+            self._start_supervisor(servers)
 
     def _start_supervisor(self, servers: list[dict[str, Any]]) -> None:
         for name in ("logs", "tmp", "tmp/import"):
@@ -231,7 +251,7 @@ class Farm:
             state = self._state()
             if state is not None:
                 address = FarmAddress(state["tracker"]["host"], state["tracker"]["port"])
-                absent = _absent(address, expected)
+                absent = absent_keys(address, expected)
                 if not absent:
                     self._ports = {process["name"]: int(process["port"]) for process in state["processes"]}
                     return address
@@ -274,12 +294,3 @@ class Farm:
 def _end_farms(processes: Iterable[ProcessId]) -> None:
     """End those that are a farm's: who has written the state of a folder that came along may have named any process."""
     end_groups([process for process in processes if runs(process, "sweep.devices.farm")], DOWN_GRACE_S)
-
-
-def _absent(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:
-    """Which keys have not all their servers at the tracker yet; it may itself be starting."""
-    try:
-        there = TrackerClient(address.tracker_host, address.tracker_port).keys()
-    except DeviceLost:
-        return ["the tracker"]
-    return [key for key, count in expected.items() if key not in there or there[key].total < count]

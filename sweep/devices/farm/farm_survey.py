@@ -14,7 +14,7 @@ from sweep.errors import DeviceLost
 if TYPE_CHECKING:
     from sweep.study.cluster.cluster import Cluster
 
-__all__ = ["survey"]
+__all__ = ["absent_keys", "survey"]
 
 
 def survey(cluster: Cluster, state: Mapping[str, Any] | None, lock_dir: Path | None) -> FarmStatus:
@@ -46,6 +46,15 @@ def survey(cluster: Cluster, state: Mapping[str, Any] | None, lock_dir: Path | N
         for key in sorted({*expected, *at_tracker})
     }
     return FarmStatus(address, problem, keys)
+
+
+def absent_keys(address: FarmAddress, expected: Mapping[str, int]) -> list[str]:
+    """Which keys have not all their servers at the tracker yet; it may itself be starting."""
+    try:
+        there = TrackerClient(address.tracker_host, address.tracker_port).keys()
+    except DeviceLost:
+        return ["the tracker"]
+    return [key for key, count in expected.items() if key not in there or there[key].total < count]
 
 
 def _expected(cluster: Cluster, processes: Sequence[Mapping[str, Any]]) -> dict[str, int]:

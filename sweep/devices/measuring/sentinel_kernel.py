@@ -21,7 +21,7 @@ from sweep.installation import torch_left_out
 if TYPE_CHECKING:
     from sweep.devices.rpc.remote import Remote
 
-__all__ = ["SentinelKernel", "Timer", "local_timer", "remote_timer"]
+__all__ = ["SentinelKernel", "Timer", "load_local", "local_timer", "remote_timer"]
 
 TIMES = 7
 """Runs each time; their median forgives three interrupts."""
@@ -53,12 +53,7 @@ def local_timer(kernel: SentinelKernel | None) -> Timer:
     """Times the kernel in this process, which need not have loaded TVM."""
     if kernel is None:
         return list
-    with torch_left_out():
-        import tvm_ffi
-
-    runtime = Path(_package_dir("tvm")) / "lib" / "libtvm_runtime.so"
-    if runtime.exists():  # has the pool of threads
-        ctypes.CDLL(str(runtime), ctypes.RTLD_GLOBAL)
+    tvm_ffi = load_local()
     function = tvm_ffi.load_module(str(kernel.lib)).get_function("main")
     tensors = [tvm_ffi.from_dlpack(_ones(arg["shape"], arg["dtype"])) for arg in kernel.args]
 
@@ -72,6 +67,17 @@ def local_timer(kernel: SentinelKernel | None) -> Timer:
         return seconds
 
     return run
+
+
+def load_local() -> Any:
+    """Load what a kernel in this process takes, and no more of TVM. Gives the package of its foreign functions."""
+    with torch_left_out():
+        import tvm_ffi
+
+    runtime = Path(_package_dir("tvm")) / "lib" / "libtvm_runtime.so"
+    if runtime.exists():  # has the pool of threads
+        ctypes.CDLL(str(runtime), ctypes.RTLD_GLOBAL)
+    return tvm_ffi
 
 
 def _remote_tensors(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -1,7 +1,8 @@
 """A runtime's process, `python -m sweep.devices.runtimes.child`: orders on stdin, the result on stdout.
 
 A process of its own, so that it can be pinned to a device's cores, killed at its time limit, and its memory told from
-that of whoever asked. The same for every runtime that opens networks itself; which one, the orders say by name.
+that of whoever asked. The same for every runtime that opens networks itself; which one, the orders say by name. Where a
+runtime's library is loaded once (`forking`), such a process is forked and has its orders already.
 """
 
 from __future__ import annotations
@@ -31,13 +32,18 @@ from sweep.files.npz import load_arrays
 from sweep.study.profile_options import MEMORY, TRAINING
 from sweep.study.runtimes import Runtime, SessionRequest
 
-__all__ = ["measure"]
+__all__ = ["measure", "perform"]
 
 
 def main() -> None:
-    """Carry out the orders; an error of the tree is an answer too."""
+    """Carry out what comes on standard input."""
     orders = json.load(sys.stdin)
     die_with_parent(orders["parent_pid"])
+    perform(orders)
+
+
+def perform(orders: Mapping[str, Any]) -> None:
+    """Carry out the orders, and answer on standard output; an error of the tree is an answer too."""
     # Before the runtime starts its threads: they inherit it.
     os.sched_setaffinity(0, orders["place"]["cores"])
     # The answer alone goes to standard output; what libraries print there goes to standard error.

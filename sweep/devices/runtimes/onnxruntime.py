@@ -53,6 +53,7 @@ ONNX_RUNTIME = Runtime(
     open=_OnnxRuntimeSession,
     formats=("onnx",),
     runs_quantised=True,
+    is_loaded_once=True,
     # Else, from 1.29 on, it calls home and leaves a file in the temporary folder
     environment={"ORT_DISABLE_TELEMETRY": "1"},
 )

@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -25,7 +24,6 @@ from sweep.engine.ray.ray_session import RaySession
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import TuneCall
 from sweep.errors import EngineError
-from sweep.installation import IMPORT_LAST
 from sweep.study.cluster.cluster import Device
 
 __all__ = ["ActorPool"]
@@ -55,9 +53,10 @@ class ActorPool:
             **{device_name(key): cells_at_once(device) for key, device in site.devices.items()},
         }
         """As the contract of engines has it; changes with the nodes."""
-        self._worker_env = {"OMP_NUM_THREADS": "1", "TVM_NUM_THREADS": "1", IMPORT_LAST: str(Path.cwd())}
-        if session.temp_dir is not None:  # what killed workers leave goes away with the session's folder
-            self._worker_env["TMPDIR"] = str(session.temp_dir)
+        self.is_embedded = session.is_embedded
+        # An embedded Ray has them itself: a worker that it keeps ready is taken, where else each starts for its actor
+        own = {} if session.is_embedded else session.worker_environment
+        self._environment = {"runtime_env": {"env_vars": own}} if own else {}
         self._devices: dict[str, ActorHandle] = {}
         self._tuners: dict[str, ActorHandle] = {}
         self._builders: dict[str, ActorHandle] = {}
@@ -103,7 +102,7 @@ class ActorPool:
                     num_cpus=0,
                     resources={resource: 1.0} if known else None,
                     **RESTARTED,
-                    runtime_env={"env_vars": self._worker_env},
+                    **self._environment,
                     **self._placed(self._near(self.site.devices[key])),
                 )
                 .remote(key, self.site, self._slots)
@@ -124,7 +123,7 @@ class ActorPool:
                     num_cpus=0,  # slots limit how many tune at once; an idle tuner must not hold a core
                     max_concurrency=2,
                     **RESTARTED,
-                    runtime_env={"env_vars": self._worker_env},
+                    **self._environment,
                     **self._placed(self._members.values()),
                 )
                 .remote(self.site, call, self._slots, self.capacity["compile"])
@@ -163,7 +162,7 @@ class ActorPool:
                 num_cpus=slots / 2 if node.cpus == 1 else min(slots, node.cpus),
                 max_concurrency=64,
                 **RESTARTED,
-                runtime_env={"env_vars": self._worker_env},
+                **self._environment,
                 scheduling_strategy=pinned_to(node.id),
             )
             .remote(slots, self.site)

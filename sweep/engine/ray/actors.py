@@ -137,6 +137,16 @@ class DeviceActor:
         """A stage on the device."""
         return perform(lambda: self._worker.perform(call), self._name)
 
+    @_ONCE
+    def make_ready(self, runtime: str, threads: int) -> Outcome:
+        """What measurements in a runtime take, loaded before the first; nobody waits for it."""
+
+        def load() -> dict[str, Any]:
+            self._worker.make_ready(runtime, threads)
+            return {}
+
+        return perform(load, self._name)
+
     @ray.method(max_task_retries=0, concurrency_group="tell")
     def progress(self, stage_id: str) -> Mapping[str, Any]:
         """What a measurement has shown so far; empty before its first values."""

@@ -18,6 +18,7 @@ from sweep.engine.site import Site
 from sweep.engine.stage_calls import MeasureCall, Outcome, compile_call, device_call, perform, tune_call
 from sweep.errors import EngineDown, EngineError, in_one_line
 from sweep.planning.kinds import place_of
+from sweep.planning.stage import Stage
 from sweep.planning.stage_kind import Place
 from sweep.running.contract import Attempt, Failed, Progress, Report
 
@@ -73,6 +74,14 @@ class RayEngine:
         self._actors = None
         self._session.restart()
         self._make_actors()
+
+    def make_ready(self, first: Stage) -> None:
+        """Have the device of what will be measured first come up, which takes as long as the import before it."""
+        actors, options = self._actors, first.options
+        if actors is not None and actors.is_embedded:
+            with contextlib.suppress(EngineDown, EngineError):  # the attempt itself will tell
+                device = watched(lambda: actors.device(str(options["device"])), self.why_gone)
+                device.make_ready.remote(str(options["runtime"]), int(options["threads"]))
 
     def start(self, attempt: Attempt) -> None:
         """Send an attempt to its actor; what cannot be sent is reported by the next `poll`."""

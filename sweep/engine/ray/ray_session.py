@@ -23,6 +23,7 @@ import filelock
 from sweep.engine.ray.lean_start import lean_start
 from sweep.engine.ray.starting import StartingThread
 from sweep.engine.ray.strays import end_strays
+from sweep.engine.ray.worker_environment import given_to_what_starts, worker_environment
 from sweep.errors import EngineError, StudyError, end_of_process, in_one_line
 from sweep.files.private_folder import our_folders, private_folder
 from sweep.installation import import_path
@@ -141,7 +142,7 @@ class RaySession:
             job_config=_job_config(),
             **_QUIET,
         )
-        with lean_start():
+        with lean_start(), given_to_what_starts(self.worker_environment):
             self._starting = StartingThread(lambda: ray.init(**options), (_TOKEN_PATH, str(token)))
             self._starting.wait()
         self._vital = _vital_processes()
@@ -162,6 +163,11 @@ class RaySession:
     def is_embedded(self) -> bool:
         """Whether Ray was started here, on this one node."""
         return self._temp is not None
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """Variables of the processes that actors are in."""
+        return worker_environment(self.temp_dir)
 
     @property
     def temp_dir(self) -> Path | None:

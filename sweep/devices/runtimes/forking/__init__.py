@@ -1,0 +1,1 @@
+"""A runtime's library, loaded once in a process that forks a child for each measurement."""
