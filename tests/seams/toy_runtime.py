@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,6 +38,36 @@ class TalkativeSession(ReferenceSession):
         return 12345
 
 
+_LOADED_BY: list[int] = []
+"""The process that has loaded the library of what is loaded once."""
+
+
+class LoadedOnceSession(ReferenceSession):
+    """Tells who has loaded its library; is killed where a file beside the network says so."""
+
+    def __init__(self, request: SessionRequest) -> None:
+        if not _LOADED_BY:
+            _load()
+        if (request.import_dir / "killed").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().__init__(request)
+
+    def conditions(self) -> Mapping[str, Any]:
+        return {"pid": os.getpid(), "parent": os.getppid(), "loaded_by": _LOADED_BY[0]}
+
+
+def _load() -> None:
+    _LOADED_BY.append(os.getpid())
+
+
+def _load_with_a_thread() -> None:
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+def _do_not_load() -> None:
+    raise ImportError("not found")
+
+
 def _crash(request: SessionRequest) -> Session:
     raise LookupError("no such\nnetwork")
 
@@ -50,4 +81,7 @@ TOY = Runtime("onnx-reference", "ONNX reference", ("onnx",), ReferenceSession, s
 TALKATIVE = Runtime("talkative", "Talkative", ("onnx",), TalkativeSession)
 BROKEN = Runtime("broken", "Broken Runtime", (), _crash)
 KILLED = Runtime("killed", "Killed Runtime", (), _be_killed)
+ONCE = Runtime("once", "Loaded Once", ("onnx",), LoadedOnceSession, is_loaded_once=True, warm_up=_load)
+THREADED = Runtime("threaded", "Threaded", (), ReferenceSession, is_loaded_once=True, warm_up=_load_with_a_thread)
+UNLOADABLE = Runtime("unloadable", "Unloadable", (), ReferenceSession, is_loaded_once=True, warm_up=_do_not_load)
 NO_RUNTIME = "a text"

@@ -16,7 +16,7 @@ import pytest
 from sweep.api.commands.mirror import mirror
 from sweep.api.commands.read import open_results
 from sweep.api.commands.run import SweepRun
-from sweep.api.session.run_mirror import MirrorProcess, order_for
+from sweep.api.session.run_mirror import MirrorProcess, MirrorStarter, order_for
 from sweep.cli import main
 from sweep.errors import LedgerError, StudyError
 from sweep.record.mlflow.tracking_store import embedded_store
@@ -113,6 +113,21 @@ def test_a_mirror_that_is_killed_is_started_again(
         assert process.finish("done")
     assert caplog.text.count("what writes to MLflow was killed: it is started again") == 2
     assert count_in(embedded_store(copy)[0]) == cells
+
+
+def test_what_writes_to_mlflow_starts_with_the_first_answer(sweep_dir: Path, tmp_path: Path) -> None:
+    """To load it takes seconds of the cores that this answer waits for, and before there is nothing to write."""
+    copy = shutil.copytree(sweep_dir, tmp_path / "sweep")
+    with MirrorProcess(order_for(copy, "simulated", None)) as process:
+        starter = MirrorStarter(process)
+        starter.tick(0.0)
+        assert process._child is None
+        starter.cell_settled(0, False)
+        child = process._child
+        assert child is not None
+        starter.cell_settled(1, False)
+        process.begin()
+        assert process._child is child
 
 
 def test_a_limited_wait_ends_while_a_store_keeps_silent(sweep_dir: Path, tmp_path: Path) -> None:

@@ -112,6 +112,24 @@ def test_no_process_is_in_the_terminals_group(farm: Farm) -> None:
     assert os.getsid(0) not in {os.getsid(process.pid) for process in family(farm)}
 
 
+def test_something_else_may_come_up_between_its_start_and_the_wait_for_it(small: Farm) -> None:
+    small.begin()
+    assert small.why_gone() is None
+    elsewhere = Farm(small.cluster, small.state_dir, up_timeout_s=0.1)
+    with pytest.raises(DeviceError, match="another process is starting a farm"):
+        elsewhere.up()
+    address = small.up()
+    assert small.status().address == address
+    assert small.status().keys["one"].free == 1
+    processes = family(small)
+    small.down()
+    assert_gone(processes, set())
+    small.begin()
+    small.down()
+    small.up()
+    assert small.status().keys["one"].free == 1
+
+
 def test_many_boards_may_share_a_key(tmp_path: Path) -> None:
     with Farm(make_cluster(make_device("pair", count=2)), tmp_path) as farm:
         status = farm.status().keys["pair"]

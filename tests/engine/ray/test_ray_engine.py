@@ -107,6 +107,35 @@ def test_ray_has_the_processes_that_are_used_and_no_others(ray: Shop) -> None:
     assert not [command for command in commands if scripts & {Path(word).name for word in command[:3]}]
 
 
+def test_what_measures_first_comes_up_before_there_is_anything_to_measure(ray: Shop) -> None:
+    """The device's actor, the library of the runtime, the kernel that shows disturbances: as long as an import takes."""
+    from sweep.engine.ray.ray_engine import RayEngine
+    from sweep.files.sweep_dir import SweepDir
+
+    assert isinstance(ray.engine, RayEngine)
+    first = next(stage for stage in ray.stages("measure") if stage.options["runtime"] == "onnxruntime")
+
+    ray.engine.make_ready(first)
+
+    until(lambda: SweepDir(ray.sweep_dir).sentinel_kernel("here").exists(), "its kernel", LIMIT_S)
+    loaded = "sweep.devices.runtimes.forking.forking_child"
+    until(lambda: any(loaded in command_of(process) for process in _workers()), "ONNX Runtime's process", LIMIT_S)
+    _works_again(ray, first)
+
+
+def test_workers_have_their_environment_from_ray_itself_and_the_driver_has_not(ray: Shop) -> None:
+    """So that a worker which is ready is taken for an actor, where an actor's own environment starts another one."""
+    ray.finish(ray.stages("import")[0])
+    (builder,) = [process for process in _workers() if "ray::BuilderActor" in " ".join(command_of(process)[:1])]
+    temporary = builder.environ()["TMPDIR"]
+    raylet = builder.parent()
+
+    assert raylet is not None
+    assert (builder.environ()["OMP_NUM_THREADS"], builder.environ()["TVM_NUM_THREADS"]) == ("1", "1")
+    assert raylet.environ()["TMPDIR"] == temporary
+    assert os.environ.get("TMPDIR") != temporary
+
+
 def test_nobody_joins_without_the_token(ray: Shop) -> None:
     import ray as ray_module
 
