@@ -204,7 +204,7 @@ class DeviceSession:
         return self._noted(result, THIS_HOST)
 
     def load_runtime(self, runtime: str, threads: int) -> None:
-        """Begin to load another runtime's library, where measurements share that, while this host is idle."""
+        """Begin to load another runtime's library, where measurements share that; nobody waits for it."""
         if self.device.is_this_host:
             self._runtimes.begin(runtime, threads)
 

@@ -42,7 +42,8 @@ KINDS = (
     Kind("RPC worker", "sweep.devices.farm.device_server", below=True),
     Kind("compile server", "sweep.toolchain.compile_workers.server"),
     Kind("compile worker", "sweep.toolchain.compile_workers.server", below=True),
-    Kind("runtime's process", "sweep.devices.runtimes.child"),
+    Kind("runtime's library", "sweep.devices.runtimes.forking.forking_child"),
+    Kind("runtime's process", "sweep.devices.runtimes.forking.forking_child", below=True),
     Kind("MLflow follower", "sweep.record.mlflow.mirror_process"),
 )
 

@@ -40,12 +40,13 @@ class LoadedRuntimes:
         self._unfit: set[tuple[str, int]] = set()
         """What cannot be loaded, or cannot be forked then: each measurement has a process from the start."""
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def begin(self, runtime: str, threads: int) -> ForkingProcess | None:
         """Have the library loaded, and do not wait; None where it is loaded by each measurement anew."""
         about, key = runtime_of(runtime), (runtime, threads)
         with self._lock:
-            if not about.is_loaded_once or key in self._unfit:
+            if not about.is_loaded_once or key in self._unfit or self._is_closed:
                 return None
             kept = self._kept.get(key)
             if kept is not None and not kept.is_alive:  # killed, from outside or at a time limit
@@ -67,8 +68,9 @@ class LoadedRuntimes:
         return None
 
     def close(self) -> None:
-        """End them all."""
+        """End them all, and load none any more."""
         with self._lock:
+            self._is_closed = True
             kept, self._kept = self._kept, {}
         for process in kept.values():
             process.close()
