@@ -58,7 +58,7 @@ def saved_plan(folder: Path) -> Any:
 class NoEngine:
     """Refuses all work."""
 
-    def __init__(self, *_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         raise AssertionError("a finished sweep asked for an engine")
 
 

@@ -108,7 +108,7 @@ def test_ray_has_the_processes_that_are_used_and_no_others(ray: Shop) -> None:
 
 
 def test_what_measures_first_comes_up_before_there_is_anything_to_measure(ray: Shop) -> None:
-    """The device's actor, the library of the runtime, the kernel that shows disturbances: as long as an import takes."""
+    """The device's actor, the runtime's library, the kernel that shows disturbances: as long as an import takes."""
     from sweep.engine.ray.ray_engine import RayEngine
     from sweep.files.sweep_dir import SweepDir
 
