@@ -49,7 +49,7 @@ def settle_machine() -> None:
 
 
 @contextmanager
-def _no_engine(*_: object) -> Any:
+def _no_engine(*_: object, **__: object) -> Any:
     raise EngineError("nothing is executed here")
     yield
 
