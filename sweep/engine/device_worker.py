@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sweep.engine.queues import FairQueue, HeadStart, SerialQueue
+from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import DeviceJobCall, MeasureCall
 from sweep.engine.tuner_worker import FutureCandidateService, JobSubmitter
@@ -40,9 +40,6 @@ more of them to measure again."""
 SHARES = {"candidate": 2.0, "visit": 1.0}
 """Of a board's time. A tuner that waits for its candidates keeps search and builders waiting, and with them all that
 the tuned cells still have to go through; other cells must come to an answer meanwhile all the same."""
-
-HEAD_START_S = 10.0
-"""For the first cell of a device: a coarse answer comes first, and tuners want the board as soon as they have begun."""
 
 MOST_LANES = 16
 """Boards of a key that are used at once. TVM's client has room for 32 sessions in a process, which all its devices
@@ -81,7 +78,6 @@ class DeviceWorker:
         self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
         self.latest: dict[str, Mapping[str, Any]] = {}
         """What the cells that take turns now have shown so far, by their stages."""
-        self._first = HeadStart(HEAD_START_S)
         self._queues = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(boards_at_once(device))]
 
     def make_ready(self, runtime: str, threads: int) -> None:
@@ -93,7 +89,6 @@ class DeviceWorker:
 
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> dict[str, Any]:
         """Time a tuning candidate."""
-        self._first.wait()
         with self._queue() as queue:
             timing = queue.submit("candidate", lambda: self._open().measure_candidate(lib, args, **options))
             return timing.result()
@@ -138,7 +133,6 @@ class DeviceWorker:
                 return queue.submit("visit", self._observe_memory, call).result()
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
-        self._first.begin()
         try:
             with self._queue() as queue:
                 while (options := rounds.next_visit()) is not None:
@@ -149,7 +143,6 @@ class DeviceWorker:
                     self.latest[call.key] = rounds.so_far()
         finally:
             self.latest.pop(call.key, None)
-            self._first.end()
         result = rounds.result()
         if kernel is None:
             result["conditions"]["no_reference_kernel"] = self._no_kernel

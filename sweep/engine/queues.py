@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, TypeVar
 
-__all__ = ["FairQueue", "HeadStart", "SerialQueue"]
+__all__ = ["FairQueue", "SerialQueue"]
 
 T = TypeVar("T")
 
@@ -29,29 +29,6 @@ class SerialQueue:
     def close(self) -> None:
         """Let the running call end and drop the rest."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-class HeadStart:
-    """Until the first of some calls has ended, others wait: for a while, and only once such a call has begun."""
-
-    def __init__(self, limit_s: float) -> None:
-        self._limit_s = limit_s
-        self._ends_s: float | None = None
-        self._is_over = Event()
-
-    def begin(self) -> None:
-        """One of those that go first begins."""
-        if self._ends_s is None:
-            self._ends_s = time.monotonic() + self._limit_s
-
-    def end(self) -> None:
-        """One of them has ended: nobody waits any more."""
-        self._is_over.set()
-
-    def wait(self) -> None:
-        """By the others."""
-        if self._ends_s is not None:
-            self._is_over.wait(max(0.0, self._ends_s - time.monotonic()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from threading import Event, Thread
 
 import pytest
 
-from sweep.engine.queues import FairQueue, HeadStart
+from sweep.engine.queues import FairQueue
 from tests.devices.parts import until
 
 SHARES = {"candidate": 2.0, "visit": 1.0}
@@ -94,28 +94,3 @@ def test_closing_lets_the_running_call_end_and_drops_the_rest(board: Board) -> N
     assert board.first.result(timeout=0)
     assert board.order == []
     assert board.lane.is_idle
-
-
-def test_the_first_has_a_head_start_until_it_has_ended() -> None:
-    first, come = HeadStart(3600.0), Event()
-    first.wait()  # nobody has begun
-
-    def other() -> None:
-        first.wait()
-        come.set()
-
-    first.begin()
-    waiting = Thread(target=other)
-    waiting.start()
-    assert not come.is_set()
-    first.end()
-    waiting.join(timeout=60)
-    assert come.is_set()
-    first.begin()
-    first.wait()  # it is over for good
-
-
-def test_a_head_start_ends_by_itself() -> None:
-    first = HeadStart(0.0)
-    first.begin()
-    first.wait()
