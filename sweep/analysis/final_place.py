@@ -12,7 +12,7 @@ from sweep.planning.results.disturbance import DisturbanceKind
 if TYPE_CHECKING:
     from sweep.planning.results.final_result import Contender, FinalResult
 
-__all__ = ["FinalPlace", "places_of", "rounds_of"]
+__all__ = ["FinalPlace", "blocks_of_final", "places_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +44,14 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     from sweep.analysis.turns import look_at
 
     timed = result.timed
-    if len(timed) < 2 or any(len(one.run_secs) < 4 or len(one.run_secs) % 2 for one in timed) or not result.looks:
+    if len(timed) < 2 or not result.looks or not all(_is_whole(one) for one in timed):
         return {}
-    look = look_at([one.run_secs for one in timed], [one.is_compiled for one in timed], result.looks)
+    look = look_at([one.heats for one in timed], [one.is_compiled for one in timed], result.looks)
     places = {}
     for one, ratio in zip(timed, look.ratios, strict=True):
         if ratio.ci_low is None or ratio.ci_high is None:
             return {}
-        own = summarise(rounds_of(one))
+        own = summarise(blocks_of_final(one))
         most_s = None if _clock_changed(one) else own.ci_high
         places[one.cell] = FinalPlace(
             final, ratio.value, ratio.ci_low, ratio.ci_high, len(one.run_secs) // 2, result.took_s, own.median, most_s
@@ -59,9 +59,15 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     return places
 
 
-def rounds_of(one: Contender) -> list[list[float]]:
-    """Seconds of the slots of a contender, two a round."""
-    return [list(one.run_secs[at : at + 2]) for at in range(0, len(one.run_secs) - 1, 2)]
+def blocks_of_final(one: Contender) -> list[list[float]]:
+    """Seconds of the slots of a contender by heat; by round where it was loaded once."""
+    (first, *others) = one.heats
+    return [list(each) for each in ((first, *others) if others else zip(first[::2], first[1::2], strict=True))]
+
+
+def _is_whole(one: Contender) -> bool:
+    """Whether its slots are those of two rounds or more."""
+    return len(one.run_secs) == 2 * sum(one.rounds_by_heat or (len(one.run_secs) // 2,)) > 2
 
 
 def _clock_changed(one: Contender) -> bool:

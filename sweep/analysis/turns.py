@@ -1,8 +1,9 @@
 """Compares networks that take turns in short slots, forth and back in every round: ratios, and when there are enough.
 
 What disturbs a round hits all of its slots about alike, so it cancels in the ratio (duet benchmarking: Bulej and
-others, ICPE 2020); a burst that begins or ends within a round leaves an outlier, which Huber's estimate forgives
-(Annals of Mathematical Statistics 1964). Pure; knows no cell, no clock and no device.
+others, ICPE 2020). A network that is loaded has a speed of its own until it is loaded again: its memory lies as it
+happens to lie. So rounds are taken in heats, each of which loads all anew, and what heats differ by is the error
+(Kalibera and Jones, Rigorous benchmarking in reasonable time, ISMM 2013). Pure; knows no cell, no clock and no device.
 """
 
 from __future__ import annotations
@@ -17,12 +18,29 @@ from numpy.typing import NDArray
 from sweep.analysis.repeats import student_t
 from sweep.analysis.statistics import VERDICT_LEVEL, Ratio, Verdict, judge
 
-__all__ = ["FIRST_LOOK", "GROWTH", "Look", "huber", "look_at", "looks_in", "next_look"]
+__all__ = [
+    "FEWEST_HEATS",
+    "FIRST_LOOK",
+    "GROWTH",
+    "HEATS",
+    "Look",
+    "Slots",
+    "huber",
+    "look_at",
+    "looks_in",
+    "next_look",
+]
 
 Logs = NDArray[np.float64]
+Slots = Sequence[float]
+"""Seconds of the slots of one heat, two a round: forth, then back."""
 
+HEATS = 4
+"""Before the first look: of three, an interval is so wide that it seldom says anything."""
+FEWEST_HEATS = 3
+"""Fewer, as of a final that had no time for more, are taken as one: what loading anew would change is not known."""
 FIRST_LOOK = 5
-"""Rounds before the first look: a deviation of fewer is known too badly."""
+"""Rounds, or pairs, before the first look at what was loaded once, or each time."""
 GROWTH = 1.5
 """From one look to the next."""
 NARROW = 0.05
@@ -36,7 +54,7 @@ BEHIND = 1.5
 HUBER_K = 1.345
 """Deviations beyond which a value counts less: 95 % as efficient as the mean where nothing disturbs."""
 FEW = 12
-"""Of fewer rounds the scale is known too badly to call one an outlier: mean and deviation, as Student has them."""
+"""Of fewer values the scale is known too badly to call one an outlier: mean and deviation, as Student has them."""
 _STEPS = 30
 
 
@@ -69,38 +87,51 @@ class Look:
         return all(_is_enough(ratio) for ratio in others)
 
 
-def look_at(seconds: Sequence[Sequence[float]], may_lead: Sequence[bool], look: int) -> Look:
+def look_at(seconds: Sequence[Sequence[Slots]], may_lead: Sequence[bool], look: int) -> Look:
     """How contestants stand at the `look`-th look, from 1.
 
-    seconds: of each contestant the slots in their order, two a round: forth, then back; of one that did not go on,
-    those that it took from the first round on. may_lead: of each, whether others are held against it; all may where
-    none does. However often one looks, 1 % of equal pairs are told apart.
+    seconds: of each contestant the slots of its heats in their order; of one that did not go on, those that it took
+    from the first on. may_lead: of each, whether others are held against it; all may where none does. However often
+    one looks, 1 % of equal pairs are told apart.
     """
-    logs = [np.log(np.asarray(slots, dtype=np.float64)).reshape(-1, 2).mean(axis=1) for slots in seconds]
+    logs = [[np.log(np.asarray(slots, dtype=np.float64)).reshape(-1, 2).mean(axis=1) for slots in of] for of in seconds]
     level = 1 - (1 - VERDICT_LEVEL) / (look * (look + 1))
     leaders = [index for index, may in enumerate(may_lead) if may] or list(range(len(seconds)))
-    first = max(leaders, key=lambda index: len(logs[index]))
-    leader = min(leaders, key=lambda index: 0.0 if index == first else huber(_over(logs, index, first), level)[0])
-    return Look(leader, tuple(_ratio(_over(logs, index, leader), index == leader, level) for index in range(len(logs))))
+    first = max(leaders, key=lambda index: sum(map(len, logs[index])))
+    leader = min(leaders, key=lambda index: 0.0 if index == first else _located(logs, index, first, level)[0])
+    return Look(leader, tuple(_ratio(logs, index, leader, level) for index in range(len(logs))))
 
 
-def _over(logs: Sequence[Logs], index: int, other: int) -> Logs:
-    """The logarithms of one's ratios to the other, in the rounds that both took."""
-    common = min(len(logs[index]), len(logs[other]))
-    return logs[index][:common] - logs[other][:common]
+def next_look(count: int, first: int = HEATS) -> int:
+    """After how many heats to look again, having looked after so many; 0: not yet."""
+    return math.ceil(GROWTH * count) if count else first
 
 
-def next_look(rounds: int) -> int:
-    """After how many rounds to look again, having looked after `rounds`; 0: not yet."""
-    return math.ceil(GROWTH * rounds) if rounds else FIRST_LOOK
-
-
-def looks_in(rounds: int) -> int:
-    """How often one has looked at most after so many rounds, the last of them included."""
-    looks, due = 0, next_look(0)
-    while due < rounds:
+def looks_in(count: int, first: int = HEATS) -> int:
+    """How often one has looked at most after so many heats, the last of them included."""
+    looks, due = 0, next_look(0, first)
+    while due < count:
         looks, due = looks + 1, next_look(due)
     return looks + 1
+
+
+def _located(logs: Sequence[Sequence[Logs]], index: int, other: int, level: float) -> tuple[float, float]:
+    """Logarithm of one's ratio to the other, by the rounds that both took, and by how much it may be wrong."""
+    heats = [
+        own[:common] - others[:common]
+        for own, others in zip(logs[index], logs[other], strict=False)
+        if (common := min(len(own), len(others)))
+    ]
+    if len(heats) < FEWEST_HEATS:
+        return huber(np.concatenate([*heats, np.empty(0)]), level)
+    # The median of a heat forgives the round in which a burst began or ended
+    return _student(np.asarray([np.median(heat) for heat in heats]), level)
+
+
+def _student(values: Logs, level: float) -> tuple[float, float]:
+    count = len(values)
+    spread = float(values.std(ddof=1)) if count > 1 else math.inf
+    return float(values.mean()), student_t(level, max(1, count - 1)) * spread / math.sqrt(count)
 
 
 def huber(values: Logs, level: float) -> tuple[float, float]:
@@ -110,8 +141,7 @@ def huber(values: Logs, level: float) -> tuple[float, float]:
     """
     count = len(values)
     if count < FEW:
-        spread = float(values.std(ddof=1)) if count > 1 else math.inf
-        return float(values.mean()), student_t(level, max(1, count - 1)) * spread / math.sqrt(count)
+        return _student(values, level)
     centre = float(np.median(values))
     scale = 1.4826 * float(np.median(np.abs(values - centre)))
     if scale == 0:
@@ -139,10 +169,10 @@ def _share(values: Logs, centre: float, bound: float) -> float:
     return max(float((np.abs(values - centre) <= bound).mean()), 0.1)
 
 
-def _ratio(logs: Logs, is_leader: bool, level: float) -> Ratio:
-    if is_leader:
+def _ratio(logs: Sequence[Sequence[Logs]], index: int, leader: int, level: float) -> Ratio:
+    if index == leader:
         return Ratio(1.0, 1.0, 1.0)
-    centre, reach = huber(logs, level)
+    centre, reach = _located(logs, index, leader, level)
     if not math.isfinite(reach):
         return Ratio(math.exp(centre), None, None)
     return Ratio(math.exp(centre), math.exp(centre - reach), math.exp(centre + reach))

@@ -253,16 +253,15 @@ class DeviceSession:
         timeout_s: float,
         kernel: SentinelKernel | None = None,
     ) -> dict[str, Any]:
-        """A final: contenders take turns under one lease of board and cores, at most `seconds` long.
+        """A final: contenders take turns, at most `seconds` long, and keep the cores; each heat leases a board.
 
-        timeout_s: for all of it, loading included. Raises MeasureFailed where fewer than two can be loaded,
+        timeout_s: for each heat, loading included. Raises MeasureFailed where fewer than two can be loaded,
         MeasureTimeout, DeviceLost.
         """
         self._boards.let_rest()
-        with self._cores(), self._boards.session(timeout_s) as remote:
-            place = self._place(self.device.threads, remote.board)
-            cores = place.cores or tuple(self.device.cores)
-            return duel_on(remote, contenders, cores, seconds, timeout_s, kernel)
+        with self._cores():
+            cores = tuple(self.device.cores)
+            return duel_on(lambda: self._boards.session(timeout_s), contenders, cores, seconds, timeout_s, kernel)
 
     def _place(self, threads: int, board: str) -> MeasuringPlace:
         cores = self.device.cores if self.device.managed else ()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from sweep.analysis.final_place import places_of
+from sweep.analysis.final_place import blocks_of_final, places_of
 from sweep.analysis.rows.bounds import UPPER, Reading
 from sweep.analysis.statistics import summarise
 from sweep.planning.results.final_result import Contender, FinalResult
@@ -31,6 +33,30 @@ def test_the_slots_of_a_final_are_a_measurement_that_bounds_the_time() -> None:
     own = Reading.of_summary(summarise([[0.0099, 0.01], [0.0101, 0.0102]]), UPPER, places["0"])
     assert own.high_ms == pytest.approx(places["0"].most_s * 1e3)
     assert own.low_ms == 0.0
+
+
+def test_what_heats_differ_by_is_in_the_interval() -> None:
+    """Within each heat nothing varies. Taken as rounds of one, as finals of earlier versions were, they say less."""
+    speeds = (1.00, 1.03, 0.99, 1.02, 1.01)
+    leader = Contender("leader", "", True, (1e-3,) * 20, 20, SAME_CLOCK, rounds_by_heat=(2,) * 5)
+    other = Contender("other", "", True, tuple(1.1e-3 * speed for speed in speeds for _ in range(4)), 20, SAME_CLOCK)
+
+    in_heats = FinalResult(contenders=(leader, replace(other, rounds_by_heat=(2,) * 5)), looks=1)
+    at_once = FinalResult(contenders=(replace(leader, rounds_by_heat=()), other), looks=1)
+
+    place, narrow = places_of("f", in_heats)["other"], places_of("f", at_once)["other"]
+    assert place.rounds == narrow.rounds == 10
+    assert place.ci_low < narrow.ci_low < 1.11 < narrow.ci_high < place.ci_high
+    assert blocks_of_final(in_heats.contenders[1])[1] == pytest.approx([1.1e-3 * 1.03] * 4)
+    assert [len(block) for block in blocks_of_final(other)] == [2] * 10
+
+
+@pytest.mark.parametrize("rounds", [(3, 3, 3), (3, 3, 3, 4), (24,)])
+def test_slots_that_are_not_those_of_its_heats_are_no_place(rounds: tuple[int, ...]) -> None:
+    whole = Contender("whole", "", True, (1e-3,) * 24, 20, rounds_by_heat=(3, 3, 3, 3))
+
+    assert places_of("f", FinalResult(contenders=(whole, replace(whole, cell="b")), looks=1))
+    assert not places_of("f", FinalResult(contenders=(whole, replace(whole, rounds_by_heat=rounds)), looks=1))
 
 
 def test_where_the_clock_changed_the_slots_bound_nothing() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+import onnx
+
 from sweep.analysis.final_place import places_of
 from sweep.analysis.statistics import Ratio, Verdict, judge
 from sweep.api.session.engine_session import EngineSession
@@ -21,7 +23,7 @@ from sweep.planning.results.final_result import FinalResult
 from sweep.running.contract import Attempt, Done, Engine
 from sweep.study.cluster.cluster import Device
 from sweep.study.gate import load_cluster, load_study
-from tests.networks import write_tiny
+from tests.gating_trial.__main__ import network
 from tests.noise.bursts import beside_bursts
 
 __all__ = ["try_duels"]
@@ -82,8 +84,8 @@ def _duel(engine: Engine, device: Device, imported: ImportResult, rival: str, se
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[tuple[Engine, Device, ImportResult]]:
-    write_tiny(folder / "tiny.onnx")
-    (folder / "study.yaml").write_text("study: noise\nmodels: [tiny.onnx]\n")
+    onnx.save(network(1), folder / "net.onnx")
+    (folder / "study.yaml").write_text("study: noise\nmodels: [net.onnx]\n")
     (folder / "cluster.yaml").write_text("{name: noise, engine: inline, devices: [{key: here, cores: [-1]}]}")
     cluster = load_cluster(folder / "cluster.yaml")
     plan = make_plan(load_study(folder / "study.yaml"), cluster)

@@ -66,7 +66,7 @@ class CellComparison:
             },
             "cells": [
                 {
-                    **{name: value for name, value in asdict(cell).items() if name not in ("blocks", "slots")},
+                    **{name: value for name, value in asdict(cell).items() if name not in ("blocks", "heats")},
                     "run_secs": [seconds for block in cell.run_secs for seconds in block],
                     "rounds": len(cell.blocks),
                     "latency_ms_median": summarise(cell.run_secs).median * 1e3,
@@ -220,7 +220,7 @@ def compare_cells(
     if paired is not None:
         return CellComparison(first, second, paired.found, more, paired)
     if is_checked and level == VERDICT_LEVEL and (in_turns := _in_final(first, second)) is not None:
-        return CellComparison(first, second, judge(in_turns), more, None, min(len(first.slots), len(second.slots)))
+        return CellComparison(first, second, judge(in_turns), more, None, _rounds(first, second))
     found = ratio(first.run_secs, second.run_secs, level=level)
     if not first.took_turns_with(second):
         found = _with_drift(found, first, second)
@@ -232,11 +232,17 @@ def _in_final(first: MeasuredCell, second: MeasuredCell) -> Ratio | None:
     is_read = first.bound is not None and second.bound is not None
     if first.final is None or first.final != second.final or first.cell_id == second.cell_id or not is_read:
         return None
-    if not first.slots or not second.slots:
+    if not first.heats or not second.heats:
         return None
-    slots = [[seconds for each in cell.slots for seconds in each] for cell in (first, second)]
-    found = look_at(slots, (False, True), looks_in(max(map(len, slots)) // 2)).ratios[0]
+    heats = max(len(first.heats), len(second.heats))
+    looks = looks_in(_rounds(first, second), FIRST_LOOK) if heats == 1 else looks_in(heats)
+    found = look_at([first.heats, second.heats], (False, True), looks).ratios[0]
     return found if found.ci_low is not None else None
+
+
+def _rounds(first: MeasuredCell, second: MeasuredCell) -> int:
+    """That both took."""
+    return sum(min(len(one), len(other)) // 2 for one, other in zip(first.heats, second.heats, strict=False))
 
 
 def _as_far_as_known(found: Ratio, first: str | None, second: str | None) -> Ratio:

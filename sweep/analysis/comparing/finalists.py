@@ -72,10 +72,10 @@ def _of_group(
 
 
 def _first_look_s(one: Candidate) -> float:
-    """What its slots take until the final looks for the first time."""
-    from sweep.analysis.turns import FIRST_LOOK  # numpy, which a plan need not wait for
+    """What its slots take until the final looks for the first time: a round in each heat."""
+    from sweep.analysis.turns import HEATS  # numpy, which a plan need not wait for
 
-    return FIRST_LOOK * 2 * one.reading.median_ms / 1e3
+    return HEATS * 2 * one.reading.median_ms / 1e3
 
 
 def _leader(group: Sequence[Candidate]) -> Candidate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -50,8 +50,8 @@ class MeasuredCell:
     """Why nothing was compared with its outputs, where nothing was: then its times are no claim."""
     final: str | None = None
     """Id of the final that holds for it."""
-    slots: tuple[tuple[float, ...], ...] = ()
-    """Seconds of its two slots in each round of a final."""
+    heats: tuple[tuple[float, ...], ...] = ()
+    """Seconds of its slots in each heat of a final, two a round."""
     is_bounded_by_final: bool = False
     """Whether its slots tell more of what it takes at most than its repeats, all of which something slowed; `blocks`
     are then these.
@@ -86,7 +86,7 @@ class MeasuredCell:
             bound=bound,
             unchecked=(row.get("output_check_reason") or "no expected output") if is_unchecked(row) else None,
             final=row.get("final"),
-            slots=tuple(block.run_secs for block in slots),
+            heats=_heats(slots),
             is_bounded_by_final=is_bounded_by_final,
         )
 
@@ -111,6 +111,13 @@ def _by_block(repeats: Iterable[Row], kind: str) -> tuple[Block, ...]:
         if repeat["kind"] == kind:
             found.setdefault(repeat.get("block") or 0, []).append(repeat)
     return tuple(Block(tuple(one["seconds"] for one in block), block[0].get("t")) for block in found.values())
+
+
+def _heats(blocks: Sequence[Block]) -> tuple[tuple[float, ...], ...]:
+    """A block of a final is a heat; where all have one round, they are the rounds of what was loaded once."""
+    slots = tuple(block.run_secs for block in blocks)
+    is_once = all(len(each) == 2 for each in slots)
+    return (tuple(seconds for each in slots for seconds in each),) if slots and is_once else slots
 
 
 def _most_ms(row: Row) -> float:

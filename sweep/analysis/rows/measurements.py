@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweep.analysis.final_place import rounds_of
+from sweep.analysis.final_place import blocks_of_final
 from sweep.analysis.outcome import CellOutcome
 from sweep.planning.results.condition_numbers import number_in
 from sweep.planning.results.final_result import FinalResult
@@ -47,11 +47,11 @@ def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
 
 
 def final_rows(outcome: CellOutcome, finals: Mapping[str, FinalResult]) -> Iterator[Row]:
-    """The slots of the final that a cell has its place in, two a round."""
+    """The slots of the final that a cell has its place in; a block is a heat, or a round where there was one heat."""
     held = None if outcome.final is None else finals.get(outcome.final.final)
     own = [] if held is None else [one for one in held.timed if one.cell == outcome.cell.id]
     for one in own:
-        for number, slots in enumerate(rounds_of(one)):
+        for number, slots in enumerate(blocks_of_final(one)):
             for index, seconds in enumerate(slots):
                 yield {
                     "cell_id": outcome.cell.id,

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sweep.devices.measuring.counters import between, read_counters
 
-__all__ = ["merge", "observe", "peak_bytes", "reset_peak", "status_bytes"]
+__all__ = ["in_a_row", "merge", "observe", "peak_bytes", "reset_peak", "status_bytes"]
 
 CPU = Path("/sys/devices/system/cpu")
 
@@ -62,6 +63,22 @@ def merge(before: Mapping[str, Any], after: Mapping[str, Any], threads: int) -> 
     for name in CHANGING:
         merged[f"{name}_before"], merged[f"{name}_after"] = before.get(name), after.get(name)
     return merged
+
+
+def in_a_row(seen: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One table of several, each of a process of its own: from the first one's beginning to the last one's end.
+
+    What the processes did themselves is added up; what each has of its own otherwise is told of the last.
+    """
+    first, last = seen[0], seen[-1]
+    merged = {**last, **{f"{name}_before": first.get(f"{name}_before") for name in CHANGING}}
+    own_s = [one["own_s_after"] - one["own_s_before"] for one in seen if one.get("own_s_after") is not None]
+    if len(own_s) == len(seen):
+        merged["own_s_before"], merged["own_s_after"] = 0.0, sum(own_s)
+    counted: Counter[str] = Counter()
+    for one in seen:
+        counted.update(one.get("counted") or {})
+    return {**merged, **({"counted": dict(counted)} if counted else {})}
 
 
 def reset_peak() -> int | None:

@@ -2,27 +2,37 @@
 
 Every round goes forth and back (A B B A), so that drift within it favours nobody, and a slot is so short that what
 disturbs the machine for a tenth of a second or longer hits all of a round. Those of which a single call takes far
-longer have their slots behind the others' (A B B A C C): between them they would tear the round apart. It works alike
-for every runtime, which it is given as clocks. Decisions are those of `sweep.analysis.turns`.
+longer have their slots behind the others' (A B B A C C): between them they would tear the round apart. Rounds are taken
+in heats, for each of which the caller loads all anew: `sweep.analysis.turns` says why, and decides. It works alike for
+every runtime, which it is given as clocks.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from sweep.analysis.turns import look_at, next_look
+from sweep.analysis.turns import HEATS, look_at, next_look
 from sweep.devices.measuring.sentinel_kernel import Timer
 from sweep.devices.measuring.timing import Clock, Ready, Sampling, get_ready
 
-__all__ = ["SLOT_MS", "Contestant", "TakenRounds", "take_rounds"]
+__all__ = ["SLOT_MS", "Contestant", "Duel", "TakenRounds"]
 
 SLOT_MS = 20.0
 """At least, and one call: shorter than most bursts of other work, and twenty times the cost of asking for it."""
 _FAR = 5.0
 """Whose slot takes more than so many times the shortest slot has its slots behind the others'."""
+_ROUNDS = 5
+"""In a heat at least, where the time lets so many: of fewer the median is one round's."""
+_PART = 0.5
+"""Of what it takes to load: so long are rounds taken at least. What heats differ by is told by heats alone."""
+_HEATS = 6
+"""That the time is shared out to, where loading leaves time for so many: with four, an interval is half as wide again.
+"""
+_TICK_S = 1e-9
 _READY = Sampling(
     repeat=1,
     min_repeat_ms=SLOT_MS,
@@ -42,8 +52,6 @@ class Contestant:
     """A network that is loaded and whose outputs were checked."""
 
     clock: Clock
-    may_lead: bool
-    """Whether others are held against it."""
     is_flushed: bool = False
     """Whether its clock empties the caches before each value, which then is a single call."""
 
@@ -54,112 +62,142 @@ class TakenRounds:
 
     numbers: list[int]
     """Calls a slot, by contestant."""
-    run_secs: list[list[float]]
-    """By contestant, two slots for each round that it took, from the first on."""
+    run_secs: list[list[list[float]]]
+    """By contestant and heat, two slots for each round; of one that did not go on, the first heats."""
     kernel_s: list[float] = field(default_factory=list)
-    """Median of the sentinel kernel at the beginning of each round; empty without one."""
+    """Median of the sentinel kernel at the beginning of each heat; empty without one."""
     looks: int = 0
     took_s: float = 0.0
+    """Since all were loaded for the first time."""
     is_decided: bool = False
 
 
-def take_rounds(
-    contestants: Sequence[Contestant],
-    limit_s: float,
-    time_kernel: Timer,
-    clock: Callable[[], float] = time.monotonic,
-) -> TakenRounds:
-    """Take rounds until all contestants are told apart from the fastest that may lead, or the time is over.
+class Duel:
+    """Takes heat after heat, until all contestants are told apart from the fastest that may lead, or the time is over.
 
-    limit_s: for all together; each but one may take an equal share of it, and far slower ones take no more than theirs.
-    One that is far behind beyond doubt takes no further rounds. One round at least is taken, and where the time is over
-    one more look.
+    One that is far behind beyond doubt takes no further heats. One heat is taken at least, and where the time is over
+    there is one more look.
     """
-    ready = [_got_ready(one) for one in contestants]
-    begun = clock()
-    rounds = _Rounds(contestants, ready, limit_s / max(1, len(contestants) - 1), time_kernel, clock)
-    due = next_look(0)
-    while rounds.goes_on:
-        rounds.take()
-        if rounds.count == due:
-            rounds.look()
-            due = next_look(due)
-    if not rounds.is_looked_at and rounds.count > 1:
-        rounds.look()
-    rounds.taken.took_s = clock() - begun
-    return rounds.taken
 
-
-class _Rounds:
-    """Rounds that were taken, who goes on, and what time is left."""
-
-    def __init__(
-        self,
-        contestants: Sequence[Contestant],
-        ready: Sequence[Ready],
-        share_s: float,
-        time_kernel: Timer,
-        clock: Callable[[], float],
-    ) -> None:
-        self.taken = TakenRounds([one.number for one in ready], [[] for _ in contestants])
-        self.count = 0
-        self.is_looked_at = False
-        """Whether the latest look was at all rounds."""
-        self._contestants, self._time_kernel, self._clock, self._share_s = contestants, time_kernel, clock, share_s
-        slot_s = [one.number * (one.call_s or one.warmup_secs[-1]) for one in ready]
-        self._far = [index for index, each in enumerate(slot_s) if each > _FAR * min(slot_s)]
-        self._near = [index for index in range(len(contestants)) if index not in self._far]
-        self._left_s = share_s * max(1, len(self._near) - 1)
-        """Of the time of those that are near, and how long their latest round took."""
-        self._round_s = 0.0
-        self._far_s = dict.fromkeys(self._far, 0.0)
-        """What each of the others has taken."""
-        self._behind: set[int] = set()
+    def __init__(self, may_lead: Sequence[bool], limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """may_lead: of each contestant. limit_s: for all together; each but one may take an equal share of it, and far
+        slower ones take no more than theirs. Loading counts, but for the first time.
+        """
+        self.taken = TakenRounds([0] * len(may_lead), [[] for _ in may_lead])
+        self._may_lead, self._limit_s, self._clock = may_lead, limit_s, clock
+        self._asked, self._asked_t = list(range(len(may_lead))), clock()
+        """For the next heat, and when."""
+        self._near: list[int] = []
+        self._far_s: dict[int, float] = {}
+        """What each of the far slower ones has taken."""
+        self._done: set[int] = set()
+        """Who is far behind, or could not be loaded again."""
+        self._share_s = self._left_s = self._heat_s = self._begun_t = 0.0
+        """Share of the time of one, what is left of that of the near ones, and what their latest heat took of it."""
+        self._rounds = 0
+        """Of each heat."""
+        self._due, self._is_looked_at = next_look(0), False
 
     @property
-    def goes_on(self) -> bool:
-        """Whether there is another round."""
-        if not self.count:
-            return True
-        is_over = self._round_s > self._left_s
-        return not (self.taken.is_decided or is_over or len(self._goes_on(self._near) + self._goes_on(self._far)) < 2)
+    def heats(self) -> int:
+        """How many were taken."""
+        return max(map(len, self.taken.run_secs))
 
-    def take(self) -> None:
-        """One round."""
-        begun = self._clock()
-        if kernel_s := self._time_kernel():
+    def next_heat(self) -> Sequence[int]:
+        """Who is to be loaded for the next heat; nobody where there is none. To be asked right before loading."""
+        if self.heats:
+            going = [index for index in (*self._near, *self._far_s) if self._goes_on(index)]
+            is_over = self.taken.is_decided or self._heat_s > self._left_s or len(going) < 2
+            self._asked = [] if is_over else sorted(going)
+            if is_over and not self._is_looked_at and max(map(_rounds_in, self.taken.run_secs)) > 1:
+                self._look()
+        self._asked_t = self._clock()
+        return self._asked
+
+    def take_heat(self, contestants: Mapping[int, Contestant], time_kernel: Timer) -> None:
+        """Take the rounds of a heat with those of `next_heat` that could be loaded; none with fewer than two."""
+        loaded_t = self._clock()
+        load_s = loaded_t - self._asked_t
+        self._done |= set(self._asked) - contestants.keys()
+        if len(contestants) < 2:
+            return
+        if self.heats:
+            for index in self._near:
+                if index in contestants:
+                    contestants[index].clock(self.taken.numbers[index], 1)
+        else:
+            self._get_ready(contestants)
+            self._begun_t = loaded_t = self._clock()
+        far_s = sum(self._far_s.values())
+        for index in contestants:
+            self.taken.run_secs[index].append([])
+        if kernel_s := time_kernel():
             self.taken.kernel_s.append(median(kernel_s))
-        self._forth_and_back(self._goes_on(self._near))
-        self._round_s = self._clock() - begun
-        self._left_s -= self._round_s
-        self._forth_and_back(self._goes_on(self._far))
-        self.count, self.is_looked_at = self.count + 1, False
+        round_s = self._take_round(contestants)
+        self._forth_and_back(contestants, self._far_s)
+        self._rounds = self._rounds or self._rounds_of_heats(max(round_s, _TICK_S), load_s)
+        for _ in range(1, self._rounds):
+            self._take_round(contestants)
+        taken_s = self._clock() - loaded_t - (sum(self._far_s.values()) - far_s)
+        self._left_s -= taken_s + (load_s if self.heats > 1 else 0.0)
+        self._heat_s = taken_s + load_s
+        self.taken.took_s, self._is_looked_at = self._clock() - self._begun_t, False
+        if self.heats == self._due:
+            self._look()
+            self._due = next_look(self._due)
 
-    def look(self) -> None:
-        """Ask whether they are told apart."""
-        self.taken.looks += 1
-        look = look_at(self.taken.run_secs, [one.may_lead for one in self._contestants], self.taken.looks)
-        self.taken.is_decided = look.is_decided_without(self._behind)
-        self._behind.update(look.behind)
-        self.is_looked_at = True
+    def _get_ready(self, contestants: Mapping[int, Contestant]) -> None:
+        """Find how many calls make a slot, who is far slower, and what time there is."""
+        ready = {index: _got_ready(one) for index, one in contestants.items()}
+        slot_s = {index: one.number * (one.call_s or one.warmup_secs[-1]) for index, one in ready.items()}
+        for index, one in ready.items():
+            self.taken.numbers[index] = one.number
+        self._far_s = {index: 0.0 for index, each in slot_s.items() if each > _FAR * min(slot_s.values())}
+        self._near = [index for index in slot_s if index not in self._far_s]
+        self._share_s = self._limit_s / max(1, len(ready) - 1)
+        self._left_s = self._share_s * max(1, len(self._near) - 1)
 
-    def _goes_on(self, those: Sequence[int]) -> list[int]:
-        return [index for index in those if index not in self._behind and not self._is_out_of_time(index)]
+    def _goes_on(self, index: int) -> bool:
+        rounds, taken_s = _rounds_in(self.taken.run_secs[index]), self._far_s.get(index, 0.0)
+        return index not in self._done and taken_s * (rounds + 1) <= self._share_s * rounds
 
-    def _is_out_of_time(self, index: int) -> bool:
-        """Of a far slower one: whether another round would take more than its share."""
-        rounds = len(self.taken.run_secs[index]) // 2
-        return rounds > 0 and self._far_s.get(index, 0.0) * (rounds + 1) / rounds > self._share_s
+    def _rounds_of_heats(self, round_s: float, load_s: float) -> int:
+        """How many each heat has: so many that they are worth the loading, and that there is time for heats enough."""
+        wanted = max(_ROUNDS, math.ceil(_PART * load_s / round_s))
+        many, few, one = (int((self._left_s - (heats - 1) * load_s) / heats / round_s) for heats in (_HEATS, HEATS, 1))
+        fitting = many if many >= _ROUNDS else few if few > 0 else one
+        return max(1, min(wanted, fitting))
 
-    def _forth_and_back(self, those: Sequence[int]) -> None:
-        for index in (*those, *reversed(those)):
-            begun = self._clock()
-            self.taken.run_secs[index] += self._contestants[index].clock(self.taken.numbers[index], 1)
+    def _take_round(self, contestants: Mapping[int, Contestant]) -> float:
+        """One round of those that are near, and what it took."""
+        begun_t = self._clock()
+        self._forth_and_back(contestants, self._near)
+        return self._clock() - begun_t
+
+    def _forth_and_back(self, contestants: Mapping[int, Contestant], those: Iterable[int]) -> None:
+        there = [index for index in those if index in contestants]
+        for index in (*there, *reversed(there)):
+            begun_t = self._clock()
+            self.taken.run_secs[index][-1] += contestants[index].clock(self.taken.numbers[index], 1)
             if index in self._far_s:
-                self._far_s[index] += self._clock() - begun
+                self._far_s[index] += self._clock() - begun_t
+
+    def _look(self) -> None:
+        """Ask whether they are told apart."""
+        there = [index for index, heats in enumerate(self.taken.run_secs) if heats]
+        self.taken.looks += 1
+        slots, may_lead = [self.taken.run_secs[index] for index in there], [self._may_lead[index] for index in there]
+        look = look_at(slots, may_lead, self.taken.looks)
+        self.taken.is_decided = look.is_decided_without({at for at, index in enumerate(there) if index in self._done})
+        self._done.update(there[at] for at in look.behind)
+        self._is_looked_at = True
 
 
 def _got_ready(contestant: Contestant) -> Ready:
     if contestant.is_flushed:
         return Ready(1, contestant.clock(1, 1), None)
     return get_ready(contestant.clock, _READY)
+
+
+def _rounds_in(heats: Sequence[Sequence[float]]) -> int:
+    return sum(map(len, heats)) // 2

@@ -164,9 +164,7 @@ def _first_call(
     }
 
 
-def contestant_on(
-    remote: Remote, artifact: Artifact, sampling: Sampling, threshold: float | None, may_lead: bool
-) -> Contestant:
+def contestant_on(remote: Remote, artifact: Artifact, sampling: Sampling, threshold: float | None) -> Contestant:
     """A model that is loaded on the board, for a final; others may be loaded beside it.
 
     Raises OutputMismatch, and what the remote calls raise.
@@ -177,7 +175,7 @@ def contestant_on(
     if artifact.expected is not None:
         check_outputs(outputs, artifact.expected, threshold, artifact.facts)
     flushed = _flush_bytes(remote, sampling)
-    return Contestant(_clock_of(remote, machine, flushed), may_lead, bool(flushed))
+    return Contestant(_clock_of(remote, machine, flushed), bool(flushed))
 
 
 def observe_on(remote: Remote) -> Mapping[str, Any]:

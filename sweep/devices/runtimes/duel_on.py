@@ -1,16 +1,16 @@
-"""Loads the contenders of a final, compiled ones in one session, others in processes, and has them take turns."""
+"""Loads the contenders of a final for each heat, compiled ones in one session, others in processes of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.analysis.taint import BlockConditions, taints
 from sweep.devices.measuring import conditions
-from sweep.devices.measuring.duel import Contestant, take_rounds
+from sweep.devices.measuring.duel import Contestant, Duel, TakenRounds
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.runtimes.artifact import contestant_on, load_artifact, observe_on
@@ -41,14 +41,12 @@ class DuelContender:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    index: int
     contestant: Contestant
     observe: Observe
-    threads: int
 
 
 def duel_on(
-    remote: Remote,
+    session: Callable[[], AbstractContextManager[Remote]],
     contenders: Sequence[DuelContender],
     cores: tuple[int, ...],
     seconds: float,
@@ -57,65 +55,92 @@ def duel_on(
 ) -> dict[str, Any]:
     """What the rounds gave, and of each contender its slots and conditions, or why it took no part.
 
+    session: opens another session of the device for each heat. timeout_s: for all of a heat, loading included.
     Raises MeasureFailed where fewer than two can be loaded, and what the remote calls raise.
     """
+    duel = Duel([one.artifact_dir is not None for one in contenders], seconds)
     failures: dict[int, str] = {}
-    loaded: list[_Loaded] = []
-    with ExitStack() as closing:
-        for index, one in enumerate(contenders):
-            try:
-                contestant, observe = _open(remote, one, cores, timeout_s, closing)
-                loaded.append(_Loaded(index, contestant, observe, one.threads))
-            except (MeasureFailed, OutputMismatch) as error:
-                failures[index] = f"{type(error).__name__}: {in_one_line(error)}"
-        if len(loaded) < 2:
-            raise MeasureFailed(f"fewer than two can be loaded; {'; '.join(failures.values())}")
-        time_kernel = remote_timer(remote, kernel)
-        before = [each.observe() for each in loaded]
-        taken = take_rounds([each.contestant for each in loaded], seconds, time_kernel)
-        after = [each.observe() for each in loaded]
-    told: list[dict[str, Any]] = [{"failure": failures.get(index)} for index in range(len(contenders))]
-    for number, each in enumerate(loaded):
-        seen = {**conditions.merge(before[number], after[number], each.threads)}
-        told[each.index] = {
-            "run_secs": taken.run_secs[number],
-            "number": taken.numbers[number],
-            "conditions": seen,
-            **_misplaced(seen, cores, each.threads),
-        }
+    seen: dict[int, list[Mapping[str, Any]]] = {index: [] for index in range(len(contenders))}
+    boards: dict[str, None] = {}
+    while asked := duel.next_heat():
+        with session() as remote, ExitStack() as closing:
+            loaded: dict[int, _Loaded] = {}
+            processes = _started({index: contenders[index] for index in asked}, cores, timeout_s, closing)
+            for index in asked:
+                try:
+                    loaded[index] = _loaded(remote, contenders[index], processes.get(index))
+                except (MeasureFailed, OutputMismatch) as error:
+                    failures[index] = f"{type(error).__name__}: {in_one_line(error)}"
+            if len(loaded) < 2 and not duel.heats:
+                raise MeasureFailed(f"fewer than two can be loaded; {'; '.join(failures.values())}")
+            before = {index: each.observe() for index, each in loaded.items()}
+            duel.take_heat({index: each.contestant for index, each in loaded.items()}, remote_timer(remote, kernel))
+            for index, each in loaded.items():
+                seen[index].append(conditions.merge(before[index], each.observe(), contenders[index].threads))
+            boards[remote.board] = None
+    taken = duel.taken
     return {
-        "contenders": told,
+        "contenders": [_told(taken, index, seen[index], failures.get(index), cores) for index in seen],
         "looks": taken.looks,
         "reference_s": taken.kernel_s,
         "took_s": taken.took_s,
         "is_decided": taken.is_decided,
-        "board": remote.board,
+        "board": ", ".join(boards),
     }
 
 
-def _misplaced(seen: Mapping[str, Any], cores: tuple[int, ...], threads: int) -> dict[str, str]:
+def _told(
+    taken: TakenRounds, index: int, seen: Sequence[Mapping[str, Any]], failure: str | None, cores: tuple[int, ...]
+) -> dict[str, Any]:
+    if not seen:
+        return {"failure": failure}
+    heats = taken.run_secs[index]
+    return {
+        "run_secs": [seconds for slots in heats for seconds in slots],
+        "rounds_by_heat": [len(slots) // 2 for slots in heats],
+        "number": taken.numbers[index],
+        "conditions": conditions.in_a_row(seen),
+        "failure": failure or _misplaced(seen, cores),
+    }
+
+
+def _misplaced(seen: Sequence[Mapping[str, Any]], cores: tuple[int, ...]) -> str | None:
     """On other cores, or with other threads, it is another competition; what slows hits all alike."""
-    reasons = taints(BlockConditions((), (), None, seen, cores, threads))
+    reasons = [
+        reason for heat in seen for reason in taints(BlockConditions((), (), None, heat, cores, heat["threads"]))
+    ]
     told = [str(each) for each in reasons if each.kind in (DisturbanceKind.OTHER_CORES, DisturbanceKind.OTHER_THREADS)]
-    return {"failure": "; ".join(told)} if told else {}
+    return "; ".join(dict.fromkeys(told)) or None
 
 
-def _open(
-    remote: Remote, one: DuelContender, cores: tuple[int, ...], timeout_s: float, closing: ExitStack
-) -> tuple[Contestant, Observe]:
-    sampling = Sampling.of(one.measure)
-    if one.artifact_dir is not None:
-        artifact = load_artifact(one.artifact_dir, one.import_dir)
-        return contestant_on(remote, artifact, sampling, one.threshold, True), lambda: observe_on(remote)
-    process = closing.enter_context(
-        TurnsProcess(
-            one.runtime,
-            one.import_dir,
-            cores=cores,
-            threads=one.threads,
-            threshold=one.threshold,
-            cache_flush=sampling.cache_flush,
-            limit_s=timeout_s,
+def _started(
+    contenders: Mapping[int, DuelContender], cores: tuple[int, ...], timeout_s: float, closing: ExitStack
+) -> dict[int, TurnsProcess]:
+    """The processes of what is not compiled: side by side they start, and end, in the time of one."""
+    processes = {
+        index: closing.enter_context(
+            TurnsProcess(
+                one.runtime,
+                one.import_dir,
+                cores=cores,
+                threads=one.threads,
+                threshold=one.threshold,
+                cache_flush=Sampling.of(one.measure).cache_flush,
+                limit_s=timeout_s,
+            )
         )
-    )
-    return process.open(False), process.observe
+        for index, one in contenders.items()
+        if one.artifact_dir is None
+    }
+    for process in processes.values():
+        closing.callback(process.end)
+    return processes
+
+
+def _loaded(remote: Remote, one: DuelContender, process: TurnsProcess | None) -> _Loaded:
+    if process is not None:
+        return _Loaded(process.open(), process.observe)
+    assert one.artifact_dir is not None
+    artifact = load_artifact(one.artifact_dir, one.import_dir)
+    contestant = contestant_on(remote, artifact, Sampling.of(one.measure), one.threshold)
+    return _Loaded(contestant, lambda: observe_on(remote))

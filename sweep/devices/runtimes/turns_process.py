@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -75,10 +76,9 @@ class TurnsProcess:
     ) -> None:
         self._timer.cancel()
         process = self._process
-        assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.close()
+            self.end()
             process.wait(_END_S)
         except (OSError, subprocess.TimeoutExpired):
             process.kill()
@@ -86,10 +86,16 @@ class TurnsProcess:
         self._listener.join(_END_S)
         process.stdout.close()
 
-    def open(self, may_lead: bool) -> Contestant:
+    def open(self) -> Contestant:
         """Load the network. Raises OutputMismatch, MeasureFailed, MeasureTimeout, WorkerKilled."""
         opened = self._ask(self._orders)
-        return Contestant(self._clock, may_lead, bool(opened["is_flushed"]))
+        return Contestant(self._clock, bool(opened["is_flushed"]))
+
+    def end(self) -> None:
+        """Let the process end, which the exit of the context waits for."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
 
     def observe(self) -> Mapping[str, Any]:
         """The conditions of its process. Raises as `open` does."""

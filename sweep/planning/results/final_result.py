@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from sweep.files.typed_json import PositiveFloat
@@ -44,6 +45,14 @@ class Contender(JsonRecord):
     """Of its process, before the first round and after the last."""
     failure: str | None = seldom()
     """Why it took no part after all, or what its times are not worth anything for."""
+    rounds_by_heat: Sequence[int] = seldom(())
+    """How many it took in each heat, for which all were loaded anew. Finals of earlier versions loaded them once."""
+
+    @property
+    def heats(self) -> list[Sequence[float]]:
+        """Its slots by heat, two a round; of what a heat leaves over, nothing is told."""
+        ends = list(accumulate(2 * rounds for rounds in self.rounds_by_heat or (len(self.run_secs) // 2,)))
+        return [self.run_secs[begin:end] for begin, end in pairwise((0, *ends))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +63,9 @@ class FinalResult(StageResult):
     looks: int = 0
     """How often it was asked whether they are told apart; the last time with all rounds."""
     reference_s: Sequence[float] = ()
-    """Median time of the sentinel kernel in each round."""
+    """Median time of the sentinel kernel in each heat; in each round where all were loaded once."""
     took_s: float = 0.0
-    """Of the rounds; what it takes to load the networks comes before."""
+    """From the first round on; what it takes to load the networks for the first time comes before."""
     is_decided: bool = False
     """Whether all are told apart from the leader, or are as fast; else the time was over."""
     conditions: Mapping[str, Any] = field(default_factory=dict)

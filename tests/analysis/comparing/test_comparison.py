@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,8 +193,11 @@ def test_what_the_bounds_do_not_tell_is_ambiguous(first: dict[str, str], second:
     assert found.found.verdict is Verdict.AMBIGUOUS
 
 
-def in_final(name: str, slot_s: float, rounds: int = 18, final: str | None = "f", **row: Any) -> MeasuredCell:
-    """A cell that something slowed tenfold when it was measured alone, and its slots in a final."""
+def in_final(
+    name: str, slot_s: float, rounds: int = 18, final: str | None = "f", heats: int | None = None, **row: Any
+) -> MeasuredCell:
+    """A cell that something slowed tenfold when it was measured alone, and its slots in a final of one heat or more."""
+    block = 2 if heats is None else 2 * rounds // heats
     error = "2 foreign threads wanted the cores; in 3 of 3 blocks"
     given = {
         "cell_id": name,
@@ -215,7 +219,13 @@ def in_final(name: str, slot_s: float, rounds: int = 18, final: str | None = "f"
     alone = {"cell_id": name, "kind": "repeat", "seconds": 10 * slot_s, "t": 1.0}
     repeats = [{**alone, "block": index // 4} for index in range(12)]
     repeats += [
-        {"cell_id": name, "kind": "final", "block": index // 2, "seconds": slot_s * (1 + 0.002 * (index % 3)), "t": 9.0}
+        {
+            "cell_id": name,
+            "kind": "final",
+            "block": index // block,
+            "seconds": slot_s * (1 + 0.002 * (index % 3)),
+            "t": 9.0,
+        }
         for index in range(2 * rounds)
     ]
     return MeasuredCell.of(given | row, repeats)
@@ -229,6 +239,20 @@ def test_two_that_met_in_a_final_are_compared_by_it_although_both_were_disturbed
     assert (found.ratio_bound, found.final_rounds) == ("exact", 18)
     assert found.notes() == ["the ratio is of 18 rounds in turns, in the final of the sweep"]
     assert found.as_dict()["took_turns"] is True
+
+
+def test_where_a_final_has_heats_their_differences_are_the_error() -> None:
+    """The first is always as fast; the second by 1 % from heat to heat. Rounds alone would say what heats do not."""
+    first = in_final("a", 1.0e-3, heats=6)
+    second = replace(first, cell_id="b", heats=tuple((1.03e-3 + 1e-5 * (at % 3),) * 6 for at in range(6)))
+
+    found = compare_cells(first, second)
+
+    assert (found.final_rounds, found.verdict) == (18, Verdict.FASTER)
+    low, high = found.found.ratio.ci_low, found.found.ratio.ci_high
+    assert low is not None
+    assert high is not None
+    assert high - low > 0.03
 
 
 @pytest.mark.parametrize("row", [{"final": "g"}, {"final": None}, {"latency_bound": None}])

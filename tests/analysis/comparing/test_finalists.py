@@ -45,7 +45,7 @@ def test_what_was_disturbed_takes_part_beyond_the_best_where_the_final_has_time_
     slowed = candidate("slowed", 500.0, bound=UPPER)
 
     assert chosen(*cells, slowed, best=2) == [["a", "b", "slowed"]]
-    assert chosen(*cells, slowed, best=2, seconds=4.9) == [["a", "b"]]
+    assert chosen(*cells, slowed, best=2, seconds=3.9) == [["a", "b"]]
     assert chosen(*cells, slowed, candidate("-", 9.0, runtime="onnxruntime"), best=2, most=3) == [
         ["a", "b", "onnxruntime"]
     ]

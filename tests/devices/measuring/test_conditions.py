@@ -121,6 +121,32 @@ def test_merge_of_nothing_has_the_same_changing_fields() -> None:
     assert merged["threads"] == 1
 
 
+def test_processes_in_a_row_are_one_table() -> None:
+    """Of the machine from the first beginning to the last end; what the processes did themselves is added up."""
+    heats = [
+        conditions.merge(
+            {"host": "h", "cpu_mhz": 1000.0 + at, "own_s": 2.0, "at": 10.0 * at, "counters": {"a": [5.0, 0.0]}},
+            {
+                "host": "h",
+                "cpu_mhz": 2000.0 + at,
+                "own_s": 2.5,
+                "at": 10.0 * at + 4,
+                "counters": {"a": [8.0, 0.0]},
+            },
+            1,
+        )
+        for at in range(3)
+    ]
+
+    found = conditions.in_a_row(heats)
+
+    assert (found["cpu_mhz_before"], found["cpu_mhz_after"]) == (1000.0, 2002.0)
+    assert (found["at_before"], found["at_after"]) == (0.0, 24.0)
+    assert found["own_s_after"] - found["own_s_before"] == pytest.approx(1.5)
+    assert (found["counted"], found["host"], found["threads"]) == ({"a": 9.0}, "h", 1)
+    assert conditions.in_a_row([conditions.merge({}, {}, 1)])["own_s_after"] is None, "of a stock server"
+
+
 def test_peak_is_that_since_the_reset() -> None:
     held = bytearray(os.urandom(1)) * (64 << 20)
     del held
