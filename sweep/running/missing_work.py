@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sweep.planning.kinds import kind_of
+from sweep.planning.results.measurement import Measurement
 from sweep.planning.stage import Plan, Stage
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
@@ -39,5 +41,5 @@ def is_missing_something(study: Study, plan: Plan, ledger: Ledger, sweep_dir: Pa
 
 def first_measurement(plan: Plan, ledger: Ledger) -> Stage | None:
     """The first measurement, in the order of the plan, that nothing has done; None where all are."""
-    stages = (stage for stage in plan.stages.values() if stage.kind == "measure")
+    stages = (stage for stage in plan.stages.values() if kind_of(stage.kind).result is Measurement)
     return next((stage for stage in stages if stage.id not in ledger.state.done), None)
