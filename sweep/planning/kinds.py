@@ -204,6 +204,7 @@ _SHIPPED = (
         inputs=final.ROLES,
         result=FinalResult,
         job="sweep.engine.final_job:take_turns",
+        revision=2,
         cost_s=4.0,
         fixed_s=final.limit_s,
     ),
