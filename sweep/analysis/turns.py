@@ -46,9 +46,10 @@ GROWTH = 1.5
 NARROW = 0.05
 """A pair that is told apart is done once its interval, end to end, is narrower than this share of the ratio: the ratio
 is told to people, and not the verdict alone."""
-FAR = 0.25
+FAR = 0.5
 """Of how far the two are apart, the logarithm of their ratio: so wide may the interval be where that is more. A network
-that takes a third of the time of another needs no 5 % to be told so."""
+that takes 1.27 times as long as another needs no 5 % to be told so, and one that takes three times as long still less.
+"""
 BEHIND = 1.5
 """One that is told apart and takes longer than so many times the leader's time need not go on."""
 HUBER_K = 1.345
