@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweep.analysis.taint import BlockConditions, taints
 from sweep.planning.results.disturbance import DisturbanceKind
+from sweep.planning.results.final_result import IN_TURNS
 
 if TYPE_CHECKING:
     from sweep.planning.results.final_result import Contender, FinalResult
@@ -36,6 +37,10 @@ class FinalPlace:
     """Upper end of the 95 % interval of that median, by rounds: what disturbed the final can only have made it larger.
     None where the CPU's clock changed meanwhile, which may have made it smaller.
     """
+    held: str = IN_TURNS
+    """How: in turns, or side by side."""
+    in_turns_because: str | None = None
+    """Where the study asks for side by side."""
 
 
 def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
@@ -46,7 +51,7 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     timed = result.timed
     if len(timed) < 2 or not result.looks or not all(_is_whole(one) for one in timed):
         return {}
-    look = look_at([one.heats for one in timed], [one.is_compiled for one in timed], result.looks)
+    look = look_at([_compared(one) for one in timed], [one.is_compiled for one in timed], result.looks)
     places = {}
     for one, ratio in zip(timed, look.ratios, strict=True):
         if ratio.ci_low is None or ratio.ci_high is None:
@@ -54,7 +59,16 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
         own = summarise(blocks_of_final(one))
         most_s = None if _clock_changed(one) else own.ci_high
         places[one.cell] = FinalPlace(
-            final, ratio.value, ratio.ci_low, ratio.ci_high, len(one.run_secs) // 2, result.took_s, own.median, most_s
+            final,
+            ratio.value,
+            ratio.ci_low,
+            ratio.ci_high,
+            len(one.run_secs) // 2,
+            result.took_s,
+            own.median,
+            most_s,
+            result.held,
+            result.in_turns_because,
         )
     return places
 
@@ -66,8 +80,16 @@ def blocks_of_final(one: Contender) -> list[list[float]]:
 
 
 def _is_whole(one: Contender) -> bool:
-    """Whether its slots are those of two rounds or more."""
-    return len(one.run_secs) == 2 * sum(one.rounds_by_heat or (len(one.run_secs) // 2,)) > 2
+    """Whether its slots are those of two rounds or more; with what ran beside each, where something did."""
+    slots = len(one.run_secs)
+    return slots == 2 * sum(one.rounds_by_heat or (slots // 2,)) > 2 and len(one.leader_secs) in (0, slots)
+
+
+def _compared(one: Contender) -> Sequence[Sequence[float]]:
+    """What its ratios are made of, by heat."""
+    from sweep.analysis.turns import over
+
+    return over(one.heats, one.leader_heats) if one.leader_secs else one.heats
 
 
 def _clock_changed(one: Contender) -> bool:

@@ -15,7 +15,7 @@ from sweep.analysis.formatting import as_ms, as_percent, plural
 from sweep.planning.results.disturbance import Disturbance
 from sweep.planning.results.disturbance import DisturbanceKind as Kind
 
-__all__ = ["BlockConditions", "block_median", "least_tainted", "summed_up", "taints"]
+__all__ = ["BlockConditions", "block_median", "least_tainted", "named_cores", "summed_up", "taints"]
 
 SLOWED = 0.25
 """Share by which the sentinel kernel may be slower than the best seen on the device. `python -m benchmarks comparison`
@@ -134,7 +134,7 @@ def _clock(conditions: Mapping[str, Any]) -> Iterator[Disturbance]:
 def _placement(seen: BlockConditions) -> Iterator[Disturbance]:
     ran_on = seen.conditions.get("thread_cores") or seen.conditions.get("cores")
     if seen.cores and ran_on is not None and sorted(ran_on) != sorted(seen.cores):
-        text = f"it ran on {_cores(ran_on)} instead of {_cores(seen.cores)}"
+        text = f"it ran on {named_cores(ran_on)} instead of {named_cores(seen.cores)}"
         yield Disturbance(Kind.OTHER_CORES, text=text)
     threads = seen.conditions.get("runtime_threads")
     if threads is not None and threads != seen.threads:
@@ -147,5 +147,6 @@ def _grown(conditions: Mapping[str, Any], name: str) -> float | None:
     return None if before is None or after is None else float(after - before)
 
 
-def _cores(cores: Sequence[int]) -> str:
+def named_cores(cores: Sequence[int]) -> str:
+    """`core 1`, `cores 0, 1`."""
     return f"core{'' if len(cores) == 1 else 's'} {', '.join(str(core) for core in sorted(cores))}"

@@ -29,6 +29,7 @@ __all__ = [
     "look_at",
     "looks_in",
     "next_look",
+    "over",
 ]
 
 Logs = NDArray[np.float64]
@@ -101,6 +102,13 @@ def look_at(seconds: Sequence[Sequence[Slots]], may_lead: Sequence[bool], look: 
     first = max(leaders, key=lambda index: sum(map(len, logs[index])))
     leader = min(leaders, key=lambda index: 0.0 if index == first else _located(logs, index, first, level)[0])
     return Look(leader, tuple(_ratio(logs, index, leader, level) for index in range(len(logs))))
+
+
+def over(own: Sequence[Slots], leaders: Sequence[Slots]) -> list[Slots]:
+    """Heats of a network that runs side by side with a leader, as `look_at` takes them: each slot over what the leader
+    took beside it. Whoever leads in a heat, the ratio of two networks in it is that of these.
+    """
+    return [[one / beside for one, beside in zip(*heat, strict=True)] for heat in zip(own, leaders, strict=True)]
 
 
 def next_look(count: int, first: int = HEATS) -> int:

@@ -24,6 +24,7 @@ from sweep.devices.runtimes.answering.samples_asked import START_LIMIT_S, Answer
 from sweep.devices.runtimes.artifact import load_artifact, measure_on, memory_on, observe_on
 from sweep.devices.runtimes.child_process import LoadedRuntimes, measure_in_child
 from sweep.devices.runtimes.duel_on import DuelContender, duel_on
+from sweep.devices.side_by_side.meeting_on import meeting_on
 from sweep.errors import DeviceLost, MeasureFailed
 from sweep.study.profile_options import USUAL_POINT, ProfilePoint
 from sweep.study.runtimes import title_of
@@ -252,16 +253,18 @@ class DeviceSession:
         seconds: float,
         timeout_s: float,
         kernel: SentinelKernel | None = None,
+        side_by_side: bool = False,
     ) -> dict[str, Any]:
-        """A final: contenders take turns, at most `seconds` long, and keep the cores; each heat leases a board.
+        """A final: contenders meet, at most `seconds` long, and keep the cores; each heat leases a board.
 
-        timeout_s: for each heat, loading included. Raises MeasureFailed where fewer than two can be loaded,
-        MeasureTimeout, DeviceLost.
+        timeout_s: for each heat, loading included. side_by_side: as `meeting_on` says. Raises MeasureFailed where fewer
+        than two can be loaded, MeasureTimeout, DeviceLost.
         """
         self._boards.let_rest()
         with self._cores():
-            cores = tuple(self.device.cores)
-            return duel_on(lambda: self._boards.session(timeout_s), contenders, cores, seconds, timeout_s, kernel)
+            meeting, refused = meeting_on(self.device, contenders, timeout_s, side_by_side=side_by_side)
+            told = duel_on(lambda: self._boards.session(timeout_s), contenders, meeting, seconds, kernel)
+            return {**told, "in_turns_because": refused}
 
     def _place(self, threads: int, board: str) -> MeasuringPlace:
         cores = self.device.cores if self.device.managed else ()

@@ -148,11 +148,16 @@ class DeviceWorker:
             result["conditions"]["no_reference_kernel"] = self._no_kernel
         return result
 
-    def duel(self, contenders: Sequence[DuelContender], seconds: float, timeout_s: float) -> dict[str, Any]:
-        """Perform a final: contenders take turns within one visit to the device."""
+    def duel(
+        self, contenders: Sequence[DuelContender], seconds: float, timeout_s: float, side_by_side: bool
+    ) -> dict[str, Any]:
+        """Perform a final within one visit to the device: `DeviceSession.duel`."""
         kernel = self._sentinel_kernel()
         with self._queue() as queue:
-            return queue.submit("visit", lambda: self._open().duel(contenders, seconds, timeout_s, kernel)).result()
+            held = queue.submit(
+                "visit", lambda: self._open().duel(contenders, seconds, timeout_s, kernel, side_by_side)
+            )
+            return held.result()
 
     def time_kernels(
         self, lib: Path, kernels: Sequence[Mapping[str, Any]], options: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The final as a device's worker performs it: contenders' files are looked at, then all take turns under one lease."""
+"""The final as a device's worker performs it: contenders' files are looked at, then all meet under one lease."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOADING_S = 60.0
 
 
 def take_turns(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
-    """Perform a final. One that cannot be loaded is told with its reason.
+    """Perform a final, in turns or side by side. One that cannot be loaded is told with its reason.
 
     Raises ArtifactDamaged: a file is not as it was made; and what `DeviceSession.duel` raises.
     """
@@ -36,6 +36,7 @@ def take_turns(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
         [_contender(entry, results, worker) for entry, results in zip(entries, made, strict=True)],
         seconds=float(options["seconds"]),
         timeout_s=float(options["seconds"]) + sum(map(_loading_s, entries)),
+        side_by_side=bool(options.get("side_by_side", False)),
     )
     contenders = [
         Contender.from_json({**one, **{key: entry[key] for key in ("cell", "measured", "is_compiled")}})
@@ -47,7 +48,9 @@ def take_turns(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
         reference_s=tuple(told["reference_s"]),
         took_s=told["took_s"],
         is_decided=told["is_decided"],
-        conditions={"board": told["board"]},
+        conditions=told["conditions"],
+        is_side_by_side=any(one.leader_secs for one in contenders),
+        in_turns_because=told["in_turns_because"],
     ).to_json()
 
 

@@ -82,6 +82,12 @@ MEASUREMENTS = pa.schema(
         _column("tainted", pa.bool_(), "whether something disturbed its block; null in a final"),
         _column("repeat", pa.int32(), "index within its kind, from 0"),
         _column("seconds", pa.float64(), "seconds of one call, mean over `number` calls", "s"),
+        _column(
+            "leader_seconds",
+            pa.float64(),
+            "of a slot of a final that was held side by side: the same of the fastest compiled cell so far, beside it",
+            "s",
+        ),
         _column("number", pa.int64(), "calls the value is the mean of", "calls"),
         _column("t", pa.float64(), "Unix time of the measurement it belongs to", "s"),
     ]

@@ -12,7 +12,7 @@ from sweep.analysis.answering.standing import marks
 from sweep.analysis.formatting import as_bytes, as_ms, as_percent
 from sweep.analysis.rows.column import Column, Detail
 from sweep.analysis.rows.columns import result_columns
-from sweep.analysis.rows.duels import took_part
+from sweep.analysis.rows.duels import how_held, took_part
 from sweep.analysis.rows.objective_fit import fit_of, is_in_the_running
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import (
@@ -25,6 +25,7 @@ from sweep.analysis.rows.runtime_rows import (
 )
 from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.analysis.statistics import why_unstable
+from sweep.planning.results.final_result import SIDE_BY_SIDE
 from sweep.report.ratio_texts import ALIKE, against_baseline, against_untuned, in_same_precision
 from sweep.study.axes import axes_under, compared_within, value_in
 from sweep.study.axis import Axis
@@ -193,8 +194,11 @@ def _in_same_precision(rows: Sequence[Row], baseline: str) -> list[TableColumn]:
 
 def final_note(rows: Sequence[Row]) -> list[str]:
     """Why the answer may give another ratio than the table; nothing where no final was held."""
-    told = "The answer is by the final, in which the best took turns; times and ratios of the table are from before it."
-    return [told] if any(map(took_part, rows)) else []
+    held = dict.fromkeys(how_held(row) for row in rows if took_part(row))
+    how = " or ".join("ran side by side" if each == SIDE_BY_SIDE else "took turns" for each in held)
+    told = f"The answer is by the final, in which the best {how}; times and ratios of the table are from before it."
+    reasons = dict.fromkeys(row.get("final_in_turns_because") for row in rows if took_part(row))
+    return [told, *(f"Not side by side: {reason}." for reason in reasons if reason)] if held else []
 
 
 def detail_columns(rows: Sequence[Row]) -> list[TableColumn]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import Field
 
@@ -19,8 +20,16 @@ class Final:
     """For each cell that is held against the leader, at most."""
     best: int = 3
     """Compiled cells that take part, at most; those that were disturbed and may be faster come on top."""
+    side_by_side: bool = False
+    """In pairs at the same moment, each on cores of its own, where a device has them; else in turns."""
     is_asked: bool = False
     """Whether the study says so, and not the default: then also where a sweep was begun without."""
+
+    @property
+    def as_written(self) -> dict[str, Any]:
+        """As a study file has it."""
+        beside = {"side_by_side": True} if self.side_by_side else {}
+        return {"seconds": self.seconds, "best": self.best, **beside}
 
 
 class FinalForm(Form):
@@ -35,15 +44,21 @@ class FinalForm(Form):
         le=8,
         description="Compiled cells of each model and device, at most; disturbed ones come on top.",
     )
+    side_by_side: bool = Field(
+        False,
+        description="Pairs run at the same moment, each on half of the cores of a device that has them; else in turns.",
+    )
 
 
 def null_or_mapping(value: object) -> object:
     """Whoever wants none writes `false` or `off` as often as `null`, and is told so."""
     if value is None or isinstance(value, dict | FinalForm):
         return value
-    raise refuse("has the wrong type", value=value, allowed="a mapping with seconds, best; null: no final")
+    raise refuse(
+        "has the wrong type", value=value, allowed="a mapping with seconds, best, side_by_side; null: no final"
+    )
 
 
 def read_final(form: FinalForm | None, is_asked: bool) -> Final | None:
     """What a study file says; None where it wants none. is_asked: whether it says anything."""
-    return None if form is None else Final(form.seconds, form.best, is_asked)
+    return None if form is None else Final(form.seconds, form.best, form.side_by_side, is_asked)

@@ -59,6 +59,30 @@ def test_slots_that_are_not_those_of_its_heats_are_no_place(rounds: tuple[int, .
     assert not places_of("f", FinalResult(contenders=(whole, replace(whole, rounds_by_heat=rounds)), looks=1))
 
 
+def test_side_by_side_a_slot_is_held_against_that_of_the_leader_beside_it() -> None:
+    """Both are slowed threefold from the fifth round on, at other moments than the leader's mean is of."""
+    slowed = tuple(value * (3 if at >= 10 else 1) for at, value in enumerate(SLOTS))
+    heats = (2,) * 5
+    leader = Contender("a", "", True, SLOTS, 20, SAME_CLOCK, leader_secs=SLOTS, rounds_by_heat=heats)
+    slots = tuple(1.2 * value for value in slowed)
+    other = Contender("b", "", False, slots, 20, SAME_CLOCK, leader_secs=slowed, rounds_by_heat=heats)
+    result = FinalResult(contenders=(leader, other), looks=1, took_s=1.0, is_side_by_side=True)
+    places = places_of("f", FinalResult.from_json(result.to_json()))
+
+    assert places["b"].ratio == pytest.approx(1.2)
+    assert (places["b"].ci_low, places["b"].ci_high) == pytest.approx((1.2, 1.2))
+    assert {place.held for place in places.values()} == {"side by side"}
+    cut = replace(other, leader_secs=slowed[:-1])
+    assert places_of("f", replace(result, contenders=(leader, cut))) == {}, "of a damaged ledger"
+
+
+def test_what_an_older_version_held_took_turns() -> None:
+    told = final_of(SAME_CLOCK, SAME_CLOCK).to_json()
+    assert not {"is_side_by_side", "in_turns_because"} & set(told)
+    assert "leader_secs" not in told["contenders"][0]
+    assert FinalResult.from_json(told).held == "in turns"
+
+
 def test_where_the_clock_changed_the_slots_bound_nothing() -> None:
     places = places_of("f", final_of(SAME_CLOCK, OTHER_CLOCK))
 

@@ -21,7 +21,11 @@ from tests.devices.parts import ALL_CORES, make_cluster, make_device
 
 @pytest.fixture(scope="session")
 def devices() -> dict[str, Device]:
-    return {"one": make_device("one"), "all": make_device("all", ALL_CORES)}
+    return {
+        "one": make_device("one"),
+        "all": make_device("all", ALL_CORES),
+        "pair": make_device("pair", ALL_CORES, threads=1),
+    }
 
 
 @pytest.fixture(scope="session")

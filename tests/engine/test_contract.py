@@ -68,6 +68,7 @@ def test_the_sentinel_kernel_is_built_once_and_timed_around_each_measurement(sho
 
 
 def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
+    """It is asked for side by side, for which the device has too few cores."""
     untuned = [stage for stage in shop.stages("measure") if " none" in stage.label][:2]
     (rival,) = (stage for stage in shop.stages("measure") if stage.options["runtime"] == "onnxruntime")
     inputs, contenders = {}, []
@@ -78,7 +79,7 @@ def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
         about = {"cell": stage.id, "measured": "m", "is_compiled": "build" in needs}
         contenders.append({**about, "roles": roles, "options": dict(stage.options)})
     ordered = {role: inputs[role] for role in final.ROLES if role in inputs}
-    stage = stage_of(kind_of("final"), final.draft("here", 0.5, contenders, ordered, "tiny"))
+    stage = stage_of(kind_of("final"), final.draft("here", 0.5, contenders, ordered, "tiny", side_by_side=True))
     results = {role: shop.finish(shop.plan.stages[need]) for role, need in ordered.items()}
 
     (end,) = ends(shop.perform(Attempt(stage, 1, results)))
@@ -91,6 +92,8 @@ def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
     assert end.result.looks >= (end.result.rounds > 1)
     places = places_of(stage.id, end.result)
     assert not places or min(places[one["cell"]].ratio for one in contenders[:2]) == 1.0
+    wanted = "the device is simulated" if shop.name == "simulated" else "here has 1 core"
+    assert (end.result.held, (end.result.in_turns_because or "").split(",")[0]) == ("in turns", wanted)
     if shop.name != "simulated":
         assert all(one.conditions["runtime_threads"] == 1 for one in end.result.timed)
         assert len(end.result.reference_s) == max(len(one.heats) for one in end.result.timed)

@@ -68,7 +68,24 @@ def test_a_reader_is_told_which_ratios_are_the_finals(tmp_path: Path) -> None:
     page = render_page(results)
     assert note in page
     assert "by the medians: above 1 is slower; how they stood in the final, the answer tells" in page
-    assert "time / best in turns" in page
+    assert "time / best in final" in page
+
+
+def test_a_reader_is_told_how_the_final_was_held_and_why(tmp_path: Path) -> None:
+    results = three(tmp_path)
+    rows = [dict(row) for row in results.cells]
+    first = next(row for row in rows if (row["tuner"], row["opt_level"]) == ("xgb", 3))
+    rival = next(row for row in rows if row["runtime"] == "onnxruntime" and row["model"] == first["model"])
+    hold_final([first, rival], [(1.0, 1.0), (1.02, 1.01)], compiles=True, held="side by side")
+    told = as_markdown(replace(results, cells=rows))
+    assert "1.02x faster than ONNX Runtime side by side" in told
+    assert "The answer is by the final, in which the best ran side by side; times and ratios" in told
+
+    hold_final([first, rival], [(1.0, 1.0), (1.02, 1.01)], compiles=True)
+    first["final_in_turns_because"] = "local-1 has 1 core, and two networks of 1 thread each want 2"
+    told = as_markdown(replace(results, cells=rows))
+    assert "in which the best took turns" in told
+    assert "Not side by side: local-1 has 1 core, and two networks of 1 thread each want 2." in told
 
 
 def test_the_column_bears_the_name_of_the_baseline(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sweep.analysis.answering.standing import Best, Standing
 from sweep.analysis.formatting import as_ms, as_times, plural, rounded_down, rounded_up
 from sweep.analysis.rows.bounds import AT_LEAST, Reading
-from sweep.analysis.rows.duels import took_part
+from sweep.analysis.rows.duels import how_held, took_part
 from sweep.analysis.rows.results import NO_TUNER
 from sweep.analysis.rows.runtime_rows import RuntimeRatio, is_compiled_row, runtime_title
 from sweep.study.axes import axes_under, unusual, value_in
@@ -101,10 +101,10 @@ def comparisons(best: Best) -> list[tuple[str, str]]:
 
 def times_words(ratio: RuntimeRatio, other: str) -> str:
     """`2.11x faster than untuned`, `at least 21.3x faster than untuned`, `not to be told apart from ONNX Runtime`; with
-    `in turns` behind what a final has told.
+    `in turns` or `side by side` behind what a final has told.
     """
     told = _times_words(ratio, other)
-    return told if ratio.duel is None else f"{told} in turns"
+    return told if ratio.duel is None else f"{told} {how_held(ratio.of)}"
 
 
 def _times_words(ratio: RuntimeRatio, other: str) -> str:

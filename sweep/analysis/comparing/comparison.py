@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 from sweep.analysis.comparing.measured_cell import MeasuredCell, PairedBlocks
@@ -164,7 +165,8 @@ class CellComparison:
                 f"looked at {plural(self.paired.looks, 'time')}, its interval widened for that"
             )
         elif self.final_rounds:
-            yield f"the ratio is of {plural(self.final_rounds, 'round')} in turns, in the final of the sweep"
+            held = self.first.final_held
+            yield f"the ratio is of {plural(self.final_rounds, 'round')} {held}, in the final of the sweep"
         elif (self.found.ratio.ci_low or self.found.ratio.ci_high) and not self.first.took_turns_with(self.second):
             yield (
                 "they did not take turns: the interval allows for a drift of "
@@ -234,9 +236,13 @@ def _in_final(first: MeasuredCell, second: MeasuredCell) -> Ratio | None:
         return None
     if not first.heats or not second.heats:
         return None
-    heats = max(len(first.heats), len(second.heats))
-    looks = looks_in(_rounds(first, second), FIRST_LOOK) if heats == 1 else looks_in(heats)
-    found = look_at([first.heats, second.heats], (False, True), looks).ratios[0]
+    heats = [first.heats, second.heats]
+    if all(len(slots) == 2 for of in heats for slots in of):  # neither has two rounds a heat: all was loaded once
+        heats = [(tuple(chain.from_iterable(of)),) for of in heats]
+        looks = looks_in(_rounds(first, second), FIRST_LOOK)
+    else:
+        looks = looks_in(max(map(len, heats)))
+    found = look_at(heats, (False, True), looks).ratios[0]
     return found if found.ci_low is not None else None
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from sweep.analysis.outcome import MEASURED
 from sweep.analysis.rows.bounds import EXACT, UPPER, Reading, bound_of_row
+from sweep.analysis.rows.duels import how_held
 from sweep.analysis.rows.unchecked import is_unchecked
 from sweep.errors import StudyError
+from sweep.planning.results.final_result import IN_TURNS
 
 __all__ = ["COMPARABLE", "Block", "MeasuredCell", "PairedBlocks"]
 
@@ -51,7 +53,11 @@ class MeasuredCell:
     final: str | None = None
     """Id of the final that holds for it."""
     heats: tuple[tuple[float, ...], ...] = ()
-    """Seconds of its slots in each heat of a final, two a round."""
+    """Its slots in each heat of a final, two a round; where all was loaded once, in each round. Seconds, or over those
+    of the leader that ran beside it.
+    """
+    final_held: str = IN_TURNS
+    """How that final was held."""
     is_bounded_by_final: bool = False
     """Whether its slots tell more of what it takes at most than its repeats, all of which something slowed; `blocks`
     are then these.
@@ -86,7 +92,8 @@ class MeasuredCell:
             bound=bound,
             unchecked=(row.get("output_check_reason") or "no expected output") if is_unchecked(row) else None,
             final=row.get("final"),
-            heats=_heats(slots),
+            heats=_heats(own),
+            final_held=how_held(row),
             is_bounded_by_final=is_bounded_by_final,
         )
 
@@ -113,11 +120,11 @@ def _by_block(repeats: Iterable[Row], kind: str) -> tuple[Block, ...]:
     return tuple(Block(tuple(one["seconds"] for one in block), block[0].get("t")) for block in found.values())
 
 
-def _heats(blocks: Sequence[Block]) -> tuple[tuple[float, ...], ...]:
-    """A block of a final is a heat; where all have one round, they are the rounds of what was loaded once."""
-    slots = tuple(block.run_secs for block in blocks)
-    is_once = all(len(each) == 2 for each in slots)
-    return (tuple(seconds for each in slots for seconds in each),) if slots and is_once else slots
+def _heats(repeats: Iterable[Row]) -> tuple[tuple[float, ...], ...]:
+    """What the ratios of a final are made of, by block."""
+    final = [one for one in repeats if one["kind"] == COMPARABLE[1]]
+    compared = [{**one, "seconds": one["seconds"] / (one.get("leader_seconds") or 1.0)} for one in final]
+    return tuple(block.run_secs for block in _by_block(compared, COMPARABLE[1]))
 
 
 def _most_ms(row: Row) -> float:

@@ -12,8 +12,9 @@ from typing import Any
 from sweep.analysis.rows.bounds import Reading, bound_of_row, leading
 from sweep.analysis.rows.objective_fit import is_in_the_running
 from sweep.analysis.statistics import Ratio
+from sweep.planning.results.final_result import IN_TURNS
 
-__all__ = ["FINAL", "duel_of", "is_below", "leader_of", "may_be_below", "overtaken", "took_part"]
+__all__ = ["FINAL", "duel_of", "how_held", "is_below", "leader_of", "may_be_below", "overtaken", "took_part"]
 
 Row = Mapping[str, Any]
 
@@ -25,6 +26,11 @@ _RATIO = "final_ratio_to_best"
 def took_part(row: Row) -> bool:
     """Whether a final compared it, and its latency can be read at all. Tables of earlier versions have none."""
     return row.get(FINAL) is not None and row.get(_RATIO) is not None and bound_of_row(row) is not None
+
+
+def how_held(row: Row) -> str:
+    """How the final of a row that took part was held: `in turns`, as all of earlier versions, or `side by side`."""
+    return str(row.get("final_held") or IN_TURNS)
 
 
 def duel_of(row: Row, other: Row) -> Ratio | None:

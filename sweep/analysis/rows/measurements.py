@@ -26,7 +26,8 @@ def repeats_of(measure: Measurement | None) -> list[list[float]]:
 def measurement_rows(outcome: CellOutcome) -> Iterator[Row]:
     """One a repeat, block by block: its warm-ups, its repeats; then the blocks that were set aside."""
     measure = outcome.result(Measurement) or Measurement()
-    shared = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **outcome.cell.axes, "compared_with": None}
+    own = {"cell_id": outcome.cell.id, "cell_name": outcome.cell.name, **outcome.cell.axes}
+    shared = {**own, "compared_with": None, "leader_seconds": None}
     rounds = [("repeat", block) for block in measure.blocks_that_count]
     aside = [("set aside", block) for block in measure.set_aside]
     for kind, block in (*rounds, *aside):
@@ -51,6 +52,7 @@ def final_rows(outcome: CellOutcome, finals: Mapping[str, FinalResult]) -> Itera
     held = None if outcome.final is None else finals.get(outcome.final.final)
     own = [] if held is None else [one for one in held.timed if one.cell == outcome.cell.id]
     for one in own:
+        beside = iter(one.leader_secs)
         for number, slots in enumerate(blocks_of_final(one)):
             for index, seconds in enumerate(slots):
                 yield {
@@ -63,6 +65,7 @@ def final_rows(outcome: CellOutcome, finals: Mapping[str, FinalResult]) -> Itera
                     "tainted": None,
                     "repeat": index,
                     "seconds": seconds,
+                    "leader_seconds": next(beside, None),
                     "number": one.number,
                     "t": number_in(one.conditions, "at_before"),
                 }
@@ -84,6 +87,7 @@ def pair_rows(outcome: CellOutcome, pairs: Sequence[Mapping[str, Any]]) -> Itera
                     "tainted": bool(block["tainted"]),
                     "repeat": index,
                     "seconds": seconds,
+                    "leader_seconds": None,
                     "number": block["number"],
                     "t": number_in(block["conditions"], "at_before"),
                 }

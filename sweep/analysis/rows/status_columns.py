@@ -108,7 +108,7 @@ FINAL_COLUMNS = (
         "ratio",
         "its time in the final over that of the fastest compiled one, by rounds; 1 for that one",
         "x",
-        detail=Detail("time / best in turns", as_times, rank=5, is_on_paper=True),
+        detail=Detail("time / best in final", as_times, rank=5, is_on_paper=True),
     ),
     _final("final_ratio_to_best_ci_low", "float64", "ci_low", "lower end of the ratio's 99 % interval", "x"),
     _final("final_ratio_to_best_ci_high", "float64", "ci_high", "upper end of the ratio's 99 % interval", "x"),
@@ -123,6 +123,18 @@ FINAL_COLUMNS = (
     ),
     _final("final_rounds", "int32", "rounds", "rounds of the final, two slots of each cell in each", "rounds"),
     _final("final_s", "float64", "took_s", "time of the final, of all of its cells together", "s"),
+    _final(
+        "final_held",
+        "text",
+        "held",
+        "in turns, or side by side: in pairs at the same moment, which makes the times in it longer, and not the ratio",
+    ),
+    _final(
+        "final_in_turns_because",
+        "text",
+        "in_turns_because",
+        "why, of a device of a study that asks for it side by side",
+    ),
 )
 
 ADJUSTED_COLUMNS = tuple(

@@ -57,7 +57,7 @@ class Finals:
     @property
     def conditions(self) -> Mapping[str, Any]:
         """What the ledger notes of a run that ends with finals."""
-        return {} if self.final is None else {"final": {"seconds": self.final.seconds, "best": self.final.best}}
+        return {} if self.final is None else {"final": self.final.as_written}
 
     def missing(self, options: RunOptions) -> list[PlannedFinal]:
         """Those that can be held now; not those that failed for good."""
@@ -180,7 +180,9 @@ class _FinalObserver:
         from sweep.analysis.formatting import as_duration, as_times, plural
 
         places = places_of(stage.id, result)
-        lines = [f"{stage.label}: {plural(result.rounds, 'round')} in {as_duration(result.took_s)}"]
+        lines = [f"{stage.label}: {plural(result.rounds, 'round')} {result.held} in {as_duration(result.took_s)}"]
+        if result.in_turns_because is not None:
+            lines.append(f"        not side by side: {result.in_turns_because}")
         for cell, place in sorted(places.items(), key=lambda item: item[1].ratio):
             within = f" [{as_times(place.ci_low)}, {as_times(place.ci_high)}]" if place.ci_low < place.ci_high else ""
             lines.append(f"        {self.names.get(cell, cell)}  {as_times(place.ratio)}{within}")

@@ -121,7 +121,7 @@ def _stage(final: Final, whole: Plan, cells: Sequence[PlannedCell], state: Ledge
     inputs = {role: inputs[role] for role in final_stage.ROLES if role in inputs}
     cell = cells[0].cell
     seconds = final.seconds * (len(contenders) - 1)
-    draft = final_stage.draft(cell.device, seconds, contenders, inputs, _what(cell))
+    draft = final_stage.draft(cell.device, seconds, contenders, inputs, _what(cell), side_by_side=final.side_by_side)
     return stage_of(kind_of(final_stage.FINAL), draft)
 
 

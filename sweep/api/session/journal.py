@@ -189,6 +189,7 @@ class _Watching:
                 ratio_ci_low=round(place.ci_low, 6),
                 ratio_ci_high=round(place.ci_high, 6),
                 final_ms_median=round(place.median_s * 1e3, 6),
+                held=place.held,
             )
 
 

@@ -143,7 +143,7 @@ def _notify(notify: Notify | None) -> dict[str, Any]:
 def _final(final: Final | None) -> dict[str, Any]:
     if final is None:
         return {"final": None}
-    return {"final": {"seconds": final.seconds, "best": final.best}} if final.is_asked or final != Final() else {}
+    return {"final": final.as_written} if final.is_asked or final != Final() else {}
 
 
 def _objective(study: Study) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from sweep.devices.measuring.counters import between, read_counters
 
-__all__ = ["in_a_row", "merge", "observe", "peak_bytes", "reset_peak", "status_bytes"]
+__all__ = ["in_a_row", "merge", "observe", "peak_bytes", "reset_peak", "status_bytes", "thread_cores"]
 
 CPU = Path("/sys/devices/system/cpu")
 
@@ -40,7 +40,7 @@ def observe() -> dict[str, Any]:
         "cpu_model": _cpu_field("model name"),
         "architecture": platform.machine(),
         "cores": cores,
-        "thread_cores": _thread_cores(),
+        "thread_cores": thread_cores(),
         "cache_bytes": _cache_bytes(cores[0]),
         "governor": _read(CPU / f"cpu{cores[0]}/cpufreq/scaling_governor"),
         "cpu_mhz": _cpu_mhz(cores[0]),
@@ -128,7 +128,7 @@ def _is_runnable(thread: Path, cores: list[int]) -> bool:
     return bool(fields) and fields[0] == "R" and int(fields[36]) in cores
 
 
-def _thread_cores() -> list[int]:
+def thread_cores() -> list[int]:
     """All cores that any thread of this process may run on."""
     found: set[int] = set()
     for thread in _threads(Path("/proc/self")):

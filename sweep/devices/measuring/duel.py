@@ -1,25 +1,26 @@
-"""Has networks take turns in short slots on one device, until they are told apart or the time is over.
+"""Has networks meet in short slots on one device, until they are told apart or the time is over.
 
-Every round goes forth and back (A B B A), so that drift within it favours nobody, and a slot is so short that what
-disturbs the machine for a tenth of a second or longer hits all of a round. Those of which a single call takes far
+In turns, a round goes forth and back (A B B A), so that drift within it favours nobody, and a slot is so short that
+what disturbs the machine for a tenth of a second or longer hits all of a round. Those of which a single call takes far
 longer have their slots behind the others' (A B B A C C): between them they would tear the round apart. Rounds are taken
 in heats, for each of which the caller loads all anew: `sweep.analysis.turns` says why, and decides. It works alike for
-every runtime, which it is given as clocks.
+every runtime, which it is given as clocks, and for every way of taking a round.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Protocol
 
-from sweep.analysis.turns import HEATS, look_at, next_look
+from sweep.analysis.turns import HEATS, Slots, look_at, next_look, over
 from sweep.devices.measuring.sentinel_kernel import Timer
 from sweep.devices.measuring.timing import Clock, Ready, Sampling, get_ready
 
-__all__ = ["SLOT_MS", "Contestant", "Duel", "TakenRounds"]
+__all__ = ["SLOT_MS", "Contestant", "Duel", "InTurns", "Rounds", "Taken", "TakenRounds"]
 
 SLOT_MS = 20.0
 """At least, and one call: shorter than most bursts of other work, and twenty times the cost of asking for it."""
@@ -56,6 +57,37 @@ class Contestant:
     """Whether its clock empties the caches before each value, which then is a single call."""
 
 
+Taken = tuple[int, Sequence[float], Sequence[float]]
+"""A contestant, seconds a call of slots that it took, and of those that the leader took beside them, if it did."""
+
+
+class Rounds(Protocol):
+    """How the rounds of a heat are taken: nothing else in a final depends on it."""
+
+    def lasting(self, slot_s: Mapping[int, float], leader: int) -> Mapping[int, float]:
+        """Seconds for which a slot of each contestant keeps the others waiting, of those that its own calls take."""
+        ...
+
+    def take(
+        self, contestants: Mapping[int, Contestant], those: Sequence[int], numbers: Sequence[int], leader: int
+    ) -> Iterator[Taken]:
+        """One round of `those`. numbers: calls of a slot. leader: the fastest so far of the heat that may lead."""
+        ...
+
+
+class InTurns:
+    """One after the other, forth and back."""
+
+    def lasting(self, slot_s: Mapping[int, float], leader: int) -> Mapping[int, float]:
+        return slot_s
+
+    def take(
+        self, contestants: Mapping[int, Contestant], those: Sequence[int], numbers: Sequence[int], leader: int
+    ) -> Iterator[Taken]:
+        for index in (*those, *reversed(those)):
+            yield index, contestants[index].clock(numbers[index], 1), ()
+
+
 @dataclass(slots=True)
 class TakenRounds:
     """What the rounds gave."""
@@ -64,12 +96,19 @@ class TakenRounds:
     """Calls a slot, by contestant."""
     run_secs: list[list[list[float]]]
     """By contestant and heat, two slots for each round; of one that did not go on, the first heats."""
+    leader_secs: list[list[list[float]]]
+    """Those that the leader of the heat took beside these, its own for that one; empty heats where all take turns."""
     kernel_s: list[float] = field(default_factory=list)
     """Median of the sentinel kernel at the beginning of each heat; empty without one."""
     looks: int = 0
     took_s: float = 0.0
     """Since all were loaded for the first time."""
     is_decided: bool = False
+
+    def compared(self, index: int) -> Sequence[Slots]:
+        """What ratios of a contestant are made of, by heat."""
+        own, beside = self.run_secs[index], self.leader_secs[index]
+        return over(own, beside) if any(beside) else own
 
 
 class Duel:
@@ -79,12 +118,21 @@ class Duel:
     there is one more look.
     """
 
-    def __init__(self, may_lead: Sequence[bool], limit_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        may_lead: Sequence[bool],
+        limit_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        rounds: Rounds | None = None,
+    ) -> None:
         """may_lead: of each contestant. limit_s: for all together; each but one may take an equal share of it, and far
-        slower ones take no more than theirs. Loading counts, but for the first time.
+        slower ones take no more than theirs. Loading counts, but for the first time. rounds: else in turns.
         """
-        self.taken = TakenRounds([0] * len(may_lead), [[] for _ in may_lead])
+        self.taken = TakenRounds([0] * len(may_lead), [[] for _ in may_lead], [[] for _ in may_lead])
         self._may_lead, self._limit_s, self._clock = may_lead, limit_s, clock
+        self._how = rounds or InTurns()
+        self._order: list[int] = []
+        """Who leads a heat: the first of those that are loaded for it."""
         self._asked, self._asked_t = list(range(len(may_lead))), clock()
         """For the next heat, and when."""
         self._near: list[int] = []
@@ -131,10 +179,11 @@ class Duel:
         far_s = sum(self._far_s.values())
         for index in contestants:
             self.taken.run_secs[index].append([])
+            self.taken.leader_secs[index].append([])
         if kernel_s := time_kernel():
             self.taken.kernel_s.append(median(kernel_s))
         round_s = self._take_round(contestants)
-        self._forth_and_back(contestants, self._far_s)
+        self._take_slots(contestants, self._far_s)
         self._rounds = self._rounds or self._rounds_of_heats(max(round_s, _TICK_S), load_s)
         for _ in range(1, self._rounds):
             self._take_round(contestants)
@@ -149,10 +198,13 @@ class Duel:
     def _get_ready(self, contestants: Mapping[int, Contestant]) -> None:
         """Find how many calls make a slot, who is far slower, and what time there is."""
         ready = {index: _got_ready(one) for index, one in contestants.items()}
-        slot_s = {index: one.number * (one.call_s or one.warmup_secs[-1]) for index, one in ready.items()}
+        call_s = {index: one.call_s or one.warmup_secs[-1] for index, one in ready.items()}
         for index, one in ready.items():
             self.taken.numbers[index] = one.number
-        self._far_s = {index: 0.0 for index, each in slot_s.items() if each > _FAR * min(slot_s.values())}
+        self._order = sorted(ready, key=lambda index: (not self._may_lead[index], call_s[index]))
+        slot_s = {index: one.number * call_s[index] for index, one in ready.items()}
+        lasting = self._how.lasting(slot_s, self._order[0])
+        self._far_s = {index: 0.0 for index, each in lasting.items() if each > _FAR * min(lasting.values())}
         self._near = [index for index in slot_s if index not in self._far_s]
         self._share_s = self._limit_s / max(1, len(ready) - 1)
         self._left_s = self._share_s * max(1, len(self._near) - 1)
@@ -171,25 +223,31 @@ class Duel:
     def _take_round(self, contestants: Mapping[int, Contestant]) -> float:
         """One round of those that are near, and what it took."""
         begun_t = self._clock()
-        self._forth_and_back(contestants, self._near)
+        self._take_slots(contestants, self._near)
         return self._clock() - begun_t
 
-    def _forth_and_back(self, contestants: Mapping[int, Contestant], those: Iterable[int]) -> None:
+    def _take_slots(self, contestants: Mapping[int, Contestant], those: Iterable[int]) -> None:
         there = [index for index in those if index in contestants]
-        for index in (*there, *reversed(there)):
-            begun_t = self._clock()
-            self.taken.run_secs[index][-1] += contestants[index].clock(self.taken.numbers[index], 1)
+        leader = next(index for index in self._order if index in contestants)
+        begun_t = self._clock()
+        for index, own, leaders in self._how.take(contestants, there, self.taken.numbers, leader):
+            self.taken.run_secs[index][-1] += own
+            self.taken.leader_secs[index][-1] += leaders
+            ended_t = self._clock()
             if index in self._far_s:
-                self._far_s[index] += self._clock() - begun_t
+                self._far_s[index] += ended_t - begun_t
+            begun_t = ended_t
 
     def _look(self) -> None:
-        """Ask whether they are told apart."""
+        """Ask whether they are told apart, and who leads now."""
         there = [index for index, heats in enumerate(self.taken.run_secs) if heats]
         self.taken.looks += 1
-        slots, may_lead = [self.taken.run_secs[index] for index in there], [self._may_lead[index] for index in there]
+        slots, may_lead = [self.taken.compared(index) for index in there], [self._may_lead[index] for index in there]
         look = look_at(slots, may_lead, self.taken.looks)
         self.taken.is_decided = look.is_decided_without({at for at, index in enumerate(there) if index in self._done})
         self._done.update(there[at] for at in look.behind)
+        leader = there[look.leader]
+        self._order = [leader, *(index for index in self._order if index != leader)]
         self._is_looked_at = True
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sweep.devices.rpc.tracker_client import Board
     from sweep.study.cluster.cluster import Device
 
-__all__ = ["Connection", "Remote", "decline", "load_client"]
+__all__ = ["Connection", "Remote", "decline", "device_type", "load_client"]
 
 SERVER_GRACE_S = 3.0
 """The server ends a session at its limit and says so; the client cuts the line this much later if it said nothing."""
@@ -96,7 +96,7 @@ class Connection:
         remote = None
         try:
             with self._line.cut_after(self._timeout_s + SERVER_GRACE_S):
-                device = self._session.device(_device_type(self._device.target))
+                device = self._session.device(device_type(self._device.target))
                 remote = Remote(self._session, device, self._device.managed, self._board.address)
                 yield remote
         except Exception as error:
@@ -216,7 +216,7 @@ def one_line(error: BaseException, limit: int = 300) -> str:
     return said[:limit] or type(error).__name__
 
 
-def _device_type(target: Mapping[str, Any]) -> str:
+def device_type(target: Mapping[str, Any]) -> str:
     """TVM's name of the kind of device that runs a kind of target: `llvm` is no device."""
     kind = str(target.get("kind", "llvm"))
     return "cpu" if kind in ("llvm", "c", "native") else kind

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from sweep.devices.rpc.remote import Remote
 
 __all__ = [
+    "ENTRY",
     "Artifact",
     "contestant_on",
+    "flat_outputs",
     "invoked",
     "load_artifact",
     "load_expected_output",
@@ -151,7 +153,7 @@ def _first_call(
     began = time.monotonic()
     machine.invoke_stateful(ENTRY)
     check_time(time.monotonic() - began, limits)
-    outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
+    outputs = [tensor.numpy() for tensor in flat_outputs(machine.get_outputs(ENTRY))]
     peak_bytes = memory.peak()
     if artifact.outputs_file is not None:
         save_arrays(artifact.outputs_file, dict(_named(outputs, artifact.facts.names)))
@@ -171,7 +173,7 @@ def contestant_on(remote: Remote, artifact: Artifact, sampling: Sampling, thresh
     """
     machine = load_machine(remote, artifact)
     machine.invoke_stateful(ENTRY)
-    outputs = [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
+    outputs = [tensor.numpy() for tensor in flat_outputs(machine.get_outputs(ENTRY))]
     if artifact.expected is not None:
         check_outputs(outputs, artifact.expected, threshold, artifact.facts)
     flushed = _flush_bytes(remote, sampling)
@@ -232,12 +234,13 @@ def invoked(remote: Remote, machine: Any, inputs: Sequence[NDArray[Any]]) -> lis
 
     machine.set_input(ENTRY, *(runtime.tensor(value, remote.device) for value in inputs))
     machine.invoke_stateful(ENTRY)
-    return [tensor.numpy() for tensor in _flatten(machine.get_outputs(ENTRY))]
+    return [tensor.numpy() for tensor in flat_outputs(machine.get_outputs(ENTRY))]
 
 
-def _flatten(outputs: Any) -> Sequence[Any]:
+def flat_outputs(outputs: Any) -> Sequence[Any]:
+    """The tensors in what the virtual machine gives, in their order."""
     if isinstance(outputs, tuple | list):
-        return [tensor for field in outputs for tensor in _flatten(field)]
+        return [tensor for field in outputs for tensor in flat_outputs(field)]
     return [outputs]
 
 

@@ -1,16 +1,21 @@
-"""Loads the contenders of a final for each heat, compiled ones in one session, others in processes of their own."""
+"""Holds a final on a device: its contenders are loaded for each heat and observed, and what they gave is told.
+
+In turns, compiled ones are loaded in one session, others in processes of their own. Another way to load them, and to
+take the rounds of a heat, is given as a `Meeting`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sweep.analysis.taint import BlockConditions, taints
 from sweep.devices.measuring import conditions
-from sweep.devices.measuring.duel import Contestant, Duel, TakenRounds
+from sweep.devices.measuring.duel import Contestant, Duel, InTurns, Rounds, TakenRounds
 from sweep.devices.measuring.sentinel_kernel import SentinelKernel, remote_timer
 from sweep.devices.measuring.timing import Sampling
 from sweep.devices.runtimes.artifact import contestant_on, load_artifact, observe_on
@@ -21,9 +26,7 @@ from sweep.planning.results.disturbance import DisturbanceKind
 if TYPE_CHECKING:
     from sweep.devices.rpc.remote import Remote
 
-__all__ = ["DuelContender", "duel_on"]
-
-Observe = Callable[[], Mapping[str, Any]]
+__all__ = ["DuelContender", "Loaded", "Meeting", "MeetingInTurns", "duel_on"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +43,65 @@ class DuelContender:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class Loaded:
+    """A contender in a heat."""
+
     contestant: Contestant
-    observe: Observe
+    observe: Callable[[], Mapping[str, Any]]
+    """The conditions of its process."""
+
+
+class Meeting(Protocol):
+    """How contenders meet in a heat: where, and how its rounds are taken."""
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """That each is on when it is observed."""
+        ...
+
+    @property
+    def rounds(self) -> Rounds:
+        """With those that were loaded last."""
+        ...
+
+    @property
+    def conditions(self) -> Mapping[str, Any]:
+        """Of the whole final, to be told."""
+        ...
+
+    def begin(
+        self, remote: Remote, contenders: Mapping[int, DuelContender], closing: ExitStack
+    ) -> Mapping[int, Callable[[], Loaded]]:
+        """Have all loaded for a heat, which lasts until `closing` closes; each is waited for by what is given for it.
+
+        That raises MeasureFailed or OutputMismatch where it takes no part.
+        """
+        ...
 
 
 def duel_on(
     session: Callable[[], AbstractContextManager[Remote]],
     contenders: Sequence[DuelContender],
-    cores: tuple[int, ...],
+    meeting: Meeting,
     seconds: float,
-    timeout_s: float,
     kernel: SentinelKernel | None,
 ) -> dict[str, Any]:
     """What the rounds gave, and of each contender its slots and conditions, or why it took no part.
 
-    session: opens another session of the device for each heat. timeout_s: for all of a heat, loading included.
-    Raises MeasureFailed where fewer than two can be loaded, and what the remote calls raise.
+    session: opens another session of the device for each heat. Raises MeasureFailed where fewer than two can be loaded,
+    and what the remote calls raise.
     """
-    duel = Duel([one.artifact_dir is not None for one in contenders], seconds)
+    duel = Duel([one.artifact_dir is not None for one in contenders], seconds, rounds=meeting.rounds)
     failures: dict[int, str] = {}
     seen: dict[int, list[Mapping[str, Any]]] = {index: [] for index in range(len(contenders))}
     boards: dict[str, None] = {}
     while asked := duel.next_heat():
         with session() as remote, ExitStack() as closing:
-            loaded: dict[int, _Loaded] = {}
-            processes = _started({index: contenders[index] for index in asked}, cores, timeout_s, closing)
-            for index in asked:
+            loaded: dict[int, Loaded] = {}
+            begun = meeting.begin(remote, {index: contenders[index] for index in asked}, closing)
+            for index, wait in begun.items():
                 try:
-                    loaded[index] = _loaded(remote, contenders[index], processes.get(index))
+                    loaded[index] = wait()
                 except (MeasureFailed, OutputMismatch) as error:
                     failures[index] = f"{type(error).__name__}: {in_one_line(error)}"
             if len(loaded) < 2 and not duel.heats:
@@ -80,12 +113,12 @@ def duel_on(
             boards[remote.board] = None
     taken = duel.taken
     return {
-        "contenders": [_told(taken, index, seen[index], failures.get(index), cores) for index in seen],
+        "contenders": [_told(taken, index, seen[index], failures.get(index), meeting.cores) for index in seen],
         "looks": taken.looks,
         "reference_s": taken.kernel_s,
         "took_s": taken.took_s,
         "is_decided": taken.is_decided,
-        "board": ", ".join(boards),
+        "conditions": {"board": ", ".join(boards), **meeting.conditions},
     }
 
 
@@ -97,6 +130,7 @@ def _told(
     heats = taken.run_secs[index]
     return {
         "run_secs": [seconds for slots in heats for seconds in slots],
+        "leader_secs": [seconds for slots in taken.leader_secs[index] for seconds in slots],
         "rounds_by_heat": [len(slots) // 2 for slots in heats],
         "number": taken.numbers[index],
         "conditions": conditions.in_a_row(seen),
@@ -113,34 +147,45 @@ def _misplaced(seen: Sequence[Mapping[str, Any]], cores: tuple[int, ...]) -> str
     return "; ".join(dict.fromkeys(told)) or None
 
 
-def _started(
-    contenders: Mapping[int, DuelContender], cores: tuple[int, ...], timeout_s: float, closing: ExitStack
-) -> dict[int, TurnsProcess]:
-    """The processes of what is not compiled: side by side they start, and end, in the time of one."""
-    processes = {
-        index: closing.enter_context(
-            TurnsProcess(
-                one.runtime,
-                one.import_dir,
-                cores=cores,
-                threads=one.threads,
-                threshold=one.threshold,
-                cache_flush=Sampling.of(one.measure).cache_flush,
-                limit_s=timeout_s,
-            )
+@dataclass(frozen=True, slots=True)
+class MeetingInTurns:
+    """All on the same cores, one after the other."""
+
+    cores: tuple[int, ...]
+    timeout_s: float
+    """For all of a heat, loading included."""
+    rounds: Rounds = field(default_factory=InTurns)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+    def begin(
+        self, remote: Remote, contenders: Mapping[int, DuelContender], closing: ExitStack
+    ) -> Mapping[int, Callable[[], Loaded]]:
+        """Processes of what is not compiled start, and end, side by side, in the time of one."""
+        processes = {
+            index: closing.enter_context(self._process_of(one))
+            for index, one in contenders.items()
+            if one.artifact_dir is None
+        }
+        for process in processes.values():
+            closing.callback(process.end)
+        return {index: partial(_loaded, remote, one, processes.get(index)) for index, one in contenders.items()}
+
+    def _process_of(self, one: DuelContender) -> TurnsProcess:
+        return TurnsProcess(
+            one.runtime,
+            one.import_dir,
+            cores=self.cores,
+            threads=one.threads,
+            threshold=one.threshold,
+            cache_flush=Sampling.of(one.measure).cache_flush,
+            limit_s=self.timeout_s,
         )
-        for index, one in contenders.items()
-        if one.artifact_dir is None
-    }
-    for process in processes.values():
-        closing.callback(process.end)
-    return processes
 
 
-def _loaded(remote: Remote, one: DuelContender, process: TurnsProcess | None) -> _Loaded:
+def _loaded(remote: Remote, one: DuelContender, process: TurnsProcess | None) -> Loaded:
     if process is not None:
-        return _Loaded(process.open(), process.observe)
+        return Loaded(process.open(), process.observe)
     assert one.artifact_dir is not None
     artifact = load_artifact(one.artifact_dir, one.import_dir)
     contestant = contestant_on(remote, artifact, Sampling.of(one.measure), one.threshold)
-    return _Loaded(contestant, lambda: observe_on(remote))
+    return Loaded(contestant, lambda: observe_on(remote))

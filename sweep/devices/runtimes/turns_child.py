@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,18 +25,23 @@ from sweep.files.npz import load_arrays
 from sweep.study.profile_options import INFERENCE
 from sweep.study.runtimes import SessionRequest
 
+__all__ = ["carry_out", "say"]
 
-def main() -> None:
-    """Carry out the orders; an error of the tree is an answer too."""
+
+def carry_out(serve: Callable[[Mapping[str, Any], TextIO], None]) -> None:
+    """Read the orders and serve by them on their cores, while the parent lives; an error of the tree is an answer too.
+
+    serve: takes the orders and where answers go.
+    """
     orders = json.loads(sys.stdin.readline())
     die_with_parent(orders["parent_pid"])
     os.sched_setaffinity(0, orders["cores"])  # before the runtime starts its threads: they inherit it
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print
     try:
-        _serve(orders, answers)
+        serve(orders, answers)
     except SweepError as error:
-        _say(answers, {"error_class": type(error).__name__, "error": str(error)})
+        say(answers, {"error_class": type(error).__name__, "error": str(error)})
 
 
 def _serve(orders: Mapping[str, Any], answers: TextIO) -> None:
@@ -53,19 +58,20 @@ def _serve(orders: Mapping[str, Any], answers: TextIO) -> None:
             check_outputs(outputs, expected, orders["threshold"], load_output_facts(import_dir, of_runtime=True))
         flushed = flush_bytes(conditions.observe()["cache_bytes"]) if orders["cache_flush"] else 0
         clock = clock_of(session, runtime, inputs, flusher(flushed))
-        _say(answers, {"is_flushed": bool(flushed)})
+        say(answers, {"is_flushed": bool(flushed)})
         for line in sys.stdin:
             asked = json.loads(line)
             if "number" in asked:
-                _say(answers, {"run_secs": clock(asked["number"], asked["repeat"])})
+                say(answers, {"run_secs": clock(asked["number"], asked["repeat"])})
             else:
-                _say(answers, {"runtime_threads": None, **conditions.observe(), **session.conditions()})
+                say(answers, {"runtime_threads": None, **conditions.observe(), **session.conditions()})
 
 
-def _say(answers: TextIO, what: Mapping[str, Any]) -> None:
+def say(answers: TextIO, what: Mapping[str, Any]) -> None:
+    """Answer in a line."""
     answers.write(json.dumps(what) + "\n")
     answers.flush()
 
 
 if __name__ == "__main__":
-    main()
+    carry_out(_serve)

@@ -27,6 +27,9 @@ _END_S = 5.0
 class TurnsProcess:
     """The process of one runtime with one network. A context that ends it."""
 
+    module = "sweep.devices.runtimes.turns_child"
+    """What it runs."""
+
     def __init__(
         self,
         runtime: str,
@@ -39,10 +42,10 @@ class TurnsProcess:
         limit_s: float,
     ) -> None:
         """limit_s: after so many seconds, those of its start apart, it is killed."""
-        self._about, self._was_late = runtime_of(runtime), False
-        self._limit_s = limit_s + START_S + self._about.opening_s
-        self._threads = threads
-        self._orders = {
+        self.about, self._was_late = runtime_of(runtime), False
+        self._limit_s = limit_s + START_S + self.about.opening_s
+        self.environment = environment_of(self.about, threads)
+        self.orders = {
             "parent_pid": os.getpid(),
             "runtime": runtime,
             "import_dir": str(import_dir.resolve()),
@@ -54,12 +57,12 @@ class TurnsProcess:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            python_command("sweep.devices.runtimes.turns_child"),
+            python_command(self.module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=environment_of(self._about, self._threads),
+            env=self.environment,
             start_new_session=True,
         )
         self._timer = threading.Timer(self._limit_s, self._kill_late)
@@ -88,8 +91,11 @@ class TurnsProcess:
 
     def open(self) -> Contestant:
         """Load the network. Raises OutputMismatch, MeasureFailed, MeasureTimeout, WorkerKilled."""
-        opened = self._ask(self._orders)
-        return Contestant(self._clock, bool(opened["is_flushed"]))
+        return self.opened(self.ask(self.orders))
+
+    def opened(self, answer: Mapping[str, Any]) -> Contestant:
+        """What takes part, by the answer to the orders."""
+        return Contestant(self._clock, bool(answer["is_flushed"]))
 
     def end(self) -> None:
         """Let the process end, which the exit of the context waits for."""
@@ -99,17 +105,29 @@ class TurnsProcess:
 
     def observe(self) -> Mapping[str, Any]:
         """The conditions of its process. Raises as `open` does."""
-        return self._ask({"observe": True})
+        return self.ask({"observe": True})
 
     def _clock(self, number: int, repeat: int) -> list[float]:
-        return [float(value) for value in self._ask({"number": number, "repeat": repeat})["run_secs"]]
+        return [float(value) for value in self.ask({"number": number, "repeat": repeat})["run_secs"]]
 
-    def _ask(self, what: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, what: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell it something and wait for the answer. Raises what it raised, and as `open` does where it has ended."""
+        self.tell(what)
+        return self.hear()
+
+    def tell(self, what: Mapping[str, Any]) -> None:
+        """Tell it something, and do not wait."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(what) + "\n")
             self._process.stdin.flush()
+        except OSError as error:
+            raise self._why_ended() from error
+
+    def hear(self) -> dict[str, Any]:
+        """Its next answer."""
+        assert self._process.stdout is not None
+        try:
             answer: dict[str, Any] = json.loads(self._process.stdout.readline())
         except (OSError, json.JSONDecodeError) as error:
             raise self._why_ended() from error
@@ -118,7 +136,7 @@ class TurnsProcess:
         return answer
 
     def _why_ended(self) -> errors.SweepError:
-        title, code = self._about.title, self._process.wait()
+        title, code = self.about.title, self._process.wait()
         self._listener.join(_END_S)
         if self._was_late:
             return MeasureTimeout(f"{title} did not finish within {self._limit_s:g} s")

@@ -1,4 +1,4 @@
-"""What a final results in: the times of networks that took turns, and at which look it ended."""
+"""What a final results in: the times of networks that took turns or ran side by side, and at which look it ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from sweep.planning.stage import Stage
 
-__all__ = ["Contender", "FinalResult", "digest_of"]
+__all__ = ["IN_TURNS", "SIDE_BY_SIDE", "Contender", "FinalResult", "digest_of"]
+
+IN_TURNS, SIDE_BY_SIDE = "in turns", "side by side"
 
 _ROUNDS_FAKED = 5
 
@@ -39,7 +41,9 @@ class Contender(JsonRecord):
     is_compiled: bool = False
     """Whether it may lead: others are held against the fastest of these."""
     run_secs: Sequence[PositiveFloat] = ()
-    """Two slots a round, forth and back, each a mean over `number` calls. One that was far behind did not go on."""
+    """Two slots a round, forth and back, each a mean over `number` calls. One that was far behind did not go on. Side
+    by side a slot beside longer calls has more, and the leader's is the mean of those that it had beside the others.
+    """
     number: int | None = None
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Of its process, before the first round and after the last."""
@@ -48,16 +52,27 @@ class Contender(JsonRecord):
     rounds_by_heat: Sequence[int] = seldom(())
     """How many it took in each heat, for which all were loaded anew. Finals of earlier versions loaded them once."""
 
+    leader_secs: Sequence[PositiveFloat] = seldom(())
+    """Side by side: what the leader of the heat took in the same moments, its own for that one; else empty."""
+
     @property
     def heats(self) -> list[Sequence[float]]:
         """Its slots by heat, two a round; of what a heat leaves over, nothing is told."""
-        ends = list(accumulate(2 * rounds for rounds in self.rounds_by_heat or (len(self.run_secs) // 2,)))
-        return [self.run_secs[begin:end] for begin, end in pairwise((0, *ends))]
+        return self._by_heat(self.run_secs)
+
+    @property
+    def leader_heats(self) -> list[Sequence[float]]:
+        """What the leader took beside each of these."""
+        return self._by_heat(self.leader_secs)
+
+    def _by_heat(self, slots: Sequence[float]) -> list[Sequence[float]]:
+        ends = list(accumulate(2 * rounds for rounds in self.rounds_by_heat or (len(slots) // 2,)))
+        return [slots[begin:end] for begin, end in pairwise((0, *ends))]
 
 
 @dataclass(frozen=True, slots=True)
 class FinalResult(StageResult):
-    """Cells of a model that took turns on a device, under one lease of it."""
+    """Cells of a model that took turns on a device, or ran side by side on it, under one lease of it."""
 
     contenders: tuple[Contender, ...] = many(Contender)
     looks: int = 0
@@ -69,6 +84,10 @@ class FinalResult(StageResult):
     is_decided: bool = False
     """Whether all are told apart from the leader, or are as fast; else the time was over."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    is_side_by_side: bool = seldom(False)
+    """Whether pairs ran at the same moment, each network on cores of its own; else all took turns."""
+    in_turns_because: str | None = seldom()
+    """Why they took turns all the same where the study asks for side by side."""
 
     @classmethod
     def fake(cls, stage: Stage, seconds: float, draw: Random) -> Self:
@@ -78,7 +97,13 @@ class FinalResult(StageResult):
             run_secs = tuple([median_s * draw.lognormvariate(0, 0.01) for _ in range(2 * _ROUNDS_FAKED)])
             contenders.append(Contender(one["cell"], one["measured"], one["is_compiled"], run_secs, 1))
         took_s = seconds * draw.uniform(0.5, 1.0)
-        return cls(contenders=tuple(contenders), looks=1, took_s=took_s, conditions={"simulated": True})
+        return cls(
+            contenders=tuple(contenders),
+            looks=1,
+            took_s=took_s,
+            conditions={"simulated": True},
+            in_turns_because="the device is simulated" if stage.options.get("side_by_side") else None,
+        )
 
     def replayed_from(self, source: str) -> Self:
         return replace(self, conditions={**self.conditions, "replayed_from": source})
@@ -92,6 +117,11 @@ class FinalResult(StageResult):
     def rounds(self) -> int:
         """How many rounds there were."""
         return max((len(one.run_secs) // 2 for one in self.timed), default=0)
+
+    @property
+    def held(self) -> str:
+        """How, in words."""
+        return SIDE_BY_SIDE if self.is_side_by_side else IN_TURNS
 
     @property
     def key_figures(self) -> Mapping[str, Any]:

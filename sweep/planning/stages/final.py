@@ -21,14 +21,23 @@ ROLES = {f"{kind} {number}": kind for kind in ("import", "build", ROLE) for numb
 
 
 def draft(
-    device: str, seconds: float, contenders: Sequence[Mapping[str, Any]], inputs: Mapping[str, str], what: str
+    device: str,
+    seconds: float,
+    contenders: Sequence[Mapping[str, Any]],
+    inputs: Mapping[str, str],
+    what: str,
+    *,
+    side_by_side: bool = False,
 ) -> Draft:
     """Contenders take turns for at most so many seconds, each in its runtime.
 
     contenders: of each `cell`, its id; `measured`, which measurement of it; `is_compiled`; `roles`, of its
     inputs by their kind; and `options`, those of its measurement. inputs: ids by role. what: for people.
+    side_by_side: in pairs at the same moment, where the device has the cores.
     """
-    options = {"device": device, "seconds": seconds, "contenders": [dict(one) for one in contenders]}
+    options: dict[str, Any] = {"device": device, "seconds": seconds, "contenders": [dict(one) for one in contenders]}
+    if side_by_side:  # else its content is what it was before there was a choice
+        options["side_by_side"] = True
     runtimes = dict.fromkeys(one["options"]["runtime"] for one in contenders)
     packages = (name for runtime in runtimes for name in runtime_of(str(runtime)).distributions)
     distributions = tuple(dict.fromkeys((*TVM_PACKAGES, *packages)))

@@ -251,13 +251,14 @@ class _Place:
             assert row is not None
             return row
 
-        for pattern, holds in _in_turns(names, leader).items():
+        held = leader.get("final_held") or "in turns"
+        for pattern, holds in _in_final(names, held).items():
             while found := self.take(pattern):
                 name, number = sorted((text for text in found.groups() if text), key=lambda text: text not in others)
                 duel = _duel(leader, other(name))
                 assert duel is not None
                 assert holds(float(number), *duel), (found[0], leader, others)
-        while found := self.take(rf", (not to be told apart from|as fast as) ({names}) in turns"):
+        while found := self.take(rf", (not to be told apart from|as fast as) ({names}) {held}"):
             duel = _duel(leader, other(found[2]))
             assert duel is not None
             assert duel[1] <= 1 <= duel[2] if found[1].startswith("not") else _close("1.0", duel[0])
@@ -326,10 +327,10 @@ def _opened(rows: Sequence[Row], leader: Row) -> list[Row]:
     return others if _kind(leader) == "exact" or leader.get("final") else [leader, *others]
 
 
-def _in_turns(names: str, leader: Row) -> dict[str, Callable[[float, float, float, float], bool]]:
+def _in_final(names: str, held: str) -> dict[str, Callable[[float, float, float, float], bool]]:
     return {
-        rf", {_NUMBER}x faster than ({names}) in turns": lambda x, r, _, high: high < 1 and _close(str(x), 1 / r),
-        rf", still {_NUMBER}x slower than ({names}) in turns": lambda x, r, low, _: low > 1 and _close(str(x), r),
+        rf", {_NUMBER}x faster than ({names}) {held}": lambda x, r, _, high: high < 1 and _close(str(x), 1 / r),
+        rf", still {_NUMBER}x slower than ({names}) {held}": lambda x, r, low, _: low > 1 and _close(str(x), r),
     }
 
 

@@ -76,6 +76,7 @@ def hold_final(
     ratios: list[tuple[float, float]],
     compiles: bool,
     took_ms: list[tuple[float, float | None]] | None = None,
+    held: str = "in turns",
 ) -> None:
     """Have rows of a place take part in a final. ratios: of each to the leader, and the factor of its interval.
     took_ms: the median of each one's slots, and the upper end of its interval, where that is known.
@@ -90,6 +91,7 @@ def hold_final(
             "final_ratio_to_best": 1.0 if index == leader else ratio,
             "final_ratio_to_best_ci_low": low,
             "final_ratio_to_best_ci_high": high,
+            "final_held": held,
         }
         if took_ms is not None:
             row["final_ms_median"], row["final_ms_ci_high"] = took_ms[index]
@@ -132,7 +134,7 @@ def mixed_grids(draw: st.DrawFn) -> list[Row]:
                     ends = [draw(st.sampled_from((1.0, 1.02, None))) for _ in chosen]
                     took = [row["latency_ms_median"] * factor for row, factor in zip(chosen, factors, strict=True)]
                     took_ms = [(ms, end and ms * end) for ms, end in zip(took, ends, strict=True)]
-                    hold_final(chosen, ratios, compiles, took_ms)
+                    hold_final(chosen, ratios, compiles, took_ms, draw(st.sampled_from(("in turns", "side by side"))))
                     _take_back_overtaken(place)
             rows += place
     return rows

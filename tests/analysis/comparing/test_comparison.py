@@ -194,9 +194,19 @@ def test_what_the_bounds_do_not_tell_is_ambiguous(first: dict[str, str], second:
 
 
 def in_final(
-    name: str, slot_s: float, rounds: int = 18, final: str | None = "f", heats: int | None = None, **row: Any
+    name: str,
+    slot_s: float,
+    rounds: int = 18,
+    final: str | None = "f",
+    heats: int | None = None,
+    *,
+    leader_slot_s: float | None = None,
+    is_slowed: bool = False,
+    **row: Any,
 ) -> MeasuredCell:
-    """A cell that something slowed tenfold when it was measured alone, and its slots in a final of one heat or more."""
+    """A cell that something slowed tenfold when it was measured alone, and its slots in a final of one heat or more;
+    where it was held side by side, with those of the leader beside them. is_slowed: two of three moments, threefold.
+    """
     block = 2 if heats is None else 2 * rounds // heats
     error = "2 foreign threads wanted the cores; in 3 of 3 blocks"
     given = {
@@ -218,15 +228,17 @@ def in_final(
     }
     alone = {"cell_id": name, "kind": "repeat", "seconds": 10 * slot_s, "t": 1.0}
     repeats = [{**alone, "block": index // 4} for index in range(12)]
+    factors = [(1 + 0.002 * (index % 3)) * (3 if is_slowed and index % 3 else 1) for index in range(2 * rounds)]
     repeats += [
         {
             "cell_id": name,
             "kind": "final",
             "block": index // block,
-            "seconds": slot_s * (1 + 0.002 * (index % 3)),
+            "seconds": slot_s * factor,
+            "leader_seconds": leader_slot_s and leader_slot_s * factor,
             "t": 9.0,
         }
-        for index in range(2 * rounds)
+        for index, factor in enumerate(factors)
     ]
     return MeasuredCell.of(given | row, repeats)
 
@@ -253,6 +265,29 @@ def test_where_a_final_has_heats_their_differences_are_the_error() -> None:
     assert low is not None
     assert high is not None
     assert high - low > 0.03
+
+
+def test_one_of_far_longer_calls_has_its_round_of_each_heat_held_against_those_of_the_other_in_it() -> None:
+    """From heat to heat both take longer."""
+    leader, far = in_final("a", 1e-3, rounds=20, heats=4), in_final("b", 50e-3, rounds=4, heats=4)
+    assert [len(of.heats) for of in (leader, far)] == [4, 4]
+    slower = [tuple((1 + at) * seconds for seconds in slots) for at, slots in enumerate(leader.heats)]
+    found = compare_cells(
+        replace(leader, heats=tuple(slower)), replace(far, heats=tuple((0.05 * (1 + at),) * 2 for at in range(4)))
+    )
+
+    assert found.found.ratio.value == pytest.approx(1 / 50, rel=0.01)
+    assert (found.final_rounds, found.verdict) == (4, Verdict.FASTER)
+
+
+@pytest.mark.parametrize("heats", [None, 6])
+def test_two_that_ran_side_by_side_are_compared_slot_by_slot_with_what_ran_beside_them(heats: int | None) -> None:
+    """The first led, and ran beside a third at other moments."""
+    held: dict[str, Any] = {"heats": heats, "leader_slot_s": 1e-3, "final_held": "side by side"}
+    found = compare_cells(in_final("a", 1e-3, **held), in_final("b", 1.2e-3, is_slowed=True, **held))
+
+    assert found.found.ratio.value == pytest.approx(1 / 1.2)
+    assert found.notes() == ["the ratio is of 18 rounds side by side, in the final of the sweep"]
 
 
 @pytest.mark.parametrize("row", [{"final": "g"}, {"final": None}, {"latency_bound": None}])

@@ -14,6 +14,7 @@ from sweep.analysis.rows.results import derive
 from sweep.api.finals.holding import final_of
 from sweep.api.session.journal import Journal
 from sweep.api.session.reporting import current_outcome
+from sweep.planning.stages import final as final_stage
 from sweep.running.ledger.ledger import Ledger, LedgerState, read_ledger
 from sweep.study.final_options import Final
 from tests.api.session.simulated_sweep import begun, run_again
@@ -142,6 +143,7 @@ def test_a_ledger_with_a_final_is_read_as_before(held: Path) -> None:
         ({"seconds": 0}, "final.seconds"),
         ({"best": 0}, "final.best"),
         ({"rounds": 3}, "final.rounds"),
+        ({"side_by_side": "on two"}, "final.side_by_side"),
         (7, "final"),
     ],
 )
@@ -164,6 +166,29 @@ def test_its_slots_are_rows_of_the_measurements_and_two_that_met_in_it_are_compa
     assert compared.final_rounds == 5
 
 
+def test_to_ask_for_it_side_by_side_holds_it_again_and_it_says_why_it_took_turns(tmp_path: Path) -> None:
+    folder = begun(tmp_path, STUDY)
+    (folder / "study.yaml").write_text(STUDY.replace("best: 2}", "best: 2, side_by_side: true}"))
+    assert run_again(folder).executed == 1
+
+    usual, asked = finals(folder)
+    assert usual["stage"] != asked["stage"]
+    assert "in_turns_because" not in usual["result"]
+    assert asked["result"]["in_turns_because"] == "the device is simulated"
+    runs = [event for event in events(folder) if event["event"] == "run_started"]
+    assert [run["conditions"]["final"] for run in runs] == [
+        {"seconds": 5.0, "best": 2},
+        {"seconds": 5.0, "best": 2, "side_by_side": True},
+    ]
+    rows = derive(current_outcome(folder / "out")).cells
+    assert {row["final_held"] for row in rows if row["final"]} == {"in turns"}
+    assert {row["final_in_turns_because"] for row in rows if row["final"]} == {"the device is simulated"}
+
+
+def test_what_a_final_in_turns_is_known_by_is_what_it_was_before_there_was_a_choice() -> None:
+    assert set(final_stage.draft("d", 5.0, [], {}, "what").options) == {"device", "seconds", "contenders"}
+
+
 def test_a_log_for_machines_tells_of_its_stage_and_of_each_place(tmp_path: Path) -> None:
     folder = begun(tmp_path, STUDY.replace("final: {seconds: 5, best: 2}", "final: null"))
     (folder / "study.yaml").write_text(STUDY)
@@ -179,5 +204,6 @@ def test_a_log_for_machines_tells_of_its_stage_and_of_each_place(tmp_path: Path)
     for line in of_final[2:]:
         assert line["event"] == "final_placed"
         assert line["cell"] == rows[line["cell_id"]]["cell_name"]
+        assert line["held"] == "in turns"
         assert line["ratio_to_best"] == pytest.approx(rows[line["cell_id"]]["final_ratio_to_best"], abs=1e-6)
     assert [line["event"] for line in lines].count("cell_settled") == 0, "the cells are of an earlier run"
