@@ -54,6 +54,7 @@ def loaded(one: Partner) -> Contestant:
     return one.open()
 
 
+@pytest.mark.slow
 def test_compiled_code_and_another_runtime_run_at_the_same_moment_and_change_their_cores(
     network: tuple[Path, Path],
 ) -> None:
@@ -81,6 +82,7 @@ def test_one_whose_clock_does_not_say_when_it_begins_takes_no_part(network: tupl
             talkative.go_to(GROUPS[0])
 
 
+@pytest.mark.slow
 def test_wrong_outputs_are_told_before_anything_is_timed(network: tuple[Path, Path], tmp_path: Path) -> None:
     shutil.copy(network[1] / "inputs.npz", tmp_path)
     right = load_arrays(network[1] / "reference.npz")
