@@ -13,12 +13,15 @@ __all__ = ["Outline", "OutlineNode", "outline_of"]
 
 _OPSET, _GRAPH, _FUNCTION = 8, 7, 25
 _DOMAIN, _VERSION = 1, 2
-_NODE = 1
+_NODE, _INITIALIZER, _INPUT = 1, 5, 11
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _NAME, _INT, _STRING, _TENSOR, _SUBGRAPH = 1, 3, 4, 5, 6
-_TENSOR_DIM = 1
+_TENSOR_DIM, _TENSOR_TYPE = 1, 2
+_VALUE_TYPE, _TYPE_TENSOR, _ELEMENT = 2, 1, 1
 """Field numbers of `onnx.proto`."""
 _DEEPEST = 20
+_HALF = 10
+"""Floats of 16 bits, among the kinds of elements."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class Outline:
     has_functions: bool
     nodes: tuple[OutlineNode, ...]
     """Those of subgraphs too."""
+    has_halves: bool = False
+    """Whether a weight or an input is of float16."""
 
 
 def outline_of(path: Path) -> Outline | None:
@@ -57,7 +62,7 @@ def outline_of(path: Path) -> Outline | None:
 
 
 def _outline(data: mmap.mmap) -> Outline:
-    opset, has_functions = 1, False
+    opset, has_functions, has_halves = 1, False, False
     nodes: list[OutlineNode] = []
     for number, kind, start, end in fields(data, 0, len(data)):
         if kind != BYTES:
@@ -68,7 +73,31 @@ def _outline(data: mmap.mmap) -> Outline:
             has_functions = True
         elif number == _GRAPH:
             nodes.extend(_nodes(data, start, end, 0))
-    return Outline(opset, has_functions, tuple(nodes))
+            has_halves = has_halves or _has_halves(data, start, end)
+    return Outline(opset, has_functions, tuple(nodes), has_halves)
+
+
+def _has_halves(data: mmap.mmap, start: int, end: int) -> bool:
+    """Whether a weight or an input of a graph is of float16."""
+    for number, kind, begin, stop in fields(data, start, end):
+        if kind != BYTES or number not in (_INITIALIZER, _INPUT):
+            continue
+        places = [(begin, stop)]
+        for inner in () if number == _INITIALIZER else (_VALUE_TYPE, _TYPE_TENSOR):
+            places = [(f, t) for a, z in places for n, k, f, t in fields(data, a, z) if (n, k) == (inner, BYTES)]
+        wanted = _TENSOR_TYPE if number == _INITIALIZER else _ELEMENT
+        if any(_number(data, a, z, wanted) == _HALF for a, z in places):
+            return True
+    return False
+
+
+def _number(data: mmap.mmap, start: int, end: int, wanted: int) -> int:
+    """The first of an integer field of a message; 0 where there is none."""
+    found = (
+        (begin, stop) for number, kind, begin, stop in fields(data, start, end) if (number, kind) == (wanted, VARINT)
+    )
+    place = next(found, None)
+    return 0 if place is None else varint(data, *place)[0]
 
 
 def _default_opset(data: mmap.mmap, start: int, end: int) -> int:

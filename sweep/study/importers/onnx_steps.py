@@ -11,7 +11,10 @@ from pathlib import Path
 
 from sweep.study.importers.onnx_outline import Outline, OutlineNode, outline_of
 
-__all__ = ["STEPS", "is_quantised", "steps_in", "steps_of"]
+__all__ = ["HALVES", "STEPS", "is_quantised", "steps_in", "steps_of"]
+
+HALVES = "sums of halves"
+"""The step after which sums of float16 are in float32. It writes no network anew."""
 
 _SCALAR_VALUES = ("value_float", "value_int", "value_string")
 _NUMPY_BROADCASTS_SINCE, _BOOLEAN_MASKS_SINCE, _RESIZE_SINCE, _REMAINDERS_SINCE = 7, 10, 11, 26
@@ -183,6 +186,7 @@ STEPS: dict[str, Callable[[Outline], bool]] = {
         any(map(_is_otherwise, outline.nodes)) or _has_mask(outline) or _has_remainder(outline)
     ),
     "masked rows": _masks,
+    HALVES: lambda outline: outline.has_halves,
 }
 """Name -> whether the step changes what is made of a network. In this order they stand in a plan."""
 

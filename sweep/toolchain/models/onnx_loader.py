@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import re
 import warnings
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import ImportFailed, in_one_line
 from sweep.files.sweep_dir import network_file
-from sweep.study.importers.onnx_steps import steps_of
+from sweep.study.importers.onnx_steps import HALVES, steps_of
 from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models import onnx_detached, onnx_shapes, onnx_simplify, onnx_sizes, onnx_weights
 from sweep.toolchain.models.expected_output import make_inputs
@@ -23,7 +24,7 @@ from sweep.toolchain.models.loader import ImportedModel, Shapes, with_values
 from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, check_types, read_onnx, settle_outputs
 from sweep.toolchain.models.onnx_converters import with_own_converters
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
-from sweep.toolchain.models.onnx_types import input_types, output_types
+from sweep.toolchain.models.onnx_types import computes_in_halves, input_types, output_types
 from sweep.toolchain.models.own_rounding import distance_from_itself, rounds_as_it_runs
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten, rules
@@ -109,7 +110,7 @@ class OnnxLoader:
         if loaded.has_random_weights:
             return _with_random_weights(proto, shapes.seed, misfit)
         onnx_simplify.drop_weight_inputs(proto)
-        if not loaded.steps:
+        if {*loaded.steps} <= {HALVES}:
             with contextlib.suppress(ImportFailed):  # what is said of the rewritten network is nearer to the cause
                 return _plain(proto, shapes, misfit)
         return _rewritten(proto, shapes, misfit, loaded.steps)
@@ -269,6 +270,9 @@ def _to_relax(model: Any, misfit: str | None) -> Any:
         said = _PRINTED_OPERATOR.sub(r"\1", in_one_line(error))
         raise ImportFailed(f"{misfit or 'TVM cannot import the network'}: {where}{said}") from error
     settle_outputs(module, model)
+    if computes_in_halves(model):
+        halves = importlib.import_module("sweep.toolchain.passes.half_sums")  # which loads TVM
+        module = halves.AddUpHalves()(module)
     return module
 
 

@@ -83,6 +83,15 @@ def test_functions_and_old_operators_are_told(tmp_path: Path) -> None:
     assert steps_of(write(tmp_path / "net.onnx", [masked], opset=10)) == ["other operators"]
 
 
+def test_weights_and_inputs_of_16_bits_are_told(tmp_path: Path) -> None:
+    for kind, weight, halves in ((10, np.float32, True), (1, np.float16, True), (1, np.float32, False)):
+        tensors = [stored(np.zeros(4, np.float32)), numpy_helper.from_array(np.zeros(4, weight), "c")]
+        x, y = helper.make_tensor_value_info("x", kind, [4]), helper.make_tensor_value_info("y", 1, [4])
+        graph = helper.make_graph([RELU], "g", [x], [y], tensors)
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "net.onnx")
+        assert steps_of(tmp_path / "net.onnx") == (["sums of halves"] if halves else [])
+
+
 def test_an_outline_says_what_the_onnx_package_says(tmp_path: Path) -> None:
     branch = helper.make_node("If", ["x"], ["y"], then_branch=INNER, else_branch=INNER)
     pad = helper.make_node("Pad", ["x"], ["p", "", "q"], mode="reflect", axis=-1, domain="com.microsoft")

@@ -24,7 +24,7 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from sweep.toolchain.passes.call import bound_values, calls_in, operator_of
 
-__all__ = ["Keeping", "ToBFloat16", "ToFloat16", "keeping", "weighted_calls"]
+__all__ = ["Keeping", "ToBFloat16", "ToFloat16", "is_layer", "keeping", "weighted_calls", "with_whole_sums"]
 
 _WHOLE = "float32"
 _CONVOLUTIONS = frozenset(
@@ -103,10 +103,10 @@ class ToFloat16:
 def weighted_calls(function: Any) -> list[Any]:
     """The calls of a function that multiply data by weights, in its order: what a file's layers are."""
     values = bound_values(function)
-    return [call for call in calls_in(function) if _is_layer(call) and any(_is_fixed(a, values) for a in call.args[:2])]
+    return [call for call in calls_in(function) if is_layer(call) and any(_is_fixed(a, values) for a in call.args[:2])]
 
 
-def _is_layer(call: Any) -> bool:
+def is_layer(call: Any) -> bool:
     return operator_of(call) in _CONVOLUTIONS or operator_of(call) == _PRODUCT
 
 
@@ -137,10 +137,10 @@ class _Reducer(PyExprMutator):
     def visit_call_(self, call: Any) -> Any:
         is_kept = any(call.same_as(one) for one in self._kept)
         visited = super().visit_call_(call)
-        if not _is_layer(call) or is_kept or any(str(operand.ty.dtype) != _WHOLE for operand in call.args[:2]):
+        if not is_layer(call) or is_kept or any(str(operand.ty.dtype) != _WHOLE for operand in call.args[:2]):
             return visited
         data, weights = (self._short(operand) for operand in visited.args[:2])
-        return _computed(visited, data, weights)
+        return with_whole_sums(visited, data, weights)
 
     def _short(self, operand: Any) -> Any:
         if isinstance(operand, GenericConst):
@@ -156,7 +156,7 @@ def _rounded(array: Any, dtype: str) -> Any:
     return np.asarray(array).astype(getattr(ml_dtypes, dtype))
 
 
-def _computed(call: Any, data: Any, weights: Any) -> Any:
+def with_whole_sums(call: Any, data: Any, weights: Any) -> Any:
     """The layer on these operands, with its sums in float32."""
     if operator_of(call) == _PRODUCT:
         return relax.op.matmul(data, weights, out_dtype=_WHOLE)

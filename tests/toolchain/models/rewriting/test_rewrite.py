@@ -500,6 +500,14 @@ def test_operators_that_quantise_as_they_run_become_products() -> None:
     gone("MatMulNBits", network([made], {"x": ([3, 32], FLOAT)}, [("y", FLOAT)], stored))
 
 
+@pytest.mark.parametrize("kind", [0, TensorProto.INT16, TensorProto.INT8])
+def test_quantising_by_blocks_needs_no_zero_point(kind: int) -> None:
+    more = {"output_dtype": kind} if kind else {}
+    made = node("QuantizeLinear", ["x", "s"], ["y"], axis=1, block_size=2, **more)
+    stored = {"s": np.abs(weights(4, 3)) / 20 + 0.001}
+    gone("QuantizeLinear", network([made], {"x": ([4, 5], FLOAT)}, [("y", kind or UINT8)], stored, opset=21))
+
+
 def test_quantised_products_and_choices() -> None:
     more = {"domain": "com.microsoft"}
     stored = {"xs": np.float32(0.05), "xz": np.uint8(120), "w": RANDOM.integers(-90, 90, (5, 6)).astype(np.int8),

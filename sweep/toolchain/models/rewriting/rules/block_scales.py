@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RULES"]
 
-_BYTES = ("int8", "uint8", "int16", "uint16")
+_UINT8 = 2
+_LIMITS = {_UINT8: (0, 255), 3: (-128, 127), 4: (0, 65_535), 5: (-32_768, 32_767)}
+"""Of integers of whole bytes, as the onnx package numbers their kinds."""
 
 
 def _of_its_block(network: Rewriter, call: Call, value: str) -> str:
@@ -40,17 +42,18 @@ def _from_blocks(network: Rewriter, call: Call) -> Sequence[str] | None:
 
 def _to_blocks(network: Rewriter, call: Call) -> Sequence[str] | None:
     """QuantizeLinear with a scale for each block along an axis, to integers of whole bytes."""
-    if not call.get("block_size", 0) or network.shape(call.input(0)) is None or not call.input(2):
+    if not call.get("block_size", 0) or network.shape(call.input(0)) is None:
         return None
-    kind, floats = network.dtype(call.input(2)), network.dtype(call.input(1))
-    if kind not in _BYTES:
+    element = network.element(call.input(2)) if call.input(2) else call.get("output_dtype", 0) or _UINT8
+    limits, floats = _LIMITS.get(element), network.dtype(call.input(1))
+    if limits is None:
         return None
-    steps = network.op("Round", network.op("Div", call.input(0), _of_its_block(network, call, call.input(1))))
-    offset = network.op("Cast", call.input(2), to=network.element(call.input(1)))
-    moved = network.op("Add", steps, _of_its_block(network, call, offset))
-    limits = np.iinfo(kind)
-    held = network.op("Clip", moved, np.array(limits.min, floats), np.array(limits.max, floats))
-    return [network.op("Cast", held, to=network.element(call.input(2)))]
+    moved = network.op("Round", network.op("Div", call.input(0), _of_its_block(network, call, call.input(1))))
+    if call.input(2):
+        offset = network.op("Cast", call.input(2), to=network.element(call.input(1)))
+        moved = network.op("Add", moved, _of_its_block(network, call, offset))
+    held = network.op("Clip", moved, *(np.array(limit, floats) for limit in limits))
+    return [network.op("Cast", held, to=element)]
 
 
 def _by_blocks(network: Rewriter, call: Call) -> Sequence[str] | None:
