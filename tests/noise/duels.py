@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import product
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from typing import Any
 
 import onnx
@@ -41,35 +41,51 @@ _HELD = {"turns": IN_TURNS, "beside": SIDE_BY_SIDE}
 def try_duels(times: int, seconds: float, *, side_by_side: bool) -> None:
     """Print for each kind of trial how often the two were told apart, and how often the interval held the truth.
 
-    side_by_side: each trial on two cores too, the two networks at the same moment.
+    side_by_side: each final on two cores too, right after, the two networks at the same moment.
     """
     with tempfile.TemporaryDirectory() as scratch, _opened(Path(scratch)) as (engine, devices, imported):
-        for (rival, true, is_noisy), device in product(_TRIALS, devices if side_by_side else devices[:1]):
-            verdicts: Counter[str] = Counter()
-            held, took_s, rounds_s = 0, [], []
+        chosen = devices if side_by_side else devices[:1]
+        for rival, true, is_noisy in _TRIALS:
+            tallies = {device.key: _Tally(true) for device in chosen}
             with beside_bursts(7) if is_noisy else nullcontext():
-                for number in range(times):
+                for number, device in product(range(times), chosen):
                     begun_s = time.monotonic()
-                    ratio, of_rounds_s = _duel(engine, device, imported, rival, seconds + number * 1e-6)
-                    took_s.append(time.monotonic() - begun_s)
-                    rounds_s.append(of_rounds_s)
-                    verdicts[str(judge(ratio).verdict)] += 1
-                    held += _holds(ratio, true)
-            apart = verdicts[Verdict.FASTER] + verdicts[Verdict.SLOWER]
-            where = f"{_HELD[device.key]}, {'beside bursts' if is_noisy else 'alone'}"
-            print(
-                f"{where}, true ratio {true}: told apart in {apart} of {times} ({dict(verdicts)}), "
-                f"the 99 % interval holds it in {held}, {mean(took_s):.1f} s each, {mean(rounds_s):.1f} s of rounds",
-                flush=True,
-            )
+                    result = _duel(engine, device, imported, rival, seconds + number * 1e-6)
+                    tallies[device.key].add(result, rival, time.monotonic() - begun_s)
+            for key, tally in tallies.items():
+                print(f"{_HELD[key]}, {'beside bursts' if is_noisy else 'alone'}, {tally}", flush=True)
 
 
-def _holds(ratio: Ratio, true: float) -> bool:
-    return ratio.ci_low is not None and ratio.ci_high is not None and ratio.ci_low <= true <= ratio.ci_high
+class _Tally:
+    """What finals of one kind gave."""
+
+    def __init__(self, true: float) -> None:
+        self._true, self._verdicts, self._held = true, Counter[str](), 0
+        self._took_s: list[float] = []
+        self._rounds_s: list[float] = []
+        self._heats: list[int] = []
+        self._widths: list[float] = []
+
+    def add(self, result: FinalResult, rival: str, took_s: float) -> None:
+        place = places_of("trial", result)[rival]
+        self._verdicts[str(judge(Ratio(place.ratio, place.ci_low, place.ci_high)).verdict)] += 1
+        self._held += place.ci_low <= self._true <= place.ci_high
+        self._took_s.append(took_s)
+        self._rounds_s.append(result.took_s)
+        self._heats.append(max(len(one.heats) for one in result.timed))
+        self._widths.append((place.ci_high - place.ci_low) / place.ratio)
+
+    def __str__(self) -> str:
+        times, apart = len(self._took_s), self._verdicts[Verdict.FASTER] + self._verdicts[Verdict.SLOWER]
+        return (
+            f"true ratio {self._true}: told apart in {apart} of {times} ({dict(self._verdicts)}), the 99 % interval "
+            f"holds it in {self._held}, {median(self._widths):.1%} wide as a rule; {mean(self._heats):.1f} heats, "
+            f"{mean(self._rounds_s):.1f} s since all was loaded, {mean(self._took_s):.1f} s each"
+        )
 
 
-def _duel(engine: Engine, device: Device, imported: ImportResult, rival: str, seconds: float) -> tuple[Ratio, float]:
-    """The ratio of the rival to PLAIN, and the seconds of the rounds."""
+def _duel(engine: Engine, device: Device, imported: ImportResult, rival: str, seconds: float) -> FinalResult:
+    """Of the rival and PLAIN."""
     contenders = [
         {
             "cell": name,
@@ -91,8 +107,7 @@ def _duel(engine: Engine, device: Device, imported: ImportResult, rival: str, se
         options["side_by_side"] = True
     result = perform_stage(engine, "final", FinalResult, options, {"import 1": imported}, device)
     assert result.held == held, result.in_turns_because
-    place = places_of("trial", result)[rival]
-    return Ratio(place.ratio, place.ci_low, place.ci_high), result.took_s
+    return result
 
 
 @contextmanager
