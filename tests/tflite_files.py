@@ -202,6 +202,46 @@ def transposed_with_bias(padding: int) -> bytes:
     return network.written([data], [result])
 
 
+def framed() -> bytes:
+    """A signal cut into frames, as TensorFlow does it: sizes are computed, and the file has placeholders for them."""
+    network = Network()
+    signal = network.tensor("signal", (1, 43))
+    sizes, length, count, kept = (network.tensor(name, shape, "int32") for name, shape in _SIZES)
+    network.operator("SHAPE", [signal], [sizes], ("ShapeOptions", {0: Byte(2)}))
+    places = [network.constant([each]) for each in (1, 2, 1)]
+    network.operator("STRIDED_SLICE", [sizes, *places], [length], ("StridedSliceOptions", {4: 1}))
+    eight = network.constant(8)
+    network.operator("FLOOR_DIV", [length, eight], [count], ("FloorDivOptions", {}))
+    network.operator("MUL", [count, eight], [kept], ("MulOptions", {}))
+    ends, rows = (network.tensor(name, (2,), "int32") for name in ("ends", "rows"))
+    network.operator("PACK", [network.constant(-1), kept], [ends], ("PackOptions", {0: 2}))
+    cut = network.tensor("cut", (1, 1), field_7=ints(1, -1))
+    network.operator("SLICE", [signal, network.constant([0, 0]), ends], [cut], ("SliceOptions", {}))
+    network.operator("PACK", [count, eight], [rows], ("PackOptions", {0: 2}))
+    frames, energy = (
+        network.tensor("frames", (1, 8), field_7=ints(-1, 8)),
+        network.tensor("energy", (1,), field_7=ints(-1)),
+    )
+    network.operator("RESHAPE", [cut, rows], [frames])
+    network.operator("MEAN", [frames, network.constant([1])], [energy], ("ReducerOptions", {}))
+    return network.written([signal], [frames, energy])
+
+
+_SIZES = (("sizes", (2,)), ("length", ()), ("count", ()), ("kept", ()))
+
+
+def cut_where_told() -> bytes:
+    """A slice whose beginning is an input."""
+    network = Network()
+    signal, begin, cut = (
+        network.tensor("signal", (1, 8)),
+        network.tensor("begin", (2,), "int32"),
+        network.tensor("cut", (1, 3)),
+    )
+    network.operator("SLICE", [signal, begin, network.constant([1, 3])], [cut], ("SliceOptions", {}))
+    return network.written([signal, begin], [cut])
+
+
 def not_supported() -> bytes:
     """An operator of a maker's own, and one that TVM has no converter for."""
     network = Network()

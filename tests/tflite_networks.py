@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 TYPES = {
     "float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "string": 5, "bool": 6, "int16": 7, "int8": 9,
-    "int4": 17, "resource": 13,
+    "complex64": 8, "int4": 17, "resource": 13,
 }  # fmt: skip
 SAME, VALID = 0, 1
 NONE, RELU, RELU6 = 0, 1, 3

@@ -1,30 +1,45 @@
-"""Networks of PyTorch, compiled without tuning and compared with torch: a table for people.
+"""Networks of PyTorch through a study, untuned, beside torch itself: a table for people.
 
-python -m tests.torch_networks                          # all of them, each in a process of its own
-python -m tests.torch_networks --level 3 resnet18 lstm
+    python -m tests.torch_networks                      # all of them, and writes docs/torch-networks.md
+    python -m tests.torch_networks resnet18 lstm        # some; no page
+    python -m tests.torch_networks --level 0 --page     # the page from the sweep that is kept, and stop
+
+All are models of one study, in the form `torchvision:NAME`, `timm:NAME` or `module:function`, so that what is tried is
+what a person would write. Those of timm are left out where timm is not installed. The sweep directory is kept in
+build/torch-networks: the same again goes on with it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
+import importlib.util
 import sys
-import tempfile
-import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["NETWORKS", "main"]
+import sweep
+from sweep.analysis.outcome import CellOutcome
+from sweep.planning.results.compiling import BuildResult, ImportResult
+from sweep.planning.results.measurement import Measurement
 
-_SIDES = {"inception_v3": 96, "vit_b_16": 64, "densenet121": 64}
-"""Of pictures, where they are not 64: an untuned network of 224 takes up to a minute a call."""
+__all__ = ["NETWORKS", "Row", "main", "page_of"]
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "torch-networks.md"
+_SIDE, _SIDES = 64, {"torchvision:inception_v3": 96}
+"""Of pictures: an untuned network of 224 takes up to a minute a call."""
+_EQUAL = 1e-4
+"""Of the largest value expected."""
 TORCHVISION = (
     "resnet18 resnet50 mobilenet_v2 mobilenet_v3_small efficientnet_b0 shufflenet_v2_x1_0 squeezenet1_1 densenet121 "
     "googlenet inception_v3 convnext_tiny vit_b_16 swin_t"
 ).split()
+TIMM = "convnextv2_atto efficientvit_b0 ghostnet_050 levit_128s mobilenetv4_conv_small mobilevit_xxs".split()
 NETS = '''
 import torch
 from torch import nn
@@ -47,6 +62,7 @@ class Bert(nn.Module):
 
 
 def bert():
+    torch.manual_seed(0)
     ids = torch.randint(0, 1000, (2, 16))
     mask = torch.ones(2, 16, dtype=torch.int64)
     mask[1, 12:] = 0
@@ -63,81 +79,175 @@ class Recurrent(nn.Module):
 
 
 def lstm():
+    torch.manual_seed(0)
     return Recurrent("LSTM", num_layers=2, bidirectional=True), torch.randn(2, 16, 32)
 
 
 def gru():
+    torch.manual_seed(0)
     return Recurrent("GRU", num_layers=2), torch.randn(2, 16, 32)
 '''
-NETWORKS = {name: f"torchvision:{name}" for name in TORCHVISION} | {
-    name: f"torch_networks_made:{name}" for name in ("bert", "lstm", "gru")
-}
+NETWORKS = [
+    *(f"torchvision:{name}" for name in TORCHVISION),
+    *(f"made_networks:{name}" for name in ("bert", "lstm", "gru")),
+    *(f"timm:{name}" for name in TIMM),
+]
+"""As a study names them."""
+
+_HEAD = """# Networks of PyTorch
+
+Each is a model of one study, built at opt level {level} without tuning, run by TVM and compared with torch, which
+runs the module itself: `python -m tests.torch_networks`. Weights are seeded random ones. Pictures have {side}
+pixels a side, those of inception_v3 96, since untuned code takes long on larger ones. *Difference* is the greatest
+of an output from torch's, *largest* the largest value of torch's outputs; equal is up to a ten-thousandth of it.
+`bert` is an encoder of 4 layers with a mask and a pooler, `lstm` and `gru` have two layers, `lstm` in both
+directions. Run on {day}: torch {torch}, torchvision {torchvision}, timm {timm}.
+"""
 
 
-def main() -> int:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of a network."""
+
+    name: str
+    shapes: str = ""
+    """Of its inputs."""
+    parameters: int | None = None
+    macs: int | None = None
+    is_imported: bool = False
+    is_built: bool = False
+    difference: float | None = None
+    """The greatest of an output from torch's."""
+    largest: float = 0.0
+    """Value of torch's outputs."""
+    why: str = ""
+    """One line where it did not come to its end."""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether it was compared, and is as near as it must be."""
+        return not self.why and self.difference is not None and self.difference <= _EQUAL * self.largest
+
+
+def main(arguments: Sequence[str]) -> int:
     """Print a line a network; 1 where one is not equal."""
-    parser = argparse.ArgumentParser(prog="python -m tests.torch_networks", description=__doc__)
-    parser.add_argument("networks", nargs="*", help="default: all")
-    parser.add_argument("--level", type=int, default=0, help="opt level of the code (default: %(default)s)")
-    parser.add_argument("--one", action="store_true", help="in this process, as JSON")
-    asked = parser.parse_args()
-    if asked.one:
-        print(json.dumps(_tried(asked.networks[0], asked.level)))
-        return 0
-    print("| network | input | relative error | import s | build s |\n|---|---|---|---|---|", flush=True)
-    wrong = 0
-    for name in asked.networks or NETWORKS:
-        command = [sys.executable, "-m", "tests.torch_networks", name, "--one", "--level", str(asked.level)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            row = {"input": "", "error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
-        else:
-            row = json.loads(done.stdout.splitlines()[-1])
-        is_equal = row.get("relative_error", 1.0) < 1e-4
-        wrong += not is_equal
-        told = row.get("error") or f"{row['relative_error']:.1e}{'' if is_equal else ' WRONG'}"
-        times = " | ".join(f"{row[key]:.1f}" if key in row else "" for key in ("import_s", "build_s"))
-        print(f"| {name} | {row['input']} | {told} | {times} |", flush=True)
-    return int(wrong > 0)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.torch_networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", help="those whose name has one of these texts; all by default")
+    parser.add_argument("--level", type=int, default=3)
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "torch-networks", help="keeps the sweep")
+    parser.add_argument("--page", action="store_true", help="write the page from the sweep that is kept, and stop")
+    chosen = parser.parse_args(arguments)
+    found = importlib.util.find_spec("timm") is not None
+    names = [name for name in NETWORKS if found or not name.startswith("timm:")]
+    names = [name for name in names if not chosen.names or any(text in name for text in chosen.names)]
+    out = chosen.folder / f"sweep-o{chosen.level}"
+    study, cluster = _study(names, chosen.level, chosen.folder), _cluster()
+    if not chosen.page:
+        sweep.run(study, cluster, out=out)
+    sources = {model.name: model.source for model in study.models}
+    cells = sweep.outcome_of(out, study, cluster).cells
+    rows = [_row(cell, sources, out) for cell in cells if cell.status != "pending"]
+    if chosen.page or not chosen.names:
+        PAGE.write_text(page_of(rows, chosen.level, _conditions()), encoding="utf-8")
+    print("\n".join(map(_line, rows)))
+    equal = sum(row.is_equal for row in rows)
+    print(f"{equal} of {len(rows)} equal")
+    return int(equal < len(rows))
 
 
-def _tried(name: str, level: int) -> dict[str, Any]:
-    from sweep.study.importers.importer_registry import importer_named
-    from sweep.study.model_file import read_model
-    from sweep.study.model_form import ModelForm
-    from sweep.toolchain.lowering import lower
-    from sweep.toolchain.models.network_import import import_network
-    from sweep.toolchain.module_files import read_module
-    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+def page_of(rows: Sequence[Row], level: int, conditions: Mapping[str, str]) -> str:
+    """The page: counts, then a row a network, then a line for each that is not equal."""
+    counts = [sum(getattr(row, f"is_{key}") for row in rows) for key in ("imported", "built", "equal")]
+    lines = [
+        _HEAD.format(level=level, side=_SIDE, **conditions),
+        f"Of {len(rows)} networks {counts[0]} are imported, {counts[1]} built, {counts[2]} equal.",
+        "",
+        "| network | inputs | parameters | MACs | imported | built | equal | difference | largest |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *map(_line, rows),
+    ]
+    failures = [f"- {row.name}: {row.why.replace('|', '/').replace('<', '&lt;')}" for row in rows if row.why]
+    if failures:
+        lines += ["", "## Not equal", "", *failures]
+    return "\n".join(lines) + "\n"
 
-    tvm = load_tvm(())
-    from tvm import relax
 
-    side = _SIDES.get(name, 64)
-    inputs: dict[str, Any] = {"x": [1, 3, side, side]} if name in TORCHVISION else {}
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        (folder / "torch_networks_made.py").write_text(NETS)
-        model = read_model(ModelForm(path=NETWORKS[name], inputs=inputs), folder / "study.yaml", "models[0]")
-        shapes = {key: list(shape) for key, shape in model.inputs.items()}
-        options = {"inputs": shapes, "seed": 0, **model.options}
-        hints = {"path": str(model.path), "loader": importer_named(model.importer).loader}
-        result = import_network(options, hints, folder)
-        began = time.perf_counter()
-        target = {"kind": "llvm", "num-cores": 1}
-        how = {"opt_level": level, "layout": "NCHW", "precision": "float32"}
-        lowered = lower(read_module(folder), how, resolve_target(target), []).module
-        machine = relax.VirtualMachine(relax.build(lowered, tvm.target.Target(target)), tvm.cpu())
-        build_s = time.perf_counter() - began
-        given, expected = (np.load(folder / name) for name in ("inputs.npz", "reference.npz"))
-        outputs = machine["main"](*(tvm.runtime.tensor(given[key]) for key in given.files))
-        error = max(
-            float(np.abs(output.numpy().astype(np.float64) - expected[key]).max() / np.abs(expected[key]).max())
-            for output, key in zip(outputs, expected.files, strict=True)
-        )
-    shown = ", ".join(str(one["shape"]) for one in result["inputs"].values())
-    return {"input": shown, "relative_error": error, "import_s": result["import_s"], "build_s": build_s}
+def _study(names: Sequence[str], level: int, folder: Path) -> sweep.Study:
+    """In a folder where the module lies that has the networks of `made_networks`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "made_networks.py").write_text(NETS, encoding="utf-8")
+    document = {
+        "study": f"torch-networks-o{level}",
+        "models": [{"path": name, "name": name.partition(":")[2], **_inputs(name)} for name in names],
+        "targets": ["native"],
+        "tuners": ["none"],
+        "opt_levels": [level],
+        "devices": ["here"],
+        "runtimes": ["tvm"],
+        "measure": {"repeat": 1, "max_repeat": 1, "rounds": 1, "min_repeat_ms": 0, "warmup": 0, "retakes": 0},
+        "final": None,
+    }
+    return sweep.load_study(document, folder)
+
+
+def _inputs(name: str) -> dict[str, Any]:
+    if name.startswith("made_networks:"):
+        return {}
+    side = _SIDES.get(name, _SIDE)
+    return {"inputs": {"x": [1, 3, side, side]}}
+
+
+def _cluster() -> sweep.Cluster:
+    """One device, `here`; everything in this process and its compile workers, without Ray and MLflow."""
+    return replace(sweep.load_cluster(), engine="inline", is_mirrored=False)
+
+
+def _row(cell: CellOutcome, sources: Mapping[str, str], out: Path) -> Row:
+    source = sources[cell.cell.model]
+    imported = cell.result(ImportResult)
+    if imported is None:
+        return Row(source, why=_reason(cell))
+    complexity = imported.complexity or {}
+    measured = cell.result(Measurement)
+    with np.load(out / imported.dir / "reference.npz") as reference:
+        largest = max(float(np.abs(reference[key].astype(np.float64)).max()) for key in reference.files)
+    return Row(
+        source,
+        ", ".join(str(list(one["shape"])) for one in imported.inputs.values()),
+        complexity.get("parameters"),
+        complexity.get("macs_dense"),
+        is_imported=True,
+        is_built=cell.result(BuildResult) is not None,
+        difference=None if measured is None else measured.output_max_abs_diff,
+        largest=largest,
+        why="" if measured is not None else _reason(cell),
+    )
+
+
+def _reason(cell: CellOutcome) -> str:
+    return f"{cell.failed_stage}: {cell.error_class}: {' '.join(str(cell.error).split())}"
+
+
+def _line(row: Row) -> str:
+    shown = ["-" if row.difference is None else f"{row.difference:.1e}", f"{row.largest:.3g}"]
+    marks = ["yes" if mark else "no" for mark in (row.is_imported, row.is_built, row.is_equal)]
+    counts = ["-" if count is None else f"{count / 1e6:.3g} M" for count in (row.parameters, row.macs)]
+    return f"| {' | '.join([row.name, row.shapes, *counts, *marks, *shown])} |"
+
+
+def _conditions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    told = {"day": datetime.now(UTC).date().isoformat()}
+    for package in ("torch", "torchvision", "timm"):
+        try:
+            told[package] = version(package)
+        except PackageNotFoundError:
+            told[package] = "not installed"
+    return told
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

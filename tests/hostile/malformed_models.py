@@ -86,6 +86,22 @@ def _forever() -> bytes:
     return bytes(_onnx([loop], [numpy_helper.from_array(np.array(1 << 62), "many")]).SerializeToString())
 
 
+_INDEXING = ("GatherElements", "GatherND", "ScatterElements", "ScatterND")
+
+
+def _indexed(operator: str) -> Maker:
+    """Far outside: where an evaluator does not stop, and code reads or writes memory that is not its own."""
+
+    def made(path: Path, secret: Path) -> bytes:
+        updates = np.ones(1 if operator == "ScatterND" else (1, 2), np.float32)
+        stored = {"i": np.array([[1 << 40, 0]]), "u": updates}
+        inputs = ["x", "i", *(["u"] if operator.startswith("Scatter") else [])]
+        tensors = [numpy_helper.from_array(array, name) for name, array in stored.items() if name in inputs]
+        return bytes(_onnx([helper.make_node(operator, inputs, ["y"])], tensors).SerializeToString())
+
+    return made
+
+
 def _tflite(**changed: Any) -> bytes:
     network = Network()
     data, result = network.tensor("x", changed.get("shape", (1, 4))), network.tensor("y", changed.get("shape", (1, 4)))
@@ -228,6 +244,10 @@ MALFORMED: dict[str, tuple[str, Maker]] = {
         ),
     ),
     "onnx: a loop of 2**62 steps": ("onnx", _plain(_forever)),
+    **{
+        f"onnx: an index outside of what it indexes ({operator})": ("onnx", _indexed(operator))
+        for operator in _INDEXING
+    },
     "tflite: cut short": ("tflite", _plain(lambda: _cut(tflite_files.classifier()))),
     "tflite: a tensor of 2**60 values": ("tflite", _plain(lambda: _tflite(shape=(1 << 30, 1 << 30)))),
     "tflite: an operator on a tensor that is not there": ("tflite", _plain(lambda: _tflite(takes=99))),

@@ -99,3 +99,15 @@ def test_an_open_size_is_a_note_and_no_number(tmp_path: Path) -> None:
     assert found.graph.inputs[0].shape == (1, "?")
     assert (found.complexity.macs_dense, found.complexity.peak_activation_bytes) == (0, None)
     assert "open" in found.graph.notes[0]
+
+
+def test_a_size_that_is_computed_is_a_note(tmp_path: Path) -> None:
+    network = Network()
+    source, middle, result = network.tensor("data", (1, 8)), network.tensor("m", (1, 1, 8)), network.tensor("y", (1, 5))
+    network.tensors[middle][7] = np.array([1, -1, 8], np.int32)
+    held = network.constant(np.ones((5, 8)), "float32")
+    network.operator("RESHAPE", [source], [middle])
+    network.operator("FULLY_CONNECTED", [middle, held], [result])
+    found = _written(tmp_path / "net.tflite", network, [source], [result])
+    assert found.complexity.macs_dense == 0
+    assert "1 of the layers have sizes that the network computes as it runs" in found.graph.notes[0]

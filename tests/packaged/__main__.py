@@ -84,7 +84,10 @@ def _counted(network: Packaged, path: Path) -> dict[str, int | None]:
         seen = sweep.inspect(path, shapes)
     except SweepError:
         return {}
-    return {"parameters": seen.complexity.parameters, "macs": seen.complexity.macs_dense or None}
+    macs = seen.complexity.macs_dense
+    if any("not counted" in note for note in seen.graph.notes):
+        macs = 0
+    return {"parameters": seen.complexity.parameters, "macs": macs or None}
 
 
 if __name__ == "__main__":

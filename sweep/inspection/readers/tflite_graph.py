@@ -66,13 +66,19 @@ def read_tflite_graph(path: Path, inputs: Mapping[str, Sequence[int]]) -> Networ
         tensors={name: tensor for name, tensor in tensors.items() if name not in constants},
         constants=constants,
         operators=frequencies(every),
-        notes=tuple(_notes(taken, every)),
+        notes=tuple(_notes(taken, nodes, every)),
     )
 
 
-def _notes(taken: Sequence[Tensor], operators: Sequence[str]) -> Iterator[str]:
+def _notes(taken: Sequence[Tensor], nodes: Sequence[Node], operators: Sequence[str]) -> Iterator[str]:
+    unknown = [node.name for node in nodes if node.operator in TFLITE_WORK and node.work is None]
     if open_ones := [tensor.name for tensor in taken if tensor.elements is None]:
         yield f"the file leaves the size of {listed(open_ones)} open, so that no layer's work is known"
+    elif unknown:
+        yield (
+            f"{len(unknown)} of the layers have sizes that the network computes as it runs, and are not counted "
+            f"({unknown[0]} is the first)"
+        )
     if uncounted := sorted(_RECURRENT.intersection(operators)):
         yield f"the products of {listed(uncounted)} are not counted"
 

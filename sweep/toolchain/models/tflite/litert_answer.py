@@ -16,7 +16,7 @@ from sweep.errors import ImportFailed, killed_by
 from sweep.files.npz import load_arrays, save_arrays
 from sweep.installation import child_environment, python_command
 
-__all__ = ["NotInstalled", "litert_calls", "litert_outputs", "litert_shapes"]
+__all__ = ["NotInstalled", "litert_calls", "litert_outputs", "litert_shapes", "litert_sizes"]
 
 _Array = npt.NDArray[Any]
 
@@ -32,6 +32,20 @@ def litert_shapes(model: Path, shapes: Sequence[Sequence[int]]) -> dict[int, lis
     orders = {"model": str(model), "shapes": [list(shape) for shape in shapes], "inputs": [], "outputs": []}
     found = _asked({**orders, "delegated": False})
     return {int(index): shape for index, shape in found.items()}
+
+
+def litert_sizes(
+    model: Path, shapes: Sequence[Sequence[int]], known: Sequence[int]
+) -> tuple[dict[int, list[int]], dict[int, _Array]]:
+    """The shapes of all tensors by index once the network has run on zeros of these shapes, and what some tensors are
+    then. Raises ImportFailed, NotInstalled.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        values = Path(folder) / "values.npz"
+        orders = {"model": str(model), "shapes": [list(shape) for shape in shapes], "inputs": [], "outputs": []}
+        found = _asked({**orders, "delegated": False, "known": list(known), "values": str(values)})
+        arrays = {int(index): array for index, array in load_arrays(values).items()}
+    return {int(index): shape for index, shape in found.items()}, arrays
 
 
 def litert_outputs(model: Path, feeds: Mapping[str, _Array]) -> list[_Array]:

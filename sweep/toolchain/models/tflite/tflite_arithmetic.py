@@ -11,6 +11,7 @@ from tvm import relax
 from tvm.relax.frontend.tflite.tflite_frontend import OperatorConverter
 
 from sweep.toolchain.models.tflite.operator_options import options_of
+from sweep.toolchain.models.tflite.tflite_spectra import TfliteSpectra
 
 __all__ = ["TfliteArithmetic"]
 
@@ -18,7 +19,7 @@ _CUBIC = 0.044715
 """Of the approximation of GELU by a hyperbolic tangent."""
 
 
-class TfliteArithmetic(OperatorConverter):
+class TfliteArithmetic(TfliteSpectra):
     """Those that would be something else."""
 
     def convert_softmax(self, op: Any) -> Any:
@@ -48,9 +49,11 @@ class TfliteArithmetic(OperatorConverter):
         return times(relax.op.multiply(value, relax.op.add(relax.op.tanh(inner), relax.const(1.0, "float32"))), 0.5)
 
     def convert_cast(self, op: Any) -> Any:
-        """To the type of the output: the options of an operator may say nothing."""
+        """To the type of the output: the options of an operator may say nothing. Of complex values the real parts."""
         (source,), (target,) = self.get_input_tensors(op), self.get_output_tensors(op)
-        return relax.op.astype(self.get_tensor_expr(source), self.get_tensor_type_str(target.tensor.Type()))
+        is_complex = source.tensor.Type() == tflite.TensorType.COMPLEX64
+        value = self.real_part(source) if is_complex else self.get_tensor_expr(source)
+        return relax.op.astype(value, self.get_tensor_type_str(target.tensor.Type()))
 
     def convert_fully_connected(self, op: Any) -> Any:
         """As TVM's, of rows as long as those of the weights: an image is one row, and what comes out has two

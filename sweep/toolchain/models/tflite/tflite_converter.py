@@ -76,6 +76,11 @@ class TfliteConverter(TfliteOperators):
 
     def _convert(self, op: Any, name: str) -> None:
         outputs = self.get_output_tensors(op)
+        known = self.subgraph.values
+        if outputs and all(output.tensor_idx in known for output in outputs):
+            for output in outputs:
+                self.set_prefetched_node(output.tensor_idx, known[output.tensor_idx])
+            return
         self._is_in_floats = self._needs_floats(name, self.get_input_tensors(op), outputs)
         try:
             result = self.convert_map[name](op=op)
@@ -156,6 +161,8 @@ class TfliteConverter(TfliteOperators):
         """The values of a constant, whether the file has them or an operator before made them."""
         if self.is_prefetched(tensor_wrapper.tensor_idx):
             return self.get_prefetched_node(tensor_wrapper.tensor_idx)
+        if self.has_expr(tensor_wrapper.tensor_idx):
+            raise ImportFailed("takes as a constant what the network computes of its inputs")
         return self._constant(tensor_wrapper.tensor, tensor_wrapper.buffer)
 
     def _constant(self, tensor: Any, buffer: Any) -> Any:

@@ -20,8 +20,9 @@ from sweep.study.importers.tflite.tflite_outline import GraphOutline, TfliteOutl
 from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models.input_values import Values
 from sweep.toolchain.models.loader import ImportedModel, Shapes, TensorType, with_values
+from sweep.toolchain.models.tflite.computed_sizes import computed_sizes
 from sweep.toolchain.models.tflite.dynamic_range import distance, rounded_weights, with_float_weights
-from sweep.toolchain.models.tflite.litert_answer import litert_outputs, litert_shapes
+from sweep.toolchain.models.tflite.litert_answer import litert_outputs, litert_shapes, litert_sizes
 from sweep.toolchain.models.tflite.rewriting.calls_in_a_row import compared
 from sweep.toolchain.models.tflite.rewriting.rewritten_file import RewrittenFile, rewritten_file
 from sweep.toolchain.models.tflite.tflite_tensors import input_types, output_types
@@ -84,15 +85,8 @@ class TfliteLoader:
         names = [each.unique_names() for each in loaded.outline.graphs]
         own = {names[0][index]: graph.tensors[index].shape for index in graph.inputs}
         wanted = {name: _wanted(name, shape, shapes) for name, shape in own.items()}
-        changed: dict[int, list[int]] = {}
-        if wanted != own:
-            try:
-                with loaded.file() as path:
-                    changed = litert_shapes(path, list(wanted.values()))
-            except ImportFailed as error:
-                raise ImportFailed(f"another shape than the file's cannot be had: {error}") from error
-            changed = {index: shape for index, shape in changed.items() if index < len(graph.tensors)}
-        model = TfliteModel(loaded, ModelView.of(loaded.content, names, changed), changed)
+        changed, values = _asked(loaded, list(wanted.values()), is_other=wanted != own)
+        model = TfliteModel(loaded, ModelView.of(loaded.content, names, changed, values), changed)
         if loaded.rewritten is not None:
             model.compare(shapes)
         return model
@@ -150,6 +144,29 @@ class TfliteModel(ImportedModel):
             replace(tensor, runtime_tolerance=apart) for tensor, apart in zip(self.outputs, rounded, strict=True)
         ]
         return expected
+
+
+def _asked(
+    loaded: LoadedTflite, shapes: Sequence[Sequence[int]], *, is_other: bool
+) -> tuple[dict[int, list[int]], Mapping[int, NDArray[Any]]]:
+    """By tensor, the shapes that are not the file's, and the sizes that the network computes, where inputs have these
+    shapes. is_other: whether they are not the file's. Raises ImportFailed.
+    """
+    graph = loaded.outline.graphs[0]
+    computed = computed_sizes(graph)
+    values: Mapping[int, NDArray[Any]] = {}
+    if not computed and not is_other:
+        return {}, values
+    try:
+        with loaded.file() as path:
+            if computed:
+                changed, values = litert_sizes(path, shapes, computed)
+            else:
+                changed = litert_shapes(path, shapes)
+    except ImportFailed as error:
+        what = "another shape than the file's" if is_other else "the sizes that the network computes"
+        raise ImportFailed(f"{what} cannot be had: {error}") from error
+    return {index: shape for index, shape in changed.items() if index < len(graph.tensors)}, values
 
 
 def operator_names(outline: TfliteOutline) -> dict[str, int]:

@@ -14,6 +14,7 @@ import tflite
 __all__ = ["ModelView", "TensorView", "stored_values", "type_names"]
 
 Shapes = Mapping[int, Sequence[int]]
+Values = Mapping[int, Any]
 
 _INT4 = 17
 
@@ -35,6 +36,8 @@ class TensorView(tflite.Tensor):
 class _GraphView(tflite.SubGraph):
     names: Sequence[str] = ()
     shapes: Shapes = MappingProxyType({})
+    values: Values = MappingProxyType({})
+    """What tensors are that operators make of no input's values."""
 
     def Tensors(self, j: int) -> TensorView:  # noqa: N802
         own = super().Tensors(j)
@@ -49,21 +52,26 @@ class ModelView(tflite.Model):
 
     names: Sequence[Sequence[str]] = ()
     shapes: Shapes = MappingProxyType({})
+    values: Values = MappingProxyType({})
 
     @classmethod
-    def of(cls, content: bytes, names: Sequence[Sequence[str]], shapes: Shapes) -> ModelView:
+    def of(
+        cls, content: bytes, names: Sequence[Sequence[str]], shapes: Shapes, values: Values = MappingProxyType({})
+    ) -> ModelView:
         """A view of a file's bytes, which an outline has been read of: nothing is checked here."""
         own = tflite.Model.GetRootAs(content, 0)
         view = cls()
         view.Init(own._tab.Bytes, own._tab.Pos)
-        view.names, view.shapes = names, shapes
+        view.names, view.shapes, view.values = names, shapes, values
         return view
 
     def Subgraphs(self, j: int) -> _GraphView:  # noqa: N802
         own = super().Subgraphs(j)
         view = _GraphView()
         view.Init(own._tab.Bytes, own._tab.Pos)
-        view.names, view.shapes = self.names[j], self.shapes if j == 0 else {}
+        view.names = self.names[j]
+        if j == 0:
+            view.shapes, view.values = self.shapes, self.values
         return view
 
 

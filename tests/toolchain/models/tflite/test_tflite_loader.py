@@ -48,6 +48,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "state": tflite_files.streaming,
     "MediaPipe's transposed convolution": lambda: tflite_files.transposed_with_bias(1),
     "the same without padding": lambda: tflite_files.transposed_with_bias(2),
+    "sizes that are computed": tflite_files.framed,
 }
 
 
@@ -102,6 +103,12 @@ def test_another_batch_has_the_shapes_that_litert_gives_it(tmp_path: Path) -> No
     np.testing.assert_allclose(
         compiled(network.relax(), [data])[0], litert(tmp_path / "net.tflite", [data])[0], rtol=1e-4, atol=1e-4
     )
+
+
+def test_what_decides_a_shape_or_a_place_is_no_input(tmp_path: Path) -> None:
+    """The file has no content for it, which is no constant of zeros."""
+    with pytest.raises(ImportFailed, match="operator 0 SLICE: takes as a constant what the network computes"):
+        imported(tmp_path / "net", tflite_files.cut_where_told())
 
 
 def test_without_litert_nothing_is_compared_and_the_mend_is_told(
