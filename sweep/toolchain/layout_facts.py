@@ -41,13 +41,43 @@ def layout_facts(module: Any, asked: str | None) -> dict[str, Any]:
                 layouts[layout] += 1
                 if asked is not None and layout != asked:
                     fallbacks.append(f"{_described(call)} stays in {layout}")
-        transpositions += _transpositions(calls, values)
+        transpositions += _transpositions(calls, values, _Constants(calls, values))
     if not layouts:
         return {}
     return {"convolutions": dict(sorted(layouts.items())), "fallbacks": fallbacks, "transpositions": transpositions}
 
 
-def _transpositions(calls: list[Any], values: Mapping[Any, Any]) -> list[str]:
+class _Constants:
+    """Which values of a function are made of constants alone, or are none that flow, as a shape is none."""
+
+    def __init__(self, calls: list[Any], values: Mapping[Any, Any]) -> None:
+        """calls: operands first, so that each is looked at once, and from near by."""
+        self._relax, self._stored = importlib.import_module("tvm.relax"), importlib.import_module("tvm.ir").GenericConst
+        self._values, self._known = values, dict[Any, bool]()
+        for call in calls:
+            self.hold(call)
+
+    def hold(self, value: Any) -> bool:
+        """Whether a value is among them."""
+        made = self._values.get(value, value)
+        found = self._known.get(made)
+        if found is None:
+            found = self._known[made] = self._is_made_of_them(made)
+        return found
+
+    def _is_made_of_them(self, made: Any) -> bool:
+        if isinstance(made, self._stored):
+            return True
+        if isinstance(made, self._relax.Call):
+            return bool(operator_of(made)) and all(map(self.hold, made.args))
+        if isinstance(made, self._relax.Tuple):
+            return all(map(self.hold, made.fields))
+        if isinstance(made, self._relax.TupleGetItem):
+            return self.hold(made.tuple_value)
+        return not isinstance(made, self._relax.Var)
+
+
+def _transpositions(calls: list[Any], values: Mapping[Any, Any], constants: _Constants) -> list[str]:
     wanted: dict[Any, str] = {}
     names = {value: variable for variable, value in values.items()}
     for call in calls:
@@ -55,38 +85,31 @@ def _transpositions(calls: list[Any], values: Mapping[Any, Any]) -> list[str]:
             wanted.setdefault(operand, operator_of(call))
     found = []
     for call in calls:
-        if operator_of(call) != _TRANSPOSITION or _is_constant(call.args[0], values):
+        if operator_of(call) != _TRANSPOSITION or constants.hold(call.args[0]):
             continue
         axes = tuple(int(axis) for axis in call.attrs.axes or ())
         if axes in _TURNS:
-            source = _source(call.args[0], values) or "the input"
+            source = _source(call.args[0], values, constants) or "the input"
             user = wanted.get(names.get(call), "") or "an output"
             found.append(f"transposition between {_short(source)} and {_short(user)}")
     return found
 
 
-def _source(value: Any, values: Mapping[Any, Any]) -> str:
+def _source(value: Any, values: Mapping[Any, Any], constants: _Constants) -> str:
     """The operator that a value is of; empty where it is the network's input, which may have been dequantised."""
-    first: Any = values.get(value)
-    made = first
+    first = made = _maker(value, values)
     while operator_of(made) in _BY_NUMBER:
-        others = [each for each in made.args if not _is_constant(each, values)]
+        others = [each for each in made.args if not constants.hold(each)]
         if len(others) != 1:
             break
-        made = values.get(others[0])
+        made = _maker(others[0], values)
     return operator_of(first) if operator_of(made) else ""
 
 
-def _is_constant(value: Any, values: Mapping[Any, Any]) -> bool:
-    """Whether a value is made of constants alone, or is no value that flows, as a shape is none."""
-    made = values.get(value, value)
-    if isinstance(made, importlib.import_module("tvm.ir").GenericConst):
-        return True
-    relax = importlib.import_module("tvm.relax")
-    if not isinstance(made, (relax.Var, relax.Call)):
-        return True
-    arguments: Any = getattr(made, "args", ())
-    return bool(operator_of(made)) and all(_is_constant(each, values) for each in arguments)
+def _maker(value: Any, values: Mapping[Any, Any]) -> Any:
+    """What a value is bound to; of a part of several values what makes them all."""
+    made: Any = values.get(value)
+    return values.get(made.tuple_value) if hasattr(made, "tuple_value") else made
 
 
 def _short(name: str) -> str:

@@ -26,6 +26,8 @@ VIEWS = "mlflow.sharedViewState."
 _ANSWERS = (LATENCY, "speedup_vs_untuned", "ratio_to_baseline")
 _CURVES = ("tuning/best_ms", "tuning/best_ms_over_time")
 _RUNS_SHOWN = 20
+_RUNTIME = "runtime"
+"""The axis."""
 
 
 def view_tag(view: str) -> str:
@@ -34,10 +36,17 @@ def view_tag(view: str) -> str:
 
 
 def shown_axes(cells: Iterable[Cell]) -> tuple[str, ...]:
-    """What differs among the cells that TVM compiles: an axis of one value takes room and tells nothing."""
-    compiled = [cell for cell in cells if cell.is_compiled]
+    """What differs among the cells that TVM compiles: an axis of one value takes room and tells nothing. The runtime
+    comes first where several others stand beside TVM: the study asks about them.
+    """
+    compiled, others = [], set()
+    for cell in cells:
+        if cell.is_compiled:
+            compiled.append(cell)
+        else:
+            others.add(cell.runtime)
     differ = (axis for axis in parallel_coordinates() if len({cell.value(axis) for cell in compiled}) > 1)
-    return tuple(differ) or USUALLY_SHOWN
+    return (*((_RUNTIME,) if len(others) > 1 else ()), *(tuple(differ) or USUALLY_SHOWN))
 
 
 def experiment_tags(question: str, axes: Sequence[str] = USUALLY_SHOWN) -> dict[str, str]:
@@ -72,7 +81,8 @@ def _view(name: str, state: Mapping[str, Any]) -> str:
 
 
 def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
-    """Measured cells of TVM alone, so that all of them can be selected and compared.
+    """Measured cells of TVM alone, so that all of them can be selected and compared; of all runtimes where these are
+    shown.
 
     Of the selected runs, MLflow's comparison draws a metric that all have, and the first three params that differ, by
     the alphabet: with another runtime among them these would be device, level and runtime, without the tuner. The
@@ -80,7 +90,7 @@ def _cells(axes: Sequence[str]) -> Mapping[str, Any]:
     them.
     """
     return {
-        "searchFilter": f'metrics.{LATENCY} > 0 and params.runtime = "{TVM}"',
+        "searchFilter": f"metrics.{LATENCY} > 0" + ("" if _RUNTIME in axes else f' and params.runtime = "{TVM}"'),
         "orderByKey": f"metrics.`{LATENCY}`",
         "orderByAsc": True,
         "selectedColumns": [

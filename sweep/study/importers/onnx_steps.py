@@ -80,6 +80,7 @@ _LACKING = {
     "SwiGLU",
     "Swish",
     "TensorScatter",
+    "TfIdfVectorizer",
     *(
         f"com.microsoft.{name}"
         for name in (

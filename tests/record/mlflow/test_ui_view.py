@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,19 @@ def test_axes_of_one_value_are_not_shown(tmp_path: Path) -> None:
     cells = [one.cell for one in sweep_outcome(tmp_path, devices=("local-1",)).cells]
     assert shown_axes(cells) == ("opt_level", "tuner")
     assert "model" in shown_axes(cells[:1]), "where nothing differs, the usual ones are"
+
+
+def test_a_study_of_several_runtimes_shows_them_all(tmp_path: Path) -> None:
+    cells = [one.cell for one in sweep_outcome(tmp_path, devices=("local-1",)).cells]
+    beside = [replace(cell, runtime="openvino") for cell in cells if cell.runtime == "onnxruntime"]
+
+    def cells_shown(axes: Sequence[str]) -> str:
+        return str(json.loads(json.loads(experiment_tags("", axes)[view_tag(CELLS)])["state"])["searchFilter"])
+
+    assert beside
+    assert cells_shown(shown_axes(cells)) == 'metrics.latency_ms_median > 0 and params.runtime = "tvm"'
+    assert shown_axes([*cells, *beside]) == ("runtime", "opt_level", "tuner")
+    assert cells_shown(shown_axes([*cells, *beside])) == "metrics.latency_ms_median > 0"
 
 
 @pytest.mark.parametrize("view", [CELLS, FAILED])

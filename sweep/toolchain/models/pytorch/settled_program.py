@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep.toolchain.models.pytorch.decompositions import decomposition_table
+from sweep.toolchain.models.pytorch.short_floats import add_up_in_float32
 from sweep.toolchain.models.pytorch.torch_module import quietly
 
 __all__ = ["settled"]
@@ -23,6 +24,7 @@ def settled(program: Any) -> Any:
         rewrite = _REWRITES.get(getattr(node.target, "_opname", "")) if node.op == "call_function" else None
         if rewrite is not None:
             rewrite(found, node)
+    add_up_in_float32(graph)
     found.graph_module.recompile()
     return found
 

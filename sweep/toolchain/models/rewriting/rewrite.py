@@ -16,6 +16,7 @@ from sweep.toolchain.models.rewriting.rules import (
     functions,
     fused,
     fused_attention,
+    n_grams,
     no_elements,
     not_numbers,
     onnx_normalisation,
@@ -58,6 +59,7 @@ _MODULES = (
     pooling,
     spectra,
     tensors,
+    n_grams,
 )
 
 

@@ -85,8 +85,13 @@ class TfliteLoader:
         names = [each.unique_names() for each in loaded.outline.graphs]
         own = {names[0][index]: graph.tensors[index].shape for index in graph.inputs}
         wanted = {name: _wanted(name, shape, shapes) for name, shape in own.items()}
-        changed, values = _asked(loaded, list(wanted.values()), is_other=wanted != own)
-        model = TfliteModel(loaded, ModelView.of(loaded.content, names, changed, values), changed)
+        changed, values, lacking = _asked(loaded, list(wanted.values()), is_other=wanted != own)
+        try:
+            model = TfliteModel(loaded, ModelView.of(loaded.content, names, changed, values), changed)
+        except ImportFailed as error:
+            if lacking is None:
+                raise
+            raise ImportFailed(f"{error}; the sizes that the network computes cannot be had: {lacking}") from error
         if loaded.rewritten is not None:
             model.compare(shapes)
         return model
@@ -148,15 +153,16 @@ class TfliteModel(ImportedModel):
 
 def _asked(
     loaded: LoadedTflite, shapes: Sequence[Sequence[int]], *, is_other: bool
-) -> tuple[dict[int, list[int]], Mapping[int, NDArray[Any]]]:
+) -> tuple[dict[int, list[int]], Mapping[int, NDArray[Any]], str | None]:
     """By tensor, the shapes that are not the file's, and the sizes that the network computes, where inputs have these
-    shapes. is_other: whether they are not the file's. Raises ImportFailed.
+    shapes; and why the sizes cannot be had, without which TVM takes some networks all the same. is_other: whether they
+    are not the file's shapes. Raises ImportFailed.
     """
     graph = loaded.outline.graphs[0]
     computed = computed_sizes(graph)
     values: Mapping[int, NDArray[Any]] = {}
     if not computed and not is_other:
-        return {}, values
+        return {}, values, None
     try:
         with loaded.file() as path:
             if computed:
@@ -164,9 +170,10 @@ def _asked(
             else:
                 changed = litert_shapes(path, shapes)
     except ImportFailed as error:
-        what = "another shape than the file's" if is_other else "the sizes that the network computes"
-        raise ImportFailed(f"{what} cannot be had: {error}") from error
-    return {index: shape for index, shape in changed.items() if index < len(graph.tensors)}, values
+        if is_other:
+            raise ImportFailed(f"another shape than the file's cannot be had: {error}") from error
+        return {}, values, str(error)
+    return {index: shape for index, shape in changed.items() if index < len(graph.tensors)}, values, None
 
 
 def operator_names(outline: TfliteOutline) -> dict[str, int]:

@@ -107,6 +107,7 @@ def weighted_calls(function: Any) -> list[Any]:
 
 
 def is_layer(call: Any) -> bool:
+    """Whether it is a convolution or a matrix product."""
     return operator_of(call) in _CONVOLUTIONS or operator_of(call) == _PRODUCT
 
 

@@ -108,6 +108,32 @@ class Stateful(nn.Module):
 
 def stateful():
     return Stateful(), torch.zeros(1, 2)
+
+
+class Short(nn.Module):
+    """In numbers of 16 bits, with sums of thousands of positive terms; those between are of another type."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(512, 8, 3), nn.GroupNorm(2, 8), nn.Linear(8, 6)
+        self.layers, self.dtype = nn.LayerNorm(6), dtype
+        with torch.no_grad():
+            self.conv.weight.abs_()
+        self.to(dtype)
+
+    def forward(self, x):
+        short = x.to(self.dtype)
+        wide, rows = self.conv(short.abs() + 1), self.norm(short[:, :8]).mean((2, 3))
+        found = self.layers(self.head(rows)), (rows @ rows.T).softmax(-1), wide.cumsum(1)
+        return [each.to(x.dtype) for each in found]
+
+
+def halves():
+    return Short(torch.float16), torch.randn(2, 512, 4, 4).half()
+
+
+def short_inside():
+    return Short(torch.bfloat16), torch.randn(2, 512, 4, 4)
 '''
 
 
@@ -156,6 +182,14 @@ def test_an_encoder_of_tokens(importing: Import, nets: str, tmp_path: Path) -> N
 def test_what_the_importer_lacks_or_does_otherwise(importing: Import, nets: str, tmp_path: Path) -> None:
     importing(f"{nets}:otherwise")
     assert max(errors(tmp_path / "import")) < 1e-5
+
+
+@pytest.mark.parametrize(("network", "level", "bound"), [("halves", 0, 4e-3), ("short_inside", 3, 2e-2)])
+def test_numbers_of_16_bits_add_up_in_32(
+    importing: Import, nets: str, tmp_path: Path, network: str, level: int, bound: float
+) -> None:
+    importing(f"{nets}:{network}")
+    assert max(errors(tmp_path / "import", level)) < bound
 
 
 def test_a_program_whose_batch_is_open_is_exported_at_each(importing: Import, tmp_path: Path) -> None:

@@ -508,6 +508,17 @@ def test_quantising_by_blocks_needs_no_zero_point(kind: int) -> None:
     gone("QuantizeLinear", network([made], {"x": ([4, 5], FLOAT)}, [("y", kind or UINT8)], stored, opset=21))
 
 
+@pytest.mark.parametrize("mode", ["TF", "IDF", "TFIDF"])
+@pytest.mark.parametrize(("least", "gaps", "shape"), [(1, 0, [9]), (1, 2, [2, 9]), (2, 5, [2, 4])])
+def test_runs_of_integers_are_counted(mode: str, least: int, gaps: int, shape: list[int]) -> None:
+    """Of single numbers, pairs and threes; gaps between their items may be longer than the row."""
+    pool = [2, 3, 5, 4, 5, 6, 1, 7, 0, 1, 2]
+    made = node("TfIdfVectorizer", ["x"], ["y"], mode=mode, min_gram_length=least, max_gram_length=3,
+                max_skip_count=gaps, ngram_counts=[0, 2, 8], ngram_indexes=[0, 4, 2, 3, 1, 6], pool_int64s=pool,
+                weights=[0.5, 2.0, 1.0, 3.0, 0.25, 4.0])  # fmt: skip
+    gone("TfIdfVectorizer", network([made], {"x": (shape, INT64)}, [("y", FLOAT)]))
+
+
 def test_quantised_products_and_choices() -> None:
     more = {"domain": "com.microsoft"}
     stored = {"xs": np.float32(0.05), "xz": np.uint8(120), "w": RANDOM.integers(-90, 90, (5, 6)).astype(np.int8),

@@ -121,6 +121,8 @@ def test_without_litert_nothing_is_compared_and_the_mend_is_told(
     assert not (folder / "reference.npz").exists()
     with pytest.raises(ImportFailed, match=r"another shape.*pip install"):
         read(tmp_path / "net.tflite", batch=4)
+    with pytest.raises(ImportFailed, match=r"the sizes that the network computes cannot be had: .*pip install"):
+        imported(tmp_path / "framed", tflite_files.framed())
 
 
 def test_state_is_given_and_returned_and_begins_as_the_file_has_it(tmp_path: Path) -> None:
