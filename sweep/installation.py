@@ -19,6 +19,7 @@ __all__ = [
     "PACKAGE_DIR",
     "SOURCE_ROOT",
     "__version__",
+    "bind_submodules",
     "child_environment",
     "import_path",
     "put_last",
@@ -51,11 +52,22 @@ def torch_left_out() -> Iterator[None]:
         yield
         return
     refusal = _WithoutTorch()
-    sys.meta_path.insert(0, refusal)
+    # Another list each time: a thread that is looking for a module would pass over a finder of one that changes
+    sys.meta_path = [refusal, *sys.meta_path]
     try:
         yield
     finally:
-        sys.meta_path.remove(refusal)
+        sys.meta_path = [finder for finder in sys.meta_path if finder is not refusal]
+
+
+def bind_submodules(package: str) -> None:
+    """Give a package what an import that failed half way took from it: a second one finds the submodules loaded, and
+    does not make them attributes of the new package.
+    """
+    for name, module in list(sys.modules.items()):
+        parent, _, child = name.rpartition(".")
+        if name.startswith(f"{package}.") and parent in sys.modules and not hasattr(sys.modules[parent], child):
+            setattr(sys.modules[parent], child, module)
 
 
 class _WithoutTorch(MetaPathFinder):

@@ -122,3 +122,30 @@ print(found, sys.meta_path == before, importlib.util.find_spec("torch") is not N
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     has_torch = importlib.util.find_spec("torch") is not None
     assert ended.stdout.splitlines() == ["refused False", f"[{has_torch}] True {has_torch}"]
+
+
+SECOND_IMPORT = """
+import sys
+from sweep.installation import bind_submodules
+try:
+    import half
+except ZeroDivisionError:
+    pass
+sys.is_mended = True
+import half
+before = hasattr(half, "whole")
+bind_submodules("half")
+print(before, half.whole.value, half.late.value)
+"""
+
+
+def test_what_an_import_that_failed_half_way_took_from_a_package_is_given_back(tmp_path: Path) -> None:
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "whole.py").write_text("value = 1")
+    (tmp_path / "half" / "late.py").write_text("import sys\nvalue = 2 if hasattr(sys, 'is_mended') else 1 / 0")
+    (tmp_path / "half" / "__init__.py").write_text("from .whole import value\nfrom . import late")
+    environment = child_environment(PYTHONPATH=os.pathsep.join([str(tmp_path), import_path()]))
+    done = subprocess.run(
+        [sys.executable, "-c", SECOND_IMPORT], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "1", "2"]

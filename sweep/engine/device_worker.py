@@ -65,6 +65,7 @@ class DeviceWorker:
     def __init__(self, device: Device, site: Site, submit: JobSubmitter) -> None:
         """`submit`: to compile workers, for the sentinel kernel: the process that measures does not compile."""
         from sweep.devices.device_session import DeviceSession
+        from sweep.devices.leasing.cores import waited_s
 
         self._device, self._submit = device, submit
         self.sweep_dir = site.sweep_dir
@@ -78,7 +79,8 @@ class DeviceWorker:
         self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
         self.latest: dict[str, Mapping[str, Any]] = {}
         """What the cells that take turns now have shown so far, by their stages."""
-        self._queues = [FairQueue(f"{device.key}-{number}", SHARES) for number in range(boards_at_once(device))]
+        names = [f"{device.key}-{number}" for number in range(boards_at_once(device))]
+        self._queues = [FairQueue(name, SHARES, waited_s) for name in names]
 
     def make_ready(self, runtime: str, threads: int) -> None:
         """Load what measurements in a runtime take, while its network is still imported. Raises what they raise."""
@@ -92,6 +94,13 @@ class DeviceWorker:
         with self._queue() as queue:
             timing = queue.submit("candidate", lambda: self._open().measure_candidate(lib, args, **options))
             return timing.result()
+
+    def expect(self, seconds: float) -> None:
+        """A tuning candidate comes within so many seconds: until then cells wait, as far as their share of the time
+        allows; 0: none comes.
+        """
+        for queue in self._queues:
+            queue.expect("candidate", seconds)
 
     def compare(self, candidates: Sequence[tuple[Path, Arguments]], options: Mapping[str, Any]) -> dict[str, Any]:
         """Time several tuning candidates in turns."""

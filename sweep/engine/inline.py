@@ -139,6 +139,7 @@ class InlineEngine:
             measure=partial(queue.submit, device.candidate),
             compare=partial(queue.submit, device.compare),
             build_slots=self._site.own_slots(1) + len(self._site.lent_cores),
+            expect=device.expect,
             linker=call.linker,
         )
         return self._tuners[call.key].tune(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
+from threading import Condition
 from typing import Any, TypeVar
 
 __all__ = ["FairQueue", "SerialQueue"]
@@ -51,14 +51,18 @@ class FairQueue:
     a kind the first comes first. A kind that does not wait saves nothing up.
     """
 
-    def __init__(self, name: str, shares: Mapping[str, float]) -> None:
-        """shares: what part of the time each kind gets where all wait; only their ratios count."""
-        self._shares = dict(shares)
+    def __init__(self, name: str, shares: Mapping[str, float], waited_s: Callable[[], float] = lambda: 0.0) -> None:
+        """shares: what part of the time each kind gets where all wait; only their ratios count. waited_s: seconds that
+        the calling thread has waited for others so far, within calls; no kind is charged for them.
+        """
+        self._shares, self._waited_s = dict(shares), waited_s
         self._waiting: dict[str, deque[_Waiting]] = {kind: deque() for kind in shares}
         self._used_s = dict.fromkeys(shares, 0.0)
         """Seconds by share, of each kind: who has least is next."""
+        self._expected: dict[str, float] = {}
+        """Until when a call of a kind is waited for, by the monotonic clock."""
         self._under_way = 0
-        self._lock = Lock()
+        self._changed = Condition()
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self.users = 0
         """How many callers use this queue now, for a worker that chooses among several queues."""
@@ -66,11 +70,22 @@ class FairQueue:
     def submit(self, kind: str, call: Callable[..., T], *args: Any) -> Future[T]:
         """Queue a call of a kind. Raises KeyError for a kind that has no share."""
         answer: Future[T] = Future()
-        with self._lock:
+        with self._changed:
+            if not self._under_way:
+                self._used_s = dict.fromkeys(self._used_s, max(self._used_s.values()))
             self._waiting[kind].append(_Waiting(answer, lambda: call(*args)))
             self._under_way += 1
+            self._changed.notify_all()
         self._pool.submit(self._run_next)
         return answer
+
+    def expect(self, kind: str, seconds: float) -> None:
+        """A call of this kind should come within so many seconds; 0: none. Where the kind would be next, the others
+        wait for it as long, and it is charged for that.
+        """
+        with self._changed:
+            self._expected[kind] = time.monotonic() + seconds
+            self._changed.notify_all()
 
     @property
     def is_idle(self) -> bool:
@@ -79,27 +94,44 @@ class FairQueue:
 
     def close(self) -> None:
         """Let the running call end and drop the rest."""
-        with self._lock:
+        with self._changed:
             dropped = [waiting for queue in self._waiting.values() for waiting in queue]
             for queue in self._waiting.values():
                 queue.clear()
             self._under_way -= len(dropped)
+            self._expected.clear()
+            self._changed.notify_all()
         for waiting in dropped:
             waiting.answer.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _run_next(self) -> None:
-        with self._lock:
+        with self._changed:
+            self._wait_for_expected()
             wanting = [kind for kind, queue in self._waiting.items() if queue]
             if not wanting:  # closed meanwhile
                 return
             kind = min(wanting, key=self._used_s.__getitem__)
-            waiting = self._waiting[kind].popleft()
-        begun = time.monotonic()
-        hand_over = waiting.perform()
-        with self._lock:  # before the answer is out: whoever has it may ask whether the queue is idle
-            self._used_s[kind] += (time.monotonic() - begun) / self._shares[kind]
-            for idle in self._used_s.keys() - wanting:
+            for idle in self._used_s.keys() - wanting:  # what comes during this call has waited from its begin on
                 self._used_s[idle] = max(self._used_s[idle], self._used_s[kind])
+            waiting = self._waiting[kind].popleft()
+        begun, waited_s = time.monotonic(), self._waited_s()
+        hand_over = waiting.perform()
+        with self._changed:  # before the answer is out: whoever has it may ask whether the queue is idle
+            spent_s = time.monotonic() - begun - (self._waited_s() - waited_s)
+            self._used_s[kind] += spent_s / self._shares[kind]
             self._under_way -= 1
         hand_over()
+
+    def _wait_for_expected(self) -> None:
+        """While the kind whose turn it is has nothing here, but should have in a moment."""
+        while True:
+            wanting = {kind for kind, queue in self._waiting.items() if queue}
+            begun = time.monotonic()
+            coming = {kind for kind, until in self._expected.items() if until > begun}
+            least = min(map(self._used_s.__getitem__, wanting), default=0.0)
+            due = [kind for kind in sorted(coming - wanting) if self._used_s[kind] <= least]
+            if not wanting or not due:
+                return
+            self._changed.wait(self._expected[due[0]] - begun)
+            self._used_s[due[0]] += (time.monotonic() - begun) / self._shares[due[0]]

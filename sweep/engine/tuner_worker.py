@@ -49,6 +49,8 @@ class FutureCandidateService:
     compare: CandidateComparer
     """Times candidates in turns on the tuning device."""
     build_slots: int
+    expect: Callable[[float], None] = lambda seconds: None
+    """Has the device keep itself ready for so long."""
     linker: str | None = None
 
     def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:

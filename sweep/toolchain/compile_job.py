@@ -27,6 +27,8 @@ class CompileJob:
     """Class of the error tree of what is no error of that tree: a crash, a time limit, a bug."""
     is_candidate: bool = False
     """Whether it is a candidate of tuning, of which dozens wait: they share the slots with stages."""
+    comes_first: bool = False
+    """Whether it goes before all others of its kind."""
     limit_s: float | None = None
     """For how long it may run, from its start; None: for ever."""
     memory_bytes: int | None = None
@@ -45,7 +47,8 @@ BUILD_CANDIDATE = CompileJob(
 """A schedule that unrolls without end fails alone; a tuner's options say after how many seconds."""
 BUILD_SENTINEL_KERNEL = CompileJob("sweep.toolchain.jobs:build_sentinel_kernel", "BuildFailed", limit_s=300.0)
 BUILD_ROOF_KERNELS = CompileJob("sweep.toolchain.jobs:build_roof_kernels", "BuildFailed", limit_s=300.0)
-BUILD_NETWORK = CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed", limit_s=1200.0)
-"""These three as long as the stage that builds a network; to place layers it is lowered again, too."""
+BUILD_NETWORK = CompileJob("sweep.toolchain.jobs:build_artifact", "BuildFailed", comes_first=True, limit_s=1200.0)
+"""While it is tuned. Somebody waits for a first answer, and its functions serve later builds. This and the next two may
+take as long as the stage that builds a network; to place layers it is lowered again, too."""
 BUILD_LAYERS = CompileJob("sweep.toolchain.jobs:build_layers", "BuildFailed", limit_s=1200.0)
 BUILD_PLACED_LAYERS = CompileJob("sweep.toolchain.jobs:build_placed_layers", "BuildFailed", limit_s=1800.0)

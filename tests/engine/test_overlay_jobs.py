@@ -38,6 +38,9 @@ class Worker:
     measured: list[str] = field(default_factory=list)
     _trace_of: dict[Path, str] = field(default_factory=dict)
 
+    def expect(self, seconds: float) -> None:
+        """Nothing else uses it."""
+
     def candidate_service(self, target: Mapping[str, Any], linker: str | None) -> Worker:
         self.targets.append((target, linker))
         return self

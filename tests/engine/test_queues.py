@@ -39,6 +39,10 @@ class Board:
     def call(self, kind: str, seconds: float) -> Future[None]:
         return self.lane.submit(kind, self._spend, kind, seconds)
 
+    def call_now(self, kind: str, seconds: float) -> None:
+        """Within another call."""
+        self._spend(kind, seconds)
+
     def _spend(self, kind: str, seconds: float) -> None:
         self.order.append(kind[0])
         self.clock.spend(seconds)
@@ -67,6 +71,47 @@ def test_who_did_not_wait_has_saved_nothing_up(board: Board) -> None:
     for call in calls:
         call.result(timeout=60)
     assert board.order[1:].index("v") <= 5
+
+
+def test_nobody_is_charged_for_what_it_waits_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two devices with a core in common: a candidate waits for the other device's visit."""
+    board, waited_s = Board(monkeypatch), [0.0]
+    board.lane = FairQueue("board", SHARES, lambda: waited_s[0])
+    board.first = board.lane.submit("visit", board.let_go.wait)
+
+    def wait() -> None:
+        waited_s[0] += 5.0
+        board.clock.spend(5.0)
+        board.call_now("candidate", 0.25)
+
+    calls = [board.call("visit", 1.0) for _ in range(2)] + [board.lane.submit("candidate", wait) for _ in range(12)]
+    board.let_go.set()
+    for call in calls:
+        call.result(timeout=60)
+    assert "".join(board.order) == "c" + "v" + 8 * "c" + "v" + 3 * "c"
+
+
+def test_a_kind_that_is_expected_is_waited_for_where_it_would_be_next(board: Board) -> None:
+    """Its call comes while nothing else is let on the board."""
+    board.lane.expect("candidate", 3.0)
+    visit = board.call("visit", 1.0)
+    board.let_go.set()
+    board.first.result(timeout=60)
+    board.call("candidate", 0.25).result(timeout=60)
+    board.lane.expect("candidate", 0.0)
+    visit.result(timeout=60)
+    assert board.order == ["c", "v"]
+
+
+def test_a_kind_that_is_expected_and_does_not_come_is_charged_for_the_wait() -> None:
+    with_time = FairQueue("board", SHARES)
+    with_time.expect("candidate", 0.05)
+    order: list[str] = []
+    visit = with_time.submit("visit", order.append, "v")
+    visit.result(timeout=60)
+    assert order == ["v"]
+    assert with_time._used_s["candidate"] > 0.0
+    with_time.close()
 
 
 def test_what_a_call_raises_is_raised_by_its_answer_and_the_lane_goes_on(board: Board) -> None:

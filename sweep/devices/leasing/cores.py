@@ -6,6 +6,8 @@ the core is being measured on: they stand still meanwhile. Both are one user's; 
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from sweep.devices.leasing.lease import Lease, myself, take
 from sweep.devices.leasing.register import cores_of
 from sweep.errors import DeviceLost
 
-__all__ = ["core_lock"]
+__all__ = ["core_lock", "waited_s"]
 
 POLL_INTERVAL_S = 0.005
 """How often a waiter looks: filelock's own 50 ms would be felt after each candidate of a few milliseconds."""
@@ -30,6 +32,13 @@ STOP_TIMEOUT_S = 10.0
 STALE_LOCK_S = 1.0
 """Whoever has the lease gets the lock at once, or when a compilation that just looked is gone; else its holder is one
 that was stopped and has lost the lease."""
+
+_waits = threading.local()
+
+
+def waited_s() -> float:
+    """Seconds that this thread has waited for cores so far, which others of this host measured on."""
+    return float(getattr(_waits, "seconds", 0.0))
 
 
 @contextmanager
@@ -51,9 +60,11 @@ def core_lock(
     if not wanted:
         yield
         return
+    begun = time.monotonic()
     lease = take(cores_of(lock_dir), [f"core {core}" for core in wanted], holder or myself(), timeout_s)
     try:
         with alone_on_host(wanted, timeout_s), _locked(lock_dir, wanted, lease):
+            _waits.seconds = waited_s() + time.monotonic() - begun
             yield
     except BaseException:
         lease.give_up(None)

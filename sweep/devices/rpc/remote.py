@@ -14,12 +14,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweep.devices.rpc.wire import RPC_MAGIC, WORKER_CRASHED, WORKER_KILLED
 from sweep.errors import DeviceLost, MeasureFailed, MeasureTimeout, SweepError, WorkerKilled
-from sweep.installation import torch_left_out
+from sweep.installation import bind_submodules, torch_left_out
 
 if TYPE_CHECKING:
     from sweep.devices.rpc.tracker_client import Board
@@ -137,10 +138,13 @@ class Connection:
         return True
 
 
+@cache
 def load_client() -> Any:
     """Load TVM, which takes seconds once: before a board is held, not while. Gives its module of clients."""
     with torch_left_out():
         from tvm import rpc
+
+    bind_submodules("tvm")
     return rpc
 
 

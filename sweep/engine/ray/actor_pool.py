@@ -61,6 +61,8 @@ class ActorPool:
         self._tuners: dict[str, ActorHandle] = {}
         self._builders: dict[str, ActorHandle] = {}
         self._slots: dict[str, int] = {}
+        self._building, self._kept = 0, 0
+        """Builds at a time, and how many of them stages leave to candidates."""
         self._members: dict[str, Node] = {}
         self._nodes: Nodes | None = None
         self._next_look = 0.0
@@ -126,7 +128,7 @@ class ActorPool:
                     **self._environment,
                     **self._placed(self._members.values()),
                 )
-                .remote(self.site, call, self._slots, self.capacity["compile"])
+                .remote(self.site, call, self._slots, self._building)
             )
         return self._tuners[call.key]
 
@@ -183,11 +185,19 @@ class ActorPool:
         if _builder_name(home) in self._slots:
             own = self._slots[_builder_name(home)]
             building += self.site.own_slots(own) - own + len(self.site.lent_cores)
-        self.capacity["compile"] = building
+        self._building = building
+        self.keep_for_candidates(self._kept)
         self.capacity["tune"] = max(2, sum(node.cpus - _build_slots(node) for node in self._members.values()))
         self.builders.change(self._slots)
         for tuner in self._tuners.values():
             tuner.use.remote(self._slots, building)
+
+    def keep_for_candidates(self, slots: int) -> None:
+        """Let stages take so many fewer build slots, one at least: a slot that a build has taken for half a minute
+        cannot be taken back.
+        """
+        self._kept = slots
+        self.capacity["compile"] = max(1, self._building - slots)
 
     def _near(self, device: Device) -> list[Node]:
         """Where a device can be measured from; its cores are the driver's host's where the farm runs its server."""

@@ -7,6 +7,7 @@ for it until it is back, but does not repeat those that it died of: attempts are
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ from sweep.toolchain.candidates.service import Arguments
 from sweep.toolchain.compile_job import CompileJob
 
 __all__ = ["BUILDER", "RESTARTED", "BuilderActor", "DeviceActor", "TunerActor", "device_name"]
+
+_log = logging.getLogger(__name__)
 
 RESTARTED: Mapping[str, int] = {"max_restarts": -1, "max_task_retries": -1}
 """Options of all actors. Without the second, a call to an actor that is being restarted fails at once."""
@@ -145,12 +148,20 @@ class DeviceActor:
             self._worker.make_ready(runtime, threads)
             return {}
 
-        return perform(load, self._name)
+        made = perform(load, self._name)
+        if made.error:  # the measurement that wants it tries again
+            _log.warning("%s could not be made ready: %s\n%s", self._name, made.error, made.traceback)
+        return made
 
     @ray.method(max_task_retries=0, concurrency_group="tell")
     def progress(self, stage_id: str) -> Mapping[str, Any]:
         """What a measurement has shown so far; empty before its first values."""
         return self._worker.latest.get(stage_id, {})
+
+    @ray.method(max_task_retries=0, concurrency_group="tell")
+    def expect(self, seconds: float) -> None:
+        """A tuning candidate comes within so many seconds."""
+        self._worker.expect(seconds)
 
     @_TWICE
     def candidate(self, lib: Path, args: Arguments, options: Mapping[str, Any]) -> Outcome:
@@ -198,6 +209,7 @@ class TunerActor:
                 self._device.compare.remote(list(candidates), dict(options)), errors.DeviceLost
             ),
             build_slots=self._build_slots,
+            expect=self._expect,
             linker=call.linker,
         )
         networks = FutureNetworkService(
@@ -230,6 +242,9 @@ class TunerActor:
         """Remove what the candidates have left."""
         if self._worker is not None:
             self._worker.close()
+
+    def _expect(self, seconds: float) -> None:
+        self._device.expect.remote(seconds)  # a device that is gone is found by who waits for its answer
 
     def _open(self) -> TunerWorker:
         """Made in the first call, whose outcome an error becomes; one in the constructor ends an actor for good."""

@@ -33,6 +33,8 @@ _MEASUREMENTS_ASKED = 32
 class _Running:
     attempt: Attempt
     tuner: ActorHandle | None = None
+    is_covered: bool = False
+    """Whether a tuner has a schedule for each task of the stage, or tried."""
     device: ActorHandle | None = None
     """Of a measurement that has told nothing yet: its first values are worth a word, and its result the next one."""
 
@@ -103,6 +105,7 @@ class RayEngine:
         if self._actors is None or self.why_gone() is not None:
             return self._take_unsent()
         self._actors.look_around()
+        self._actors.keep_for_candidates(self._first_candidates())
         self._ask_progress()
         reports = self._take_unsent()
         waiting: list[ray.ObjectRef[Any]] = [*self._running, *self._asked]
@@ -171,7 +174,12 @@ class RayEngine:
         if found is None or not info:
             return []
         found.device = None
+        found.is_covered = info.get("tasks_covered") == info.get("tasks")
         return [Progress(stage_id, info)]
+
+    def _first_candidates(self) -> int:
+        """How many build slots are kept for them: one, while a network that is tuned waits for its first schedules."""
+        return int(any(one.tuner is not None and not one.is_covered for one in self._running.values()))
 
 
 def _sent(actors: ActorPool, attempt: Attempt) -> tuple[ray.ObjectRef[Outcome], _Running]:

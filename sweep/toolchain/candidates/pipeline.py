@@ -93,6 +93,11 @@ class BuildMeasurePipeline(Generic[T, C]):
         """Take up work, with a service for each device."""
         self._services = services
 
+    def expect(self, seconds: float) -> None:
+        """Have the devices keep themselves ready for candidates that come within so many seconds; 0: none do."""
+        for service in self._services.values():
+            service.expect(seconds)
+
     # -- out ----------------------------------------------------------------------------------------------------------
 
     def submit(self, request: TrialRequest[T] | ComparisonRequest[C]) -> None:

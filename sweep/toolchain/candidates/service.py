@@ -55,6 +55,9 @@ class CandidateService(Protocol):
     def build_slots(self) -> int:
         """Builds at a time."""
 
+    def expect(self, seconds: float) -> None:
+        """Have the device keep itself ready for a candidate that comes within so many seconds; 0: none does."""
+
     def build(self, source: CandidateSource, lib: Path, timeout_s: float) -> Future[dict[str, Any]]:
         """Build a candidate into `lib`. The result has `build_s`, and `args` where the source does not tell them."""
 

@@ -81,6 +81,7 @@ class CompilePool:
             "job": job.function,
             "error_class": job.error_class,
             "kind": CANDIDATE if job.is_candidate else STAGE,
+            "comes_first": job.comes_first,
             "kwargs": dict(kwargs),
             "timeout_s": job.limit_s,
         }

@@ -44,7 +44,10 @@ class WaitingJobs:
         kind = request["kind"]
         if not self._waiting[kind] and not any(job.kind == kind for job in under_way):
             self._used_s[kind] = max(self._used(under_way).values())
-        self._waiting[kind].append(request)
+        if request.get("comes_first"):
+            self._waiting[kind].appendleft(request)
+        else:
+            self._waiting[kind].append(request)
 
     def put_back(self, request: dict[str, Any]) -> None:
         """A job is made again, before all others of its kind."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sweep.devices.leasing.cores import core_lock
+from sweep.devices.leasing.cores import core_lock, waited_s
 from sweep.errors import DeviceLost
 from tests.devices.parts import until
 
@@ -47,6 +47,30 @@ def test_holders_of_a_common_core_never_overlap(tmp_path: Path) -> None:
 def test_different_cores_do_not_wait(tmp_path: Path) -> None:
     with core_lock(tmp_path, (0,)), core_lock(tmp_path, (1,), timeout_s=0.0):
         pass
+
+
+def test_a_thread_knows_how_long_it_has_waited(tmp_path: Path) -> None:
+    waiting = threading.Event()
+    told: list[float] = []
+
+    def wait() -> None:
+        told.append(waited_s())
+        waiting.set()
+        begun = time.monotonic()
+        with core_lock(tmp_path, (0,)):
+            told.append(time.monotonic() - begun)
+        told.append(waited_s())
+
+    thread = threading.Thread(target=wait)
+    with core_lock(tmp_path, (0,)):
+        thread.start()
+        assert waiting.wait(timeout=60)
+        before = waited_s()
+    thread.join(timeout=60)
+    first, in_all, last = told
+    assert first == 0.0
+    assert 0.0 < last <= in_all
+    assert waited_s() == before, "it is each thread's own"
 
 
 def test_no_cores_no_lock(tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ class ChosenService:
 
     build_slots = 2
 
+    def expect(self, seconds: float) -> None:
+        """Nothing else uses its device."""
+
     def __init__(self, builds: Answers | None = None, times: Answers | None = None) -> None:
         self._answers = {"build": dict(builds or {}), "time": dict(times or {})}
         self._name_of: dict[Path, str] = {}

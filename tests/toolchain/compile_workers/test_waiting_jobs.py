@@ -21,10 +21,10 @@ class Server:
         """When each began and will end, and which it is."""
         self._count = 0
 
-    def add(self, kind: str, seconds: float, count: int = 1) -> None:
+    def add(self, kind: str, seconds: float, count: int = 1, *, comes_first: bool = False) -> None:
         for _ in range(count):
             self._count += 1
-            request = {"id": self._count, "kind": kind, "seconds": seconds}
+            request = {"id": self._count, "kind": kind, "seconds": seconds, "comes_first": comes_first}
             self.waiting.add(request, self.under_way())
 
     def under_way(self) -> list[UnderWay]:
@@ -85,6 +85,16 @@ def test_who_did_not_wait_has_saved_nothing_up() -> None:
     server.add(STAGE, 1.0, 20)
     server.run_until(60.5)
     assert server.order[51:61].count("s") == 5
+
+
+def test_what_somebody_waits_for_goes_before_others_of_its_kind() -> None:
+    server = Server(slots=1)
+    server.add(STAGE, 10.0)
+    server.run_until(1.0)
+    server.add(STAGE, 10.0, 2)
+    server.add(STAGE, 3.0, comes_first=True)
+    server.run_until(11.0)
+    assert [request["seconds"] for _, _, request in server.running] == [3.0]
 
 
 def test_a_kind_alone_has_all_slots() -> None:

@@ -37,6 +37,8 @@ class ChosenLaboratory:
         self.answer, self.build_error = answer, build_error
         self.modules: list[str] = []
         self.compared: list[int] = []
+        self.expected: list[tuple[int, float]] = []
+        """After so many measurements, for how many seconds."""
         self.again: Callable[[int], list[float]] = lambda number: [1e-3 + 1e-6 * number] * 5
         self.measured = 0
 
@@ -46,6 +48,9 @@ class ChosenLaboratory:
         return _settled(self.build_error or {"build_s": 0.25})
 
     build_slots = 1
+
+    def expect(self, seconds: float) -> None:
+        self.expected.append((self.measured, seconds))
 
     def compare(
         self, candidates: Sequence[tuple[Path, list[dict[str, Any]]]], options: Mapping[str, Any]

@@ -63,6 +63,7 @@ class Pool:
         """From the first member's coming to the last one's end."""
         self._reporter = ProgressReporter(store, self._accounts, self._workloads.progress, searches.trials_elsewhere)
         self._next_report = 0.0
+        self._is_expected = False
 
     def join(
         self, job: TuneJob, service: CandidateService, report: Report, networks: NetworkService | None = None
@@ -104,6 +105,7 @@ class Pool:
     def _run(self) -> None:
         try:
             while (budget := self._take_members()) is not None:
+                self._expect()
                 self._fill(budget)
                 self._early.see_to(self._members, self._accounts.trials, partial(self._left_s, budget))
                 self._settle(budget)
@@ -133,6 +135,13 @@ class Pool:
                 member.error = error
                 member.ended.set()
         return self._budget
+
+    def _expect(self) -> None:
+        """Tell the device whether the first candidate of a workload is to come: a first answer waits for it."""
+        seconds = self._workloads.next_within_s()
+        if seconds or self._is_expected:
+            self._pipeline.expect(seconds)
+        self._is_expected = seconds > 0
 
     def _enrol(self, member: PoolMember) -> None:
         if self._budget is None:

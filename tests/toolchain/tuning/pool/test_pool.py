@@ -74,6 +74,22 @@ def test_what_two_modules_share_is_tuned_once_and_booked_on_the_first(tasks: lis
         assert all(0 <= share <= 1 for share in result["utilisation"].values())
 
 
+def test_a_device_is_kept_ready_until_each_workload_has_had_a_candidate(
+    tasks: list[TuningTask], tmp_path: Path
+) -> None:
+    laboratory = ChosenLaboratory(steady)
+    tuner = tuner_at(tmp_path)
+    tuner.tune(job_of(tasks), laboratory, lambda info: None)
+    *ready, last = laboratory.expected
+    assert ready
+    assert all(seconds > 0 for _, seconds in ready)
+    assert ready[0][0] == 0, "before the first candidate is built"
+    assert last[1] == 0
+    assert last[0] >= len(tasks)
+    tuner.tune(job_of(tasks), laboratory, lambda info: None)
+    assert laboratory.expected == [*ready, last], "each has had its trials"
+
+
 def test_a_total_is_shared_by_the_modules_as_they_join(tasks: list[TuningTask], tmp_path: Path) -> None:
     """Half of it is for the first; what that leaves is for both."""
     tuner, laboratory = tuner_at(tmp_path), ChosenLaboratory(steady)
