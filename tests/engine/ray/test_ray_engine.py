@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from sweep.engine.ray.ray_engine import RayEngine
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Stage
 from sweep.running.contract import Done, Failed, Progress, Report
@@ -96,6 +97,27 @@ def test_builder_and_device_die_in_mid_search_and_no_trial_is_lost(ray: Shop) ->
     assert end.result.failed == {}
     assert end.result.trials
     assert end.result.valid == end.result.trials > 8
+
+
+def test_stages_leave_a_build_slot_to_the_first_candidates_of_a_network(
+    ray: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = ray.engine
+    assert isinstance(engine, RayEngine)
+    monkeypatch.setattr(engine._actors, "_building", 2)
+    plain = ray.stages("tune")[0]
+    attempt = ray.attempt(plain, number=23)
+    options = {**plain.options["tuner"]["options"], "trials_per_task": 1}
+    short = changed(plain, "first", tuner={"name": "random", "options": options})
+    short = replace(short, hints={**plain.hints, "records": f"{plain.hints['records']}-first"})
+    engine.start(replace(attempt, stage=short))
+    reports = list(engine.poll(0.0))
+    assert engine.capacity["compile"] == 1
+    assert [type(report) for report in ends([*reports, *_reports(ray)])] == [Done]
+    engine.poll(0.0)
+    assert engine.capacity["compile"] == 2
+    monkeypatch.undo()
+    engine.poll(0.0)
 
 
 def test_ray_has_the_processes_that_are_used_and_no_others(ray: Shop) -> None:
