@@ -101,7 +101,7 @@ runs the module itself: `python -m tests.torch_networks`. Weights are seeded ran
 pixels a side, those of inception_v3 96, since untuned code takes long on larger ones. *Difference* is the greatest
 of an output from torch's, *largest* the largest value of torch's outputs; equal is up to a ten-thousandth of it.
 `bert` is an encoder of 4 layers with a mask and a pooler, `lstm` and `gru` have two layers, `lstm` in both
-directions. Run on {day}: torch {torch}, torchvision {torchvision}, timm {timm}.
+directions. Run on {day}: {versions}.
 """
 
 
@@ -160,8 +160,11 @@ def main(arguments: Sequence[str]) -> int:
 def page_of(rows: Sequence[Row], level: int, conditions: Mapping[str, str]) -> str:
     """The page: counts, then a row a network, then a line for each that is not equal."""
     counts = [sum(getattr(row, f"is_{key}") for row in rows) for key in ("imported", "built", "equal")]
+    versions = [f"{name} {version}" for name, version in conditions.items() if name != "day"]
+    if not any(row.name.startswith("timm:") for row in rows):
+        versions.pop()
     lines = [
-        _HEAD.format(level=level, side=_SIDE, **conditions),
+        _HEAD.format(level=level, side=_SIDE, day=conditions["day"], versions=", ".join(versions)),
         f"Of {len(rows)} networks {counts[0]} are imported, {counts[1]} built, {counts[2]} equal.",
         "",
         "| network | inputs | parameters | MACs | imported | built | equal | difference | largest |",
@@ -233,8 +236,15 @@ def _reason(cell: CellOutcome) -> str:
 def _line(row: Row) -> str:
     shown = ["-" if row.difference is None else f"{row.difference:.1e}", f"{row.largest:.3g}"]
     marks = ["yes" if mark else "no" for mark in (row.is_imported, row.is_built, row.is_equal)]
-    counts = ["-" if count is None else f"{count / 1e6:.3g} M" for count in (row.parameters, row.macs)]
+    counts = [_count(row.parameters), _count(row.macs)]
     return f"| {' | '.join([row.name, row.shapes, *counts, *marks, *shown])} |"
+
+
+def _count(number: int | None) -> str:
+    """Of what is not counted, as the products of recurrent layers, nothing."""
+    if not number:
+        return "-"
+    return f"{number / 1e9:.3g} G" if number >= 1e9 else f"{number / 1e6:.3g} M"
 
 
 def _conditions() -> dict[str, str]:
