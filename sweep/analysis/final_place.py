@@ -51,7 +51,8 @@ def places_of(final: str, result: FinalResult) -> Mapping[str, FinalPlace]:
     timed = result.timed
     if len(timed) < 2 or not result.looks or not all(_is_whole(one) for one in timed):
         return {}
-    look = look_at([_compared(one) for one in timed], [one.is_compiled for one in timed], result.looks)
+    compared, may_lead = [_compared(one) for one in timed], [one.is_compiled for one in timed]
+    look = look_at(compared, may_lead, result.looks, is_last=result.is_last_look)
     places = {}
     for one, ratio in zip(timed, look.ratios, strict=True):
         if ratio.ci_low is None or ratio.ci_high is None:

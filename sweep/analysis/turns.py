@@ -89,15 +89,16 @@ class Look:
         return all(_is_enough(ratio) for ratio in others)
 
 
-def look_at(seconds: Sequence[Sequence[Slots]], may_lead: Sequence[bool], look: int) -> Look:
+def look_at(seconds: Sequence[Sequence[Slots]], may_lead: Sequence[bool], look: int, *, is_last: bool = False) -> Look:
     """How contestants stand at the `look`-th look, from 1.
 
     seconds: of each contestant the slots of its heats in their order; of one that did not go on, those that it took
-    from the first on. may_lead: of each, whether others are held against it; all may where none does. However often
-    one looks, 1 % of equal pairs are told apart.
+    from the first on. may_lead: of each, whether others are held against it; all may where none does. is_last: there
+    is no other look, so this one has what those before have left. However often one looks, 1 % of equal pairs are told
+    apart.
     """
     logs = [[np.log(np.asarray(slots, dtype=np.float64)).reshape(-1, 2).mean(axis=1) for slots in of] for of in seconds]
-    level = 1 - (1 - VERDICT_LEVEL) / (look * (look + 1))
+    level = 1 - (1 - VERDICT_LEVEL) / (look if is_last else look * (look + 1))
     leaders = [index for index, may in enumerate(may_lead) if may] or list(range(len(seconds)))
     first = max(leaders, key=lambda index: sum(map(len, logs[index])))
     leader = min(leaders, key=lambda index: 0.0 if index == first else _located(logs, index, first, level)[0])

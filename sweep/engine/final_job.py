@@ -48,6 +48,7 @@ def take_turns(attempt: Attempt, worker: DeviceWorker) -> dict[str, Any]:
         reference_s=tuple(told["reference_s"]),
         took_s=told["took_s"],
         is_decided=told["is_decided"],
+        is_last_look=told["is_last_look"],
         conditions=told["conditions"],
         is_side_by_side=any(one.leader_secs for one in contenders),
         in_turns_because=told["in_turns_because"],

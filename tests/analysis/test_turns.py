@@ -52,12 +52,13 @@ def duel(machine: Machine, ratio: float) -> Ratio:
             for index in (0, 1, 1, 0):
                 seconds[index][-1].append(machine.slot(SLOT_S * speeds[index]))
         heats += 1
-        is_over = machine.now_s > LIMIT_S
-        if heats == due or is_over:
+        if heats == due:
             look, due = look + 1, next_look(heats)
             found = look_at(seconds, [True, False], look)
-            if found.is_decided or is_over:
+            if found.is_decided:
                 return found.ratios[1]
+        if machine.now_s > LIMIT_S:
+            return look_at(seconds, [True, False], look + 1, is_last=True).ratios[1]
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,8 @@ class TakenRounds:
     took_s: float = 0.0
     """Since all were loaded for the first time."""
     is_decided: bool = False
+    is_last_look: bool = False
+    """Whether the latest look was taken since the time was over."""
 
     def compared(self, index: int) -> Sequence[Slots]:
         """What ratios of a contestant are made of, by heat."""
@@ -144,7 +146,7 @@ class Duel:
         """Share of the time of one, what is left of that of the near ones, and what their latest heat took of it."""
         self._rounds = 0
         """Of each heat."""
-        self._due, self._is_looked_at = next_look(0), False
+        self._due = next_look(0)
 
     @property
     def heats(self) -> int:
@@ -157,8 +159,8 @@ class Duel:
             going = [index for index in (*self._near, *self._far_s) if self._goes_on(index)]
             is_over = self.taken.is_decided or self._heat_s > self._left_s or len(going) < 2
             self._asked = [] if is_over else sorted(going)
-            if is_over and not self._is_looked_at and max(map(_rounds_in, self.taken.run_secs)) > 1:
-                self._look()
+            if is_over and not self.taken.is_decided and max(map(_rounds_in, self.taken.run_secs)) > 1:
+                self._look(is_last=True)
         self._asked_t = self._clock()
         return self._asked
 
@@ -190,7 +192,7 @@ class Duel:
         taken_s = self._clock() - loaded_t - (sum(self._far_s.values()) - far_s)
         self._left_s -= taken_s + (load_s if self.heats > 1 else 0.0)
         self._heat_s = taken_s + load_s
-        self.taken.took_s, self._is_looked_at = self._clock() - self._begun_t, False
+        self.taken.took_s = self._clock() - self._begun_t
         if self.heats == self._due:
             self._look()
             self._due = next_look(self._due)
@@ -238,17 +240,17 @@ class Duel:
                 self._far_s[index] += ended_t - begun_t
             begun_t = ended_t
 
-    def _look(self) -> None:
+    def _look(self, *, is_last: bool = False) -> None:
         """Ask whether they are told apart, and who leads now."""
         there = [index for index, heats in enumerate(self.taken.run_secs) if heats]
         self.taken.looks += 1
+        self.taken.is_last_look = is_last
         slots, may_lead = [self.taken.compared(index) for index in there], [self._may_lead[index] for index in there]
-        look = look_at(slots, may_lead, self.taken.looks)
+        look = look_at(slots, may_lead, self.taken.looks, is_last=is_last)
         self.taken.is_decided = look.is_decided_without({at for at, index in enumerate(there) if index in self._done})
         self._done.update(there[at] for at in look.behind)
         leader = there[look.leader]
         self._order = [leader, *(index for index in self._order if index != leader)]
-        self._is_looked_at = True
 
 
 def _got_ready(contestant: Contestant) -> Ready:

@@ -6,9 +6,10 @@ take the rounds of a heat, is given as a `Meeting`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -78,6 +79,14 @@ class Meeting(Protocol):
         """
         ...
 
+    def begin_next(self, contenders: Collection[DuelContender]) -> None:
+        """While the rounds of this heat are taken: what these load for the next one, as far as it disturbs nobody."""
+        ...
+
+    def close(self) -> None:
+        """There is no next one."""
+        ...
+
 
 def duel_on(
     session: Callable[[], AbstractContextManager[Remote]],
@@ -91,14 +100,25 @@ def duel_on(
     session: opens another session of the device for each heat. Raises MeasureFailed where fewer than two can be loaded,
     and what the remote calls raise.
     """
+    with closing(meeting):
+        return _held(session, contenders, meeting, seconds, kernel)
+
+
+def _held(
+    session: Callable[[], AbstractContextManager[Remote]],
+    contenders: Sequence[DuelContender],
+    meeting: Meeting,
+    seconds: float,
+    kernel: SentinelKernel | None,
+) -> dict[str, Any]:
     duel = Duel([one.artifact_dir is not None for one in contenders], seconds, rounds=meeting.rounds)
     failures: dict[int, str] = {}
     seen: dict[int, list[Mapping[str, Any]]] = {index: [] for index in range(len(contenders))}
     boards: dict[str, None] = {}
     while asked := duel.next_heat():
-        with session() as remote, ExitStack() as closing:
+        with session() as remote, ExitStack() as heat:
             loaded: dict[int, Loaded] = {}
-            begun = meeting.begin(remote, {index: contenders[index] for index in asked}, closing)
+            begun = meeting.begin(remote, {index: contenders[index] for index in asked}, heat)
             for index, wait in begun.items():
                 try:
                     loaded[index] = wait()
@@ -107,6 +127,7 @@ def duel_on(
             if len(loaded) < 2 and not duel.heats:
                 raise MeasureFailed(f"fewer than two can be loaded; {'; '.join(failures.values())}")
             before = {index: each.observe() for index, each in loaded.items()}
+            meeting.begin_next([contenders[index] for index in loaded])
             duel.take_heat({index: each.contestant for index, each in loaded.items()}, remote_timer(remote, kernel))
             for index, each in loaded.items():
                 seen[index].append(conditions.merge(before[index], each.observe(), contenders[index].threads))
@@ -118,6 +139,7 @@ def duel_on(
         "reference_s": taken.kernel_s,
         "took_s": taken.took_s,
         "is_decided": taken.is_decided,
+        "is_last_look": taken.is_last_look,
         "conditions": {"board": ", ".join(boards), **meeting.conditions},
     }
 
@@ -147,28 +169,46 @@ def _misplaced(seen: Sequence[Mapping[str, Any]], cores: tuple[int, ...]) -> str
     return "; ".join(dict.fromkeys(told)) or None
 
 
-@dataclass(frozen=True, slots=True)
 class MeetingInTurns:
-    """All on the same cores, one after the other."""
+    """All on the same cores, one after the other. Processes of the next heat load on others, where there are some."""
 
-    cores: tuple[int, ...]
-    timeout_s: float
-    """For all of a heat, loading included."""
-    rounds: Rounds = field(default_factory=InTurns)
-    conditions: Mapping[str, Any] = field(default_factory=dict)
+    def __init__(self, cores: tuple[int, ...], timeout_s: float) -> None:
+        """timeout_s: for all of a heat, loading included."""
+        self.cores, self._timeout_s = cores, timeout_s
+        self.rounds: Rounds = InTurns()
+        self.conditions: Mapping[str, Any] = {}
+        self._loading_cores = os.sched_getaffinity(0) - set(cores) if cores else set[int]()
+        self._next: list[tuple[DuelContender, TurnsProcess]] = []
+        self._keeping = ExitStack()
+        """Ends what the next heat does not take over."""
 
     def begin(
         self, remote: Remote, contenders: Mapping[int, DuelContender], closing: ExitStack
     ) -> Mapping[int, Callable[[], Loaded]]:
         """Processes of what is not compiled start, and end, side by side, in the time of one."""
-        processes = {
-            index: closing.enter_context(self._process_of(one))
-            for index, one in contenders.items()
-            if one.artifact_dir is None
-        }
-        for process in processes.values():
+        closing.enter_context(self._keeping)
+        begun, self._next, self._keeping = self._next, [], ExitStack()
+        processes: dict[int, TurnsProcess] = {}
+        for index, one in contenders.items():
+            if one.artifact_dir is None:
+                there = next((process for other, process in begun if other is one), None)
+                processes[index] = there or closing.enter_context(self._process_of(one))
+        for process in (*(process for _, process in begun), *processes.values()):
             closing.callback(process.end)
         return {index: partial(_loaded, remote, one, processes.get(index)) for index, one in contenders.items()}
+
+    def begin_next(self, contenders: Collection[DuelContender]) -> None:
+        """Start their processes."""
+        if self._loading_cores:
+            for one in contenders:
+                if one.artifact_dir is None:
+                    self._next.append((one, self._keeping.enter_context(self._process_of(one))))
+
+    def close(self) -> None:
+        """End what was started for a heat that does not come."""
+        for _, process in self._next:
+            process.end()
+        self._keeping.close()
 
     def _process_of(self, one: DuelContender) -> TurnsProcess:
         return TurnsProcess(
@@ -178,7 +218,8 @@ class MeetingInTurns:
             threads=one.threads,
             threshold=one.threshold,
             cache_flush=Sampling.of(one.measure).cache_flush,
-            limit_s=self.timeout_s,
+            limit_s=self._timeout_s,
+            loading_cores=self._loading_cores,
         )
 
 

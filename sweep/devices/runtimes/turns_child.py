@@ -1,16 +1,18 @@
-"""A runtime's process in a final, `python -m sweep.devices.runtimes.turns_child`: it times its network on demand.
+"""A runtime's process in a final, `python -m sweep.devices.runtimes.turns_child RUNTIME`: it times a network on demand.
 
-The first line on stdin is the orders, the first line of the answer says that the network is loaded and its outputs
-hold; from then on each line asks for the seconds of a slot or for the conditions, and the end of stdin is the end.
+It loads the library first, on the cores on which it is started, where that starts no thread. The first line on stdin is
+the orders, the first line of the answer says that the network is loaded and its outputs hold; from then on each line
+asks for the seconds of a slot or for the conditions, and the end of stdin is the end.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -44,6 +46,14 @@ def carry_out(serve: Callable[[Mapping[str, Any], TextIO], None]) -> None:
         say(answers, {"error_class": type(error).__name__, "error": str(error)})
 
 
+def _get_ready(runtime: str) -> None:
+    """Load what needs no network, while the heat before is under way."""
+    importlib.import_module("numpy")
+    about = named_runtime(runtime)
+    if about.is_loaded_once:
+        about.warm_up()
+
+
 def _serve(orders: Mapping[str, Any], answers: TextIO) -> None:
     import numpy as np
 
@@ -74,4 +84,6 @@ def say(answers: TextIO, what: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    with suppress(Exception):  # whoever asks for the network is told
+        _get_ready(sys.argv[1])
     carry_out(_serve)

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -40,8 +40,12 @@ class TurnsProcess:
         threshold: float | None,
         cache_flush: bool,
         limit_s: float,
+        loading_cores: Collection[int] = (),
     ) -> None:
-        """limit_s: after so many seconds, those of its start apart, it is killed."""
+        """limit_s: so many seconds after it is told something, those of its start apart, it is killed. loading_cores:
+        on which it starts, and loads what needs no network; none: on any.
+        """
+        self._loading_cores = frozenset(loading_cores)
         self.about, self._was_late = runtime_of(runtime), False
         self._limit_s = limit_s + START_S + self.about.opening_s
         self.environment = environment_of(self.about, threads)
@@ -56,18 +60,17 @@ class TurnsProcess:
         }
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            python_command(self.module),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.environment,
-            start_new_session=True,
-        )
-        self._timer = threading.Timer(self._limit_s, self._kill_late)
-        self._timer.daemon = True
-        self._timer.start()
+        with _thread_on(self._loading_cores):  # it inherits this thread's
+            self._process = subprocess.Popen(
+                [*python_command(self.module), str(self.orders["runtime"])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=self.environment,
+                start_new_session=True,
+            )
+        self._timer: threading.Timer | None = None
         self._said: list[str] = []
         # Else a runtime that warns without end would fill the pipe and stand still
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -77,7 +80,8 @@ class TurnsProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         process = self._process
         assert process.stdout is not None
         try:
@@ -118,6 +122,10 @@ class TurnsProcess:
     def tell(self, what: Mapping[str, Any]) -> None:
         """Tell it something, and do not wait."""
         assert self._process.stdin is not None
+        if self._timer is None:
+            self._timer = threading.Timer(self._limit_s, self._kill_late)
+            self._timer.daemon = True
+            self._timer.start()
         try:
             self._process.stdin.write(json.dumps(what) + "\n")
             self._process.stdin.flush()
@@ -155,3 +163,15 @@ class TurnsProcess:
     def _kill_late(self) -> None:
         self._was_late = True
         self._process.kill()
+
+
+@contextmanager
+def _thread_on(cores: Collection[int]) -> Iterator[None]:
+    """This thread alone on other cores; where there are none, or the host does not let it there, as it is."""
+    before = os.sched_getaffinity(0)
+    with suppress(OSError):
+        os.sched_setaffinity(0, cores or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,12 @@ class MeetingInPairs:
             closing.callback(partner.end)
             partner.load()
         return {index: partial(self._loaded, partner) for index, partner in self._partners.items()}
+
+    def begin_next(self, contenders: Collection[DuelContender]) -> None:
+        """Nothing: both groups of cores are measured on."""
+
+    def close(self) -> None:
+        """Nothing has begun that a heat has not ended."""
 
     def _partner_of(self, one: DuelContender, cores: tuple[int, ...]) -> Partner:
         is_compiled = one.artifact_dir is not None

@@ -83,6 +83,8 @@ class FinalResult(StageResult):
     """From the first round on; what it takes to load the networks for the first time comes before."""
     is_decided: bool = False
     """Whether all are told apart from the leader, or are as fast; else the time was over."""
+    is_last_look: bool = seldom(False)
+    """Whether the latest look was the one for which the time was over: it has what earlier ones left of the 1 %."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
     is_side_by_side: bool = seldom(False)
     """Whether pairs ran at the same moment, each network on cores of its own; else all took turns."""

@@ -85,7 +85,8 @@ def test_it_ends_with_its_time_and_looks_once_more() -> None:
 
     assert taken.took_s <= 32.0
     assert not taken.is_decided
-    assert (len(taken.run_secs[0]), taken.looks) == (14, 4), "at four, six, nine and fourteen"
+    assert (len(taken.run_secs[0]), taken.looks) == (14, 5), "at four, six, nine and fourteen, and with what is left"
+    assert taken.is_last_look
     taken = Place(0.1, 0.104, noise=0.5).hold(24.0)
     assert (len(taken.run_secs[0]), taken.looks) == (10, 4), "the last one since the time is over"
 
