@@ -34,7 +34,7 @@ class _Running:
     attempt: Attempt
     tuner: ActorHandle | None = None
     is_covered: bool = False
-    """Whether a tuner has a schedule for each task of the stage, or tried."""
+    """Whether a tuner has told of a schedule for each task of the stage."""
     device: ActorHandle | None = None
     """Of a measurement that has told nothing yet: its first values are worth a word, and its result the next one."""
 
