@@ -19,7 +19,7 @@ from sweep.planning.stage import Stage
 from sweep.running.contract import Done, Failed, Progress, Report
 from tests.devices.parts import until
 from tests.engine.shop import LIMIT_S, Shop, changed, ends
-from tests.processes import command_of
+from tests.processes import command_of, is_gone
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray]
 
@@ -237,7 +237,7 @@ def _halted_forge() -> Iterator[None]:
         yield
     finally:
         forge.resume()
-    until(lambda: not forge.is_running(), "the end of a forge without an owner", LIMIT_S)
+    until(lambda: is_gone(forge), "the end of a forge without an owner", LIMIT_S)
 
 
 @contextmanager
