@@ -144,7 +144,7 @@ def load_client() -> Any:
     with torch_left_out():
         from tvm import rpc
 
-    bind_submodules("tvm")
+    bind_submodules(rpc.__name__.partition(".")[0])
     return rpc
 
 

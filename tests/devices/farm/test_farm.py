@@ -83,7 +83,7 @@ def test_status_shows_what_is_there(farm: Farm) -> None:
     status = farm.status()
     assert status.problem is None
     assert status.address == FarmAddress("127.0.0.1", status.address.tracker_port if status.address else 0)
-    assert list(status.keys) == ["all", "one"]
+    assert list(status.keys) == ["all", "one", "pair"]
     assert {key.total for key in status.keys.values()} == {1}
     assert {key.broken for key in status.keys.values()} == {0}
     assert all(psutil.pid_exists(pid) for key in status.keys.values() for pid in key.pids)
@@ -104,7 +104,7 @@ def test_tracker_and_servers_load_what_they_use(farm: Farm) -> None:
 
 def test_nothing_listens_beyond_loopback(farm: Farm) -> None:
     sockets = listening_at(family(farm))
-    assert len(sockets) == 3
+    assert len(sockets) == 4
     assert {host for host, _ in sockets} == {"127.0.0.1"}
 
 
@@ -418,8 +418,8 @@ def test_our_server_may_join_a_foreign_tracker(tmp_path: Path, farm: Farm) -> No
     tracker = Tracker("127.0.0.1", address.tracker_port, False)
     client = TrackerClient(address.tracker_host, address.tracker_port)
     with Farm(make_cluster(make_device("guest"), tracker=tracker), tmp_path) as guest:
-        assert list(guest.status().keys) == ["all", "guest", "one"]
-    until(lambda: list(client.keys()) == ["all", "one"], "the guest is gone")
+        assert list(guest.status().keys) == ["all", "guest", "one", "pair"]
+    until(lambda: list(client.keys()) == ["all", "one", "pair"], "the guest is gone")
 
 
 def test_a_caller_that_says_nothing_does_not_hold_the_device(farm: Farm) -> None:
