@@ -26,6 +26,7 @@ __all__ = [
     "Look",
     "Slots",
     "huber",
+    "is_due",
     "look_at",
     "looks_in",
     "next_look",
@@ -115,6 +116,14 @@ def over(own: Sequence[Slots], leaders: Sequence[Slots]) -> list[Slots]:
 def next_look(count: int, first: int = HEATS) -> int:
     """After how many heats to look again, having looked after so many; 0: not yet."""
     return math.ceil(GROWTH * count) if count else first
+
+
+def is_due(count: int) -> bool:
+    """Whether one looks after so many heats however the final goes on; else the time was over then."""
+    due = next_look(0)
+    while due < count:
+        due = next_look(due)
+    return due == count
 
 
 def looks_in(count: int, first: int = HEATS) -> int:

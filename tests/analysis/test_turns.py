@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sweep.analysis.statistics import Ratio, Verdict, judge
-from sweep.analysis.turns import Look, huber, look_at, next_look
+from sweep.analysis.turns import Look, huber, is_due, look_at, next_look
 
 SLOT_S, BETWEEN_S, LOAD_S, LIMIT_S, ROUNDS = 0.02, 0.003, 0.5, 20.0, 5
 
@@ -59,6 +59,10 @@ def duel(machine: Machine, ratio: float) -> Ratio:
                 return found.ratios[1]
         if machine.now_s > LIMIT_S:
             return look_at(seconds, [True, False], look + 1, is_last=True).ratios[1]
+
+
+def test_a_number_of_heats_tells_whether_the_time_was_over() -> None:
+    assert [count for count in range(1, 22) if is_due(count)] == [4, 6, 9, 14, 21]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sweep.analysis.comparing.pairs import FIRST_LOOK, PairedComparison, compare
 from sweep.analysis.formatting import as_latency, as_percent, as_times, plural, rounded_down, significant
 from sweep.analysis.rows.bounds import AT_LEAST, AT_MOST, EXACT, UPPER
 from sweep.analysis.statistics import SAME_WITHIN, VERDICT_LEVEL, Comparison, Ratio, Verdict, judge, ratio, summarise
-from sweep.analysis.turns import look_at, looks_in
+from sweep.analysis.turns import is_due, look_at, looks_in
 from sweep.errors import StudyError
 
 __all__ = ["CellComparison", "compare_cells", "find_cell"]
@@ -236,13 +236,14 @@ def _in_final(first: MeasuredCell, second: MeasuredCell) -> Ratio | None:
         return None
     if not first.heats or not second.heats:
         return None
-    heats = [first.heats, second.heats]
+    heats, is_last = [first.heats, second.heats], False
     if all(len(slots) == 2 for of in heats for slots in of):  # neither has two rounds a heat: all was loaded once
         heats = [(tuple(chain.from_iterable(of)),) for of in heats]
         looks = looks_in(_rounds(first, second), FIRST_LOOK)
     else:
-        looks = looks_in(max(map(len, heats)))
-    found = look_at(heats, (False, True), looks).ratios[0]
+        count = max(map(len, heats))
+        looks, is_last = looks_in(count), not is_due(count)
+    found = look_at(heats, (False, True), looks, is_last=is_last).ratios[0]
     return found if found.ci_low is not None else None
 
 
