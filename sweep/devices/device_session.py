@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,6 @@ from sweep.study.profile_options import USUAL_POINT, ProfilePoint
 from sweep.study.runtimes import title_of
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from sweep.study.cluster.cluster import Device
@@ -254,17 +254,20 @@ class DeviceSession:
         timeout_s: float,
         kernel: SentinelKernel | None = None,
         side_by_side: bool = False,
+        loading_cores: tuple[int, ...] = (),
     ) -> dict[str, Any]:
         """A final: contenders meet, at most `seconds` long, and keep the cores; each heat leases a board.
 
-        timeout_s: for each heat, loading included. side_by_side: as `meeting_on` says. Raises MeasureFailed where fewer
+        timeout_s: for each heat, loading included. The last two: as of `meeting_on`. Raises MeasureFailed where fewer
         than two can be loaded, MeasureTimeout, DeviceLost.
         """
+        meeting, refused = meeting_on(
+            self.device, contenders, timeout_s, side_by_side=side_by_side, loading_cores=loading_cores
+        )
         self._boards.let_rest()
-        with self._cores():
-            meeting, refused = meeting_on(self.device, contenders, timeout_s, side_by_side=side_by_side)
+        with self._cores(), closing(meeting):
             told = duel_on(lambda: self._boards.session(timeout_s), contenders, meeting, seconds, kernel)
-            return {**told, "in_turns_because": refused}
+        return {**told, "in_turns_because": refused}
 
     def _place(self, threads: int, board: str) -> MeasuringPlace:
         cores = self.device.cores if self.device.managed else ()

@@ -69,6 +69,7 @@ class DeviceWorker:
 
         self._device, self._submit = device, submit
         self.sweep_dir = site.sweep_dir
+        self._free_cores = site.free_cores
         self._timing: SerialQueue | None = None
         """Candidates of stages that are performed here, as many at a time as there are queues."""
         self._session = DeviceSession(device, site.tracker_host, site.tracker_port, site.lock_dir, sweep=site.sweep_dir)
@@ -164,7 +165,8 @@ class DeviceWorker:
         kernel = self._sentinel_kernel()
         with self._queue() as queue:
             held = queue.submit(
-                "visit", lambda: self._open().duel(contenders, seconds, timeout_s, kernel, side_by_side)
+                "visit",
+                lambda: self._open().duel(contenders, seconds, timeout_s, kernel, side_by_side, self._free_cores),
             )
             return held.result()
 

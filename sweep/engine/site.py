@@ -37,6 +37,11 @@ class Site:
         """Whether code is generated for a CPU that only the node that does it can name."""
         return any("native" in device.target for device in self.devices.values())
 
+    @property
+    def free_cores(self) -> tuple[int, ...]:
+        """Cores that no local device has: what is loaded there disturbs no measurement."""
+        return () if self.shares_cores else self.compile_cores
+
     def seen_from(self, node: str) -> Site:
         """As a process on this node is to take it: cores are the driver's node's alone."""
         if node == self.home:

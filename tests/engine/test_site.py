@@ -41,6 +41,7 @@ def test_each_core_has_its_use(
     assert lent_cores_of(cluster) == lent
     site = Site(Path(), Path(), "127.0.0.1", 0, {}, rest, shared, lent)
     assert site.own_slots(2) == slots
+    assert site.free_cores == (() if shared else rest)
 
 
 def test_hosts_that_share_a_home_do_not_share_cores(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

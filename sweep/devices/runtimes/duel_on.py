@@ -6,9 +6,8 @@ take the rounds of a heat, is given as a `Meeting`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -97,20 +96,9 @@ def duel_on(
 ) -> dict[str, Any]:
     """What the rounds gave, and of each contender its slots and conditions, or why it took no part.
 
-    session: opens another session of the device for each heat. Raises MeasureFailed where fewer than two can be loaded,
-    and what the remote calls raise.
+    session: opens another session of the device for each heat. meeting: whoever made it closes it. Raises MeasureFailed
+    where fewer than two can be loaded, and what the remote calls raise.
     """
-    with closing(meeting):
-        return _held(session, contenders, meeting, seconds, kernel)
-
-
-def _held(
-    session: Callable[[], AbstractContextManager[Remote]],
-    contenders: Sequence[DuelContender],
-    meeting: Meeting,
-    seconds: float,
-    kernel: SentinelKernel | None,
-) -> dict[str, Any]:
     duel = Duel([one.artifact_dir is not None for one in contenders], seconds, rounds=meeting.rounds)
     failures: dict[int, str] = {}
     seen: dict[int, list[Mapping[str, Any]]] = {index: [] for index in range(len(contenders))}
@@ -172,12 +160,12 @@ def _misplaced(seen: Sequence[Mapping[str, Any]], cores: tuple[int, ...]) -> str
 class MeetingInTurns:
     """All on the same cores, one after the other. Processes of the next heat load on others, where there are some."""
 
-    def __init__(self, cores: tuple[int, ...], timeout_s: float) -> None:
-        """timeout_s: for all of a heat, loading included."""
+    def __init__(self, cores: tuple[int, ...], timeout_s: float, loading_cores: tuple[int, ...] = ()) -> None:
+        """timeout_s: for all of a heat, loading included. loading_cores: those that no device has."""
         self.cores, self._timeout_s = cores, timeout_s
         self.rounds: Rounds = InTurns()
         self.conditions: Mapping[str, Any] = {}
-        self._loading_cores = os.sched_getaffinity(0) - set(cores) if cores else set[int]()
+        self._loading_cores = loading_cores
         self._next: list[tuple[DuelContender, TurnsProcess]] = []
         self._keeping = ExitStack()
         """Ends what the next heat does not take over."""
