@@ -35,6 +35,8 @@ def test_everything_is_there_typed_and_says_what_it_does(name: str) -> None:
         assert told.return_annotation is not inspect.Signature.empty
         assert all(one.annotation is not inspect.Parameter.empty for one in told.parameters.values())
         assert "Raises" in str(inspect.getdoc(found)) or name in _NEVER_REFUSES
+        paths = [one for one in told.parameters.values() if "Path" in str(one.annotation)]
+        assert all("str" in str(one.annotation) for one in paths), "a path may be a text"
 
 
 def test_what_type_checkers_see_is_what_there_is() -> None:

@@ -102,6 +102,21 @@ def _indexed(operator: str) -> Maker:
     return made
 
 
+_CONVOLVING = {"Conv": (4, 3, 3, 3), "ConvTranspose": (3, 4, 3, 3)}
+"""Shapes of their weights."""
+
+
+def _other_kernel(operator: str) -> Maker:
+    """Larger than its weight: code by the attribute reads past the weight's end."""
+
+    def made(path: Path, secret: Path) -> bytes:
+        weight = numpy_helper.from_array(np.ones(_CONVOLVING[operator], np.float32), "w")
+        node = helper.make_node(operator, ["x", "w"], ["y"], kernel_shape=[5, 5])
+        return bytes(_onnx([node], [weight], [1, 3, 8, 8]).SerializeToString())
+
+    return made
+
+
 def _tflite(**changed: Any) -> bytes:
     network = Network()
     data, result = network.tensor("x", changed.get("shape", (1, 4))), network.tensor("y", changed.get("shape", (1, 4)))
@@ -247,6 +262,10 @@ MALFORMED: dict[str, tuple[str, Maker]] = {
     **{
         f"onnx: an index outside of what it indexes ({operator})": ("onnx", _indexed(operator))
         for operator in _INDEXING
+    },
+    **{
+        f"onnx: a kernel_shape that its weight has not ({operator})": ("onnx", _other_kernel(operator))
+        for operator in _CONVOLVING
     },
     "tflite: cut short": ("tflite", _plain(lambda: _cut(tflite_files.classifier()))),
     "tflite: a tensor of 2**60 values": ("tflite", _plain(lambda: _tflite(shape=(1 << 30, 1 << 30)))),

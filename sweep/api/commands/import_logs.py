@@ -104,13 +104,14 @@ def sources_of(arguments: Sequence[str], device: str | None) -> list[LogSource]:
     return sources
 
 
-def import_logs(sources: Sequence[LogSource], out: Path) -> Import:
+def import_logs(sources: Sequence[LogSource], out: Path | str) -> Import:
     """Read AutoTVM and Ansor logs, and add to the folder's logs and table what they do not have yet.
 
     Raises:
         StudyError: a log or a line of it cannot be read, or the folder is no place for it; nothing is written.
         RecordError: the folder cannot be written.
     """
+    out = Path(out)
     for source in sources:
         _check_file(source.path)
     with _claimed(out):

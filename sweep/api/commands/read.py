@@ -107,13 +107,14 @@ def plan(study: Study, cluster: Cluster, *, only: str | None = None) -> Plan:
     return whole if only is None else narrowed(whole, parse_selection(only))
 
 
-def outcome_of(sweep_dir: Path, study: Study, cluster: Cluster) -> SweepOutcome:
+def outcome_of(sweep_dir: Path | str, study: Study, cluster: Cluster) -> SweepOutcome:
     """How a sweep stands, read from its folder; also while it runs.
 
     Raises:
         LedgerError: the folder is not a sweep directory.
     """
-    return sweep_outcome(make_plan(study, cluster), study.question, read_ledger(sweep_dir), sweep_dir)
+    folder = Path(sweep_dir)
+    return sweep_outcome(make_plan(study, cluster), study.question, read_ledger(folder), folder)
 
 
 def open_results(sweep_dir: Path | str) -> pyarrow.Table:

@@ -123,7 +123,7 @@ def run(
     fresh: bool = False,
     options: RunOptions | None = None,
     view: ProgressView | None = None,
-    warm_start: Sequence[Path] = (),
+    warm_start: Sequence[Path | str] = (),
     watchers: Sequence[Watcher] = (),
     at_end: Callable[[SweepRun], None] | None = None,
 ) -> SweepRun:
@@ -156,7 +156,7 @@ def run(
         check_saved_tables(study, whole)
         check_datasets(study)
         if warm_start:
-            whole = with_warm_start(whole, warm_start, sweep_dir)
+            whole = with_warm_start(whole, [Path(one) for one in warm_start], sweep_dir)
         options = options or RunOptions.within(study.budget)
         plan = whole if options.only is None else narrowed(whole, parse_selection(options.only))
         request = RunRequest(

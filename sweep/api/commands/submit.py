@@ -73,8 +73,8 @@ def jobs_at(address: str | None) -> RayJobs:
 
 
 def submit(
-    study_file: Path,
-    cluster_file: Path,
+    study_file: Path | str,
+    cluster_file: Path | str,
     *,
     address: str | None = None,
     out: str | None = None,
@@ -91,6 +91,7 @@ def submit(
         StudyError: the files are wrong, or cannot be sent, or nobody answers at the address.
         EngineError: the cluster cannot be reached.
     """
+    study_file, cluster_file = Path(study_file), Path(cluster_file)
     _check_no_secrets(out, python, options)
     if out is None or not is_uri(out):
         out = str(Path(out or default_sweep_dir(load_study(study_file))).absolute())

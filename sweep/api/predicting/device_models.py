@@ -71,7 +71,7 @@ class Prediction:
 
 
 def fit_predictor_to_tables(
-    layers: Path, measurements: Path, out: Path, *, variable: str, mode: str = "training",
+    layers: Path | str, measurements: Path | str, out: Path | str, *, variable: str, mode: str = "training",
     kind: str = "physical+residual", column: str | None = None, coverage: float = 0.9, seed: int = 0,
 ) -> FittedPredictor:  # fmt: skip
     """Fits a predictor to a table of layers and one of measurements, and writes it to a file.
@@ -95,17 +95,17 @@ def fit_predictor_to_tables(
     from sweep.predict.observations import read_observations
     from sweep.predict.saved_predictor import save_predictor
 
-    settings = _settings(variable, mode, kind, coverage, seed)
+    settings, out = _settings(variable, mode, kind, coverage, seed), Path(out)
     require_place(out, "--out")
     predictor, left_out = fit_predictor(
-        settings, read_layers(layers), read_observations(measurements, settings.variable, column)
+        settings, read_layers(Path(layers)), read_observations(Path(measurements), settings.variable, column)
     )
     save_predictor(predictor, out)
     return FittedPredictor(predictor, out, left_out)
 
 
 def fit_predictor_to_sweeps(
-    sweep_dirs: Sequence[Path], out: Path, *, variable: str = "latency", runtime: str = USUAL_BASELINE,
+    sweep_dirs: Sequence[Path | str], out: Path | str, *, variable: str = "latency", runtime: str = USUAL_BASELINE,
     device: str | None = None, mode: str = "inference", kind: str = "physical+residual", coverage: float = 0.9,
     seed: int = 0,
 ) -> FittedPredictor:  # fmt: skip
@@ -124,11 +124,9 @@ def fit_predictor_to_sweeps(
     from sweep.predict.fitted_predictor import fit_predictor
     from sweep.predict.saved_predictor import save_predictor
 
-    settings = _settings(variable, mode, kind, coverage, seed)
+    settings, out = _settings(variable, mode, kind, coverage, seed), Path(out)
     require_place(out, "--out")
-    for folder in sweep_dirs:
-        SweepDir(folder).require_as("DIR")
-    layers, observed = rows_of_sweeps(sweep_dirs, settings.variable, runtime, device, mode)
+    layers, observed = rows_of_sweeps(_sweeps(sweep_dirs), settings.variable, runtime, device, mode)
     predictor, left_out = fit_predictor(settings, layers, observed)
     save_predictor(predictor, out)
     return FittedPredictor(predictor, out, left_out)
@@ -164,7 +162,7 @@ def register(path: Path, name: str, tracking_uri: str | None, sweep_dirs: Sequen
 
 
 def evaluate_predictor(
-    path: Path, layers: Path, measurements: Path, *, how: str = "as-it-is", column: str | None = None
+    path: Path | str, layers: Path | str, measurements: Path | str, *, how: str = "as-it-is", column: str | None = None
 ) -> tuple[Evaluation, int, str | None]:
     """Compares a predictor with measurements.
 
@@ -186,14 +184,14 @@ def evaluate_predictor(
     from sweep.predict.saved_predictor import load_predictor
 
     held = _held(how)
-    predictor, remark = load_predictor(path)
-    geometry = read_layers(layers)
-    observed = read_observations(measurements, predictor.settings.variable, column)
+    predictor, remark = load_predictor(Path(path))
+    geometry = read_layers(Path(layers))
+    observed = read_observations(Path(measurements), predictor.settings.variable, column)
     return *_evaluated(predictor, held, geometry, observed), remark
 
 
 def evaluate_predictor_on_sweeps(
-    path: Path, sweep_dirs: Sequence[Path], *, how: str = "as-it-is", runtime: str = USUAL_BASELINE,
+    path: Path | str, sweep_dirs: Sequence[Path | str], *, how: str = "as-it-is", runtime: str = USUAL_BASELINE,
     device: str | None = None,
 ) -> tuple[Evaluation, int, str | None]:  # fmt: skip
     """Compares a predictor with the cells of sweeps: those that `fit_predictor_to_sweeps` would take.
@@ -207,14 +205,20 @@ def evaluate_predictor_on_sweeps(
     from sweep.predict.predictor_evaluation import Held
     from sweep.predict.saved_predictor import load_predictor
 
-    held = _held(how)
-    for folder in sweep_dirs:
-        SweepDir(folder).require_as("DIR")
-    predictor, remark = load_predictor(path)
+    held, folders = _held(how), _sweeps(sweep_dirs)
+    predictor, remark = load_predictor(Path(path))
     of = predictor.settings
     is_by_device = held is Held.DEVICES
-    rows = rows_of_sweeps(sweep_dirs, of.variable, runtime, device, of.mode, is_by_device=is_by_device)
+    rows = rows_of_sweeps(folders, of.variable, runtime, device, of.mode, is_by_device=is_by_device)
     return *_evaluated(predictor, held, *rows), remark
+
+
+def _sweeps(folders: Sequence[Path | str]) -> Sequence[Path]:
+    """Raises StudyError where one is none."""
+    paths = [Path(folder) for folder in folders]
+    for path in paths:
+        SweepDir(path).require_as("DIR")
+    return paths
 
 
 def _held(how: str) -> Held | None:
@@ -240,7 +244,7 @@ def _evaluated(
 
 
 def predict_network(
-    path: Path, model: Path, batches: Sequence[int] = (1,), inputs: dict[str, tuple[int, ...]] | None = None
+    path: Path | str, model: Path | str, batches: Sequence[int] = (1,), inputs: dict[str, tuple[int, ...]] | None = None
 ) -> tuple[list[Prediction], str | None]:
     """Predicts a network's latency or memory at some batches; also gives a remark on the predictor's file, or None.
 
@@ -257,8 +261,8 @@ def predict_network(
     from sweep.predict.observations import UNIT
     from sweep.predict.saved_predictor import load_predictor
 
-    predictor, remark = load_predictor(path)
-    geometry, settings = layers_of_onnx(model, inputs), predictor.settings
+    predictor, remark = load_predictor(Path(path))
+    geometry, settings = layers_of_onnx(Path(model), inputs), predictor.settings
     found = predictor.predict([(geometry, float(batch)) for batch in batches])
     unit, share = UNIT[settings.variable], settings.coverage
     rows = zip(batches, found.value, found.low, found.high, found.abstains, strict=True)

@@ -45,7 +45,7 @@ class Rooflines:
     """Why a cell has none, by its name."""
 
 
-def measure_rooflines(folder: Path, cluster: Cluster, watcher: Watcher, only: str | None = None) -> Rooflines:
+def measure_rooflines(folder: Path | str, cluster: Cluster, watcher: Watcher, only: str | None = None) -> Rooflines:
     """Measure what is missing, once a device and a cell; the report has it from then on.
 
     only: of these cells the fastest of each model, batch and device, as in `model=res*`; by default of all that are
@@ -56,8 +56,8 @@ def measure_rooflines(folder: Path, cluster: Cluster, watcher: Watcher, only: st
         LedgerError: a run has the folder, or it is no sweep directory.
         DeviceLost: a device does not come up, or stays away.
     """
-    SweepDir(folder).require_as("DIR")
-    home = folder.absolute()
+    home = Path(folder).absolute()
+    SweepDir(home).require_as("DIR")
     chosen = _fastest(home, only)
     plan, study = restore(home).plan, restore(home).study
     planned = {one.cell.id: one for one in plan.cells}

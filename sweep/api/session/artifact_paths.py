@@ -38,23 +38,24 @@ class FoundSweep:
     """done, failed, stopped or interrupted as its last run ended; running or lost where it has not ended."""
 
 
-def cell_files(sweep_dir: Path) -> list[CellFiles]:
+def cell_files(sweep_dir: Path | str) -> list[CellFiles]:
     """The files of each cell, in the order of the plan.
 
     Raises:
         LedgerError: the folder is not a sweep directory.
     """
-    done = read_ledger(sweep_dir).done
+    folder = Path(sweep_dir)
+    done = read_ledger(folder).done
     return [
-        CellFiles(cell["name"], dict(_files(sweep_dir, [done[stage] for stage in cell["stages"] if stage in done])))
-        for cell in read_plan(sweep_dir)["cells"]
+        CellFiles(cell["name"], dict(_files(folder, [done[stage] for stage in cell["stages"] if stage in done])))
+        for cell in read_plan(folder)["cells"]
     ]
 
 
-def sweeps_below(folder: Path) -> list[FoundSweep]:
+def sweeps_below(folder: Path | str) -> list[FoundSweep]:
     """The sweep directories right below a folder, by name. Raises nothing: what is damaged is left out."""
     sweeps = []
-    for sweep in SweepDir.below(folder):
+    for sweep in SweepDir.below(Path(folder)):
         try:
             state, plan = read_ledger(sweep.path), read_plan(sweep.path)
         except LedgerError:

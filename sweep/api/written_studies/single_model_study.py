@@ -59,12 +59,13 @@ class SingleModelStudy:
         }
 
 
-def write_study(asked: SingleModelStudy, folder: Path) -> Path:
+def write_study(asked: SingleModelStudy, folder: Path | str) -> Path:
     """Write the study beside the folder of its sweep, as `<folder>.yaml`; the same again changes nothing.
 
     Raises:
         StudyError: there is another study of that name that was run, or that a person wrote.
     """
+    folder = Path(folder)
     path = folder.with_name(f"{folder.name}.yaml")
     text = _HEADER + yaml.safe_dump(asked.as_study(), sort_keys=False, allow_unicode=True)
     try:

@@ -24,6 +24,7 @@ from sweep.toolchain.models.loader import ImportedModel, Shapes, with_values
 from sweep.toolchain.models.onnx_checks import check_operators, check_shapes, check_types, read_onnx, settle_outputs
 from sweep.toolchain.models.onnx_converters import with_own_converters
 from sweep.toolchain.models.onnx_indices import check_indices
+from sweep.toolchain.models.onnx_kernels import check_kernels
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
 from sweep.toolchain.models.onnx_types import computes_in_halves, input_types, output_types
 from sweep.toolchain.models.own_rounding import distance_from_itself, rounds_as_it_runs
@@ -207,6 +208,7 @@ def _plain(original: Any, shapes: Shapes, misfit: str | None) -> OnnxModel:
     model = _simplified(onnx_shapes.copied(original), misfit)
     check_shapes(model)
     check_indices(model)
+    check_kernels(model)
     check_as_it_is(model)
     module = _to_relax(model, misfit)
     return OnnxModel(model, module, original=original, remake=partial(_made_anew, original, shapes, misfit, ()))
@@ -236,6 +238,7 @@ def _made_anew(
     model = _inferred(model, misfit)
     check_shapes(model)
     check_indices(model)
+    check_kernels(model)
     module = _to_relax(model, misfit)
     inputs = with_values(input_types(model, original), shapes.values)
     comparison = compared(original, model, inputs, shapes.seed)
