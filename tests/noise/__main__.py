@@ -45,13 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--runs", type=int, default=0, help="times beside the loops")
     parser.add_argument("--study", type=Path, default=ROOT / "experiments" / "quickstart.yaml")
     parser.add_argument("--cluster", type=Path, default=ROOT / "clusters" / "local.yaml")
-    parser.add_argument("--out", type=Path, default=Path("noise"), help="where the sweeps are kept")
+    parser.add_argument("--out", type=Path, default=Path("noise"), help="where sweeps and finals are kept")
     parser.add_argument("--aa", type=int, default=0, help="finals of each kind")
     parser.add_argument("--side-by-side", action="store_true", help="these on two cores at the same moment, too")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each of these at most")
     chosen = parser.parse_args(arguments)
     if chosen.aa:
-        try_duels(chosen.aa, chosen.seconds, side_by_side=chosen.side_by_side)
+        try_duels(chosen.aa, chosen.seconds, chosen.out, side_by_side=chosen.side_by_side)
     return _try_study(chosen) if chosen.runs else 0
 
 

@@ -38,11 +38,13 @@ _HELD = {"turns": IN_TURNS, "beside": SIDE_BY_SIDE}
 """How finals are held on each device."""
 
 
-def try_duels(times: int, seconds: float, *, side_by_side: bool) -> None:
+def try_duels(times: int, seconds: float, out: Path, *, side_by_side: bool) -> None:
     """Print for each kind of trial how often the two were told apart, and how often the interval held the truth.
 
-    side_by_side: each final on two cores too, right after, the two networks at the same moment.
+    out: has `duels.jsonl` then, a line a final with all of its slots. side_by_side: each final on two cores too, right
+    after, the two networks at the same moment.
     """
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, _opened(Path(scratch)) as (engine, devices, imported):
         chosen = devices if side_by_side else devices[:1]
         for rival, true, is_noisy in _TRIALS:
@@ -51,7 +53,11 @@ def try_duels(times: int, seconds: float, *, side_by_side: bool) -> None:
                 for number, device in product(range(times), chosen):
                     begun_s = time.monotonic()
                     result = _duel(engine, device, imported, rival, seconds + number * 1e-6)
-                    tallies[device.key].add(result, rival, time.monotonic() - begun_s)
+                    took_s = time.monotonic() - begun_s
+                    tallies[device.key].add(result, rival, took_s)
+                    kept = {"true": true, "beside bursts": is_noisy, "took_s": took_s, **result.to_json()}
+                    with (out / "duels.jsonl").open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(kept) + "\n")
             for key, tally in tallies.items():
                 print(f"{_HELD[key]}, {'beside bursts' if is_noisy else 'alone'}, {tally}", flush=True)
 
