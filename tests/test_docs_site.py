@@ -65,6 +65,7 @@ def test_examples_are_a_line_each_and_code_is_shown_as_it_is(pages: Path) -> Non
     assert "`sweep compare DIR_A DIR_B`" in text
 
 
+@pytest.mark.slow
 def test_each_function_is_in_the_reference_with_its_docstring(site: Path) -> None:
     text = (site / "python.html").read_text(encoding="utf-8")
     for name in ("run", "plan", "compare", "export", "best", "open_results"):

@@ -22,6 +22,7 @@ from sweep.api.session.stored_sweep import stored, work_folder
 from sweep.cli import main
 from sweep.errors import StudyError
 from tests.end_to_end.conftest import Finished
+from tests.end_to_end.place import CLUSTER_ONE
 from tests.storage.conftest import s3, s3_uri  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.timeout(900)]
@@ -40,15 +41,23 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.fixture(scope="module")
-def swept(finished_inline: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def swept(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy: reading a sweep may write its tables anew."""
-    return Path(shutil.copytree(finished_inline.out, tmp_path_factory.mktemp("export") / "out"))
+    return Path(shutil.copytree(finished.out, tmp_path_factory.mktemp("export") / "out"))
+
+
+@pytest.fixture(scope="module")
+def cluster(swept: Path) -> Path:
+    """The device `here`, without Ray."""
+    path = swept.parent / "cluster.yaml"
+    path.write_text(CLUSTER_ONE.format(engine="inline"))
+    return path
 
 
 @pytest.fixture(scope="module")
 def bundle(swept: Path) -> Path:
     out = swept.parent / "bundle"
-    sweep.export(swept, "random O3", out=out)
+    sweep.export(swept, "random O3 here", out=out)
     return out
 
 
@@ -151,13 +160,12 @@ def test_the_program_in_cpp_knows_the_digits_of_an_expected_half(bundle: Path, t
 @pytest.mark.parametrize("form", [pytest.param("folder", marks=pytest.mark.slow), "zip"])
 @pytest.mark.usefixtures("in_short")
 def test_a_device_measures_a_bundle(
-    finished_inline: Finished, bundle: Path, swept: Path, form: str, capsys: pytest.CaptureFixture[str]
+    cluster: Path, bundle: Path, swept: Path, form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     what = bundle
     if form == "zip":
         what = swept.parent / "net.zip"
-        sweep.export(swept, "random O3", out=what)
-    cluster = finished_inline.place.folder / "cluster.yaml"
+        sweep.export(swept, "random O3 here", out=what)
     assert main(["exec", str(what), "--key", "here", "--cluster", str(cluster), "--json"]) == 0
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert told["cell"] == json.loads((bundle / "manifest.json").read_text())["chosen"]["cell"]
@@ -175,9 +183,9 @@ def test_a_sweep_at_a_uri_is_exported(
     with stored(uri):
         pass  # sends what the store does not have: all of it
     shutil.rmtree(tmp_path / "work")
-    done = sweep.export(uri, "random O3", out=tmp_path / "bundle")
+    done = sweep.export(uri, "random O3 here", out=tmp_path / "bundle")
     assert "output agrees" in run_py(tmp_path / "bundle", "--repeat", "1").stdout
-    here = sweep.export(swept, "random O3", out=tmp_path / "other").manifest
+    here = sweep.export(swept, "random O3 here", out=tmp_path / "other").manifest
     assert {**done.manifest, "files": 0} == {**here, "files": 0}
 
 
@@ -204,9 +212,8 @@ def test_networks_are_laid_out_as_a_zoo_and_named_in_a_study(swept: Path, tmp_pa
 
 
 def test_a_damaged_bundle_is_not_measured(
-    finished_inline: Finished, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    cluster: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cluster = finished_inline.place.folder / "cluster.yaml"
     other = Path(shutil.copytree(bundle, tmp_path / "other"))
     (other / "lib.so").write_bytes(b"no library")
     (tmp_path / "bad.zip").write_bytes(b"PK")

@@ -37,9 +37,9 @@ print(json.dumps(model.metadata.signature.to_dict()))
 
 
 @pytest.fixture(scope="module")
-def moved(finished_inline: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def moved(finished: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of a sweep whose former place is gone, as far as its store can tell."""
-    first = Path(shutil.copytree(finished_inline.out, tmp_path_factory.mktemp("models") / "first"))
+    first = Path(shutil.copytree(finished.out, tmp_path_factory.mktemp("models") / "first"))
     sweep.mirror(first, register="tiny-net")
     return Path(shutil.move(first, first.with_name("moved")))
 
@@ -49,10 +49,12 @@ def store_of(folder: Path) -> MlflowClient:
     return MlflowClient(uri, registry_uri=uri)
 
 
-def test_a_run_logs_the_model_of_its_best_cell(finished_inline: Finished) -> None:
-    client = store_of(finished_inline.out)
+def test_a_run_logs_the_model_of_its_best_cell(finished: Finished) -> None:
+    client = store_of(finished.out)
     (experiment,) = client.search_experiments()
-    (model,) = client.search_logged_models([experiment.experiment_id])
+    models = client.search_logged_models([experiment.experiment_id])
+    assert sorted(model.name for model in models) == ["tiny-here", "tiny-there"], "one of each device"
+    (model,) = (model for model in models if model.name == "tiny-here")
     run = client.get_run(model.source_run_id)
     assert (model.name, str(model.status)) == ("tiny-here", "READY")
     assert model.tags["sweep.cell_id"] == run.data.tags["sweep.cell_id"]
@@ -64,19 +66,20 @@ def test_a_run_logs_the_model_of_its_best_cell(finished_inline: Finished) -> Non
     assert shown.items() <= run.data.metrics.items()
     assert all(len(client.get_metric_history(run.info.run_id, name)) == 1 for name in shown)
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
-    assert not (finished_inline.out / ".mlflow-bundles").exists()
+    assert not (finished.out / ".mlflow-bundles").exists()
 
 
 def test_it_gives_the_expected_output_also_where_the_folder_was_moved(moved: Path, tmp_path: Path) -> None:
     sweep.ui_server(moved, port=0)  # as `sweep ui` does before it starts the server
     client = store_of(moved)
-    (version,) = client.search_model_versions("name = 'tiny-net'")
-    (requirements,) = moved.glob("mlartifacts/models/*/artifacts/requirements.txt")
-    pinned = requirements.read_text().split()
-    assert [line.partition("==")[0] for line in pinned] == ["mlflow", "apache-tvm", "apache-tvm-ffi", "numpy"]
+    (version,) = client.search_model_versions("name = 'tiny-net-tiny-here'")
+    requirements = list(moved.glob("mlartifacts/models/*/artifacts/requirements.txt"))
+    assert len(requirements) == 2
+    for pinned in (path.read_text().split() for path in requirements):
+        assert [line.partition("==")[0] for line in pinned] == ["mlflow", "apache-tvm", "apache-tvm-ffi", "numpy"]
     (inputs,) = moved.glob("artifacts/import/*/inputs.npz")
     (reference,) = moved.glob("artifacts/import/*/reference.npz")
-    command = [sys.executable, "-I", "-c", LOADS, embedded_store(moved)[0], f"models:/tiny-net/{version.version}"]
+    command = [sys.executable, "-I", "-c", LOADS, embedded_store(moved)[0], f"models:/{version.name}/{version.version}"]
     ended = subprocess.run(
         [*command, str(inputs), str(tmp_path / "out.npz")], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
@@ -89,9 +92,11 @@ def test_it_gives_the_expected_output_also_where_the_folder_was_moved(moved: Pat
 
 
 def test_the_same_again_logs_and_registers_nothing_new(moved: Path) -> None:
-    before = store_of(moved).search_model_versions("name = 'tiny-net'")
+    versions = {name: f"name = 'tiny-net-{name}'" for name in ("tiny-here", "tiny-there")}
+    before = {name: store_of(moved).search_model_versions(found) for name, found in versions.items()}
     again = sweep.mirror(moved, register="tiny-net")
     logged = [path.name for path in moved.glob("mlartifacts/models/*")]
-    assert list(again.models) == [f"models:/{name}" for name in logged]
-    assert len(logged) == 1
-    assert len(store_of(moved).search_model_versions("name = 'tiny-net'")) == len(before) == 1
+    assert sorted(again.models) == sorted(f"models:/{name}" for name in logged)
+    assert len(logged) == 2
+    for name, found in versions.items():
+        assert len(store_of(moved).search_model_versions(found)) == len(before[name]) == 1

@@ -99,7 +99,7 @@ def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
         assert len(end.result.reference_s) == max(len(one.heats) for one in end.result.timed)
 
 
-@pytest.mark.parametrize("name", ["inline", "ray"])
+@pytest.mark.parametrize("name", [pytest.param("inline", marks=pytest.mark.slow), "ray"])
 def test_cells_that_are_measured_at_once_take_turns(name: str, request: pytest.FixtureRequest) -> None:
     shop: Shop = request.getfixturevalue(name)
     attempts = []
@@ -203,7 +203,7 @@ def test_a_bug_at_work_fails_its_attempt_alone(name: str, request: pytest.Fixtur
     _still_works(shop)
 
 
-@pytest.mark.parametrize("name", ["inline", "ray"])
+@pytest.mark.parametrize("name", [pytest.param("inline", marks=pytest.mark.slow), "ray"])
 def test_a_tuner_says_how_far_it_is(name: str, request: pytest.FixtureRequest) -> None:
     shop: Shop = request.getfixturevalue(name)
     attempt = shop.attempt(shop.stages("tune")[1])

@@ -13,7 +13,7 @@ import pytest
 from tests.fuzz import campaign as campaigns
 from tests.fuzz.campaign import Campaign, Ended
 
-CASES = 50
+CASES = 25
 """20 s on a machine that is not busy. `make fuzz` has more."""
 
 

@@ -160,6 +160,7 @@ def test_a_click_or_a_key_sorts_by_number_and_a_second_one_turns_it_round(opened
     assert opened.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_the_log_switch_redraws(opened: Any) -> None:
     opened.execute_script("document.querySelector('button.log').scrollIntoView()")
     opened.execute_script("window.dispatchEvent(new Event('beforeprint'))")
@@ -249,6 +250,7 @@ return [
 """The least contrast of words in pictures and of words on the page with the paper, and how light that is."""
 
 
+@pytest.mark.slow
 def test_a_dark_screen_has_dark_paper_that_everything_can_be_read_on_and_print_is_white(opened: Any) -> None:
     def media(**features: Any) -> None:
         opened.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
@@ -275,6 +277,7 @@ def test_a_dark_screen_has_dark_paper_that_everything_can_be_read_on_and_print_i
     until(lambda: opened.execute_script(CONTRAST)[0] > 4.5, "pictures to be light again")
 
 
+@pytest.mark.slow
 def test_print_cuts_no_table_and_no_picture(on_paper: Any) -> None:
     over = """const paper = document.querySelector('main').getBoundingClientRect().right + 1;
         return [...document.querySelectorAll('table, .main-svg, pre, code, dl')]
@@ -325,6 +328,7 @@ def test_nothing_that_others_named_runs(browser: Any, tmp_path: Path) -> None:
     assert opened.get_log("browser") == []
 
 
+@pytest.mark.slow
 def test_nor_does_a_script_that_got_into_the_page(browser: Any, page: str, tmp_path: Path) -> None:
     """The second wall: as if a name had not been escaped."""
     text = Path(page.removeprefix("file://")).read_text(encoding="utf-8")

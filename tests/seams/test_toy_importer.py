@@ -159,6 +159,7 @@ def test_a_job_carries_its_files_and_one_model_can_be_tuned_alone(tmp_path: Path
 @pytest.mark.integration
 @pytest.mark.tvm
 @pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_its_models_are_measured(tmp_path: Path) -> None:
     place = Place(tmp_path / "place", STUDY, CLUSTER_ALONE.format(engine="inline"))
     install_toys(place.site, "sweep.importers", {"perceptron": "tests.seams.toy_importer:PERCEPTRON"})

@@ -23,6 +23,7 @@ measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0, rounds: 1}
 """
 
 
+@pytest.mark.slow
 def test_a_cell_that_would_have_failed_is_done_with_its_distance(tmp_path: Path) -> None:
     place = Place(tmp_path / "place", STUDY, CLUSTER_ALONE.format(engine="inline"))
     toys = {name: f"tests.seams.toy_precisions:{name[:-2].upper()}" for name in ("strict16", "loose16")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -149,6 +150,18 @@ def installed(folder: Path, name: str, place: str) -> None:
     (about / "entry_points.txt").write_text(f"[sweep.runtimes]\n{name} = {place}\n")
 
 
+@cache
+def constants() -> list[tuple[str, object]]:
+    """Modules of the package and the constants in each."""
+    root = Path(sweep.__file__).parent
+    return [
+        (str(path.relative_to(root)), node.value)
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+    ]
+
+
 @pytest.mark.parametrize(
     ("word", "homes"),
     [
@@ -164,11 +177,5 @@ def test_no_runtime_is_named_but_where_it_is_described(word: str, homes: set[str
     packages |= {"devices/farm/tracker_server.py"}
     packages |= {"planning/draft.py"}  # what calibrates and quantises
     packages |= {"api/inspecting/operator_tables.py"}  # what each has of operators
-    root = Path(sweep.__file__).parent
-    named = {
-        str(path.relative_to(root))
-        for path in root.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Constant) and node.value == word
-    }
+    named = {module for module, value in constants() if value == word}
     assert {name for name in named if not {name, name.partition("/")[0]} & packages} == homes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
 KINDS = ("tflite-float", "tflite-integers", "onnx-qdq")
 LOADER = "sweep.toolchain.models.tflite.tflite_loader:TfliteLoader"
-LEVELS = (0, 1, 2, 3, 4)
+Lowered = Callable[[str, int, str], tuple[Path, dict[str, Any]]]
+LEVELS = [0, 3, *(pytest.param(level, marks=pytest.mark.slow) for level in (1, 2, 4))]
 
 
 def write_qdq(path: Path) -> None:
@@ -78,44 +81,45 @@ def imported(run: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pa
 
 
 @pytest.fixture(scope="module")
-def lowered(run: Run, imported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Any]:
-    """Kind, level and layout -> the folder, and the result."""
-    folder, found = tmp_path_factory.mktemp("lowered"), {}
-    for kind in KINDS:
-        for level in LEVELS:
-            for layout in ("NCHW", "NHWC"):
-                place = folder / f"{kind}{level}{layout}"
-                result = lower(run, imported[kind], place, level, layout=layout, keep_layout=True, target=QUICK)
-                found[kind, level, layout] = place, result
-    return found
+def lowered(run: Run, imported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Lowered:
+    """Gives the folder and the result for a kind, a level and a layout; each is lowered once."""
+    folder = tmp_path_factory.mktemp("lowered")
+
+    @cache
+    def of(kind: str, level: int, layout: str) -> tuple[Path, dict[str, Any]]:
+        place = folder / f"{kind}{level}{layout}"
+        return place, lower(run, imported[kind], place, level, layout=layout, keep_layout=True, target=QUICK)
+
+    return of
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_convolution_has_the_layout_that_is_named(lowered: dict[Any, Any], kind: str) -> None:
-    for level in LEVELS:
-        for layout in ("NCHW", "NHWC"):
-            facts = lowered[kind, level, layout][1]["layout"]
-            assert list(facts["convolutions"]) == [layout], (level, layout)
-            assert facts["fallbacks"] == []
-        modules = [(lowered[kind, level, layout][0] / "module.json").read_bytes() for layout in ("NCHW", "NHWC")]
-        assert modules[0] != modules[1], level
+def test_every_convolution_has_the_layout_that_is_named(lowered: Lowered, kind: str, level: int) -> None:
+    for layout in ("NCHW", "NHWC"):
+        facts = lowered(kind, level, layout)[1]["layout"]
+        assert list(facts["convolutions"]) == [layout], layout
+        assert facts["fallbacks"] == []
+    modules = [(lowered(kind, level, layout)[0] / "module.json").read_bytes() for layout in ("NCHW", "NHWC")]
+    assert modules[0] != modules[1]
 
 
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_transposition_is_left_inside_a_quantised_network(lowered: dict[Any, Any], kind: str) -> None:
+def test_no_transposition_is_left_inside_a_quantised_network(lowered: Lowered, kind: str, level: int) -> None:
     """At most one at each end, since inputs and outputs keep their layout."""
-    for (of, level, layout), (_, result) in lowered.items():
-        if of == kind:
-            assert len(result["layout"]["transpositions"]) <= 2, (level, layout, result["layout"])
+    for layout in ("NCHW", "NHWC"):
+        _, result = lowered(kind, level, layout)
+        assert len(result["layout"]["transpositions"]) <= 2, (layout, result["layout"])
 
 
-@pytest.mark.parametrize("level", [0, 3, *(pytest.param(level, marks=pytest.mark.slow) for level in (1, 2, 4))])
+@pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_both_layouts_of_a_network_differ_at_every_level_and_agree_with_its_runtime(
-    run: Run, imported: dict[str, Path], lowered: dict[Any, Any], tmp_path: Path, kind: str, level: int
+    run: Run, imported: dict[str, Path], lowered: Lowered, tmp_path: Path, kind: str, level: int
 ) -> None:
     for layout in ("NCHW", "NHWC"):
-        build(run, lowered[kind, level, layout][0], tmp_path / layout, target=QUICK)
+        build(run, lowered(kind, level, layout)[0], tmp_path / layout, target=QUICK)
         found = run(":run_artifact", artifact_dir=str(tmp_path / layout), import_dir=str(imported[kind]))
         allowed = 1 if kind == "tflite-integers" else 1e-4 * found["greatest"]
         assert found["difference"] <= allowed, layout

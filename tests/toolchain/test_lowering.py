@@ -130,7 +130,7 @@ def test_unknown_axes(run: Run, squeezenet: tuple[Path, Any], tmp_path: Path, ax
         pytest.param("squeezenet", 3, {"precision": "float16"}, 5e-3, marks=pytest.mark.slow),
         pytest.param("squeezenet", 3, {"precision": "bfloat16"}, 5e-2, marks=pytest.mark.slow),
         ("branches", 2, {"layout": "NHWC"}, 1e-5),
-        ("branches", 3, {"precision": "bfloat16"}, 5e-2),
+        pytest.param("branches", 3, {"precision": "bfloat16"}, 5e-2, marks=pytest.mark.slow),
         ("small", 3, {"precision": "half", "dtype": "float16"}, 5e-3),
         ("small", 3, {"precision": "half", "passes": ["tvm.relax.transform:ToMixedPrecision"]}, 5e-3),
     ],
@@ -220,7 +220,12 @@ def branches(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("level", "precision", "limit"), [(3, "float32", 1e-5), (4, "float32", 1e-5), (3, "float16", 1e-2)]
+    ("level", "precision", "limit"),
+    [
+        pytest.param(3, "float32", 1e-5, marks=pytest.mark.slow),
+        (4, "float32", 1e-5),
+        pytest.param(3, "float16", 1e-2, marks=pytest.mark.slow),
+    ],
 )
 def test_what_a_change_of_layout_meets_gives_the_reference(
     run: Run, branches: Path, tmp_path: Path, level: int, precision: str, limit: float

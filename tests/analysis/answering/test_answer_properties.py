@@ -14,13 +14,13 @@ SUMMARY = SweepSummary("mixed", "", 0.0, 1.0, False, {}, {}, {})
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=SLOW_TO_DRAW, report_multiple_bugs=False)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_TO_DRAW, report_multiple_bugs=False)
 @given(mixed_grids())
 def test_every_number_of_every_sentence_holds(rows: list[Row]) -> None:
     check_answer(answer(Results(SUMMARY, rows)), rows)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_TO_DRAW)
+@settings(max_examples=50, deadline=None, suppress_health_check=SLOW_TO_DRAW)
 @given(mixed_grids())
 def test_a_cell_is_marked_best_only_where_none_that_competes_can_be_open(rows: list[Row]) -> None:
     marked = marks(rows)

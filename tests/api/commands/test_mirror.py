@@ -70,6 +70,7 @@ def test_a_store_that_was_lost_is_made_anew_the_same(
     assert set(json.loads(capsys.readouterr().out)["runs"].values()) == set(ids)
 
 
+@pytest.mark.slow
 def test_a_damaged_store_is_made_anew(sweep_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """`run`, `mirror` and `ui` said that `sweep mirror` makes one, which failed."""
     copy = shutil.copytree(sweep_dir, tmp_path / "sweep")

@@ -199,7 +199,7 @@ def test_down_from_another_process(owner: tuple[subprocess.Popen[str], Farm]) ->
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT]
+    "number", [signal.SIGKILL, *(pytest.param(one, marks=pytest.mark.slow) for one in (signal.SIGTERM, signal.SIGINT))]
 )
 def test_nothing_is_left_of_a_killed_owner(number: int, owner: tuple[subprocess.Popen[str], Farm]) -> None:
     process, farm = owner

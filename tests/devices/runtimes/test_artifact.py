@@ -85,7 +85,7 @@ def test_flushed_caches_slow_a_call(runtime: str, session: DeviceSession, networ
     assert min(cold["run_secs"]) > min(warm["run_secs"])
 
 
-@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["tvm", pytest.param("onnxruntime", marks=pytest.mark.slow)])
 def test_a_disturbed_measurement_is_told_and_taken_again(
     runtime: str, session: DeviceSession, network: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +145,7 @@ def test_artifact_of_another_network_is_refused(
         session.measure_artifact(network[0], tmp_path, MEASURE, 1e-3)
 
 
-@pytest.mark.parametrize("runtime", ["tvm", "onnxruntime"])
+@pytest.mark.parametrize("runtime", ["tvm", pytest.param("onnxruntime", marks=pytest.mark.slow)])
 def test_measurement_that_takes_too_long_is_ended(
     runtime: str, session: DeviceSession, network: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def test_norms_and_dropout_are_in_their_form_in_training(tmp_path: Path) -> None
     assert {"norm.running_mean", "norm.running_var", "wide.weight", "last.bias"} <= changed
 
 
+@pytest.mark.slow
 def test_a_limit_of_memory_is_kept(tmp_path: Path) -> None:
     leave(tmp_path)
     layer = 4 * 8 * 256 * 256 * 4
@@ -94,6 +95,7 @@ def test_training_needs_more_memory_than_to_infer(tmp_path: Path) -> None:
     assert 1.2 * memory["inference"] < memory["training"]
 
 
+@pytest.mark.slow
 def test_a_call_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     with pytest.raises(OverTimeLimit, match="time_limit_s"):
         measured(leave(tmp_path), ProfilePoint("inference", "latency", {"time_limit_s": 1e-4}))

@@ -27,6 +27,7 @@ _UNSTOPPED = {"max_repeat": 10_000, "relative_interval": 0.0, "time_limit_s": 86
 """A measurement that goes on for hours."""
 
 
+@pytest.mark.slow
 def test_a_builder_that_dies_fails_its_attempt_and_another_takes_over(ray: Shop) -> None:
     stage = ray.stages("lower")[0]
     attempt = ray.attempt(stage, number=21)

@@ -147,8 +147,10 @@ def test_every_design_gives_what_the_unscheduled_program_gives() -> None:
 
 @pytest.mark.parametrize(
     ("attrs", "instruction"),
-    [(ARM, "sdot"), ({"kind": "llvm", "mcpu": "alderlake", "num-cores": 1}, "vpdpbusd")],
-    ids=["arm", "avx"],
+    [
+        pytest.param(ARM, "sdot", marks=pytest.mark.slow, id="arm"),  # loads ARM's intrinsics, which takes 13 s
+        pytest.param({"kind": "llvm", "mcpu": "alderlake", "num-cores": 1}, "vpdpbusd", id="avx"),
+    ],
 )
 def test_other_cpus_get_their_own_instruction(attrs: dict[str, Any], instruction: str) -> None:
     import tvm

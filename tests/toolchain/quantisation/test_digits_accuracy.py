@@ -57,7 +57,17 @@ def test_the_float_network_is_worth_the_comparison(model: Any, held_out: Samples
     assert accuracy(model, held_out) >= 0.97
 
 
-@pytest.mark.parametrize("name", sorted(set(PRECISIONS) - {BAD}))
+KL = "minmax-kl"
+"""Thresholds by divergence take seconds: one of them is tried by default."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.endswith("-kl") and name != KL else name
+        for name in sorted(set(PRECISIONS) - {BAD})
+    ],
+)
 def test_eight_bits_lose_half_a_point_at_most(model: Any, held_out: Samples, name: str) -> None:
     assert accuracy(in_integers(model, name), held_out) >= accuracy(model, held_out) - 0.005
 
