@@ -1,6 +1,7 @@
 """One sweep that has bad luck: its driver is killed, then a person presses Ctrl-C, then it may end.
 
-Each kill waits for something in the ledger, not for a time. On Ray the same takes three times as long, and is slow.
+Each kill waits for something in the ledger, not for a time. By default nobody presses Ctrl-C; with it, and on Ray, the
+same takes twice and three times as long, and is slow.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ measure: {repeat: 3, max_repeat: 3, min_repeat_ms: 1, retakes: 0}
 """
 CLUSTER = "{{name: one, engine: {engine}, devices: [{{key: here, cores: [-1]}}], mlflow: {{enabled: {mirror}}}}}"
 CELLS = 3
+WITH_CTRL_C = [pytest.param((engine, True), marks=pytest.mark.slow, id=engine) for engine in ("inline", "ray")]
 
 
 @dataclass
@@ -62,13 +64,18 @@ class Story:
     """Another `sweep run` while the first was at work."""
     first_pid: int
     killed: Cut
-    interrupted: Cut
+    interrupted: Cut | None
+    """None where nobody pressed Ctrl-C."""
     ended: Ended
 
+    @property
+    def cuts(self) -> list[Cut]:
+        return [self.killed] if self.interrupted is None else [self.killed, self.interrupted]
 
-@pytest.fixture(scope="module", params=["inline", pytest.param("ray", marks=pytest.mark.slow)])
+
+@pytest.fixture(scope="module", params=[pytest.param(("inline", False), id="inline-killed"), *WITH_CTRL_C])
 def story(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Story:
-    engine = request.param
+    engine, is_interrupted = request.param
     place = Place(tmp_path_factory.mktemp("bad-luck"), STUDY, CLUSTER.format(engine=engine, mirror="false"))
 
     running = place.start()
@@ -78,12 +85,16 @@ def story(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     killed = _cut(place, running, signal.SIGKILL)
 
     place.write("cluster.yaml", CLUSTER.format(engine=engine, mirror="true"))
+    interrupted = _interrupted(place, killed) if is_interrupted else None
+
+    return Story(place, second, killed.pid, killed, interrupted, place.run())
+
+
+def _interrupted(place: Place, killed: Cut) -> Cut:
     running = place.start()
     trials = len(killed.trials_before) + 2
     until(lambda: _is_in_mid_search(place, running, trials, runs=2), "two more trials", LIMIT_S)
-    interrupted = _cut(place, running, signal.SIGINT)
-
-    return Story(place, second, killed.pid, killed, interrupted, place.run())
+    return _cut(place, running, signal.SIGINT)
 
 
 def _has_event(place: Place, running: subprocess.Popen[str], name: str) -> bool:
@@ -173,19 +184,24 @@ def test_what_a_killed_driver_left_in_the_temporary_folder_goes_with_the_next_ru
 # -- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("story", WITH_CTRL_C, indirect=True)
 def test_ctrl_c_ends_with_130_and_a_line(story: Story) -> None:
+    assert story.interrupted is not None
     assert story.interrupted.code == 130
     assert "interrupted, everything kept; the same command resumes" in story.interrupted.err
     assert "Traceback" not in story.interrupted.err
 
 
+@pytest.mark.parametrize("story", WITH_CTRL_C, indirect=True)
 def test_ctrl_c_leaves_nothing_on_the_machine(story: Story) -> None:
+    assert story.interrupted is not None
     assert story.interrupted.survivors == []
     assert story.interrupted.leftovers == []
     assert len(story.interrupted.ports_before) >= 2
     assert not [port for port in story.interrupted.ports_before if is_open(port)]
 
 
+@pytest.mark.parametrize("story", WITH_CTRL_C, indirect=True)
 def test_ctrl_c_is_in_the_ledger(story: Story) -> None:
     statuses = [event["status"] for event in story.place.events("run_ended")]
 
@@ -195,21 +211,18 @@ def test_ctrl_c_is_in_the_ledger(story: Story) -> None:
 # -- both -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["killed", "interrupted"])
-def test_no_finished_stage_is_attempted_again(story: Story, which: str) -> None:
-    cut: Cut = getattr(story, which)
-    later = {event["stage"] for event in story.place.events("attempt_started") if event["seq"] > cut.last_seq}
+def test_no_finished_stage_is_attempted_again(story: Story) -> None:
+    for cut in story.cuts:
+        later = {event["stage"] for event in story.place.events("attempt_started") if event["seq"] > cut.last_seq}
 
-    assert cut.done_before
-    assert not cut.done_before & later
+        assert cut.done_before
+        assert not cut.done_before & later
 
 
-@pytest.mark.parametrize("which", ["killed", "interrupted"])
-def test_every_trial_that_was_on_the_disk_is_still_there(story: Story, which: str) -> None:
-    cut: Cut = getattr(story, which)
-
-    assert len(cut.trials_before) >= 2
-    assert not Counter(cut.trials_before) - Counter(story.place.trials())
+def test_every_trial_that_was_on_the_disk_is_still_there(story: Story) -> None:
+    for cut in story.cuts:
+        assert len(cut.trials_before) >= 2
+        assert not Counter(cut.trials_before) - Counter(story.place.trials())
 
 
 def test_no_trial_is_made_twice(story: Story) -> None:
