@@ -161,7 +161,7 @@ def test_fresh_moves_what_is_there_aside(here: Path) -> None:
 
 
 @pytest.mark.mlflow
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_interrupted_is_130_and_the_same_command_goes_on(number: signal.Signals, here: Path) -> None:
     (here / "slow.yaml").write_text(cluster(mirror=True, devices=1, speed=1, stage_s={"measure": 600}))
     running = process("-m", "sweep", "run", "study.yaml", "-c", "slow.yaml", "--out", "out", cwd=here)

@@ -74,6 +74,7 @@ def test_each_function_is_in_the_reference_with_its_docstring(site: Path) -> Non
     assert "Run what is missing of a study" in text
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_elsewhere_and_nothing_of_this_machine_is_in_it(site: Path) -> None:
     written = [path for path in site.rglob("*") if path.suffix in (".html", ".json", ".xml", ".yaml", ".py")]
     assert len(written) > 100

@@ -53,6 +53,8 @@ def test_a_real_tracker():
 
 TRACKER = """
 import sys
+from sweep.toolchain.tvm_loader import load_tvm
+load_tvm(())  # without torch, which takes as long as all else
 from tvm.rpc.tracker import Tracker
 tracker = Tracker("127.0.0.1", port=9290, port_end=9990, silent=True)
 print(tracker.port, flush=True)

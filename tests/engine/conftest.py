@@ -103,13 +103,13 @@ def simulated(make_shop: Callable[..., Shop]) -> Shop:
     return make_shop("simulated", lambda cluster, sweep_dir: SimulatedEngine(cluster))
 
 
-@pytest.fixture(
-    params=[
-        "simulated",
-        pytest.param("inline", marks=[pytest.mark.integration, pytest.mark.tvm]),
-        pytest.param("ray", marks=[pytest.mark.integration, pytest.mark.tvm, pytest.mark.ray]),
-    ]
-)
+_REAL = [pytest.mark.integration, pytest.mark.tvm]
+_ON_RAY = pytest.param("ray", marks=[*_REAL, pytest.mark.ray])
+RAY_FIRST = ["simulated", pytest.param("inline", marks=[*_REAL, pytest.mark.slow]), _ON_RAY]
+"""For `shop`, where Ray's engine alone shows by default what real ones do."""
+
+
+@pytest.fixture(params=["simulated", pytest.param("inline", marks=_REAL), _ON_RAY])
 def shop(request: pytest.FixtureRequest) -> Shop:
     """Each engine in turn."""
     found: Shop = request.getfixturevalue(request.param)

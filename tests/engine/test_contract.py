@@ -15,6 +15,7 @@ from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage_id import stage_of
 from sweep.planning.stages import final
 from sweep.running.contract import Attempt, Done, Failed, Progress
+from tests.engine.conftest import RAY_FIRST
 from tests.engine.shop import Shop, changed, ends
 from tests.networks import write_corrupt
 
@@ -54,6 +55,7 @@ def test_a_reference_runtime_is_measured(shop: Shop) -> None:
     assert len(result.run_secs) == 3
 
 
+@pytest.mark.parametrize("shop", RAY_FIRST, indirect=True)
 def test_the_sentinel_kernel_is_built_once_and_timed_around_each_measurement(shop: Shop) -> None:
     if shop.name == "simulated":
         pytest.skip("it has no device")
@@ -67,6 +69,7 @@ def test_the_sentinel_kernel_is_built_once_and_timed_around_each_measurement(sho
     assert kernel.name == "here.so"
 
 
+@pytest.mark.parametrize("shop", RAY_FIRST, indirect=True)
 def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
     """It is asked for side by side, for which the device has too few cores."""
     untuned = [stage for stage in shop.stages("measure") if " none" in stage.label][:2]

@@ -129,6 +129,7 @@ def hundred_thousand() -> tuple[object, ...]:
     )
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_cells_take_seconds_and_bounded_memory(hundred_thousand: tuple[object, ...]) -> None:
     gc.collect()
     begun_s = time.process_time()

@@ -14,7 +14,9 @@ from sweep.record.mlflow.tracking_store import open_client
 STAGES = {"import": 0, "lower": 0, "tune": 0, "build": 0, "measure": 1}
 
 
-def run_simulated(folder: Path, *, uri: str | None = None, speed: float = 0, cells: int = 10) -> SweepRun:
+def run_simulated(
+    folder: Path, *, uri: str | None = None, speed: float = 0, cells: int = 10, is_mirrored: bool = True
+) -> SweepRun:
     """Run about so many cells of simulated work in `folder`/sweep; one in twenty attempts fails."""
     study, cluster = folder / "study.yaml", folder / "cluster.yaml"
     tuners = ["none", *({"name": "random", "label": f"random-{n}", "trials_per_task": n} for n in range(1, cells // 5))]
@@ -31,9 +33,8 @@ def run_simulated(folder: Path, *, uri: str | None = None, speed: float = 0, cel
         )
     )
     simulate = {"devices": 1, "slots": 4, "stage_s": STAGES, "failure_rate": 0.05, "speed": speed}
-    cluster.write_text(
-        json.dumps({"name": "simulated", "engine": "simulated", "simulate": simulate, "mlflow": {"tracking_uri": uri}})
-    )
+    mlflow = {"enabled": is_mirrored, "tracking_uri": uri}
+    cluster.write_text(json.dumps({"name": "simulated", "engine": "simulated", "simulate": simulate, "mlflow": mlflow}))
     return sweep.run(sweep.load_study(study), sweep.load_cluster(cluster), out=folder / "sweep")
 
 

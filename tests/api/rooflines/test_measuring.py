@@ -28,7 +28,7 @@ class Silent:
 
 def test_a_sweep_without_lowered_networks_is_told_what_it_lacks(tmp_path: Path) -> None:
     """Nothing that is not in the tree of errors comes out, be it that the sweep was made by somebody else."""
-    run_simulated(tmp_path)
+    run_simulated(tmp_path, is_mirrored=False)
     cluster = load_cluster(tmp_path / "cluster.yaml")
     with pytest.raises(StudyError, match=r"has no lowered network of squeezenet .*LowerResult has no folder of files"):
         measure_rooflines(tmp_path / "sweep", cluster, Silent())
