@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from tests.side_by_side import SideBySide
 
 # Machines are shared and noisy: how long an example takes says nothing
-settings.register_profile("sweep", deadline=None)
-settings.load_profile("sweep")
+settings.register_profile("default-suite", deadline=None, max_examples=30)
+settings.register_profile("all", deadline=None)
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what runs in its background
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else children ignore the Ctrl-C that tests send them
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried on fewer examples where the slow tests are left out."""
+    settings.load_profile("default-suite" if config.option.markexpr == "not slow" else "all")
 
 
 @pytest.hookimpl(optionalhook=True)

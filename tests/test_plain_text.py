@@ -8,7 +8,6 @@ import html
 import io
 import re
 import unicodedata
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,9 +15,9 @@ from hypothesis import strategies as st
 
 from sweep.errors import RecordError, StudyError, in_one_line
 from sweep.plain_text import as_csv_cell, as_label, as_markdown, visible, web_address
+from tests.parsed import trees
 
 ANY = st.text(st.characters(), max_size=40)
-PACKAGE = Path(__file__).parents[1] / "sweep"
 COMMANDS_TO_A_TERMINAL = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7f\u202edeus\u2066\u200b"
 
 
@@ -117,9 +116,9 @@ def test_links_are_http_alone(text: str, is_one: bool) -> None:
 def test_commands_print_by_one_function_and_on_one_kind_of_console() -> None:
     """What goes round them can be a command to a terminal, or markup."""
     found = [
-        f"{path.relative_to(PACKAGE)}: {ast.unparse(node.func)}"
-        for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{module}: {ast.unparse(node.func)}"
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.echo", "click.echo", "Console")
     ]
     assert found == ["cli/speaking.py: typer.echo"]

@@ -29,6 +29,8 @@ from benchmarks.__main__ import _parser as benchmark_parser
 from sweep.study.gate import load_cluster, load_study
 from tests.page import PAGES, ROOT, blocks, code, prose, table
 
+SLOW_WORDS = ('count("R.nn.relu")', "network.relax()", "max_seconds=3600")
+"""Of code that loads TVM, or runs a sweep to its end."""
 IS_X86 = os.uname().machine == "x86_64"
 
 
@@ -81,7 +83,14 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.mlflow
-@pytest.mark.parametrize("line", [line for line in SWEEP_COMMANDS if line.split()[1] not in ("ui", "doctor")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=pytest.mark.slow) if line.startswith("sweep mirror") else line
+        for line in SWEEP_COMMANDS
+        if line.split()[1] not in ("ui", "doctor")
+    ],
+)
 def test_a_command_runs(line: str, here: Path) -> None:
     done = run(line, here)
     assert done.returncode == 0, done.stderr
@@ -89,6 +98,7 @@ def test_a_command_runs(line: str, here: Path) -> None:
 
 
 @pytest.mark.tvm
+@pytest.mark.slow
 def test_the_doctor_looks_at_this_machine(here: Path) -> None:
     assert "sweep doctor" in SWEEP_COMMANDS
     done = run("sweep doctor", here)
@@ -97,6 +107,7 @@ def test_the_doctor_looks_at_this_machine(here: Path) -> None:
 
 
 @pytest.mark.mlflow
+@pytest.mark.slow
 def test_the_ui_answers_on_its_port_and_ends_with_ctrl_c(here: Path) -> None:
     (line,) = [line for line in SWEEP_COMMANDS if line.startswith("sweep ui ")]
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -207,7 +218,14 @@ def test_a_shell_sees_the_exit_codes(tmp_path: Path) -> None:
 
 
 @pytest.mark.mlflow
-@pytest.mark.parametrize("source", blocks("python"), ids=lambda source: source.splitlines()[-1][:40])
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(source, marks=pytest.mark.slow) if any(word in source for word in SLOW_WORDS) else source
+        for source in blocks("python")
+    ],
+    ids=lambda source: source.splitlines()[-1][:40],
+)
 def test_python_runs(source: str, here: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", source], cwd=here, env=environment(here), capture_output=True, text=True, timeout=120

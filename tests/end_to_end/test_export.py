@@ -121,6 +121,7 @@ def without_latency(said: str) -> list[str]:
 
 
 @pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+@pytest.mark.slow
 def test_the_program_in_cpp_prints_the_same(bundle: Path, tmp_path: Path) -> None:
     python = f"-DPython_EXECUTABLE={sys.executable}"
     for command in (["cmake", "-S", bundle, "-B", tmp_path, python], ["cmake", "--build", tmp_path]):

@@ -165,6 +165,7 @@ def test_what_was_measured_elsewhere_is_among_the_tuning_records(
     assert all({row["target"]} == own[row["device"]] for row in [*alone, *in_turns])
 
 
+@pytest.mark.slow
 def test_the_same_again_starts_nothing(place: Place, measured: Ended) -> None:
     before, text = place.trials(), (place.out / "overlay" / "overlay.csv").read_text()
     again = place.call(*LAYERS)

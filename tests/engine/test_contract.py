@@ -29,6 +29,7 @@ TOLD = {
 """What every engine's result of a kind says; further keys are the real ones' alone."""
 
 
+@pytest.mark.parametrize("shop", RAY_FIRST, indirect=True)
 @pytest.mark.parametrize("kind", TOLD)
 def test_an_attempt_at_a_stage_of_each_kind_ends_in_one_done(shop: Shop, kind: str) -> None:
     stage = shop.stages(kind)[0]

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import sweep
 from sweep.errors import LedgerError, StudyError
 from sweep.files.sweep_dir import ARTIFACTS, TABLES, SweepDir, records_folder, stage_folder
+from tests.parsed import trees
 
-PACKAGE = Path(sweep.__file__).parent
 NAMES = ("ledger.jsonl", "ledger.lock", "ledger.holder.json", "plan.json", "mlflow.db", "mlartifacts")
 NAMES += ("mlflow.lock", "import.lock", "exec.jsonl", "artifacts/", "records/", *TABLES.values())
 
@@ -75,11 +74,6 @@ def test_sweeps_below_a_folder_are_found_by_name(tmp_path: Path) -> None:
         SweepDir(tmp_path / name).ledger.touch()
 
     assert [found.path.name for found in SweepDir.below(tmp_path)] == ["a", "b"]
-
-
-@cache
-def trees() -> dict[str, ast.Module]:
-    return {str(module.relative_to(PACKAGE)): ast.parse(module.read_text()) for module in PACKAGE.rglob("*.py")}
 
 
 @cache

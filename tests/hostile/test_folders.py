@@ -21,6 +21,7 @@ from sweep.running.ledger.lines import decode_line, encode_line
 from tests.cli.conftest import Sweep
 from tests.hostile.conftest import Snapshot
 from tests.record.mlflow.test_tracking_store import store_with
+from tests.variants import only
 
 READING = (
     ("status", "{}"),
@@ -163,7 +164,11 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LATE = {"a table has a log elsewhere"}
+"""Found where records elsewhere are, after seconds."""
+
+
+@pytest.mark.parametrize("name", only(set(CASES) - LATE, CASES.keys()))
 def test_a_hostile_folder_is_refused_in_a_line(
     name: str, folder: Path, around: Callable[[], Snapshot], sweep: Sweep
 ) -> None:

@@ -61,6 +61,9 @@ COMMANDS = (
     ("export", ".", "two_layers native none O3 here-avx2", "--out", "../bundle"),
 )
 
+LATE = ("compare", "overlay")
+"""What reads no more than others do, and takes longer."""
+
 
 class _Trap:
     def __init__(self, canary: Path) -> None:
@@ -107,7 +110,11 @@ def trapped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(words, marks=pytest.mark.slow) if words[0] in LATE else words for words in COMMANDS],
+    ids=lambda words: words[0],
+)
 def test_reading_a_folder_loads_imports_and_unpickles_nothing_of_it(words: tuple[str, ...], trapped: Path) -> None:
     """In the folder itself, started as `python -m sweep` is: the working folder is on the import path, last."""
     started = f"import os, sys; sys.path[:0] = [{str(ROOT)!r}]; sys.path.append(os.getcwd())\n{WATCHED}"

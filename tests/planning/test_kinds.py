@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import sweep
 from sweep import errors
 from sweep.errors import PlanError, StudyError
 from sweep.planning.draft import Draft, Drafting, Encoded
@@ -22,9 +20,8 @@ from sweep.planning.stage_kind import Place, StageKind
 from sweep.planning.stages.tune import with_members
 from sweep.registry import attribute_at
 from sweep.study.spec import Cell
+from tests.parsed import trees
 from tests.planning.grids import TUNERS, cluster, device, study
-
-CODE = Path(sweep.__file__).parent
 
 
 def _lists_kinds(node: ast.AST, names: frozenset[str]) -> bool:
@@ -40,9 +37,9 @@ def _lists_kinds(node: ast.AST, names: frozenset[str]) -> bool:
 def test_nobody_but_the_table_lists_kinds_of_stages() -> None:
     names = frozenset(STAGE_KINDS.names())
     found = [
-        f"{path.relative_to(CODE)}:{node.lineno}"
-        for path in CODE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        f"{module}:{node.lineno}"
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
         if _lists_kinds(node, names) and isinstance(node, ast.expr)
     ]
 

@@ -23,7 +23,7 @@ from sweep.study.spec import Cell, Study
 from tests.planning.grids import TARGETS, TUNERS, cluster, model, rules, studies
 
 KINDS = STAGE_KINDS.names()
-GRIDS = settings(deadline=None, max_examples=25)
+GRIDS = settings(deadline=None)
 
 
 def _content(stage: Stage) -> dict[str, Any]:

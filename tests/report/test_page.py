@@ -262,6 +262,7 @@ def test_conditions_are_flat_and_unknown_ones_left_out() -> None:
     assert list(conditions(given)) == [("a.b", "1"), ("memory", "24.0 GB"), ("cores", "0, 1")]
 
 
+@pytest.mark.slow
 def test_a_page_of_very_many_cells_stays_readable_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     outcome = sweep_outcome(tmp_path, troubles=False)
     cells = [

@@ -378,7 +378,7 @@ class Play:
         return StageDone(stage_id, t, StageResult())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples, deadline=None)
 @given(plans(), st.randoms(use_true_random=False), st.integers(1, 3), st.booleans(), st.booleans())
 def test_every_plan_ends_with_every_cell_settled_once(
     plan: Plan, random: Random, slots: int, stops: bool, skips: bool

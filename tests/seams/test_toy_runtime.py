@@ -25,7 +25,7 @@ from sweep.report.table import render_results
 from tests.networks import write_tiny
 from tests.seams.installed import install_toys
 
-pytestmark = [pytest.mark.integration, pytest.mark.tvm]
+pytestmark = [pytest.mark.integration, pytest.mark.tvm, pytest.mark.slow]
 
 NAMED, BY_PLACE = "onnx-reference", "tests.seams.toy_runtime:TALKATIVE"
 STUDY = {

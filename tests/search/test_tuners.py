@@ -29,6 +29,8 @@ ALL = [
     pytest.param(name, marks=pytest.mark.skipif(name not in HERE, reason=f"needs {NEEDED.get(name)}"))
     for name in SHIPPED
 ]
+COSTLY = ("mlp", "optuna")
+"""The contract of each takes seven seconds."""
 CONV = conv_space()
 
 
@@ -36,7 +38,13 @@ def test_a_study_can_name_every_tuner_and_no_other() -> None:
     assert {"none", *SHIPPED} == set(CATALOGUE)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(*one.values, marks=[*one.marks, *([pytest.mark.slow] if one.values[0] in COSTLY else [])])
+        for one in ALL
+    ],
+)
 def test_it_keeps_the_contract(name: str) -> None:
     check_tuner(lambda seed: make_tuner(name, SMALL, seed))
 

@@ -55,6 +55,7 @@ class Host:
         return out + err
 
 
+@pytest.mark.slow
 def test_another_host_finds_nothing_missing(tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/store"
     here = Host(tmp_path / "here", PRETENDED.format(speed=0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
@@ -23,8 +22,8 @@ from sweep.study.axes import (
     value_in,
 )
 from sweep.study.spec import Cell
+from tests.parsed import trees
 
-PACKAGE = Path(__file__).parents[2] / "sweep"
 LISTED = {"layout", "precision", "batch"}
 """Two of these in one place are a list of axes; one alone is what that place is about."""
 ALLOWED = ("study/axes.py", "toolchain/")  # the table, and what does the work with the options of a stage
@@ -42,10 +41,10 @@ def named_in(statement: ast.stmt) -> set[str]:
 
 def test_nobody_else_lists_axes() -> None:
     lists = [
-        f"{path.relative_to(PACKAGE)}:{statement.lineno} names {', '.join(sorted(named_in(statement)))}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        if not str(path.relative_to(PACKAGE)).startswith((*ALLOWED, *OF_LAYERS))
-        for statement in ast.parse(path.read_text(encoding="utf-8")).body
+        f"{module}:{statement.lineno} names {', '.join(sorted(named_in(statement)))}"
+        for module, tree in trees().items()
+        if not module.startswith((*ALLOWED, *OF_LAYERS))
+        for statement in tree.body
         for part in (statement.body if isinstance(statement, ast.ClassDef) else [statement])
         if len(named_in(part)) > 1
     ]

@@ -19,6 +19,7 @@ from sweep.planning.versions import versions_of
 from sweep.study.runtimes import RUNTIMES, Runtime, only_on_this_host, runtime_of, title_of
 from sweep.study.spec import TVM, Cell, is_compiled
 from tests.devices.parts import make_device
+from tests.parsed import trees
 from tests.seams.toy_runtime import TOY
 
 PLACE = "tests.seams.toy_runtime:TOY"
@@ -153,11 +154,10 @@ def installed(folder: Path, name: str, place: str) -> None:
 @cache
 def constants() -> list[tuple[str, object]]:
     """Modules of the package and the constants in each."""
-    root = Path(sweep.__file__).parent
     return [
-        (str(path.relative_to(root)), node.value)
-        for path in root.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        (module, node.value)
+        for module, tree in trees().items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.Constant)
     ]
 

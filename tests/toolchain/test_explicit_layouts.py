@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from tests.toolchain.conftest import QUICK, TARGET, Run, build, import_file, lower
+from tests.variants import only
 
 pytestmark = [pytest.mark.integration, pytest.mark.tvm]
 
 KINDS = ("tflite-float", "tflite-integers", "onnx-qdq")
 LOADER = "sweep.toolchain.models.tflite.tflite_loader:TfliteLoader"
 Lowered = Callable[[str, int, str], tuple[Path, dict[str, Any]]]
-LEVELS = [0, 3, *(pytest.param(level, marks=pytest.mark.slow) for level in (1, 2, 4))]
+LEVELS = only([3], range(5))
 
 
 def write_qdq(path: Path) -> None:

@@ -16,6 +16,7 @@ from sweep.toolchain.module_files import MODULE
 from tests.corpus.every import FLOAT16, NETWORKS
 from tests.corpus.trial import try_network
 from tests.toolchain.conftest import TARGET, Run, build, lower
+from tests.variants import only
 
 pytestmark = pytest.mark.tvm
 
@@ -37,18 +38,18 @@ def check(pool: CompilePool, name: str, levels: tuple[int, ...], folder: Path, p
         ("max_of_integers", (4,)),
         ("least_and_greatest_scalars", (3,)),
         ("squeeze_from_the_end", (3,)),
-        ("autoencoder", (3,)),
+        pytest.param("autoencoder", (3,), marks=pytest.mark.slow),
         ("scatter_elements", (3,)),
         ("response_of_any_exponent", (3,)),
-        ("double_precision_cnn", (2, 4)),
-        ("double_precision_affine", (2,)),
-        ("negative_indices", (2, 3)),
+        pytest.param("double_precision_cnn", (2, 4), marks=pytest.mark.slow),
+        pytest.param("double_precision_affine", (2,), marks=pytest.mark.slow),
+        pytest.param("negative_indices", (2, 3), marks=pytest.mark.slow),
         ("constants_on_the_left", (4,)),
-        ("batch_norm_by_its_batch", (2,)),
-        ("half_precision_cnn", (0,)),
-        ("not_numbers", (0,)),
+        pytest.param("batch_norm_by_its_batch", (2,), marks=pytest.mark.slow),
+        pytest.param("half_precision_cnn", (0,), marks=pytest.mark.slow),
+        pytest.param("not_numbers", (0,), marks=pytest.mark.slow),
         ("nothing", (0,)),
-        ("decision_trees", (0,)),
+        pytest.param("decision_trees", (0,), marks=pytest.mark.slow),
         ("root_mean_square_of_rows", (3,)),
         ("layer_norm_of_images", (3,)),
     ],
@@ -59,7 +60,7 @@ def test_what_a_pass_refused_is_right_with_all_passes(
     check(forge, name, levels, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["relu6", "hard_sigmoid", "tiled"])
+@pytest.mark.parametrize("name", only(["hard_sigmoid"], ["relu6", "hard_sigmoid", "tiled"]))
 def test_what_is_imported_as_a_program_stays_in_its_type_at_float16(
     forge: CompilePool, tmp_path: Path, name: str
 ) -> None:

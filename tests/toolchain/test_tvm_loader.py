@@ -23,6 +23,7 @@ def test_a_tune_context_loads_only_the_wanted_intrinsics(run: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_harmless_beside_an_intrinsics_package_that_is_loaded_already() -> None:
     code = """
 import sys, types, tvm.s_tir
@@ -71,7 +72,7 @@ def test_features_that_the_host_hides_are_switched_off(run: Run) -> None:
     "target",
     [
         {"kind": "llvm", "mcpu": "core-avx2", "num-cores": 2},
-        {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mattr": ["+neon"]},
+        pytest.param({"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mattr": ["+neon"]}, marks=pytest.mark.slow),
         {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a72", "num-cores": 4},
         {"kind": "llvm", "mtriple": "riscv64-linux-gnu", "num-cores": 4},
     ],

@@ -11,16 +11,22 @@ from tests.analysis.answering.answer_checker import check_answer
 from tests.analysis.answering.mixed_grids import Row, mixed_grids, row_of
 
 SUMMARY = SweepSummary("mixed", "", 0.0, 1.0, False, {}, {}, {})
+EXAMPLES = settings.default.max_examples
 SLOW_TO_DRAW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=SLOW_TO_DRAW, report_multiple_bugs=False)
+@settings(
+    max_examples=3 * EXAMPLES,
+    deadline=None,
+    suppress_health_check=SLOW_TO_DRAW,
+    report_multiple_bugs=False,
+)
 @given(mixed_grids())
 def test_every_number_of_every_sentence_holds(rows: list[Row]) -> None:
     check_answer(answer(Results(SUMMARY, rows)), rows)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=SLOW_TO_DRAW)
+@settings(deadline=None, suppress_health_check=SLOW_TO_DRAW)
 @given(mixed_grids())
 def test_a_cell_is_marked_best_only_where_none_that_competes_can_be_open(rows: list[Row]) -> None:
     marked = marks(rows)

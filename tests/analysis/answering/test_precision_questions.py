@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from sweep.analysis.answering.precision_questions import question_lines
 from tests.analysis.answering.mixed_grids import row_of
 
+EXAMPLES = settings.default.max_examples
+
 Row = dict[str, Any]
 TARGETS = {
     "old": {"kind": "llvm", "mtriple": "x86_64-linux-gnu", "mcpu": "nehalem"},
@@ -161,7 +163,11 @@ def check_levels(line: str, rows: list[Row]) -> None:
         assert close(re.search(r"is ([\d.]+) points", spread)[1], (accuracies[1] - accuracies[0]) * 100)  # type: ignore[index]
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=2 * EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(grids())
 def test_every_number_and_verdict_holds_and_no_question_is_left_out(rows: list[Row]) -> None:
     lines = question_lines(rows, most=1_000)

@@ -97,6 +97,7 @@ def test_a_run_whose_store_is_away_ends_and_is_mirrored_later(
     assert open_results(folder)["mlflow_run_id"].null_count == 0
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_killed_is_started_again(
     sweep_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

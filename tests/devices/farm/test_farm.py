@@ -327,6 +327,7 @@ def _killed_at_its_start(small: Farm, monkeypatch: pytest.MonkeyPatch, times: in
     return codes
 
 
+@pytest.mark.slow
 def test_killed_supervisor_and_owner_are_cleaned_up_by_the_next(owner: tuple[subprocess.Popen[str], Farm]) -> None:
     process, farm = owner
     processes = family(farm)

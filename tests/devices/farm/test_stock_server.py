@@ -49,6 +49,7 @@ def stock(farm: Farm, tmp_path: Path) -> Iterator[DeviceSession]:
             os.killpg(server.pid, 9)
 
 
+@pytest.mark.slow
 def test_the_sentinel_kernel_runs_and_caches_are_flushed(
     stock: DeviceSession, network: tuple[Path, Path], kernel: SentinelKernel
 ) -> None:

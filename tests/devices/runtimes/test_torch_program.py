@@ -80,6 +80,7 @@ def test_without_a_compiler_there_is_no_such_cell(monkeypatch: pytest.MonkeyPatc
     assert torch_program._missing_compiler() == "needs a C++ compiler, and neither g++ nor clang++ is there"
 
 
+@pytest.mark.slow
 def test_a_program_that_gives_a_lone_tensor_gives_all_of_it(tmp_path: Path) -> None:
     """As `torch.export` writes most networks: to iterate over the tensor took it apart."""
     torch = pytest.importorskip("torch")

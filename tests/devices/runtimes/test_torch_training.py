@@ -101,6 +101,7 @@ def test_a_call_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         measured(leave(tmp_path), ProfilePoint("inference", "latency", {"time_limit_s": 1e-4}))
 
 
+@pytest.mark.slow
 def test_without_parameters_there_is_nothing_to_train(tmp_path: Path) -> None:
     x = torch.ones(1, 4)
     torch.export.save(torch.export.export(torch.nn.ReLU(), (x,)), tmp_path / "model.pt2")

@@ -142,6 +142,7 @@ print(json.dumps([told, [pid for pid in pids if identify(pid)]]))
 
 
 @pytest.mark.parametrize("killed", [["gcs_server"], pytest.param(["raylet", "gcs_server"], marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_ray_that_is_killed_is_started_again_in_the_same_process(killed: list[str], tmp_path: Path) -> None:
     ended = _ended(KILLED, tmp_path, *killed)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sweep.errors import StudyError
@@ -35,7 +35,6 @@ def _counted(asked: Study, where: Cluster) -> dict[str, object] | None:
     return None if counted is None else explain_counted(counted).as_dict()
 
 
-@settings(deadline=None, max_examples=30)
 @given(st.data())
 def test_a_plan_in_numbers_is_the_plan_counted(data: st.DataObject) -> None:
     asked = data.draw(studies())
@@ -52,7 +51,6 @@ def test_a_plan_in_numbers_is_the_plan_counted(data: st.DataObject) -> None:
     assert _counted(asked, cluster()) == explain(plan).as_dict()
 
 
-@settings(deadline=None, max_examples=25)
 @given(studies())
 def test_drafts_that_are_shared_give_the_stages_of_drafts_that_are_not(asked: Study) -> None:
     """Every cell's stages, drafted for it alone, have the ids, labels and options that the plan has."""

@@ -94,7 +94,7 @@ def test_a_torn_tail_costs_only_itself(tmp_path_factory: pytest.TempPathFactory,
     assert b"".join([path.read_bytes(), *[t.read_bytes() for t in torn]]).count(b"run_started") >= 1
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 def test_a_wrong_byte_is_put_right(tmp_path_factory: pytest.TempPathFactory, place: float, difference: int) -> None:
     """Wherever it is, the line breaks included, but for the last one: there it is the torn end of a line."""

@@ -18,7 +18,12 @@ INPUTS = [np.random.default_rng(seed).standard_normal((1, 3, 12, 12)).astype(np.
 
 @pytest.mark.parametrize(
     ("activations", "per_channel", "weights", "level"),
-    [("uint8", True, "int8", 3), ("int8", False, "int8", 2), ("int8", True, "int8", 3), ("uint8", False, "uint8", 1)],
+    [
+        ("uint8", True, "int8", 3),
+        pytest.param("int8", False, "int8", 2, marks=pytest.mark.slow),
+        pytest.param("int8", True, "int8", 3, marks=pytest.mark.slow),
+        ("uint8", False, "uint8", 1),
+    ],
 )
 def test_it_is_within_a_step_of_onnxruntime(activations: str, per_channel: bool, weights: str, level: int) -> None:
     from sweep.toolchain.mac_types import macs_by_type

@@ -124,6 +124,7 @@ print(json.dumps(trained_network.train_network(options, hints, out)))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_ends_at_the_same_network(trained: Any, tmp_path: Path) -> None:
     sparse = next(stage for stage in trainings(plan_in(tmp_path)) if stage.hints["name"] == "net-train-80")
     out = tmp_path / "artifacts/train" / sparse.id

@@ -172,6 +172,7 @@ def test_recurrent_layers_keywords_and_nested_outputs(importing: Import, nets: s
     assert max(errors(tmp_path / "import")) < 1e-5
 
 
+@pytest.mark.slow
 def test_an_encoder_of_tokens(importing: Import, nets: str, tmp_path: Path) -> None:
     importing(f"{nets}:encoder", inputs={"ids": [2, 7], "mask": [2, 7]})
     ids, _ = arrays(tmp_path / "import", "inputs.npz")
@@ -184,7 +185,9 @@ def test_what_the_importer_lacks_or_does_otherwise(importing: Import, nets: str,
     assert max(errors(tmp_path / "import")) < 1e-5
 
 
-@pytest.mark.parametrize(("network", "level", "bound"), [("halves", 0, 4e-3), ("short_inside", 3, 2e-2)])
+@pytest.mark.parametrize(
+    ("network", "level", "bound"), [("halves", 0, 4e-3), pytest.param("short_inside", 3, 2e-2, marks=pytest.mark.slow)]
+)
 def test_numbers_of_16_bits_add_up_in_32(
     importing: Import, nets: str, tmp_path: Path, network: str, level: int, bound: float
 ) -> None:

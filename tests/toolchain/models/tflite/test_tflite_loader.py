@@ -53,7 +53,11 @@ FILES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "level"), [*((kind, 0) for kind in FILES), *((kind, 3) for kind in ("float32", "int8 weights", "int8"))]
+    ("kind", "level"),
+    [
+        *((kind, 0) for kind in FILES),
+        *(pytest.param(kind, 3, marks=pytest.mark.slow) for kind in ("float32", "int8 weights", "int8")),
+    ],
 )
 def test_it_gives_what_litert_gives(tmp_path: Path, kind: str, level: int) -> None:
     pytest.importorskip("ai_edge_litert", reason="the extra [tflite] is not installed")
