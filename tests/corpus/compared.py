@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-__all__ = ["NOT_COMPARED", "compare", "outputs_of", "own_check", "run_artifact"]
+__all__ = ["NOT_COMPARED", "compare", "outputs_of", "own_check", "run_artifact", "tensors_of"]
 
 NOT_COMPARED = "not compared"
 """There was nothing to compare with at import."""
@@ -94,7 +94,18 @@ def outputs_of(original: str, inputs: list[Any]) -> list[Any]:
         found = session.run(None, {name: feeds[name] for name in given})
     except Exception:
         found = ReferenceEvaluator(model).run(None, feeds)
-    return [each for one in found for each in (one if isinstance(one, list) else [one])]
+    return tensors_of(found)
+
+
+def tensors_of(outputs: list[Any]) -> list[Any]:
+    """A sequence is its tensors; one of probabilities by class is a row for each."""
+    found: list[Any] = []
+    for one in outputs:
+        if isinstance(one, list) and one and all(isinstance(row, dict) for row in one):
+            found.append(np.array([[*row.values()] for row in one], np.float32))
+        else:
+            found += one if isinstance(one, list) else [one]
+    return found
 
 
 def _difference(outputs: list[Any], wanted: list[Any], threshold: float) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.corpus.compared import outputs_of, own_check, run_artifact
+from tests.corpus.compared import outputs_of, own_check, run_artifact, tensors_of
 
 __all__ = ["OWN_RUNTIMES", "compare"]
 
@@ -89,8 +89,7 @@ def _onnxruntime(original: str, inputs: list[Any]) -> list[Any]:
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     session = onnxruntime.InferenceSession(original, options, providers=["CPUExecutionProvider"])
     names = [value.name for value in session.get_inputs()]
-    outputs: list[Any] = session.run(None, dict(zip(names, inputs, strict=True)))
-    return outputs
+    return tensors_of(session.run(None, dict(zip(names, inputs, strict=True))))
 
 
 def _litert(original: str, inputs: list[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ _DOMAIN, _VERSION = 1, 2
 _NODE, _INITIALIZER, _INPUT = 1, 5, 11
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE, _NODE_DOMAIN = 1, 2, 4, 5, 7
 _NAME, _INT, _STRING, _TENSOR, _SUBGRAPH = 1, 3, 4, 5, 6
+_LISTS = (7, 8, 9)
 _TENSOR_DIM, _TENSOR_TYPE = 1, 2
 _VALUE_TYPE, _TYPE_TENSOR, _ELEMENT = 2, 1, 1
 """Field numbers of `onnx.proto`."""
@@ -149,6 +150,8 @@ def _attribute(data: mmap.mmap, start: int, end: int) -> tuple[str, int | str, l
     for number, kind, begin, stop in fields(data, start, end):
         if number == _NAME and kind == BYTES:
             name = _text(data, begin, stop)
+        elif number in _LISTS and name:
+            break  # of numbers or texts, with nothing beside it: a field for each of five million nodes of trees
         elif number == _INT and kind == VARINT:
             value, _ = varint(data, begin, stop)
         elif number == _STRING and kind == BYTES:

@@ -24,13 +24,13 @@ class Field(NamedTuple):
 
     number: int
     kind: int
-    """Wire type: `VARINT`, or `BYTES` for texts, bytes and messages."""
+    """Wire type: `VARINT`, `BYTES` for texts, bytes and messages, or another for numbers of a fixed length."""
     start: int
     end: int
 
 
 def fields(data: mmap.mmap, start: int, end: int) -> Iterator[Field]:
-    """Each field of a message that is a varint or has a length. Raises NoMessage."""
+    """Each field of a message. Raises NoMessage."""
     at = start
     while at < end:
         key, at = varint(data, at, end)
@@ -46,7 +46,8 @@ def fields(data: mmap.mmap, start: int, end: int) -> Iterator[Field]:
             yield Field(key >> 3, kind, at, at + length)
             at += length
         elif kind in (_FIXED32, _FIXED64):
-            at += 4 if kind == _FIXED32 else 8
+            begin, at = at, at + (4 if kind == _FIXED32 else 8)
+            yield Field(key >> 3, kind, begin, at)
         else:
             raise NoMessage
     if at != end:

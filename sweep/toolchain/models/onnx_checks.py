@@ -10,7 +10,7 @@ from typing import Any
 from sweep.errors import ImportFailed, in_one_line
 from sweep.toolchain.host_memory import left_to_this_process
 from sweep.toolchain.models.onnx_converters import OWN
-from sweep.toolchain.models.onnx_sequences import give_elements, take_elements
+from sweep.toolchain.models.onnx_sequences import give_columns, give_elements, take_elements
 from sweep.toolchain.models.onnx_sizes import check_tensors
 from sweep.toolchain.models.onnx_sparse import make_dense
 
@@ -61,6 +61,7 @@ def read_onnx(path: Path) -> Any:
     make_dense(model, left_to_this_process())
     take_elements(model)
     give_elements(model)
+    give_columns(model)
     newest = int(onnx.defs.onnx_opset_version())
     if (opset := max((int(o.version) for o in model.opset_import if o.domain in _ONNX), default=1)) > newest:
         raise ImportFailed(f"{path}: the network is of opset {opset}; the onnx package here knows those up to {newest}")

@@ -27,7 +27,7 @@ from sweep.toolchain.models.onnx_indices import check_indices
 from sweep.toolchain.models.onnx_kernels import check_kernels
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
 from sweep.toolchain.models.onnx_types import computes_in_halves, input_types, output_types
-from sweep.toolchain.models.own_rounding import distance_from_itself, rounds_as_it_runs
+from sweep.toolchain.models.own_rounding import distance_from_itself, keeps_peaks, rounds_as_it_runs
 from sweep.toolchain.models.rewriting.against_original import compared, original_outputs
 from sweep.toolchain.models.rewriting.rewrite import rewritten, rules
 from sweep.toolchain.models.rewriting.rules.not_numbers import concerned
@@ -158,7 +158,7 @@ class OnnxModel(ImportedModel):
     def expected_outputs(self, folder: Path, feeds: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
         """ONNX Runtime's, of the network of the file; the onnx package's where it cannot run it."""
         outputs = original_outputs(self._proto, feeds, folder / _FILE)
-        if rounds_as_it_runs(self._proto):
+        if rounds_as_it_runs(self._proto) or keeps_peaks(self._proto):
             self._allow_for_rounding(folder / _FILE, feeds, outputs)
         if self._remake is not None and has_other_than_numbers(outputs):
             # Where that cannot be, the code may lose them: the check of its outputs says so

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["give_elements", "take_elements"]
+__all__ = ["give_columns", "give_elements", "take_elements"]
 
 
 def give_elements(model: Any) -> None:
@@ -22,6 +22,20 @@ def give_elements(model: Any) -> None:
         kept = [type(output).FromString(output.SerializeToString()) for output in outputs]
         del model.graph.output[:]
         model.graph.output.extend(kept)
+
+
+def give_columns(model: Any) -> None:
+    """In place: an output that has a row's probabilities by class, as scikit-learn's classifiers give them, becomes the
+    matrix of them: a row for each, its columns in the order of the classes.
+    """
+    from onnx import TensorProto, helper
+
+    makers = {name: node for node in model.graph.node for name in node.output}
+    for output in model.graph.output:
+        node = makers.get(output.name)
+        if node is not None and (node.domain, node.op_type) == ("ai.onnx.ml", "ZipMap"):
+            node.CopyFrom(helper.make_node("Identity", node.input, node.output, node.name))
+            output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, None))
 
 
 def take_elements(model: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["distance_from_itself", "rounds_as_it_runs"]
+__all__ = ["distance_from_itself", "keeps_peaks", "rounds_as_it_runs"]
 
 _Array = npt.NDArray[Any]
 
@@ -20,10 +20,28 @@ _RUNS, _ROUNDING = 4, 2e-7
 """Some two steps of a float32 of 1."""
 _BY_RANGE = ("DynamicQuantize", "MatMulIntegerToFloat")
 
+_LARGEST = ("MaxPool", "ReduceMax")
+_COMPARES = ("Equal", "GreaterOrEqual", "LessOrEqual")
+_MOVES = ("Cast", "Expand", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+"""Operators that leave values as they are."""
+
 
 def rounds_as_it_runs(model: Any) -> bool:
     """Whether an ONNX network has operators that find the range of a quantisation in the values that they round."""
     return any(node.op_type.startswith(_BY_RANGE) for node in model.graph.node)
+
+
+def keeps_peaks(model: Any) -> bool:
+    """Whether an ONNX network looks which values are equal to the largest of several."""
+    makers = {name: node for node in model.graph.node for name in node.output}
+
+    def is_largest(name: str) -> bool:
+        node = makers.get(name)
+        while node is not None and node.op_type in _MOVES:
+            node = makers.get(node.input[0])
+        return node is not None and node.op_type in _LARGEST
+
+    return any(node.op_type in _COMPARES and any(map(is_largest, node.input)) for node in model.graph.node)
 
 
 def distance_from_itself(

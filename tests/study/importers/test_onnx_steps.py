@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from sweep.study.importers.onnx_outline import OutlineNode, outline_of
 from sweep.study.importers.onnx_steps import steps_of
+from sweep.study.importers.protobuf_scan import fields
 from sweep.study.model_file import read_model
 
 
@@ -129,3 +130,23 @@ def test_a_network_of_codes_has_an_option_that_says_so(tmp_path: Path) -> None:
         "weights": "as-is",
         "quantised": "integers",
     }
+
+
+@pytest.mark.parametrize("values", [[1] * 5000, [0.5] * 5000, ["BRANCH_LEQ"] * 5000], ids=["ints", "floats", "texts"])
+def test_a_list_of_an_attribute_is_not_read_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: list[Any]
+) -> None:
+    """Trees have such lists of millions, with a field for each value."""
+    read = []
+
+    def counted(*span: Any) -> Any:
+        for field in fields(*span):
+            read.append(field)
+            yield field
+
+    monkeypatch.setattr("sweep.study.importers.onnx_outline.fields", counted)
+    trees = helper.make_node("TreeEnsemble", ["x"], ["y"], domain="ai.onnx.ml", values=values, last=3)
+    outline = outline_of(write(tmp_path / "net.onnx", [trees]))
+    assert outline is not None
+    assert outline.nodes == (OutlineNode("ai.onnx.ml.TreeEnsemble", 1, 1, {"values": 0, "last": 3}),)
+    assert len(read) < 100

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from sweep.errors import ImportFailed
+from sweep.toolchain.models.expected_output import run_onnxruntime
 from sweep.toolchain.models.onnx_checks import check_types, read_onnx
 
 X = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])]
@@ -138,6 +139,27 @@ def test_an_output_that_is_a_sequence_gives_its_tensors(tmp_path: Path, name: st
     assert [output.name for output in read.graph.output] == ["y_0", "y_1_", "y_1"], "names that are taken are not given"
     for found, wanted in zip(ReferenceEvaluator(read).run(None, {"x": x}), (x, x.T, x.clip(0)), strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def test_probabilities_by_class_are_a_matrix(tmp_path: Path) -> None:
+    learned = {"classlabels_ints": [3, 5], "coefficients": [1.0, -2.0, 0.5, 0.1, 0.2, 0.3], "intercepts": [0.1, 0.2]}
+    nodes = [
+        helper.make_node("LinearClassifier", ["x"], ["label", "p"], domain="ai.onnx.ml", **learned),
+        helper.make_node("ZipMap", ["p"], ["y"], domain="ai.onnx.ml", classlabels_int64s=[3, 5]),
+    ]
+    path = saved(tmp_path / "z.onnx", nodes)
+    written = onnx.load(str(path))
+    written.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+    by_class = helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    written.graph.output[0].CopyFrom(helper.make_value_info("y", helper.make_sequence_type_proto(by_class)))
+    onnx.save(written, str(path))
+
+    read = read_onnx(path)
+    check_types(read)
+    x = np.float32([[1, -2, 3], [4, 5, 6]])
+    [rows] = run_onnxruntime(path, {"x": x})
+    [found] = run_onnxruntime(read.SerializeToString(), {"x": x})
+    np.testing.assert_array_equal(found, np.float32([[row[3], row[5]] for row in rows]))
 
 
 def test_a_sequence_of_which_data_decide_is_refused_by_its_kind(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
 from sweep.errors import ImportFailed
-from sweep.toolchain.models.expected_output import run_reference_evaluator
+from sweep.toolchain.models.expected_output import run_onnxruntime, run_reference_evaluator
 from sweep.toolchain.models.onnx_not_as_it_is import check_as_it_is
 from sweep.toolchain.models.onnx_types import input_types
 from sweep.toolchain.models.rewriting.against_original import compared
@@ -100,6 +100,11 @@ LEARNED = {
         ("l", "y"),
         **trees(MODES, classlabels_int64s=[3, 5, 8], post_transform="SOFTMAX", **SEVERAL),
     ),
+    "trees of the second class": of_learning(
+        "TreeEnsembleClassifier",
+        ("l", "y"),
+        **trees(MODES, classlabels_int64s=[0, 1], post_transform="LOGISTIC", **{**CLASSES, "class_ids": [1] * 5}),
+    ),
     "trees of two classes": of_learning(
         "TreeEnsembleClassifier",
         ("l", "y"),
@@ -169,6 +174,63 @@ def test_any_tree(branches: int, seed: int) -> None:
     made = rewritten(of_learning("TreeEnsembleRegressor", **attributes))
     [found] = run_reference_evaluator(made, {"x": x})
     np.testing.assert_array_equal(found, np.array(wanted, np.float32))
+
+
+def forest(trees: int, depth: int, modes: Sequence[str], **leaves: Sequence[Any]) -> dict[str, Any]:
+    """Whole trees. leaves: what each leaf of a tree has, by attribute."""
+    random, size = np.random.default_rng(5), 2 ** (depth + 1) - 1
+    first = size // 2  # of a tree's leaves
+    ends = list(range(first, size))
+    made = {
+        "nodes_treeids": np.repeat(np.arange(trees), size).tolist(),
+        "nodes_nodeids": [*range(size)] * trees,
+        "nodes_featureids": random.integers(0, 3, trees * size).tolist(),
+        "nodes_modes": ["LEAF" if at >= first else modes[at % len(modes)] for at in range(size)] * trees,
+        "nodes_values": random.standard_normal(trees * size).tolist(),
+        "nodes_truenodeids": [0 if at >= first else 2 * at + 1 for at in range(size)] * trees,
+        "nodes_falsenodeids": [0 if at >= first else 2 * at + 2 for at in range(size)] * trees,
+        "nodes_missing_value_tracks_true": random.integers(0, 2, trees * size).tolist(),
+    }
+    of_leaf = len(next(iter(leaves.values())))
+    for name, values in leaves.items():
+        prefix, _, what = name.partition("_")
+        made[f"{prefix}_treeids"] = np.repeat(np.arange(trees), len(ends) * of_leaf).tolist()
+        made[f"{prefix}_nodeids"] = np.repeat(ends, of_leaf).tolist() * trees
+        made[name] = [*values] * (trees * len(ends)) if what == "ids" else None
+        made[f"{prefix}_weights"] = random.standard_normal(trees * len(ends) * of_leaf).tolist()
+    return made
+
+
+MANY = {
+    "trees": ("TreeEnsembleRegressor", ("y",), {"n_targets": 1, "target_ids": [0]}, ["BRANCH_LEQ"]),
+    "targets of a leaf": ("TreeEnsembleRegressor", ("y",), {"n_targets": 2, "target_ids": [0, 1]}, ["BRANCH_LT"]),
+    "one of two": ("TreeEnsembleRegressor", ("y",), {"n_targets": 2, "target_ids": [1]}, ["BRANCH_GT", "BRANCH_NEQ"]),
+    "classes": ("TreeEnsembleClassifier", ("l", "y"), {"classlabels_int64s": [3, 5], "class_ids": [1]}, MODES),
+}
+
+
+@pytest.mark.parametrize(("operator", "outputs", "about", "modes"), MANY.values(), ids=list(MANY))
+def test_a_large_forest_is_walked_through(
+    operator: str, outputs: Sequence[str], about: Mapping[str, Any], modes: Sequence[str]
+) -> None:
+    """Matrices would have a value for each pair of a condition and a leaf: 73 MB for the 4,500 of these 300 trees."""
+    leaves = {name: values for name, values in about.items() if name.endswith("_ids")}
+    more = {name: value for name, value in about.items() if name not in leaves}
+    model = of_learning(operator, outputs, **forest(300, 4, modes, **leaves), **more)
+    made = rewritten(model)
+    assert sum(numpy_helper.to_array(tensor).nbytes for tensor in made.graph.initializer) < 1e6
+    assert (compared(model, made, input_types(made, model), seed=0)).inputs == 3
+    x = np.where(RANDOM.random((6, 3)) < 0.3, np.nan, RANDOM.standard_normal((6, 3))).astype(np.float32)
+    content = (one.SerializeToString() for one in (model, made))
+    for wanted, found in zip(*(run_onnxruntime(one, {"x": x}) for one in content), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_a_large_forest_with_a_circle_is_refused() -> None:
+    given = forest(300, 4, ["BRANCH_LEQ"], target_ids=[0])
+    given["nodes_truenodeids"][7] = 0
+    with pytest.raises(ImportFailed, match="goes in a circle"):
+        rewritten(of_learning("TreeEnsembleRegressor", n_targets=1, **given))
 
 
 def step(operator: str, tensors: str, **attributes: Any) -> Any:

@@ -1,17 +1,18 @@
-"""Ensembles of decision trees as products with matrices.
+"""Ensembles of decision trees as products with matrices, large ones as walks.
 
 All conditions are compared at once; a leaf is reached where as many of those on its path hold as its depth asks for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sweep.errors import ImportFailed
+from sweep.toolchain.models.rewriting.rules.learning.tree_conditions import Condition, Trees, compared
+from sweep.toolchain.models.rewriting.rules.learning.walked_trees import walked
 
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
@@ -21,38 +22,12 @@ __all__ = ["classifier", "ensemble", "integer_labels", "regressor", "transformed
 
 _MOST_VALUES = 1 << 20
 """Of the matrix of paths of a group of trees."""
-_COMPARISONS = {
-    "BRANCH_LEQ": "LessOrEqual",
-    "BRANCH_LT": "Less",
-    "BRANCH_GTE": "GreaterOrEqual",
-    "BRANCH_GT": "Greater",
-    "BRANCH_EQ": "Equal",
-}
+_MOST_CONDITIONS = 4096
+"""In matrices, of 16 MB then; larger ensembles are walked through."""
 _BY_NUMBER = ["BRANCH_LEQ", "BRANCH_LT", "BRANCH_GTE", "BRANCH_GT", "BRANCH_EQ", "BRANCH_NEQ", "BRANCH_MEMBER"]
 _TRANSFORMS = ["NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"]
 _SUM, _AVERAGE = 1, 0
 _FLOAT, _DOUBLE = 1, 11
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """A node that branches."""
-
-    feature: int
-    mode: str
-    value: float
-    missing_is_true: bool
-    then: Any
-    otherwise: Any
-    """Where it goes on: the key of a condition or of a leaf."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Trees:
-    conditions: Mapping[Any, _Condition]
-    leaves: Mapping[Any, Sequence[tuple[int, float]]]
-    """By key, what a leaf adds to which target."""
-    roots: Sequence[Any]
 
 
 def regressor(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -71,9 +46,9 @@ def classifier(network: Rewriter, call: Call) -> Sequence[str] | None:
     labels = integer_labels(call, "classlabels_int64s")
     found = _listed(call, "class")
     weights = [(at, weight) for leaf in found.leaves.values() for at, weight in leaf]
-    is_binary = len(labels) == 2 and len({at for at, _ in weights}) == 1
-    if is_binary:
-        found = _Trees(found.conditions, {k: [(0, w) for _, w in v] for k, v in found.leaves.items()}, found.roots)
+    targets = {at for at, _ in weights}
+    if len(labels) == 2 and len(targets) == 1:
+        found = Trees(found.conditions, {k: [(0, w) for _, w in v] for k, v in found.leaves.items()}, found.roots)
         score = _with_base(network, call, _summed(network, call, found, 1))
         if all(weight >= 0 for _, weight in weights):
             rest, least = network.op("Sub", np.ones((), np.float32), score), 0.5
@@ -81,6 +56,8 @@ def classifier(network: Rewriter, call: Call) -> Sequence[str] | None:
             rest, least = network.op("Neg", score), 0.0
         above = network.op("Greater", network.op("Squeeze", score, np.array([1])), np.array(least, np.float32))
         label = network.op("Where", above, np.array(labels[1]), np.array(labels[0]))
+        if targets == {1}:  # the first class has none then, not what the second leaves
+            rest = network.op("Mul", score, np.zeros((), np.float32))
         score = network.op("Concat", rest, score, axis=1)
         return [label, transformed(network, call, score)]
     score = _with_base(network, call, _summed(network, call, found, len(labels)))
@@ -107,13 +84,13 @@ def ensemble(network: Rewriter, call: Call) -> Sequence[str] | None:
         raise ImportFailed(f"{call.label}: branches by membership are not supported")
     features = call.get("nodes_featureids")
     conditions = {
-        ("node", at): _Condition(features[at], _BY_NUMBER[modes[at]], float(splits[at]), bool(missing[at]), *ways)
+        ("node", at): Condition(features[at], _BY_NUMBER[modes[at]], float(splits[at]), bool(missing[at]), *ways)
         for at, ways in enumerate(zip(*keys, strict=True))
     }
     leaves = {
         ("leaf", at): [(t, float(w))] for at, (t, w) in enumerate(zip(call.get("leaf_targetids"), weights, strict=True))
     }
-    found = _Trees(conditions, leaves, [("node", at) for at in call.get("tree_roots")])
+    found = Trees(conditions, leaves, [("node", at) for at in call.get("tree_roots")])
     aggregate = call.get("aggregate_function", _SUM)
     if aggregate not in (_SUM, _AVERAGE):
         raise ImportFailed(f"{call.label}: its trees are put together by their least or greatest value")
@@ -142,7 +119,7 @@ def integer_labels(call: Call, attribute: str) -> list[int]:
     return labels
 
 
-def _listed(call: Call, prefix: str) -> _Trees:
+def _listed(call: Call, prefix: str) -> Trees:
     """As lists of attributes have them, by tree and node."""
     from onnx import numpy_helper
 
@@ -160,7 +137,7 @@ def _listed(call: Call, prefix: str) -> _Trees:
         if mode != "LEAF":
             then, otherwise = call.get("nodes_truenodeids")[at], call.get("nodes_falsenodeids")[at]
             feature = call.get("nodes_featureids")[at]
-            conditions[key] = _Condition(
+            conditions[key] = Condition(
                 feature, mode, values[at], bool(missing[at]), (key[0], then), (key[0], otherwise)
             )
     leaves: dict[Any, list[tuple[int, float]]] = {key: [] for key in keys if key not in conditions}
@@ -168,7 +145,7 @@ def _listed(call: Call, prefix: str) -> _Trees:
     for key, at, weight in zip(places, call.get(f"{prefix}_ids"), floats(f"{prefix}_weights"), strict=True):
         if key in leaves:
             leaves[key].append((at, weight))
-    return _Trees(conditions, leaves, roots)
+    return Trees(conditions, leaves, roots)
 
 
 def _with_base(network: Rewriter, call: Call, total: str) -> str:
@@ -180,7 +157,7 @@ def _with_base(network: Rewriter, call: Call, total: str) -> str:
     return network.op("Add", total, base.astype(np.float32)) if base.size else total
 
 
-def _paths(found: _Trees, root: Any) -> Iterator[tuple[Any, list[tuple[Any, bool]]]]:
+def _paths(found: Trees, root: Any) -> Iterator[tuple[Any, list[tuple[Any, bool]]]]:
     """Each leaf under a root, with the conditions on the way and how they turn out.
 
     Raises ImportFailed for a circle.
@@ -197,12 +174,15 @@ def _paths(found: _Trees, root: Any) -> Iterator[tuple[Any, list[tuple[Any, bool
         waiting += [(condition.then, [*path, (key, True)]), (condition.otherwise, [*path, (key, False)])]
 
 
-def _summed(network: Rewriter, call: Call, found: _Trees, targets: int, parts: int = 1) -> str:
+def _summed(network: Rewriter, call: Call, found: Trees, targets: int, parts: int = 1) -> str:
     """[rows, targets]: what the leaves that are reached add up to, divided by the number of parts."""
     element = network.element(call.input(0))
     data = call.input(0) if element in (_FLOAT, _DOUBLE) else network.op("Cast", call.input(0), to=_FLOAT)
-    kind = network.dtype(data)
+    kind, shape = network.dtype(data), network.shape(data)
     total, size = "", (0, 0)
+    if len(found.conditions) > _MOST_CONDITIONS and shape:
+        total = walked(network, data, shape[0], found, targets)
+        return total if parts == 1 else network.op("Div", total, np.array(parts, kind))
     group: list[Any] = []
     for root in [*found.roots, None]:
         paths = list(_paths(found, root)) if root is not None else []
@@ -217,7 +197,7 @@ def _summed(network: Rewriter, call: Call, found: _Trees, targets: int, parts: i
     return total if parts == 1 else network.op("Div", total, np.array(parts, kind))
 
 
-def _group(network: Rewriter, data: str, kind: Any, found: _Trees, paths: Sequence[Any], targets: int) -> str:
+def _group(network: Rewriter, data: str, kind: Any, found: Trees, paths: Sequence[Any], targets: int) -> str:
     keys = list(dict.fromkeys(key for _, path in paths for key, _ in path))
     place = {key: at for at, key in enumerate(keys)}
     weights = np.zeros((len(paths), targets), kind)
@@ -238,19 +218,14 @@ def _group(network: Rewriter, data: str, kind: Any, found: _Trees, paths: Sequen
     return network.op("MatMul", network.op("Cast", reached, to=network.element(data)), weights)
 
 
-def _holding(network: Rewriter, data: str, kind: Any, conditions: Sequence[_Condition]) -> str:
+def _holding(network: Rewriter, data: str, kind: Any, conditions: Sequence[Condition]) -> str:
     """[rows, conditions] of booleans."""
     parts, order = [], []
     for mode in dict.fromkeys(condition.mode for condition in conditions):
         ones = [at for at, condition in enumerate(conditions) if condition.mode == mode]
         values = network.op("Gather", data, np.array([conditions[at].feature for at in ones]), axis=1)
         limits = np.array([conditions[at].value for at in ones]).astype(kind)
-        operator = _COMPARISONS.get(mode)
-        holds = (
-            network.op(operator, values, limits) if operator else network.op("Not", network.op("Equal", values, limits))
-        )
-        if not operator and mode != "BRANCH_NEQ":
-            raise ImportFailed(f"a decision tree branches by {mode}, which is not supported")
+        holds = compared(network, mode, values, limits)
         missing = np.array([conditions[at].missing_is_true for at in ones])
         if missing.any():
             holds = network.op("Or", holds, network.op("And", network.op("IsNaN", values), missing))
