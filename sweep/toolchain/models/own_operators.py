@@ -22,7 +22,7 @@ def _onnx() -> frozenset[str]:
     from sweep.toolchain.models.rewriting.rewrite import rules
     from sweep.toolchain.models.rewriting.rules.old_operators import UPGRADED
 
-    return frozenset(rules()) | UPGRADED
+    return frozenset(rules()) | UPGRADED | {"ai.onnx.ml.ZipMap"}
 
 
 def _tflite() -> frozenset[str]:
