@@ -142,6 +142,9 @@ def main(arguments: Sequence[str]) -> int:
     found = importlib.util.find_spec("timm") is not None
     names = [name for name in NETWORKS if found or not name.startswith("timm:")]
     names = [name for name in names if not chosen.names or any(text in name for text in chosen.names)]
+    if not names:
+        allowed = ", ".join(NETWORKS) + ("" if found else "; those of timm need timm, which is not installed")
+        parser.error(f"no network has one of {', '.join(chosen.names)} in its name; there are {allowed}")
     out = chosen.folder / f"sweep-o{chosen.level}"
     study, cluster = _study(names, chosen.level, chosen.folder), _cluster()
     if not chosen.page:
