@@ -70,7 +70,29 @@ CLASSES = {name.replace("target", "class"): value for name, value in TARGETS.ite
 SEVERAL = {**CLASSES, "class_ids": [0, 1, 2, 1, 2]}
 MODES = ("BRANCH_LEQ", "BRANCH_GT", "BRANCH_LEQ")
 
+VECTORS = {
+    "classlabels_ints": [3, 5, 8],
+    "vectors_per_class": [2, 1, 2],
+    "coefficients": [0.5, -1.5, 2.0, 1.0, 0.25, -0.5, 1.5, -2.0, -1.0, 0.75],
+    "support_vectors": np.random.default_rng(4).standard_normal(15).tolist(),
+    "rho": [0.1, -0.2, 0.3],
+}
+OF_TWO = {
+    **VECTORS,
+    "classlabels_ints": [0, 1],
+    "vectors_per_class": [2, 3],
+    "coefficients": [0.5, -1.5, 2.0, 1.0, 0.25],
+    "rho": [0.1],
+}
+
 LEARNED = {
+    "vectors of three classes": of_learning(
+        "SVMClassifier", ("l", "y"), kernel_type="RBF", kernel_params=[0.5, 0.0, 3.0], **VECTORS
+    ),
+    "vectors of two classes": of_learning(
+        "SVMClassifier", ("l", "y"), kernel_type="POLY", kernel_params=[0.5, 1.0, 2.0], **OF_TWO
+    ),
+    "vectors as they are": of_learning("SVMClassifier", ("l", "y"), kernel_type="LINEAR", **VECTORS),
     "scaler": of_learning("Scaler", offset=[0.5, 1.0, -1.0], scale=[2.0, 0.5, 3.0]),
     "scaler of integers": of_learning("Scaler", kind=INT64, offset=[0.5], scale=[2.0]),
     "largest norm": of_learning("Normalizer", norm="MAX"),
@@ -115,13 +137,17 @@ LEARNED = {
 
 @pytest.mark.parametrize("model", LEARNED.values(), ids=list(LEARNED))
 def test_operators_of_classic_learning(model: Any) -> None:
-    assert not any(made.startswith(("Tree", "Linear", "Scaler")) for made in same(model))
+    assert not any(made.startswith(("Tree", "Linear", "Scaler", "SVM")) for made in same(model))
 
 
 @pytest.mark.parametrize(
     ("model", "words"),
     [
         (of_learning("LabelEncoder", kind=INT64, keys_int64s=[1], values_strings=["a"]), "texts are not supported"),
+        (
+            of_learning("SVMClassifier", ("l", "y"), prob_a=[0.5], prob_b=[0.1], **OF_TWO),
+            "its probabilities are found by iteration",
+        ),
         (
             of_learning("TreeEnsembleRegressor", **trees(MODES, aggregate_function="MAX", **TARGETS)),
             "put together by MAX; SUM and AVERAGE are supported",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweep.errors import ImportFailed
-from sweep.toolchain.models.rewriting.rules.learning import trees
+from sweep.toolchain.models.rewriting.rules.learning import support_vectors, trees
 
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.onnx_call import Call
@@ -144,33 +144,6 @@ def _side_by_side(network: Rewriter, call: Call) -> Sequence[str] | None:
     return [network.op("Concat", *parts, axis=1)]
 
 
-def _kernel_regressor(network: Rewriter, call: Call) -> Sequence[str] | None:
-    """SVMRegressor: how near each support vector is, by its kernel, times its coefficient."""
-    count, coefficients = int(call.get("n_supports", 0)), _array(call, "coefficients")
-    gamma, offset, degree = (np.array(each, np.float32) for each in (call.get("kernel_params") or (0, 0, 3)))
-    kernel, data, shape = call.get("kernel_type", "LINEAR"), _floats(network, call), network.shape(call.input(0))
-    if shape is None or len(shape) != 2 or call.get("post_transform", "NONE") != "NONE":
-        return None
-    if count:
-        vectors = _array(call, "support_vectors").reshape(count, -1)
-        near = network.op("MatMul", data, vectors.T)
-        if kernel in ("POLY", "SIGMOID"):
-            near = network.op("Add", network.op("Mul", near, gamma), offset)
-            near = network.op("Tanh", near) if kernel == "SIGMOID" else network.op("Pow", near, degree)
-        elif kernel == "RBF":
-            apart = network.op("Sub", network.op("Unsqueeze", data, np.array([1])), vectors[None])
-            squares = network.reduced("ReduceSumSquare", apart, [2], keepdims=0)
-            near = network.op("Exp", network.op("Mul", squares, -gamma))
-        score = network.op("MatMul", near, coefficients.reshape(count, 1))
-    else:
-        score = network.op("MatMul", data, coefficients.reshape(-1, 1))
-    score = network.op("Add", score, _array(call, "rho")[:1])
-    if not call.get("one_class", 0):
-        return [score]
-    zero, one = np.zeros((), np.float32), np.ones((), np.float32)
-    return [network.op("Where", network.op("Greater", score, zero), one, -one)]
-
-
 RULES: dict[str, Rule] = {
     _DOMAIN + "Scaler": _scaler,
     _DOMAIN + "Normalizer": _normalizer,
@@ -182,7 +155,8 @@ RULES: dict[str, Rule] = {
     _DOMAIN + "LabelEncoder": _encoder,
     _DOMAIN + "OneHotEncoder": _categories,
     _DOMAIN + "FeatureVectorizer": _side_by_side,
-    _DOMAIN + "SVMRegressor": _kernel_regressor,
+    _DOMAIN + "SVMRegressor": support_vectors.regressor,
+    _DOMAIN + "SVMClassifier": support_vectors.classifier,
     _DOMAIN + "TreeEnsembleRegressor": trees.regressor,
     _DOMAIN + "TreeEnsembleClassifier": trees.classifier,
     _DOMAIN + "TreeEnsemble": trees.ensemble,
