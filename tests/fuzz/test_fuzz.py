@@ -14,7 +14,7 @@ from tests.fuzz import campaign as campaigns
 from tests.fuzz.campaign import Campaign, Ended
 
 CASES = 25
-"""20 s on a machine that is not busy. `make fuzz` has more."""
+"""`make fuzz` has more."""
 
 
 def test_a_few_mutations(tmp_path: Path) -> None:

@@ -124,9 +124,15 @@ def small(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lowered(
     run: Run, squeezenet: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[int, tuple[Path, dict[str, Any]]]:
-    """SqueezeNet at every level."""
+    """SqueezeNet at every level, each when it is first asked for."""
     root = tmp_path_factory.mktemp("lowered")
-    return {level: (root / str(level), lower(run, squeezenet[0], root / str(level), level)) for level in range(5)}
+
+    class Levels(dict[int, tuple[Path, dict[str, Any]]]):
+        def __missing__(self, level: int) -> tuple[Path, dict[str, Any]]:
+            self[level] = root / str(level), lower(run, squeezenet[0], root / str(level), level)
+            return self[level]
+
+    return Levels()
 
 
 def alive(pid: int) -> bool:
