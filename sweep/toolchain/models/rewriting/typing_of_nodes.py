@@ -11,6 +11,9 @@ __all__ = ["OutputTypes"]
 _LIKE_FIRST = ("BiasGelu", "FastGelu", "Gelu", "QuickGelu", "SkipLayerNormalization")
 """Operators of com.microsoft whose first output is as their first input."""
 
+_TOLD_SINCE = {"GreaterOrEqual": 16, "LessOrEqual": 16}
+"""Operators of which the package tells no shape in their versions before."""
+
 
 class OutputTypes:
     """Knows the versions of the operators of one network."""
@@ -30,7 +33,8 @@ class OutputTypes:
             return {} if first is None else {node.output[0]: first}
         known = {name: types[name] for name in node.input if name in types}
         try:
-            schema = defs.get_schema(node.op_type, self._versions.get(node.domain, 1), node.domain)
+            version = max(self._versions.get(node.domain, 1), _TOLD_SINCE.get(node.op_type, 0))
+            schema = defs.get_schema(node.op_type, version, node.domain)
             return dict(
                 shape_inference.infer_node_outputs(
                     schema, node, known, dict(values), opset_imports=self._opsets, ir_version=self._ir_version

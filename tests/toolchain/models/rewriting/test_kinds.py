@@ -140,6 +140,18 @@ def test_operators_of_classic_learning(model: Any) -> None:
     assert not any(made.startswith(("Tree", "Linear", "Scaler", "SVM")) for made in same(model))
 
 
+@pytest.mark.parametrize("mode", ["BRANCH_LEQ", "BRANCH_GTE"])
+def test_a_column_is_taken_of_what_trees_give_before_opset_16(mode: str) -> None:
+    """The onnx package tells no shape of `LessOrEqual` there."""
+    given = trees((mode,) * 3, n_targets=1, **TARGETS)
+    nodes = [
+        node("TreeEnsembleRegressor", ["x"], ["y"], domain=LEARNING, **given),
+        node("ArrayFeatureExtractor", ["y", "first"], ["z"], domain=LEARNING),
+    ]
+    model = network(nodes, {"x": ([6, 3], FLOAT)}, ["z"], {"first": np.array([0])}, opset=13)
+    assert "ArrayFeatureExtractor" not in same(model)
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
