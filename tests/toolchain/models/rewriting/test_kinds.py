@@ -264,11 +264,23 @@ def test_a_large_forest_is_walked_through(
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_a_large_forest_with_a_circle_is_refused() -> None:
-    given = forest(300, 4, ["BRANCH_LEQ"], target_ids=[0])
-    given["nodes_truenodeids"][7] = 0
-    with pytest.raises(ImportFailed, match="goes in a circle"):
-        rewritten(of_learning("TreeEnsembleRegressor", n_targets=1, **given))
+@pytest.mark.parametrize("trees", [2, 300], ids=["in matrices", "walked"])
+@pytest.mark.parametrize(
+    ("given", "value", "why"),
+    [
+        ("nodes_truenodeids", 0, "goes in a circle"),
+        ("nodes_truenodeids", 5, "comes to one of its conditions twice"),
+        ("nodes_falsenodeids", 99, "goes on at a node that it has not"),
+        ("nodes_featureids", 1 << 40, "looks at feature 1099511627776 of 3"),
+        ("nodes_featureids", -1, "looks at feature -1 of 3"),
+    ],
+)
+def test_trees_that_lead_nowhere_are_refused(trees: int, given: str, value: int, why: str) -> None:
+    """Ways that meet again and again are two to the power of that; a feature beyond the data is memory of others."""
+    made = forest(trees, 4, ["BRANCH_LEQ"], target_ids=[0])
+    made[given][3] = value
+    with pytest.raises(ImportFailed, match=why):
+        rewritten(of_learning("TreeEnsembleRegressor", n_targets=1, **made))
 
 
 def step(operator: str, tensors: str, **attributes: Any) -> Any:

@@ -11,7 +11,7 @@ from sweep.errors import ImportFailed
 if TYPE_CHECKING:
     from sweep.toolchain.models.rewriting.rewriter import Rewriter
 
-__all__ = ["Condition", "Trees", "compared"]
+__all__ = ["Condition", "Trees", "check_trees", "compared"]
 
 _COMPARISONS = {
     "BRANCH_LEQ": "LessOrEqual",
@@ -43,6 +43,24 @@ class Trees:
     leaves: Mapping[Any, Sequence[tuple[int, float]]]
     """By key, what a leaf adds to which target."""
     roots: Sequence[Any]
+
+
+def check_trees(found: Trees, features: int | None) -> None:
+    """features: of the data, None where that is not known. Leaves may be shared, as some exporters do.
+
+    Raises ImportFailed where the ways through conditions lead elsewhere than down to leaves, or look at no feature.
+    """
+    begun = set(found.roots)
+    for condition in found.conditions.values():
+        for way in (condition.then, condition.otherwise):
+            if way in found.conditions:
+                if way in begun:
+                    raise ImportFailed("a decision tree goes in a circle, or comes to one of its conditions twice")
+                begun.add(way)
+            elif way not in found.leaves:
+                raise ImportFailed("a decision tree goes on at a node that it has not")
+        if condition.feature < 0 or (features is not None and condition.feature >= features):
+            raise ImportFailed(f"a decision tree looks at feature {condition.feature} of {features or 'the data'}")
 
 
 def compared(network: Rewriter, mode: str, values: str, limits: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sweep.errors import ImportFailed
-from sweep.toolchain.models.rewriting.rules.learning.tree_conditions import Condition, Trees, compared
+from sweep.toolchain.models.rewriting.rules.learning.tree_conditions import Condition, Trees, check_trees, compared
 from sweep.toolchain.models.rewriting.rules.learning.walked_trees import walked
 
 if TYPE_CHECKING:
@@ -158,18 +158,13 @@ def _with_base(network: Rewriter, call: Call, total: str) -> str:
 
 
 def _paths(found: Trees, root: Any) -> Iterator[tuple[Any, list[tuple[Any, bool]]]]:
-    """Each leaf under a root, with the conditions on the way and how they turn out.
-
-    Raises ImportFailed for a circle.
-    """
+    """Each leaf under a root, with the conditions on the way and how they turn out."""
     waiting: list[tuple[Any, list[tuple[Any, bool]]]] = [(root, [])]
     while waiting:
         key, path = waiting.pop()
         if key not in found.conditions:
             yield key, path
             continue
-        if len(path) > len(found.conditions):
-            raise ImportFailed("a decision tree goes in a circle")
         condition = found.conditions[key]
         waiting += [(condition.then, [*path, (key, True)]), (condition.otherwise, [*path, (key, False)])]
 
@@ -179,6 +174,7 @@ def _summed(network: Rewriter, call: Call, found: Trees, targets: int, parts: in
     element = network.element(call.input(0))
     data = call.input(0) if element in (_FLOAT, _DOUBLE) else network.op("Cast", call.input(0), to=_FLOAT)
     kind, shape = network.dtype(data), network.shape(data)
+    check_trees(found, shape[1] if shape and len(shape) > 1 else None)
     total, size = "", (0, 0)
     if len(found.conditions) > _MOST_CONDITIONS and shape:
         total = walked(network, data, shape[0], found, targets)

@@ -43,7 +43,7 @@ class _Nodes:
 def walked(network: Rewriter, data: str, rows: int, found: Trees, targets: int) -> str:
     """[rows, targets]: what the leaves that are reached add up to. data: [rows, features], floating.
 
-    Raises ImportFailed for a circle.
+    Raises ImportFailed for trees that are too deep.
     """
     nodes = _numbered(found)
     at = network.keep(np.repeat(nodes.roots[None], rows, axis=0))
@@ -82,7 +82,7 @@ def _depth(nodes: _Nodes) -> int:
         if not at.size:
             return depth
         at = np.concatenate([nodes.then[at], nodes.otherwise[at]])
-    raise ImportFailed(f"a decision tree goes in a circle, or has leaves below more than {_DEEPEST} conditions")
+    raise ImportFailed(f"a decision tree has leaves below more than {_DEEPEST} conditions")
 
 
 class _Holding:
