@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sweep.engine.first_row import FirstRow
 from sweep.engine.queues import FairQueue, SerialQueue
 from sweep.engine.site import Site
 from sweep.engine.stage_calls import DeviceJobCall, MeasureCall
@@ -37,9 +39,10 @@ TURNS = 8
 """Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
 more of them to measure again."""
 
-SHARES = {"candidate": 2.0, "visit": 1.0}
-"""Of a board's time. A tuner that waits for its candidates keeps search and builders waiting, and with them all that
-the tuned cells still have to go through; other cells must come to an answer meanwhile all the same."""
+SHARES = {"first": math.inf, "candidate": 2.0, "visit": 1.0}
+"""Of a board's time, behind the cell that comes first. A tuner that waits for its candidates keeps search and builders
+waiting, and with them all that the tuned cells still have to go through; other cells must come to an answer meanwhile
+all the same."""
 
 MOST_LANES = 16
 """Boards of a key that are used at once. TVM's client has room for 32 sessions in a process, which all its devices
@@ -78,6 +81,7 @@ class DeviceWorker:
         self._no_kernel: str | None = None
         """Why there is none, once it was tried."""
         self._building, self._opening, self._choosing = Lock(), Lock(), Lock()
+        self._first_row = FirstRow()
         self.latest: dict[str, Mapping[str, Any]] = {}
         """What the cells that take turns now have shown so far, by their stages."""
         names = [f"{device.key}-{number}" for number in range(boards_at_once(device))]
@@ -143,14 +147,17 @@ class DeviceWorker:
                 return queue.submit("visit", self._observe_memory, call).result()
         kernel = self._sentinel_kernel()
         rounds = Rounds(call.measure, self._device.cores if self._device.managed else (), call.threads)
+        turns = self._first_row.turns()
         try:
             with self._queue() as queue:
                 while (options := rounds.next_visit()) is not None:
                     if queue.is_idle:
                         time.sleep(rounds.pause_s)
-                    payload, seconds = queue.submit("visit", self._visit, call, options, kernel).result()
+                    visiting = queue.submit(turns.kind, turns.visit, queue, self._visit, call, options, kernel)
+                    payload, seconds = visiting.result()
                     rounds.take(payload, seconds)
                     self.latest[call.key] = rounds.so_far()
+                turns.end(queue)
         finally:
             self.latest.pop(call.key, None)
         result = rounds.result()

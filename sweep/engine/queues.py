@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -48,7 +49,8 @@ class _Waiting:
 
 class FairQueue:
     """Runs calls of several kinds, one at a time. Kinds that wait at the same time get the time by their shares; within
-    a kind the first comes first. A kind that does not wait saves nothing up.
+    a kind the first comes first. A kind that does not wait saves nothing up. One whose share is infinite goes before
+    all others where it waits, and they wait for it where it is expected.
     """
 
     def __init__(self, name: str, shares: Mapping[str, float], waited_s: Callable[[], float] = lambda: 0.0) -> None:
@@ -111,7 +113,7 @@ class FairQueue:
             wanting = [kind for kind, queue in self._waiting.items() if queue]
             if not wanting:  # closed meanwhile
                 return
-            kind = min(wanting, key=self._used_s.__getitem__)
+            kind = min(wanting, key=self._rank)
             for idle in self._used_s.keys() - wanting:  # what comes during this call has waited from its begin on
                 self._used_s[idle] = max(self._used_s[idle], self._used_s[kind])
             waiting = self._waiting[kind].popleft()
@@ -123,15 +125,21 @@ class FairQueue:
             self._under_way -= 1
         hand_over()
 
+    def _rank(self, kind: str) -> tuple[bool, float]:
+        """Who has least is next."""
+        return not math.isinf(self._shares[kind]), self._used_s[kind]
+
     def _wait_for_expected(self) -> None:
         """While the kind whose turn it is has nothing here, but should have in a moment."""
         while True:
             wanting = {kind for kind, queue in self._waiting.items() if queue}
             begun = time.monotonic()
             coming = {kind for kind, until in self._expected.items() if until > begun}
-            least = min(map(self._used_s.__getitem__, wanting), default=0.0)
-            due = [kind for kind in sorted(coming - wanting) if self._used_s[kind] <= least]
-            if not wanting or not due:
+            if not wanting:
+                return
+            least = min(map(self._rank, wanting))
+            due = sorted((kind for kind in coming - wanting if self._rank(kind) <= least), key=self._rank)
+            if not due:
                 return
             self._changed.wait(self._expected[due[0]] - begun)
             self._used_s[due[0]] += (time.monotonic() - begun) / self._shares[due[0]]

@@ -105,7 +105,10 @@ def test_cells_of_any_runtime_take_turns_in_a_final(shop: Shop) -> None:
 
 @pytest.mark.parametrize("name", [pytest.param("inline", marks=pytest.mark.slow), "ray"])
 def test_cells_that_are_measured_at_once_take_turns(name: str, request: pytest.FixtureRequest) -> None:
+    """But for the one that comes first to a device."""
     shop: Shop = request.getfixturevalue(name)
+    first = shop.attempt(shop.stages("measure")[0])
+    assert all(isinstance(report, Done) for report in ends(shop.perform(first)))
     attempts = []
     for number, stage in enumerate(shop.stages("measure")[:3]):
         attempt = shop.attempt(stage)

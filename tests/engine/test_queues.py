@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import Future
 from threading import Event, Thread
 
@@ -10,7 +11,7 @@ import pytest
 from sweep.engine.queues import FairQueue
 from tests.devices.parts import until
 
-SHARES = {"candidate": 2.0, "visit": 1.0}
+SHARES = {"urgent": math.inf, "candidate": 2.0, "visit": 1.0}
 
 
 class Clock:
@@ -112,6 +113,24 @@ def test_a_kind_that_is_expected_and_does_not_come_is_charged_for_the_wait() -> 
     assert order == ["v"]
     assert with_time._used_s["candidate"] > 0.0
     with_time.close()
+
+
+def test_a_kind_whose_share_is_infinite_goes_before_all_others_and_is_waited_for(board: Board) -> None:
+    for _ in range(2):
+        board.call("visit", 1.0)
+        board.call("candidate", 1.0)
+    calls = [board.call("urgent", 5.0), board.call("visit", 0.0)]
+    board.lane.expect("candidate", 1e6)
+    board.lane.expect("urgent", 1e6)
+    board.let_go.set()
+    until(lambda: board.order == ["u"], "the urgent call")  # and all wait for the next one
+    board.call("urgent", 5.0)
+    until(lambda: board.order == ["u", "u"], "the next one")
+    board.lane.expect("urgent", 0.0)
+    board.lane.expect("candidate", 0.0)
+    for call in calls:
+        call.result(timeout=60)
+    assert board.order[2:4] == ["c", "v"]
 
 
 def test_what_a_call_raises_is_raised_by_its_answer_and_the_lane_goes_on(board: Board) -> None:
