@@ -120,18 +120,20 @@ def next_look(count: int, first: int = HEATS) -> int:
 
 def is_due(count: int) -> bool:
     """Whether one looks after so many heats however the final goes on; else the time was over then."""
-    due = next_look(0)
-    while due < count:
-        due = next_look(due)
-    return due == count
+    return count == _looks(count, HEATS)[-1]
 
 
 def looks_in(count: int, first: int = HEATS) -> int:
     """How often one has looked at most after so many heats, the last of them included."""
-    looks, due = 0, next_look(0, first)
-    while due < count:
-        looks, due = looks + 1, next_look(due)
-    return looks + 1
+    return len(_looks(count, first))
+
+
+def _looks(count: int, first: int) -> Sequence[int]:
+    """After how many heats one looks, up to the first time that there are `count` or more."""
+    looks = [next_look(0, first)]
+    while looks[-1] < count:
+        looks.append(next_look(looks[-1]))
+    return looks
 
 
 def _located(logs: Sequence[Sequence[Logs]], index: int, other: int, level: float) -> tuple[float, float]:
