@@ -273,6 +273,8 @@ def test_a_large_forest_is_walked_through(
         ("nodes_falsenodeids", 99, "goes on at a node that it has not"),
         ("nodes_featureids", 1 << 40, "looks at feature 1099511627776 of 3"),
         ("nodes_featureids", -1, "looks at feature -1 of 3"),
+        ("target_ids", 1, "adds to output 1 of 1"),
+        ("target_ids", -1, "adds to output -1 of 1"),
     ],
 )
 def test_trees_that_lead_nowhere_are_refused(trees: int, given: str, value: int, why: str) -> None:

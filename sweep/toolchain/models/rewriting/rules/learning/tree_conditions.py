@@ -45,10 +45,11 @@ class Trees:
     roots: Sequence[Any]
 
 
-def check_trees(found: Trees, features: int | None) -> None:
+def check_trees(found: Trees, features: int | None, targets: int) -> None:
     """features: of the data, None where that is not known. Leaves may be shared, as some exporters do.
 
-    Raises ImportFailed where the ways through conditions lead elsewhere than down to leaves, or look at no feature.
+    Raises ImportFailed where the ways through conditions lead elsewhere than down to leaves, or look at no feature, or
+    a leaf adds to no target.
     """
     begun = set(found.roots)
     for condition in found.conditions.values():
@@ -61,6 +62,9 @@ def check_trees(found: Trees, features: int | None) -> None:
                 raise ImportFailed("a decision tree goes on at a node that it has not")
         if condition.feature < 0 or (features is not None and condition.feature >= features):
             raise ImportFailed(f"a decision tree looks at feature {condition.feature} of {features or 'the data'}")
+    for target in (target for leaf in found.leaves.values() for target, _ in leaf):
+        if not 0 <= target < targets:
+            raise ImportFailed(f"a decision tree adds to output {target} of {targets}")
 
 
 def compared(network: Rewriter, mode: str, values: str, limits: Any) -> str:

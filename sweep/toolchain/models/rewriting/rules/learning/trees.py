@@ -170,11 +170,14 @@ def _paths(found: Trees, root: Any) -> Iterator[tuple[Any, list[tuple[Any, bool]
 
 
 def _summed(network: Rewriter, call: Call, found: Trees, targets: int, parts: int = 1) -> str:
-    """[rows, targets]: what the leaves that are reached add up to, divided by the number of parts."""
+    """[rows, targets]: what the leaves that are reached add up to, divided by the number of parts.
+
+    Raises ImportFailed.
+    """
     element = network.element(call.input(0))
     data = call.input(0) if element in (_FLOAT, _DOUBLE) else network.op("Cast", call.input(0), to=_FLOAT)
     kind, shape = network.dtype(data), network.shape(data)
-    check_trees(found, shape[1] if shape and len(shape) > 1 else None)
+    check_trees(found, shape[1] if shape and len(shape) > 1 else None, targets)
     total, size = "", (0, 0)
     if len(found.conditions) > _MOST_CONDITIONS and shape:
         total = walked(network, data, shape[0], found, targets)
