@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sweep.errors import ImportFailed
-from sweep.toolchain.models.onnx_shapes import shape_of
+from sweep.toolchain.models.onnx_shapes import known_shapes
 
 __all__ = ["check_indices"]
 
@@ -19,10 +19,7 @@ def check_indices(model: Any) -> None:
     from onnx import numpy_helper
 
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
-    shapes: dict[str, Sequence[int | None]] = {
-        value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)
-    }
-    shapes |= {name: list(tensor.dims) for name, tensor in stored.items()}
+    shapes = known_shapes(model)
     for node in model.graph.node:
         if node.op_type not in (*_ALONG_AN_AXIS, *_OF_POINTS) or len(node.input) < 2 or node.input[1] not in stored:
             continue

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from sweep.toolchain.models.input_values import Values
-from sweep.toolchain.models.onnx_shapes import shape_of
+from sweep.toolchain.models.onnx_shapes import known_shapes, shape_of
 
 __all__ = ["input_kinds", "places_and_lengths"]
 
@@ -32,8 +32,7 @@ _USUAL = 8
 
 def input_kinds(model: Any) -> dict[str, Values]:
     """By input, where the network says more than its type does. `model`: its shapes are inferred."""
-    shapes = {value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)}
-    shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    shapes = known_shapes(model)
     users: dict[str, list[tuple[Any, int]]] = {}
     for node in model.graph.node:
         for index, name in enumerate(node.input):
@@ -48,7 +47,7 @@ def places_and_lengths(original: Any, model: Any) -> dict[str, Values]:
     original: as the file has it. model: what it has become, with shapes; most of its values keep their names.
     """
     inputs = {value.name for value in original.graph.input}
-    shapes = {value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)}
+    shapes = known_shapes(model)
     found = {}
     for node in original.graph.node:
         for index, name in enumerate(node.input):

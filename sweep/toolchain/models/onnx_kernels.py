@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sweep.errors import ImportFailed
-from sweep.toolchain.models.onnx_shapes import shape_of
+from sweep.toolchain.models.onnx_shapes import known_shapes
 
 __all__ = ["check_kernels"]
 
@@ -16,10 +15,7 @@ _WEIGHT = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv": 3, "D
 
 def check_kernels(model: Any) -> None:
     """model: its shapes are inferred. Raises ImportFailed, with the first that contradicts itself."""
-    shapes: dict[str, Sequence[int | None]] = {
-        value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)
-    }
-    shapes |= {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    shapes = known_shapes(model)
     for node in model.graph.node:
         at = _WEIGHT.get(node.op_type, len(node.input))
         stated = next((list(one.ints) for one in node.attribute if one.name == "kernel_shape"), None)

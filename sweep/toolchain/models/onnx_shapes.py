@@ -10,7 +10,16 @@ import numpy as np
 from sweep.analysis.formatting import plural
 from sweep.errors import ImportFailed, in_one_line
 
-__all__ = ["copied", "declared_empty", "fix_shapes", "infer_shapes", "misfit", "real_inputs", "shape_of"]
+__all__ = [
+    "copied",
+    "declared_empty",
+    "fix_shapes",
+    "infer_shapes",
+    "known_shapes",
+    "misfit",
+    "real_inputs",
+    "shape_of",
+]
 
 
 def fix_shapes(
@@ -107,6 +116,12 @@ def copied(model: Any) -> Any:
 def shape_of(value: Any) -> list[int | None]:
     """The sizes of a typed value; None for a symbolic one."""
     return _sizes(value)
+
+
+def known_shapes(model: Any) -> dict[str, list[int | None]]:
+    """By name, of inputs, stored tensors and what was inferred."""
+    typed = {value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)}
+    return typed | {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
 
 
 def _sizes(value: Any) -> list[int | None]:
