@@ -160,6 +160,7 @@ def test_a_column_is_taken_of_what_trees_give_before_opset_16(mode: str) -> None
             of_learning("SVMClassifier", ("l", "y"), prob_a=[0.5], prob_b=[0.1], **OF_TWO),
             "its probabilities are found by iteration",
         ),
+        (of_learning("SVMClassifier", ("l", "y"), kernel_type="COSINE", **OF_TWO), "its kernel_type is COSINE; known "),
         (
             of_learning("TreeEnsembleRegressor", **trees(MODES, aggregate_function="MAX", **TARGETS)),
             "put together by MAX; SUM and AVERAGE are supported",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["classifier", "regressor"]
 
 _FLOAT = 1
+_KERNELS = ("LINEAR", "POLY", "RBF", "SIGMOID")
 
 
 def regressor(network: Rewriter, call: Call) -> Sequence[str] | None:
@@ -78,9 +79,11 @@ def _array(call: Call, attribute: str) -> Any:
 
 
 def _nearness(network: Rewriter, call: Call, data: str, count: int) -> str:
-    """[rows, vectors]."""
+    """[rows, vectors]. Raises ImportFailed for a kernel that is not known."""
     gamma, offset, degree = (np.array(each, np.float32) for each in (call.get("kernel_params") or (0, 0, 3)))
     kernel, vectors = call.get("kernel_type", "LINEAR"), _array(call, "support_vectors").reshape(count, -1)
+    if kernel not in _KERNELS:
+        raise ImportFailed(f"{call.label}: its kernel_type is {kernel}; known are {', '.join(_KERNELS)}")
     if kernel == "RBF":
         apart = network.op("Sub", network.op("Unsqueeze", data, np.array([1])), vectors[None])
         squares = network.reduced("ReduceSumSquare", apart, [2], keepdims=0)
