@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sweep.analysis.final_place import places_of
+from sweep.engine.first_row import FirstRow
+from sweep.engine.inline import InlineEngine
+from sweep.engine.queues import FairQueue
 from sweep.planning.kinds import kind_of
 from sweep.planning.results.final_result import FinalResult
 from sweep.planning.results.measurement import Measurement
@@ -127,6 +131,31 @@ def test_cells_that_are_measured_at_once_take_turns(name: str, request: pytest.F
         visits += [({**usual, **block.conditions}["at_before"], report.stage_id) for block in blocks]
     assert len({stage for _, stage in sorted(visits)[:3]}) == 3, sorted(visits)
     assert len({stage for _, stage in sorted(visits)[3:6]}) == 3, sorted(visits)
+
+
+def test_visits_of_the_cell_that_comes_first_to_a_device_go_before_others(
+    inline: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(inline.engine, InlineEngine)
+    stage = inline.stages("measure")[0]
+    monkeypatch.setattr(inline.engine._device(stage.options["device"]), "_first_row", FirstRow())
+    kinds: list[str] = []
+    submit = FairQueue.submit
+
+    def noted(queue: FairQueue, kind: str, *rest: Any) -> Any:
+        kinds.append(kind)
+        return submit(queue, kind, *rest)
+
+    monkeypatch.setattr(FairQueue, "submit", noted)
+    counts = []
+    for number in range(2):
+        attempt = inline.attempt(stage)
+        (report,) = ends(inline.perform(replace(attempt, stage=changed(stage, f"first{number}"))))
+        assert isinstance(report, Done), report
+        counts.append(len(kinds))
+
+    assert kinds[0] == "first"
+    assert set(kinds[counts[0] :]) == {"visit"}, kinds
 
 
 def test_attempts_at_once_each_end_once(shop: Shop) -> None:
