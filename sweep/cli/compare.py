@@ -80,6 +80,15 @@ def compare_command(
     if second is not None:
         _refuse({"--fail-on": fail_on, "--only": only, "--markdown": markdown, "--junit": junit})
         return _compare_cells(folder, first, second, measure_more, max_minutes, cluster, across_hosts, as_json)
+    from sweep.api.session.stored_sweep import is_uri
+
+    if not is_uri(first) and not Path(first).exists():
+        raise StudyError(
+            "is no sweep that is there, and one cell alone is compared with nothing",
+            key="CELL|DIR_B",
+            value=first,
+            allowed="two cells of DIR, or another sweep directory, its URI or zip file, or a bundle",
+        )
     wanted = ["json"] if as_json else [name.strip() for name in formats.split(",")]
     for name in wanted:
         if name not in _FORMATS:

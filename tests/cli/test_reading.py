@@ -213,6 +213,8 @@ def test_compare_refuses_what_is_no_single_cell(finished: Path, sweep: Sweep, fi
 
 
 def test_compare_wants_a_sweep(tmp_path: Path, sweep: Sweep) -> None:
+    alone = sweep("compare", tmp_path, "squeezenet xgb")
+    assert_one_line(alone, ["CELL|DIR_B", "squeezenet xgb", "one cell alone", "two cells of DIR"])
     assert_one_line(sweep("compare", tmp_path, "a", "b"), [f"{tmp_path}", "is not a sweep directory"])
 
 

@@ -84,7 +84,11 @@ def test_a_side_may_be_a_zip_file(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("{}/base", "{}/nothing"), ["DIR_B", "is not a sweep directory", "a sweep directory, the URI or a zip file"]),
+        (
+            ("{}/base", "{}/nothing"),
+            ["CELL|DIR_B: is no sweep that is there", "two cells of DIR", "its URI or zip file"],
+        ),
+        (("{}/base", "{}"), ["DIR_B", "is not a sweep directory", "a sweep directory, the URI or a zip file"]),
         (("{}/base", "{}/same", "--fail-on", "worse"), ["--fail-on: is no rule", "slower > 5%"]),
         (("{}/base", "{}/same", "--format", "yaml"), ["--format: no such format", "junit"]),
         (("{}/base", "{}/same", "--only", "tuna=xgb"), ["names no axis", "tuner"]),
