@@ -116,8 +116,8 @@ class Rewriter(KnownValues):
         return [self.resolved(name) for name in made]
 
     def reduced(self, operator: str, value: str, axes: Sequence[int], keepdims: int = 1) -> str:
-        """A reduction; axes became an input in opset 18."""
-        if self.opset >= 18:
+        """A reduction; axes became an input in opset 18, those of a sum in 13."""
+        if self.opset >= (13 if operator == "ReduceSum" else 18):
             return self.op(operator, value, np.array(axes, np.int64), keepdims=keepdims)
         return self.op(operator, value, axes=list(axes), keepdims=keepdims)
 

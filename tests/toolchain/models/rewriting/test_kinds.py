@@ -55,9 +55,11 @@ def same(model: Any) -> set[str]:
     return {one.op_type for one in made.graph.node}
 
 
-def of_learning(operator: str, outputs: Sequence[str] = ("y",), kind: int = FLOAT, **attributes: Any) -> Any:
+def of_learning(
+    operator: str, outputs: Sequence[str] = ("y",), kind: int = FLOAT, *, opset: int = 19, **attributes: Any
+) -> Any:
     nodes = [node(operator, ["x"], list(outputs), domain=LEARNING, **attributes)]
-    return network(nodes, {"x": ([6, 3], kind)}, outputs)
+    return network(nodes, {"x": ([6, 3], kind)}, outputs, opset=opset)
 
 
 TARGETS = {
@@ -248,14 +250,15 @@ MANY = {
 }
 
 
+@pytest.mark.parametrize("opset", [9, 13, 19])
 @pytest.mark.parametrize(("operator", "outputs", "about", "modes"), MANY.values(), ids=list(MANY))
 def test_a_large_forest_is_walked_through(
-    operator: str, outputs: Sequence[str], about: Mapping[str, Any], modes: Sequence[str]
+    operator: str, outputs: Sequence[str], about: Mapping[str, Any], modes: Sequence[str], opset: int
 ) -> None:
     """Matrices would have a value for each pair of a condition and a leaf: 73 MB for the 4,500 of these 300 trees."""
     leaves = {name: values for name, values in about.items() if name.endswith("_ids")}
     more = {name: value for name, value in about.items() if name not in leaves}
-    model = of_learning(operator, outputs, **forest(300, 4, modes, **leaves), **more)
+    model = of_learning(operator, outputs, opset=opset, **forest(300, 4, modes, **leaves), **more)
     made = rewritten(model)
     assert sum(numpy_helper.to_array(tensor).nbytes for tensor in made.graph.initializer) < 1e6
     assert (compared(model, made, input_types(made, model), seed=0)).inputs == 3
