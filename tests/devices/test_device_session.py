@@ -43,6 +43,23 @@ def test_candidate_gives_a_value_a_repeat(session: DeviceSession, matmul: Candid
     assert len(measure(session, matmul, repeat=5)) == 5
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_what_looks_up_by_its_arguments_stays_within_what_it_has(
+    session: DeviceSession, tmp_path: Path, dtype: str
+) -> None:
+    """Arbitrary bits would lead a gigabyte away, where there is no memory."""
+    import tvm
+    from tvm import te
+
+    data, rows = te.placeholder((8, 4), name="data"), te.placeholder((64,), dtype, name="rows")
+    taken = te.compute((64, 4), lambda i, j: data[rows[i], j], name="taken")
+    library = tmp_path / "taken.so"
+    module = tvm.IRModule({"main": te.create_prim_func([data, rows, taken])})
+    tvm.compile(module, tvm.target.Target({"kind": "llvm"})).export_library(str(library))
+    shapes = [([8, 4], "float32"), ([64], dtype), ([64, 4], "float32")]
+    assert len(measure(session, (library, [{"shape": shape, "dtype": kind} for shape, kind in shapes]))) == 3
+
+
 def test_min_repeat_ms_is_kept(session: DeviceSession, matmul: Candidate) -> None:
     began = time.monotonic()
     measure(session, matmul, repeat=2, min_repeat_ms=100)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sweep.errors import MeasureFailed, in_one_line
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RANDOM_FILL", "arguments", "time_candidate", "time_functions", "time_in_turns", "timed"]
 
+_MAY_BE_INDICES = ("int16", "int32", "int64", "uint16", "uint32", "uint64")
 RANDOM_FILL = "tvm.contrib.random.random_fill_for_measure"
 
 
@@ -88,15 +91,20 @@ def _still_answers(remote: Remote) -> bool:
 
 
 def arguments(remote: Remote, args: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Tensors on the device with random values: zeros and denormals would flatter or slow a kernel."""
+    """Tensors on the device with random values: zeros and denormals would flatter or slow a kernel. Integers of more
+    than a byte are zeros, since they may be indices: what fills tensors writes the bits of floats into them.
+    """
     import tvm
 
     tensors = [tvm.runtime.empty(tuple(arg["shape"]), arg["dtype"], remote.device) for arg in args]
     fill = remote.function(RANDOM_FILL)
     if fill is None:
         raise MeasureFailed(f"the device's TVM lacks {RANDOM_FILL}: serve it with libtvm_runtime_extra.so loaded")
-    for tensor in tensors:
-        fill(tensor)
+    for tensor, arg in zip(tensors, args, strict=True):
+        if arg["dtype"] in _MAY_BE_INDICES:
+            tensor.copyfrom(np.zeros(tuple(arg["shape"]), arg["dtype"]))
+        else:
+            fill(tensor)
     remote.device.sync()
     return tensors
 
