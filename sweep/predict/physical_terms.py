@@ -14,10 +14,13 @@ from sweep.predict.analytical_features import INFERENCE, TRAINING
 from sweep.predict.layer_geometry import LayerGeometry
 from sweep.predict.observations import Variable
 
-__all__ = ["IS_SIZE", "Terms", "coordinates", "physical_terms", "terms_of"]
+__all__ = ["IS_SIZE", "LATER", "Terms", "coordinates", "physical_terms", "terms_of"]
 
 VECTOR = 32
 """Channels that kernels compute at once: 33 cost what 64 do."""
+REGISTER = 8
+"""Values of float32 in a register of AVX2. Runtimes that block channels by it, as ONNX Runtime does, compute depthwise
+convolutions of other numbers of channels in a slower way."""
 FEW_CHANNELS = 64
 """Below this number of output channels a matrix product keeps only part of its units busy."""
 WINOGRAD_TILE = 36 / 16
@@ -38,8 +41,10 @@ class Terms:
     """Whether values stop growing at the top, as memory does where the allocator gives back what it keeps."""
 
 
+LATER = ("unaligned_depthwise_outputs",)
+"""Terms that files of earlier versions do not have: they are 0 there, and get no weight."""
 LATENCY = Terms(
-    ("weights", "inputs", "outputs", "padded_macs", "few_channel_macs", "depthwise_outputs"),
+    ("weights", "inputs", "outputs", "padded_macs", "few_channel_macs", "depthwise_outputs", *LATER),
     None,
     floor="layers",
     has_ceiling=False,
@@ -76,6 +81,7 @@ def physical_terms(geometry: LayerGeometry, batch: float) -> dict[str, float]:
         "padded_macs": float((macs * in_blocks * out_blocks)[~depthwise].sum()),
         "few_channel_macs": float((macs / np.minimum(FEW_CHANNELS, g.out_channels)).sum()),
         "depthwise_outputs": float(outputs[depthwise].sum()),
+        "unaligned_depthwise_outputs": float(outputs[depthwise & (g.out_channels % REGISTER != 0)].sum()),
         "macs": float(macs.sum()),
         "weights_mib": float(g.weights.sum()) * MIB_OF_FLOAT,
         "kept_inputs_mib": float(inputs[g.reads_new_values].sum()) * MIB_OF_FLOAT,

@@ -21,7 +21,7 @@ from sweep.predict.fitted_predictor import Predictor, Settings, fit_only
 from sweep.predict.interval import Calibration
 from sweep.predict.model_kinds import ModelKind
 from sweep.predict.observations import UNIT, Observations, Variable
-from sweep.predict.physical_terms import COORDINATES, terms_of
+from sweep.predict.physical_terms import COORDINATES, LATER, terms_of
 
 __all__ = ["load_predictor", "save_predictor"]
 
@@ -132,6 +132,9 @@ def _read(path: Path) -> dict[str, Any]:
 def _rows(settings: Settings, training: dict[str, Any]) -> DesignMatrix:
     terms, places = _numbers(training["term_values"]), _numbers(training["coordinate_values"])
     names = terms_of(settings.variable, settings.mode).names
+    later = len(set(names) & set(LATER))
+    if terms.shape[1:] == (len(names) - later,):
+        terms = np.pad(terms, ((0, 0), (0, later)))
     if terms.shape[1:] != (len(names),) or places.shape[1:] != (len(COORDINATES) + 1,):
         raise ValueError("rows of other terms than this version has")
     features = (

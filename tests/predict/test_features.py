@@ -69,6 +69,15 @@ def test_33_channels_cost_what_64_do() -> None:
     assert narrow == pytest.approx(physical_terms(stack_layers([convolution(64, 64, 3, 8)]), 1)["padded_macs"])
 
 
+@pytest.mark.parametrize(("channels", "unaligned"), [(64, 0), (60, 60 * 8 * 8)])
+def test_a_depthwise_convolution_whose_channels_fill_no_registers_counts_once_more(
+    channels: int, unaligned: int
+) -> None:
+    terms = physical_terms(stack_layers([convolution(channels, channels, 3, 8, groups=channels)]), 1)
+    assert terms["depthwise_outputs"] == channels * 8 * 8
+    assert terms["unaligned_depthwise_outputs"] == unaligned
+
+
 def test_a_matrix_product_over_positions_counts_each_of_them(tmp_path: Path) -> None:
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(

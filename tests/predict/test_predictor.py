@@ -15,7 +15,7 @@ from sweep.predict.layer_geometry import stack_layers
 from sweep.predict.model_kinds import ModelKind
 from sweep.predict.observations import Observations, Variable
 from sweep.predict.physical_model import fit_physical
-from sweep.predict.physical_terms import Terms
+from sweep.predict.physical_terms import LATER, Terms
 from sweep.predict.predictor_evaluation import Held, evaluate, evaluate_held_out
 from sweep.predict.residual_model import USUAL, Memory
 from sweep.predict.saved_predictor import load_predictor, save_predictor
@@ -148,6 +148,19 @@ def test_a_file_names_the_rows_that_it_was_fitted_on(tmp_path: Path, predictor: 
     content = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
     assert content["training"]["ids"][:2] == ["plain@0%x1", "plain@0%x4"]
     assert len(content["features"]) == 15
+
+
+def test_a_file_from_before_a_term_was_added_predicts_what_it_did(tmp_path: Path) -> None:
+    layers, observed = device(("plain", "bottleneck"))  # without depthwise convolutions: the term is 0 in each row
+    fitted, _ = fit_predictor(Settings(Variable.LATENCY, "inference"), layers, observed)
+    save_predictor(fitted, tmp_path / "p.json")
+    content = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
+    content["training"]["term_values"] = [row[: -len(LATER)] for row in content["training"]["term_values"]]
+    (tmp_path / "p.json").write_text(json.dumps(content), encoding="utf-8")
+    loaded, remark = load_predictor(tmp_path / "p.json")
+    assert remark is None
+    asked = [(stack_layers(rows_of("plain", 40.0)), 8.0)]
+    assert loaded.predict(asked).value == pytest.approx(fitted.predict(asked).value, rel=1e-9)
 
 
 def test_a_file_of_other_libraries_is_remarked(tmp_path: Path, predictor: Predictor) -> None:
