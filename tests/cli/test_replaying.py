@@ -17,6 +17,7 @@ name: replay
 engine: replay
 devices: [{key: sim-0}, {key: sim-1}]
 replay: {sweep: SWEEP}
+mlflow: {enabled: false}
 """
 TOLD = ["cell_name", "status", "error_class", "latency_ms_median", "artifact_bytes", "measure_s"]
 

@@ -27,8 +27,12 @@ CELLS = ("none O1", "none O3")
 
 @pytest.fixture
 def copied(finished_inline: Finished, tmp_path: Path) -> Place:
+    return _copied(finished_inline, tmp_path)
+
+
+def _copied(finished: Finished, tmp_path: Path) -> Place:
     place = Place(tmp_path / "place", "", "{name: one, engine: ray, devices: [{key: here, cores: [-1]}]}")
-    shutil.copytree(finished_inline.out, place.out)
+    shutil.copytree(finished.out, place.out)
     return place
 
 
@@ -83,10 +87,11 @@ def test_what_is_ambiguous_is_measured_on_and_all_of_it_is_kept(copied: Place) -
     assert measured.tainted.any() == bool(told["pairs"]["disturbed"])
 
 
-def test_it_says_in_a_line_why_it_cannot(copied: Place) -> None:
+def test_it_says_in_a_line_why_it_cannot(finished: Finished, tmp_path: Path) -> None:
+    copied = _copied(finished, tmp_path)
     here = load_cluster(copied.folder / "cluster.yaml")
     there = load_cluster(copied.write("there.yaml", "{name: two, engine: ray, devices: [{key: there, cores: [-1]}]}"))
-    told = compare(copied.out, *CELLS)
+    told = compare(copied.out, *(f"{cell} here" for cell in CELLS))
 
     def measure_in_turns(cluster: Cluster) -> None:
         """Whether or not what there is decides already: a quiet machine tells these two apart."""

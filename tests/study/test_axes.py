@@ -33,10 +33,12 @@ OF_LAYERS = ("analysis/rows/layer_rows.py", "record/schemas.py", "report/layer_e
 
 def named_in(statement: ast.stmt) -> set[str]:
     """Which of them it names, as a text of its own, an attribute or an argument."""
-    texts = {node.value for node in ast.walk(statement) if isinstance(node, ast.Constant)}
-    attributes = {node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
-    arguments = {node.arg for node in ast.walk(statement) if isinstance(node, ast.keyword | ast.arg)}
-    return LISTED & {*texts, *attributes, *arguments}
+    named = set()
+    for node in ast.walk(statement):
+        match node:
+            case ast.Constant(value=name) | ast.Attribute(attr=name) | ast.keyword(arg=name) | ast.arg(arg=name):
+                named.add(name)
+    return LISTED & named
 
 
 def test_nobody_else_lists_axes() -> None:
