@@ -22,6 +22,7 @@ from tests.analysis.answering.answer_checker import check_answer
 from tests.noise import __doc__ as about
 from tests.noise.bursts import beside_bursts
 from tests.noise.duels import try_duels
+from tests.noise.quiet_final import finals_in_quiet
 
 ROOT = Path(__file__).parents[2]
 WITHIN = 0.10
@@ -59,23 +60,34 @@ def _try_study(chosen: argparse.Namespace) -> int:
     quiet, _ = _run(chosen, "quiet", None)
     near = dict.fromkeys(quiet, 0)
     holding = dict.fromkeys(quiet, 0)
+    holding_own = dict.fromkeys(quiet, 0)
     tuned = false = 0
     for number in range(1, chosen.runs + 1):
-        found, is_true = _run(chosen, f"noisy-{number}", 1000 * number)
+        name = f"noisy-{number}"
+        found, is_true = _run(chosen, name, 1000 * number)
         false += not is_true
         tuned += all(one.is_tuned for one in found.values()) and set(found) == set(quiet)
+        own = _told(finals_in_quiet(chosen.out / name, chosen.out / f"{name}-again", chosen.study, chosen.cluster))
         for where in found.keys() & quiet.keys():
-            one, alone = found[where], quiet[where]
-            if alone.ratio is None:
-                continue
-            near[where] += one.ratio is not None and abs(one.ratio / alone.ratio - 1) <= WITHIN
-            holding[where] += one.low <= alone.ratio <= one.high  # an end alone holds it, too
+            near[where] += _is_near(found[where], quiet[where])
+            holding[where] += _holds(found[where], quiet[where])
+            if where in own and own[where].best == found[where].best:
+                holding_own[where] += _holds(found[where], own[where])
     print(f"answers with a tuned cell for every device: {tuned} of {chosen.runs}; with a false sentence: {false}")
     for where in quiet:
         print(f"{where}: ratio within 10 % of the quiet one {near[where]} of {chosen.runs}, held {holding[where]}")
+        print(f"{where}: that of its own libraries in quiet held {holding_own[where]} of {chosen.runs}")
     least = math.ceil(0.8 * chosen.runs)
     is_met = tuned == chosen.runs and not false and all(near[w] >= least and holding[w] == chosen.runs for w in quiet)
     return int(not is_met)
+
+
+def _is_near(one: Found, alone: Found) -> bool:
+    return one.ratio is not None and alone.ratio is not None and abs(one.ratio / alone.ratio - 1) <= WITHIN
+
+
+def _holds(one: Found, alone: Found) -> bool:
+    return alone.ratio is not None and one.low <= alone.ratio <= one.high  # an end alone holds it, too
 
 
 def _run(chosen: argparse.Namespace, name: str, seed: int | None) -> tuple[Mapping[str, Found], bool]:
@@ -92,12 +104,18 @@ def _run(chosen: argparse.Namespace, name: str, seed: int | None) -> tuple[Mappi
         is_true = False
         print(f"{name}: FALSE: {error}")
     statuses = [row["status"] for row in results.cells]
-    found = {f"{best.model} on {best.device}": _found(best) for best in best_cells(results.cells)}
+    found = _told(out)
     tainted = f"{statuses.count('tainted')} of {len(statuses)} tainted"
     print(f"{name}: exit {ended.returncode}, {took_s:.0f} s, {tainted}\n{told}")
     for where, one in found.items():
         print(f"    {where}: {one.best}; ratio to the baseline {one.ratio} [{one.low:.3f}, {one.high:.3f}]", flush=True)
     return found, is_true
+
+
+def _told(sweep_dir: Path) -> dict[str, Found]:
+    """By network and device: the best cell and its ratio to the baseline."""
+    rows = derive(current_outcome(sweep_dir)).cells
+    return {f"{best.model} on {best.device}": _found(best) for best in best_cells(rows)}
 
 
 def _found(best: Best) -> Found:
