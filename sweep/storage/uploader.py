@@ -181,6 +181,8 @@ class StoreMirror:
             if before != stored and stored.key not in self._contents:
                 self._store.send(stored.key, file)
                 if sha256_of(file) != sha256:  # it has grown meanwhile: next time
+                    if stored.key.startswith(CONTENTS):  # which no commit will name
+                        self._store.remove(stored.key)
                     return None
                 if stored.key.startswith(CONTENTS):
                     self._contents.add(stored.key)

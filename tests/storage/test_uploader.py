@@ -38,6 +38,9 @@ def _mirrored(store: Store, folder: Path) -> Any:
             lease.close()
 
 
+TRIALS = "records/abc/xgb-here/trials.jsonl"
+
+
 def _build(ledger: Ledger, folder: Path, stage: str, content: str = "code") -> None:
     made = folder / "artifacts" / "build" / stage
     made.mkdir(parents=True)
@@ -90,6 +93,26 @@ def test_what_is_finished_is_in_the_store_and_comes_back(place: Callable[[], str
     assert (there / "ledger.jsonl").read_bytes() == (here / "ledger.jsonl").read_bytes()
     assert read_ledger(there).done.keys() == {"b1", "t3", "t5"}
     assert len(store.below("contents")) == 2, "of what changes the last is kept"
+
+
+def test_nothing_is_left_of_a_file_that_grew_while_it_was_sent(
+    place: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, here, send, grown = Store(place()), tmp_path / "here", Store.send, []
+
+    def grow(self: Store, key: str, file: Path) -> None:
+        send(self, key, file)
+        if file.name == "trials.jsonl" and not grown:
+            grown.append(key)
+            file.write_text("trial\n" * 5)
+
+    monkeypatch.setattr(Store, "send", grow)
+    with Ledger(here) as ledger, _mirrored(store, here):
+        ledger.append("run_started")
+        _tune(ledger, here, 3)
+
+    assert grown
+    assert [found.key for found in store.below("contents")] == [read_chain(store).files[TRIALS].key]
 
 
 def test_a_real_object_store_does_the_same(s3_place: str, tmp_path: Path) -> None:
