@@ -16,7 +16,7 @@ from typing import Any
 from sweep.analysis.answering.answer import answer
 from sweep.analysis.answering.standing import Best, best_cells, is_tuned
 from sweep.analysis.rows.bounds import Reading
-from sweep.analysis.rows.results import derive
+from sweep.analysis.rows.results import Results, derive
 from sweep.api.session.reporting import current_outcome
 from tests.analysis.answering.answer_checker import check_answer
 from tests.noise import __doc__ as about
@@ -67,7 +67,8 @@ def _try_study(chosen: argparse.Namespace) -> int:
         found, is_true = _run(chosen, name, 1000 * number)
         false += not is_true
         tuned += all(one.is_tuned for one in found.values()) and set(found) == set(quiet)
-        own = _told(finals_in_quiet(chosen.out / name, chosen.out / f"{name}-again", chosen.study, chosen.cluster))
+        again = finals_in_quiet(chosen.out / name, chosen.out / f"{name}-again", chosen.study, chosen.cluster)
+        own = _told(derive(current_outcome(again)))
         for where in found.keys() & quiet.keys():
             near[where] += _is_near(found[where], quiet[where])
             holding[where] += _holds(found[where], quiet[where])
@@ -104,7 +105,7 @@ def _run(chosen: argparse.Namespace, name: str, seed: int | None) -> tuple[Mappi
         is_true = False
         print(f"{name}: FALSE: {error}")
     statuses = [row["status"] for row in results.cells]
-    found = _told(out)
+    found = _told(results)
     tainted = f"{statuses.count('tainted')} of {len(statuses)} tainted"
     print(f"{name}: exit {ended.returncode}, {took_s:.0f} s, {tainted}\n{told}")
     for where, one in found.items():
@@ -112,10 +113,9 @@ def _run(chosen: argparse.Namespace, name: str, seed: int | None) -> tuple[Mappi
     return found, is_true
 
 
-def _told(sweep_dir: Path) -> dict[str, Found]:
+def _told(results: Results) -> dict[str, Found]:
     """By network and device: the best cell and its ratio to the baseline."""
-    rows = derive(current_outcome(sweep_dir)).cells
-    return {f"{best.model} on {best.device}": _found(best) for best in best_cells(rows)}
+    return {f"{best.model} on {best.device}": _found(best) for best in best_cells(results.cells)}
 
 
 def _found(best: Best) -> Found:

@@ -13,13 +13,15 @@ __all__ = ["finals_in_quiet"]
 def finals_in_quiet(sweep_dir: Path, again: Path, study: Path, cluster: Path) -> Path:
     """Copy a sweep as it was before its finals, and let it go on: the same libraries, compared anew.
 
-    Raises RuntimeError where that does not end well.
+    Raises RuntimeError where it had none, or does not end well.
     """
     shutil.rmtree(again, ignore_errors=True)
     shutil.copytree(sweep_dir, again, symlinks=True)
     ledger = again / "ledger.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
-    cut = next(number for number, line in enumerate(lines) if b'"event":"final_started"' in line)
+    cut = next((number for number, line in enumerate(lines) if b'"event":"final_started"' in line), None)
+    if cut is None:
+        raise RuntimeError(f"{sweep_dir}: has held no final")
     ledger.write_bytes(b"".join(lines[:cut]))
     command = [sys.executable, "-m", "sweep", "run", str(study), "--cluster", str(cluster), "--out", str(again)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
