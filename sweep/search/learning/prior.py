@@ -1,9 +1,10 @@
 """Estimates the cost of a tiled loop nest on a CPU before anything was measured.
 
-A model of the innermost tile: vector operations, loads that feed them, latency, accumulators that do not fit the
-registers, and tiles that do not fit the caches. It ranks points well enough that the first ones measured are good; what
-it gets wrong a cost model learns from the measurements. The figures are those of common x86-64 and AArch64 cores: two
-vector multiply-adds and two loads a cycle, a latency of four cycles.
+A model of the innermost tile (vector operations, loads that feed them, latency, accumulators that do not fit the
+registers) and of what the loops around it move between the caches. It ranks points well enough that the first ones
+measured are good; what it gets wrong a cost model learns from the measurements. The figures are those of common x86-64
+and AArch64 cores: two vector multiply-adds and two loads a cycle, a latency of four cycles, and for what comes from the
+second and the third cache half of their usual bandwidth, beside which nothing is computed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import math
 
 import numpy as np
 
-from sweep.search.learning.features import FeatureTable, Floats, Tiling, body_of, footprints
+from sweep.search.learning.features import FeatureTable, Floats, Tiling, body_of
+from sweep.search.learning.traffic import traffic
 from sweep.search.space import Points, Space
 
 __all__ = ["prior_cycles"]
@@ -26,6 +28,7 @@ _SEPARATE = 2.0  # cycles for each vector of the output that a second loop nest 
 _INLINED = 1.5  # a producer computed anew at each use, mostly padding with its condition
 _DEEP = 1.25  # a producer inside the loops that use it many times
 _OUTER_LOOPS = 8
+_INTO_L1, _INTO_L2 = 24.0, 8.0  # bytes a cycle
 
 
 def prior_cycles(space: Space, table: FeatureTable, design: int, rows: Points) -> Floats | None:
@@ -49,7 +52,7 @@ def prior_cycles(space: Space, table: FeatureTable, design: int, rows: Points) -
     step = (step + spilled + body.accumulators * 2.0 / kept_steps) * np.where(body.is_odd, _ODD_LANES, 1.0)
     steps = nest.calls / (body.along * body.broadcasts)
     threads = np.minimum(machine.threads, tiling.spatial[:, :, 0].prod(axis=1))
-    cycles = steps * step * _cache_penalty(space, tiling) * _location_penalty(space, table, design, rows)
+    cycles = (steps * step + _transfers(space, tiling)) * _location_penalty(space, table, design, rows)
     if not space.designs[design].is_fused:
         outputs = math.prod(axis.extent for axis in nest.axes if not axis.reduces)
         cycles = cycles + _SEPARATE * outputs / machine.lanes
@@ -65,11 +68,8 @@ def _location_penalty(space: Space, table: FeatureTable, design: int, rows: Poin
     return penalty
 
 
-def _cache_penalty(space: Space, tiling: Tiling) -> Floats:
-    nest, machine = space.nest, space.machine
-    assert nest is not None
-    small = sum(footprints(nest, tiling, *tiling.inner(2)))
-    large = sum(footprints(nest, tiling, *tiling.inner(4)))
-    over_l1 = np.maximum(np.log2(small / machine.l1_bytes), 0.0)
-    over_l2 = np.maximum(np.log2(large / machine.l2_bytes), 0.0)
-    return np.asarray(1.0 + 0.1 * over_l1 + 0.1 * over_l2)
+def _transfers(space: Space, tiling: Tiling) -> Floats:
+    """Cycles."""
+    assert space.nest is not None
+    into_l1, into_l2 = traffic(space.nest, tiling, (space.machine.l1_bytes, space.machine.l2_bytes))
+    return np.asarray(into_l1 / _INTO_L1 + into_l2 / _INTO_L2)
