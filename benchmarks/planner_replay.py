@@ -29,6 +29,7 @@ from sweep.running.events import Event, SkipCell, StageDone, Start, Tick
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.saved_plan import restore
 from sweep.running.machine import Machine
+from sweep.running.options import RunOptions
 from sweep.running.pruning.predictive_admission import PredictiveAdmission
 from sweep.running.slots import Need
 from sweep.study.axes import compared_within
@@ -155,7 +156,9 @@ def _run(
     plan: Plan, policy: PredictiveAdmission, results: Mapping[str, StageResult]
 ) -> tuple[list[str], dict[int, PredictedLatency]]:
     """Ids of the stages that were started, in order, and the cells that were skipped by a prediction."""
-    machine = Machine(plan, needs=_needs, capacity={_COMPILE: 2, _DEVICE: AT_ONCE}, admission=policy)
+    machine = Machine(
+        plan, needs=_needs, capacity={_COMPILE: 2, _DEVICE: AT_ONCE}, options=RunOptions(admission=policy)
+    )
     started: list[str] = []
     skipped: dict[int, PredictedLatency] = {}
     events: list[Event] = [Tick(0.0)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["DeviceWorker", "boards_at_once", "cells_at_once"]
+__all__ = ["DeviceWorker", "boards_at_once", "cells_at_once", "tuned_at_once"]
 
 TURNS = 8
 """Cells that are measured in turns on a device. With more, each waits longer for its answer, and an interrupted run has
@@ -57,6 +57,15 @@ def boards_at_once(device: Device) -> int:
 def cells_at_once(device: Device) -> int:
     """How many cells are measured at the time, in turns on each board."""
     return TURNS * boards_at_once(device)
+
+
+def tuned_at_once(devices: Iterable[Device]) -> int:
+    """How many tuners these devices keep busy: one for cores that several share, one for each board elsewhere. More
+    would keep each other waiting, and each has its answer sooner where they come one after another.
+    """
+    devices = list(devices)
+    here = {device.cores for device in devices if device.cores}
+    return max(1, len(here) + sum(boards_at_once(device) for device in devices if not device.cores))
 
 
 class DeviceWorker:

@@ -74,7 +74,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a long attempt; for people, never for decisions."""
+    """The progress of a long attempt; for people. It decides no result, only what comes next: `NetworkTimed`."""
 
     stage_id: str
     info: Mapping[str, Any] = field(default_factory=dict)

@@ -28,6 +28,7 @@ from sweep.running.events import (
     Drop,
     Event,
     Finish,
+    NetworkTimed,
     Skip,
     SkipCell,
     StageDone,
@@ -116,6 +117,8 @@ class Dispatcher:
         match report:
             case Progress():
                 self._later.append(partial(self._observers.progress, stage, report.info))
+                if "measured_s" in report.info:
+                    self._handle(NetworkTimed(stage.id, self.seconds))
             case Failed():
                 self._take_failure(report, stage)
             case Done():

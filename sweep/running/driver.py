@@ -79,8 +79,7 @@ def drive(
         done=usable.done,
         again=usable.damaged,
         failed=settled_failures(ledger, policy, options),
-        fail_fast=options.fail_fast,
-        admission=options.admission,
+        options=options,
     )
     allowance = Allowance(
         plan,

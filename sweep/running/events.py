@@ -78,6 +78,14 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkTimed:
+    """The network of a tune stage has been built and timed while it is still tuned."""
+
+    stage_id: str
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Start nothing more (Ctrl-C, no time left, fail-fast); what runs may end."""
 
@@ -94,7 +102,7 @@ class Drop:
     t: float
 
 
-Event = StageDone | AttemptFailed | Tick | Stop | Drop
+Event = StageDone | AttemptFailed | Tick | NetworkTimed | Stop | Drop
 
 
 @dataclass(frozen=True, slots=True)

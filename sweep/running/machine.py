@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 
 from sweep.errors import PlanError
 from sweep.planning.stage import Plan, Stage
-from sweep.running.admission import Admission, settled_cell, waits_of
+from sweep.running.admission import settled_cell, waits_of
 from sweep.running.cell_book import CellBook
 from sweep.running.delayed_stages import DelayedStages
 from sweep.running.events import (
@@ -28,6 +28,7 @@ from sweep.running.events import (
     Event,
     Finish,
     Instruction,
+    NetworkTimed,
     PreferCells,
     Skip,
     SkipCell,
@@ -39,6 +40,7 @@ from sweep.running.events import (
 )
 from sweep.running.goals import state_of_cell, wanted_stages
 from sweep.running.held_goals import HeldGoals
+from sweep.running.options import RunOptions
 from sweep.running.parties import Parties
 from sweep.running.policy import GiveUp, RetryPolicy
 from sweep.running.ready_queues import ReadyQueues
@@ -53,8 +55,8 @@ class Machine:
 
     `done` and `failed` name the stages that the ledger already holds a final answer for; `needs` tells which slots a
     stage holds while it runs and `capacity` how many of each there are (1 where it does not say). `again` names stages
-    that are made whether a cell needs them or not. `admission` may skip cells, and let some wait for others; without it
-    none is skipped.
+    that are made whether a cell needs them or not. Of the options, `admission` may skip cells, and let some wait for
+    others; without it none is skipped. `first` says what waits until one network is tuned.
     """
 
     def __init__(
@@ -67,23 +69,21 @@ class Machine:
         done: Container[str] = (),
         again: Iterable[str] = (),
         failed: Iterable[str] = (),
-        fail_fast: bool = False,
-        admission: Admission | None = None,
+        options: RunOptions | None = None,
     ) -> None:
-        self._policy = policy or RetryPolicy()
+        self._policy, options = policy or RetryPolicy(), options or RunOptions()
         self._slots = Slots(capacity)
-        self._fail_fast = fail_fast
+        self._fail_fast, self._admission = options.fail_fast, options.admission
         self._stopped: str | None = None
         self._open, self._finished = 0, False
         self._running: set[str] = set()
         self._nodes: dict[str, StageNode] = {}
         self._ready = ReadyQueues(self._nodes)
         self._parties = Parties(self._nodes, self._slots)
-        self._delayed = DelayedStages(self._nodes)
+        self._delayed = DelayedStages(self._nodes, options.first)
         self._pending: list[Instruction] = []
         self._cells = CellBook(plan)
-        self._held = HeldGoals(waits_of(admission))
-        self._admission = admission
+        self._held = HeldGoals(waits_of(options.admission))
         self._unheard: deque[tuple[int, StageState]] = deque()
         """Settled cells that the admission has not heard of."""
         self._build(plan, needs, done, again)
@@ -165,6 +165,8 @@ class Machine:
                 self._fail(node, error_class, t)
             case Tick():
                 pass
+            case NetworkTimed(stage_id):
+                self._delayed.release(stage_id)
             case Stop(reason):
                 self._stop(reason)
             case Drop(stage_id, reason):
@@ -281,8 +283,9 @@ class Machine:
                 self._settle(node, StageState.SKIPPED, reason)
 
     def _make_ready(self, node: StageNode) -> None:
-        node.state = StageState.READY
-        self._ready.add(node)
+        if not self._delayed.holds(node):
+            node.state = StageState.READY
+            self._ready.add(node)
 
     def _start_ready(self, t: float) -> None:
         """Start the first ready stage, in order, of each kind of need that has its slots free."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweep.running.admission import Admission
+from sweep.running.first_answer import FirstAnswer
 from sweep.study.spec import Budget
 
 __all__ = ["RunOptions"]
@@ -22,6 +23,8 @@ class RunOptions:
     only: str | None = None
     """The cells to run, as in `tuner=xgb,model=res*`; None: all."""
     fail_fast: bool = False
+    first: FirstAnswer | None = None
+    """What waits until one network is tuned; None: nothing does."""
     admission: Admission | None = None
     """Skips cells by what others have come to; None: every cell is worth its work."""
     retry_failed: bool = False

@@ -26,6 +26,7 @@ from sweep.running.events import (
 from sweep.running.ledger.ledger import read_ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.running.machine import Machine
+from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from tests.running.plans import diamond, plan_of, stage
 from tests.running.test_driver import ChosenEngine, done, failed, run
@@ -56,7 +57,8 @@ def after_a_failure(*cells: int) -> Afterwards:
 
 def machine(plan: Plan, admission: Afterwards, **options: object) -> Machine:
     given = {"capacity": {"compile": 4, "tune": 1}, **options}
-    return Machine(plan, needs=needs_of, admission=admission, **given)  # type: ignore[arg-type]
+    options = RunOptions(admission=admission)
+    return Machine(plan, needs=needs_of, options=options, **given)  # type: ignore[arg-type]
 
 
 def started(instructions: Sequence[Instruction]) -> list[str]:
@@ -218,7 +220,7 @@ def test_cells_that_are_preferred_come_first_and_the_rest_as_planned() -> None:
         def settled(self, index: int, cell: SettledCell) -> Sequence[Verdict]:
             return [PreferCells([3]), AuditCell(3, AUDITED)] if index == 0 else []
 
-    m = Machine(plan, needs=needs_of, capacity={}, admission=Last())
+    m = Machine(plan, needs=needs_of, capacity={}, options=RunOptions(admission=Last()))
     assert started(m.handle(Tick(0.0))) == ["m1"]
     instructions = m.handle(StageDone("m1", 1.0))
     assert AuditCell(3, AUDITED) in instructions

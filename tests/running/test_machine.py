@@ -31,6 +31,7 @@ from sweep.running.events import (
     Tick,
 )
 from sweep.running.machine import Machine
+from sweep.running.options import RunOptions
 from sweep.running.policy import RetryPolicy
 from tests.running.plans import diamond, plan_of, stage
 
@@ -180,7 +181,7 @@ def test_stop_lets_running_stages_end() -> None:
 
 
 def test_fail_fast_stops_at_the_first_failure() -> None:
-    m = machine(diamond(), fail_fast=True, capacity={"compile": 2, "tune": 1}, done={"i"})
+    m = machine(diamond(), options=RunOptions(fail_fast=True), capacity={"compile": 2, "tune": 1}, done={"i"})
     m.handle(Tick(0.0))
     m.handle(AttemptFailed("l1", "LowerFailed", 1.0))
     assert m.stopped is not None
@@ -330,7 +331,7 @@ class Play:
         self.plan, self._random = plan, random
         self._capacity = {"compile": slots, "tune": slots}
         policy = RetryPolicy({"DeviceLost": 2}, first_delay_s=1.0)
-        self.machine = machine(plan, capacity=self._capacity, policy=policy, admission=admission)
+        self.machine = machine(plan, capacity=self._capacity, policy=policy, options=RunOptions(admission=admission))
         self._running: list[str] = []
         self.done: set[str] = set()
         self.settled: list[int] = []

@@ -35,6 +35,7 @@ from sweep.running.ledger.ledger import Ledger
 from sweep.running.missing_work import first_measurement, is_missing_something
 from sweep.running.options import RunOptions
 from sweep.running.resuming import usable_results
+from sweep.running.tuned_first import tuned_first
 from sweep.study.cluster.cluster import Cluster
 from sweep.study.planner_options import as_conditions
 from sweep.study.reading.line_numbers import tells_lines
@@ -216,6 +217,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
         observers.append(MirrorStarter(claimed.mirror))  # from within: on the cores that no device owns
     with session as engine:
         options = _less(request.options, time.monotonic() - request.begun_s)
+        options = tuned_first(options, request.cluster, request.plan, ledger, _say(request))
         result = drive(
             request.plan,
             engine,
@@ -233,9 +235,8 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
         if result.status in ("done", "failed"):
             left = _less(request.options, time.monotonic() - request.begun_s)
             held = claimed.finals.hold(engine, left, request.view, watching)
-    ended = replace(
-        ended, status=result.status, executed=result.executed, stopped=result.stopped, cut_short=result.cut_short
-    )
+    ended = replace(ended, status=result.status, executed=result.executed, stopped=result.stopped)
+    ended = replace(ended, cut_short=result.cut_short)
     return ended if held is None else _with_finals(ended, held)
 
 
@@ -275,11 +276,14 @@ _STEPS: tuple[Callable[[_ClaimedRun, SweepRun], SweepRun], ...] = (_execute, _ju
 def _observers(request: RunRequest, ledger: Ledger) -> tuple[list[Observer], list[Observer]]:
     """The view's, and those who watch, also finals, of which the view has an observer of its own."""
     view, plan = request.view, request.plan
-    say = (lambda text: None) if view is None else view.tell
-    watchers = (*request.watchers, *watchers_of(request.cluster, say))
     usable = usable_results(plan, ledger, request.sweep_dir, request.options).done
     shown: list[Observer] = [] if view is None else [ProgressObserver(view, plan, ledger, usable)]
+    watchers = (*request.watchers, *watchers_of(request.cluster, _say(request)))
     return shown, [watch(plan, ledger) for watch in watchers]
+
+
+def _say(request: RunRequest) -> Callable[[str], None]:
+    return (lambda text: None) if request.view is None else request.view.tell
 
 
 def _less(options: RunOptions, spent_s: float) -> RunOptions:

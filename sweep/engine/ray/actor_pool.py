@@ -16,7 +16,7 @@ from typing import Any
 import ray
 from ray.actor import ActorHandle
 
-from sweep.engine.device_worker import boards_at_once, cells_at_once
+from sweep.engine.device_worker import boards_at_once, cells_at_once, tuned_at_once
 from sweep.engine.ray.actors import BUILDER, RESTARTED, BuilderActor, DeviceActor, TunerActor, device_name
 from sweep.engine.ray.builders import Builders
 from sweep.engine.ray.nodes import Node, Nodes, home_node, pinned_to
@@ -187,7 +187,8 @@ class ActorPool:
             building += self.site.own_slots(own) - own + len(self.site.lent_cores)
         self._building = building
         self.keep_for_candidates(self._kept)
-        self.capacity["tune"] = max(2, sum(node.cpus - _build_slots(node) for node in self._members.values()))
+        searching = max(2, sum(node.cpus - _build_slots(node) for node in self._members.values()))
+        self.capacity["tune"] = min(searching, tuned_at_once(self.site.devices.values()))
         self.builders.change(self._slots)
         for tuner in self._tuners.values():
             tuner.use.remote(self._slots, building)

@@ -12,6 +12,7 @@ from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.running.contract import needs_of
 from sweep.running.events import AttemptFailed, CellSettled, Event, SkipCell, StageDone, StageState, Start, Tick
 from sweep.running.machine import Machine
+from sweep.running.options import RunOptions
 from sweep.running.pruning.until_first_failure import EachOf, UntilFirstFailure
 from sweep.study.spec import Cell
 from tests.running.plans import stage
@@ -39,10 +40,8 @@ def grid() -> Plan:
 
 def run(plan: Plan, fails: Collection[str], done: Collection[str] = (), failed: Collection[str] = ()) -> list[object]:
     """Perform a plan to its end: the stages that `fails` names fail. Gives what was started and what was said."""
-    policy = UntilFirstFailure(plan)
-    machine = Machine(
-        plan, needs=needs_of, capacity={"device:here": 8}, admission=EachOf([policy]), done=done, failed=failed
-    )
+    options = RunOptions(admission=EachOf([UntilFirstFailure(plan)]))
+    machine = Machine(plan, needs=needs_of, capacity={"device:here": 8}, options=options, done=done, failed=failed)
     told: list[object] = []
     events: list[Event] = [Tick(0.0)]
     while events:
