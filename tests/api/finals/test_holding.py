@@ -167,7 +167,7 @@ def test_its_slots_are_rows_of_the_measurements_and_two_that_met_in_it_are_compa
 
 
 def test_to_ask_for_it_side_by_side_holds_it_again_and_it_says_why_it_took_turns(tmp_path: Path) -> None:
-    """All cells take part: one outside might overtake them in made-up times."""
+    """Which cells take part depends on made-up times, which differ by the CPU that a host has."""
     study = STUDY.replace("[0, 2, 3]", "[0, 2]")
     folder = begun(tmp_path, study)
     (folder / "study.yaml").write_text(study.replace("best: 2}", "best: 2, side_by_side: true}"))
@@ -182,7 +182,7 @@ def test_to_ask_for_it_side_by_side_holds_it_again_and_it_says_why_it_took_turns
         {"seconds": 5.0, "best": 2},
         {"seconds": 5.0, "best": 2, "side_by_side": True},
     ]
-    rows = derive(current_outcome(folder / "out")).cells
+    rows = [row for row in derive(current_outcome(folder / "out")).cells if row["final"]]
     assert {row["final"] for row in rows} == {asked["stage"]}
     assert {row["final_held"] for row in rows} == {"in turns"}
     assert {row["final_in_turns_because"] for row in rows} == {"the device is simulated"}
