@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterator, Mapping
 
 from sweep.running.events import FINAL, StageState
-from sweep.running.first_answer import MOST_S, FirstAnswer
+from sweep.running.first_answer import FirstAnswer
 from sweep.running.stage_node import StageNode
 
 __all__ = ["DelayedStages"]
@@ -53,7 +53,7 @@ class DelayedStages:
 
     def due(self, t: float) -> Iterator[StageNode]:
         """Takes those out that are due by then."""
-        if self._first is not None and (t >= MOST_S or self._nodes[self._first.stage].state in FINAL):
+        if self._first is not None and (t >= self._first.most_s or self._nodes[self._first.stage].state in FINAL):
             self._first = None
         if self._first is None and self._held:
             yield from (node for node in self._held if node.state is StageState.DELAYED)

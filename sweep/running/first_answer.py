@@ -18,6 +18,8 @@ __all__ = ["MOST_S", "FirstAnswer", "first_answer"]
 
 MOST_S = 90.0
 """Of a run: a network that takes longer does not keep the others waiting."""
+_SHARE = 0.25
+"""The same, of the time that a run has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +30,25 @@ class FirstAnswer:
     """That stage: it times its network as soon as each of its tasks has a schedule."""
     waiting: frozenset[str]
     """Ids of the stages that wait until it has."""
+    most_s: float = MOST_S
+    """They wait no longer than for so many seconds of the run."""
 
 
-def first_answer(plan: Plan, done: Container[str], cores: Mapping[str, tuple[int, ...]]) -> FirstAnswer | None:
+def first_answer(
+    plan: Plan, done: Container[str], cores: Mapping[str, tuple[int, ...]], run_s: float | None = None
+) -> FirstAnswer | None:
     """What waits for which stage; None where an earlier run has tuned already, or nothing would be in the way.
 
     cores: of this host, by the key of the device that owns them. Work on devices that share none with that of the
-    first stage goes on beside it.
+    first stage goes on beside it. run_s: the time that the run has; None: all.
     """
     tuning = [stage for stage in plan.stages.values() if place_of(stage) is Place.TUNER]
     if not tuning or any(stage.id in done for stage in tuning):
         return None
     stage = tuning[0].id
-    tuned = next(planned for planned in plan.cells if stage in planned.stages)
+    tuned = next((planned for planned in plan.cells if stage in planned.stages), None)
+    if tuned is None:
+        return None
     own = set(cores.get(tuned.cell.device, ()))
     measured = [one.id for one in plan.stages.values() if place_of(one) is Place.DEVICE][:1]
     goes_on = {*tuned.stages, *_with_inputs(plan, measured)}
@@ -51,7 +59,8 @@ def first_answer(plan: Plan, done: Container[str], cores: Mapping[str, tuple[int
         else:
             waiting.update(planned.stages)
     waiting -= goes_on
-    return FirstAnswer(stage, frozenset(waiting)) if waiting else None
+    most_s = MOST_S if run_s is None else min(MOST_S, _SHARE * run_s)
+    return FirstAnswer(stage, frozenset(waiting), most_s) if waiting else None
 
 
 def _with_inputs(plan: Plan, stages: Iterable[str]) -> set[str]:

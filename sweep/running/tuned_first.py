@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sweep.analysis.formatting import plural
 from sweep.planning.stage import Plan
-from sweep.running.first_answer import MOST_S, first_answer
+from sweep.running.first_answer import first_answer
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.options import RunOptions
 from sweep.study.cluster.cluster import Cluster
@@ -25,10 +25,11 @@ def tuned_first(
     if cluster.engine != "ray":  # no other engine has several things under way
         return options
     done = ledger.state.done
-    first = first_answer(plan, done, {device.key: device.cores for device in cluster.devices})
+    cores = {device.key: device.cores for device in cluster.devices}
+    first = first_answer(plan, done, cores, options.max_seconds)
     if first is None:
         return options
     cells = sum(any(stage in first.waiting for stage in planned.stages) for planned in plan.cells)
-    waits = "waits" if cells == 1 else "wait"
-    say(f"{plural(cells, 'cell')} {waits} up to {MOST_S:.0f} s for a first time of: {plan.stages[first.stage].label}")
+    waits, label = "waits" if cells == 1 else "wait", plan.stages[first.stage].label
+    say(f"{plural(cells, 'cell')} {waits} up to {first.most_s:.0f} s for a first time of: {label}")
     return replace(options, first=first)

@@ -149,7 +149,7 @@ def test_progress_is_all_that_goes_to_standard_error(finished: Finished) -> None
         "        further",
         "metrics: ",
     )
-    known = re.compile("|".join([r"\d+ cells to measure", *lines]))
+    known = re.compile("|".join([r"\d+ cells (?:to measure|wait up to)", *lines]))
 
     assert [line for line in finished.ended.err.splitlines() if not known.match(line)] == []
     told = len(re.findall("^(?:done    |tainted )tiny", finished.ended.err, re.MULTILINE))

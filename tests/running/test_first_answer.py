@@ -63,6 +63,13 @@ def test_nothing_waits_where_an_earlier_run_has_tuned_or_nothing_is_tuned() -> N
     assert first_of(plan_of([stage("i", "import"), stage("m", "measure", "i", device="d0")], ["m"]), set()) is None
 
 
+@pytest.mark.parametrize(("run_s", "most_s"), [(None, MOST_S), (3600.0, MOST_S), (60.0, 15.0)])
+def test_of_a_short_run_they_wait_for_a_quarter(run_s: float | None, most_s: float) -> None:
+    first = first_answer(two_devices(), set(), SHARED, run_s)
+    assert first is not None
+    assert first.most_s == most_s
+
+
 def machine() -> tuple[Machine, list[str]]:
     """At work on the network that comes first."""
     plan = two_devices()
