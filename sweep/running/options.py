@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sweep.running.admission import Admission
@@ -35,6 +35,10 @@ class RunOptions:
     """Leave cells that another version has measured as they are, instead of doing them again."""
     name: str = "run"
     """What the ledger calls this work. How a sweep stands is told by what is called a run."""
+
+    def less(self, spent_s: float) -> RunOptions:
+        """The same with so much of the time gone: a run's time begins with its command, not with its parts."""
+        return self if self.max_seconds is None else replace(self, max_seconds=max(0.0, self.max_seconds - spent_s))
 
     @classmethod
     def within(cls, budget: Budget, **others: Any) -> RunOptions:

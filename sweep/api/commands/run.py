@@ -216,7 +216,7 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
     if claimed.mirror is not None:
         observers.append(MirrorStarter(claimed.mirror))  # from within: on the cores that no device owns
     with session as engine:
-        options = _less(request.options, time.monotonic() - request.begun_s)
+        options = request.options.less(time.monotonic() - request.begun_s)
         options = tuned_first(options, request.cluster, request.plan, ledger, _say(request))
         result = drive(
             request.plan,
@@ -233,10 +233,11 @@ def _execute(claimed: _ClaimedRun, ended: SweepRun) -> SweepRun:
         )
         held = None
         if result.status in ("done", "failed"):
-            left = _less(request.options, time.monotonic() - request.begun_s)
+            left = request.options.less(time.monotonic() - request.begun_s)
             held = claimed.finals.hold(engine, left, request.view, watching)
-    ended = replace(ended, status=result.status, executed=result.executed, stopped=result.stopped)
-    ended = replace(ended, cut_short=result.cut_short)
+    ended = replace(
+        ended, status=result.status, executed=result.executed, stopped=result.stopped, cut_short=result.cut_short
+    )
     return ended if held is None else _with_finals(ended, held)
 
 
@@ -284,13 +285,6 @@ def _observers(request: RunRequest, ledger: Ledger) -> tuple[list[Observer], lis
 
 def _say(request: RunRequest) -> Callable[[str], None]:
     return (lambda text: None) if request.view is None else request.view.tell
-
-
-def _less(options: RunOptions, spent_s: float) -> RunOptions:
-    """A run's time begins with its command, and not when farm and engine are up."""
-    if options.max_seconds is None:
-        return options
-    return replace(options, max_seconds=max(0.0, options.max_seconds - spent_s))
 
 
 def _status_of(plan: Plan, ledger: Ledger) -> str:

@@ -83,7 +83,7 @@ class Finals:
             retaken = self._drive(again, engine, replace(options, retry_tainted=True), view, watching)
             if retaken.status == "interrupted":
                 return retaken
-        options = _less(options, time.monotonic() - begun_s)
+        options = options.less(time.monotonic() - begun_s)
         finals = self.missing(options)
         if not finals or options.max_seconds == 0:
             return retaken
@@ -112,11 +112,6 @@ class Finals:
                 name="final",
             ),
         )
-
-
-def _less(options: RunOptions, spent_s: float) -> RunOptions:
-    limit_s = options.max_seconds
-    return options if limit_s is None else replace(options, max_seconds=max(0.0, limit_s - spent_s))
 
 
 @dataclass(frozen=True, slots=True)
