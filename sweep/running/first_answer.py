@@ -7,7 +7,7 @@ the run as a whole ends no later for having begun with one network.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from sweep.planning.kinds import place_of
@@ -50,8 +50,9 @@ def first_answer(
     if tuned is None:
         return None
     own = set(cores.get(tuned.cell.device, ()))
-    measured = [one.id for one in plan.stages.values() if place_of(one) is Place.DEVICE][:1]
-    goes_on = {*tuned.stages, *_with_inputs(plan, measured)}
+    measured = next((one.id for one in plan.stages.values() if place_of(one) is Place.DEVICE), None)
+    goes_on = {stage for planned in plan.cells if measured in planned.stages for stage in planned.stages}
+    goes_on.update(tuned.stages)
     waiting: set[str] = set()
     for planned in plan.cells:
         if own.isdisjoint(cores.get(planned.cell.device, ())):
@@ -61,12 +62,3 @@ def first_answer(
     waiting -= goes_on
     most_s = MOST_S if run_s is None else min(MOST_S, _SHARE * run_s)
     return FirstAnswer(stage, frozenset(waiting), most_s) if waiting else None
-
-
-def _with_inputs(plan: Plan, stages: Iterable[str]) -> set[str]:
-    found, work = set(stages), list(stages)
-    while work:
-        needs = set(plan.stages[work.pop()].inputs) - found
-        found |= needs
-        work.extend(needs)
-    return found

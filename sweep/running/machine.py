@@ -5,7 +5,8 @@ It knows no clock (time is in the event), no I/O, no engine. Each stage is in ex
     waiting -> ready -> running -> done
                  ^         |-> delayed (failed, to be tried again at a time) -> ready
                  |         |-> failed
-    waiting/ready -> skipped (something it needs failed, or the run is ending)
+    waiting -> delayed (until the first tuned answer) -> ready
+    waiting/ready/delayed -> skipped (something it needs failed, or the run is ending)
 
 A cell is settled when all its goals are (`sweep.running.goals`), or when the admission says that it is not worth more.
 """

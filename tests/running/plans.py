@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sweep.planning.stage import Plan, PlannedCell, Stage
 from sweep.study.spec import Cell
@@ -63,3 +64,26 @@ def diamond() -> Plan:
         ],
         ["m1", "m2", "m3", "m4"],
     )
+
+
+def two_devices(second: str = "d1") -> Plan:
+    """Another runtime, a tuned and an untuned cell on a device; a tuned one on a second, of a module of its own."""
+    plan = plan_of(
+        [
+            stage("i", "import"),
+            stage("m0", "measure", "i", device="d0"),
+            stage("l", "lower", "i"),
+            stage("b", "build", "l"),
+            stage("m", "measure", "i", "b", device="d0"),
+            stage("t", "tune", "l", tuner="here"),
+            stage("bt", "build", "l", "t"),
+            stage("mt", "measure", "i", "bt", device="d0"),
+            stage("l1", "lower", "i"),
+            stage("t1", "tune", "l1", tuner="there"),
+            stage("bt1", "build", "l1", "t1"),
+            stage("mt1", "measure", "i", "bt1", device=second),
+        ],
+        ["m0", "m", "mt", "mt1"],
+    )
+    last = replace(plan.cells[-1], cell=replace(plan.cells[-1].cell, device=second))
+    return replace(plan, cells=[*plan.cells[:-1], last])

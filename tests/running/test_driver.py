@@ -20,13 +20,14 @@ from sweep.planning.results.compiling import LowerResult
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.results.tuning_result import TuneResult
 from sweep.planning.stage import Plan, Stage
-from sweep.running.contract import Attempt, Done, Failed, Report
+from sweep.running.contract import Attempt, Done, Failed, Progress, Report
 from sweep.running.driver import RunOptions, drive
+from sweep.running.first_answer import first_answer
 from sweep.running.ledger.ledger import Ledger, read_ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
 from sweep.running.policy import RetryPolicy
 from sweep.running.signals import OrderlyEnd
-from tests.running.plans import diamond, plan_of, stage
+from tests.running.plans import diamond, plan_of, stage, two_devices
 
 Answer = Callable[[Attempt], Report | BaseException]
 
@@ -101,6 +102,30 @@ def run(folder: Path, engine: ChosenEngine, plan: Plan | None = None, **options:
             policy=RetryPolicy(first_delay_s=0.2),
         )
     return result.status, watcher
+
+
+class EarlyTimes(ChosenEngine):
+    """Its first tuner goes on until other work has begun, at most for 20 polls; from the third on it tells a time of
+    its network.
+    """
+
+    told = 0
+
+    def poll(self, timeout_s: float) -> Sequence[Report]:
+        if self._queue and self._queue[0].stage.id == "t" and ("b", 1) not in self.started and self.told < 20:
+            self._queue.append(self._queue.pop(0))
+            self.told += 1
+            return [Progress("t", {"trials": self.told, **({"measured_s": 1e-3} if self.told >= 3 else {})})]
+        return super().poll(timeout_s)
+
+
+def test_others_begin_when_the_first_network_has_been_timed(tmp_path: Path) -> None:
+    plan, engine = two_devices(), EarlyTimes(done)
+    first = first_answer(plan, (), {"d0": (1,), "d1": (1,)})
+    status, _ = run(tmp_path, engine, plan, first=first)
+    assert status == "done"
+    assert engine.told == 3
+    assert [stage for stage, _ in engine.started[:6]] == ["i", "m0", "l", "t", "b", "l1"]
 
 
 def test_inputs_reach_the_attempt_by_kind(tmp_path: Path) -> None:

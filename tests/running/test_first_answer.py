@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -13,32 +12,9 @@ from sweep.running.events import AttemptFailed, Event, NetworkTimed, StageDone, 
 from sweep.running.first_answer import MOST_S, FirstAnswer, first_answer
 from sweep.running.machine import Machine
 from sweep.running.options import RunOptions
-from tests.running.plans import plan_of, stage
+from tests.running.plans import plan_of, stage, two_devices
 
 SHARED = {"d0": (1,), "d1": (1,), "far": ()}
-
-
-def two_devices(second: str = "d1") -> Plan:
-    """Another runtime, a tuned and an untuned cell on a device; a tuned one on a second, of a module of its own."""
-    plan = plan_of(
-        [
-            stage("i", "import"),
-            stage("m0", "measure", "i", device="d0"),
-            stage("l", "lower", "i"),
-            stage("b", "build", "l"),
-            stage("m", "measure", "i", "b", device="d0"),
-            stage("t", "tune", "l", tuner="here"),
-            stage("bt", "build", "l", "t"),
-            stage("mt", "measure", "i", "bt", device="d0"),
-            stage("l1", "lower", "i"),
-            stage("t1", "tune", "l1", tuner="there"),
-            stage("bt1", "build", "l1", "t1"),
-            stage("mt1", "measure", "i", "bt1", device=second),
-        ],
-        ["m0", "m", "mt", "mt1"],
-    )
-    last = replace(plan.cells[-1], cell=replace(plan.cells[-1].cell, device=second))
-    return replace(plan, cells=[*plan.cells[:-1], last])
 
 
 def first_of(plan: Plan, done: set[str], cores: Mapping[str, tuple[int, ...]] = SHARED) -> FirstAnswer | None:
