@@ -44,6 +44,9 @@ def main(arguments: Sequence[str]) -> int:
     """1 where a sentence is false by its rows, or a bar is missed."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=0, help="times beside the loops")
+    parser.add_argument(
+        "--first", type=int, default=1, help="number of the first of these, which its bursts are drawn by"
+    )
     parser.add_argument("--study", type=Path, default=ROOT / "experiments" / "quickstart.yaml")
     parser.add_argument("--cluster", type=Path, default=ROOT / "clusters" / "local.yaml")
     parser.add_argument("--out", type=Path, default=Path("noise"), help="where sweeps and finals are kept")
@@ -62,7 +65,7 @@ def _try_study(chosen: argparse.Namespace) -> int:
     holding = dict.fromkeys(quiet, 0)
     holding_own = dict.fromkeys(quiet, 0)
     tuned = false = 0
-    for number in range(1, chosen.runs + 1):
+    for number in range(chosen.first, chosen.first + chosen.runs):
         name = f"noisy-{number}"
         found, is_true = _run(chosen, name, 1000 * number)
         false += not is_true
