@@ -29,7 +29,7 @@ class FirstAnswer:
     stage: str
     """That stage: it times its network as soon as each of its tasks has a schedule."""
     waiting: frozenset[str]
-    """Ids of the stages that wait until it has."""
+    """Ids of the stages that wait until it has; none that is done."""
     most_s: float = MOST_S
     """They wait no longer than for so many seconds of the run."""
 
@@ -51,7 +51,7 @@ def first_answer(
         return None
     own = set(cores.get(tuned.cell.device, ()))
     measured = next((one.id for one in plan.stages.values() if place_of(one) is Place.DEVICE), None)
-    goes_on = {stage for planned in plan.cells if measured in planned.stages for stage in planned.stages}
+    goes_on = {one for planned in plan.cells if measured in planned.stages for one in planned.stages}
     goes_on.update(tuned.stages)
     waiting: set[str] = set()
     for planned in plan.cells:
@@ -59,6 +59,6 @@ def first_answer(
             goes_on.update(planned.stages)
         else:
             waiting.update(planned.stages)
-    waiting -= goes_on
+    waiting = {one for one in waiting - goes_on if one not in done}
     most_s = MOST_S if run_s is None else min(MOST_S, _SHARE * run_s)
     return FirstAnswer(stage, frozenset(waiting), most_s) if waiting else None

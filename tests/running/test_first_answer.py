@@ -25,6 +25,10 @@ def test_the_first_measurement_and_the_first_tuned_cell_go_on_and_what_takes_the
     assert first_of(two_devices(), set()) == FirstAnswer("t", frozenset({"b", "m", "l1", "t1", "bt1", "mt1"}))
 
 
+def test_what_an_earlier_run_has_done_does_not_wait() -> None:
+    assert first_of(two_devices(), {"i", "l", "b", "m"}) == FirstAnswer("t", frozenset({"l1", "t1", "bt1", "mt1"}))
+
+
 @pytest.mark.parametrize("cores", [{"d0": (1,), "d1": (2,)}, {"d0": (1,), "d1": ()}], ids=["others", "elsewhere"])
 def test_a_device_with_cores_of_its_own_does_not_wait(cores: Mapping[str, tuple[int, ...]]) -> None:
     assert first_of(two_devices(), set(), cores) == FirstAnswer("t", frozenset({"b", "m"}))
