@@ -86,6 +86,7 @@ bench: $(READY) ## Benchmarks of sweep itself
 
 .PHONY: wheels
 wheels: $(READY) ## dist/: the wheel, and the one that reads sweeps without TVM and Ray
+	@$(BIN)/python tools/plotly_bundle.py
 	@$(BIN)/python -m pip wheel . --no-deps --no-build-isolation --quiet --wheel-dir dist
 	@$(BIN)/python tools/read_wheel.py dist/tvm_sweep-*.whl
 
@@ -122,6 +123,7 @@ define install
 	test -x $(BIN)/python || "$$python" -m venv $(VENV)
 	@$(PIP) setuptools
 	@$(PIP) --no-build-isolation -e '$(1)'
+	@$(BIN)/python tools/plotly_bundle.py
 	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib sweep >/dev/null || true
 endef
 
