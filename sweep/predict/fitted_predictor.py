@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -21,6 +21,10 @@ BEYOND = np.log(4.0)
 """How far outside of the measured sizes a network may lie, as a natural logarithm: a factor of four."""
 LEAST_ROWS = 8
 FOLDS = 5
+CLEARLY = 0.9
+"""A set of terms is taken in place of the first one where it leaves this share of its error, or less."""
+FEWEST_NETWORKS = 3
+"""Below which none can be held out to choose a set of terms."""
 WITH_LEARNING_CURVE = frozenset({ModelKind.PHYSICAL, ModelKind.PHYSICAL_RESIDUAL})
 """Kinds that are fitted in a second, so that fitting them once for each pair of networks costs little."""
 
@@ -100,29 +104,56 @@ def fit_rows(settings: Settings, rows: DesignMatrix, observed: Observations) -> 
             f"measurements: {counted} of {settings.variable} can be used; at least {LEAST_ROWS} are needed"
         )
     with threadpool_limits(1):  # many small systems: on a busy machine threads wait for each other
-        return fit_only(settings, rows, observed, _calibrate(settings, rows, observed))
+        chosen = _chosen_terms(settings, rows, observed)
+        return _fitted(settings, rows, observed, chosen, _calibrate(settings, rows, observed, chosen))
 
 
 def fit_only(settings: Settings, rows: DesignMatrix, observed: Observations, calibration: Calibration) -> Predictor:
     """Fits a predictor whose intervals are calibrated already."""
-    fitted = _fit(settings, rows, observed.value, is_one_network=len(observed.networks) == 1)
+    return _fitted(settings, rows, observed, _chosen_terms(settings, rows, observed), calibration)
+
+
+def _fitted(
+    settings: Settings, rows: DesignMatrix, observed: Observations, chosen: int, calibration: Calibration
+) -> Predictor:
+    fitted = _fit(settings, rows, observed.value, chosen, is_one_network=len(observed.networks) == 1)
     return Predictor(settings, rows, observed, fitted, calibration)
 
 
-def _fit(settings: Settings, rows: DesignMatrix, measured: np.ndarray, *, is_one_network: bool) -> Fitted:
+def _fit(settings: Settings, rows: DesignMatrix, measured: np.ndarray, chosen: int, *, is_one_network: bool) -> Fitted:
     terms = terms_of(settings.variable, settings.mode)
-    return fit_model(settings.kind, terms, rows, measured, seed=settings.seed, is_one_network=is_one_network)
+    return fit_model(
+        settings.kind, terms, rows, measured, seed=settings.seed, chosen=chosen, is_one_network=is_one_network
+    )
 
 
-def _calibrate(settings: Settings, rows: DesignMatrix, observed: Observations) -> Calibration:
-    folds = [_held_out(settings, rows, observed, held) for held in _level_folds(observed, settings.seed)]
+def _chosen_terms(settings: Settings, rows: DesignMatrix, observed: Observations) -> int:
+    """The set of physical terms by which each network is told best from the others; the first where they are few."""
+    terms = terms_of(settings.variable, settings.mode)
+    networks = observed.networks
+    if len(terms.sets) < 2 or settings.kind not in WITH_LEARNING_CURVE or len(networks) < FEWEST_NETWORKS:
+        return 0
+    physical = replace(settings, kind=ModelKind.PHYSICAL)
+    held = [of for network in networks if (~(of := observed.network == network)).sum() >= LEAST_ROWS]
+    is_told = bool(rows.terms[:, terms.among(len(terms.sets) - 1)].any(axis=0).all())  # not by files of before
+    errors = {
+        chosen: float(np.mean([_held_out(physical, rows, observed, of, chosen).error.mean() for of in held]))
+        for chosen in range(len(terms.sets))
+        if held and (chosen == 0 or is_told)
+    }
+    best = min(errors, key=lambda chosen: errors[chosen], default=0)
+    return best if best and errors[best] < CLEARLY * errors[0] else 0
+
+
+def _calibrate(settings: Settings, rows: DesignMatrix, observed: Observations, chosen: int) -> Calibration:
+    folds = [_held_out(settings, rows, observed, held, chosen) for held in _level_folds(observed, settings.seed)]
     near = HeldOut(np.concatenate([f.error for f in folds]), np.concatenate([f.novelty for f in folds]))
     of = {network: observed.network == network for network in observed.networks}
-    far = [_held_out(settings, rows, observed, held) for held in of.values() if (~held).sum() >= LEAST_ROWS]
-    if settings.kind not in WITH_LEARNING_CURVE or len(far) < max(3, len(of)):
+    far = [_held_out(settings, rows, observed, held, chosen) for held in of.values() if (~held).sum() >= LEAST_ROWS]
+    if chosen or settings.kind not in WITH_LEARNING_CURVE or len(far) < max(3, len(of)):
         return calibrate(settings.coverage, near, far)
     two_out = [
-        [_held_out(settings, rows.where(~other), observed.where(~other), held[~other]) for other in others]
+        [_held_out(settings, rows.where(~other), observed.where(~other), held[~other], chosen) for other in others]
         for held, others in ((held, [one for one in of.values() if one is not held]) for held in of.values())
     ]
     shrunk = shrinkage(
@@ -133,13 +164,13 @@ def _calibrate(settings: Settings, rows: DesignMatrix, observed: Observations) -
     return calibrate(settings.coverage, near, far, shrunk)
 
 
-def _held_out(settings: Settings, rows: DesignMatrix, observed: Observations, held: np.ndarray) -> HeldOut:
+def _held_out(settings: Settings, rows: DesignMatrix, observed: Observations, held: np.ndarray, chosen: int) -> HeldOut:
     """Fits on what is not held out, and compares the rest with it.
 
     One network is known as such where nothing else was asked: not where it is what is left of several.
     """
     is_one_network = len(observed.networks) == 1
-    fitted = _fit(settings, rows.where(~held), observed.value[~held], is_one_network=is_one_network)
+    fitted = _fit(settings, rows.where(~held), observed.value[~held], chosen, is_one_network=is_one_network)
     logarithm, novelty = fitted.predict(rows.where(held))
     return HeldOut(np.abs(logarithm - np.log(observed.value[held])), novelty)
 

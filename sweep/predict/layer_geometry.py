@@ -58,8 +58,12 @@ class LayerGeometry:
     @property
     def weights(self) -> np.ndarray:
         """Number of weights a layer, biases left out."""
-        per_filter = self.in_channels / self.groups * self.kernel_h * self.kernel_w
-        return np.asarray(per_filter * self.out_channels)
+        return np.asarray(self.additions * self.out_channels)
+
+    @property
+    def additions(self) -> np.ndarray:
+        """How many products are added up to one output value of a layer."""
+        return np.asarray(self.in_channels / self.groups * self.kernel_h * self.kernel_w)
 
     @property
     def inputs(self) -> np.ndarray:

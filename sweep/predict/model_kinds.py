@@ -45,15 +45,17 @@ def fit_model(
     measured: np.ndarray,
     *,
     seed: int = 0,
+    chosen: int = 0,
     is_one_network: bool = False,
 ) -> Fitted:
     """Fits a model to measured values, shape [rows].
 
+    chosen: the set of physical terms.
     is_one_network: whether all there is to know are levels of one network, of which others are asked.
     """
     if kind in {ModelKind.XGBOOST, ModelKind.EXTRA_TREES}:
         return _fit_trees(kind, rows, measured, seed)
-    physical = fit_physical(terms, rows.terms, rows.floor_term, measured)
+    physical = fit_physical(terms, rows.terms, rows.floor_term, measured, chosen)
     sums = np.log(physical.predict(rows.terms, rows.floor_term))
     left = np.log(measured) - sums
     is_corrected = kind is ModelKind.PHYSICAL_RESIDUAL  # else the residual is there for the novelty alone

@@ -47,11 +47,13 @@ class PhysicalModel:
         return _bounded(values @ self.weights, floor_term * self.floor, self.ceiling)
 
 
-def fit_physical(terms: Terms, values: np.ndarray, floor_term: np.ndarray, measured: np.ndarray) -> PhysicalModel:
-    """Fits the weights to measured values; shapes [rows, terms], [rows] and [rows]."""
+def fit_physical(
+    terms: Terms, values: np.ndarray, floor_term: np.ndarray, measured: np.ndarray, chosen: int = 0
+) -> PhysicalModel:
+    """Fits the weights to measured values; shapes [rows, terms], [rows] and [rows]. `chosen`: the set of terms."""
     from scipy.optimize import least_squares, nnls
 
-    seen = values.max(axis=0) > 0  # a term that no network has gets no weight
+    seen = (values.max(axis=0) > 0) & terms.among(chosen)  # a term that no network has gets no weight
     scale = values[:, seen].max(axis=0)
     scaled, target = values[:, seen] / scale, np.log(measured)
     if terms.expected is None:

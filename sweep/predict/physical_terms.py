@@ -21,10 +21,16 @@ VECTOR = 32
 REGISTER = 8
 """Values of float32 in a register of AVX2. Runtimes that block channels by it, as ONNX Runtime does, compute depthwise
 convolutions of other numbers of channels in a slower way."""
+PACK = 4
+"""ONNX Runtime keeps tensors in blocks of channels where their number is a multiple of this, on a CPU with AVX2."""
 FEW_CHANNELS = 64
 """Below this number of output channels a matrix product keeps only part of its units busy."""
 WINOGRAD_TILE = 36 / 16
 """Values of a transformed 6x6 tile of F(4,3) for each of the 4x4 that it gives."""
+LOOKAHEAD = 256
+"""Additions of one sum after which a core no longer sees the next sum, which it could work on meanwhile. Loops as a
+compiler makes them of an untuned schedule add up one sum after the other; of long sums each addition waits for the one
+before."""
 MIB_OF_FLOAT = 4 / 2**20
 
 
@@ -39,16 +45,29 @@ class Terms:
     """The term that the least value is proportional to."""
     has_ceiling: bool
     """Whether values stop growing at the top, as memory does where the allocator gives back what it keeps."""
+    sets: tuple[tuple[str, ...], ...] = ()
+    """Which terms count together: those of the first set, unless those of another tell networks that are held out
+    clearly better. None: all count."""
+
+    def among(self, chosen: int) -> np.ndarray:
+        """Which terms are of a set; shape [terms]."""
+        return np.array([not self.sets or name in self.sets[chosen] for name in self.names])
 
 
-LATER = ("unaligned_depthwise_outputs",)
-"""Terms that files of earlier versions do not have: they are 0 there, and get no weight."""
-LATENCY = Terms(
-    ("weights", "inputs", "outputs", "padded_macs", "few_channel_macs", "depthwise_outputs", *LATER),
-    None,
-    floor="layers",
-    has_ceiling=False,
-)
+OF_LOOPS = ("macs", "long_sum_macs")
+OF_LAYOUT = ("unblocked_macs", "unblocked_depthwise_outputs")
+LATER = ("unaligned_depthwise_outputs", *OF_LOOPS, *OF_LAYOUT)
+"""Terms that files of earlier versions do not have, or the first of them alone: the others are 0 there, and get no
+weight."""
+TRAFFIC = ("weights", "inputs", "outputs")
+KERNELS = (*TRAFFIC, "padded_macs", "few_channel_macs", "depthwise_outputs")
+BLOCKED = (*KERNELS, "unaligned_depthwise_outputs")
+"""Of kernels that compute blocks of channels in registers, as libraries and tuned schedules do."""
+BLOCKED_LAYOUT = (*KERNELS, *OF_LAYOUT)
+"""Of a runtime that keeps tensors in blocks of channels where their number allows it, and else takes other kernels."""
+LOOPS = (*TRAFFIC, *OF_LOOPS)
+"""Of loops that add up one sum after the other, as untuned schedules do."""
+LATENCY = Terms((*KERNELS, *LATER), None, floor="layers", has_ceiling=False, sets=(BLOCKED, BLOCKED_LAYOUT, LOOPS))
 MEMORY = ("one", "weights_mib", "kept_inputs_mib", "outputs_mib", "largest_output_mib", "winograd_mib")
 MEMORY_EXPECTED = {
     TRAINING: (1250.0, 3.0, 1.0, 1.0, 1.0, 0.3),
@@ -71,6 +90,7 @@ def physical_terms(geometry: LayerGeometry, batch: float) -> dict[str, float]:
     inputs, outputs, macs = batch * g.inputs, batch * g.outputs, batch * g.macs
     in_blocks = np.ceil(g.in_channels / VECTOR) * VECTOR / g.in_channels
     out_blocks = np.ceil(g.out_channels / VECTOR) * VECTOR / g.out_channels
+    unblocked = g.out_channels % PACK != 0
     by_winograd = (g.kernel_h == 3) & (g.stride == 1) & ~depthwise
     return {
         "one": 1.0,
@@ -82,7 +102,10 @@ def physical_terms(geometry: LayerGeometry, batch: float) -> dict[str, float]:
         "few_channel_macs": float((macs / np.minimum(FEW_CHANNELS, g.out_channels)).sum()),
         "depthwise_outputs": float(outputs[depthwise].sum()),
         "unaligned_depthwise_outputs": float(outputs[depthwise & (g.out_channels % REGISTER != 0)].sum()),
+        "unblocked_macs": float(macs[~depthwise & unblocked].sum()),
+        "unblocked_depthwise_outputs": float(outputs[depthwise & unblocked].sum()),
         "macs": float(macs.sum()),
+        "long_sum_macs": float((macs * g.additions / (g.additions + LOOKAHEAD)).sum()),
         "weights_mib": float(g.weights.sum()) * MIB_OF_FLOAT,
         "kept_inputs_mib": float(inputs[g.reads_new_values].sum()) * MIB_OF_FLOAT,
         "outputs_mib": float(outputs.sum()) * MIB_OF_FLOAT,

@@ -132,9 +132,8 @@ def _read(path: Path) -> dict[str, Any]:
 def _rows(settings: Settings, training: dict[str, Any]) -> DesignMatrix:
     terms, places = _numbers(training["term_values"]), _numbers(training["coordinate_values"])
     names = terms_of(settings.variable, settings.mode).names
-    later = len(set(names) & set(LATER))
-    if terms.shape[1:] == (len(names) - later,):
-        terms = np.pad(terms, ((0, 0), (0, later)))
+    if terms.shape[1:] and len(names) - terms.shape[1] in range(1, len(set(names) & set(LATER)) + 1):
+        terms = np.pad(terms, ((0, 0), (0, len(names) - terms.shape[1])))
     if terms.shape[1:] != (len(names),) or places.shape[1:] != (len(COORDINATES) + 1,):
         raise ValueError("rows of other terms than this version has")
     features = (

@@ -78,6 +78,20 @@ def test_a_depthwise_convolution_whose_channels_fill_no_registers_counts_once_mo
     assert terms["unaligned_depthwise_outputs"] == unaligned
 
 
+@pytest.mark.parametrize(("channels", "unblocked"), [(60, 0), (62, 1)])
+def test_channels_in_no_blocks_of_four_are_told(channels: int, unblocked: int) -> None:
+    dense = physical_terms(stack_layers([convolution(8, channels, 3, 8)]), 1)
+    assert dense["unblocked_macs"] == unblocked * dense["macs"]
+    depthwise = physical_terms(stack_layers([convolution(channels, channels, 3, 8, groups=channels)]), 1)
+    assert depthwise["unblocked_depthwise_outputs"] == unblocked * depthwise["depthwise_outputs"]
+
+
+def test_products_of_long_sums_count_nearly_whole_and_those_of_short_ones_little() -> None:
+    short, long = (physical_terms(stack_layers([convolution(n, 8, 1, 8)]), 1) for n in (16, 4096))
+    assert short["long_sum_macs"] / short["macs"] == pytest.approx(16 / (16 + 256))
+    assert long["long_sum_macs"] / long["macs"] == pytest.approx(4096 / (4096 + 256))
+
+
 def test_a_matrix_product_over_positions_counts_each_of_them(tmp_path: Path) -> None:
     helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
     graph = helper.make_graph(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from sweep.predict.layer_geometry import stack_layers
 from sweep.predict.model_kinds import ModelKind
 from sweep.predict.observations import Observations, Variable
 from sweep.predict.physical_model import fit_physical
-from sweep.predict.physical_terms import LATER, Terms
+from sweep.predict.physical_terms import LATER, Terms, physical_terms
 from sweep.predict.predictor_evaluation import Held, evaluate, evaluate_held_out
 from sweep.predict.residual_model import USUAL, Memory
 from sweep.predict.saved_predictor import load_predictor, save_predictor
@@ -150,17 +151,51 @@ def test_a_file_names_the_rows_that_it_was_fitted_on(tmp_path: Path, predictor: 
     assert len(content["features"]) == 15
 
 
-def test_a_file_from_before_a_term_was_added_predicts_what_it_did(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", [len(LATER) - 1, len(LATER)])
+def test_a_file_from_before_a_term_was_added_predicts_what_it_did(tmp_path: Path, missing: int) -> None:
     layers, observed = device(("plain", "bottleneck"))  # without depthwise convolutions: the term is 0 in each row
     fitted, _ = fit_predictor(Settings(Variable.LATENCY, "inference"), layers, observed)
-    save_predictor(fitted, tmp_path / "p.json")
-    content = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
-    content["training"]["term_values"] = [row[: -len(LATER)] for row in content["training"]["term_values"]]
-    (tmp_path / "p.json").write_text(json.dumps(content), encoding="utf-8")
-    loaded, remark = load_predictor(tmp_path / "p.json")
+    loaded, remark = _without_last_terms(tmp_path / "p.json", fitted, missing)
     assert remark is None
     asked = [(stack_layers(rows_of("plain", 40.0)), 8.0)]
     assert loaded.predict(asked).value == pytest.approx(fitted.predict(asked).value, rel=1e-9)
+
+
+def test_terms_that_a_file_does_not_have_are_not_chosen(tmp_path: Path, predictor: Predictor) -> None:
+    loaded, _ = _without_last_terms(tmp_path / "p.json", predictor, len(LATER) - 1)
+    assert loaded.fitted.description["padded_macs"] > 0
+    assert loaded.fitted.description["macs"] == loaded.fitted.description["long_sum_macs"] == 0
+
+
+def _without_last_terms(path: Path, fitted: Predictor, count: int) -> tuple[Predictor, str | None]:
+    save_predictor(fitted, path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["training"]["term_values"] = [row[:-count] for row in content["training"]["term_values"]]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return load_predictor(path)
+
+
+@pytest.mark.parametrize(
+    ("law", "told_by"),
+    [
+        ({"macs": 3e-7, "long_sum_macs": 9e-7}, "long_sum_macs"),
+        ({"padded_macs": 2e-7, "unblocked_macs": 4e-7, "unblocked_depthwise_outputs": 2e-5}, "unblocked_macs"),
+        ({"padded_macs": 2e-7, "unaligned_depthwise_outputs": 2e-5}, "unaligned_depthwise_outputs"),
+    ],
+)  # fmt: skip
+def test_what_kind_of_code_a_device_runs_is_told_by_networks_that_are_held_out(
+    law: dict[str, float], told_by: str
+) -> None:
+    """Loops that add up one sum after the other, a runtime that blocks channels, kernels that compute blocks."""
+    layers, observed = device(("plain", "bottleneck", "separable"))
+    of_rows = [
+        physical_terms(layers[network, level], batch)
+        for network, level, batch in zip(observed.network, observed.level_percent, observed.batch, strict=True)
+    ]
+    values = [sum(weight * one[name] for name, weight in law.items()) for one in of_rows]
+    fitted, _ = fit_predictor(SETTINGS, layers, replace(observed, value=np.array(values)))
+    marks = ("long_sum_macs", "unblocked_macs", "unaligned_depthwise_outputs")
+    assert [name for name in marks if fitted.fitted.description[name] > 1e-12] == [told_by]
 
 
 def test_a_file_of_other_libraries_is_remarked(tmp_path: Path, predictor: Predictor) -> None:
