@@ -37,7 +37,7 @@ def answer(results: Results) -> str:
         told = [_nothing_measured(rows)] if not nearest_of_each(rows) else []
         return "\n".join([*told, *without])
     told = [f"{describe_best(one)}." for one in best] if len(best) <= _SPELLED_OUT else [describe_all(best, rows)]
-    return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows), *_not_measured(rows), *without])
+    return _so_far(rows) + "\n".join([*told, *_unknown_groups(best, rows), *_not_measured(results), *without])
 
 
 def _so_far(rows: Sequence[Row]) -> str:
@@ -48,11 +48,13 @@ def _so_far(rows: Sequence[Row]) -> str:
     return f"So far ({counted(to_come)}): " if to_come else ""
 
 
-def _not_measured(rows: Sequence[Row]) -> list[str]:
+def _not_measured(results: Results) -> list[str]:
     """What the planner spared, and how right it was."""
+    rows = results.cells
     spared = sum(map(is_predicted_out, rows))
     if not spared:
-        return []
+        none = "The planner skipped no cell: those that were measured do not tell the others well enough."
+        return [none] if results.summary.conditions.get("planner") else []
     were, each = ("was", "it is") if spared == 1 else ("were", "each is")
     told = f"{spared} of {plural(len(rows), 'cell')} {were} not measured: {each} predicted to be slower than the best"
     told += " of its model and device, with 99 %."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -138,6 +139,16 @@ def test_a_cell_that_was_spared_because_it_is_predicted_slower_leaves_nothing_op
     rows[1]["predicted_low_ms"] = 150.0
     assert said(*rows).endswith("Of 1 such cell measured all the same, none was faster than predicted.")
     assert marks(rows)[rows[0]["cell_id"]] == "best"
+
+
+def test_a_planner_that_skipped_nothing_says_so() -> None:
+    rows = [clean("xgb", 3, 20.0), clean("none", 0, 150.0)]
+    asked = replace(SUMMARY, conditions={"planner": {"predictor": "self", "prune": 0.5}})
+    told = "squeezenet on local-avx2: xgb at O3 on native is fastest at 20.0 ms."
+    assert said(*rows) == told
+    assert answer(Results(asked, rows)) == (
+        f"{told}\nThe planner skipped no cell: those that were measured do not tell the others well enough."
+    )
 
 
 def test_a_spared_cell_that_may_be_faster_after_all_is_open() -> None:
