@@ -70,16 +70,17 @@ _PACK_INTEGERS = f"{_PASSES}.integers.dot_products:PackDotProducts"
 _FREE_LAYOUTS = ("AttachAttrLayoutFreeBuffers", f"{_PASSES}.integers.dot_products:KeepPackedWeights")
 _LEGALISE = ("LegalizeOps", f"{_PASSES}.tile_axes:SplitTiles", "AnnotateTIROpPattern")
 _LEGALISE_AND_FUSE = (_HALF_NORMS, *_LEGALISE, "FuseOps", "FuseTIR")
+_FOLD_PROGRAMS = (f"{_PASSES}.constant_programs:FoldConstantPrograms", "FoldConstant")
 _LEGALISE_FOLD_AND_FUSE = (
     *_LEGALISE,
-    "FoldConstant",
+    *_FOLD_PROGRAMS,
     "FuseOps",
     "FuseTIR",
     "DeadCodeElimination",
 )
 _PREPACK = (
     f"{_GUARDED}.prepacking:SplitLayoutRewritePreproc",
-    "FoldConstant",
+    *_FOLD_PROGRAMS,
     "CanonicalizeBindings",
     "DeadCodeElimination",
     f"{_PASSES}.concatenations:ConcatenateInPlace",
