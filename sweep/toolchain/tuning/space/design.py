@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import last_line
 from sweep.search.space import Design, Knob, Point, Space
-from sweep.toolchain.tuning.space import concat_designs, depthwise_designs, dot_designs, row_designs, winograd_designs
+from sweep.toolchain.tuning.space import (
+    concat_designs,
+    depthwise_designs,
+    dot_designs,
+    pointwise_designs,
+    row_designs,
+    winograd_designs,
+)
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
 from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 
@@ -34,6 +41,7 @@ _OWN = (
     (depthwise_designs.depthwise_traces, depthwise_designs.suggested_points),
     (row_designs.row_traces, row_designs.suggested_points),
     (winograd_designs.winograd_traces, winograd_designs.suggested_points),
+    (pointwise_designs.pointwise_traces, pointwise_designs.suggested_points),
     (concat_designs.concat_traces, concat_designs.suggested_points),
 )
 """Designs beside those of TVM, each with its program, and the points of them that are worth a trial; a program has one

@@ -1,0 +1,171 @@
+"""Designs for convolutions of one position each, with channels last: matrix products of positions and channels.
+
+TVM's tiles read the data where they are. A position is a row of all channels, so the positions of a tile lie a power
+of two apart in many networks and meet in a few sets of the first cache. Here the data are packed first, positions of a
+tile beside each other for each channel, as libraries of matrix products do; sums of a tile stay in registers over all
+channels. What is open is which tile, how many blocks of channels share the packed data, and how many channels of the
+data a step adds up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel, machine_of
+
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+    from tvm.s_tir.schedule import Trace
+    from tvm.target import Target
+
+    from sweep.search.space import Point, Space
+
+__all__ = ["pointwise_traces", "suggested_points"]
+
+_KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
+"""Of the axes of a convolution: N, H, W, C, those of the window and the channels of the data."""
+_MOST_DESIGNS = 2
+_MOST_REGISTERS = 4
+"""Of channels, in a tile."""
+_LEAST_EFFICIENCY = 0.8
+_IN_FLIGHT = 8
+"""Sums that keep both multipliers of a core busy: each waits four cycles for the one before."""
+_FEWEST_CHANNELS, _FEWEST_FILTERS = 32, 128
+"""Of the data, and of the result: each number that is packed serves so many products."""
+_MOST_UNROLLED, _GOOD_STEPS = 16, 4
+"""Channels of the data that one step of the loop adds up."""
+_GOOD_WEIGHTS_BYTES = 1 << 17
+"""Of the blocks of channels that share a tile of data: they are read again for each tile, from the second cache."""
+
+
+def pointwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[tuple[IRModule, Trace]]:
+    """The designs of such a convolution, one for each tile; none for any other program.
+
+    lanes: of a vector register, in 32-bit numbers.
+    """
+    import tvm
+    from tvm.s_tir import Schedule
+
+    traces = []
+    try:
+        found = _convolution(Schedule(module, seed=seed, error_render_level="none"))
+        if found is None:
+            return []
+        name, data, (images, height, width, channels) = found
+        for positions, registers in _tiles(images * height, width, channels, lanes, machine_of(target).registers):
+            schedule = Schedule(module, seed=seed, error_render_level="none")
+            tile = (positions, registers, lanes)
+            _apply(schedule, name, data, (height, width), tile, is_parallel=is_parallel(target))
+            traces.append((module, schedule.trace))
+    except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
+        return []  # what follows the convolution is of another form: TVM tells so by refusing a primitive
+    return traces
+
+
+def suggested_points(space: Space, first: int) -> list[Point]:
+    """The point that is worth a trial whatever a tuner thinks: the best tile's, the `first` design."""
+    blocks, unrolled = space.designs[first].knobs
+    a_block = math.prod(unrolled.choices[0]) * 4 * space.machine.lanes
+    shared = [abs(math.log2(choice[-1] * a_block / _GOOD_WEIGHTS_BYTES)) for choice in blocks.choices]
+    steps = [abs(math.log2(choice[-1] / _GOOD_STEPS)) for choice in unrolled.choices]
+    return [(first, shared.index(min(shared)), steps.index(min(steps)))]
+
+
+def _tiles(rows: int, width: int, channels: int, lanes: int, registers: int) -> list[tuple[int, int]]:
+    """Positions and registers of channels of the best tiles: those whose sums wait least for data and for each other.
+
+    A tile is a part of a row of positions, or whole rows.
+    """
+    fitting = [
+        (positions, vectors)
+        for vectors in range(1, _MOST_REGISTERS + 1)
+        for positions in range(1, registers)
+        if not channels % (vectors * lanes) and positions * vectors + vectors + 1 <= registers
+        if not width % positions or not (positions % width or rows % (positions // width))
+        if _efficiency(positions, vectors) >= _LEAST_EFFICIENCY
+    ]
+    return sorted(fitting, key=lambda tile: (-_efficiency(*tile), -tile[0] * tile[1]))[:_MOST_DESIGNS]
+
+
+def _efficiency(positions: int, vectors: int) -> float:
+    """Share of the multipliers' time: two products and two loads a cycle."""
+    sums = positions * vectors
+    return sums / max(sums, positions + vectors, _IN_FLIGHT)
+
+
+def _convolution(schedule: Any) -> tuple[str, int, list[int]] | None:
+    """The name of the block that sums, which of the tensors it reads are the data, and its extents N, H, W, C."""
+    from tvm.sym import detect_linear_equation
+
+    root = schedule.get_sblock("root")
+    blocks = [schedule.get(one) for one in schedule.get_child_blocks(root)]
+    summing = [block for block in blocks if any(int(one.iter_type) == REDUCES for one in block.iter_vars)]
+    if len(summing) != 1 or [int(one.iter_type) for one in summing[0].iter_vars] != _KINDS:
+        return None
+    [block] = summing
+    extents = [int(one.dom.extent) for one in block.iter_vars]
+    regions = [*block.reads, *block.writes]
+    if extents[4:6] != [1, 1] or extents[6] < _FEWEST_CHANNELS or extents[3] < _FEWEST_FILTERS or len(block.reads) != 2:
+        return None
+    if {str(region.source.dtype) for region in regions} != {"float32"}:
+        return None
+    variables = [one.var for one in block.iter_vars]
+    for place, region in enumerate(block.reads):
+        shape = [int(size) for size in region.source.shape]
+        if shape != [*extents[:3], extents[6]]:
+            continue
+        strides = [detect_linear_equation(index.min, variables) for index in region.region]
+        if all(len(terms) and int(terms[axis]) == 1 for terms, axis in zip(strides, (0, 1, 2, 6), strict=True)):
+            return str(block.name_hint), place, extents[:4]
+    return None
+
+
+def _apply(
+    schedule: Any, name: str, data: int, size: tuple[int, int], tile: tuple[int, int, int], *, is_parallel: bool
+) -> None:
+    (height, width), (positions, registers, lanes) = size, tile
+
+    def place(image: Any, row: Any, column: Any) -> Any:
+        return (image * height + row) * width + column
+
+    root = schedule.get_sblock("root")
+    [last] = schedule.get_output_blocks(root)
+    kept = {name, str(schedule.get(last).name_hint)}
+    for block in schedule.get_child_blocks(root):
+        if str(schedule.get(block).name_hint) not in kept:
+            schedule.compute_inline(block)
+    summing = schedule.get_sblock(name)
+    schedule.transform_layout(summing, ("write", 0), lambda n, h, w, c: (place(n, h, w), c))
+    packing = schedule.cache_read(summing, data, "global")
+    schedule.transform_layout(
+        packing, ("write", 0), lambda n, h, w, c: (place(n, h, w) // positions, c, place(n, h, w) % positions)
+    )
+    schedule.transform_block_layout(summing, lambda n, h, w, c, _y, _x, k: (place(n, h, w), c, k))
+    *above, channels = schedule.get_loops(last)
+    tiles, positions_loop = schedule.split(schedule.fuse(*above), [None, positions])
+    blocks, vectors, lane = schedule.split(channels, [None, registers, lanes])
+    apart, together = schedule.split(blocks, schedule.sample_perfect_tile(blocks, 2, int(schedule.get(blocks).extent)))
+    schedule.reorder(apart, tiles, together, positions_loop, vectors, lane)
+    schedule.compute_at(summing, together, preserve_unit_loops=True)
+    if is_parallel:
+        schedule.parallel(schedule.fuse(apart, tiles))
+        schedule.parallel(schedule.get_loops(packing)[1])
+    schedule.vectorize(lane)
+    schedule.unroll(positions_loop)
+    schedule.unroll(vectors)
+    schedule.set_scope(summing, 0, "local")
+    _summed(schedule, summing, registers, lanes)
+
+
+def _summed(schedule: Any, summing: Any, registers: int, lanes: int) -> None:
+    """The sum of a tile. Loops over it are unrolled: sums that a loop indexes are in memory."""
+    positions, channels, depth = schedule.get_loops(summing)[-3:]
+    vectors, lane = schedule.split(channels, [registers, lanes])
+    above, unrolled = schedule.split(depth, schedule.sample_perfect_tile(depth, 2, _MOST_UNROLLED))
+    schedule.reorder(above, unrolled, positions, vectors, lane)
+    schedule.vectorize(lane)
+    first = schedule.decompose_reduction(summing, above)
+    *_, zero_positions, zero_vectors, _ = schedule.get_loops(first)
+    for loop in (unrolled, positions, vectors, zero_positions, zero_vectors):
+        schedule.unroll(loop)
