@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from tvm import relax, topi
 
 from sweep.toolchain.passes.call import calls_of, constant_of
@@ -73,3 +74,11 @@ def test_one_call_alone_is_left_to_tvm() -> None:
         builder.emit_func_output(result)
     module = builder.get()
     assert len(calls_of(FoldConstantPrograms()(module))) == 2
+
+
+def test_a_program_that_tvm_refuses_leaves_all_to_its_own_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr("sweep.toolchain.passes.constant_programs.tvm.compile", refused)
+    assert len(calls_of(FoldConstantPrograms()(network(3)))) == 7

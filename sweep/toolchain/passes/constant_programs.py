@@ -15,7 +15,7 @@ from tvm.ir import GenericConst
 from tvm.ir.transform import module_pass
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from sweep.toolchain.passes.call import as_constant, operator_of
+from sweep.toolchain.passes.call import operator_of
 
 __all__ = ["FoldConstantPrograms"]
 
@@ -35,8 +35,9 @@ class FoldConstantPrograms:
         for name, function in functions.items():
             if isinstance(function, relax.Function):
                 found = _Found(function, functions)
-                if len(found.calls) >= _WORTH_IT:
-                    module[name] = _Folder(module, found.evaluated()).visit_expr(function)
+                constants = found.evaluated() if len(found.calls) >= _WORTH_IT else None
+                if constants:
+                    module[name] = _Folder(module, constants).visit_expr(function)
         return module
 
 
@@ -55,8 +56,19 @@ class _Found:
                 if isinstance(binding, relax.VarBinding) and isinstance(binding.var, relax.DataflowVar):
                     self._look_at(binding.var, binding.value)
 
-    def evaluated(self) -> dict[Any, Any]:
-        """What each variable is: a constant, or a tuple of them."""
+    def evaluated(self) -> dict[Any, Any] | None:
+        """What each variable is: a constant, or a tuple of them.
+
+        None where TVM refuses one of the programs: its own pass, which follows, sees to the others.
+        """
+        try:
+            return self._evaluated()
+        except (MemoryError, OSError):
+            raise  # says nothing of the network
+        except Exception:  # noqa: BLE001  (TVM raises what it likes)
+            return None
+
+    def _evaluated(self) -> dict[Any, Any]:
         used = {call.args[0]: self._functions[call.args[0]] for call in self.calls.values()}
         programs = {name: body.with_attr("global_symbol", name.name_hint) for name, body in used.items()}
         target = tvm.target.Target(_HOST)
@@ -69,7 +81,7 @@ class _Found:
                 tvm.runtime.empty([int(n) for n in one.shape], str(one.dtype)) for one in _types(variable)
             ]
             compiled[call.args[0].name_hint](*operands, *results[variable])
-        constants = {variable: [as_constant(one.numpy()) for one in each] for variable, each in results.items()}
+        constants = {variable: [relax.const(one, str(one.dtype)) for one in each] for variable, each in results.items()}
         whole = {
             variable: relax.Tuple(each) if isinstance(variable.ty, relax.TupleType) else each[0]
             for variable, each in constants.items()

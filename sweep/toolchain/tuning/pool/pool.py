@@ -106,11 +106,11 @@ class Pool:
         try:
             while (budget := self._take_members()) is not None:
                 self._expect()
-                self._fill(budget)
+                is_full = self._fill(budget)
                 self._early.see_to(self._members, self._accounts.trials, partial(self._left_s, budget))
                 self._settle(budget)
                 self._tell_members(budget)
-                for answer in self._pipeline.answers(self._patience_s()):
+                for answer in self._pipeline.answers(self._patience_s() if is_full else 0.0):
                     self._take(answer, budget)
         except BaseException as error:  # noqa: BLE001 - each waiting call raises it
             self._give_up(error)
@@ -158,22 +158,25 @@ class Pool:
             elif not any(task.workload in other.billed_workloads for other in self._members):
                 member.billed_workloads.add(task.workload)
 
-    def _fill(self, budget: TuningBudget) -> None:
-        """Send rounds out until enough are under way."""
+    def _fill(self, budget: TuningBudget) -> bool:
+        """Send one round out; whether enough are under way, or none is left to be sent.
+
+        One at a time: choosing a round takes a second, and a whole network is timed, and progress told, between them.
+        """
         if not self._members:
-            return
+            return True
         jobs = [member.job for member in self._members]
         self._workloads.weigh(jobs, budget)
-        while (room := self._room(budget)) > 0:
-            given = next_round(self._workloads.of(jobs), budget.round_size, self._trials_left(budget))
-            if given is None:
-                return
-            task, wanted = given[0], given[1] if math.isinf(room) else min(given[1], math.ceil(room))
-            for search, candidate in self._workloads.ask(task, wanted, jobs[0]):
-                task.in_flight += 1
-                self._pipeline.submit(self._recorder.request(search, candidate, jobs[0]))
-            for answer in self._pipeline.answers(0.0):
-                self._take(answer, budget)
+        if (room := self._room(budget)) <= 0:
+            return True
+        given = next_round(self._workloads.of(jobs), budget.round_size, self._trials_left(budget))
+        if given is None:
+            return True
+        task, wanted = given[0], given[1] if math.isinf(room) else min(given[1], math.ceil(room))
+        for search, candidate in self._workloads.ask(task, wanted, jobs[0]):
+            task.in_flight += 1
+            self._pipeline.submit(self._recorder.request(search, candidate, jobs[0]))
+        return False
 
     def _room(self, budget: TuningBudget) -> float:
         """Candidates that may still be sent out; a round is not cut but for time that ends."""
@@ -215,6 +218,7 @@ class Pool:
             if self._revalidation.is_done_for(member.job):
                 self._members.remove(member)
                 self._reporter.extend_curve(member)
+                self._reporter.tell(member, self._trials_left(budget), budget.seconds_left())
                 member.error = self._workloads.refusal_of(member.job)
                 member.result = self._reporter.result(member, budget)
                 self._hand_over(member)
