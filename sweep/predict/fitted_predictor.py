@@ -24,7 +24,7 @@ FOLDS = 5
 CLEARLY = 0.9
 """A set of terms is taken in place of the first one where it leaves this share of its error, or less."""
 FEWEST_NETWORKS = 3
-"""Below which none can be held out to choose a set of terms."""
+"""That can be held out: of fewer no set of terms is chosen."""
 WITH_LEARNING_CURVE = frozenset({ModelKind.PHYSICAL, ModelKind.PHYSICAL_RESIDUAL})
 """Kinds that are fitted in a second, so that fitting them once for each pair of networks costs little."""
 
@@ -61,6 +61,8 @@ class Predictor:
     settings: Settings
     rows: DesignMatrix
     observed: Observations
+    chosen: int
+    """The set of its variable's terms that it is made of."""
     fitted: Fitted
     calibration: Calibration
 
@@ -105,19 +107,15 @@ def fit_rows(settings: Settings, rows: DesignMatrix, observed: Observations) -> 
         )
     with threadpool_limits(1):  # many small systems: on a busy machine threads wait for each other
         chosen = _chosen_terms(settings, rows, observed)
-        return _fitted(settings, rows, observed, chosen, _calibrate(settings, rows, observed, chosen))
+        return fit_only(settings, rows, observed, chosen, _calibrate(settings, rows, observed, chosen))
 
 
-def fit_only(settings: Settings, rows: DesignMatrix, observed: Observations, calibration: Calibration) -> Predictor:
-    """Fits a predictor whose intervals are calibrated already."""
-    return _fitted(settings, rows, observed, _chosen_terms(settings, rows, observed), calibration)
-
-
-def _fitted(
+def fit_only(
     settings: Settings, rows: DesignMatrix, observed: Observations, chosen: int, calibration: Calibration
 ) -> Predictor:
+    """Fits a predictor whose set of terms is chosen and whose intervals are calibrated already."""
     fitted = _fit(settings, rows, observed.value, chosen, is_one_network=len(observed.networks) == 1)
-    return Predictor(settings, rows, observed, fitted, calibration)
+    return Predictor(settings, rows, observed, chosen, fitted, calibration)
 
 
 def _fit(settings: Settings, rows: DesignMatrix, measured: np.ndarray, chosen: int, *, is_one_network: bool) -> Fitted:
@@ -129,20 +127,17 @@ def _fit(settings: Settings, rows: DesignMatrix, measured: np.ndarray, chosen: i
 
 def _chosen_terms(settings: Settings, rows: DesignMatrix, observed: Observations) -> int:
     """The set of physical terms by which each network is told best from the others; the first where they are few."""
-    terms = terms_of(settings.variable, settings.mode)
-    networks = observed.networks
-    if len(terms.sets) < 2 or settings.kind not in WITH_LEARNING_CURVE or len(networks) < FEWEST_NETWORKS:
+    sets = len(terms_of(settings.variable, settings.mode).sets)
+    held = [of for name in observed.networks if (~(of := observed.network == name)).sum() >= LEAST_ROWS]
+    if sets < 2 or settings.kind not in WITH_LEARNING_CURVE or len(held) < FEWEST_NETWORKS:
         return 0
     physical = replace(settings, kind=ModelKind.PHYSICAL)
-    held = [of for network in networks if (~(of := observed.network == network)).sum() >= LEAST_ROWS]
-    is_told = bool(rows.terms[:, terms.among(len(terms.sets) - 1)].any(axis=0).all())  # not by files of before
-    errors = {
-        chosen: float(np.mean([_held_out(physical, rows, observed, of, chosen).error.mean() for of in held]))
-        for chosen in range(len(terms.sets))
-        if held and (chosen == 0 or is_told)
-    }
-    best = min(errors, key=lambda chosen: errors[chosen], default=0)
-    return best if best and errors[best] < CLEARLY * errors[0] else 0
+    errors = [
+        float(np.mean([_held_out(physical, rows, observed, of, chosen).error.mean() for of in held]))
+        for chosen in range(sets)
+    ]
+    best = int(np.argmin(errors))
+    return best if errors[best] < CLEARLY * errors[0] else 0
 
 
 def _calibrate(settings: Settings, rows: DesignMatrix, observed: Observations, chosen: int) -> Calibration:

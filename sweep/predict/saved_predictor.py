@@ -48,6 +48,7 @@ def save_predictor(predictor: Predictor, path: Path) -> None:
         "coverage": settings.coverage,
         "seed": settings.seed,
         "terms": list(terms_of(settings.variable, settings.mode).names),
+        "chosen_terms": predictor.chosen,
         "coordinates": [*COORDINATES, "batch"],
         "features": feature_names(settings.mode),
         "parameters": predictor.fitted.description,
@@ -100,7 +101,8 @@ def load_predictor(path: Path) -> tuple[Predictor, str | None]:
         expected = _numbers(content["check"])
         if not len(rows) == len(observed) == len(observed.network) == len(observed.batch):
             raise ValueError("rows of different number")
-        predictor = fit_only(settings, rows, observed, calibration)
+        chosen = int(content.get("chosen_terms", 0))  # the first set is all that earlier versions had
+        predictor = fit_only(settings, rows, observed, chosen, calibration)
         now = predictor.predict_rows(rows).value[: len(expected)]
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise StudyError(f"{path}: is damaged: {type(error).__name__}: {error}") from error
