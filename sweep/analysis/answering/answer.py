@@ -51,14 +51,15 @@ def _so_far(rows: Sequence[Row]) -> str:
 def _not_measured(results: Results) -> list[str]:
     """What the planner spared, and how right it was."""
     rows = results.cells
-    spared = sum(map(is_predicted_out, rows))
+    spared, audit = sum(map(is_predicted_out, rows)), audit_of(rows)
     if not spared:
-        none = "The planner skipped no cell: those that were measured do not tell the others well enough."
-        return [none] if results.summary.conditions.get("planner") else []
+        is_told = results.summary.conditions.get("planner") and not audit.measured
+        return (
+            ["The planner skipped no cell: it was sure of none, with 99 %, that another is faster."] if is_told else []
+        )
     were, each = ("was", "it is") if spared == 1 else ("were", "each is")
     told = f"{spared} of {plural(len(rows), 'cell')} {were} not measured: {each} predicted to be slower than the best"
     told += " of its model and device, with 99 %."
-    audit = audit_of(rows)
     if audit.measured:
         told += f" Of {plural(audit.measured, 'such cell')} measured all the same, {audit.too_slow or 'none'} "
         told += f"{'were' if audit.too_slow > 1 else 'was'} faster than predicted."

@@ -147,8 +147,10 @@ def test_a_planner_that_skipped_nothing_says_so() -> None:
     told = "squeezenet on local-avx2: xgb at O3 on native is fastest at 20.0 ms."
     assert said(*rows) == told
     assert answer(Results(asked, rows)) == (
-        f"{told}\nThe planner skipped no cell: those that were measured do not tell the others well enough."
+        f"{told}\nThe planner skipped no cell: it was sure of none, with 99 %, that another is faster."
     )
+    audited = rows[1] | {"predicted_low_ms": 140.0, "predicted_high_ms": 400.0}
+    assert answer(Results(asked, [rows[0], audited])) == told, "it was sure of this one, and measured it all the same"
 
 
 def test_a_spared_cell_that_may_be_faster_after_all_is_open() -> None:
