@@ -22,7 +22,8 @@ REGISTER = 8
 """Values of float32 in a register of AVX2. Runtimes that block channels by it, as ONNX Runtime does, compute depthwise
 convolutions of other numbers of channels in a slower way."""
 PACK = 4
-"""Where the number of channels is no multiple of it, ONNX Runtime was seen to take slower kernels on a CPU with AVX2."""
+"""Where the number of channels is no multiple of it, ONNX Runtime takes longer on a CPU with AVX2, as if by other
+kernels."""
 FEW_CHANNELS = 64
 """Below this number of output channels a matrix product keeps only part of its units busy."""
 WINOGRAD_TILE = 36 / 16

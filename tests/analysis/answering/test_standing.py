@@ -143,9 +143,11 @@ def test_a_cell_that_was_spared_because_it_is_predicted_slower_leaves_nothing_op
 
 def test_a_planner_that_skipped_nothing_says_so() -> None:
     rows = [clean("xgb", 3, 20.0), clean("none", 0, 150.0)]
-    asked = replace(SUMMARY, conditions={"planner": {"predictor": "self", "prune": 0.5}})
+    asked, only_orders = (
+        replace(SUMMARY, conditions={"planner": {"predictor": "self", "prune": prune}}) for prune in (0.5, 0.0)
+    )
     told = "squeezenet on local-avx2: xgb at O3 on native is fastest at 20.0 ms."
-    assert said(*rows) == told
+    assert said(*rows) == answer(Results(only_orders, rows)) == told
     assert answer(Results(asked, rows)) == (
         f"{told}\nThe planner skipped no cell: it was sure of none, with 99 %, that another is faster."
     )
