@@ -29,21 +29,29 @@ def fetch(target: Path = TARGET) -> str | None:
     if (npm := shutil.which("npm")) is None:
         return "npm is not there"
     with tempfile.TemporaryDirectory() as scratch:
-        command = [npm, "pack", "--silent", f"{PACKAGE}@{BUNDLE_VERSION}"]
+        patience = ["--fetch-retries=1", "--fetch-timeout=20000"]
+        command = [npm, "pack", "--silent", *patience, f"{PACKAGE}@{BUNDLE_VERSION}"]
         try:
             subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=True, timeout=LIMIT_S)
         except (subprocess.SubprocessError, OSError) as error:
             return f"npm could not fetch it ({type(error).__name__})"
-        [archive] = Path(scratch).glob("*.tgz")
-        with tarfile.open(archive) as packed:
-            member = packed.extractfile(f"package/{BUNDLE}")
-            content = b"" if member is None else member.read()
+        content = _packed(Path(scratch))
     if not is_the_bundle(content):
         return "what npm fetched is not what the program has the SHA-256 of"
     half_made = target.with_suffix(".half")
     half_made.write_bytes(content)
     half_made.replace(target)
     return None
+
+
+def _packed(folder: Path) -> bytes:
+    """The bundle in the archive of a folder; nothing where there is no such archive."""
+    try:
+        with tarfile.open(next(folder.glob("*.tgz"))) as packed:
+            member = packed.extractfile(f"package/{BUNDLE}")
+            return b"" if member is None else member.read()
+    except (StopIteration, KeyError, OSError, tarfile.TarError):
+        return b""
 
 
 if __name__ == "__main__":

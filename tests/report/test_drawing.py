@@ -37,3 +37,15 @@ def test_where_npm_is_missing_the_reason_is_given(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert plotly_bundle.fetch(tmp_path / drawing.BUNDLE) == "npm is not there"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", ["exit 1", "true", "echo no archive > x.tgz", "exec sleep 9"])
+def test_set_up_goes_on_whatever_npm_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """It fails, gives nothing or nonsense, or takes too long."""
+    npm = tmp_path / "npm"
+    npm.write_text(f"#!/bin/sh\n{script}\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(npm))
+    monkeypatch.setattr(plotly_bundle, "LIMIT_S", 2)
+    assert "npm" in (plotly_bundle.fetch(tmp_path / drawing.BUNDLE) or "")
+    assert not (tmp_path / drawing.BUNDLE).exists()
