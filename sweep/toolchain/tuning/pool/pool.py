@@ -161,7 +161,7 @@ class Pool:
     def _fill(self, budget: TuningBudget) -> bool:
         """Send one round out; whether enough are under way, or none is left to be sent.
 
-        One at a time: choosing a round takes a second, and a whole network is timed, and progress told, between them.
+        One at a time: a whole network is timed, and progress told, between them, also where there is always room.
         """
         if not self._members:
             return True
