@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
+from sweep.toolchain.tuning.space.schedule_steps import inline_others
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -47,12 +48,7 @@ def suggested_points(space: Space, first: int) -> list[Point]:
 
 
 def _apply(schedule: Any, lanes: int, *, is_parallel: bool) -> bool:
-    root = schedule.get_sblock("root")
-    [last] = schedule.get_output_blocks(root)
-    name = str(schedule.get(last).name_hint)
-    for block in schedule.get_child_blocks(root):
-        if str(schedule.get(block).name_hint) != name:
-            schedule.compute_inline(block)
+    last = inline_others(schedule)
     body, (*outer, innermost) = schedule.get(last), schedule.get_loops(last)
     if not outer or any(int(axis.iter_type) == REDUCES for axis in body.iter_vars):
         return False

@@ -12,7 +12,13 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
+from sweep.toolchain.tuning.space.loop_nest import is_parallel
+from sweep.toolchain.tuning.space.schedule_steps import (
+    convolution_block,
+    inline_others,
+    summed_in_registers,
+    tiled,
+)
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -29,8 +35,8 @@ _GOOD_SUMS = 7
 """Registers of sums in a tile."""
 _FEWEST_LANES = 4
 _SUGGESTED = 4
-_KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
-"""Of the axes of a convolution: N, H, W, C and those of the window and of a group."""
+_OF_A_TILE = 7
+"""Loops of the sum of a tile: positions N, H, W, C, those of the window and of a group."""
 
 
 def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[tuple[IRModule, Trace]]:
@@ -63,11 +69,9 @@ def _depthwise_block(schedule: Any) -> tuple[str, int] | None:
     """The name of the block that sums, and the number of its channels."""
     from tvm.sym import detect_linear_equation
 
-    blocks = [schedule.get(one) for one in schedule.get_child_blocks(schedule.get_sblock("root"))]
-    summing = [block for block in blocks if any(int(one.iter_type) == REDUCES for one in block.iter_vars)]
-    if len(summing) != 1 or [int(one.iter_type) for one in summing[0].iter_vars] != _KINDS:
+    block = convolution_block(schedule)
+    if block is None:
         return None
-    [block] = summing
     variables = [one.var for one in block.iter_vars]
     for place, region in enumerate(block.reads):
         strides = [detect_linear_equation(index.min, variables) for index in region.region]
@@ -81,17 +85,12 @@ def _depthwise_block(schedule: Any) -> tuple[str, int] | None:
 
 
 def _apply(schedule: Any, name: str, lanes: int, *, is_by_row: bool, is_parallel: bool) -> None:
-    root = schedule.get_sblock("root")
-    [last] = schedule.get_output_blocks(root)
-    kept = {name, str(schedule.get(last).name_hint)}
-    for block in schedule.get_child_blocks(root):
-        if str(schedule.get(block).name_hint) not in kept:
-            schedule.compute_inline(block)
+    last = inline_others(schedule, name)
     summing = schedule.get_sblock(name)
     image, row, positions, channels = schedule.get_loops(last)
     registers, lane = schedule.split(channels, [None, lanes])
-    above_positions, tile_positions = _tiled(schedule, positions, _MOST_POSITIONS)
-    above_registers, tile_registers = _tiled(schedule, registers, _MOST_REGISTERS)
+    above_positions, tile_positions = tiled(schedule, positions, _MOST_POSITIONS)
+    above_registers, tile_registers = tiled(schedule, registers, _MOST_REGISTERS)
     walked = [image, row, above_registers] if is_by_row else [image, above_registers, row]
     schedule.reorder(*walked, above_positions, tile_positions, tile_registers, lane)
     schedule.compute_at(summing, above_positions, preserve_unit_loops=True)
@@ -105,23 +104,12 @@ def _apply(schedule: Any, name: str, lanes: int, *, is_by_row: bool, is_parallel
 
 
 def _summed(schedule: Any, summing: Any, lanes: int) -> None:
-    """The sum of a tile. Loops over it are unrolled: sums that a loop indexes are in memory."""
-    _, _, positions, channels, rows, columns, _ = schedule.get_loops(summing)[-len(_KINDS) :]
+    """The sum of a tile."""
+    _, _, positions, channels, rows, columns, _ = schedule.get_loops(summing)[-_OF_A_TILE:]
     registers, lane = schedule.split(channels, [None, lanes])
-    above_rows, tile_rows = _tiled(schedule, rows, None)
+    above_rows, tile_rows = tiled(schedule, rows, None)
     schedule.reorder(above_rows, tile_rows, columns, positions, registers, lane)
-    schedule.vectorize(lane)
-    first = schedule.decompose_reduction(summing, above_rows)
-    *_, zero_positions, zero_registers, _ = schedule.get_loops(first)
-    for loop in (tile_rows, columns, positions, registers, zero_positions, zero_registers):
-        schedule.unroll(loop)
-
-
-def _tiled(schedule: Any, loop: Any, most: int | None) -> tuple[Any, Any]:
-    """A loop in two, of which the inner one is at most so long; which is a knob."""
-    factors = schedule.sample_perfect_tile(loop, 2, most or int(schedule.get(loop).extent))
-    above, tile = schedule.split(loop, factors)
-    return above, tile
+    summed_in_registers(schedule, summing, above_rows, lane, tile_rows, columns, positions, registers)
 
 
 def suggested_points(space: Space, first: int) -> list[Point]:

@@ -12,7 +12,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel, machine_of
+from sweep.toolchain.tuning.space.loop_nest import is_parallel, machine_of
+from sweep.toolchain.tuning.space.schedule_steps import (
+    convolution_block,
+    inline_others,
+    summed_in_registers,
+    tiled,
+)
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -23,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pointwise_traces", "suggested_points"]
 
-_KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
-"""Of the axes of a convolution: N, H, W, C, those of the window and the channels of the data."""
 _MOST_DESIGNS = 2
 _MOST_REGISTERS = 4
 """Of channels, in a tile."""
@@ -98,12 +102,9 @@ def _convolution(schedule: Any) -> tuple[str, int, list[int]] | None:
     """The name of the block that sums, which of the tensors it reads are the data, and its extents N, H, W, C."""
     from tvm.sym import detect_linear_equation
 
-    root = schedule.get_sblock("root")
-    blocks = [schedule.get(one) for one in schedule.get_child_blocks(root)]
-    summing = [block for block in blocks if any(int(one.iter_type) == REDUCES for one in block.iter_vars)]
-    if len(summing) != 1 or [int(one.iter_type) for one in summing[0].iter_vars] != _KINDS:
+    block = convolution_block(schedule)
+    if block is None:
         return None
-    [block] = summing
     extents = [int(one.dom.extent) for one in block.iter_vars]
     regions = [*block.reads, *block.writes]
     if extents[4:6] != [1, 1] or extents[6] < _FEWEST_CHANNELS or extents[3] < _FEWEST_FILTERS or len(block.reads) != 2:
@@ -129,12 +130,7 @@ def _apply(
     def place(image: Any, row: Any, column: Any) -> Any:
         return (image * height + row) * width + column
 
-    root = schedule.get_sblock("root")
-    [last] = schedule.get_output_blocks(root)
-    kept = {name, str(schedule.get(last).name_hint)}
-    for block in schedule.get_child_blocks(root):
-        if str(schedule.get(block).name_hint) not in kept:
-            schedule.compute_inline(block)
+    last = inline_others(schedule, name)
     summing = schedule.get_sblock(name)
     schedule.transform_layout(summing, ("write", 0), lambda n, h, w, c: (place(n, h, w), c))
     packing = schedule.cache_read(summing, data, "global")
@@ -145,7 +141,7 @@ def _apply(
     *above, channels = schedule.get_loops(last)
     tiles, positions_loop = schedule.split(schedule.fuse(*above), [None, positions])
     blocks, vectors, lane = schedule.split(channels, [None, registers, lanes])
-    apart, together = schedule.split(blocks, schedule.sample_perfect_tile(blocks, 2, int(schedule.get(blocks).extent)))
+    apart, together = tiled(schedule, blocks, None)
     schedule.reorder(apart, tiles, together, positions_loop, vectors, lane)
     schedule.compute_at(summing, together, preserve_unit_loops=True)
     if is_parallel:
@@ -159,13 +155,9 @@ def _apply(
 
 
 def _summed(schedule: Any, summing: Any, registers: int, lanes: int) -> None:
-    """The sum of a tile. Loops over it are unrolled: sums that a loop indexes are in memory."""
+    """The sum of a tile."""
     positions, channels, depth = schedule.get_loops(summing)[-3:]
     vectors, lane = schedule.split(channels, [registers, lanes])
-    above, unrolled = schedule.split(depth, schedule.sample_perfect_tile(depth, 2, _MOST_UNROLLED))
+    above, unrolled = tiled(schedule, depth, _MOST_UNROLLED)
     schedule.reorder(above, unrolled, positions, vectors, lane)
-    schedule.vectorize(lane)
-    first = schedule.decompose_reduction(summing, above)
-    *_, zero_positions, zero_vectors, _ = schedule.get_loops(first)
-    for loop in (unrolled, positions, vectors, zero_positions, zero_vectors):
-        schedule.unroll(loop)
+    summed_in_registers(schedule, summing, above, lane, unrolled, positions, vectors)

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.space.loop_nest import is_parallel
+from sweep.toolchain.tuning.space.schedule_steps import inline_others
 from sweep.toolchain.winograd.program import convolution_in, program_of
 from sweep.toolchain.winograd.winograd_form import FORMS
 
@@ -63,13 +64,8 @@ def winograd_traces(module: IRModule, target: Target, lanes: int, seed: int) -> 
 
 
 def _apply(schedule: Any, step: int, lanes: int, *, is_parallel: bool) -> None:
-    root = schedule.get_sblock("root")
-    [last] = schedule.get_output_blocks(root)
     own = ("data", "rows", "tiles", "products", "columns", "back")
-    kept = {*(f"winograd_{name}" for name in own), str(schedule.get(last).name_hint)}
-    for block in schedule.get_child_blocks(root):
-        if str(schedule.get(block).name_hint) not in kept:
-            schedule.compute_inline(block)
+    last = inline_others(schedule, *(f"winograd_{name}" for name in own))
     data, rows, tiles, products, columns, back = (schedule.get_sblock(f"winograd_{name}") for name in own)
     image, height, width, channels = schedule.get_loops(last)
     above_rows, in_row = schedule.split(height, [None, step])

@@ -1,0 +1,49 @@
+"""Steps that several of our own designs take: what is computed in place, tiles with a knob, sums in registers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sweep.toolchain.tuning.space.loop_nest import REDUCES
+
+__all__ = ["convolution_block", "inline_others", "summed_in_registers", "tiled"]
+
+_KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
+"""Of the axes of a convolution: N, H, W, C, those of the window and those of the data's channels."""
+
+
+def convolution_block(schedule: Any) -> Any | None:
+    """The block of a program that sums, where it is the only one and has the axes of a convolution."""
+    blocks = [schedule.get(one) for one in schedule.get_child_blocks(schedule.get_sblock("root"))]
+    summing = [block for block in blocks if any(int(one.iter_type) == REDUCES for one in block.iter_vars)]
+    is_one = len(summing) == 1 and [int(one.iter_type) for one in summing[0].iter_vars] == _KINDS
+    return summing[0] if is_one else None
+
+
+def inline_others(schedule: Any, *names: str) -> Any:
+    """Compute all blocks where they are read, but those of these names and the output's, which it gives."""
+    root = schedule.get_sblock("root")
+    [last] = schedule.get_output_blocks(root)
+    kept = {*names, str(schedule.get(last).name_hint)}
+    for block in schedule.get_child_blocks(root):
+        if str(schedule.get(block).name_hint) not in kept:
+            schedule.compute_inline(block)
+    return last
+
+
+def tiled(schedule: Any, loop: Any, most: int | None) -> tuple[Any, Any]:
+    """A loop in two, of which the inner one is at most so long; which is a knob."""
+    factors = schedule.sample_perfect_tile(loop, 2, most or int(schedule.get(loop).extent))
+    above, tile = schedule.split(loop, factors)
+    return above, tile
+
+
+def summed_in_registers(schedule: Any, summing: Any, above: Any, lane: Any, *unrolled: Any) -> None:
+    """Begin the sums of a tile at `above`, and unroll the loops inside but for the vector's: sums that a loop indexes
+    are in memory.
+    """
+    schedule.vectorize(lane)
+    first = schedule.decompose_reduction(summing, above)
+    *_, zero_positions, zero_vectors, _ = schedule.get_loops(first)
+    for loop in (*unrolled, zero_positions, zero_vectors):
+        schedule.unroll(loop)
