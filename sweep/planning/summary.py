@@ -15,7 +15,7 @@ from sweep.planning.trial_count import TrialCount, count_alike, count_trials
 from sweep.planning.trial_limits import ASSUMED_TASKS, Tasks
 from sweep.study.grid import LeftOut
 
-__all__ = ["KindSummary", "PlanSummary", "explain", "explain_counted"]
+__all__ = ["KindSummary", "PlanSummary", "explain", "explain_counted", "left_out_lines"]
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
@@ -215,9 +215,14 @@ def _expected_s(stage: Stage) -> float:
     return kind.cost_s * kind.units(stage) + kind.fixed_s(stage)
 
 
-def _notes(left_out: Iterable[LeftOut], trials: TrialCount, is_measured: bool) -> Iterable[str]:
+def left_out_lines(left_out: Iterable[LeftOut]) -> Iterable[str]:
+    """What the grid has no cells of, and why, a line each."""
     for entry in left_out:
         yield f"left out: {entry.what} on {entry.device}: {entry.reason}"
+
+
+def _notes(left_out: Iterable[LeftOut], trials: TrialCount, is_measured: bool) -> Iterable[str]:
+    yield from left_out_lines(left_out)
     basis = "seconds of this sweep so far, and a table where it has none" if is_measured else "a table"
     yield f"estimate: from {basis}, one stage after another; devices and builders work side by side"
     if trials.networks:

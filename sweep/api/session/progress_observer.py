@@ -12,6 +12,7 @@ from sweep.planning.results.measurement import Measurement
 from sweep.planning.results.stage_result import StageResult
 from sweep.planning.stage import Plan, Stage
 from sweep.planning.stage_kind import Place
+from sweep.planning.summary import left_out_lines
 from sweep.running.ledger.ledger import Ledger
 from sweep.running.ledger.sweep_outcome import cell_outcome
 
@@ -31,6 +32,8 @@ class ProgressObserver:
         done = ledger.state.done if usable is None else usable
         kinds = Counter(stage.kind for stage in plan.stages.values() if stage.id not in done)
         view.plan_ready(plan.cells_with_work, {kind: kinds[kind] for kind in STAGE_KINDS.names() if kinds[kind]})
+        for line in left_out_lines(plan.left_out):  # now, and not after hours in which nothing was compared with it
+            view.tell(line)
 
     def attempt_started(self, stage: Stage, attempt: int) -> None:
         self._view.attempt_started(stage.label, stage.kind, pool=self._pools.get(stage.id, ""))
