@@ -18,7 +18,7 @@ from sweep.errors import BuildFailed, WorkerKilled, in_one_line, killed_by
 from sweep.files.atomic import replacing
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.build_recipes import Buildable, BuildRecipes
-from sweep.toolchain.compiled_functions import CompiledNetwork, compile_network
+from sweep.toolchain.compiled_functions import CompiledNetwork, compile_function, compile_network
 from sweep.toolchain.crash_notes import note
 from sweep.toolchain.pass_runs import LeftOut
 from sweep.toolchain.tvm_loader import load_tvm, target_json
@@ -53,7 +53,8 @@ def build_library(
         tuned = {task["workload"] for task in built.tasks if best.has(task["workload"])}
         objects = [str(path) for path in network.objects]
         try:
-            network.executable.export_library(str(folder / LIBRARY), addons=objects, **_linking(target, linker))
+            linking = _linking(target, linker, [f"-Wl,--defsym,{name}={of}" for name, of in network.aliases.items()])
+            network.executable.export_library(str(folder / LIBRARY), addons=objects, fcompile=linking)
         except WorkerKilled:
             raise
         except Exception as error:
@@ -114,10 +115,11 @@ def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | No
     remove_rewrite = importlib.import_module("tvm.s_tir.transform").RemoveWeightLayoutRewriteBlock
     start = time.perf_counter()
     try:
-        with replacing(out_path, suffix=".so") as partial:  # which tells TVM what to write
+        with replacing(out_path, suffix=".so") as partial, tempfile.TemporaryDirectory(prefix="candidate-") as scratch:
+            compiled = Path(scratch) / "candidate.o"
             with target, tvm.transform.PassContext(opt_level=3):
-                library = tvm.compile(remove_rewrite(skip_tensor_rewrite=True)(module), target)
-            library.export_library(str(partial), **_linking(target, linker))
+                compile_function(remove_rewrite(skip_tensor_rewrite=True)(module), target, compiled)
+            _linking(target, linker)(str(partial), [str(compiled)])
     except WorkerKilled:
         raise
     except Exception as error:
@@ -125,15 +127,15 @@ def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | No
     return {"artifact_bytes": out_path.stat().st_size, "build_s": time.perf_counter() - start}
 
 
-def _linking(target: Any, linker: str | None) -> dict[str, Any]:
-    """Keyword arguments for `export_library`: how to link for this target, with `linker` where it is foreign."""
+def _linking(target: Any, linker: str | None, options: Sequence[str] = ()) -> Any:
+    """A link function for this target, with `linker` where it is foreign. options: for the linker's driver."""
     triple = str(target.attrs.get("mtriple", "") or "")
     if triple and triple.split("-")[0] != os.uname().machine:
-        return {"fcompile": _fcompile((linker or _cross_linker(triple), "-shared", "-fPIC"))}
+        return _fcompile((linker or _cross_linker(triple), "-shared", "-fPIC", *options))
     compiler = importlib.import_module("tvm.support.cc").get_cc()
     if compiler is None:
         raise BuildFailed("no C compiler to link with: install gcc or clang")
-    return {"fcompile": _fcompile((compiler, *_LINK_HOST), ("-lm", "-lgcc"))}
+    return _fcompile((compiler, *_LINK_HOST, *options), ("-lm", "-lgcc"))
 
 
 def _cross_linker(triple: str) -> str:

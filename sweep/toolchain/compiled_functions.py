@@ -1,8 +1,10 @@
-"""Compiles a network function by function, and takes those that have not changed from what was compiled before.
+"""Compiles a network function by function, and takes those that were compiled before: for an earlier build, or as a
+tuner's candidate.
 
 Builds of one network differ in the few functions that tuning has made faster in between, and nearly all of a build is
-LLVM's work on functions. The objects lie in a folder of the compile server, which goes with it: a sweep directory that
-somebody else has made brings none that would be linked here.
+LLVM's work on functions. A function is known by what it computes and how, not by its name, which the linker gives it:
+the candidate that won is the function of the network. The objects lie in a folder of the compile server, which goes
+with it: a sweep directory that somebody else has made brings none that would be linked here.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import Any
 from sweep.files.atomic import write_bytes
 from sweep.toolchain.tvm_loader import load_tvm, target_json
 
-__all__ = ["MOST_BYTES", "OBJECTS", "CompiledNetwork", "compile_network", "make_room"]
+__all__ = ["MOST_BYTES", "OBJECTS", "CompiledNetwork", "compile_function", "compile_network", "make_room"]
 
 OBJECTS = "SWEEP_COMPILED_FUNCTIONS"
 """The environment variable with the folder of objects, which the compile server sets for its children; without it
@@ -28,9 +30,17 @@ nothing is kept."""
 
 _NAME_OF_FUNCTION = '"ir.GlobalVar"'
 """In a module's JSON: once for a function that calls no other."""
+_SYMBOL = "__tvm_ffi_"
+"""Before a function's name: how TVM's runtime finds it in a library."""
+_SAID = ("global_symbol", "op_pattern", "layout_free_buffers", "tirx.is_scheduled")
+"""Attributes of a function that its code does not depend on."""
+_PREPACKS = "meta_schedule.layout_rewrite_preproc"
+"""Marks blocks of a candidate that would bring weights into another order, which TVM has emptied."""
 MOST_BYTES = 1 << 30
 """Of all objects that are kept: some hundred networks. Beyond it the half that has been unused for longest goes."""
 _DIGEST_BYTES = hashlib.sha256().digest_size
+_END_OF_TEXT = b"\n\0\n"
+"""Between a function and its object: JSON has no such byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class CompiledNetwork:
     """TVM's, with the functions that are no objects."""
     objects: tuple[Path, ...]
     """Files of the other functions, to be linked with it."""
+    aliases: Mapping[str, str]
+    """By which symbol each of these functions is called, and which its object has."""
     functions: int
     reused: int
     """Of the functions, those that were compiled before."""
@@ -59,26 +71,65 @@ def compile_network(module: Any, target: Any, scratch: Path) -> CompiledNetwork:
     if alone:
         del alone[min(alone, key=lambda name: len(alone[name].text))]
     store = _Objects(os.environ.get(OBJECTS), target)
-    files, reused = [], 0
-    for number, (name, function) in enumerate(alone.items()):
-        file = scratch / f"function-{number}.o"
-        if store.take(function.text, file):
-            reused += 1
-        else:
-            library = tvm.tirx.build(tvm.IRModule({name: function.body}, attrs=module.attrs), target=target)
-            library.write_to_file(str(file))
-            store.keep(function.text, file)
-        files.append(file)
+    store.make_room()
+    files = {one.symbol: scratch / f"{one.symbol}.o" for one in alone.values()}
+    reused = sum(_compile(one, target, store, files[one.symbol]) for one in alone.values())
     rest = {name: body for name, body in module.functions_items() if name.name_hint not in alone}
     executable = relax.build(tvm.IRModule(rest, attrs=module.attrs), target, relax_pipeline=None)
-    return CompiledNetwork(executable, tuple(files), _count(module), reused)
+    aliases = {_SYMBOL + name: _SYMBOL + one.symbol for name, one in alone.items()}
+    return CompiledNetwork(executable, tuple(files.values()), aliases, _count(module), reused)
+
+
+def compile_function(module: Any, target: Any, file: Path) -> None:
+    """Compile a candidate, the one function of a module, into an object that calls it `main`. Raises what TVM does."""
+    function = _Function.of(_without_prepacking(module["main"]))
+    store = _Objects(os.environ.get(OBJECTS), target)
+    if not _compile(function, target, store, file) and function.symbol.endswith("0"):  # one in sixteen looks
+        store.make_room()
+
+
+def _compile(function: _Function, target: Any, store: _Objects, file: Path) -> bool:
+    """Write the object of a function into a file; whether it was compiled before."""
+    if file.exists() or store.take(function, file):
+        return True
+    tvm = load_tvm(())
+    body = function.body.with_attr("global_symbol", function.symbol)
+    tvm.tirx.build(tvm.IRModule({function.symbol: body}), target=target).write_to_file(str(file))
+    store.keep(function, file)
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class _Function:
+    """A function without what its code does not depend on."""
+
     body: Any
     text: str
-    """As JSON, by which it is known."""
+    """As JSON."""
+    symbol: str
+    """Of its object: the same for functions of the same code."""
+
+    @classmethod
+    def of(cls, function: Any) -> _Function:
+        """A function of a module."""
+        import tvm_ffi
+
+        tvm = load_tvm(())
+        for name in _SAID:
+            if name in (function.attrs or {}):
+                function = function.without_attr(name)
+        text = str(tvm.ir.save_json(tvm.IRModule({"main": function})))
+        known_by = int(tvm_ffi.structural_hash(function, map_free_vars=True)) % (1 << 64)
+        return cls(function, text, f"compiled_{known_by:016x}")
+
+    def is_as(self, text: str) -> bool:
+        """Whether it is the function that this JSON tells of, whatever its variables are called."""
+        import tvm_ffi
+
+        if text == self.text:
+            return True
+        other = load_tvm(()).ir.load_json(text)["main"]
+        return bool(tvm_ffi.structural_equal(self.body, other, map_free_vars=True))
 
 
 class _Objects:
@@ -89,39 +140,46 @@ class _Objects:
         tvm = load_tvm(())
         llvm = importlib.import_module("tvm.target.codegen").llvm_version_major()
         self._made_by = json.dumps([target_json(target), str(tvm.__version__), llvm])
+
+    def make_room(self) -> None:
+        """Let those go that were of no use for longest, where there are many."""
         if self._folder is not None:
             make_room(self._folder, MOST_BYTES)
 
-    def take(self, text: str, file: Path) -> bool:
+    def take(self, function: _Function, file: Path) -> bool:
         """Write the object of a function into a file; False where there is none that is whole."""
         if self._folder is None:
             return False
+        path = self._path(function)
         try:
-            content = self._path(text).read_bytes()
+            content = path.read_bytes()
         except OSError:
             return False
         digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
         if hashlib.sha256(body).digest() != digest:
             return False
-        file.write_bytes(body)
+        text, _, compiled = body.partition(_END_OF_TEXT)
+        if not function.is_as(text.decode()):
+            return False
+        file.write_bytes(compiled)
         with suppress(OSError):
-            os.utime(self._path(text))  # it was of use now
+            os.utime(path)  # it was of use now
         return True
 
-    def keep(self, text: str, file: Path) -> None:
+    def keep(self, function: _Function, file: Path) -> None:
         """Keep the object of a function. A disk that refuses costs the next build some time."""
         if self._folder is None:
             return
-        body = file.read_bytes()
+        body = function.text.encode() + _END_OF_TEXT + file.read_bytes()
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            write_bytes(self._path(text), hashlib.sha256(body).digest() + body)
+            write_bytes(self._path(function), hashlib.sha256(body).digest() + body)
         except OSError:
             return
 
-    def _path(self, text: str) -> Path:
+    def _path(self, function: _Function) -> Path:
         assert self._folder is not None
-        return self._folder / hashlib.sha256(f"{self._made_by}\n{text}".encode()).hexdigest()
+        return self._folder / hashlib.sha256(f"{self._made_by}\n{function.symbol}".encode()).hexdigest()
 
 
 def make_room(folder: Path, most_bytes: int) -> None:
@@ -149,12 +207,41 @@ def _functions_alone(module: Any) -> dict[str, _Function]:
     programs: Mapping[str, Any] = {
         name.name_hint: body for name, body in module.functions_items() if isinstance(body, tvm.tirx.PrimFunc)
     }
-    found = {}
-    for name, body in programs.items():
-        text = str(tvm.ir.save_json(tvm.IRModule({name: body}, attrs=module.attrs)))
-        if str(body.attrs.get("global_symbol", "")) == name and text.count(_NAME_OF_FUNCTION) == 1:
-            found[name] = _Function(body, text)
-    return found
+    named = {name: body for name, body in programs.items() if str(body.attrs.get("global_symbol", "")) == name}
+    found = {name: _Function.of(body) for name, body in named.items()}
+    return {name: one for name, one in found.items() if one.text.count(_NAME_OF_FUNCTION) == 1}
+
+
+def _without_prepacking(function: Any) -> Any:
+    """A candidate without the loops that TVM has emptied: a network's function has none."""
+    from tvm import s_tir, tirx
+
+    root = function.body.block
+    parts = list(root.body) if isinstance(root.body, tirx.SeqStmt) else [root.body]
+    kept = [part for part in parts if not _is_prepacking(part)]
+    if not kept or len(kept) == len(parts):
+        return function
+    body = s_tir.SBlock(
+        root.iter_vars,
+        root.reads,
+        root.writes,
+        root.name_hint,
+        kept[0] if len(kept) == 1 else tirx.SeqStmt(kept),
+        root.init,
+        root.alloc_buffers,
+        root.match_buffers,
+        root.annotations,
+    )
+    realize = function.body
+    return function.with_body(s_tir.SBlockRealize(realize.iter_values, realize.predicate, body))
+
+
+def _is_prepacking(statement: Any) -> bool:
+    from tvm import s_tir, tirx
+
+    while isinstance(statement, tirx.For):
+        statement = statement.body
+    return isinstance(statement, s_tir.SBlockRealize) and _PREPACKS in statement.block.annotations
 
 
 def _count(module: Any) -> int:

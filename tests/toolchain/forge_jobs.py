@@ -225,6 +225,27 @@ def invent_records(lower_dir: str, records_dir: str, target: dict[str, Any], see
     return {"tasks": len(tasks), "records": with_record}
 
 
+def build_recorded(records_dir: str, out_dir: str, target: dict[str, Any]) -> dict[str, Any]:
+    """Build the schedule of each record as a tuner's candidate is built."""
+    from sweep.toolchain.artifacts import compile_candidate
+    from sweep.toolchain.best_records import BestRecords
+    from sweep.toolchain.tvm_loader import load_tvm, resolve_target
+
+    load_tvm(("x86",))
+    from tvm.s_tir import Schedule
+    from tvm.s_tir.meta_schedule.database import JSONDatabase
+
+    Path(out_dir).mkdir()
+    with tempfile.TemporaryDirectory() as scratch:
+        BestRecords(Path(records_dir), Path(scratch))
+        records = list(JSONDatabase(work_dir=scratch).get_all_tuning_records())
+    for number, record in enumerate(records):
+        schedule = Schedule(record.workload.mod)
+        record.trace.apply_to_schedule(schedule, False)
+        compile_candidate(schedule.mod, resolve_target(target), Path(out_dir, f"{number}.so"))
+    return {"candidates": len(records)}
+
+
 def choose_records(records_dir: str) -> dict[str, Any]:
     """What BestRecords copies, as lines."""
     from sweep.toolchain.best_records import BestRecords

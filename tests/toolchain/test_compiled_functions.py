@@ -27,6 +27,21 @@ def test_a_second_build_compiles_what_has_changed_alone(run: Run, small: Path, t
     assert found["difference"] <= 1e-5
 
 
+def test_a_function_that_was_compiled_as_a_candidate_is_not_compiled_again(
+    run: Run, small: Path, tmp_path: Path
+) -> None:
+    lower(run, small, tmp_path / "lower", 3)
+    before = build(run, tmp_path / "lower", tmp_path / "untuned")
+    records = str(tmp_path / "records")
+    run(":invent_records", lower_dir=str(tmp_path / "lower"), records_dir=records, target=TARGET, seed=47)
+    made = run(":build_recorded", records_dir=records, out_dir=str(tmp_path / "candidates"), target=TARGET)
+    tuned = build(run, tmp_path / "lower", tmp_path / "tuned", tmp_path / "records")
+    assert made["candidates"] == tuned["tuned_tasks"] == before["functions"]
+    assert tuned["reused_functions"] == tuned["functions"] - 1  # one is compiled with the executable
+    found = run(":run_artifact", artifact_dir=str(tmp_path / "tuned"), import_dir=str(small))
+    assert found["difference"] <= 1e-5
+
+
 def test_a_function_that_is_not_whole_is_compiled_again(run: Run, small: Path, tmp_path: Path) -> None:
     lower(run, small, tmp_path / "lower", 2)
     whole = build(run, tmp_path / "lower", tmp_path / "whole")

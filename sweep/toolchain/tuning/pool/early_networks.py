@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 _FASTER = 0.9
 """Of the estimate of the last one: from then on it is worth another build."""
 _SHARE = 0.15
-"""Of the time since the network joined that may go to its early builds and measurements."""
+"""Of the time since the first network joined that may go to early builds and measurements, of all networks together."""
 _LEAST_S = 10.0
 """Of tuning that a network has before it: with less its cell comes as soon."""
 _FAILURES = 2
@@ -58,10 +58,12 @@ class EarlyNetworks:
         self._records_dir, self._wake, self._clock = records_dir, wake, clock
         self._service: NetworkService | None = None
         self._under_way: _UnderWay | None = None
+        self._begun, self._spent_s = clock(), 0.0
 
     def begin(self, service: NetworkService | None) -> None:
         """From now on networks are built and timed by this service; None: none is."""
         self._service = service
+        self._begun, self._spent_s = self._clock(), 0.0
 
     def see_to(self, members: Sequence[PoolMember], trials: int, left_s: Callable[[PoolMember], float]) -> None:
         """Take what has ended, and begin what is due.
@@ -70,6 +72,8 @@ class EarlyNetworks:
         """
         self._take(members)
         if self._service is None or self._under_way is not None:
+            return
+        if self._spent_s > _SHARE * (self._clock() - self._begun):
             return
         due = [member for member in members if self._is_due(member, left_s)]
         if due:
@@ -86,10 +90,8 @@ class EarlyNetworks:
     def _is_due(self, member: PoolMember, left_s: Callable[[PoolMember], float]) -> bool:
         if member.job.network is None or member.reached_s is None or member.early_failures >= _FAILURES:
             return False
-        if member.built_at_s is not None:
-            since_s = self._clock() - member.joined
-            if member.reached_s > _FASTER * member.built_at_s or member.early_s > _SHARE * since_s:
-                return False
+        if member.built_at_s is not None and member.reached_s > _FASTER * member.built_at_s:
+            return False
         return left_s(member) >= max(_LEAST_S, member.early_s)
 
     def _begin(self, member: PoolMember, trials: int) -> None:
@@ -112,7 +114,8 @@ class EarlyNetworks:
         self._under_way = None
         shutil.rmtree(under_way.folder, ignore_errors=True)
         member, now = under_way.member, self._clock()
-        member.early_s += now - under_way.begun
+        member.early_s = now - under_way.begun
+        self._spent_s += member.early_s
         error = CancelledError() if under_way.answer.cancelled() else under_way.answer.exception()
         if error is not None:
             member.early_failures += 1

@@ -47,7 +47,7 @@ class PoolMember:
     built_at_s: float | None = None
     """The estimate when its network was last built."""
     early_s: float = 0.0
-    """Seconds that its network was built and measured for."""
+    """Seconds that its network was built and measured for, the last time."""
     early_failures: int = 0
 
     def pace_s(self, now: float, pool_trials: int) -> float:

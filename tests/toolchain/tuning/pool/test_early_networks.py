@@ -190,3 +190,25 @@ def test_a_network_that_fails_twice_is_left_to_the_build_of_its_cell(tasks: list
         clock.now_s, member.reached_s = 100.0 * (number + 1), 1e-2 * 0.5**number
         early.see_to([member], 10 * number, lambda _: 1e3)
     assert len(networks.known) == 2
+
+
+def test_many_networks_share_the_time_that_one_would_have(tasks: list[TuningTask], tmp_path: Path) -> None:
+    """Nine networks that had their first schedules at once were built one after another until the time was over."""
+    clock, networks, members = Clock(), HeldNetworks(), [member_of(tasks) for _ in range(3)]
+    early = EarlyNetworks(tmp_path, lambda: None, clock)
+    early.begin(networks)
+    for member in members:
+        member.reached_s = 1e-2
+
+    def begun_at(now_s: float) -> int:
+        clock.now_s = now_s
+        early.see_to(members, 100, lambda _: 1e3)
+        return len(networks.asked)
+
+    assert begun_at(100.0) == 1
+    networks.asked[0].set_result({"run_secs": [1.0]})
+    clock.now_s = 140.0
+    assert begun_at(140.0) == 1, "40 of 140 seconds is more than their share"
+    assert begun_at(260.0) == 1
+    assert begun_at(270.0) == 2
+    assert [len(member.measured) for member in members] == [1, 0, 0]
