@@ -58,11 +58,11 @@ def network(unit: Unit) -> Any:
     return builder.get()
 
 
-def lowered(unit: Unit, level: int) -> Any:
+def lowered(unit: Unit, level: int, **axes: str) -> Any:
     from sweep.toolchain.lowering import lower
     from sweep.toolchain.tvm_loader import resolve_target
 
-    result = lower(network(unit), {"opt_level": level}, resolve_target(HOST))
+    result = lower(network(unit), {"opt_level": level, **axes}, resolve_target(HOST))
     assert (result.level, result.left_out) == (level, ())
     return result.module
 
@@ -105,6 +105,12 @@ def test_a_shuffle_is_no_copy_unless_something_else_reads_what_it_gives() -> Non
     units = (UNITS["no whole vectors"], UNITS["read twice"])
     counts = [blocks(lowered(unit, 3)).count('T.sblock("T_reshape') for unit in units]
     assert counts[0] == 0 < counts[1]
+
+
+def test_number_types_between_leave_a_shuffle_no_copy() -> None:
+    text = blocks(lowered(UNITS["no whole vectors"], 3, precision="float16"))
+    assert "grouped_sums" in text
+    assert 'T.sblock("T_reshape' not in text
 
 
 def test_narrow_groups_of_windows_beside_them_leave_all_as_it_is() -> None:

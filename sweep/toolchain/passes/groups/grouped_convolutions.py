@@ -22,10 +22,8 @@ from tvm.relax.expr_functor import PyExprMutator, mutator
 from sweep.toolchain.passes.call import as_constant, bound_values, operator_of, uses_in
 from sweep.toolchain.passes.groups.shuffled_channels import Shuffle, Shuffled
 
-__all__ = ["SUMS", "GroupedConvolutions", "is_grouped_pointwise", "sums_of"]
+__all__ = ["GroupedConvolutions", "is_grouped_pointwise", "sums_of"]
 
-SUMS = "grouped_sums"
-"""The block that sums, which no other program has."""
 _LANES = 8
 _MOST_VECTORS = 5
 """Of a group, that are sums of one tile."""
@@ -109,7 +107,7 @@ def _program(outputs: int, dtype: str, shuffle: Shuffle | None) -> Callable[[Any
             source = channel if shuffle is None else shuffle.source_of(channel)
             return te.sum(data(*at, source).astype(dtype) * weights[group, along, output].astype(dtype), axis=along)
 
-        total = te.compute([*leading, groups, sums], product, name=SUMS)
+        total = te.compute([*leading, groups, sums], product, name="grouped_sums")
         return te.compute(
             [*leading, outputs],
             lambda *index: total(*index[:-1], index[-1] // of_group, index[-1] % of_group),

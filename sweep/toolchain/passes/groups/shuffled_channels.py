@@ -21,6 +21,7 @@ from sweep.toolchain.passes.call import as_constant, operator_of
 __all__ = ["Shuffle", "Shuffled"]
 
 _SWAPPED = [0, 2, 1]
+_BY_NUMBER = ("relax.nn.relu", "relax.astype")
 _BY_CHANNEL = ("relax.add", "relax.multiply", "relax.subtract", "relax.maximum", "relax.minimum")
 
 
@@ -100,7 +101,7 @@ def _shuffle(call: Any, values: Mapping[Any, Any], uses: Mapping[Any, int]) -> t
 def _is_by_channel(call: Any) -> bool:
     """Whether it treats each channel of its first operand alone, the others being constants."""
     name = operator_of(call)
-    if name == "relax.nn.relu":
+    if name in _BY_NUMBER:
         return True
     if name == "relax.nn.conv2d":
         attrs, kernel = call.attrs, call.args[1]
