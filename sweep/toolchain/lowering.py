@@ -4,8 +4,8 @@ TVM's own `PassContext(opt_level=...)` only switches fusion on from 1 up (77 fun
 for SqueezeNet), so the levels are explicit lists of passes here, and every pass runs whatever its own opt level is.
 
 A layout that a study names is kept at every level (`sweep.toolchain.asked_passes`). Where it names none, convolutions
-keep that of their import at levels 0 to 2, and from 3 on they have channels last but for narrow groups
-(`sweep.toolchain.passes.layout`). Inputs and outputs keep theirs in any case.
+keep that of their import at levels 0 to 2, and from 3 on they have channels last but for narrow groups with windows of
+several positions (`sweep.toolchain.passes.layout`). Inputs and outputs keep theirs in any case.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ _CHANNELS_LAST = (
 )
 _HALF_NORMS = f"{_GUARDED}.decomposition:DecomposeHalfNorms"
 _PACK_INTEGERS = f"{_PASSES}.integers.dot_products:PackDotProducts"
+_GROUPED = f"{_PASSES}.groups.grouped_convolutions:GroupedConvolutions"
 _FREE_LAYOUTS = ("AttachAttrLayoutFreeBuffers", f"{_PASSES}.integers.dot_products:KeepPackedWeights")
 _LEGALISE = ("LegalizeOps", f"{_PASSES}.tile_axes:SplitTiles", "AnnotateTIROpPattern")
 _LEGALISE_AND_FUSE = (_HALF_NORMS, *_LEGALISE, "FuseOps", "FuseTIR")
@@ -109,6 +110,7 @@ RECIPES: dict[int, Recipe] = {
             f"{_PASSES}.channel_padding:PadChannels",
             *_CHANNELS_LAST,
             _PACK_INTEGERS,
+            _GROUPED,
             *_LEGALISE_FOLD_AND_FUSE,
             *_FREE_LAYOUTS,
         ),
@@ -127,6 +129,7 @@ RECIPES: dict[int, Recipe] = {
             *_CHANNELS_LAST,
             "tvm.relax.transform:FastMathTransform",
             _PACK_INTEGERS,
+            _GROUPED,
             *_LEGALISE_FOLD_AND_FUSE,
             *_FREE_LAYOUTS,
         ),

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 
-def write_branches(path: Path) -> None:
+def write_branches(path: Path, window: int = 1) -> None:
     """Local response normalisation, a chain of concatenations as in DenseNet, parallel convolutions, a tensor beside
     itself, narrow and wide groups, a channel shuffle, an average over padding, a residual, and a flattening of more
     than channels.
+
+    window: of the narrow groups.
     """
     import numpy as np
     import onnx
@@ -45,7 +47,9 @@ def write_branches(path: Path) -> None:
     pair = add("Concat", [left, right], "pair", axis=1)
     twice = add("Concat", [left, left], "twice", axis=1)
     mixed = convolve(add("MaxPool", [twice], "most", kernel_shape=[1, 1]), "mixed", (32, 16, 1, 1), relu=False)
-    grouped = convolve(add("Add", [pair, mixed], "sum"), "grouped", (32, 8, 1, 1), group=4)
+    grouped = convolve(
+        add("Add", [pair, mixed], "sum"), "grouped", (32, 8, window, window), pads=[window // 2] * 4, group=4
+    )
     split = add("Reshape", [grouped, keep("split_shape", np.array([1, 4, 8, 7, 7]))], "split")
     turned = add("Transpose", [split], "turned", perm=[0, 2, 1, 3, 4])
     shuffled = add("Reshape", [turned, keep("join_shape", np.array([1, 32, 7, 7]))], "shuffled")

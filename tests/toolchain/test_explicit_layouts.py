@@ -128,10 +128,11 @@ def test_both_layouts_of_a_network_differ_at_every_level_and_agree_with_its_runt
 
 
 def test_what_falls_back_is_named(run: Run, tmp_path: Path) -> None:
-    """ShuffleNet's narrow groups keep channels second where the level chooses."""
-    from tests.toolchain.conftest import light_model
+    """Narrow groups of 3x3 windows keep channels second where the level chooses."""
+    from tests.toolchain.networks import write_branches
 
-    import_file(run, light_model("shufflenet"), tmp_path / "import", weights="random")
+    write_branches(tmp_path / "branches.onnx", window=3)
+    import_file(run, tmp_path / "branches.onnx", tmp_path / "import")
     chosen = lower(run, tmp_path / "import", tmp_path / "chosen", 3)["layout"]
     assert set(chosen["convolutions"]) == {"NCHW", "NHWC"}
     assert len(chosen["fallbacks"]) == chosen["convolutions"]["NCHW"]

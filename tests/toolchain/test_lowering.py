@@ -193,20 +193,29 @@ def test_channels_are_last_everywhere_at_level_3(
     assert sum("in_place" in call for call in found["finished"]) == in_place
 
 
-def test_narrow_groups_keep_channels_second(run: Run, tmp_path: Path) -> None:
-    """ShuffleNet: the first convolution has channels last, what follows the first groups does not, and each of 16
-    channel shuffles is one transposition; the others are of the input, and after the two poolings of the first part.
-    """
+def test_narrow_groups_keep_channels_second(run: Run, branches: Path, tmp_path: Path) -> None:
+    """Those with windows of several positions, and the depthwise convolution behind their shuffle."""
+    found = blocks_of(run, branches, tmp_path)
+    assert "conv2d_nhwc" in found["blocks"]
+    assert {block for block in found["blocks"] if "group_conv" in block} == {"group_conv2d_nchw"}
+
+
+def test_narrow_groups_of_one_position_are_products_with_channels_last(run: Run, tmp_path: Path) -> None:
+    """ShuffleNet: of its 16 channel shuffles none is a copy; the one transposition is that of the input."""
     found = lowered_calls(run, "shufflenet", tmp_path)
-    blocks = {block for block in found["blocks"] if "conv2d" in block}
-    assert "conv2d_nhwc" in blocks
-    assert {block for block in blocks if "group" in block or "depthwise" in block} == {"group_conv2d_nchw"}
-    assert sum("transpose" in call for call in found["lowered"]) == 16 + 3
+    assert "grouped_sums" in found["blocks"]
+    assert not [block for block in found["blocks"] if "nchw" in block]
+    assert sum("transpose" in call for call in found["lowered"]) == 1
+    assert sum("grouped_conv2d" in call for call in found["lowered"]) == 2 * 16
 
 
 def lowered_calls(run: Run, name: str, folder: Path) -> dict[str, Any]:
     import_light(run, name, folder / "import")
-    lower(run, folder / "import", folder / "lower", 3)
+    return blocks_of(run, folder / "import", folder)
+
+
+def blocks_of(run: Run, imported: Path, folder: Path) -> dict[str, Any]:
+    lower(run, imported, folder / "lower", 3)
     return run(":calls_of", lower_dir=str(folder / "lower"), level=3, target=TARGET)
 
 
@@ -214,7 +223,7 @@ def lowered_calls(run: Run, name: str, folder: Path) -> dict[str, Any]:
 def branches(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An imported network of all that a change of layout meets."""
     folder = tmp_path_factory.mktemp("branches")
-    write_branches(folder / "branches.onnx")
+    write_branches(folder / "branches.onnx", window=3)
     import_file(run, folder / "branches.onnx", folder / "import")
     return folder / "import"
 

@@ -3,9 +3,11 @@
 MetaSchedule vectorises the innermost axis of a convolution's result: channels, if they come last, of which there are
 mostly a multiple of a vector's lanes; else the width, which is 55, 27 or 13 as often as not. Where groups are narrow, a
 vector of channels spans several of them and each lane reads other data: ShuffleNet's convolutions of four groups run at
-4 GFLOPS so, and at 55 to 117 with channels second (one core, AVX-512). Those keep their layout. One group for each
-channel is no such case, as each lane reads the channel beside; but what is gained there (31 us for 48, 11 for 27, 5 for
-25 in ShuffleNet) is less than two transpositions cost, so these take the layout that their data has.
+4 GFLOPS so, and at 55 to 117 with channels second (one core, AVX-512). Those keep their layout, unless all of a network
+are of one position: these become a product of matrices for each group, with vectors of its own
+(`groups.grouped_convolutions`). One group for each channel is no such case, as each lane reads the channel beside; but
+what is gained there (31 us for 48, 11 for 27, 5 for 25 in ShuffleNet) is less than two transpositions cost, so these
+take the layout that their data has: between such products, whose shuffles they can precede, channels last.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from tvm import ir, relax
 from tvm.ir.transform import module_pass
 
 from sweep.toolchain.passes.call import calls_of, operator_of
+from sweep.toolchain.passes.groups.grouped_convolutions import is_grouped_pointwise
 from sweep.toolchain.passes.guarded.layout_ready import ready_for_layout
 
 __all__ = ["ABOVE_THE_DEFAULT", "CONV2D", "RULE", "AllChannelsLast", "ChannelsLast", "converted"]
@@ -46,7 +49,9 @@ class ChannelsLast:
 
     def transform_module(self, module: Any, _context: Any) -> Any:
         """The module in that layout."""
-        return converted(module, _gaining)
+        narrow = [call for call in calls_of(module) if _is_narrow(call)]
+        are_products = bool(narrow) and all(map(is_grouped_pointwise, narrow))
+        return converted(module, lambda call: _gaining(call, are_products=are_products))
 
 
 @module_pass(opt_level=0, name="ConvertLayout")
@@ -116,17 +121,26 @@ def _without_rules(names: Sequence[str]) -> Iterator[None]:
             ir.Op.get(name).set_attr(RULE, rule, ABOVE_THE_DEFAULT)
 
 
-def _gaining(call: Any) -> Layouts:
+def _gaining(call: Any, *, are_products: bool) -> Layouts:
     """What ConvertLayout asks of each operator: the layouts that it shall have, by the operator's name. Without an
     answer it takes the layout of its data.
+
+    are_products: whether the module has narrow groups, all of which become products of matrices.
     """
-    if operator_of(call) != CONV2D:
+    if operator_of(call) != CONV2D or (_is_depthwise(call) and not are_products):
         return {}
-    groups = int(call.attrs.groups)
-    if groups > 1:
-        channels = int(call.args[1].ty.shape[str(call.attrs.kernel_layout).index("O")])
-        if groups == channels:
-            return {}
-        if channels // groups % _LANES:
-            return {CONV2D: ["NCHW", "OIHW"]}
-    return {CONV2D: ["NHWC", "OHWI"]}
+    return {CONV2D: ["NCHW", "OIHW"] if _is_narrow(call) and not are_products else ["NHWC", "OHWI"]}
+
+
+def _is_narrow(call: Any) -> bool:
+    if operator_of(call) != CONV2D or int(call.attrs.groups) == 1 or _is_depthwise(call):
+        return False
+    return _channels(call) // int(call.attrs.groups) % _LANES > 0
+
+
+def _is_depthwise(call: Any) -> bool:
+    return 1 < int(call.attrs.groups) == _channels(call)
+
+
+def _channels(call: Any) -> int:
+    return int(call.args[1].ty.shape[str(call.attrs.kernel_layout).index("O")])
