@@ -21,6 +21,7 @@ from sweep.toolchain.tuning.space import (
     dot_designs,
     elementwise_designs,
     pointwise_designs,
+    pool_designs,
     row_designs,
     winograd_designs,
 )
@@ -43,6 +44,7 @@ _OWN = (
     (row_designs.row_traces, row_designs.suggested_points),
     (winograd_designs.winograd_traces, winograd_designs.suggested_points),
     (pointwise_designs.pointwise_traces, pointwise_designs.suggested_points),
+    (pool_designs.pool_traces, pool_designs.suggested_points),
     (concat_designs.concat_traces, concat_designs.suggested_points),
     (elementwise_designs.elementwise_traces, elementwise_designs.suggested_points),
 )
