@@ -56,20 +56,15 @@ def test_cores_share_the_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    "channels",
+    ("channels", "axis"),
     [
-        (64, 60),  # no whole number of vectors
-        (8,) * 65,  # as many pieces of code
+        ((64, 60), -1),  # no whole number of vectors
+        ((8,) * 65, -1),  # as many pieces of code
+        ((16, 16), 2),  # rows lie beside each other as they are
     ],
 )
-def test_others_have_the_designs_of_tvm_alone(channels: tuple[int, ...]) -> None:
-    space = designs(concatenation(*channels))
-    assert list(space.suggested) == []
-    assert space.schedule((0, *(0 for _ in space.space.designs[0].knobs))) is not None
-
-
-def test_rows_that_lie_beside_each_other_as_they_are_have_none() -> None:
+def test_others_have_none(channels: tuple[int, ...], axis: int) -> None:
     from sweep.toolchain.tuning.space.concat_designs import concat_traces
     from sweep.toolchain.tvm_loader import resolve_target
 
-    assert concat_traces(concatenation(16, 16, axis=2), resolve_target(HOST), 8, 1) == []
+    assert concat_traces(concatenation(*channels, axis=axis), resolve_target(HOST), 8, 1) == []
