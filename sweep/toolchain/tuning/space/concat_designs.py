@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
-from sweep.toolchain.tuning.space.schedule_steps import inline_others
+from sweep.toolchain.tuning.space.schedule_steps import conditions_in, inline_others, mentions
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -72,29 +72,9 @@ def _ends(statement: Any, index: Any) -> Iterator[int]:
     """Where along the innermost axis a condition of the program changes: 1, which no vector divides, for a condition of
     another form.
     """
-    from tvm.ir.expr import Call
-    from tvm_ffi import structural_visit
-
-    conditions: list[Any] = []
-
-    def visit(call: Any, visitor: Any) -> None:
-        if str(getattr(call.op, "name", "")).endswith("if_then_else"):
-            conditions.append(call.args[0])
-        visitor.default_visit(call)
-
-    structural_visit(statement, [(Call, visit)])
-    for condition in conditions:
-        if _mentions(condition, index):
+    for condition in conditions_in(statement):
+        if mentions(condition, index):
             yield _end(condition, index)
-
-
-def _mentions(expression: Any, index: Any) -> bool:
-    from tvm import tirx
-    from tvm_ffi import structural_visit
-
-    found: list[bool] = []
-    structural_visit(expression, [(tirx.Var, lambda variable, _: found.append(bool(variable.same_as(index))))])
-    return any(found)
 
 
 def _end(condition: Any, index: Any) -> int:

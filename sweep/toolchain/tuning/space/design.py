@@ -19,8 +19,10 @@ from sweep.toolchain.tuning.space import (
     concat_designs,
     depthwise_designs,
     dot_designs,
+    elementwise_designs,
     grouped_designs,
     pointwise_designs,
+    pool_designs,
     row_designs,
     winograd_designs,
 )
@@ -44,7 +46,9 @@ _OWN = (
     (winograd_designs.winograd_traces, winograd_designs.suggested_points),
     (pointwise_designs.pointwise_traces, pointwise_designs.suggested_points),
     (grouped_designs.grouped_traces, grouped_designs.suggested_points),
+    (pool_designs.pool_traces, pool_designs.suggested_points),
     (concat_designs.concat_traces, concat_designs.suggested_points),
+    (elementwise_designs.elementwise_traces, elementwise_designs.suggested_points),
 )
 """Designs beside those of TVM, each with its program, and the points of them that are worth a trial; a program has one
 kind at most.

@@ -1,4 +1,6 @@
-"""Steps that several of our own designs take: what is computed in place, tiles with a knob, sums in registers."""
+"""Steps that several of our own designs take: what is computed in place, tiles with a knob, sums in registers; and what
+a program asks for each number.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import Any
 
 from sweep.toolchain.tuning.space.loop_nest import REDUCES
 
-__all__ = ["convolution_block", "inline_others", "summed_in_registers", "tiled"]
+__all__ = ["conditions_in", "convolution_block", "inline_others", "mentions", "summed_in_registers", "tiled"]
 
 _KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
 """Of the axes of a convolution: N, H, W, C, those of the window and those of the data's channels."""
@@ -47,3 +49,29 @@ def summed_in_registers(schedule: Any, summing: Any, above: Any, lane: Any, *unr
     *_, zero_positions, zero_vectors, _ = schedule.get_loops(first)
     for loop in (*unrolled, zero_positions, zero_vectors):
         schedule.unroll(loop)
+
+
+def conditions_in(statement: Any) -> list[Any]:
+    """What a program asks to tell which of two values a number is."""
+    from tvm.ir.expr import Call
+    from tvm_ffi import structural_visit
+
+    conditions: list[Any] = []
+
+    def visit(call: Any, visitor: Any) -> None:
+        if str(getattr(call.op, "name", "")).endswith("if_then_else"):
+            conditions.append(call.args[0])
+        visitor.default_visit(call)
+
+    structural_visit(statement, [(Call, visit)])
+    return conditions
+
+
+def mentions(expression: Any, index: Any) -> bool:
+    """Whether a variable is in an expression."""
+    from tvm import tirx
+    from tvm_ffi import structural_visit
+
+    found: list[bool] = []
+    structural_visit(expression, [(tirx.Var, lambda variable, _: found.append(bool(variable.same_as(index))))])
+    return any(found)

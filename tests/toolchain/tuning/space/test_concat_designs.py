@@ -63,7 +63,8 @@ def test_cores_share_the_rows() -> None:
         ((16, 16), 2),  # rows lie beside each other as they are
     ],
 )
-def test_others_have_the_designs_of_tvm_alone(channels: tuple[int, ...], axis: int) -> None:
-    space = designs(concatenation(*channels, axis=axis))
-    assert list(space.suggested) == []
-    assert space.schedule((0, *(0 for _ in space.space.designs[0].knobs))) is not None
+def test_others_have_none(channels: tuple[int, ...], axis: int) -> None:
+    from sweep.toolchain.tuning.space.concat_designs import concat_traces
+    from sweep.toolchain.tvm_loader import resolve_target
+
+    assert concat_traces(concatenation(*channels, axis=axis), resolve_target(HOST), 8, 1) == []
