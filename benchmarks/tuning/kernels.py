@@ -24,8 +24,8 @@ from sweep.search.catalogue import make_tuner
 from sweep.search.strategy import Observation
 from sweep.toolchain.lowering import lower
 from sweep.toolchain.rooflines.roof_kernels import compile_roof_kernels
+from sweep.toolchain.tuning.designs.loop_nest import flops_of, traffic_of
 from sweep.toolchain.tuning.space.design import Designs
-from sweep.toolchain.tuning.space.loop_nest import flops_of, traffic_of
 from sweep.toolchain.tvm_loader import load_tvm, resolve_target
 from sweep.toolchain.vector_math import register_vector_math
 

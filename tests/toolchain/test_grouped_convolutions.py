@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.toolchain.tuning.space.test_depthwise_designs import HOST
+from tests.toolchain.tuning.designs.test_depthwise_designs import HOST
 from tests.variants import only
 
 pytestmark = pytest.mark.tvm

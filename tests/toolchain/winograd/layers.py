@@ -92,7 +92,7 @@ def workload(layer: Layer, level: int = 3) -> Any:
     """The program that does most."""
     from tvm.s_tir.meta_schedule import relax_integration
 
-    from sweep.toolchain.tuning.space.loop_nest import flops_of
+    from sweep.toolchain.tuning.designs.loop_nest import flops_of
     from sweep.toolchain.tvm_loader import resolve_target
 
     module = lowered(layer, [random_weights(layer)], level)

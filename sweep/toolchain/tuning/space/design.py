@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import last_line
 from sweep.search.space import Design, Knob, Point, Space
-from sweep.toolchain.tuning.space import (
+from sweep.toolchain.tuning.designs import (
     concat_designs,
     depthwise_designs,
     dot_designs,
@@ -26,8 +26,8 @@ from sweep.toolchain.tuning.space import (
     row_designs,
     winograd_designs,
 )
+from sweep.toolchain.tuning.designs.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 from sweep.toolchain.tuning.space.knobs import CHOICE, KINDS, LOCATION, TILE, choice_of, decision_of, tilings
-from sweep.toolchain.tuning.space.loop_nest import are_fused, axis_of, flops_of, machine_of, nest_of
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sweep.errors import TuneFailed, last_line
 from sweep.search.strategy import SearchStrategy
+from sweep.toolchain.tuning.designs.loop_nest import flops_of, traffic_of
 from sweep.toolchain.tuning.job import TuningTask
 from sweep.toolchain.tuning.records.record_store import RecordStore
-from sweep.toolchain.tuning.space.loop_nest import flops_of, traffic_of
 from sweep.toolchain.tuning.space.warm_start import WarmStart
 from sweep.toolchain.tuning.space.workload_search import WorkloadSearch
 from sweep.toolchain.winograd.program import convolution_in

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
+from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule

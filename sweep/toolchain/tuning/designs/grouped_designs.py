@@ -13,8 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel, machine_of
-from sweep.toolchain.tuning.space.schedule_steps import inline_others, summed_in_registers, tiled
+from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel, machine_of
+from sweep.toolchain.tuning.designs.schedule_steps import inline_others, summed_in_registers, tiled
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule

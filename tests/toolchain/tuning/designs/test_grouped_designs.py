@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.toolchain.tuning.space.test_depthwise_designs import HOST, TWO_CORES, Layer, designs, run, workload
+from tests.toolchain.tuning.designs.test_depthwise_designs import HOST, TWO_CORES, Layer, designs, run, workload
 from tests.variants import only
 
 pytestmark = pytest.mark.tvm
@@ -70,7 +70,7 @@ def test_they_come_behind_those_of_tvm_and_a_trace_is_found_again() -> None:
 @pytest.mark.parametrize("lanes", [4, 16])
 def test_vectors_of_other_cpus_have_tiles_too(lanes: int) -> None:
     """Those of 16 lanes with half of them, where a group is no whole number of such vectors."""
-    from sweep.toolchain.tuning.space.grouped_designs import grouped_traces
+    from sweep.toolchain.tuning.designs.grouped_designs import grouped_traces
     from sweep.toolchain.tvm_loader import resolve_target
 
     assert grouped_traces(workload(LAYERS["several tiles of a group"]), resolve_target(HOST), lanes, 1)
@@ -82,7 +82,7 @@ def test_vectors_of_other_cpus_have_tiles_too(lanes: int) -> None:
     ids=["one group", "window", "depthwise"],
 )
 def test_other_convolutions_have_none(layer: Layer) -> None:
-    from sweep.toolchain.tuning.space.grouped_designs import grouped_traces
+    from sweep.toolchain.tuning.designs.grouped_designs import grouped_traces
     from sweep.toolchain.tvm_loader import resolve_target
 
     assert grouped_traces(workload(layer), resolve_target(HOST), 8, 1) == []
@@ -95,6 +95,6 @@ def test_other_convolutions_have_none(layer: Layer) -> None:
 def test_the_best_tile_loads_little_a_product_and_fits(
     positions: int, vectors: int, registers: int, best: tuple[int, int]
 ) -> None:
-    from sweep.toolchain.tuning.space.grouped_designs import tiles_of
+    from sweep.toolchain.tuning.designs.grouped_designs import tiles_of
 
     assert tiles_of(positions, vectors, registers)[0] == best

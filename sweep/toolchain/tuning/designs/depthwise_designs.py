@@ -12,8 +12,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import is_parallel
-from sweep.toolchain.tuning.space.schedule_steps import (
+from sweep.toolchain.tuning.designs.loop_nest import is_parallel
+from sweep.toolchain.tuning.designs.schedule_steps import (
     convolution_block,
     inline_others,
     summed_in_registers,

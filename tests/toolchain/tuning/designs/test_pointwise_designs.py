@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.toolchain.tuning.space.test_depthwise_designs import HOST, TWO_CORES, Layer, designs, run, workload
+from tests.toolchain.tuning.designs.test_depthwise_designs import HOST, TWO_CORES, Layer, designs, run, workload
 from tests.variants import only
 
 pytestmark = pytest.mark.tvm
@@ -67,7 +67,7 @@ def test_cores_share_tiles_and_packing() -> None:
     ids=["stride", "window", "few channels", "few filters", "groups"],
 )
 def test_other_convolutions_have_none(layer: Layer) -> None:
-    from sweep.toolchain.tuning.space.pointwise_designs import pointwise_traces
+    from sweep.toolchain.tuning.designs.pointwise_designs import pointwise_traces
     from sweep.toolchain.tvm_loader import resolve_target
 
     assert pointwise_traces(workload(layer), resolve_target(HOST), 8, 1) == []

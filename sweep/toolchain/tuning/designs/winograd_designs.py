@@ -12,8 +12,8 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import is_parallel
-from sweep.toolchain.tuning.space.schedule_steps import inline_others
+from sweep.toolchain.tuning.designs.loop_nest import is_parallel
+from sweep.toolchain.tuning.designs.schedule_steps import inline_others
 from sweep.toolchain.winograd.program import convolution_in, program_of
 from sweep.toolchain.winograd.winograd_form import FORMS
 

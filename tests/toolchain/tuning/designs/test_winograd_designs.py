@@ -32,7 +32,7 @@ def designs(module: Any, target: dict[str, Any] | None = None) -> Any:
 
 
 def own_traces(module: Any) -> Any:
-    from sweep.toolchain.tuning.space.winograd_designs import winograd_traces
+    from sweep.toolchain.tuning.designs.winograd_designs import winograd_traces
     from sweep.toolchain.tvm_loader import resolve_target
 
     return winograd_traces(module, resolve_target(HOST), 8, 1)
@@ -91,9 +91,9 @@ def test_trials_are_shared_out_by_the_fewest_products_that_a_layer_needs(
     from tvm.ir import save_json
 
     from sweep.search.catalogue import make_tuner
+    from sweep.toolchain.tuning.designs.loop_nest import flops_of
     from sweep.toolchain.tuning.job import TuningTask
     from sweep.toolchain.tuning.records.record_store import RecordStore
-    from sweep.toolchain.tuning.space.loop_nest import flops_of
     from sweep.toolchain.tuning.space.search_factory import SearchFactory
     from sweep.toolchain.tvm_loader import resolve_target
 

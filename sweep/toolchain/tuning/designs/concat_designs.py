@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
-from sweep.toolchain.tuning.space.schedule_steps import conditions_in, inline_others, mentions
+from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
+from sweep.toolchain.tuning.designs.schedule_steps import conditions_in, inline_others, mentions
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule

@@ -48,7 +48,7 @@ def workload(layer: Layer) -> Any:
     from tvm.s_tir.meta_schedule import relax_integration
 
     from sweep.toolchain.lowering import lower
-    from sweep.toolchain.tuning.space.loop_nest import flops_of
+    from sweep.toolchain.tuning.designs.loop_nest import flops_of
     from sweep.toolchain.tvm_loader import resolve_target
 
     random, outputs = np.random.default_rng(0), layer.channels * layer.multiplier

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.tvm
     ],
 )
 def test_a_cpu_has_the_vectors_of_its_features(attrs: dict[str, Any], lanes: int, registers: int) -> None:
-    from sweep.toolchain.tuning.space.loop_nest import machine_of
+    from sweep.toolchain.tuning.designs.loop_nest import machine_of
     from sweep.toolchain.tvm_loader import resolve_target
 
     machine = machine_of(resolve_target({"kind": "llvm", **attrs}))

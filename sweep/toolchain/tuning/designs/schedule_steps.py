@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES
+from sweep.toolchain.tuning.designs.loop_nest import REDUCES
 
 __all__ = ["conditions_in", "convolution_block", "inline_others", "mentions", "summed_in_registers", "tiled"]
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from sweep.toolchain.tuning.space.loop_nest import REDUCES, is_parallel
-from sweep.toolchain.tuning.space.schedule_steps import conditions_in, inline_others, mentions, tiled
+from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
+from sweep.toolchain.tuning.designs.schedule_steps import conditions_in, inline_others, mentions, tiled
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule

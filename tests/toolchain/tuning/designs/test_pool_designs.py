@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.toolchain.tuning.space.test_row_designs import TWO_CORES, designs, run, workload
+from tests.toolchain.tuning.designs.test_row_designs import TWO_CORES, designs, run, workload
 from tests.variants import only
 
 pytestmark = pytest.mark.tvm

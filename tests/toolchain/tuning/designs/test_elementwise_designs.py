@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.toolchain.tuning.space.test_concat_designs import concatenation
-from tests.toolchain.tuning.space.test_row_designs import TWO_CORES, designs, run, workload
+from tests.toolchain.tuning.designs.test_concat_designs import concatenation
+from tests.toolchain.tuning.designs.test_row_designs import TWO_CORES, designs, run, workload
 
 pytestmark = pytest.mark.tvm
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.toolchain.tuning.space.test_row_designs import HOST, TWO_CORES, designs, run
+from tests.toolchain.tuning.designs.test_row_designs import HOST, TWO_CORES, designs, run
 
 pytestmark = pytest.mark.tvm
 
@@ -64,7 +64,7 @@ def test_cores_share_the_rows() -> None:
     ],
 )
 def test_others_have_none(channels: tuple[int, ...], axis: int) -> None:
-    from sweep.toolchain.tuning.space.concat_designs import concat_traces
+    from sweep.toolchain.tuning.designs.concat_designs import concat_traces
     from sweep.toolchain.tvm_loader import resolve_target
 
     assert concat_traces(concatenation(*channels, axis=axis), resolve_target(HOST), 8, 1) == []
