@@ -38,6 +38,8 @@ __all__ = ["Pool"]
 _WAIT_S = 0.5
 _REPORT_EVERY_S = 0.5
 _CLOSE_S = 30.0
+_NEXT_WITHIN_S = 5.0
+"""It is told again as long as it is so: this is how long a device waits in vain where nobody tells it any more."""
 _AHEAD = 1.5  # rounds under way: one being built and measured, and some queued while the search works on the next
 
 
@@ -105,7 +107,7 @@ class Pool:
     def _run(self) -> None:
         try:
             while (budget := self._take_members()) is not None:
-                self._expect()
+                self._expect(budget)
                 is_full = self._fill(budget)
                 self._early.see_to(self._members, self._accounts.trials, partial(self._left_s, budget))
                 self._settle(budget)
@@ -136,9 +138,13 @@ class Pool:
                 member.ended.set()
         return self._budget
 
-    def _expect(self) -> None:
-        """Tell the device whether the first candidate of a workload is to come: a first answer waits for it."""
-        seconds = self._workloads.next_within_s()
+    def _expect(self, budget: TuningBudget) -> None:
+        """Tell the device whether a candidate is to come that it should wait for: the first of a workload, as a first
+        answer waits for it, and any where time is the budget, of which cells would take what builds leave idle.
+        """
+        is_searching = budget.is_timed and not budget.is_out_of_time() and self._workloads.have_room
+        is_coming = is_searching or self._workloads.are_untried
+        seconds = _NEXT_WITHIN_S if is_coming else 0.0
         if seconds or self._is_expected:
             self._pipeline.expect(seconds)
         self._is_expected = seconds > 0

@@ -19,9 +19,6 @@ __all__ = ["Workloads"]
 
 _log = logging.getLogger(__name__)
 
-_FIRST_WITHIN_S = 5.0
-"""It is told again as long as it is so: this is how long a device waits in vain where nobody tells it any more."""
-
 
 class Workloads:
     """Holds what a pool knows of each workload, by the workload's id."""
@@ -66,12 +63,15 @@ class Workloads:
         """Trials given away, those under way included."""
         return sum(task.trials + task.in_flight for task in self.progress.values())
 
-    def next_within_s(self) -> float:
-        """For how long the device waits for a candidate that is the first of its workload, 0 where each has had one:
-        until then no network of the pool can be built.
-        """
-        is_any = any(not task.trials and (task.in_flight or task.room) for task in self.progress.values())
-        return _FIRST_WITHIN_S if is_any else 0.0
+    @property
+    def are_untried(self) -> bool:
+        """Whether some have had no trial yet and should have one: until then no network of the pool can be built."""
+        return any(not task.trials and not task.is_over for task in self.progress.values())
+
+    @property
+    def have_room(self) -> bool:
+        """Whether some may still be given trials, or wait for the answers to those that they have been given."""
+        return any(not task.is_over for task in self.progress.values())
 
     def share_of(self, workload: str) -> float:
         """What a workload takes of a network's time by now; 0 where that is not known."""

@@ -90,6 +90,17 @@ def test_a_device_is_kept_ready_until_each_workload_has_had_a_candidate(
     assert laboratory.expected == [*ready, last], "each has had its trials"
 
 
+def test_a_device_is_kept_ready_for_all_candidates_where_time_is_the_budget(
+    tasks: list[TuningTask], tmp_path: Path
+) -> None:
+    """Cells took the device's core whenever no candidate lay there, and with it one on which candidates are built."""
+    laboratory = ChosenLaboratory(steady)
+    result = tuner_at(tmp_path).tune(job_of(tasks, hours=1.0), laboratory, lambda info: None)
+    *ready, last = laboratory.expected
+    assert max(trials for trials, seconds in ready if seconds > 0) > len(tasks) + 1, "after each had one"
+    assert last == (result["trials"], 0)
+
+
 def test_a_total_is_shared_by_the_modules_as_they_join(tasks: list[TuningTask], tmp_path: Path) -> None:
     """Half of it is for the first; what that leaves is for both."""
     tuner, laboratory = tuner_at(tmp_path), ChosenLaboratory(steady)
