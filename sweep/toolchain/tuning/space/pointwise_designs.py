@@ -2,14 +2,15 @@
 
 TVM's tiles read the data where they are. A position is a row of all channels, so the positions of a tile lie a power
 of two apart in many networks and meet in a few sets of the first cache. Here the data are packed first, positions of a
-tile beside each other for each channel, as libraries of matrix products do; sums of a tile stay in registers over all
-channels. What is open is which tile, how many blocks of channels share the packed data, and how many channels of the
-data a step adds up.
+tile beside each other for each channel, as libraries of matrix products do, and without those that a stride leaves out;
+sums of a tile stay in registers over all channels. What is open is which tile, how many blocks of channels share the
+packed data, and how many channels of the data a step adds up.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.space.loop_nest import is_parallel, machine_of
@@ -35,12 +36,26 @@ _MOST_REGISTERS = 4
 _LEAST_EFFICIENCY = 0.8
 _IN_FLIGHT = 8
 """Sums that keep both multipliers of a core busy: each waits four cycles for the one before."""
-_FEWEST_CHANNELS, _FEWEST_FILTERS = 32, 128
+_FEWEST_CHANNELS, _FEWEST_FILTERS = 32, 64
 """Of the data, and of the result: each number that is packed serves so many products."""
 _MOST_UNROLLED, _GOOD_STEPS = 16, 4
 """Channels of the data that one step of the loop adds up."""
 _GOOD_WEIGHTS_BYTES = 1 << 17
 """Of the blocks of channels that share a tile of data: they are read again for each tile, from the second cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Convolution:
+    name: str
+    """Of the block that sums."""
+    data: int
+    """Which of the tensors that it reads are the data."""
+    leaves_out: bool
+    """Positions of the data, as with a stride."""
+    images: int
+    height: int
+    width: int
+    channels: int
 
 
 def pointwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[tuple[IRModule, Trace]]:
@@ -56,11 +71,10 @@ def pointwise_traces(module: IRModule, target: Target, lanes: int, seed: int) ->
         found = _convolution(Schedule(module, seed=seed, error_render_level="none"))
         if found is None:
             return []
-        name, data, (images, height, width, channels) = found
-        for positions, registers in _tiles(images * height, width, channels, lanes, machine_of(target).registers):
+        rows, registers = found.images * found.height, machine_of(target).registers
+        for positions, vectors in _tiles(rows, found.width, found.channels, lanes, registers):
             schedule = Schedule(module, seed=seed, error_render_level="none")
-            tile = (positions, registers, lanes)
-            _apply(schedule, name, data, (height, width), tile, is_parallel=is_parallel(target))
+            _apply(schedule, found, (positions, vectors, lanes), is_parallel=is_parallel(target))
             traces.append((module, schedule.trace))
     except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
         return []  # what follows the convolution is of another form: TVM tells so by refusing a primitive
@@ -98,8 +112,8 @@ def _efficiency(positions: int, vectors: int) -> float:
     return sums / max(sums, positions + vectors, _IN_FLIGHT)
 
 
-def _convolution(schedule: Any) -> tuple[str, int, list[int]] | None:
-    """The name of the block that sums, which of the tensors it reads are the data, and its extents N, H, W, C."""
+def _convolution(schedule: Any) -> _Convolution | None:
+    """What is to be known of the block that sums; none for another program."""
     from tvm.sym import detect_linear_equation
 
     block = convolution_block(schedule)
@@ -114,26 +128,28 @@ def _convolution(schedule: Any) -> tuple[str, int, list[int]] | None:
     variables = [one.var for one in block.iter_vars]
     for place, region in enumerate(block.reads):
         shape = [int(size) for size in region.source.shape]
-        if shape != [*extents[:3], extents[6]]:
+        if [shape[0], shape[-1]] != [extents[0], extents[6]]:
             continue
-        strides = [detect_linear_equation(index.min, variables) for index in region.region]
-        if all(len(terms) and int(terms[axis]) == 1 for terms, axis in zip(strides, (0, 1, 2, 6), strict=True)):
-            return str(block.name_hint), place, extents[:4]
+        terms = [detect_linear_equation(index.min, variables) for index in region.region]
+        strides = [int(one[axis]) if len(one) else 0 for one, axis in zip(terms, (0, 1, 2, 6), strict=True)]
+        if [strides[0], strides[3]] == [1, 1] and all(strides):
+            return _Convolution(str(block.name_hint), place, shape[1:3] != extents[1:3], *extents[:4])
     return None
 
 
-def _apply(
-    schedule: Any, name: str, data: int, size: tuple[int, int], tile: tuple[int, int, int], *, is_parallel: bool
-) -> None:
-    (height, width), (positions, registers, lanes) = size, tile
+def _apply(schedule: Any, found: _Convolution, tile: tuple[int, int, int], *, is_parallel: bool) -> None:
+    positions, registers, lanes = tile
 
     def place(image: Any, row: Any, column: Any) -> Any:
-        return (image * height + row) * width + column
+        return (image * found.height + row) * found.width + column
 
-    last = inline_others(schedule, name)
-    summing = schedule.get_sblock(name)
+    last = inline_others(schedule, found.name)
+    summing = schedule.get_sblock(found.name)
     schedule.transform_layout(summing, ("write", 0), lambda n, h, w, c: (place(n, h, w), c))
-    packing = schedule.cache_read(summing, data, "global")
+    if found.leaves_out:
+        packing = schedule.reindex(summing, ("read", found.data))
+    else:
+        packing = schedule.cache_read(summing, found.data, "global")
     schedule.transform_layout(
         packing, ("write", 0), lambda n, h, w, c: (place(n, h, w) // positions, c, place(n, h, w) % positions)
     )

@@ -20,11 +20,14 @@ LAYERS = {
     "a row of 13": pointwise(13, 64, multiplier=2),
     "parts of a row": pointwise(12, 32, multiplier=5),
     "several rows": pointwise(3, 32, multiplier=4),
+    "every second position": pointwise(13, 32, multiplier=2, stride=2),
+    "every second position of an even number": pointwise(8, 64, multiplier=2, stride=2),
 }
 
 
 @pytest.mark.parametrize(
-    ("order", "layer"), only(("several rows",), {name: (i, one) for i, (name, one) in enumerate(LAYERS.items())})
+    ("order", "layer"),
+    only(("several rows", "every second position"), {name: (i, one) for i, (name, one) in enumerate(LAYERS.items())}),
 )
 def test_it_gives_what_the_unscheduled_program_gives(order: int, layer: Layer) -> None:
     module = workload(layer)
@@ -48,6 +51,14 @@ def test_the_data_are_packed_and_sums_stay_in_registers() -> None:
     assert 'scope="local"' in text
 
 
+def test_positions_that_a_stride_leaves_out_are_not_packed() -> None:
+    space = designs(workload(LAYERS["every second position"]))
+    scheduled = space.schedule(space.suggested[0])
+    assert scheduled is not None
+    assert space.point_of_json(scheduled.schedule.trace.as_json()) == space.suggested[0]
+    assert "T.sblock_alloc_buffer((T.int64(7), T.int64(32), T.int64(7)))" in scheduled.schedule.mod.script()
+
+
 def test_cores_share_tiles_and_packing() -> None:
     space = designs(workload(LAYERS["parts of a row"]), TWO_CORES)
     scheduled = space.schedule(space.suggested[0])
@@ -58,13 +69,12 @@ def test_cores_share_tiles_and_packing() -> None:
 @pytest.mark.parametrize(
     "layer",
     [
-        pointwise(8, 32, 4, stride=2),
         pointwise(8, 32, 4, window=3),
         pointwise(8, 16, 8),
-        pointwise(8, 32, 3),
+        pointwise(8, 32),
         Layer(8, 128, 1, pads=(0, 0)),
     ],
-    ids=["stride", "window", "few channels", "few filters", "groups"],
+    ids=["window", "few channels", "few filters", "groups"],
 )
 def test_other_convolutions_have_none(layer: Layer) -> None:
     from sweep.toolchain.tuning.space.pointwise_designs import pointwise_traces
