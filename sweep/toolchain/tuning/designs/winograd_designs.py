@@ -31,6 +31,8 @@ _MOST_ROWS, _MOST_COLUMNS, _MOST_VECTORS = 4, 14, 4
 _OUTPUT_AXIS, _INPUT_AXIS = 3, 6
 """Channels, of the axes of a convolution."""
 _FEWEST_LANES = 4
+_PRODUCTS_A_READ = 9
+"""In the time that a weight takes from the memory."""
 _SUGGESTED = 4
 """Of each form."""
 
@@ -131,16 +133,24 @@ def _multiplied(schedule: Any, products: Any, tile: tuple[Any, Any, Any], lanes:
 def suggested_points(space: Space, first: int) -> list[Point]:
     """Points of these designs that are worth a trial whatever a tuner thinks; `first`: the number of their first.
 
-    Those of the form with larger tiles come first, as it has fewer products.
+    Those of the form with less work come first: larger tiles have fewer products, and more weights to read.
     """
     by_design: list[list[Point]] = []
-    for number in range(first, len(space.designs)):
+    for number in sorted(range(first, len(space.designs)), key=lambda number: _work(space, number)):
         knobs = space.designs[number].knobs
         points = itertools.product(*(range(len(knob.choices)) for knob in knobs))
         values = {point: [knob.choices[at] for knob, at in zip(knobs, point, strict=True)] for point in points}
         ranked = sorted(values, key=lambda point: _distance(space, *values[point]))
         by_design.append([(number, *point) for point in ranked[:_SUGGESTED]])
-    return [point for together in zip(*reversed(by_design), strict=False) for point in together]
+    return [point for together in zip(*by_design, strict=False) for point in together]
+
+
+def _work(space: Space, number: int) -> int:
+    """Of a form: products of each pair of channels, with the time that its weights take."""
+    assert space.nest is not None
+    rows, columns, _ = (math.prod(knob.choices[0]) for knob in space.designs[number].knobs)
+    size = next(form.size for form in FORMS if math.ceil(space.nest.axes[1].extent / form.outputs) == rows)
+    return size**2 * (space.nest.axes[0].extent * rows * columns + _PRODUCTS_A_READ)
 
 
 def _distance(space: Space, rows: tuple[int, ...], columns: tuple[int, ...], vectors: tuple[int, ...]) -> float:

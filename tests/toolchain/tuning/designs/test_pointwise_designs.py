@@ -20,6 +20,7 @@ LAYERS = {
     "a row of 13": pointwise(13, 64, multiplier=2),
     "parts of a row": pointwise(12, 32, multiplier=5),
     "several rows": pointwise(3, 32, multiplier=4),
+    "across the ends of rows": pointwise(14, 32, multiplier=2),
     "every second position": pointwise(13, 32, multiplier=2, stride=2),
     "every second position of an even number": pointwise(8, 64, multiplier=2, stride=2),
 }
@@ -27,7 +28,10 @@ LAYERS = {
 
 @pytest.mark.parametrize(
     ("order", "layer"),
-    only(("several rows", "every second position"), {name: (i, one) for i, (name, one) in enumerate(LAYERS.items())}),
+    only(
+        ("several rows", "across the ends of rows", "every second position"),
+        {name: (i, one) for i, (name, one) in enumerate(LAYERS.items())},
+    ),
 )
 def test_it_gives_what_the_unscheduled_program_gives(order: int, layer: Layer) -> None:
     module = workload(layer)
@@ -57,6 +61,17 @@ def test_positions_that_a_stride_leaves_out_are_not_packed() -> None:
     assert scheduled is not None
     assert space.point_of_json(scheduled.schedule.trace.as_json()) == space.suggested[0]
     assert "T.sblock_alloc_buffer((T.int64(7), T.int64(32), T.int64(7)))" in scheduled.schedule.mod.script()
+
+
+def test_a_tile_across_the_ends_of_rows_comes_behind_those_in_rows_and_is_tried_first() -> None:
+    """Where it is better: a row of 14 has tiles of 2 and 14 positions."""
+    space = designs(workload(LAYERS["across the ends of rows"]))
+    [point] = space.suggested
+    assert point[0] == len(space.space.designs) - 1
+    scheduled = space.schedule(point)
+    assert scheduled is not None
+    assert "T.sblock_alloc_buffer((T.int64(49), T.int64(32), T.int64(4)))" in scheduled.schedule.mod.script()
+    assert space.point_of_json(scheduled.schedule.trace.as_json()) == point
 
 
 def test_cores_share_tiles_and_packing() -> None:

@@ -76,6 +76,13 @@ def test_they_come_behind_those_of_tvm_and_a_trace_is_found_again() -> None:
         assert space.point_of(scheduled.schedule.trace) == point
 
 
+@pytest.mark.parametrize(("size", "form"), [(7, F23), (14, F43)], ids=["few tiles", "many tiles"])
+def test_the_form_of_less_work_is_tried_first(size: int, form: Any) -> None:
+    """Larger tiles have fewer products and more weights, which few tiles read as often as many."""
+    space = designs(workload(Layer((size, size), 16, 16)))
+    assert form_of(space, space.suggested[0][0]) is form
+
+
 @pytest.mark.parametrize(
     ("layer", "share"),
     [
