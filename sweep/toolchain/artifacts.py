@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from sweep.toolchain.crash_notes import note
 from sweep.toolchain.pass_runs import LeftOut
 from sweep.toolchain.tvm_loader import load_tvm, target_json
 
-__all__ = ["LIBRARY", "METADATA", "build_library", "compile_candidate"]
+__all__ = ["LIBRARY", "METADATA", "build_library", "compile_candidate", "compile_kernels"]
 
 LIBRARY, METADATA = "lib.so", "metadata.json"
 
@@ -110,16 +110,36 @@ def _built(recipes: BuildRecipes, best: BestRecords, scratch: Path) -> tuple[Bui
 
 
 def compile_candidate(module: Any, target: Any, out_path: Path, linker: str | None = None) -> dict[str, Any]:
-    """Compile one scheduled workload into a shared library. Returns {artifact_bytes, build_s}. Raises BuildFailed."""
-    tvm = load_tvm(())
+    """Compile one scheduled workload, `main`, into a shared library. Returns {artifact_bytes, build_s}. Raises
+    BuildFailed.
+    """
+
+    def make(library: Path, scheduled: Any) -> None:
+        with tempfile.TemporaryDirectory(prefix="candidate-") as scratch:
+            compiled = Path(scratch) / "candidate.o"
+            compile_function(scheduled, target, compiled)
+            _linking(target, linker)(str(library), [str(compiled)])
+
+    return _compiled(module, target, out_path, make)
+
+
+def compile_kernels(module: Any, target: Any, out_path: Path, linker: str | None = None) -> dict[str, Any]:
+    """Compile scheduled functions, each called by its own name, into a shared library, as `compile_candidate` does."""
+
+    def make(library: Path, scheduled: Any) -> None:
+        load_tvm(()).compile(scheduled, target).export_library(str(library), fcompile=_linking(target, linker))
+
+    return _compiled(module, target, out_path, make)
+
+
+def _compiled(module: Any, target: Any, out_path: Path, make: Callable[[Path, Any], None]) -> dict[str, Any]:
+    """What the two above give. make: writes a library of functions whose weights lie as they want them."""
     remove_rewrite = importlib.import_module("tvm.s_tir.transform").RemoveWeightLayoutRewriteBlock
     start = time.perf_counter()
     try:
-        with replacing(out_path, suffix=".so") as partial, tempfile.TemporaryDirectory(prefix="candidate-") as scratch:
-            compiled = Path(scratch) / "candidate.o"
-            with target, tvm.transform.PassContext(opt_level=3):
-                compile_function(remove_rewrite(skip_tensor_rewrite=True)(module), target, compiled)
-            _linking(target, linker)(str(partial), [str(compiled)])
+        context = load_tvm(()).transform.PassContext(opt_level=3)
+        with replacing(out_path, suffix=".so") as partial, target, context:  # the suffix tells TVM what to write
+            make(partial, remove_rewrite(skip_tensor_rewrite=True)(module))
     except WorkerKilled:
         raise
     except Exception as error:

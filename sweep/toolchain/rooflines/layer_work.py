@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweep.errors import BuildFailed
-from sweep.toolchain.artifacts import compile_candidate
+from sweep.toolchain.artifacts import compile_kernels
 from sweep.toolchain.best_records import BestRecords
 from sweep.toolchain.build_recipes import Buildable, BuildRecipes
 from sweep.toolchain.passes.call import operator_of
@@ -61,7 +61,7 @@ def layers_in(built: Buildable, target: Any, out_path: Path, linker: str | None 
     if not found:
         raise BuildFailed("the network calls no function that could be timed")
     called = {name: now[name].with_attr("global_symbol", name) for name in found}
-    compile_candidate(importlib.import_module("tvm").IRModule(called), target, out_path, linker)
+    compile_kernels(importlib.import_module("tvm").IRModule(called), target, out_path, linker)
     return list(found.values())
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sweep.toolchain.artifacts import compile_candidate
+from sweep.toolchain.artifacts import compile_kernels
 from sweep.toolchain.tvm_loader import load_tvm
 
 __all__ = ["compile_roof_kernels"]
@@ -39,7 +39,7 @@ def compile_roof_kernels(
     tvm = load_tvm(())
     kernels = [*_sums(target, threads), *_streams(threads, stream_bytes)]
     functions = {about["name"]: function for about, function in kernels}
-    compile_candidate(tvm.IRModule(functions), target, out_path, linker)
+    compile_kernels(tvm.IRModule(functions), target, out_path, linker)
     return [about for about, _ in kernels]
 
 
