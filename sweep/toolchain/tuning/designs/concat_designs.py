@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
-from sweep.toolchain.tuning.designs.schedule_steps import conditions_in, inline_others, mentions
+from sweep.toolchain.tuning.designs.schedule_steps import conditions_in, inline_others, mentions, one_design
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -31,15 +31,7 @@ def concat_traces(module: IRModule, target: Target, lanes: int, seed: int) -> li
 
     lanes: of a vector register, in 32-bit numbers.
     """
-    import tvm
-    from tvm.s_tir import Schedule
-
-    schedule = Schedule(module, seed=seed, error_render_level="none")
-    try:
-        is_one = _apply(schedule, lanes, is_parallel=is_parallel(target))
-    except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
-        return []  # something else is fused with it: TVM tells so by refusing a primitive
-    return [(module, schedule.trace)] if is_one else []
+    return one_design(module, seed, lambda schedule: _apply(schedule, lanes, is_parallel=is_parallel(target)))
 
 
 def suggested_points(space: Space, first: int) -> list[Point]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sweep.toolchain.tuning.designs.loop_nest import is_parallel
 from sweep.toolchain.tuning.designs.schedule_steps import (
     convolution_block,
+    fitting_lanes,
     inline_others,
     summed_in_registers,
     tiled,
@@ -33,7 +34,6 @@ _MOST_POSITIONS, _MOST_REGISTERS = 8, 4
 """Of a tile."""
 _GOOD_SUMS = 7
 """Registers of sums in a tile."""
-_FEWEST_LANES = 4
 _SUGGESTED = 4
 _OF_A_TILE = 7
 """Loops of the sum of a tile: positions N, H, W, C, those of the window and of a group."""
@@ -55,7 +55,7 @@ def depthwise_traces(module: IRModule, target: Target, lanes: int, seed: int) ->
             if found is None:
                 return []
             name, channels = found
-            fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not channels % n), 0)
+            fitting = fitting_lanes(lanes, channels)
             if not fitting:
                 return []
             _apply(schedule, name, fitting, is_by_row=is_by_row, is_parallel=is_parallel(target))

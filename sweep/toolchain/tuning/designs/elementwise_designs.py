@@ -13,7 +13,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
-from sweep.toolchain.tuning.designs.schedule_steps import conditions_in, inline_others, mentions, tiled
+from sweep.toolchain.tuning.designs.schedule_steps import (
+    conditions_in,
+    fitting_lanes,
+    inline_others,
+    mentions,
+    one_design,
+    tiled,
+)
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -28,7 +35,6 @@ _MOST_UNROLLED, _GOOD_UNROLLED = 8, 4
 """Vectors."""
 _MOST_PIECES = 64
 """Vectors of a row where a condition is asked along it: each is code of its own."""
-_FEWEST_LANES = 4
 
 
 def elementwise_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[tuple[IRModule, Trace]]:
@@ -36,15 +42,7 @@ def elementwise_traces(module: IRModule, target: Target, lanes: int, seed: int) 
 
     lanes: of a vector register, in 32-bit numbers.
     """
-    import tvm
-    from tvm.s_tir import Schedule
-
-    schedule = Schedule(module, seed=seed, error_render_level="none")
-    try:
-        is_one = _apply(schedule, lanes, is_parallel=is_parallel(target))
-    except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
-        return []  # something else is fused with it: TVM tells so by refusing a primitive
-    return [(module, schedule.trace)] if is_one else []
+    return one_design(module, seed, lambda schedule: _apply(schedule, lanes, is_parallel=is_parallel(target)))
 
 
 def suggested_points(space: Space, first: int) -> list[Point]:
@@ -63,7 +61,7 @@ def _apply(schedule: Any, lanes: int, *, is_parallel: bool) -> bool:
     extents = [int(schedule.get(loop).extent) for loop in loops]
     inside = _vector_axes(body, extents)
     numbers = math.prod(extents[-inside:])
-    fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not numbers % n), 0)
+    fitting = fitting_lanes(lanes, numbers)
     is_cut = any(mentions(condition, body.iter_vars[-1].var) for condition in conditions_in(body.body))
     if not inside or not fitting or (is_cut and numbers // fitting > _MOST_PIECES):
         return False

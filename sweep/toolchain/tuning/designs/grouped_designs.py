@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel, machine_of
-from sweep.toolchain.tuning.designs.schedule_steps import inline_others, summed_in_registers, tiled
+from sweep.toolchain.tuning.designs.schedule_steps import fitting_lanes, inline_others, summed_in_registers, tiled
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -29,7 +29,6 @@ _KINDS = [0, 0, 0, 0, 0, REDUCES]
 """Of the axes of such a sum: N, H, W, those of groups and of a group's outputs, and that of its inputs."""
 _MOST_DESIGNS, _AS_GOOD = 2, 0.8
 """How many tiles, and how near to the best one in the share of time that they use."""
-_FEWEST_LANES = 4
 _IN_FLIGHT = 8
 """Sums that keep both multipliers of a core busy: each waits four cycles for the one before."""
 _OF_LOADS = 1.5
@@ -62,7 +61,7 @@ def grouped_traces(module: IRModule, target: Target, lanes: int, seed: int) -> l
         found = _sums_in(Schedule(module, seed=seed, error_render_level="none"))
         if found is None:
             return []
-        fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not found.sums % n), 0)
+        fitting = fitting_lanes(lanes, found.sums)
         if not fitting:
             return []
         for tile in tiles_of(math.prod(found.image), found.sums // fitting, machine_of(target).registers):

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
 from sweep.toolchain.tuning.designs.schedule_steps import (
     conditions_in,
+    fitting_lanes,
     inline_others,
     mentions,
+    one_design,
     summed_in_registers,
     tiled,
 )
@@ -38,7 +40,6 @@ _GOOD_SUMS = 8
 """Registers of results in a tile."""
 _GOOD_LOADS = 72
 """In a step: those of a window of 3 x 3."""
-_FEWEST_LANES = 4
 _SUGGESTED = 2
 
 
@@ -47,15 +48,7 @@ def pool_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list
 
     lanes: of a vector register, in 32-bit numbers.
     """
-    import tvm
-    from tvm.s_tir import Schedule
-
-    schedule = Schedule(module, seed=seed, error_render_level="none")
-    try:
-        is_one = _apply(schedule, lanes, is_parallel=is_parallel(target))
-    except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
-        return []  # what follows the pool is of another form: TVM tells so by refusing a primitive
-    return [(module, schedule.trace)] if is_one else []
+    return one_design(module, seed, lambda schedule: _apply(schedule, lanes, is_parallel=is_parallel(target)))
 
 
 def _reducing_block(schedule: Any) -> Any | None:
@@ -81,7 +74,7 @@ def _apply(schedule: Any, lanes: int, *, is_parallel: bool) -> bool:
         last = schedule.cache_write(reducing, 0, "local")
     loops = schedule.get_loops(last)
     extents = [int(schedule.get(loop).extent) for loop in loops]
-    fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not extents[-1] % n), 0)
+    fitting = fitting_lanes(lanes, extents[-1])
     if not fitting or len(loops) < 2 or math.prod(extents) > math.prod(int(one.dom.extent) for one in kept):
         return False
     *outer, positions, channels = loops

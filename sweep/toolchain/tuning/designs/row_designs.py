@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.designs.loop_nest import REDUCES, is_parallel
+from sweep.toolchain.tuning.designs.schedule_steps import one_design
 
 if TYPE_CHECKING:
     from tvm.ir import IRModule
@@ -29,18 +30,7 @@ def row_traces(module: IRModule, target: Target, lanes: int, seed: int) -> list[
 
     lanes: of a vector register, in 32-bit numbers.
     """
-    import tvm
-    from tvm.s_tir import Schedule
-
-    schedule = Schedule(module, seed=seed, error_render_level="none")
-    try:
-        sums = _sums_over_rows(schedule, lanes)
-        if not sums:
-            return []
-        _apply(schedule, sums, is_parallel=is_parallel(target))
-    except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
-        return []  # something else is fused with it: TVM tells so by refusing a primitive
-    return [(module, schedule.trace)]
+    return one_design(module, seed, lambda schedule: _apply(schedule, lanes, is_parallel=is_parallel(target)))
 
 
 def suggested_points(space: Space, first: int) -> list[Point]:
@@ -77,7 +67,10 @@ def _sums_over_rows(schedule: Any, lanes: int) -> list[str]:
     return names if extents[-1] % lanes == 0 else []
 
 
-def _apply(schedule: Any, sums: list[str], *, is_parallel: bool) -> None:
+def _apply(schedule: Any, lanes: int, *, is_parallel: bool) -> bool:
+    sums = _sums_over_rows(schedule, lanes)
+    if not sums:
+        return False
     root = schedule.get_sblock("root")
     [last] = schedule.get_output_blocks(root)
     length = int(schedule.get(schedule.get_loops(last)[-1]).extent)
@@ -104,6 +97,7 @@ def _apply(schedule: Any, sums: list[str], *, is_parallel: bool) -> None:
             _summed(schedule, block, *inner[1:])
         elif name not in sums and int(schedule.get(inner[-1]).extent) == length:
             schedule.vectorize(schedule.split(inner[-1], factors)[1])
+    return True
 
 
 def _summed(schedule: Any, block: Any, *loops: Any) -> None:

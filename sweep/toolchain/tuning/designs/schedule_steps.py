@@ -4,14 +4,51 @@ a program asks for each number.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.designs.loop_nest import REDUCES
 
-__all__ = ["conditions_in", "convolution_block", "inline_others", "mentions", "summed_in_registers", "tiled"]
+if TYPE_CHECKING:
+    from tvm.ir import IRModule
+    from tvm.s_tir.schedule import Trace
+
+__all__ = [
+    "conditions_in",
+    "convolution_block",
+    "fitting_lanes",
+    "inline_others",
+    "mentions",
+    "one_design",
+    "summed_in_registers",
+    "tiled",
+]
+
+_FEWEST_LANES = 4
 
 _KINDS = [0, 0, 0, 0, REDUCES, REDUCES, REDUCES]
 """Of the axes of a convolution: N, H, W, C, those of the window and those of the data's channels."""
+
+
+def one_design(module: IRModule, seed: int, apply: Callable[[Any], bool]) -> list[tuple[IRModule, Trace]]:
+    """The one design of a program; none where `apply`, which schedules it, says no or takes a step that TVM refuses, as
+    something else is fused with it.
+    """
+    import tvm
+    from tvm.s_tir import Schedule
+
+    schedule = Schedule(module, seed=seed, error_render_level="none")
+    try:
+        is_one = apply(schedule)
+    except (tvm.error.InternalError, ValueError, TypeError, RuntimeError):
+        return []
+    return [(module, schedule.trace)] if is_one else []
+
+
+def fitting_lanes(lanes: int, extent: int) -> int:
+    """Numbers of a vector, at most so many, of which an extent is a multiple; 0 where it is none of any."""
+    narrower = (lanes, lanes // 2, lanes // 4)
+    return next((width for width in narrower if width >= _FEWEST_LANES and not extent % width), 0)
 
 
 def convolution_block(schedule: Any) -> Any | None:

@@ -13,7 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from sweep.toolchain.tuning.designs.loop_nest import is_parallel
-from sweep.toolchain.tuning.designs.schedule_steps import inline_others
+from sweep.toolchain.tuning.designs.schedule_steps import fitting_lanes, inline_others
 from sweep.toolchain.winograd.program import convolution_in, program_of
 from sweep.toolchain.winograd.winograd_form import FORMS
 
@@ -30,7 +30,6 @@ _MOST_ROWS, _MOST_COLUMNS, _MOST_VECTORS = 4, 14, 4
 """Of tiles in registers, and of output channels."""
 _OUTPUT_AXIS, _INPUT_AXIS = 3, 6
 """Channels, of the axes of a convolution."""
-_FEWEST_LANES = 4
 _PRODUCTS_A_READ = 9
 """In the time that a weight takes from the memory."""
 _SUGGESTED = 4
@@ -49,7 +48,7 @@ def winograd_traces(module: IRModule, target: Target, lanes: int, seed: int) -> 
     if convolution is None:
         return []
     channels = math.gcd(convolution.inputs, convolution.output[3])
-    fitting = next((n for n in (lanes, lanes // 2, lanes // 4) if n >= _FEWEST_LANES and not channels % n), 0)
+    fitting = fitting_lanes(lanes, channels)
     if not fitting:
         return []
     traces = []
